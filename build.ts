@@ -1,0 +1,126 @@
+/**
+ * Builds the one executable, dist/session-buddy: our code as bytecode, and
+ * DuckDB's two native files embedded, the library compressed.
+ */
+import { chmodSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { constants, zstdCompressSync } from "node:zlib";
+import packageJson from "./package.json" with { type: "json" };
+
+const root = dirname(fileURLToPath(import.meta.url));
+const dist = join(root, "dist");
+const outfile = join(dist, "session-buddy");
+
+const bindings = dirname(
+  Bun.resolveSync(`@duckdb/node-bindings-${target()}/package.json`, duckdbApi()),
+);
+const { version: duckdbVersion } = (await Bun.file(
+  join(bindings, "package.json"),
+).json()) as { version: string };
+
+await embedNatives();
+await compile();
+await silenceRuntimeVariables();
+console.log(`built ${outfile}`);
+
+function target(): string {
+  const musl = process.report.getReport() as {
+    header?: { glibcVersionRuntime?: string };
+  };
+  const libc = musl.header?.glibcVersionRuntime ? "" : "-musl";
+  return `${process.platform}-${process.arch}${libc}`;
+}
+
+/** The bindings are found from the package that depends on them. */
+function duckdbApi(): string {
+  const api = dirname(Bun.resolveSync("@duckdb/node-api/package.json", root));
+  return dirname(Bun.resolveSync("@duckdb/node-bindings/package.json", api));
+}
+
+/** dist/native/: what src/store/native.ts embeds. */
+async function embedNatives(): Promise<void> {
+  const native = join(dist, "native");
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(native, { recursive: true });
+  const library = await Bun.file(join(bindings, "libduckdb.so")).bytes();
+  const level = { [constants.ZSTD_c_compressionLevel]: 6 };
+  await Bun.write(
+    join(native, "libduckdb.so.zst"),
+    zstdCompressSync(library, { params: level }),
+  );
+  const addon = await Bun.file(join(bindings, "duckdb.node")).bytes();
+  await Bun.write(join(native, "duckdb.node.bin"), addon);
+  const hash = new Bun.CryptoHasher("sha256").update(library).update(addon);
+  await Bun.write(
+    join(native, "manifest.json"),
+    JSON.stringify({
+      version: duckdbVersion,
+      digest: hash.digest("hex").slice(0, 12),
+      library_bytes: library.length,
+      addon_bytes: addon.length,
+    }),
+  );
+}
+
+async function compile(): Promise<void> {
+  const result = await Bun.build({
+    entrypoints: [join(root, "src/main.ts")],
+    target: "bun",
+    format: "esm",
+    splitting: true,
+    minify: true,
+    bytecode: true,
+    define: {
+      SESSION_BUDDY_VERSION: JSON.stringify(packageJson.version),
+      SESSION_BUDDY_COMMIT: JSON.stringify(commit()),
+      SESSION_BUDDY_DUCKDB: JSON.stringify(duckdbVersion),
+    },
+    compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
+    plugins: [
+      {
+        name: "embedded-duckdb",
+        setup(build) {
+          build.onResolve({ filter: /^@duckdb\/node-bindings$/ }, () => ({
+            path: join(root, "src/store/bindings.cjs"),
+          }));
+        },
+      },
+    ],
+  });
+  for (const log of result.logs) console.error(log);
+  if (!result.success) process.exit(1);
+}
+
+function commit(): string {
+  const git = Bun.spawnSync(
+    ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+    { cwd: root },
+  );
+  return git.success ? git.stdout.toString().trim() : "unknown";
+}
+
+/**
+ * The runtime obeys these two variables even inside a compiled program: one
+ * would run a stranger's code, the other would turn us into a bare runtime.
+ * Their names are spoilt in the file; a child still gets the variables.
+ */
+async function silenceRuntimeVariables(): Promise<void> {
+  const bytes = Buffer.from(await Bun.file(outfile).arrayBuffer());
+  const expected = { BUN_OPTIONS: 2, BUN_BE_BUN: 1 };
+  for (const [name, count] of Object.entries(expected)) {
+    let found = 0;
+    for (let at = bytes.indexOf(name); at !== -1; at = bytes.indexOf(name, at + 1)) {
+      bytes[at] = 1;
+      found++;
+    }
+    if (found !== count)
+      throw new Error(
+        `${name} stands ${found} times in the executable, not ${count}: this Bun differs from the one that was studied`,
+      );
+  }
+  // A new file under the name: the old one may be running.
+  await Bun.write(`${outfile}.new`, bytes);
+  chmodSync(`${outfile}.new`, 0o755);
+  renameSync(`${outfile}.new`, outfile);
+}

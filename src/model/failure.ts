@@ -1,0 +1,53 @@
+/**
+ * Everything that can go wrong on purpose: one class, a code, one sentence, and
+ * the mend. The edge maps the code once to an exit status (and later to an HTTP
+ * status); any other error is internal and says so.
+ */
+
+/** Exit status of each kind of failure; sysexits' 64 for usage. */
+export const EXIT_STATUS = {
+  not_found: 1,
+  ambiguous: 1,
+  storage: 1,
+  config: 5,
+  permission: 6,
+  timeout: 7,
+  usage: 64,
+  recording: 125,
+} as const;
+
+export type FailureCode = keyof typeof EXIT_STATUS;
+
+export class Failure extends Error {
+  override readonly name = "Failure";
+
+  /**
+   * @param code what kind of failure, and so which exit status
+   * @param sentence what happened and why, without a full stop
+   * @param hint what to do next: a command, a setting, a path
+   */
+  constructor(
+    readonly code: FailureCode,
+    readonly sentence: string,
+    readonly hint?: string,
+    options?: ErrorOptions,
+  ) {
+    super(hint ? `${sentence} (${hint})` : sentence, options);
+  }
+
+  get exitStatus(): number {
+    return EXIT_STATUS[this.code];
+  }
+}
+
+/** The errno name of a system error (`ENOSPC`), or null when it carries none. */
+export function errnoOf(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : null;
+}
+
+/** What an unknown error says of itself, on one line. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split("\n", 1)[0] ?? "";
+}

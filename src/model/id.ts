@@ -1,0 +1,34 @@
+/**
+ * Session ids: `{component}-{YYYYMMDD}-{HHMMSS}-{8 hex}`, the time in UTC, the
+ * hex the head of the start event's UUIDv4. They name files and are handed to
+ * children, so nothing that fails the pattern is ever taken for one.
+ */
+
+const SESSION_ID = /^[a-zA-Z0-9_-]{1,100}-\d{8}-\d{6}-[0-9a-f]{8,32}$/;
+const COMPONENT = /^[a-zA-Z0-9_-]{1,100}$/;
+
+export function isSessionId(text: string): boolean {
+  return SESSION_ID.test(text);
+}
+
+export function isComponentName(text: string): boolean {
+  return COMPONENT.test(text);
+}
+
+/**
+ * A component name made of any text: other characters become `-`, an empty one
+ * becomes `shell`.
+ */
+export function toComponentName(text: string): string {
+  return text.replace(/[^a-zA-Z0-9_-]+/g, "-").slice(0, 100) || "shell";
+}
+
+/** @param eventId the UUIDv4 of the session_start event */
+export function sessionIdOf(
+  component: string,
+  startedAt: Date,
+  eventId: string,
+): string {
+  const digits = startedAt.toISOString().replace(/\D/g, "");
+  return `${component}-${digits.slice(0, 8)}-${digits.slice(8, 14)}-${eventId.slice(0, 8)}`;
+}

@@ -1,0 +1,294 @@
+/**
+ * All foreign calls into the C library: locks, the terminal, signals, and the
+ * wrapped child. `libc` is null where the engine has no JIT (BUN_JSC_useJIT=0,
+ * systemd's MemoryDenyWriteExecute): callers then do without, and say so.
+ *
+ * Layouts are those of 64-bit Linux, glibc and musl alike.
+ */
+import { CString, type Pointer, dlopen, ptr, read } from "bun:ffi";
+
+const SYMBOLS = {
+  __errno_location: { args: [], returns: "ptr" },
+  _exit: { args: ["i32"], returns: "void" },
+  access: { args: ["ptr", "i32"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  getpgid: { args: ["i32"], returns: "i32" },
+  getpwuid: { args: ["u32"], returns: "ptr" },
+  getrlimit: { args: ["i32", "ptr"], returns: "i32" },
+  isatty: { args: ["i32"], returns: "i32" },
+  kill: { args: ["i32", "i32"], returns: "i32" },
+  posix_spawnattr_init: { args: ["ptr"], returns: "i32" },
+  posix_spawnattr_setflags: { args: ["ptr", "i16"], returns: "i32" },
+  posix_spawnattr_setsigdefault: { args: ["ptr", "ptr"], returns: "i32" },
+  posix_spawnattr_setsigmask: { args: ["ptr", "ptr"], returns: "i32" },
+  posix_spawnp: {
+    args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"],
+    returns: "i32",
+  },
+  setrlimit: { args: ["i32", "ptr"], returns: "i32" },
+  signal: { args: ["i32", "ptr"], returns: "ptr" },
+  sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  tcgetpgrp: { args: ["i32"], returns: "i32" },
+  tcsetpgrp: { args: ["i32", "i32"], returns: "i32" },
+  wait4: { args: ["i32", "ptr", "i32", "ptr"], returns: "i32" },
+} as const;
+
+const LOCK_EX_NB = 2 | 4;
+const LOCK_UN = 8;
+const WNOHANG_WUNTRACED = 1 | 2;
+const SETSIGDEF = 0x04;
+const SETSIGMASK = 0x08;
+const SIG_UNBLOCK = 1;
+const SIG_SETMASK = 2;
+const X_OK = 1;
+const RLIMIT_CORE = 4;
+const RLIMIT_NOFILE = 7;
+const EWOULDBLOCK = 11;
+const ECHILD = 10;
+
+/** What became of a child: still there, stopped, or gone with what it used. */
+export type ChildChange =
+  | { kind: "stopped"; signal: number }
+  | {
+      kind: "exited";
+      exit_code: number | null;
+      signal: number | null;
+      usage: Usage;
+    };
+
+/** struct rusage, of a child and of the descendants that it waited for. */
+export interface Usage {
+  cpu_user_seconds: number;
+  cpu_system_seconds: number;
+  max_rss_bytes: number;
+}
+
+/** struct passwd, the parts that we use. */
+export interface PasswdEntry {
+  username: string;
+  home: string;
+  shell: string;
+}
+
+function open() {
+  for (const name of ["libc.so.6", `libc.musl-${muslArch()}.so.1`])
+    try {
+      return new Libc(dlopen(name, SYMBOLS).symbols);
+    } catch {
+      // Not this C library, or no JIT: the caller sees null and goes without.
+    }
+  return null;
+}
+
+const muslArch = () => (process.arch === "arm64" ? "aarch64" : "x86_64");
+
+class Libc {
+  /** The signals that were blocked when this process began to unblock some. */
+  private readonly inheritedMask = signalSet([]);
+
+  constructor(
+    private readonly c: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"],
+  ) {}
+
+  /** Ends the process without the runtime's exit work, which would rewrite the terminal's modes. */
+  exit(status: number): never {
+    this.c._exit(status);
+    throw new Error("unreachable");
+  }
+
+  /** The passwd entry of a user, from wherever the host keeps users; null when there is none. */
+  passwd(uid: number): PasswdEntry | null {
+    const entry = this.c.getpwuid(uid);
+    if (!entry) return null;
+    const text = (offset: number) => {
+      const at = read.ptr(entry, offset) as Pointer | 0;
+      return at ? new CString(at).toString() : "";
+    };
+    return { username: text(0), home: text(32), shell: text(40) };
+  }
+
+  isatty(fd: number): boolean {
+    return this.c.isatty(fd) === 1;
+  }
+
+  /**
+   * Takes the exclusive lock of an open file; never waits.
+   * @returns false when another open file holds it
+   * @throws Error with the errno when the filesystem has no locks
+   */
+  tryLock(fd: number): boolean {
+    if (this.c.flock(fd, LOCK_EX_NB) === 0) return true;
+    const errno = this.errno();
+    if (errno === EWOULDBLOCK) return false;
+    throw new Error(`flock: errno ${errno}`);
+  }
+
+  unlock(fd: number): void {
+    this.c.flock(fd, LOCK_UN);
+  }
+
+  /** @returns false when the process does not exist or may not be signalled */
+  kill(pid: number, signal: number): boolean {
+    return this.c.kill(pid, signal) === 0;
+  }
+
+  /** Lets signals reach us that our parent may have left blocked. */
+  unblockSignals(signals: readonly number[]): void {
+    const set = signalSet(signals);
+    this.c.sigprocmask(SIG_UNBLOCK, ptr(set), ptr(this.inheritedMask));
+  }
+
+  /** @param path NUL-ended; whether we may execute (of a folder: enter) it */
+  isExecutable(path: Uint8Array): boolean {
+    return this.c.access(ptr(path), X_OK) === 0;
+  }
+
+  ignoreSignal(signal: number): void {
+    this.c.signal(signal, 1 as Pointer);
+  }
+
+  defaultSignal(signal: number): void {
+    this.c.signal(signal, null);
+  }
+
+  /** The process group of a process, or -1. */
+  getpgid(pid: number): number {
+    return this.c.getpgid(pid);
+  }
+
+  /** The foreground process group of a terminal, or -1. */
+  tcgetpgrp(fd: number): number {
+    return this.c.tcgetpgrp(fd);
+  }
+
+  tcsetpgrp(fd: number, group: number): boolean {
+    return this.c.tcsetpgrp(fd, group) === 0;
+  }
+
+  /** Soft and hard limit of open files. */
+  openFileLimits(): [soft: bigint, hard: bigint] {
+    const limit = new BigUint64Array(2);
+    this.c.getrlimit(RLIMIT_NOFILE, ptr(limit));
+    return [limit[0]!, limit[1]!];
+  }
+
+  setOpenFileSoftLimit(soft: bigint): void {
+    const [, hard] = this.openFileLimits();
+    this.c.setrlimit(RLIMIT_NOFILE, ptr(new BigUint64Array([soft, hard])));
+  }
+
+  /**
+   * Starts a program on the descriptors, terminal and process group of this
+   * process, with the signal mask that this process was given.
+   * @param file looked up on PATH when it holds no slash
+   * @param argv,envp bytes without NUL, passed as they are
+   * @param defaults signals that the child shall not find ignored
+   * @returns its pid, or the errno of what failed
+   */
+  spawn(
+    file: Uint8Array,
+    argv: readonly Uint8Array[],
+    envp: readonly Uint8Array[],
+    defaults: readonly number[],
+  ): { pid: number } | { errno: number } {
+    const attr = new Uint8Array(512);
+    this.c.posix_spawnattr_init(ptr(attr));
+    const set = signalSet(defaults);
+    this.c.posix_spawnattr_setsigdefault(ptr(attr), ptr(set));
+    this.c.posix_spawnattr_setsigmask(ptr(attr), ptr(this.inheritedMask));
+    this.c.posix_spawnattr_setflags(ptr(attr), SETSIGDEF | SETSIGMASK);
+    const path = cString(file);
+    const args = new CStrings(argv);
+    const env = new CStrings(envp);
+    const pid = new Int32Array(1);
+    const errno = this.c.posix_spawnp(
+      ptr(pid),
+      ptr(path),
+      null,
+      ptr(attr),
+      ptr(args.pointers),
+      ptr(env.pointers),
+    );
+    return errno === 0 ? { pid: pid[0]! } : { errno };
+  }
+
+  /**
+   * Looks whether a child stopped or ended since the last look; never waits.
+   * @returns null when nothing changed
+   * @throws Error when it is no child of ours any more
+   */
+  wait(pid: number): ChildChange | null {
+    const status = new Int32Array(1);
+    const usage = new BigInt64Array(36);
+    const got = this.c.wait4(pid, ptr(status), WNOHANG_WUNTRACED, ptr(usage));
+    if (got === -1 && this.errno() === ECHILD)
+      throw new Error(`wait4: ${pid} is no child of this process`);
+    return got === pid ? decodeStatus(status[0]!, usage) : null;
+  }
+
+  /** Dies by a signal as the child did, without a core file of our own. */
+  dieBy(signal: number): void {
+    this.c.setrlimit(RLIMIT_CORE, ptr(new BigUint64Array(2)));
+    this.defaultSignal(signal);
+    this.c.sigprocmask(SIG_SETMASK, ptr(signalSet([])), null);
+    this.c.kill(process.pid, signal);
+  }
+
+  private errno(): number {
+    return read.i32(this.c.__errno_location() as Pointer, 0);
+  }
+}
+
+export type { Libc };
+
+/** A NULL-terminated array of C strings; keep it as long as C may read it. */
+class CStrings {
+  readonly pointers: BigUint64Array;
+  private readonly block: Uint8Array;
+
+  constructor(strings: readonly Uint8Array[]) {
+    const size = strings.reduce((sum, text) => sum + text.length + 1, 0);
+    this.block = new Uint8Array(size || 1);
+    this.pointers = new BigUint64Array(strings.length + 1);
+    const base = BigInt(ptr(this.block));
+    let at = 0;
+    for (const [i, text] of strings.entries()) {
+      this.block.set(text, at);
+      this.pointers[i] = base + BigInt(at);
+      at += text.length + 1;
+    }
+  }
+}
+
+/** sigset_t: one bit a signal, from 1. */
+function signalSet(signals: readonly number[]): BigUint64Array {
+  const set = new BigUint64Array(16);
+  for (const signal of signals) set[0]! |= 1n << BigInt(signal - 1);
+  return set;
+}
+
+function cString(text: Uint8Array): Uint8Array {
+  const out = new Uint8Array(text.length + 1);
+  out.set(text);
+  return out;
+}
+
+function decodeStatus(status: number, usage: BigInt64Array): ChildChange {
+  if ((status & 0xff) === 0x7f)
+    return { kind: "stopped", signal: (status >> 8) & 0xff };
+  const signal = status & 0x7f;
+  const seconds = (at: number) =>
+    Number(usage[at]) + Number(usage[at + 1]) / 1e6;
+  return {
+    kind: "exited",
+    exit_code: signal ? null : (status >> 8) & 0xff,
+    signal: signal || null,
+    usage: {
+      cpu_user_seconds: seconds(0),
+      cpu_system_seconds: seconds(2),
+      max_rss_bytes: Number(usage[4]) * 1024,
+    },
+  };
+}
+
+export const libc: Libc | null = open();

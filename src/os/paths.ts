@@ -1,0 +1,166 @@
+/**
+ * Where things are kept, and folders that nobody else can look into. Nothing
+ * here depends on the working directory.
+ */
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+} from "node:fs";
+import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { type PasswdEntry, libc } from "./libc.ts";
+import { processHostname } from "./proc.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The passwd entry of the effective user: /etc/passwd first, then whatever
+ * else the host asks (LDAP, SSSD), which needs the C library.
+ */
+export function passwdEntry(): PasswdEntry | null {
+  const uid = process.geteuid!();
+  try {
+    for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
+      const fields = line.split(":");
+      if (fields[2] === String(uid))
+        return { username: fields[0]!, home: fields[5]!, shell: fields[6]! };
+    }
+  } catch {
+    // No passwd file: the C library may still know the user.
+  }
+  return libc?.passwd(uid) ?? null;
+}
+
+/** The folders of one user, resolved once from the environment. */
+export interface Paths {
+  home: string;
+  data: string;
+  config: string;
+  /** Where the native library may be unpacked, best first. */
+  caches: string[];
+}
+
+/**
+ * $HOME counts only when the effective user owns it (under sudo it may be
+ * another's); then the XDG variables of the same environment do not count
+ * either, and the passwd entry's home is used.
+ * @throws Failure (config) when the user has no home at all
+ */
+export function resolvePaths(env: Environment): Paths {
+  const ours = env["HOME"] && ownedByUs(env["HOME"]) ? env["HOME"] : null;
+  const home = ours ?? passwdEntry()?.home;
+  if (!home?.startsWith("/"))
+    throw new Failure(
+      "config",
+      "there is no home folder: HOME is not set (or belongs to another user) and passwd names none",
+      "set HOME, or SESSION_BUDDY_DATA_DIR",
+    );
+  const xdg = (name: string, fallback: string) => {
+    const path = env[name];
+    const usable = path?.startsWith("/") && (ours || env["HOME"] === undefined);
+    return `${usable ? path : `${home}/${fallback}`}/session-buddy`;
+  };
+  const runtime = env["XDG_RUNTIME_DIR"];
+  return {
+    home,
+    data: xdg("XDG_DATA_HOME", ".local/share"),
+    config: xdg("XDG_CONFIG_HOME", ".config"),
+    caches: [
+      xdg("XDG_CACHE_HOME", ".cache"),
+      ...(runtime?.startsWith("/") ? [`${runtime}/session-buddy`] : []),
+      `/var/tmp/session-buddy-${process.geteuid!()}`,
+    ],
+  };
+}
+
+function ownedByUs(path: string): boolean {
+  try {
+    return path.startsWith("/") && statSync(path).uid === process.geteuid!();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Makes a folder that only we can enter, parents included, or checks that it
+ * is one: no link, ours, closed to others.
+ * @throws Failure (permission, storage) with the mend
+ */
+export function ensurePrivateDir(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    checkPrivateDir(path);
+  } catch (error) {
+    throw folderFailure(path, error);
+  }
+}
+
+function checkPrivateDir(path: string): void {
+  const stat = lstatSync(path);
+  if (stat.isSymbolicLink() || !stat.isDirectory())
+    throw new Failure(
+      "permission",
+      `'${path}' is not a folder of its own`,
+      "move it away, links are not followed there",
+    );
+  if (stat.uid !== process.geteuid!())
+    throw new Failure(
+      "permission",
+      `'${path}' belongs to uid ${stat.uid}, not to us`,
+      `chown it, or set SESSION_BUDDY_DATA_DIR to a folder of uid ${process.geteuid!()}`,
+    );
+  if (stat.mode & 0o077) chmodSync(path, 0o700);
+}
+
+/** The sentence for a folder or file that the system would not let us use. */
+export function folderFailure(path: string, error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  switch (errnoOf(error)) {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new Failure(
+        "permission",
+        `'${path}' cannot be written`,
+        "make its folder writable, or set SESSION_BUDDY_DATA_DIR to one that is",
+        { cause: error },
+      );
+    case "ENOSPC":
+    case "EDQUOT":
+      return new Failure(
+        "storage",
+        `the disk of '${path}' is full`,
+        "free some space and try again, nothing is lost",
+        { cause: error },
+      );
+    case "ENOTDIR":
+    case "EEXIST":
+    case "ELOOP":
+      return new Failure(
+        "permission",
+        `'${path}' is not a folder of its own`,
+        "move what is in its way, links are not followed there",
+        { cause: error },
+      );
+    default:
+      return new Failure(
+        "storage",
+        `'${path}' cannot be used: ${reasonOf(error)}`,
+        "check the disk and its permissions",
+        { cause: error },
+      );
+  }
+}
+
+/** Names this machine's spool folder: /etc/machine-id, else the host name. */
+export function machineId(): string {
+  try {
+    const id = readFileSync("/etc/machine-id", "latin1").trim();
+    if (/^[0-9a-f]{32}$/.test(id)) return id;
+  } catch {
+    // Containers often have none.
+  }
+  return `host-${processHostname().replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;
+}

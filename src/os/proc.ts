@@ -1,0 +1,190 @@
+/**
+ * What /proc tells about processes and the host. Everything that may be
+ * missing (a hidden pid, no /proc at all) is null, never a guess.
+ */
+import { readFileSync, readdirSync, readlinkSync } from "node:fs";
+import { errnoOf } from "../model/failure.ts";
+import { libc } from "./libc.ts";
+
+/** The kernel's text, or null when it cannot be read. */
+export function readProc(path: string): string | null {
+  try {
+    return readFileSync(`/proc/${path}`, "latin1");
+  } catch {
+    return null;
+  }
+}
+
+function readProcLink(path: string): string | null {
+  try {
+    return readlinkSync(`/proc/${path}`);
+  } catch {
+    return null;
+  }
+}
+
+export interface ProcessStat {
+  /** One letter: R, S, T (stopped), Z (zombie)… */
+  state: string;
+  ppid: number;
+  pgrp: number;
+  session: number;
+  /** Clock ticks between boot and the process's start. */
+  start_ticks: number;
+}
+
+/** /proc/PID/stat; the name in it may hold blanks and parentheses. */
+export function processStat(pid: number): ProcessStat | null {
+  const text = readProc(`${pid}/stat`);
+  if (!text) return null;
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return {
+    state: fields[0]!,
+    ppid: Number(fields[1]),
+    pgrp: Number(fields[2]),
+    session: Number(fields[3]),
+    start_ticks: Number(fields[19]),
+  };
+}
+
+export const bootId = () =>
+  readProc("sys/kernel/random/boot_id")?.trim() ?? null;
+export const pidNamespace = () => readProcLink("self/ns/pid");
+export const processHostname = () =>
+  readProc("sys/kernel/hostname")?.trim() ?? "";
+
+/** A process that an event named. */
+export interface ProcessIdentity {
+  pid: number;
+  start_ticks: number | null;
+  pid_namespace: string | null;
+  boot_id: string | null;
+}
+
+/**
+ * Whether that very process still runs. `unknown` when this process cannot
+ * tell: another pid namespace, or pids hidden from us.
+ */
+export function liveness(who: ProcessIdentity): "alive" | "gone" | "unknown" {
+  const boot = bootId();
+  if (!boot || !who.boot_id || !who.pid_namespace) return "unknown";
+  if (boot !== who.boot_id) return "gone";
+  if (pidNamespace() !== who.pid_namespace) return "unknown";
+  const stat = processStat(who.pid);
+  if (stat) {
+    if (who.start_ticks === null) return "unknown";
+    const same = stat.start_ticks === who.start_ticks;
+    return same && !"ZX".includes(stat.state) ? "alive" : "gone";
+  }
+  return exists(who.pid) ? "unknown" : "gone";
+}
+
+/** Whether a pid is taken, also by a process that /proc hides from us. */
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) === "EPERM";
+  }
+}
+
+/**
+ * Whether any process of ours carries a variable in its environment.
+ * @param entry `NAME=value`
+ */
+export function anyProcessWith(entry: string): boolean {
+  const needle = `\0${entry}\0`;
+  return readdirSync("/proc").some(
+    (pid) =>
+      /^\d+$/.test(pid) &&
+      `\0${readProc(`${pid}/environ`) ?? ""}`.includes(needle),
+  );
+}
+
+/** Signals that a process ignores. */
+export function ignoredSignals(pid: number | "self"): ReadonlySet<number> {
+  const line = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readProc(`${pid}/status`) ?? "");
+  const mask = BigInt(`0x${line?.[1] ?? "0"}`);
+  const set = new Set<number>();
+  for (let n = 1; n <= 64; n++)
+    if ((mask >> BigInt(n - 1)) & 1n) set.add(n);
+  return set;
+}
+
+/** Soft and hard limit of open files of a process; null when unlimited or unreadable. */
+export function openFileLimits(
+  pid: number,
+): { soft: bigint; hard: bigint } | null {
+  const line = /^Max open files\s+(\d+)\s+(\d+)/m.exec(
+    readProc(`${pid}/limits`) ?? "",
+  );
+  return line ? { soft: BigInt(line[1]!), hard: BigInt(line[2]!) } : null;
+}
+
+/** The base name of a process's executable, as the kernel keeps it (15 bytes). */
+export const processName = (pid: number) =>
+  readProc(`${pid}/comm`)?.trim() ?? null;
+
+/** The terminal on a descriptor, `/dev/pts/3`; null when it is none. */
+export function terminalOf(fd: number): string | null {
+  return libc?.isatty(fd) || !libc ? terminalPath(fd) : null;
+}
+
+function terminalPath(fd: number): string | null {
+  const path = readProcLink(`self/fd/${fd}`);
+  return path && /^\/dev\/(pts\/\d+|tty|console)/.test(path) ? path : null;
+}
+
+/** Whether a descriptor is a terminal, also without the C library. */
+export function isTerminal(fd: number): boolean {
+  return libc ? libc.isatty(fd) : terminalPath(fd) !== null;
+}
+
+/**
+ * Whether our process group is orphaned: no member has a parent in another
+ * group of the same session, so nobody would continue us once stopped.
+ */
+export function inOrphanedGroup(): boolean {
+  const self = processStat(process.pid);
+  if (!self) return true;
+  let ppid = self.ppid;
+  for (;;) {
+    const parent = processStat(ppid);
+    if (!parent || parent.session !== self.session) return true;
+    if (parent.pgrp !== self.pgrp) return false;
+    ppid = parent.ppid;
+  }
+}
+
+/** Our ancestors, nearest first: pid and start. */
+export function* ancestors(): Generator<{ pid: number; start_ticks: number }> {
+  for (let pid = process.ppid; pid > 0; ) {
+    const stat = processStat(pid);
+    if (!stat) return;
+    yield { pid, start_ticks: stat.start_ticks };
+    pid = stat.ppid;
+  }
+}
+
+/**
+ * The words that /proc gives as NUL-ended bytes: `self/cmdline`, `self/environ`.
+ * @returns null when it cannot be read
+ */
+export function procWords(
+  path: "self/cmdline" | "self/environ",
+): Uint8Array[] | null {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(`/proc/${path}`);
+  } catch {
+    return null;
+  }
+  const words: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(0, at);
+    words.push(bytes.subarray(at, end === -1 ? bytes.length : end));
+    at = end === -1 ? bytes.length : end + 1;
+  }
+  return words;
+}

@@ -1,0 +1,171 @@
+/**
+ * Who starts what, where: the facts of a session's start. Everything here is
+ * read before the child starts, so it is cheap; what takes longer is asked
+ * afterwards (`facts.ts`).
+ */
+import { readFileSync } from "node:fs";
+import {
+  EVENT_VERSION,
+  type JsonObject,
+  type SessionStart,
+  boundText,
+} from "../model/event.ts";
+import { isSessionId, sessionIdOf } from "../model/id.ts";
+import { passwdEntry } from "../os/paths.ts";
+import {
+  ancestors,
+  isTerminal,
+  processHostname,
+  processStat,
+  readProc,
+  terminalOf,
+} from "../os/proc.ts";
+import { programOf } from "./program.ts";
+
+export interface StartOptions {
+  component: string;
+  session_type: string;
+  shell_type: string;
+  name: string | null;
+  reason: string | null;
+  tags: string[];
+  /** Given by profile and --meta. */
+  metadata: JsonObject;
+  argv: readonly string[];
+}
+
+export const SESSION_ID_VARIABLE = "SESSION_BUDDY_SESSION_ID";
+
+/**
+ * The session_start event of a wrapped program.
+ * @param startedAt its timestamp, and the time in its id
+ * @param spool where the parent's file would be
+ */
+export function startEvent(
+  options: StartOptions,
+  env: Readonly<Record<string, string | undefined>>,
+  startedAt: Date,
+  event_id: string,
+  spool: string,
+): SessionStart {
+  const passwd = passwdEntry();
+  const cut = new Cutter();
+  return {
+    event_version: EVENT_VERSION,
+    event_id,
+    event_type: "session_start",
+    session_id: sessionIdOf(options.component, startedAt, event_id),
+    timestamp: startedAt.toISOString(),
+    session_type: options.session_type,
+    component_name: options.component,
+    shell_type: options.shell_type,
+    hostname: processHostname(),
+    pid: process.pid,
+    ppid: process.ppid,
+    start_ticks: processStat(process.pid)?.start_ticks ?? null,
+    user: {
+      username: passwd?.username ?? `uid-${process.geteuid!()}`,
+      home: passwd?.home ?? "",
+    },
+    environment: {
+      python_version: null,
+      platform: platform(),
+      cwd: cut.text(workingDirectory()),
+    },
+    tty: terminalOf(0) ?? terminalOf(2),
+    name: options.name && cut.text(options.name),
+    reason: options.reason && cut.text(options.reason),
+    tags: options.tags,
+    command: cut.words(options.argv),
+    ...parentOf(env[SESSION_ID_VARIABLE], spool),
+    metadata: options.metadata,
+    measured: {
+      ...origin(env),
+      cli_preprocessing_enabled: false,
+      tab_completion_enabled:
+        isTerminal(0) && programOf(options.argv).completes,
+    },
+    ...(cut.bytes ? { truncated_bytes: cut.bytes } : {}),
+  };
+}
+
+/** Keeps recorded texts, together, within one text's bound. */
+class Cutter {
+  bytes = 0;
+
+  text(text: string): string {
+    const { text: kept, cut_bytes } = boundText(text);
+    this.bytes += cut_bytes;
+    return kept;
+  }
+
+  words(words: readonly string[]): string[] {
+    const joined = this.text(words.join("\0"));
+    return joined.split("\0");
+  }
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    // It was removed under us: the shell will say so itself.
+    return "";
+  }
+}
+
+function platform(): string {
+  const release = readProc("sys/kernel/osrelease")?.trim();
+  const machine = { x64: "x86_64", arm64: "aarch64" }[process.arch as string];
+  return ["Linux", release, machine ?? process.arch].filter(Boolean).join("-");
+}
+
+/** Where the user came from: ssh, sudo, and the login that audit keeps. */
+function origin(
+  env: Readonly<Record<string, string | undefined>>,
+): JsonObject {
+  const out: JsonObject = {};
+  const ssh = /^(\S+) (\d+) (?:\S+ )?(\d+)$/.exec(
+    env["SSH_CONNECTION"] ?? env["SSH_CLIENT"] ?? "",
+  );
+  if (ssh) out["ssh_client"] = `${ssh[1]} ${ssh[2]}`;
+  if (env["SUDO_USER"]) out["sudo_user"] = boundText(env["SUDO_USER"]).text;
+  const login = Number(readProc("self/loginuid") ?? NaN);
+  // 4294967295 is the kernel's "not set".
+  if (Number.isInteger(login) && login < 0xffffffff) out["login_uid"] = login;
+  return out;
+}
+
+/**
+ * The session around us. The variable alone proves nothing (tmux keeps a stale
+ * one): the session is a parent only when its wrapper or its shell is an
+ * ancestor of ours.
+ */
+function parentOf(
+  id: string | undefined,
+  spool: string,
+): Pick<SessionStart, "parent_session_id" | "inherited_session_id"> {
+  if (!id || !isSessionId(id)) return {};
+  const claimed = processesOf(`${spool}/${id}.ndjson`);
+  for (const { pid, start_ticks } of ancestors())
+    if (claimed.has(`${pid}@${start_ticks}`)) return { parent_session_id: id };
+  return { inherited_session_id: id };
+}
+
+/** The processes that a spool file names: `pid@start_ticks`. */
+function processesOf(file: string): Set<string> {
+  const found = new Set<string>();
+  let lines: string[];
+  try {
+    lines = readFileSync(file, "utf8").split("\n");
+  } catch {
+    // Not a session of this data folder.
+    return found;
+  }
+  for (const line of lines)
+    if (/"event_type":"(session_start|process)"/.test(line)) {
+      const { pid, start_ticks } = JSON.parse(line) as SessionStart;
+      found.add(`${pid}@${start_ticks}`);
+    }
+  return found;
+}

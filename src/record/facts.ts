@@ -1,0 +1,119 @@
+/**
+ * What takes too long to find out before the child runs: its version, and how
+ * many commands it can reach. Asked once the child runs, bounded, and never
+ * from the working directory.
+ */
+import { readdirSync } from "node:fs";
+import type { JsonObject } from "../model/event.ts";
+import { libc } from "../os/libc.ts";
+import { type Program, programOf } from "./program.ts";
+
+export interface Facts {
+  python_version?: string;
+  measured: JsonObject;
+}
+
+const PROBE_MS = 2_000;
+const VERSIONED_SHELLS = ["bash", "zsh", "fish", "ksh", "tcsh", "nu"];
+
+/**
+ * The first thing in a text that looks like a version: `5.2.15(1)-release`.
+ */
+export function findVersion(text: string): string | null {
+  return /\d+\.\d[\w.()+-]*/.exec(text)?.[0] ?? null;
+}
+
+/**
+ * Asks a known program for its version; null facts for any other.
+ * @param argv the wrapped program and its arguments
+ */
+export async function askVersion(argv: readonly string[]): Promise<Facts> {
+  const program = programOf(argv);
+  const file = argv[0]!.replace(/^-/, "");
+  if (program.kind === "python") return askPython(file, program);
+  if (!VERSIONED_SHELLS.includes(program.kind)) return { measured: {} };
+  const version = findVersion(await probe([file, "--version"]));
+  return { measured: { version, shell_version: version } };
+}
+
+/** Prints Python's version, then that of the package which brings a module. */
+const PYTHON_VERSIONS = `
+import sys
+print(sys.version.split()[0])
+from importlib import metadata
+try: print(metadata.version(sys.argv[1]))
+except metadata.PackageNotFoundError: print(metadata.version(metadata.packages_distributions()[sys.argv[1]][0]))
+`;
+
+async function askPython(file: string, program: Program): Promise<Facts> {
+  const top = program.python_module?.split(".")[0];
+  const command = top ? ["-c", PYTHON_VERSIONS, top] : ["--version"];
+  const lines = (await probe([file, ...command])).split("\n");
+  const python = findVersion(lines[0] ?? "");
+  const version = top ? findVersion(lines[1] ?? "") : python;
+  return {
+    ...(python ? { python_version: python } : {}),
+    measured: { version },
+  };
+}
+
+/** What a command prints, or "" when it cannot or takes too long. */
+async function probe(command: string[]): Promise<string> {
+  try {
+    const child = Bun.spawn(command, {
+      cwd: "/",
+      stdio: ["ignore", "pipe", "ignore"],
+      detached: true,
+      timeout: PROBE_MS,
+      killSignal: "SIGKILL",
+      maxBuffer: 64 * 1024,
+    });
+    child.unref();
+    return await child.stdout.text();
+  } catch {
+    // A program that cannot be asked has no version that we know.
+    return "";
+  }
+}
+
+/**
+ * Distinct executables on a PATH.
+ * @param path the child's PATH; empty and relative parts are left out
+ */
+export function countExecutables(path: string): number {
+  const names = new Set<string>();
+  for (const folder of new Set(path.split(":")))
+    if (folder.startsWith("/")) addExecutables(folder, names);
+  return names.size;
+}
+
+function addExecutables(folder: string, names: Set<string>): void {
+  let entries;
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch {
+    // A PATH often names folders that do not exist.
+    return;
+  }
+  const executable = executableIn(folder);
+  for (const entry of entries) {
+    if (entry.isDirectory() || names.has(entry.name)) continue;
+    if (!executable(entry.name)) continue;
+    // A link to a folder can be entered, which access() cannot tell apart.
+    if (entry.isSymbolicLink() && executable(`${entry.name}/.`)) continue;
+    names.add(entry.name);
+  }
+}
+
+/** A quick access(2) on names in one folder; without the C library all names count as not executable. */
+function executableIn(folder: string): (name: string) => boolean {
+  const buffer = new Uint8Array(8192);
+  const encoder = new TextEncoder();
+  const { written } = encoder.encodeInto(`${folder}/`, buffer);
+  return (name) => {
+    const tail = buffer.subarray(written);
+    const { written: length } = encoder.encodeInto(name, tail);
+    tail[length] = 0;
+    return libc !== null && libc.isExecutable(buffer);
+  };
+}

@@ -1,0 +1,231 @@
+/**
+ * The wrapper: a session's start is written, the program runs, its end is
+ * written. Recording trouble is never the user's trouble: the program runs
+ * whatever the spool says, except under `--audit strict`.
+ */
+import { writeSync } from "node:fs";
+import { EVENT_VERSION, type Event } from "../model/event.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
+import { bootId, pidNamespace, processStat } from "../os/proc.ts";
+import { SIGNALS, signalName } from "../os/signals.ts";
+import { SpoolWriter, ensureSpool } from "../spool/write.ts";
+import { VERSION } from "../version.ts";
+import { type ChildProgram, type Outcome, endAs, runChild } from "./child.ts";
+import { SESSION_ID_VARIABLE, type StartOptions, startEvent } from "./context.ts";
+import { type Facts, askVersion, countExecutables } from "./facts.ts";
+import { memoryFloor, usageMetadata } from "./usage.ts";
+
+export interface WrapRequest {
+  program: ChildProgram;
+  start: StartOptions;
+  env: Readonly<Record<string, string | undefined>>;
+  /** The data folder; null, with the reason, when nothing is to be recorded. */
+  data: string | null;
+  disabled: string | null;
+  strict: boolean;
+  heartbeat_ms: number;
+  /** Talks to the person at the terminal; null when there is none. */
+  say: ((text: string) => void) | null;
+  /** The banner for a session, or for none and why. */
+  banner: (tracking: { session_id: string } | { disabled: string }) => string;
+}
+
+/** How long an unfinished question for a version may hold up the end. */
+const LAST_FACTS_MS = 250;
+
+/**
+ * Runs the program and never returns: this process ends as the program did.
+ * @throws Failure (recording) under strict audit when the start is not durable
+ */
+export async function wrap(request: WrapRequest): Promise<never> {
+  const recording = beginRecording(request);
+  if (typeof recording === "string") {
+    if (request.strict)
+      throw new Failure(
+        "recording",
+        `the session cannot be recorded and the audit is strict: ${recording}`,
+        "no shell without a record; mend the cause, or ask the host's administrator",
+      );
+    request.say?.(request.banner({ disabled: recording }));
+    return leave(await runChild(request.program, () => {}, () => {}), request);
+  }
+  request.say?.(request.banner(recording));
+  return recording.run();
+}
+
+/** The session under way, or why there is none. */
+function beginRecording(request: WrapRequest): Recording | string {
+  if (request.data === null || request.disabled !== null)
+    return request.disabled ?? "there is no data folder";
+  try {
+    return new Recording(request, ensureSpool(request.data));
+  } catch (error) {
+    return error instanceof Failure ? error.message : reasonOf(error);
+  }
+}
+
+class Recording {
+  readonly session_id: string;
+  private readonly spool: SpoolWriter;
+  private trouble: string | null = null;
+  private floor_bytes = 0;
+  private facts: Promise<void> = Promise.resolve();
+  /** What is known but not written yet. */
+  private learned: Facts = { measured: {} };
+  private ended = false;
+
+  constructor(
+    private readonly request: WrapRequest,
+    folder: string,
+  ) {
+    const startedAt = new Date();
+    let start;
+    const { writer, session_id, locked } = SpoolWriter.create(folder, () => {
+      const id = crypto.randomUUID();
+      start = startEvent(request.start, request.env, startedAt, id, folder);
+      return start.session_id;
+    });
+    this.spool = writer;
+    this.session_id = session_id;
+    start = start!;
+    start.measured = { ...start.measured, recorder_version: VERSION };
+    this.spool.append({ ...start, lock: locked ? "flock" : "none" });
+    if (request.strict) {
+      this.spool.sync();
+      this.spool.syncFolder();
+    }
+  }
+
+  async run(): Promise<never> {
+    const { program } = this.request;
+    const heartbeat = setInterval(
+      () => this.attempt(() => this.spool.touch(new Date())),
+      this.request.heartbeat_ms,
+    );
+    const outcome = await runChild(
+      { ...program, envp: withSessionId(program.envp, this.session_id) },
+      (pid) => this.started(pid),
+      () => this.attempt(() => this.spool.touch(new Date())),
+    );
+    clearInterval(heartbeat);
+    if (outcome.kind !== "abandoned") await this.finish(outcome);
+    if (this.trouble)
+      this.request.say?.(
+        `session-buddy: this session is not fully recorded: ${this.trouble}\n`,
+      );
+    return leave(outcome, this.request);
+  }
+
+  private started(pid: number): void {
+    this.attempt(() => {
+      this.write({
+        event_type: "process",
+        pid,
+        ppid: process.pid,
+        start_ticks: processStat(pid)?.start_ticks ?? null,
+        pid_namespace: pidNamespace(),
+        boot_id: bootId(),
+      });
+      this.spool.sync();
+    });
+    this.floor_bytes = memoryFloor();
+    this.facts = this.learn();
+  }
+
+  /** Finds out what takes time, and writes it as soon as it is known. */
+  private async learn(): Promise<void> {
+    const { start, env } = this.request;
+    const asked = askVersion(start.argv);
+    const command_tree_size = countExecutables(env["PATH"] ?? "");
+    this.learned = { measured: { command_tree_size } };
+    const { measured, ...rest } = await asked;
+    if (this.ended) return;
+    const facts = { ...rest, measured: { ...measured, command_tree_size } };
+    this.attempt(() => this.write({ event_type: "annotation", ...facts }));
+    this.learned = { measured: {} };
+  }
+
+  private async finish(
+    outcome: Exclude<Outcome, { kind: "abandoned" }>,
+  ): Promise<void> {
+    if (outcome.kind === "exited" && !outcome.hung_up && !outcome.told_to_go)
+      await Promise.race([this.facts, Bun.sleep(LAST_FACTS_MS)]);
+    this.ended = true;
+    this.attempt(() => {
+      this.write({
+        event_type: "session_end",
+        end_source: "observed",
+        ...endOf(outcome),
+        ...this.learned,
+        measured: {
+          ...this.learned.measured,
+          exit_reason: exitReason(outcome),
+          ...(outcome.kind === "exited" && outcome.usage
+            ? usageMetadata(outcome.usage, this.floor_bytes)
+            : {}),
+        },
+      });
+      this.spool.sync();
+    });
+  }
+
+  private write(fields: { event_type: string } & Record<string, unknown>): void {
+    this.spool.append({
+      event_version: EVENT_VERSION,
+      event_id: Bun.randomUUIDv7(),
+      session_id: this.session_id,
+      timestamp: new Date().toISOString(),
+      ...fields,
+    } as Event);
+  }
+
+  /** Does a step of the recording; trouble with it is kept for the end. */
+  private attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.trouble ??= reasonOf(error);
+    }
+  }
+}
+
+function endOf(outcome: Exclude<Outcome, { kind: "abandoned" }>): {
+  exit_code: number | null;
+  signal: string | null;
+} {
+  if (outcome.kind === "unstarted")
+    return { exit_code: outcome.exit_status, signal: null };
+  const { exit_code, signal } = outcome;
+  return { exit_code, signal: signal === null ? null : signalName(signal) };
+}
+
+/** Why it ended, in one word. */
+function exitReason(outcome: Exclude<Outcome, { kind: "abandoned" }>): string {
+  if (outcome.kind === "unstarted")
+    return outcome.exit_status === 127 ? "not_found" : "cannot_run";
+  if (outcome.hung_up || outcome.told_to_go === SIGNALS.SIGHUP) return "hangup";
+  if (outcome.told_to_go !== null) return "terminated";
+  return outcome.signal === null ? "exited" : "signaled";
+}
+
+function leave(outcome: Outcome, { program }: WrapRequest): never {
+  if (outcome.kind === "exited") endAs(outcome.exit_code, outcome.signal);
+  if (outcome.kind === "abandoned") endAs(null, outcome.told_to_go);
+  const name = JSON.stringify(new TextDecoder().decode(program.file));
+  writeSync(2, `session-buddy: cannot run ${name}: ${outcome.reason}\n`);
+  return endAs(outcome.exit_status, null);
+}
+
+const encoder = new TextEncoder();
+
+/** The environment byte for byte, with our one variable in it once. */
+function withSessionId(
+  envp: readonly Uint8Array[],
+  session_id: string,
+): Uint8Array[] {
+  const prefix = encoder.encode(`${SESSION_ID_VARIABLE}=`);
+  const others = envp.filter(
+    (entry) => !prefix.every((byte, i) => entry[i] === byte),
+  );
+  return [...others, encoder.encode(`${SESSION_ID_VARIABLE}=${session_id}`)];
+}
