@@ -2,7 +2,10 @@
  * Routes: `shell` first and light, everything else by the lazy command tree.
  * The one place that turns a failure into a sentence and an exit status.
  */
+import { writeSync } from "node:fs";
 import { Failure, reasonOf } from "./model/failure.ts";
+import { endAs } from "./os/libc.ts";
+import { escapeText } from "./render/escape.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === "shell") {
@@ -13,20 +16,20 @@ async function main(argv: readonly string[]): Promise<number> {
   return runTree(argv);
 }
 
-/** Ends without the runtime's exit work, which would rewrite the terminal's modes. */
-async function leave(status: number): Promise<never> {
-  const { endAs } = await import("./record/child.ts");
-  return endAs(status, null);
+function report(error: unknown): number {
+  if (error instanceof Failure) {
+    writeSync(2, `session-buddy: ${escapeText(error.message)}\n`);
+    return error.exitStatus;
+  }
+  writeSync(
+    2,
+    `session-buddy: internal error: ${escapeText(reasonOf(error))} (please report it with the command line)\n`,
+  );
+  return process.argv[2] === "shell" ? 125 : 1;
 }
 
 try {
-  await leave(await main(process.argv.slice(2)));
+  endAs(await main(process.argv.slice(2)), null);
 } catch (error) {
-  const { writeSync } = await import("node:fs");
-  const failure = error instanceof Failure ? error : null;
-  const sentence =
-    failure?.message ??
-    `internal error: ${reasonOf(error)} (please report it with the command line)`;
-  writeSync(2, `session-buddy: ${sentence}\n`);
-  await leave(failure?.exitStatus ?? (process.argv[2] === "shell" ? 125 : 1));
+  endAs(report(error), null);
 }

@@ -3,6 +3,7 @@
  * the other commands load, for this is what every shell's start waits for.
  */
 import { writeSync } from "node:fs";
+import { helpOf, unknownFlag } from "../args.ts";
 import { loadSettings, describe } from "../config.ts";
 import type { Config, Profile, Settings } from "../config.ts";
 import type { Json, JsonObject } from "../model/event.ts";
@@ -73,7 +74,7 @@ const VALUE_FLAGS = [
 const ALL_FLAGS = [
   ...["login", "quiet", "help", "no-commands", "meta", "tag"],
   ...VALUE_FLAGS,
-];
+].map((name) => `--${name}`);
 
 /** @param args the words after `shell` */
 export function parseFlags(args: readonly string[]): Flags {
@@ -97,7 +98,7 @@ export function parseFlags(args: readonly string[]): Flags {
         throw new Failure(
           "usage",
           `${arg} needs a value`,
-          "try: session-buddy shell --help",
+          helpOf("shell"),
         );
       return args[at]!;
     };
@@ -107,22 +108,10 @@ export function parseFlags(args: readonly string[]): Flags {
     else if (arg === "-l" || arg === "--login") flags.login = true;
     else if (arg === "--quiet") flags.quiet = true;
     else if (arg === "-h" || arg === "--help") flags.help = true;
-    else if (arg !== "--no-commands") throw unknownFlag(arg);
+    else if (arg !== "--no-commands") throw unknownFlag("shell", arg.replace(/=.*/s, ""), ALL_FLAGS);
   }
   flags.consumed = at;
   return flags;
-}
-
-function unknownFlag(arg: string): Failure {
-  const word = arg.replace(/^-+/, "").replace(/=.*/s, "");
-  const near = ALL_FLAGS.find(
-    (flag) => flag.startsWith(word.slice(0, 3)) || word.startsWith(flag),
-  );
-  return new Failure(
-    "usage",
-    `shell has no flag '${arg}'`,
-    near ? `did you mean --${near}?` : "try: session-buddy shell --help",
-  );
 }
 
 /** @param args the words after `shell` */
@@ -157,6 +146,7 @@ export async function shell(args: readonly string[]): Promise<number> {
     },
     env,
     data: settings?.paths.data ?? null,
+    cache: settings?.config.cache_dir ?? settings?.paths.caches[0] ?? "/nonexistent",
     disabled: trouble ?? disabledBy(session, env),
     strict: strictness(flags, session),
     heartbeat_ms: session?.heartbeat_ms ?? 30_000,

@@ -292,3 +292,18 @@ function decodeStatus(status: number, usage: BigInt64Array): ChildChange {
 }
 
 export const libc: Libc | null = open();
+
+/**
+ * Ends this process as a child ended, without the runtime's exit work, which
+ * would rewrite the terminal's modes to those of our start.
+ * @param signal die by it, when it is not null
+ */
+export function endAs(exit_code: number | null, signal: number | null): never {
+  const status = exit_code ?? 128 + (signal ?? 0);
+  if (!libc) {
+    if (signal) process.kill(process.pid, signal);
+    process.exit(status);
+  }
+  if (signal) libc.dieBy(signal);
+  return libc.exit(status);
+}

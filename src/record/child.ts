@@ -270,13 +270,3 @@ function restoreOpenFiles(
   if (parent && parent.hard === hard && parent.soft < soft)
     c.setOpenFileSoftLimit(parent.soft);
 }
-
-/** Ends this process as the child ended; the terminal's modes stay as the child left them. */
-export function endAs(exit_code: number | null, signal: number | null): never {
-  if (!libc) {
-    if (signal) process.kill(process.pid, signal);
-    process.exit(exit_code ?? 128 + (signal ?? 0));
-  }
-  if (signal) libc.dieBy(signal);
-  return libc.exit(exit_code ?? 128 + (signal ?? 0));
-}

@@ -6,13 +6,15 @@
 import { writeSync } from "node:fs";
 import { EVENT_VERSION, type Event } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
+import { endAs } from "../os/libc.ts";
 import { bootId, pidNamespace, processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
 import { SpoolWriter, ensureSpool } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
-import { type ChildProgram, type Outcome, endAs, runChild } from "./child.ts";
+import { countCommands, recallCommands } from "./commands.ts";
+import { type ChildProgram, type Outcome, runChild } from "./child.ts";
 import { SESSION_ID_VARIABLE, type StartOptions, startEvent } from "./context.ts";
-import { type Facts, askVersion, countExecutables } from "./facts.ts";
+import { type Facts, askVersion } from "./ask.ts";
 import { memoryFloor, usageMetadata } from "./usage.ts";
 
 export interface WrapRequest {
@@ -22,6 +24,8 @@ export interface WrapRequest {
   /** The data folder; null, with the reason, when nothing is to be recorded. */
   data: string | null;
   disabled: string | null;
+  /** Where counts are remembered between runs. */
+  cache: string;
   strict: boolean;
   heartbeat_ms: number;
   /** Talks to the person at the terminal; null when there is none. */
@@ -30,6 +34,8 @@ export interface WrapRequest {
   banner: (tracking: { session_id: string } | { disabled: string }) => string;
 }
 
+/** How long a child has the machine for its own start before we look around. */
+const CHILD_STARTED_MS = 100;
 /** How long an unfinished question for a version may hold up the end. */
 const LAST_FACTS_MS = 250;
 
@@ -69,9 +75,9 @@ class Recording {
   private readonly spool: SpoolWriter;
   private trouble: string | null = null;
   private floor_bytes = 0;
-  private facts: Promise<void> = Promise.resolve();
-  /** What is known but not written yet. */
-  private learned: Facts = { measured: {} };
+  private facts: Facts = { measured: {} };
+  private version: Promise<void> = Promise.resolve();
+  private annotated = false;
   private ended = false;
 
   constructor(
@@ -129,36 +135,44 @@ class Recording {
       this.spool.sync();
     });
     this.floor_bytes = memoryFloor();
-    this.facts = this.learn();
+    void this.learn();
   }
 
-  /** Finds out what takes time, and writes it as soon as it is known. */
+  /** Finds out what takes time, once the child has had its start. */
   private async learn(): Promise<void> {
-    const { start, env } = this.request;
-    const asked = askVersion(start.argv);
-    const command_tree_size = countExecutables(env["PATH"] ?? "");
-    this.learned = { measured: { command_tree_size } };
-    const { measured, ...rest } = await asked;
+    const { argv } = this.request.start;
+    const asked = askVersion(argv);
+    this.version = asked.then((facts) => void (this.facts = facts));
+    await Bun.sleep(CHILD_STARTED_MS);
     if (this.ended) return;
+    const command_tree_size = this.countCommands(countCommands);
+    await this.version;
+    if (this.ended) return;
+    const { measured, ...rest } = this.facts;
     const facts = { ...rest, measured: { ...measured, command_tree_size } };
     this.attempt(() => this.write({ event_type: "annotation", ...facts }));
-    this.learned = { measured: {} };
+    this.annotated = true;
   }
 
   private async finish(
     outcome: Exclude<Outcome, { kind: "abandoned" }>,
   ): Promise<void> {
-    if (outcome.kind === "exited" && !outcome.hung_up && !outcome.told_to_go)
-      await Promise.race([this.facts, Bun.sleep(LAST_FACTS_MS)]);
     this.ended = true;
+    const calm =
+      outcome.kind === "exited" && !outcome.hung_up && !outcome.told_to_go;
+    if (calm && !this.annotated)
+      await Promise.race([this.version, Bun.sleep(LAST_FACTS_MS)]);
+    const { measured, ...rest } = this.annotated
+      ? { measured: {} }
+      : this.withCommands();
     this.attempt(() => {
       this.write({
         event_type: "session_end",
         end_source: "observed",
         ...endOf(outcome),
-        ...this.learned,
+        ...rest,
         measured: {
-          ...this.learned.measured,
+          ...measured,
           exit_reason: exitReason(outcome),
           ...(outcome.kind === "exited" && outcome.usage
             ? usageMetadata(outcome.usage, this.floor_bytes)
@@ -167,6 +181,16 @@ class Recording {
       });
       this.spool.sync();
     });
+  }
+
+  private withCommands(): Facts {
+    const command_tree_size = this.countCommands(recallCommands);
+    const measured = { ...this.facts.measured, command_tree_size };
+    return { ...this.facts, measured };
+  }
+
+  private countCommands(count: (path: string, cache: string) => number): number {
+    return count(this.request.env["PATH"] ?? "", this.request.cache);
   }
 
   private write(fields: { event_type: string } & Record<string, unknown>): void {
@@ -216,16 +240,14 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
   return endAs(outcome.exit_status, null);
 }
 
-const encoder = new TextEncoder();
-
 /** The environment byte for byte, with our one variable in it once. */
 function withSessionId(
   envp: readonly Uint8Array[],
   session_id: string,
 ): Uint8Array[] {
-  const prefix = encoder.encode(`${SESSION_ID_VARIABLE}=`);
+  const name = Buffer.from(`${SESSION_ID_VARIABLE}=`);
   const others = envp.filter(
-    (entry) => !prefix.every((byte, i) => entry[i] === byte),
+    (entry) => !name.equals(entry.subarray(0, name.length)),
   );
-  return [...others, encoder.encode(`${SESSION_ID_VARIABLE}=${session_id}`)];
+  return [...others, Buffer.from(`${SESSION_ID_VARIABLE}=${session_id}`)];
 }

@@ -1,11 +1,8 @@
 /**
- * What takes too long to find out before the child runs: its version, and how
- * many commands it can reach. Asked once the child runs, bounded, and never
+ * The version of the wrapped program: asked once it runs, bounded, and never
  * from the working directory.
  */
-import { readdirSync } from "node:fs";
 import type { JsonObject } from "../model/event.ts";
-import { libc } from "../os/libc.ts";
 import { type Program, programOf } from "./program.ts";
 
 export interface Facts {
@@ -74,46 +71,4 @@ async function probe(command: string[]): Promise<string> {
     // A program that cannot be asked has no version that we know.
     return "";
   }
-}
-
-/**
- * Distinct executables on a PATH.
- * @param path the child's PATH; empty and relative parts are left out
- */
-export function countExecutables(path: string): number {
-  const names = new Set<string>();
-  for (const folder of new Set(path.split(":")))
-    if (folder.startsWith("/")) addExecutables(folder, names);
-  return names.size;
-}
-
-function addExecutables(folder: string, names: Set<string>): void {
-  let entries;
-  try {
-    entries = readdirSync(folder, { withFileTypes: true });
-  } catch {
-    // A PATH often names folders that do not exist.
-    return;
-  }
-  const executable = executableIn(folder);
-  for (const entry of entries) {
-    if (entry.isDirectory() || names.has(entry.name)) continue;
-    if (!executable(entry.name)) continue;
-    // A link to a folder can be entered, which access() cannot tell apart.
-    if (entry.isSymbolicLink() && executable(`${entry.name}/.`)) continue;
-    names.add(entry.name);
-  }
-}
-
-/** A quick access(2) on names in one folder; without the C library all names count as not executable. */
-function executableIn(folder: string): (name: string) => boolean {
-  const buffer = new Uint8Array(8192);
-  const encoder = new TextEncoder();
-  const { written } = encoder.encodeInto(`${folder}/`, buffer);
-  return (name) => {
-    const tail = buffer.subarray(written);
-    const { written: length } = encoder.encodeInto(name, tail);
-    tail[length] = 0;
-    return libc !== null && libc.isExecutable(buffer);
-  };
 }

@@ -1,0 +1,98 @@
+/** `session-buddy show-session`: one session in full. */
+import { defineCommand } from "citty";
+import { loadSettings, requireValid } from "../config.ts";
+import { Failure } from "../model/failure.ts";
+import { isSessionId } from "../model/id.ts";
+import type { Session } from "../model/session.ts";
+import type { SessionStore } from "../model/store.ts";
+import { withStore } from "../open.ts";
+import { Output } from "../os/output.ts";
+import { detail } from "../render/detail.ts";
+import { sessionDocument } from "../render/json.ts";
+import { note } from "../talk.ts";
+
+const MAX_CANDIDATES = 10;
+
+export default defineCommand({
+  meta: {
+    name: "show-session",
+    description: `Shows one session: its facts, then its metadata.
+
+Without an id: the session that we are in, else the newest.
+
+EXAMPLES
+  session-buddy show-session
+  session-buddy show-session mahavishnu-20260206
+  session-buddy show-session 1a2b3c4d --format json | jq .duration_seconds`,
+  },
+  args: {
+    id: {
+      type: "positional",
+      required: false,
+      description: "A session's id, a unique prefix of it, or its last 8 hex",
+    },
+    format: { type: "string", description: "text or json" },
+    json: { type: "boolean", description: "The same as --format json" },
+    config: {
+      type: "string",
+      valueHint: "file",
+      description: "Read this configuration too",
+    },
+  },
+  async run({ args }) {
+    const format = args.format ?? (args.json ? "json" : "text");
+    if (format !== "text" && format !== "json")
+      throw new Failure(
+        "usage",
+        `--format takes text or json, not '${format}'`,
+        "try: --format json",
+      );
+    const settings = loadSettings(process.env, args.config);
+    await requireValid(settings);
+    const current = process.env["SESSION_BUDDY_SESSION_ID"];
+    await withStore(settings, note, async (store) => {
+      const session = args.id
+        ? await find(store, args.id)
+        : await currentOrNewest(store, current);
+      const output = new Output();
+      output.write(
+        format === "json" ? sessionDocument(session) : detail(session),
+      );
+      output.flush();
+    });
+  },
+});
+
+async function find(store: SessionStore, reference: string): Promise<Session> {
+  const ids = await store.resolve(reference, MAX_CANDIDATES + 1);
+  const exact = ids[0] === reference;
+  if (ids.length > 1 && !exact)
+    throw new Failure(
+      "ambiguous",
+      `'${reference}' may mean ${ids.length > MAX_CANDIDATES ? `more than ${MAX_CANDIDATES}` : ids.length} sessions`,
+      `give more of the id: ${ids.slice(0, MAX_CANDIDATES).join(", ")}`,
+    );
+  const session = ids[0] === undefined ? null : await store.get(ids[0]);
+  if (session) return session;
+  throw new Failure(
+    "not_found",
+    `no session '${reference}'`,
+    "try: session-buddy list-sessions",
+  );
+}
+
+async function currentOrNewest(
+  store: SessionStore,
+  current: string | undefined,
+): Promise<Session> {
+  if (current && isSessionId(current)) {
+    const session = await store.get(current);
+    if (session) return session;
+  }
+  for await (const session of store.list({ limit: 1 })) return session;
+  throw new Failure(
+    "not_found",
+    "no session has been recorded yet",
+    "try: session-buddy shell",
+  );
+}

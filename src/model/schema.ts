@@ -1,0 +1,101 @@
+/**
+ * Where recorded data enters: a line of a spool file becomes an event, or a
+ * reason why not. Kinds and fields that this version does not know pass
+ * through; of the known ones every field that a fold reads is checked.
+ */
+import { z } from "zod";
+import { EVENT_VERSION, type Event, type JsonObject } from "./event.ts";
+import { isSessionId } from "./id.ts";
+
+const object = z.custom<JsonObject>(
+  (value) =>
+    typeof value === "object" && value !== null && !Array.isArray(value),
+  "expected an object",
+);
+const text = z.string();
+const count = z.int().nonnegative();
+const pid = z.int().positive();
+
+const ISO_TIME =
+  /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
+
+/** A real time, made UTC with milliseconds. */
+const timestamp = text.transform((value, context) => {
+  const time = ISO_TIME.test(value) ? Date.parse(value) : NaN;
+  if (!Number.isNaN(time)) return new Date(time).toISOString();
+  context.addIssue(`'${value}' is not an ISO 8601 time with a zone`);
+  return z.NEVER;
+});
+
+const base = z.looseObject({
+  event_version: z.literal(EVENT_VERSION),
+  event_id: z.guid().transform((id) => id.toLowerCase()),
+  session_id: text.refine(isSessionId, "not a session id"),
+  event_type: text.min(1).max(100),
+  timestamp,
+});
+
+const kinds: Record<string, z.ZodType> = {
+  session_start: base.extend({
+    session_type: text,
+    component_name: text,
+    shell_type: text,
+    hostname: text,
+    pid,
+    ppid: count.nullish(),
+    start_ticks: count.nullish(),
+    user: z.looseObject({ username: text, home: text }),
+    environment: z.looseObject({
+      python_version: text.nullable(),
+      platform: text,
+      cwd: text,
+    }),
+    tty: text.nullish(),
+    name: text.nullish(),
+    reason: text.nullish(),
+    tags: z.array(text).optional(),
+    command: z.array(text).optional(),
+    parent_session_id: text.nullish(),
+    inherited_session_id: text.nullish(),
+    lock: z.enum(["flock", "none"]).optional(),
+    metadata: object,
+    measured: object.optional(),
+  }),
+  process: base.extend({
+    pid,
+    ppid: count,
+    start_ticks: count.nullable(),
+    pid_namespace: text.nullable(),
+    boot_id: text.nullable(),
+  }),
+  annotation: base.extend({
+    metadata: object.optional(),
+    measured: object.optional(),
+    python_version: text.optional(),
+  }),
+  session_end: base.extend({
+    end_source: z.enum(["observed", "declared", "recovered"]),
+    exit_code: z.int().min(0).max(255).nullable(),
+    signal: text.nullable(),
+    metadata: object.optional(),
+    measured: object.optional(),
+    python_version: text.optional(),
+  }),
+};
+
+/**
+ * One line of a spool file.
+ * @param bytes the line without its newline
+ * @throws Error with the reason, in a few words
+ */
+export function parseEventLine(bytes: Uint8Array): Event {
+  const value: unknown = JSON.parse(
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+  );
+  const kind = (value as { event_type?: unknown } | null)?.event_type;
+  const schema = typeof kind === "string" ? kinds[kind] : undefined;
+  const result = (schema ?? base).safeParse(value);
+  if (result.success) return result.data as Event;
+  const issue = result.error.issues[0]!;
+  throw new Error(`${issue.path.join(".") || "line"}: ${issue.message}`);
+}

@@ -1,0 +1,119 @@
+/**
+ * How many commands the child can reach: distinct executables on its PATH.
+ *
+ * Counting asks the kernel about every file there (2 ms in C for a thousand),
+ * so it waits until the child has started. A child that is gone by then gets
+ * the last count, provided that no folder of the same PATH has changed since.
+ */
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { libc } from "../os/libc.ts";
+
+interface Remembered {
+  folders: string;
+  count: number;
+}
+
+/**
+ * Counts the executables, and remembers the count.
+ * @param path the child's PATH; empty and relative parts are left out
+ * @param cache a private folder, made when it is not there
+ */
+export function countCommands(path: string, cache: string): number {
+  const { paths, key } = foldersOf(path);
+  const names = new Set<string>();
+  for (const folder of paths) addExecutables(folder, names);
+  remember({ folders: key, count: names.size }, cache);
+  return names.size;
+}
+
+/** The remembered count, when it still holds; else counts. */
+export function recallCommands(path: string, cache: string): number {
+  const { key } = foldersOf(path);
+  try {
+    const text = readFileSync(`${cache}/commands.json`, "utf8");
+    const last = JSON.parse(text) as Remembered;
+    if (last.folders === key && Number.isInteger(last.count)) return last.count;
+  } catch {
+    // Nothing remembered, or nothing that can be read: count.
+  }
+  return countCommands(path, cache);
+}
+
+/** Each folder once (/bin is often /usr/bin), and what changes when their content does. */
+function foldersOf(path: string): { paths: string[]; key: string } {
+  const seen = new Set<string>();
+  const paths: string[] = [];
+  let key = "";
+  for (const folder of path.split(":")) {
+    if (!folder.startsWith("/")) continue;
+    const stat = statSync(folder, { throwIfNoEntry: false });
+    const identity = `${stat?.dev}:${stat?.ino}`;
+    if (!stat?.isDirectory() || seen.has(identity)) continue;
+    seen.add(identity);
+    paths.push(folder);
+    key += `${identity}:${stat.mtimeMs}:${stat.ctimeMs} `;
+  }
+  return { paths, key };
+}
+
+function addExecutables(folder: string, names: Set<string>): void {
+  let entries;
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch {
+    // One that we may enter but not list, as the child may.
+    return;
+  }
+  const executable = executableIn(folder);
+  for (const entry of entries) {
+    if (entry.isDirectory() || names.has(entry.name)) continue;
+    if (!executable(entry.name)) continue;
+    // A link to a folder can be entered, which access(2) cannot tell apart.
+    if (entry.isSymbolicLink() && executable(`${entry.name}/.`)) continue;
+    names.add(entry.name);
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** Whether a name in a folder may be executed, or entered. */
+function executableIn(folder: string): (name: string) => boolean {
+  const c = libc;
+  if (!c)
+    return (name) => {
+      try {
+        accessSync(`${folder}/${name}`, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+  const path = new Uint8Array(8192);
+  const { written } = encoder.encodeInto(`${folder}/`, path);
+  const tail = path.subarray(written);
+  return (name) => {
+    tail[encoder.encodeInto(name, tail).written] = 0;
+    return c.isExecutable(path);
+  };
+}
+
+function remember(count: Remembered, cache: string): void {
+  const file = `${cache}/commands.json`;
+  const own = `${file}.${process.pid}`;
+  try {
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    writeFileSync(own, JSON.stringify(count), { mode: 0o600, flag: "wx" });
+    renameSync(own, file);
+  } catch {
+    // Without a cache the next short command counts again.
+  }
+}

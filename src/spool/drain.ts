@@ -1,0 +1,259 @@
+/**
+ * Moves events from the spool to a store, and closes sessions whose wrapper is
+ * gone. Only the holder of `drain.lock` probes session locks, closes, renames
+ * or unlinks. A file leaves in two steps: renamed to `done/` once every line is
+ * committed, and unlinked by a later pass that has read it again.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import type { Event } from "../model/event.ts";
+import { errnoOf } from "../model/failure.ts";
+import { isSessionId } from "../model/id.ts";
+import type { SessionStore } from "../model/store.ts";
+import { libc } from "../os/libc.ts";
+import { folderFailure } from "../os/paths.ts";
+import { type Quarantined, quarantine } from "./quarantine.ts";
+import { type Line, readLines } from "./read.ts";
+import { FileFacts } from "./reconcile.ts";
+import { spoolFolder } from "./write.ts";
+
+export interface DrainReport {
+  /** Events that were new to the store. */
+  stored: number;
+  /** Lines that could not be read, kept beside the spool. */
+  quarantined: Quarantined[];
+  /** Files that are not ours to read, and why. */
+  refused: string[];
+}
+
+const BATCH_EVENTS = 4_096;
+/** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
+const REST_MS = 60_000;
+const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+
+/**
+ * One pass over this machine's spool.
+ * @param data the data folder
+ * @param now milliseconds since the epoch
+ */
+export async function drain(
+  data: string,
+  store: SessionStore,
+  now: number,
+): Promise<DrainReport> {
+  const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
+  const folder = spoolFolder(data);
+  const lock = takeLock(folder);
+  if (lock === null) return report;
+  try {
+    await new Pass(folder, store, now, report).run();
+  } catch (error) {
+    throw errnoOf(error) ? folderFailure(folder, error) : error;
+  } finally {
+    closeSync(lock);
+  }
+  return report;
+}
+
+/** @returns null when there is no spool yet, or another drain is at work */
+function takeLock(folder: string): number | null {
+  let fd: number;
+  try {
+    fd = openSync(`${folder}/drain.lock`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return null;
+    throw folderFailure(folder, error);
+  }
+  if (!libc || libc.tryLock(fd)) return fd;
+  closeSync(fd);
+  return null;
+}
+
+class Pass {
+  private batch: Event[] = [];
+  /** Files whose every line is in the batch or stored before it. */
+  private finished: string[] = [];
+  private readonly signs = new Map<string, string>();
+
+  constructor(
+    private readonly folder: string,
+    private readonly store: SessionStore,
+    private readonly now: number,
+    private readonly report: DrainReport,
+  ) {}
+
+  async run(): Promise<void> {
+    await this.clearDone();
+    for (const name of readdirSync(this.folder))
+      if (name.endsWith(".ndjson")) await this.takeFile(name);
+    await this.commit();
+    this.store.seen(this.signs);
+  }
+
+  private async takeFile(name: string): Promise<void> {
+    const fd = this.open(name);
+    if (fd === null) return;
+    try {
+      const { size, mtime } = fstatSync(fd);
+      if (size === 0) return this.clearEmpty(name, fd, mtime);
+      const facts = new FileFacts();
+      let torn = false;
+      for (const line of readLines(fd)) {
+        if (line.kind === "tail") torn = true;
+        else await this.takeLine(name, fd, line, facts);
+      }
+      if (this.writerGone(fd, facts))
+        await this.close(name, fd, facts, { torn, mtime });
+      else this.sign(name, mtime);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Opens a regular file of our own, whatever else lies there. */
+  private open(name: string): number | null {
+    let fd: number;
+    try {
+      fd = openSync(`${this.folder}/${name}`, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT")
+        this.report.refused.push(`${name}: ${errnoOf(error)}`);
+      return null;
+    }
+    const stat = fstatSync(fd);
+    if (stat.isFile() && stat.uid === process.geteuid!()) return fd;
+    this.report.refused.push(`${name}: not a file of ours`);
+    closeSync(fd);
+    return null;
+  }
+
+  private async takeLine(
+    name: string,
+    fd: number,
+    line: Exclude<Line, { kind: "tail" }>,
+    facts: FileFacts,
+  ): Promise<void> {
+    if (line.kind === "bad") {
+      const kept = quarantine(this.folder, name, fd, line.line);
+      if (kept) this.report.quarantined.push(kept);
+      return;
+    }
+    facts.take(line.event);
+    this.batch.push(line.event);
+    if (this.batch.length >= BATCH_EVENTS) await this.commit();
+  }
+
+  /** Content comes after the lock: a free lock means that the writer is gone. */
+  private writerGone(fd: number, facts: FileFacts): boolean {
+    if (!facts.lockable) return facts.ended || facts.childLiveness() === "gone";
+    if (!libc?.tryLock(fd)) return false;
+    libc.unlock(fd);
+    return true;
+  }
+
+  /** The writer is gone: so is the session, unless its child lives on. */
+  private async close(
+    name: string,
+    fd: number,
+    facts: FileFacts,
+    { torn, mtime }: { torn: boolean; mtime: Date },
+  ): Promise<void> {
+    // A torn line gets its newline, so that the next one stands alone.
+    if (torn) {
+      append(this.folder, name, "\n");
+      futimesSync(fd, mtime, mtime);
+      // It may be whole but for the newline; the rest comes twice, and counts once.
+      for (const line of readLines(fd))
+        if (line.kind !== "tail") await this.takeLine(name, fd, line, facts);
+    }
+    if (!facts.ended) {
+      const child = facts.childLiveness();
+      if (child === "alive") {
+        const now = new Date(this.now);
+        futimesSync(fd, now, now);
+        return this.sign(name, now);
+      }
+      if (child === "unknown") return this.sign(name, mtime);
+      const end = facts.recoveredEnd(mtime);
+      if (end) {
+        append(this.folder, name, `${JSON.stringify(end)}\n`);
+        this.batch.push(end);
+      }
+    }
+    this.finished.push(name);
+  }
+
+  private sign(name: string, at: Date): void {
+    const session_id = name.slice(0, -".ndjson".length);
+    if (isSessionId(session_id)) this.signs.set(session_id, at.toISOString());
+  }
+
+  private clearEmpty(name: string, fd: number, mtime: Date): void {
+    if (this.now - mtime.getTime() < REST_MS || !libc?.tryLock(fd)) return;
+    // Locked by us and still empty: nobody was ever told of it.
+    if (fstatSync(fd).size === 0) unlinkSync(`${this.folder}/${name}`);
+  }
+
+  private async commit(): Promise<void> {
+    const batch = this.batch;
+    this.batch = [];
+    if (batch.length > 0) this.report.stored += await this.store.append(batch);
+    const finished = this.finished;
+    this.finished = [];
+    if (finished.length === 0) return;
+    mkdirSync(`${this.folder}/done`, { recursive: true, mode: 0o700 });
+    for (const name of finished)
+      renameSync(`${this.folder}/${name}`, `${this.folder}/done/${name}`);
+  }
+
+  /** Reads files that were done a while ago once more, then lets them go. */
+  private async clearDone(): Promise<void> {
+    const folder = `${this.folder}/done`;
+    const rested: string[] = [];
+    for (const name of listFolder(folder)) {
+      const fd = this.open(`done/${name}`);
+      if (fd === null) continue;
+      try {
+        if (this.now - fstatSync(fd).ctimeMs < REST_MS) continue;
+        for (const line of readLines(fd))
+          if (line.kind !== "tail")
+            await this.takeLine(name, fd, line, new FileFacts());
+        rested.push(name);
+      } finally {
+        closeSync(fd);
+      }
+    }
+    await this.commit();
+    for (const name of rested) unlinkSync(`${folder}/${name}`);
+  }
+}
+
+function append(folder: string, name: string, text: string): void {
+  const { O_WRONLY, O_APPEND } = constants;
+  const fd = openSync(`${folder}/${name}`, O_WRONLY | O_APPEND | O_NOFOLLOW);
+  try {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

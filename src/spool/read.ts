@@ -1,0 +1,76 @@
+/**
+ * The reading end of the spool: whole lines of one file, bounded in memory.
+ * What follows the last newline is a line still being written, or torn.
+ */
+import { fstatSync, readSync } from "node:fs";
+import { type Event, MAX_EVENT_BYTES } from "../model/event.ts";
+import { reasonOf } from "../model/failure.ts";
+import { parseEventLine } from "../model/schema.ts";
+
+const CHUNK_BYTES = 1 << 20;
+const NEWLINE = 10;
+
+/** A line that is no event: where it stands and why. */
+export interface BadLine {
+  offset: number;
+  length: number;
+  reason: string;
+}
+
+export type Line =
+  | { kind: "event"; event: Event }
+  | { kind: "bad"; line: BadLine }
+  /** Bytes after the last newline. */
+  | { kind: "tail"; line: BadLine };
+
+/** The lines of an open file, as far as it reached when the reading began. */
+export function* readLines(fd: number): Generator<Line> {
+  const { size } = fstatSync(fd);
+  let line = new LineBuffer(0);
+  for (let at = 0; at < size; ) {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size - at));
+    const got = readSync(fd, chunk, 0, chunk.length, at);
+    if (got === 0) break;
+    let from = 0;
+    for (;;) {
+      const end = chunk.subarray(0, got).indexOf(NEWLINE, from);
+      line.add(chunk.subarray(from, end === -1 ? got : end));
+      if (end === -1) break;
+      if (line.length > 0) yield line.parse();
+      from = end + 1;
+      line = new LineBuffer(at + from);
+    }
+    at += got;
+  }
+  if (line.length > 0) yield { kind: "tail", line: line.bad("a torn line") };
+}
+
+/** One line under way; it keeps no more bytes than an event may have. */
+class LineBuffer {
+  length = 0;
+  private readonly parts: Uint8Array[] = [];
+
+  constructor(private readonly offset: number) {}
+
+  add(part: Uint8Array): void {
+    this.length += part.length;
+    if (this.length <= MAX_EVENT_BYTES) this.parts.push(part);
+  }
+
+  parse(): Line {
+    if (this.length > MAX_EVENT_BYTES)
+      return {
+        kind: "bad",
+        line: this.bad(`longer than ${MAX_EVENT_BYTES} bytes`),
+      };
+    try {
+      return { kind: "event", event: parseEventLine(Buffer.concat(this.parts)) };
+    } catch (error) {
+      return { kind: "bad", line: this.bad(reasonOf(error)) };
+    }
+  }
+
+  bad(reason: string): BadLine {
+    return { offset: this.offset, length: this.length, reason };
+  }
+}

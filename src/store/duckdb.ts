@@ -1,0 +1,428 @@
+/**
+ * The store in a DuckDB file. Events are appended and never changed; sessions
+ * are folds over them, written behind the events and always reconstructible:
+ * on open, what was not folded yet is.
+ *
+ * Exactly one process has the file open (`store.lock`), and in it one instance.
+ */
+import { copyFileSync } from "node:fs";
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  type DuckDBValue,
+  listValue,
+} from "@duckdb/node-api";
+import type { Event } from "../model/event.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
+import type { SessionFilter } from "../model/filter.ts";
+import {
+  type Session,
+  type SessionRow,
+  type State,
+  apply,
+  emptyState,
+  isClosed,
+  present,
+  settle,
+} from "../model/session.ts";
+import type { SessionStore } from "../model/store.ts";
+import { MIGRATIONS } from "./schema.ts";
+import { SQL, selectSessions } from "./statements.ts";
+
+const BATCH_EVENTS = 4_096;
+const OPTIONS = {
+  memory_limit: "512MB",
+  wal_autocheckpoint: "64MB",
+  autoinstall_known_extensions: "false",
+  autoload_known_extensions: "false",
+};
+
+export class DuckDBStore implements SessionStore {
+  /** Folds of open sessions, as far as this process has needed them. */
+  private readonly states = new Map<string, State>();
+  /** Sessions whose fold is ahead of their row. */
+  private readonly dirty = new Set<string>();
+  /** Dirty ones that have a row among the closed. */
+  private readonly closedRows = new Set<string>();
+  private signs: ReadonlyMap<string, string> = new Map();
+  private lastSeq = 0;
+
+  private constructor(
+    private readonly path: string,
+    private readonly instance: DuckDBInstance,
+    private readonly db: DuckDBConnection,
+  ) {}
+
+  /**
+   * Opens the file, makes it when it is not there, and brings it up to date.
+   * @param migrations the steps to the newest schema, oldest first
+   * @throws Failure (timeout, storage, permission) with the mend
+   */
+  static async open(
+    path: string,
+    migrations: readonly string[] = MIGRATIONS,
+  ): Promise<DuckDBStore> {
+    try {
+      let store = await DuckDBStore.connect(path);
+      const have = await store.schemaVersion();
+      if (have > migrations.length) {
+        store.disconnect();
+        throw newerSchema(path, have, migrations.length);
+      }
+      if (have > 0 && have < migrations.length) {
+        store.disconnect();
+        copyFileSync(path, `${path}.schema-${have}`);
+        store = await DuckDBStore.connect(path);
+      }
+      await store.migrate(have, migrations);
+      await store.catchUp();
+      return store;
+    } catch (error) {
+      throw storeFailure(path, error);
+    }
+  }
+
+  private static async connect(path: string): Promise<DuckDBStore> {
+    const instance = await DuckDBInstance.create(path, OPTIONS);
+    return new DuckDBStore(path, instance, await instance.connect());
+  }
+
+  /** The schema's version; 0 for an empty file. */
+  private async schemaVersion(): Promise<number> {
+    if ((await this.number(SQL.hasSchema)) === 0) return 0;
+    return this.number(SQL.schemaVersion);
+  }
+
+  private async migrate(
+    have: number,
+    migrations: readonly string[],
+  ): Promise<void> {
+    for (let version = have + 1; version <= migrations.length; version++) {
+      await this.transaction(async () => {
+        await this.db.run(migrations[version - 1]!);
+        await this.db.run(SQL.setSchemaVersion, [version]);
+      });
+      // A changed table in the write-ahead log cannot always be replayed.
+      await this.db.run(SQL.checkpoint);
+    }
+    this.lastSeq = await this.number(SQL.lastSeq);
+  }
+
+  /** Folds what was committed but not folded when the last process ended. */
+  private async catchUp(): Promise<void> {
+    const folded = await this.number(SQL.foldedSeq);
+    if (folded === this.lastSeq) return;
+    const tail = await this.payloads(SQL.eventsAfter, [folded]);
+    const ids = new Set(tail.map(({ session_id }) => session_id));
+    await this.noteClosed(ids);
+    await this.refold(ids);
+    for (const id of ids) this.dirty.add(id);
+    await this.flush();
+  }
+
+  async append(events: readonly Event[]): Promise<number> {
+    try {
+      let stored = 0;
+      for (let at = 0; at < events.length; at += BATCH_EVENTS)
+        stored += await this.appendBatch(events.slice(at, at + BATCH_EVENTS));
+      return stored;
+    } catch (error) {
+      throw storeFailure(this.path, error);
+    }
+  }
+
+  private async appendBatch(events: readonly Event[]): Promise<number> {
+    const fresh = await this.unknown(events);
+    if (fresh.length === 0) return 0;
+    await this.loadStates(fresh);
+    const lines = fresh.map((event, i) =>
+      JSON.stringify({
+        seq: this.lastSeq + 1 + i,
+        event_id: event.event_id,
+        session_id: event.session_id,
+        kind: event.event_type,
+        timestamp: event.timestamp,
+        payload: wellFormed(JSON.stringify(event)),
+      }),
+    );
+    await this.db.run(SQL.insertEvents, [listValue(lines)]);
+    this.lastSeq += fresh.length;
+    for (const event of fresh) {
+      apply(this.states.get(event.session_id)!, event);
+      this.dirty.add(event.session_id);
+    }
+    return fresh.length;
+  }
+
+  /** Those that are not stored yet, each once. */
+  private async unknown(events: readonly Event[]): Promise<Event[]> {
+    const byId = new Map(events.map((event) => [event.event_id, event]));
+    const times = events.map((event) => event.timestamp).sort();
+    const known = await this.rows<{ id: string }>(SQL.knownEvents, [
+      listValue([...byId.keys()]),
+      times[0]!,
+      times.at(-1)!,
+    ]);
+    for (const { id } of known) byId.delete(id);
+    return [...byId.values()];
+  }
+
+  /**
+   * Makes the state of every session of some events available in memory: from
+   * its open row, empty for one that starts now, else (a late event of a closed
+   * session) from all its events.
+   */
+  private async loadStates(events: readonly Event[]): Promise<void> {
+    const missing = new Set<string>();
+    for (const { session_id } of events)
+      if (!this.states.has(session_id)) missing.add(session_id);
+    if (missing.size === 0) return;
+    const open = await this.rows<{ id: string; state: string }>(
+      SQL.openStates,
+      [listValue([...missing])],
+    );
+    for (const { id, state } of open) {
+      this.states.set(id, JSON.parse(state) as State);
+      missing.delete(id);
+    }
+    const closed = await this.noteClosed(missing);
+    for (const { event_type, session_id } of events)
+      if (event_type === "session_start" && missing.has(session_id) && !closed.has(session_id)) {
+        missing.delete(session_id);
+        this.states.set(session_id, emptyState(session_id));
+      }
+    await this.refold(missing);
+  }
+
+  /** Which of some sessions have a row among the closed; it will be replaced. */
+  private async noteClosed(ids: ReadonlySet<string>): Promise<Set<string>> {
+    if (ids.size === 0) return new Set();
+    const rows = await this.rows<{ id: string }>(SQL.closedAmong, [
+      listValue([...ids]),
+    ]);
+    for (const { id } of rows) this.closedRows.add(id);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** Folds some sessions anew from all their stored events. */
+  private async refold(ids: ReadonlySet<string>): Promise<void> {
+    if (ids.size === 0) return;
+    for (const id of ids) this.states.set(id, emptyState(id));
+    const list = listValue([...ids]);
+    for (const event of await this.payloads(SQL.eventsOf, [list]))
+      apply(this.states.get(event.session_id)!, event);
+  }
+
+  /** Brings the rows up to the folds, in one transaction. */
+  private async flush(): Promise<void> {
+    if (this.dirty.size === 0) return;
+    const closed: string[] = [];
+    const open: string[] = [];
+    const done: string[] = [];
+    for (const id of this.dirty) {
+      const state = this.states.get(id)!;
+      const row = settle(state);
+      const line = { ...row, metadata: wellFormed(JSON.stringify(row?.metadata ?? {})) };
+      if (isClosed(state)) {
+        closed.push(JSON.stringify(line));
+        done.push(id);
+      } else
+        open.push(
+          JSON.stringify({
+            ...line,
+            session_id: id,
+            state: wellFormed(JSON.stringify(state)),
+          }),
+        );
+    }
+    await this.transaction(async () => {
+      await this.db.run(SQL.deleteOpen, [listValue([...this.dirty])]);
+      if (this.closedRows.size > 0)
+        await this.db.run(SQL.deleteClosed, [listValue([...this.closedRows])]);
+      if (closed.length > 0)
+        await this.db.run(SQL.insertClosed, [listValue(closed.map(wellFormed))]);
+      if (open.length > 0)
+        await this.db.run(SQL.insertOpen, [listValue(open.map(wellFormed))]);
+      await this.db.run(SQL.setFoldedSeq, [this.lastSeq]);
+    });
+    this.dirty.clear();
+    this.closedRows.clear();
+    for (const id of done) this.states.delete(id);
+  }
+
+  seen(signs: ReadonlyMap<string, string>): void {
+    this.signs = signs;
+  }
+
+  async *list(filter: SessionFilter): AsyncIterable<Session> {
+    const { sql, values } = listQuery(filter);
+    yield* this.sessions(sql, values);
+  }
+
+  async get(session_id: string): Promise<Session | null> {
+    for await (const session of this.sessions(SQL.session, [session_id]))
+      return session;
+    return null;
+  }
+
+  async resolve(reference: string, limit: number): Promise<string[]> {
+    await this.flush();
+    const found = await this.rows<{ id: string }>(SQL.resolve, [
+      reference,
+      limit,
+    ]);
+    return found.map(({ id }) => id);
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      this.disconnect();
+    }
+  }
+
+  private disconnect(): void {
+    this.db.closeSync();
+    this.instance.closeSync();
+  }
+
+  private async *sessions(
+    sql: string,
+    values: DuckDBValue[],
+  ): AsyncIterable<Session> {
+    await this.flush();
+    const result = await this.db.stream(sql, values);
+    const now = Date.now();
+    for await (const rows of result.yieldRowObjectJson())
+      for (const row of rows) yield this.presented(row as never, now);
+  }
+
+  private presented(
+    row: Omit<SessionRow, "metadata"> & { metadata: string },
+    now: number,
+  ): Session {
+    const sign = row.end_source === null && this.signs.get(row.session_id);
+    const last_seen = sign && sign > row.last_seen ? sign : row.last_seen;
+    const metadata = JSON.parse(row.metadata) as SessionRow["metadata"];
+    return present({ ...row, last_seen, metadata }, now);
+  }
+
+  private async rows<T>(sql: string, values: DuckDBValue[]): Promise<T[]> {
+    const result = await this.db.runAndReadAll(sql, values);
+    return result.getRowObjectsJson() as T[];
+  }
+
+  private async number(sql: string): Promise<number> {
+    return (await this.rows<{ n: number }>(sql, []))[0]!.n;
+  }
+
+  private async payloads(sql: string, values: DuckDBValue[]): Promise<Event[]> {
+    const rows = await this.rows<{ payload: string }>(sql, values);
+    return rows.map(({ payload }) => JSON.parse(payload) as Event);
+  }
+
+  private async transaction(work: () => Promise<void>): Promise<void> {
+    await this.db.run(SQL.begin);
+    try {
+      await work();
+      await this.db.run(SQL.commit);
+    } catch (error) {
+      await this.db.run(SQL.rollback).catch(() => {
+        // The database has rolled back by itself; the cause is what counts.
+      });
+      throw error;
+    }
+  }
+}
+
+/** A filter as a query; every value goes as a parameter. */
+function listQuery(filter: SessionFilter): {
+  sql: string;
+  values: DuckDBValue[];
+} {
+  const values: DuckDBValue[] = [];
+  const conditions: string[] = [];
+  const where = (condition: string, value: string | number | undefined) => {
+    if (value === undefined) return;
+    values.push(value);
+    conditions.push(condition.replace("?", `$${values.length}`));
+  };
+  where("s.session_type = ?", filter.session_type);
+  where("s.component_name = ?", filter.component_name);
+  where("s.username = ?", filter.username);
+  where("s.start_time >= ?::TIMESTAMP", filter.after);
+  where("s.start_time < ?::TIMESTAMP", filter.before);
+  if (filter.status === "active") conditions.push("s.end_source IS NULL");
+  if (filter.status === "lost") conditions.push("s.end_source = 'recovered'");
+  if (filter.status === "ended")
+    conditions.push("s.end_source IN ('observed', 'declared')");
+  if (filter.incomplete)
+    conditions.push("(s.end_source IS NULL OR s.end_source = 'recovered')");
+  let sql = selectSessions(conditions);
+  if (filter.limit !== undefined) {
+    values.push(filter.limit);
+    sql += ` LIMIT $${values.length}`;
+  }
+  return { sql, values };
+}
+
+/** JSON that any reader takes: half a surrogate pair becomes U+FFFD. */
+function wellFormed(json: string): string {
+  if (!/\\ud[89a-f]/i.test(json)) return json;
+  return JSON.stringify(JSON.parse(json), (_, value: unknown) =>
+    typeof value === "string" ? value.toWellFormed() : value,
+  );
+}
+
+function newerSchema(path: string, have: number, known: number): Failure {
+  return new Failure(
+    "storage",
+    `'${path}' has schema version ${have}, this session-buddy knows ${known}`,
+    "use the newer session-buddy that wrote it, events wait in the spool",
+  );
+}
+
+/** DuckDB's errors as sentences; anything unknown keeps DuckDB's own words. */
+function storeFailure(path: string, error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const make = (...args: ConstructorParameters<typeof Failure>) =>
+    new Failure(args[0], args[1], args[2], { cause: error });
+  const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(text);
+  if (holder)
+    return make(
+      "timeout",
+      `'${path}' is open in ${holder[1]} (pid ${holder[2]})`,
+      "close it there, events wait in the spool",
+    );
+  if (/No space left|disk is full|failed to allocate.*disk/i.test(text))
+    return make(
+      "storage",
+      `the disk of '${path}' is full`,
+      "free some space and try again, events wait in the spool",
+    );
+  if (/Permission denied|Read-only file system|read-only/i.test(text))
+    return make(
+      "permission",
+      `'${path}' cannot be opened for writing`,
+      "check the owner and the permissions of the file and its folder",
+    );
+  if (/newer|version number|storage version/i.test(text))
+    return make(
+      "storage",
+      `'${path}' was written by a newer DuckDB: ${reasonOf(error)}`,
+      "use the newer session-buddy that wrote it, events wait in the spool",
+    );
+  if (/not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(text))
+    return make(
+      "storage",
+      `'${path}' is damaged: ${reasonOf(error)}`,
+      "move it and its .wal away and restore a backup, events wait in the spool",
+    );
+  return make(
+    "storage",
+    `'${path}' cannot be used: ${reasonOf(error)}`,
+    "check the disk, events wait in the spool",
+  );
+}

@@ -1,0 +1,119 @@
+/**
+ * Every statement that the store runs, by name. A list of things comes in as
+ * one parameter, an array of JSON texts: one statement a commit.
+ */
+
+/** What a session row is in JSON, for from_json. */
+const SESSION_SHAPE = JSON.stringify({
+  session_id: "VARCHAR",
+  session_type: "VARCHAR",
+  component_name: "VARCHAR",
+  shell_type: "VARCHAR",
+  start_time: "VARCHAR",
+  end_time: "VARCHAR",
+  exit_code: "SMALLINT",
+  signal: "VARCHAR",
+  pid: "INTEGER",
+  ppid: "INTEGER",
+  username: "VARCHAR",
+  hostname: "VARCHAR",
+  tty: "VARCHAR",
+  working_directory: "VARCHAR",
+  platform: "VARCHAR",
+  python_version: "VARCHAR",
+  parent_session_id: "VARCHAR",
+  name: "VARCHAR",
+  reason: "VARCHAR",
+  tags: ["VARCHAR"],
+  command_count: "INTEGER",
+  end_source: "VARCHAR",
+  last_seen: "VARCHAR",
+  metadata: "VARCHAR",
+});
+
+const SESSION_FIELDS = Object.keys(
+  JSON.parse(SESSION_SHAPE) as Record<string, string>,
+);
+
+const rowsFrom = (shape: string, columns: string) => `
+  SELECT ${columns} FROM (
+    SELECT unnest(from_json(line, '${shape}'))
+    FROM (SELECT unnest($1::JSON[]) AS line))`;
+
+const time = (column: string) =>
+  `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`;
+
+const TIMES = ["start_time", "end_time", "last_seen"];
+
+/** A session's columns as they are read: times as UTC text. */
+const SESSION_READ = SESSION_FIELDS.map((field) =>
+  TIMES.includes(field) ? time(field) : field,
+).join(", ");
+
+const EVENT_SHAPE = JSON.stringify({
+  seq: "BIGINT",
+  event_id: "UUID",
+  session_id: "VARCHAR",
+  kind: "VARCHAR",
+  timestamp: "VARCHAR",
+  payload: "VARCHAR",
+});
+
+export const SQL = {
+  hasSchema: `SELECT count(*)::INTEGER AS n FROM duckdb_tables()
+    WHERE table_name = 'schema_version'`,
+  schemaVersion: `SELECT coalesce(max(version), 0)::INTEGER AS n FROM schema_version`,
+  setSchemaVersion: `INSERT INTO schema_version VALUES ($1, now()::TIMESTAMP)`,
+
+  lastSeq: `SELECT coalesce(max(seq), 0)::DOUBLE AS n FROM events`,
+  foldedSeq: `SELECT seq::DOUBLE AS n FROM folded`,
+  setFoldedSeq: `UPDATE folded SET seq = $1`,
+  eventsAfter: `SELECT payload FROM events WHERE seq > $1 ORDER BY seq`,
+  eventsOf: `SELECT payload FROM events
+    WHERE session_id IN (SELECT unnest($1::VARCHAR[])) ORDER BY seq`,
+
+  /** Of some events, those stored already; the times let whole row groups be skipped. */
+  knownEvents: `SELECT event_id::VARCHAR AS id FROM events
+    WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
+      AND event_id IN (SELECT unnest($1::UUID[]))`,
+  insertEvents: `INSERT INTO events ${rowsFrom(
+    EVENT_SHAPE,
+    `seq, event_id, session_id, kind, timestamp::TIMESTAMP,
+     current_timestamp::TIMESTAMP, payload`,
+  )}`,
+
+  openStates: `SELECT session_id AS id, state FROM open_sessions
+    WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
+  closedAmong: `SELECT session_id AS id FROM sessions
+    WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
+  deleteOpen: `DELETE FROM open_sessions
+    WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
+  deleteClosed: `DELETE FROM sessions
+    WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
+  insertClosed: `INSERT INTO sessions BY NAME ${rowsFrom(
+    SESSION_SHAPE,
+    `* REPLACE (start_time::TIMESTAMP AS start_time,
+      end_time::TIMESTAMP AS end_time, last_seen::TIMESTAMP AS last_seen)`,
+  )}`,
+  insertOpen: `INSERT INTO open_sessions BY NAME ${rowsFrom(
+    SESSION_SHAPE.replace("}", ',"state":"VARCHAR"}'),
+    `* REPLACE (start_time::TIMESTAMP AS start_time,
+      end_time::TIMESTAMP AS end_time, last_seen::TIMESTAMP AS last_seen)`,
+  )}`,
+
+  session: `SELECT ${SESSION_READ} FROM all_sessions WHERE session_id = $1`,
+  resolve: `SELECT session_id AS id FROM all_sessions
+    WHERE starts_with(session_id, $1) OR (length($1) = 8 AND right(session_id, 8) = $1)
+    ORDER BY session_id = $1 DESC, start_time DESC, session_id LIMIT $2`,
+  begin: "BEGIN",
+  commit: "COMMIT",
+  rollback: "ROLLBACK",
+  checkpoint: "CHECKPOINT",
+} as const;
+
+/** Sessions that match some conditions, newest start first. */
+export function selectSessions(conditions: readonly string[]): string {
+  const where = conditions.length ? `WHERE ${conditions.join(" AND ")}` : "";
+  return `SELECT ${SESSION_READ} FROM all_sessions AS s ${where}
+    ORDER BY s.start_time DESC, s.session_id`;
+}
