@@ -23,6 +23,8 @@ export async function withStore<T>(
   use: (store: SessionStore) => Promise<T>,
 ): Promise<T> {
   const { config, paths } = settings;
+  // What DuckDB creates beside its file is nobody else's either.
+  process.umask(0o077);
   ensurePrivateDir(paths.data);
   const path = config.store.path ?? `${paths.data}/sessions.duckdb`;
   if (!config.store.network_filesystem) refuseNetwork(dirname(path));
