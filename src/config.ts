@@ -7,9 +7,9 @@
  * that hold, for a broken file must not keep anybody from his shell. Commands
  * other than `shell` refuse to go on (`requireValid`).
  */
-import { readFileSync } from "node:fs";
 import { Failure, errnoOf, reasonOf } from "./model/failure.ts";
 import type { Json, JsonObject } from "./model/event.ts";
+import { readText } from "./os/file.ts";
 import { type Paths, resolvePaths } from "./os/paths.ts";
 
 export interface Profile {
@@ -171,7 +171,7 @@ function readFile(
 ): void {
   let source: string;
   try {
-    source = readFileSync(file, "utf8");
+    source = readText(file);
   } catch (error) {
     if (!required && ["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? ""))
       return;

@@ -1,13 +1,13 @@
 /**
  * What is said to a person beside the result, on stderr.
  */
-import { writeSync } from "node:fs";
+import { say } from "./os/file.ts";
 import { isTerminal } from "./os/proc.ts";
 import { escapeText } from "./render/escape.ts";
 
 /** One sentence, under our name. */
 export function note(sentence: string): void {
-  writeSync(2, `session-buddy: ${escapeText(sentence)}\n`);
+  say(2, `session-buddy: ${escapeText(sentence)}\n`);
 }
 
 /** @param flag false under --no-color */

@@ -2,7 +2,6 @@
  * `session-buddy shell`: parsed by hand, before and without everything that
  * the other commands load, for this is what every shell's start waits for.
  */
-import { writeSync } from "node:fs";
 import { helpOf, unknownFlag } from "../args.ts";
 import { loadSettings, describe } from "../config.ts";
 import type { Config, Profile, Settings } from "../config.ts";
@@ -10,6 +9,7 @@ import type { Json, JsonObject } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { isComponentName } from "../model/id.ts";
 import { isReservedMetadata } from "../model/session.ts";
+import { say } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
 import { isTerminal, procWords } from "../os/proc.ts";
 import { inferComponent, kindOf } from "../record/program.ts";
@@ -118,7 +118,7 @@ export function parseFlags(args: readonly string[]): Flags {
 export async function shell(args: readonly string[]): Promise<number> {
   const flags = parseFlags(args);
   if (flags.help) {
-    writeSync(1, SHELL_HELP);
+    say(1, SHELL_HELP);
     return 0;
   }
   const env = process.env;
@@ -133,8 +133,8 @@ export async function shell(args: readonly string[]): Promise<number> {
   const shell_type = flags.values.get("shell-type") ?? kindOf(words[0]!);
   const session = settings?.config.session;
   const interactive = isTerminal(0) && isTerminal(2) && !flags.quiet;
-  const say = interactive ? (text: string) => void writeSync(2, text) : null;
-  if (settings && say) await sayProblems(settings, say);
+  const tell = interactive ? (text: string) => say(2, text) : null;
+  if (settings && tell) await sayProblems(settings, tell);
   return wrap({
     program: { file, argv, envp: procWords("self/environ") ?? envOf(env) },
     start: {
@@ -150,7 +150,7 @@ export async function shell(args: readonly string[]): Promise<number> {
     disabled: trouble ?? disabledBy(session, env),
     strict: strictness(flags, session),
     heartbeat_ms: session?.heartbeat_ms ?? 30_000,
-    say: session?.banner === "none" ? null : say,
+    say: session?.banner === "none" ? null : tell,
     banner: (tracking) => {
       const facts = { version: VERSION, component, shell_type, tracking };
       return session?.banner === "line" ? lineBanner(facts) : fullBanner(facts);
@@ -173,10 +173,10 @@ function trySettings(
 
 async function sayProblems(
   settings: Settings,
-  say: (text: string) => void,
+  tell: (text: string) => void,
 ): Promise<void> {
   for (const problem of settings.problems)
-    say(`session-buddy: ${(await describe(problem)).message}\n`);
+    tell(`session-buddy: ${(await describe(problem)).message}\n`);
 }
 
 function disabledBy(

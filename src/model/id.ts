@@ -29,6 +29,7 @@ export function sessionIdOf(
   startedAt: Date,
   eventId: string,
 ): string {
-  const digits = startedAt.toISOString().replace(/\D/g, "");
-  return `${component}-${digits.slice(0, 8)}-${digits.slice(8, 14)}-${eventId.slice(0, 8)}`;
+  const [date, time] = startedAt.toISOString().slice(0, 19).split("T");
+  const digits = (part: string) => part.replaceAll("-", "").replaceAll(":", "");
+  return `${component}-${digits(date!)}-${digits(time!)}-${eventId.slice(0, 8)}`;
 }

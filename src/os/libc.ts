@@ -11,11 +11,19 @@ const SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
   _exit: { args: ["i32"], returns: "void" },
   access: { args: ["ptr", "i32"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  fdatasync: { args: ["i32"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
   getpgid: { args: ["i32"], returns: "i32" },
   getpwuid: { args: ["u32"], returns: "ptr" },
+  fsync: { args: ["i32"], returns: "i32" },
+  futimens: { args: ["i32", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   isatty: { args: ["i32"], returns: "i32" },
+  mkdir: { args: ["ptr", "u32"], returns: "i32" },
+  open: { args: ["ptr", "i32", "u32"], returns: "i32" },
+  read: { args: ["i32", "ptr", "u64"], returns: "i64" },
+  readlink: { args: ["ptr", "ptr", "u64"], returns: "i64" },
   kill: { args: ["i32", "i32"], returns: "i32" },
   posix_spawnattr_init: { args: ["ptr"], returns: "i32" },
   posix_spawnattr_setflags: { args: ["ptr", "i16"], returns: "i32" },
@@ -30,6 +38,8 @@ const SYMBOLS = {
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   tcgetpgrp: { args: ["i32"], returns: "i32" },
   tcsetpgrp: { args: ["i32", "i32"], returns: "i32" },
+  statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
+  write: { args: ["i32", "ptr", "u64"], returns: "i64" },
   wait4: { args: ["i32", "ptr", "i32", "ptr"], returns: "i32" },
 } as const;
 
@@ -234,7 +244,12 @@ class Libc {
     this.c.kill(process.pid, signal);
   }
 
-  private errno(): number {
+  /** The plain calls on files, for file.ts; -1 and errno() on failure. */
+  get files() {
+    return this.c;
+  }
+
+  errno(): number {
     return read.i32(this.c.__errno_location() as Pointer, 0);
   }
 }

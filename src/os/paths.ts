@@ -2,14 +2,9 @@
  * Where things are kept, and folders that nobody else can look into. Nothing
  * here depends on the working directory.
  */
-import {
-  chmodSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-} from "node:fs";
+import type * as NodeFs from "node:fs";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { type FileStat, makeFolder, statFile, tryReadText } from "./file.ts";
 import { type PasswdEntry, libc } from "./libc.ts";
 import { processHostname } from "./proc.ts";
 
@@ -21,14 +16,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function passwdEntry(): PasswdEntry | null {
   const uid = process.geteuid!();
-  try {
-    for (const line of readFileSync("/etc/passwd", "utf8").split("\n")) {
-      const fields = line.split(":");
-      if (fields[2] === String(uid))
-        return { username: fields[0]!, home: fields[5]!, shell: fields[6]! };
-    }
-  } catch {
-    // No passwd file: the C library may still know the user.
+  for (const line of tryReadText("/etc/passwd")?.split("\n") ?? []) {
+    const fields = line.split(":");
+    if (fields[2] === String(uid))
+      return { username: fields[0]!, home: fields[5]!, shell: fields[6]! };
   }
   return libc?.passwd(uid) ?? null;
 }
@@ -75,12 +66,9 @@ export function resolvePaths(env: Environment): Paths {
   };
 }
 
-function ownedByUs(path: string): boolean {
-  try {
-    return path.startsWith("/") && statSync(path).uid === process.geteuid!();
-  } catch {
-    return false;
-  }
+function ownedByUs(path: string): boolean | null {
+  const stat = path.startsWith("/") && statFile(path, { follow: true });
+  return stat && stat.uid === process.geteuid!();
 }
 
 /**
@@ -90,16 +78,31 @@ function ownedByUs(path: string): boolean {
  */
 export function ensurePrivateDir(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    checkPrivateDir(path);
+    const stat = statFile(path, { follow: false }) ?? makePrivateDir(path);
+    checkPrivateDir(path, stat);
   } catch (error) {
     throw folderFailure(path, error);
   }
 }
 
-function checkPrivateDir(path: string): void {
-  const stat = lstatSync(path);
-  if (stat.isSymbolicLink() || !stat.isDirectory())
+/** Makes a folder and the parents that it lacks; another may be faster. */
+function makePrivateDir(path: string): FileStat {
+  for (const missing of [true, false])
+    try {
+      makeFolder(path, 0o700);
+      break;
+    } catch (error) {
+      if (errnoOf(error) === "EEXIST") break;
+      if (!missing || errnoOf(error) !== "ENOENT") throw error;
+      makePrivateDir(path.slice(0, path.lastIndexOf("/")));
+    }
+  const stat = statFile(path, { follow: false });
+  if (!stat) throw new Failure("storage", `'${path}' cannot be made`);
+  return stat;
+}
+
+function checkPrivateDir(path: string, stat: FileStat): void {
+  if (stat.kind !== "folder")
     throw new Failure(
       "permission",
       `'${path}' is not a folder of its own`,
@@ -111,7 +114,8 @@ function checkPrivateDir(path: string): void {
       `'${path}' belongs to uid ${stat.uid}, not to us`,
       `chown it, or set SESSION_BUDDY_DATA_DIR to a folder of uid ${process.geteuid!()}`,
     );
-  if (stat.mode & 0o077) chmodSync(path, 0o700);
+  if (stat.mode & 0o077)
+    (require("node:fs") as typeof NodeFs).chmodSync(path, 0o700);
 }
 
 /** The sentence for a folder or file that the system would not let us use. */
@@ -156,11 +160,8 @@ export function folderFailure(path: string, error: unknown): Failure {
 
 /** Names this machine's spool folder: /etc/machine-id, else the host name. */
 export function machineId(): string {
-  try {
-    const id = readFileSync("/etc/machine-id", "latin1").trim();
-    if (/^[0-9a-f]{32}$/.test(id)) return id;
-  } catch {
-    // Containers often have none.
-  }
+  // Containers often have none.
+  const id = tryReadText("/etc/machine-id")?.trim();
+  if (id?.length === 32 && !id.includes("/")) return id;
   return `host-${processHostname().replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;
 }

@@ -2,25 +2,21 @@
  * What /proc tells about processes and the host. Everything that may be
  * missing (a hidden pid, no /proc at all) is null, never a guess.
  */
-import { readFileSync, readdirSync, readlinkSync } from "node:fs";
+import type * as NodeFs from "node:fs";
 import { errnoOf } from "../model/failure.ts";
+import { readBytes, readLink, tryReadText } from "./file.ts";
 import { libc } from "./libc.ts";
 
 /** The kernel's text, or null when it cannot be read. */
-export function readProc(path: string): string | null {
-  try {
-    return readFileSync(`/proc/${path}`, "latin1");
-  } catch {
-    return null;
-  }
-}
+export const readProc = (path: string) => tryReadText(`/proc/${path}`);
+const readProcLink = (path: string) => readLink(`/proc/${path}`);
 
-function readProcLink(path: string): string | null {
-  try {
-    return readlinkSync(`/proc/${path}`);
-  } catch {
-    return null;
-  }
+/** What follows a label in a text of labelled lines, up to the line's end. */
+export function labelled(text: string | null, label: string): string | null {
+  const at = text?.indexOf(`${label}`) ?? -1;
+  if (at === -1) return null;
+  const end = text!.indexOf("\n", at);
+  return text!.slice(at + label.length, end === -1 ? undefined : end).trim();
 }
 
 export interface ProcessStat {
@@ -95,6 +91,7 @@ function exists(pid: number): boolean {
  */
 export function anyProcessWith(entry: string): boolean {
   const needle = `\0${entry}\0`;
+  const { readdirSync } = require("node:fs") as typeof NodeFs;
   return readdirSync("/proc").some(
     (pid) =>
       /^\d+$/.test(pid) &&
@@ -104,8 +101,7 @@ export function anyProcessWith(entry: string): boolean {
 
 /** Signals that a process ignores. */
 export function ignoredSignals(pid: number | "self"): ReadonlySet<number> {
-  const line = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readProc(`${pid}/status`) ?? "");
-  const mask = BigInt(`0x${line?.[1] ?? "0"}`);
+  const mask = BigInt(`0x${labelled(readProc(`${pid}/status`), "SigIgn:") ?? "0"}`);
   const set = new Set<number>();
   for (let n = 1; n <= 64; n++)
     if ((mask >> BigInt(n - 1)) & 1n) set.add(n);
@@ -116,10 +112,10 @@ export function ignoredSignals(pid: number | "self"): ReadonlySet<number> {
 export function openFileLimits(
   pid: number,
 ): { soft: bigint; hard: bigint } | null {
-  const line = /^Max open files\s+(\d+)\s+(\d+)/m.exec(
-    readProc(`${pid}/limits`) ?? "",
-  );
-  return line ? { soft: BigInt(line[1]!), hard: BigInt(line[2]!) } : null;
+  const line = labelled(readProc(`${pid}/limits`), "Max open files");
+  const [soft, hard] = line?.split(" ").filter(Boolean).map(Number) ?? [];
+  if (!Number.isInteger(soft) || !Number.isInteger(hard)) return null;
+  return { soft: BigInt(soft!), hard: BigInt(hard!) };
 }
 
 /** The base name of a process's executable, as the kernel keeps it (15 bytes). */
@@ -133,7 +129,8 @@ export function terminalOf(fd: number): string | null {
 
 function terminalPath(fd: number): string | null {
   const path = readProcLink(`self/fd/${fd}`);
-  return path && /^\/dev\/(pts\/\d+|tty|console)/.test(path) ? path : null;
+  const places = ["/dev/pts/", "/dev/tty", "/dev/console"];
+  return path && places.some((p) => path.startsWith(p)) ? path : null;
 }
 
 /** Whether a descriptor is a terminal, also without the C library. */
@@ -176,7 +173,7 @@ export function procWords(
 ): Uint8Array[] | null {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(`/proc/${path}`);
+    bytes = readBytes(`/proc/${path}`);
   } catch {
     return null;
   }

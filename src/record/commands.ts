@@ -5,17 +5,13 @@
  * so it waits until the child has started. A child that is gone by then gets
  * the last count, provided that no folder of the same PATH has changed since.
  */
-import {
-  accessSync,
-  constants,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import type * as NodeFs from "node:fs";
+import { statFile, tryReadText } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
+
+/** Only counting needs it; a wrapper's start does not wait for it. */
+const nodeFs = () => require("node:fs") as typeof NodeFs;
+const X_OK = 1;
 
 interface Remembered {
   folders: string;
@@ -38,14 +34,19 @@ export function countCommands(path: string, cache: string): number {
 /** The remembered count, when it still holds; else counts. */
 export function recallCommands(path: string, cache: string): number {
   const { key } = foldersOf(path);
+  const text = tryReadText(`${cache}/commands.json`);
+  const last = text === null ? null : parseRemembered(text);
+  return last?.folders === key ? last.count : countCommands(path, cache);
+}
+
+/** Another version may have written something else there. */
+function parseRemembered(text: string): Remembered | null {
   try {
-    const text = readFileSync(`${cache}/commands.json`, "utf8");
-    const last = JSON.parse(text) as Remembered;
-    if (last.folders === key && Number.isInteger(last.count)) return last.count;
+    const value = JSON.parse(text) as Remembered | null;
+    return Number.isInteger(value?.count) ? value : null;
   } catch {
-    // Nothing remembered, or nothing that can be read: count.
+    return null;
   }
-  return countCommands(path, cache);
 }
 
 /** Each folder once (/bin is often /usr/bin), and what changes when their content does. */
@@ -55,12 +56,11 @@ function foldersOf(path: string): { paths: string[]; key: string } {
   let key = "";
   for (const folder of path.split(":")) {
     if (!folder.startsWith("/")) continue;
-    const stat = statSync(folder, { throwIfNoEntry: false });
-    const identity = `${stat?.dev}:${stat?.ino}`;
-    if (!stat?.isDirectory() || seen.has(identity)) continue;
-    seen.add(identity);
+    const stat = statFile(folder, { follow: true });
+    if (stat?.kind !== "folder" || seen.has(stat.identity)) continue;
+    seen.add(stat.identity);
     paths.push(folder);
-    key += `${identity}:${stat.mtimeMs}:${stat.ctimeMs} `;
+    key += `${stat.identity}:${stat.changed} `;
   }
   return { paths, key };
 }
@@ -68,7 +68,7 @@ function foldersOf(path: string): { paths: string[]; key: string } {
 function addExecutables(folder: string, names: Set<string>): void {
   let entries;
   try {
-    entries = readdirSync(folder, { withFileTypes: true });
+    entries = nodeFs().readdirSync(folder, { withFileTypes: true });
   } catch {
     // One that we may enter but not list, as the child may.
     return;
@@ -91,7 +91,7 @@ function executableIn(folder: string): (name: string) => boolean {
   if (!c)
     return (name) => {
       try {
-        accessSync(`${folder}/${name}`, constants.X_OK);
+        nodeFs().accessSync(`${folder}/${name}`, X_OK);
         return true;
       } catch {
         return false;
@@ -110,9 +110,10 @@ function remember(count: Remembered, cache: string): void {
   const file = `${cache}/commands.json`;
   const own = `${file}.${process.pid}`;
   try {
-    mkdirSync(cache, { recursive: true, mode: 0o700 });
-    writeFileSync(own, JSON.stringify(count), { mode: 0o600, flag: "wx" });
-    renameSync(own, file);
+    const fs = nodeFs();
+    fs.mkdirSync(cache, { recursive: true, mode: 0o700 });
+    fs.writeFileSync(own, JSON.stringify(count), { mode: 0o600, flag: "wx" });
+    fs.renameSync(own, file);
   } catch {
     // Without a cache the next short command counts again.
   }

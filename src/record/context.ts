@@ -3,7 +3,6 @@
  * read before the child starts, so it is cheap; what takes longer is asked
  * afterwards (`facts.ts`).
  */
-import { readFileSync } from "node:fs";
 import {
   EVENT_VERSION,
   type JsonObject,
@@ -11,6 +10,7 @@ import {
   boundText,
 } from "../model/event.ts";
 import { isSessionId, sessionIdOf } from "../model/id.ts";
+import { tryReadText } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
 import {
   ancestors,
@@ -125,10 +125,12 @@ function origin(
   env: Readonly<Record<string, string | undefined>>,
 ): JsonObject {
   const out: JsonObject = {};
-  const ssh = /^(\S+) (\d+) (?:\S+ )?(\d+)$/.exec(
-    env["SSH_CONNECTION"] ?? env["SSH_CLIENT"] ?? "",
-  );
-  if (ssh) out["ssh_client"] = `${ssh[1]} ${ssh[2]}`;
+  const [address, port] = (
+    env["SSH_CONNECTION"] ??
+    env["SSH_CLIENT"] ??
+    ""
+  ).split(" ");
+  if (address && port) out["ssh_client"] = boundText(`${address} ${port}`).text;
   if (env["SUDO_USER"]) out["sudo_user"] = boundText(env["SUDO_USER"]).text;
   const login = Number(readProc("self/loginuid") ?? NaN);
   // 4294967295 is the kernel's "not set".
@@ -155,13 +157,8 @@ function parentOf(
 /** The processes that a spool file names: `pid@start_ticks`. */
 function processesOf(file: string): Set<string> {
   const found = new Set<string>();
-  let lines: string[];
-  try {
-    lines = readFileSync(file, "utf8").split("\n");
-  } catch {
-    // Not a session of this data folder.
-    return found;
-  }
+  // None: not a session of this data folder.
+  const lines = tryReadText(file)?.split("\n") ?? [];
   for (const line of lines)
     if (/"event_type":"(session_start|process)"/.test(line)) {
       const { pid, start_ticks } = JSON.parse(line) as SessionStart;

@@ -18,7 +18,9 @@ const COMPLETING = ["bash", "zsh", "fish", "ksh", "mksh", "tcsh", "ipython"];
 
 /** `/usr/bin/python3.11` → python, `-bash` → bash. */
 export function kindOf(file: string): string {
-  const base = file.slice(file.lastIndexOf("/") + 1).replace(/^-/, "");
+  const name = file.slice(file.lastIndexOf("/") + 1);
+  const base = name.startsWith("-") ? name.slice(1) : name;
+  if (!base.includes("py")) return base;
   return /^(i?python|pypy)[\d.]*$/.exec(base)?.[1] ?? base;
 }
 

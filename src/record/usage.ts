@@ -2,7 +2,7 @@
  * What a wrapped program used, and how it ended, as metadata of its session.
  */
 import type { JsonObject } from "../model/event.ts";
-import { readProc } from "../os/proc.ts";
+import { labelled, readProc } from "../os/proc.ts";
 import type { Usage } from "../os/libc.ts";
 
 /**
@@ -11,8 +11,8 @@ import type { Usage } from "../os/libc.ts";
  * beyond it cannot be told from us.
  */
 export function memoryFloor(): number {
-  const line = /^VmHWM:\s*(\d+) kB$/m.exec(readProc("self/status") ?? "");
-  return Number(line?.[1] ?? 0) * 1024;
+  const line = labelled(readProc("self/status"), "VmHWM:");
+  return Number(line?.split(" ")[0] ?? 0) * 1024;
 }
 
 /** @param floor_bytes memoryFloor() right after the spawn */

@@ -3,9 +3,9 @@
  * written. Recording trouble is never the user's trouble: the program runs
  * whatever the spool says, except under `--audit strict`.
  */
-import { writeSync } from "node:fs";
 import { EVENT_VERSION, type Event } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
+import { say } from "../os/file.ts";
 import { endAs } from "../os/libc.ts";
 import { bootId, pidNamespace, processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
@@ -34,6 +34,8 @@ export interface WrapRequest {
   banner: (tracking: { session_id: string } | { disabled: string }) => string;
 }
 
+/** When the start is brought to the disk, while the child starts. */
+const START_SYNC_MS = 5;
 /** How long a child has the machine for its own start before we look around. */
 const CHILD_STARTED_MS = 100;
 /** How long an unfinished question for a version may hold up the end. */
@@ -105,13 +107,13 @@ class Recording {
   async run(): Promise<never> {
     const { program } = this.request;
     const heartbeat = setInterval(
-      () => this.attempt(() => this.spool.touch(new Date())),
+      () => this.attempt(() => this.spool.touch()),
       this.request.heartbeat_ms,
     );
     const outcome = await runChild(
       { ...program, envp: withSessionId(program.envp, this.session_id) },
       (pid) => this.started(pid),
-      () => this.attempt(() => this.spool.touch(new Date())),
+      () => this.attempt(() => this.spool.touch()),
     );
     clearInterval(heartbeat);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
@@ -123,7 +125,7 @@ class Recording {
   }
 
   private started(pid: number): void {
-    this.attempt(() => {
+    this.attempt(() =>
       this.write({
         event_type: "process",
         pid,
@@ -131,9 +133,12 @@ class Recording {
         start_ticks: processStat(pid)?.start_ticks ?? null,
         pid_namespace: pidNamespace(),
         boot_id: bootId(),
-      });
-      this.spool.sync();
-    });
+      }),
+    );
+    // Of a child that is over by then, the end's own sync covers all.
+    setTimeout(() => {
+      if (!this.ended) this.attempt(() => this.spool.sync());
+    }, START_SYNC_MS);
     this.floor_bytes = memoryFloor();
     void this.learn();
   }
@@ -236,7 +241,7 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
   if (outcome.kind === "exited") endAs(outcome.exit_code, outcome.signal);
   if (outcome.kind === "abandoned") endAs(null, outcome.told_to_go);
   const name = JSON.stringify(new TextDecoder().decode(program.file));
-  writeSync(2, `session-buddy: cannot run ${name}: ${outcome.reason}\n`);
+  say(2, `session-buddy: cannot run ${name}: ${outcome.reason}\n`);
   return endAs(outcome.exit_status, null);
 }
 
@@ -245,9 +250,8 @@ function withSessionId(
   envp: readonly Uint8Array[],
   session_id: string,
 ): Uint8Array[] {
-  const name = Buffer.from(`${SESSION_ID_VARIABLE}=`);
-  const others = envp.filter(
-    (entry) => !name.equals(entry.subarray(0, name.length)),
-  );
-  return [...others, Buffer.from(`${SESSION_ID_VARIABLE}=${session_id}`)];
+  const encoder = new TextEncoder();
+  const name = encoder.encode(`${SESSION_ID_VARIABLE}=`);
+  const others = envp.filter((entry) => name.some((byte, i) => entry[i] !== byte));
+  return [...others, encoder.encode(`${SESSION_ID_VARIABLE}=${session_id}`)];
 }

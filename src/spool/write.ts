@@ -4,18 +4,23 @@
  * life; it has no content before it is locked, so whoever finds content and a
  * free lock knows that the writer is gone.
  */
-import {
-  closeSync,
-  constants,
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  futimesSync,
-  openSync,
-  writeSync,
-} from "node:fs";
 import { type Event, MAX_EVENT_BYTES } from "../model/event.ts";
 import { errnoOf } from "../model/failure.ts";
+import {
+  O_APPEND,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_WRONLY,
+  closeFile,
+  linkCount,
+  openFile,
+  syncAll,
+  syncData,
+  touchFile,
+  writeSome,
+} from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { ensurePrivateDir, machineId } from "../os/paths.ts";
 
@@ -33,9 +38,8 @@ export function ensureSpool(data: string): string {
   return folder;
 }
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW } = constants;
 const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
-const NEWLINE = "\n";
+const encoder = new TextEncoder();
 
 export class SpoolWriter {
   /** True after a write that stopped within a line: the next one starts afresh. */
@@ -59,20 +63,20 @@ export class SpoolWriter {
       const session_id = nextId();
       let fd: number;
       try {
-        fd = openSync(`${folder}/${session_id}.ndjson`, CREATE, 0o600);
+        fd = openFile(`${folder}/${session_id}.ndjson`, CREATE, 0o600);
       } catch (error) {
         if (errnoOf(error) === "EEXIST") continue;
         throw error;
       }
       const locked = lock(fd);
       // A drain may have cleared an empty file away before it was locked.
-      if (locked !== "taken" && fstatSync(fd).nlink > 0)
+      if (locked !== "taken" && linkCount(fd) > 0)
         return {
           writer: new SpoolWriter(fd, folder),
           session_id,
           locked: locked === "held",
         };
-      closeSync(fd);
+      closeFile(fd);
     }
   }
 
@@ -81,42 +85,37 @@ export class SpoolWriter {
    * @throws Error with the system's errno when the line is not whole on file
    */
   append(event: Event): void {
-    const line = Buffer.from(JSON.stringify(event));
-    if (line.length > MAX_EVENT_BYTES)
+    const line = `${this.torn ? "\n" : ""}${JSON.stringify(event)}\n`;
+    const bytes = encoder.encode(line);
+    if (bytes.length > MAX_EVENT_BYTES)
       throw new Error(
-        `event of ${line.length} bytes exceeds ${MAX_EVENT_BYTES}`,
+        `event of ${bytes.length} bytes exceeds ${MAX_EVENT_BYTES}`,
       );
-    const bytes = Buffer.concat([
-      Buffer.from(this.torn ? NEWLINE : ""),
-      line,
-      Buffer.from(NEWLINE),
-    ]);
     // A full disk or a file size limit writes less than asked, then fails.
     for (let at = 0; at < bytes.length; ) {
-      const wrote = writeSync(this.fd, bytes, at, bytes.length - at);
-      at += wrote;
+      at += writeSome(this.fd, bytes.subarray(at));
       this.torn = at < bytes.length;
     }
   }
 
   /** Brings everything appended so far to the disk. */
   sync(): void {
-    fdatasyncSync(this.fd);
+    syncData(this.fd);
   }
 
   /** Brings the file's name to the disk too. */
   syncFolder(): void {
-    const fd = openSync(this.folder, constants.O_RDONLY);
+    const fd = openFile(this.folder, O_RDONLY);
     try {
-      fsyncSync(fd);
+      syncAll(fd);
     } finally {
-      closeSync(fd);
+      closeFile(fd);
     }
   }
 
   /** A sign of life: the file's modification time. */
-  touch(now: Date): void {
-    futimesSync(this.fd, now, now);
+  touch(): void {
+    touchFile(this.fd);
   }
 }
 

@@ -1,0 +1,257 @@
+/**
+ * The few file calls that a wrapper's start makes, straight to the C library:
+ * loading node:fs costs 1.1 ms, a fifth of an empty program's whole run. Where
+ * there is no C library (no JIT) they fall back on it. All are synchronous.
+ *
+ * Errors carry the system's name in `code`, as node:fs does.
+ */
+import { ptr } from "bun:ffi";
+import type * as NodeFs from "node:fs";
+import { libc } from "./libc.ts";
+
+export const O_RDONLY = 0;
+export const O_WRONLY = 0o1;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_APPEND = 0o2000;
+const O_CLOEXEC = 0o2000000;
+// These two differ by machine.
+const ARM = process.arch === "arm64";
+export const O_NOFOLLOW = ARM ? 0o100000 : 0o400000;
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_BASIC = 0x7ff;
+const EINTR = 4;
+
+const ERRNO: Record<number, string> = {
+  1: "EPERM",
+  2: "ENOENT",
+  5: "EIO",
+  9: "EBADF",
+  11: "EAGAIN",
+  12: "ENOMEM",
+  13: "EACCES",
+  17: "EEXIST",
+  20: "ENOTDIR",
+  21: "EISDIR",
+  23: "ENFILE",
+  24: "EMFILE",
+  27: "EFBIG",
+  28: "ENOSPC",
+  30: "EROFS",
+  32: "EPIPE",
+  36: "ENAMETOOLONG",
+  40: "ELOOP",
+  122: "EDQUOT",
+};
+
+export interface FileStat {
+  readonly kind: "file" | "folder" | "link" | "other";
+  uid: number;
+  /** Permission bits. */
+  mode: number;
+  nlink: number;
+  /** Device and inode: the same file has the same. */
+  readonly identity: string;
+  /** Changes whenever content or attributes do. */
+  readonly changed: string;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Loaded only without the C library. */
+const nodeFs = () => require("node:fs") as typeof NodeFs;
+
+const cPath = (path: string) => ptr(encoder.encode(`${path}\0`));
+
+/** Makes a call until no signal interrupts it. */
+function call(what: string, path: string, attempt: () => number | bigint): number {
+  for (;;) {
+    const result = Number(attempt());
+    if (result !== -1) return result;
+    const errno = libc!.errno();
+    if (errno === EINTR) continue;
+    const code = ERRNO[errno] ?? `errno ${errno}`;
+    throw Object.assign(new Error(`${code}: ${what} '${path}'`), { code });
+  }
+}
+
+/** @throws Error with `code` */
+export function openFile(path: string, flags: number, mode = 0): number {
+  if (!libc) return nodeFs().openSync(path, flags, mode);
+  const { open } = libc.files;
+  return call("open", path, () => open(cPath(path), flags | O_CLOEXEC, mode));
+}
+
+export function closeFile(fd: number): void {
+  if (!libc) return nodeFs().closeSync(fd);
+  libc.files.close(fd);
+}
+
+/**
+ * One write(2), which may write less than asked.
+ * @returns how many bytes it wrote
+ * @throws Error with `code`
+ */
+export function writeSome(fd: number, bytes: Uint8Array): number {
+  if (bytes.length === 0) return 0;
+  if (!libc) return nodeFs().writeSync(fd, bytes);
+  const { write } = libc.files;
+  return call("write", `fd ${fd}`, () => write(fd, ptr(bytes), bytes.length));
+}
+
+/** Writes a text in full; for what is said on stderr. */
+export function say(fd: number, text: string): void {
+  const bytes = encoder.encode(text);
+  for (let at = 0; at < bytes.length; )
+    at += writeSome(fd, bytes.subarray(at));
+}
+
+/** Brings a file's content to the disk. */
+export function syncData(fd: number): void {
+  if (!libc) return nodeFs().fdatasyncSync(fd);
+  const { fdatasync } = libc.files;
+  call("fdatasync", `fd ${fd}`, () => fdatasync(fd));
+}
+
+/** Brings a file or folder to the disk, its attributes too. */
+export function syncAll(fd: number): void {
+  if (!libc) return nodeFs().fsyncSync(fd);
+  const { fsync } = libc.files;
+  call("fsync", `fd ${fd}`, () => fsync(fd));
+}
+
+/** Sets access and modification time to now. */
+export function touchFile(fd: number): void {
+  if (!libc) return nodeFs().futimesSync(fd, new Date(), new Date());
+  const { futimens } = libc.files;
+  call("futimens", `fd ${fd}`, () => futimens(fd, null));
+}
+
+/**
+ * The whole content of a file.
+ * @throws Error with `code`
+ */
+export function readBytes(path: string): Uint8Array {
+  if (!libc) return nodeFs().readFileSync(path);
+  const { read } = libc.files;
+  const fd = openFile(path, O_RDONLY);
+  try {
+    let bytes = new Uint8Array(4096);
+    let length = 0;
+    for (;;) {
+      const rest = bytes.subarray(length);
+      const got = call("read", path, () => read(fd, ptr(rest), rest.length));
+      if (got === 0) return bytes.subarray(0, length);
+      length += got;
+      if (length < bytes.length) continue;
+      const larger = new Uint8Array(bytes.length * 4);
+      larger.set(bytes);
+      bytes = larger;
+    }
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** The content as UTF-8 text. @throws Error with `code` */
+export function readText(path: string): string {
+  return decoder.decode(readBytes(path));
+}
+
+/** The content, or null when there is none to be read. */
+export function tryReadText(path: string): string | null {
+  try {
+    return readText(path);
+  } catch {
+    return null;
+  }
+}
+
+/** Where a link points, or null. */
+export function readLink(path: string): string | null {
+  if (!libc)
+    try {
+      return nodeFs().readlinkSync(path);
+    } catch {
+      return null;
+    }
+  const target = new Uint8Array(4096);
+  const length = libc.files.readlink(cPath(path), ptr(target), target.length);
+  return length < 0 ? null : decoder.decode(target.subarray(0, Number(length)));
+}
+
+/** @throws Error with `code`, EEXIST when something is there */
+export function makeFolder(path: string, mode: number): void {
+  if (!libc) return nodeFs().mkdirSync(path, mode);
+  const { mkdir } = libc.files;
+  call("mkdir", path, () => mkdir(cPath(path), mode));
+}
+
+/** @returns null when nothing is there, or it cannot be looked at */
+export function statFile(
+  path: string,
+  { follow }: { follow: boolean },
+): FileStat | null {
+  if (!libc) return nodeStat(path, follow);
+  const flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
+  return statx(AT_FDCWD, path, flags);
+}
+
+/** How many names an open file has; 0 once it is unlinked. */
+export function linkCount(fd: number): number {
+  if (!libc) return nodeFs().fstatSync(fd).nlink;
+  return statx(fd, "", AT_EMPTY_PATH)?.nlink ?? 0;
+}
+
+function statx(dirfd: number, path: string, flags: number): FileStat | null {
+  const out = new Uint8Array(256);
+  const { statx: call } = libc!.files;
+  if (call(dirfd, cPath(path), flags, STATX_BASIC, ptr(out)) !== 0) return null;
+  const u32 = new Uint32Array(out.buffer);
+  // As 32-bit words: nlink 4, uid 5, mode 7, inode 8–9, ctime 24–26, mtime 28–30, device 34–35.
+  const words = (from: number, to: number) => u32.subarray(from, to).join(".");
+  const mode = u32[7]! & 0xffff;
+  return {
+    kind: KINDS[mode >> 12] ?? "other",
+    uid: u32[5]!,
+    mode: mode & 0o7777,
+    nlink: u32[4]!,
+    get identity() {
+      return `${words(34, 36)}:${words(8, 10)}`;
+    },
+    get changed() {
+      return `${words(28, 31)}:${words(24, 27)}`;
+    },
+  };
+}
+
+/** File types as the top four bits of a mode. */
+const KINDS: Record<number, FileStat["kind"]> = {
+  0o10: "file",
+  0o4: "folder",
+  0o12: "link",
+};
+
+function nodeStat(path: string, follow: boolean): FileStat | null {
+  const options = { throwIfNoEntry: false } as const;
+  try {
+    const stat = follow
+      ? nodeFs().statSync(path, options)
+      : nodeFs().lstatSync(path, options);
+    if (!stat) return null;
+    return {
+      kind: KINDS[stat.mode >> 12] ?? "other",
+      uid: stat.uid,
+      mode: stat.mode & 0o7777,
+      nlink: stat.nlink,
+      identity: `${stat.dev}:${stat.ino}`,
+      changed: `${stat.mtimeMs}:${stat.ctimeMs}`,
+    };
+  } catch {
+    return null;
+  }
+}
