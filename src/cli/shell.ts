@@ -5,10 +5,9 @@
 import { helpOf, unknownFlag } from "../args.ts";
 import { loadSettings, describe } from "../config.ts";
 import type { Config, Profile, Settings } from "../config.ts";
-import type { Json, JsonObject } from "../model/event.ts";
+import { type Json, type JsonObject, isReservedMetadata } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { isComponentName } from "../model/id.ts";
-import { isReservedMetadata } from "../model/session.ts";
 import { say } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
 import { isTerminal, procWords } from "../os/proc.ts";

@@ -111,6 +111,30 @@ export type KnownEvent =
   | SessionEnd;
 export type Event = KnownEvent | Unknown;
 
+/** Metadata that the recorder alone may set, in the order of printing. */
+export const MEASURED_KEYS = [
+  "recorder_version",
+  "exit_code",
+  "signal",
+  "exit_reason",
+  "max_rss_bytes",
+  "cpu_user_seconds",
+  "cpu_system_seconds",
+  "command_count",
+] as const;
+
+/** Names that given metadata cannot set: they decide what a session is. */
+const RESERVED: ReadonlySet<string> = new Set([
+  ...MEASURED_KEYS,
+  "lease",
+  "end_source",
+  "clock_skew",
+]);
+
+export function isReservedMetadata(key: string): boolean {
+  return RESERVED.has(key);
+}
+
 /** The order of events in a session: time, then id. */
 export function compareEvents(a: EventKey, b: EventKey): number {
   if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1;

@@ -13,8 +13,10 @@ import {
   type JsonObject,
   type KnownEvent,
   type SessionEnd,
+  MEASURED_KEYS,
   type SessionStart,
   compareEvents,
+  isReservedMetadata,
 } from "./event.ts";
 
 export const STATUSES = ["active", "ended", "lost"] as const;
@@ -58,18 +60,6 @@ export interface Session extends SessionRow {
   duration_seconds: number;
 }
 
-/** Metadata that the recorder alone may set, in the order of printing. */
-const MEASURED_KEYS = [
-  "recorder_version",
-  "exit_code",
-  "signal",
-  "exit_reason",
-  "max_rss_bytes",
-  "cpu_user_seconds",
-  "cpu_system_seconds",
-  "command_count",
-] as const;
-
 /** The five that every session has, printed first; a given value beats a measured one. */
 const REPORT_KEYS = [
   "version",
@@ -78,18 +68,6 @@ const REPORT_KEYS = [
   "tab_completion_enabled",
   "command_tree_size",
 ] as const;
-
-/** Names that given metadata cannot set: they decide what a session is. */
-const RESERVED: ReadonlySet<string> = new Set([
-  ...MEASURED_KEYS,
-  "lease",
-  "end_source",
-  "clock_skew",
-]);
-
-export function isReservedMetadata(key: string): boolean {
-  return RESERVED.has(key);
-}
 
 /** A value and the event that wrote it. */
 interface Register<T> extends EventKey {
@@ -313,7 +291,7 @@ function metadataOf(
     out[key] = facts[key] ?? measured[key]?.value ?? null;
   const rest = new Set([...Object.keys(measured), ...Object.keys(given)]);
   for (const key of [...rest].sort())
-    if (!(key in out) && !RESERVED.has(key))
+    if (!(key in out) && !isReservedMetadata(key))
       out[key] = given[key]?.value ?? measured[key]?.value ?? null;
   if (start && end && end.timestamp < start.timestamp) out["clock_skew"] = true;
   return out;

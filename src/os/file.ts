@@ -6,7 +6,6 @@
  * Errors carry the system's name in `code`, as node:fs does.
  */
 import { ptr } from "bun:ffi";
-import type * as NodeFs from "node:fs";
 import { libc } from "./libc.ts";
 
 export const O_RDONLY = 0;
@@ -63,7 +62,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Loaded only without the C library. */
-const nodeFs = () => require("node:fs") as typeof NodeFs;
+const nodeFs = () => process.getBuiltinModule("node:fs");
 
 const cPath = (path: string) => ptr(encoder.encode(`${path}\0`));
 

@@ -18,6 +18,7 @@ const SYMBOLS = {
   getpwuid: { args: ["u32"], returns: "ptr" },
   fsync: { args: ["i32"], returns: "i32" },
   futimens: { args: ["i32", "ptr"], returns: "i32" },
+  getrusage: { args: ["i32", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   isatty: { args: ["i32"], returns: "i32" },
   mkdir: { args: ["ptr", "u32"], returns: "i32" },
@@ -51,6 +52,7 @@ const SETSIGMASK = 0x08;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const X_OK = 1;
+const RUSAGE_SELF = 0;
 const RLIMIT_CORE = 4;
 const RLIMIT_NOFILE = 7;
 const EWOULDBLOCK = 11;
@@ -234,6 +236,13 @@ class Libc {
     if (got === -1 && this.errno() === ECHILD)
       throw new Error(`wait4: ${pid} is no child of this process`);
     return got === pid ? decodeStatus(status[0]!, usage) : null;
+  }
+
+  /** Peak memory of this process so far, in bytes. */
+  ownMaxRss(): number {
+    const usage = new BigInt64Array(36);
+    this.c.getrusage(RUSAGE_SELF, ptr(usage));
+    return Number(usage[4]) * 1024;
   }
 
   /** Dies by a signal as the child did, without a core file of our own. */

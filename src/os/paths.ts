@@ -2,7 +2,6 @@
  * Where things are kept, and folders that nobody else can look into. Nothing
  * here depends on the working directory.
  */
-import type * as NodeFs from "node:fs";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { type FileStat, makeFolder, statFile, tryReadText } from "./file.ts";
 import { type PasswdEntry, libc } from "./libc.ts";
@@ -115,7 +114,7 @@ function checkPrivateDir(path: string, stat: FileStat): void {
       `chown it, or set SESSION_BUDDY_DATA_DIR to a folder of uid ${process.geteuid!()}`,
     );
   if (stat.mode & 0o077)
-    (require("node:fs") as typeof NodeFs).chmodSync(path, 0o700);
+    process.getBuiltinModule("node:fs").chmodSync(path, 0o700);
 }
 
 /** The sentence for a folder or file that the system would not let us use. */

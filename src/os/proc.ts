@@ -2,7 +2,6 @@
  * What /proc tells about processes and the host. Everything that may be
  * missing (a hidden pid, no /proc at all) is null, never a guess.
  */
-import type * as NodeFs from "node:fs";
 import { errnoOf } from "../model/failure.ts";
 import { readBytes, readLink, tryReadText } from "./file.ts";
 import { libc } from "./libc.ts";
@@ -91,7 +90,7 @@ function exists(pid: number): boolean {
  */
 export function anyProcessWith(entry: string): boolean {
   const needle = `\0${entry}\0`;
-  const { readdirSync } = require("node:fs") as typeof NodeFs;
+  const { readdirSync } = process.getBuiltinModule("node:fs");
   return readdirSync("/proc").some(
     (pid) =>
       /^\d+$/.test(pid) &&

@@ -5,12 +5,11 @@
  * so it waits until the child has started. A child that is gone by then gets
  * the last count, provided that no folder of the same PATH has changed since.
  */
-import type * as NodeFs from "node:fs";
 import { statFile, tryReadText } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 
 /** Only counting needs it; a wrapper's start does not wait for it. */
-const nodeFs = () => require("node:fs") as typeof NodeFs;
+const nodeFs = () => process.getBuiltinModule("node:fs");
 const X_OK = 1;
 
 interface Remembered {
@@ -31,12 +30,12 @@ export function countCommands(path: string, cache: string): number {
   return names.size;
 }
 
-/** The remembered count, when it still holds; else counts. */
-export function recallCommands(path: string, cache: string): number {
+/** The remembered count; null when it does not hold any more. */
+export function recallCommands(path: string, cache: string): number | null {
   const { key } = foldersOf(path);
   const text = tryReadText(`${cache}/commands.json`);
   const last = text === null ? null : parseRemembered(text);
-  return last?.folders === key ? last.count : countCommands(path, cache);
+  return last?.folders === key ? last.count : null;
 }
 
 /** Another version may have written something else there. */

@@ -6,7 +6,7 @@
 import { EVENT_VERSION, type Event } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { say } from "../os/file.ts";
-import { endAs } from "../os/libc.ts";
+import { endAs, libc } from "../os/libc.ts";
 import { bootId, pidNamespace, processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
 import { SpoolWriter, ensureSpool } from "../spool/write.ts";
@@ -15,7 +15,7 @@ import { countCommands, recallCommands } from "./commands.ts";
 import { type ChildProgram, type Outcome, runChild } from "./child.ts";
 import { SESSION_ID_VARIABLE, type StartOptions, startEvent } from "./context.ts";
 import { type Facts, askVersion } from "./ask.ts";
-import { memoryFloor, usageMetadata } from "./usage.ts";
+import { usageMetadata } from "./usage.ts";
 
 export interface WrapRequest {
   program: ChildProgram;
@@ -79,6 +79,7 @@ class Recording {
   private floor_bytes = 0;
   private facts: Facts = { measured: {} };
   private version: Promise<void> = Promise.resolve();
+  private recalled: number | null = null;
   private annotated = false;
   private ended = false;
 
@@ -139,8 +140,9 @@ class Recording {
     setTimeout(() => {
       if (!this.ended) this.attempt(() => this.spool.sync());
     }, START_SYNC_MS);
-    this.floor_bytes = memoryFloor();
+    this.floor_bytes = libc?.ownMaxRss() ?? 0;
     void this.learn();
+    this.recalled = recallCommands(this.path, this.request.cache);
   }
 
   /** Finds out what takes time, once the child has had its start. */
@@ -150,7 +152,7 @@ class Recording {
     this.version = asked.then((facts) => void (this.facts = facts));
     await Bun.sleep(CHILD_STARTED_MS);
     if (this.ended) return;
-    const command_tree_size = this.countCommands(countCommands);
+    const command_tree_size = countCommands(this.path, this.request.cache);
     await this.version;
     if (this.ended) return;
     const { measured, ...rest } = this.facts;
@@ -189,13 +191,14 @@ class Recording {
   }
 
   private withCommands(): Facts {
-    const command_tree_size = this.countCommands(recallCommands);
+    const command_tree_size =
+      this.recalled ?? countCommands(this.path, this.request.cache);
     const measured = { ...this.facts.measured, command_tree_size };
     return { ...this.facts, measured };
   }
 
-  private countCommands(count: (path: string, cache: string) => number): number {
-    return count(this.request.env["PATH"] ?? "", this.request.cache);
+  private get path(): string {
+    return this.request.env["PATH"] ?? "";
   }
 
   private write(fields: { event_type: string } & Record<string, unknown>): void {
