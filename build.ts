@@ -13,7 +13,10 @@ const dist = join(root, "dist");
 const outfile = join(dist, "session-buddy");
 
 const bindings = dirname(
-  Bun.resolveSync(`@duckdb/node-bindings-${target()}/package.json`, duckdbApi()),
+  Bun.resolveSync(
+    `@duckdb/node-bindings-${target()}/package.json`,
+    duckdbApi(),
+  ),
 );
 const { version: duckdbVersion } = (await Bun.file(
   join(bindings, "package.json"),
@@ -110,7 +113,11 @@ async function silenceRuntimeVariables(): Promise<void> {
   const expected = { BUN_OPTIONS: 2, BUN_BE_BUN: 1 };
   for (const [name, count] of Object.entries(expected)) {
     let found = 0;
-    for (let at = bytes.indexOf(name); at !== -1; at = bytes.indexOf(name, at + 1)) {
+    for (
+      let at = bytes.indexOf(name);
+      at !== -1;
+      at = bytes.indexOf(name, at + 1)
+    ) {
       bytes[at] = 1;
       found++;
     }

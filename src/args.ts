@@ -51,11 +51,7 @@ export function strictArgs(
       out.push(`--${flag.name}=${value(match[1]!, match[2])}`);
     else if (match[2] === undefined) out.push(`--${flag.name}`);
     else
-      throw new Failure(
-        "usage",
-        `${match[1]} takes no value`,
-        helpOf(command),
-      );
+      throw new Failure("usage", `${match[1]} takes no value`, helpOf(command));
   }
   const wanted = Object.values(specs).filter((s) => s.type === "positional");
   if (words.length > wanted.length)

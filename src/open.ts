@@ -79,7 +79,8 @@ const NETWORK: Record<number, string> = {
   0x47504653: "GPFS",
 };
 const FUSE = 0x65735546;
-const NETWORK_FUSE = /^fuse\.(sshfs|glusterfs|s3fs|rclone|gcsfuse|ceph|cifs|nfs|smb|davfs|juicefs|blobfuse)/;
+const NETWORK_FUSE =
+  /^fuse\.(sshfs|glusterfs|s3fs|rclone|gcsfuse|ceph|cifs|nfs|smb|davfs|juicefs|blobfuse)/;
 
 function refuseNetwork(folder: string): void {
   let type: number;

@@ -65,7 +65,10 @@ async function run([name, ...words]: readonly string[]): Promise<number> {
 const isHelp = (word: string) => word === "-h" || word === "--help";
 
 function unknownCommand(name: string): Failure {
-  const near = nearest(name, [...Object.keys(COMMANDS), ...Object.keys(ALIASES)]);
+  const near = nearest(name, [
+    ...Object.keys(COMMANDS),
+    ...Object.keys(ALIASES),
+  ]);
   return usage(
     name.startsWith("-")
       ? `there is no flag '${name}' before a command`

@@ -5,7 +5,11 @@
 import { helpOf, unknownFlag } from "../args.ts";
 import { loadSettings, describe } from "../config.ts";
 import type { Config, Profile, Settings } from "../config.ts";
-import { type Json, type JsonObject, isReservedMetadata } from "../model/event.ts";
+import {
+  type Json,
+  type JsonObject,
+  isReservedMetadata,
+} from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { isComponentName } from "../model/id.ts";
 import { say } from "../os/file.ts";
@@ -94,11 +98,7 @@ export function parseFlags(args: readonly string[]): Flags {
       if (inline !== undefined) return inline;
       at++;
       if (at >= args.length)
-        throw new Failure(
-          "usage",
-          `${arg} needs a value`,
-          helpOf("shell"),
-        );
+        throw new Failure("usage", `${arg} needs a value`, helpOf("shell"));
       return args[at]!;
     };
     if (name && VALUE_FLAGS.includes(name)) flags.values.set(name, value());
@@ -107,7 +107,8 @@ export function parseFlags(args: readonly string[]): Flags {
     else if (arg === "-l" || arg === "--login") flags.login = true;
     else if (arg === "--quiet") flags.quiet = true;
     else if (arg === "-h" || arg === "--help") flags.help = true;
-    else if (arg !== "--no-commands") throw unknownFlag("shell", arg.replace(/=.*/s, ""), ALL_FLAGS);
+    else if (arg !== "--no-commands")
+      throw unknownFlag("shell", arg.replace(/=.*/s, ""), ALL_FLAGS);
   }
   flags.consumed = at;
   return flags;
@@ -145,7 +146,8 @@ export async function shell(args: readonly string[]): Promise<number> {
     },
     env,
     data: settings?.paths.data ?? null,
-    cache: settings?.config.cache_dir ?? settings?.paths.caches[0] ?? "/nonexistent",
+    cache:
+      settings?.config.cache_dir ?? settings?.paths.caches[0] ?? "/nonexistent",
     disabled: trouble ?? disabledBy(session, env),
     strict: strictness(flags, session),
     heartbeat_ms: session?.heartbeat_ms ?? 30_000,
@@ -198,7 +200,7 @@ function strictness(
       "usage",
       `--audit takes strict or best-effort, not '${audit}'`,
     );
-  return audit === "strict" || (session?.audit === "strict");
+  return audit === "strict" || session?.audit === "strict";
 }
 
 function findProfile(
@@ -213,7 +215,9 @@ function findProfile(
   throw new Failure(
     "usage",
     `there is no profile '${name}'`,
-    known ? `profiles: ${known}` : "add it under profiles: in the configuration",
+    known
+      ? `profiles: ${known}`
+      : "add it under profiles: in the configuration",
   );
 }
 
@@ -288,7 +292,10 @@ function fromProfile(profile: Profile | undefined): Argv | null {
 function ownShell(env: NodeJS.ProcessEnv, flags: Flags): Argv {
   const file = env["SHELL"] || passwdEntry()?.shell || "/bin/sh";
   const base = file.slice(file.lastIndexOf("/") + 1);
-  return { file: encode(file), argv: [encode(flags.login ? `-${base}` : file)] };
+  return {
+    file: encode(file),
+    argv: [encode(flags.login ? `-${base}` : file)],
+  };
 }
 
 function envOf(env: NodeJS.ProcessEnv): Uint8Array[] {

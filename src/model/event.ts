@@ -12,12 +12,7 @@ export const MAX_EVENT_BYTES = 256 * 1024;
 export const MAX_TEXT_BYTES = 64 * 1024;
 
 export type Json =
-  | null
-  | boolean
-  | number
-  | string
-  | Json[]
-  | { [key: string]: Json };
+  null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
 interface Base {
@@ -104,11 +99,7 @@ export interface Unknown extends Base {
 }
 
 export type KnownEvent =
-  | SessionStart
-  | Process
-  | CommandStart
-  | Annotation
-  | SessionEnd;
+  SessionStart | Process | CommandStart | Annotation | SessionEnd;
 export type Event = KnownEvent | Unknown;
 
 /** Metadata that the recorder alone may set, in the order of printing. */

@@ -304,7 +304,11 @@ function metadataOf(
 export function present(row: SessionRow, now: number): Session {
   const until = row.end_time === null ? now : Date.parse(row.end_time);
   const duration_ms = Math.max(0, until - Date.parse(row.start_time));
-  return { ...row, status: statusOf(row), duration_seconds: duration_ms / 1000 };
+  return {
+    ...row,
+    status: statusOf(row),
+    duration_seconds: duration_ms / 1000,
+  };
 }
 
 function statusOf({ end_source }: SessionRow): Status {

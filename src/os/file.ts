@@ -67,7 +67,11 @@ const nodeFs = () => process.getBuiltinModule("node:fs");
 const cPath = (path: string) => ptr(encoder.encode(`${path}\0`));
 
 /** Makes a call until no signal interrupts it. */
-function call(what: string, path: string, attempt: () => number | bigint): number {
+function call(
+  what: string,
+  path: string,
+  attempt: () => number | bigint,
+): number {
   for (;;) {
     const result = Number(attempt());
     if (result !== -1) return result;
@@ -105,8 +109,7 @@ export function writeSome(fd: number, bytes: Uint8Array): number {
 /** Writes a text in full; for what is said on stderr. */
 export function say(fd: number, text: string): void {
   const bytes = encoder.encode(text);
-  for (let at = 0; at < bytes.length; )
-    at += writeSome(fd, bytes.subarray(at));
+  for (let at = 0; at < bytes.length;) at += writeSome(fd, bytes.subarray(at));
 }
 
 /** Brings a file's content to the disk. */

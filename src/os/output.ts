@@ -23,7 +23,7 @@ export class Output {
   flush(): void {
     const bytes = Buffer.from(this.pending);
     this.pending = "";
-    for (let at = 0; at < bytes.length; )
+    for (let at = 0; at < bytes.length;)
       try {
         at += writeSync(1, bytes, at, bytes.length - at);
       } catch (error) {

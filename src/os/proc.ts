@@ -100,10 +100,11 @@ export function anyProcessWith(entry: string): boolean {
 
 /** Signals that a process ignores. */
 export function ignoredSignals(pid: number | "self"): ReadonlySet<number> {
-  const mask = BigInt(`0x${labelled(readProc(`${pid}/status`), "SigIgn:") ?? "0"}`);
+  const mask = BigInt(
+    `0x${labelled(readProc(`${pid}/status`), "SigIgn:") ?? "0"}`,
+  );
   const set = new Set<number>();
-  for (let n = 1; n <= 64; n++)
-    if ((mask >> BigInt(n - 1)) & 1n) set.add(n);
+  for (let n = 1; n <= 64; n++) if ((mask >> BigInt(n - 1)) & 1n) set.add(n);
   return set;
 }
 
@@ -155,7 +156,7 @@ export function inOrphanedGroup(): boolean {
 
 /** Our ancestors, nearest first: pid and start. */
 export function* ancestors(): Generator<{ pid: number; start_ticks: number }> {
-  for (let pid = process.ppid; pid > 0; ) {
+  for (let pid = process.ppid; pid > 0;) {
     const stat = processStat(pid);
     if (!stat) return;
     yield { pid, start_ticks: stat.start_ticks };
@@ -177,7 +178,7 @@ export function procWords(
     return null;
   }
   const words: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const end = bytes.indexOf(0, at);
     words.push(bytes.subarray(at, end === -1 ? bytes.length : end));
     at = end === -1 ? bytes.length : end + 1;

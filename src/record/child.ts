@@ -131,8 +131,7 @@ class NativeRun {
       this.pid = 0;
       return this.finish({
         ...change,
-        hung_up:
-          this.terminal !== null && !this.c.isatty(this.terminal),
+        hung_up: this.terminal !== null && !this.c.isatty(this.terminal),
         told_to_go: this.told,
       });
     }
@@ -180,11 +179,14 @@ class PlainRun {
       process.on(name, () => {});
     let child: Bun.Subprocess;
     try {
-      child = Bun.spawn([text(program.file), ...program.argv.slice(1).map(text)], {
-        argv0: text(program.argv[0]!),
-        env: environmentOf(program.envp.map(text)),
-        stdio: ["inherit", "inherit", "inherit"],
-      });
+      child = Bun.spawn(
+        [text(program.file), ...program.argv.slice(1).map(text)],
+        {
+          argv0: text(program.argv[0]!),
+          env: environmentOf(program.envp.map(text)),
+          stdio: ["inherit", "inherit", "inherit"],
+        },
+      );
     } catch (error) {
       return unstarted((error as { errno?: number }).errno ?? 0);
     }
@@ -229,7 +231,11 @@ function unstarted(errno: number): Outcome {
   const code = Math.abs(errno);
   return code === ENOENT
     ? { kind: "unstarted", exit_status: 127, reason: "no such program" }
-    : { kind: "unstarted", exit_status: 126, reason: SPAWN_ERRORS[code] ?? `errno ${code}` };
+    : {
+        kind: "unstarted",
+        exit_status: 126,
+        reason: SPAWN_ERRORS[code] ?? `errno ${code}`,
+      };
 }
 
 const SPAWN_ERRORS: Record<number, string> = {

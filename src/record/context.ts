@@ -121,9 +121,7 @@ function platform(): string {
 }
 
 /** Where the user came from: ssh, sudo, and the login that audit keeps. */
-function origin(
-  env: Readonly<Record<string, string | undefined>>,
-): JsonObject {
+function origin(env: Readonly<Record<string, string | undefined>>): JsonObject {
   const out: JsonObject = {};
   const [address, port] = (
     env["SSH_CONNECTION"] ??

@@ -53,7 +53,8 @@ function pythonProgram(argv: readonly string[]): Program {
   const kind = "python";
   let at = 1;
   // -W and -X take the next word; -m and -c end the options.
-  while (/^-[^mc]*$/.test(argv[at] ?? "")) at += /^-[WX]$/.test(argv[at]!) ? 2 : 1;
+  while (/^-[^mc]*$/.test(argv[at] ?? ""))
+    at += /^-[WX]$/.test(argv[at]!) ? 2 : 1;
   const rest = argv.slice(at);
   const module = /^-[a-zA-Z]*m(.*)$/.exec(rest[0] ?? "");
   if (!module) {

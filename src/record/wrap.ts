@@ -13,7 +13,11 @@ import { SpoolWriter, ensureSpool } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { countCommands, recallCommands } from "./commands.ts";
 import { type ChildProgram, type Outcome, runChild } from "./child.ts";
-import { SESSION_ID_VARIABLE, type StartOptions, startEvent } from "./context.ts";
+import {
+  SESSION_ID_VARIABLE,
+  type StartOptions,
+  startEvent,
+} from "./context.ts";
 import { type Facts, askVersion } from "./ask.ts";
 import { usageMetadata } from "./usage.ts";
 
@@ -55,7 +59,14 @@ export async function wrap(request: WrapRequest): Promise<never> {
         "no shell without a record; mend the cause, or ask the host's administrator",
       );
     request.say?.(request.banner({ disabled: recording }));
-    return leave(await runChild(request.program, () => {}, () => {}), request);
+    return leave(
+      await runChild(
+        request.program,
+        () => {},
+        () => {},
+      ),
+      request,
+    );
   }
   request.say?.(request.banner(recording));
   return recording.run();
@@ -201,7 +212,9 @@ class Recording {
     return this.request.env["PATH"] ?? "";
   }
 
-  private write(fields: { event_type: string } & Record<string, unknown>): void {
+  private write(
+    fields: { event_type: string } & Record<string, unknown>,
+  ): void {
     this.spool.append({
       event_version: EVENT_VERSION,
       event_id: Bun.randomUUIDv7(),
@@ -255,6 +268,8 @@ function withSessionId(
 ): Uint8Array[] {
   const encoder = new TextEncoder();
   const name = encoder.encode(`${SESSION_ID_VARIABLE}=`);
-  const others = envp.filter((entry) => name.some((byte, i) => entry[i] !== byte));
+  const others = envp.filter((entry) =>
+    name.some((byte, i) => entry[i] !== byte),
+  );
   return [...others, encoder.encode(`${SESSION_ID_VARIABLE}=${session_id}`)];
 }

@@ -30,7 +30,5 @@ function field(key: string, value: Json): string {
 function text(value: Json): string {
   if (value === null) return "-";
   if (Array.isArray(value) && value.length === 0) return "[]";
-  return escapeText(
-    typeof value === "string" ? value : JSON.stringify(value),
-  );
+  return escapeText(typeof value === "string" ? value : JSON.stringify(value));
 }

@@ -52,7 +52,8 @@ export function table(sessions: readonly Session[], color: boolean): string {
     row
       .map((cell, i) => {
         const pad = " ".repeat(widths[i]! - Bun.stringWidth(cell));
-        const shown = paint && i === STATUS_COLUMN ? `${paint}${cell}\x1b[0m` : cell;
+        const shown =
+          paint && i === STATUS_COLUMN ? `${paint}${cell}\x1b[0m` : cell;
         return shown + pad;
       })
       .join("  ")

@@ -49,11 +49,11 @@ export function quarantine(
 
 function copy(from: number, { offset, length }: BadLine, to: number): void {
   const chunk = new Uint8Array(Math.min(length, 1 << 20));
-  for (let at = 0; at < length; ) {
+  for (let at = 0; at < length;) {
     const want = Math.min(chunk.length, length - at);
     const got = readSync(from, chunk, 0, want, offset + at);
     if (got === 0) return;
-    for (let wrote = 0; wrote < got; )
+    for (let wrote = 0; wrote < got;)
       wrote += writeSync(to, chunk, wrote, got - wrote);
     at += got;
   }

@@ -27,7 +27,7 @@ export type Line =
 export function* readLines(fd: number): Generator<Line> {
   const { size } = fstatSync(fd);
   let line = new LineBuffer(0);
-  for (let at = 0; at < size; ) {
+  for (let at = 0; at < size;) {
     const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size - at));
     const got = readSync(fd, chunk, 0, chunk.length, at);
     if (got === 0) break;
@@ -64,7 +64,10 @@ class LineBuffer {
         line: this.bad(`longer than ${MAX_EVENT_BYTES} bytes`),
       };
     try {
-      return { kind: "event", event: parseEventLine(Buffer.concat(this.parts)) };
+      return {
+        kind: "event",
+        event: parseEventLine(Buffer.concat(this.parts)),
+      };
     } catch (error) {
       return { kind: "bad", line: this.bad(reasonOf(error)) };
     }

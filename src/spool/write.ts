@@ -92,7 +92,7 @@ export class SpoolWriter {
         `event of ${bytes.length} bytes exceeds ${MAX_EVENT_BYTES}`,
       );
     // A full disk or a file size limit writes less than asked, then fails.
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       at += writeSome(this.fd, bytes.subarray(at));
       this.torn = at < bytes.length;
     }

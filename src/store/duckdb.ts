@@ -187,7 +187,11 @@ export class DuckDBStore implements SessionStore {
     }
     const closed = await this.noteClosed(missing);
     for (const { event_type, session_id } of events)
-      if (event_type === "session_start" && missing.has(session_id) && !closed.has(session_id)) {
+      if (
+        event_type === "session_start" &&
+        missing.has(session_id) &&
+        !closed.has(session_id)
+      ) {
         missing.delete(session_id);
         this.states.set(session_id, emptyState(session_id));
       }
@@ -222,7 +226,10 @@ export class DuckDBStore implements SessionStore {
     for (const id of this.dirty) {
       const state = this.states.get(id)!;
       const row = settle(state);
-      const line = { ...row, metadata: wellFormed(JSON.stringify(row?.metadata ?? {})) };
+      const line = {
+        ...row,
+        metadata: wellFormed(JSON.stringify(row?.metadata ?? {})),
+      };
       if (isClosed(state)) {
         closed.push(JSON.stringify(line));
         done.push(id);
@@ -240,7 +247,9 @@ export class DuckDBStore implements SessionStore {
       if (this.closedRows.size > 0)
         await this.db.run(SQL.deleteClosed, [listValue([...this.closedRows])]);
       if (closed.length > 0)
-        await this.db.run(SQL.insertClosed, [listValue(closed.map(wellFormed))]);
+        await this.db.run(SQL.insertClosed, [
+          listValue(closed.map(wellFormed)),
+        ]);
       if (open.length > 0)
         await this.db.run(SQL.insertOpen, [listValue(open.map(wellFormed))]);
       await this.db.run(SQL.setFoldedSeq, [this.lastSeq]);
@@ -414,7 +423,11 @@ function storeFailure(path: string, error: unknown): Failure {
       `'${path}' was written by a newer DuckDB: ${reasonOf(error)}`,
       "use the newer session-buddy that wrote it, events wait in the spool",
     );
-  if (/not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(text))
+  if (
+    /not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(
+      text,
+    )
+  )
     return make(
       "storage",
       `'${path}' is damaged: ${reasonOf(error)}`,

@@ -49,7 +49,11 @@ export function loadNative(caches: readonly string[]): void {
       loaded = loadFrom(unpack(cache));
       return;
     } catch (error) {
-      reasons.push(error instanceof Failure ? error.sentence : `${cache}: ${reasonOf(error)}`);
+      reasons.push(
+        error instanceof Failure
+          ? error.sentence
+          : `${cache}: ${reasonOf(error)}`,
+      );
     }
   throw new Failure(
     "storage",
@@ -139,7 +143,7 @@ function isPrivate(path: string, kind: "isFile" | "isDirectory"): boolean {
 function write(path: string, bytes: Uint8Array): void {
   const fd = openSync(path, "wx", 0o500);
   try {
-    for (let at = 0; at < bytes.length; )
+    for (let at = 0; at < bytes.length;)
       at += writeSync(fd, bytes, at, bytes.length - at);
     fsyncSync(fd);
   } finally {

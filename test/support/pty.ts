@@ -1,0 +1,127 @@
+/**
+ * A person at a terminal: a program on a real pty, what it shows, and keys
+ * typed into it. Waiting is for what appears, never for time.
+ */
+import type { Sandbox } from "./sandbox.ts";
+
+const PATIENCE_MS = 15_000;
+
+export class Pty implements AsyncDisposable {
+  /** Everything shown so far, escape sequences removed. */
+  private shown = "";
+  /** How far `expect` has read. */
+  private read = 0;
+  private wake: () => void = () => {};
+  private readonly decoder = new TextDecoder();
+
+  readonly child: Bun.Subprocess;
+
+  constructor(
+    sandbox: Sandbox,
+    argv: string[],
+    options: { env?: Record<string, string | undefined>; cwd?: string } = {},
+  ) {
+    this.child = Bun.spawn(argv, {
+      env: sandbox.envWith(options.env),
+      cwd: options.cwd ?? sandbox.home,
+      terminal: {
+        cols: 200,
+        rows: 50,
+        data: (_, bytes) => {
+          this.shown += this.decoder.decode(bytes, { stream: true });
+          this.wake();
+        },
+        exit: () => this.wake(),
+      },
+    });
+    void this.child.exited.then(() => this.wake());
+  }
+
+  get pid(): number {
+    return this.child.pid;
+  }
+
+  type(text: string): void {
+    this.child.terminal!.write(text);
+  }
+
+  /** Types a line and Enter. */
+  line(text: string): void {
+    this.type(`${text}\r`);
+  }
+
+  resize(cols: number, rows: number): void {
+    this.child.terminal!.resize(cols, rows);
+  }
+
+  /** Takes the terminal away, as a closed window or a lost connection does. */
+  hangUp(): void {
+    this.child.terminal!.close();
+  }
+
+  /**
+   * Waits until a pattern is shown after what was read before.
+   * @returns the match
+   * @throws Error with the screen when it does not come
+   */
+  async expect(pattern: RegExp | string): Promise<RegExpExecArray> {
+    const regex =
+      typeof pattern === "string"
+        ? new RegExp(pattern.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+        : pattern;
+    return this.until(`${regex}`, () => {
+      const text = Bun.stripANSI(this.shown);
+      const match = regex.exec(text.slice(this.read));
+      if (match) this.read += match.index + match[0].length;
+      return match;
+    });
+  }
+
+  /** Waits until something is so; looked at whenever something happens. */
+  async until<T>(what: string, look: () => T | null | false): Promise<T> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const found = look();
+      if (found !== null && found !== false) return found;
+      const rest = deadline - performance.now();
+      if (rest <= 0)
+        throw new Error(`waited in vain for ${what}; shown:\n${this.text()}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.min(rest, 50));
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** All that was shown, without escape sequences. */
+  text(): string {
+    return Bun.stripANSI(this.shown);
+  }
+
+  /** Waits for the end: the exit code, and the signal when one ended it. */
+  async ended(): Promise<{ code: number | null; signal: string | null }> {
+    let timer: Timer | undefined;
+    const late = new Promise<"late">((resolve) => {
+      timer = setTimeout(() => resolve("late"), PATIENCE_MS);
+    });
+    const first = await Promise.race([this.child.exited, late]);
+    clearTimeout(timer);
+    if (first === "late")
+      throw new Error(`it does not end; shown:\n${this.text()}`);
+    const { exitCode, signalCode } = this.child;
+    return {
+      code: exitCode,
+      signal: signalCode === null ? null : `${signalCode}`,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null)
+      this.child.kill("SIGKILL");
+    await this.child.exited;
+    this.child.terminal?.close();
+  }
+}

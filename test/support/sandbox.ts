@@ -1,0 +1,157 @@
+/**
+ * A home of its own for one test: the compiled executable, real processes, a
+ * real disk. Nothing of the caller's environment leaks in.
+ */
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const BINARY = join(import.meta.dir, "../../dist/session-buddy");
+
+/** The native library is unpacked once for all tests that do not test that. */
+const SHARED_CACHE = join(tmpdir(), `session-buddy-test-${process.pid}`);
+process.on("exit", () =>
+  rmSync(SHARED_CACHE, { recursive: true, force: true }),
+);
+
+export interface Finished {
+  exitCode: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  env?: Record<string, string | undefined>;
+  cwd?: string;
+  stdin?: string;
+  /** Kills the process after so many milliseconds: a test that hangs fails. */
+  timeout_ms?: number;
+}
+
+export class Sandbox implements Disposable {
+  readonly home = mkdtempSync(join(tmpdir(), "sb-"));
+  readonly env: Record<string, string> = {
+    HOME: this.home,
+    PATH: "/usr/local/bin:/usr/bin:/bin",
+    LANG: "C.UTF-8",
+    TERM: "xterm",
+    SHELL: "/bin/bash",
+    PS1: "$ ",
+    XDG_CACHE_HOME: SHARED_CACHE,
+  };
+
+  get data(): string {
+    return join(this.home, ".local/share/session-buddy");
+  }
+
+  get database(): string {
+    return join(this.data, "sessions.duckdb");
+  }
+
+  /** This machine's spool folder; it exists once something was recorded. */
+  get spool(): string {
+    const root = join(this.data, "spool");
+    return join(root, readdirSync(root)[0]!);
+  }
+
+  /** The lines of all live spool files, parsed. */
+  spooled(): Record<string, unknown>[] {
+    return readdirSync(this.spool)
+      .filter((name) => name.endsWith(".ndjson"))
+      .flatMap((name) =>
+        readFileSync(join(this.spool, name), "utf8").split("\n"),
+      )
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  envWith(extra: RunOptions["env"] = {}): Record<string, string> {
+    const env: Record<string, string | undefined> = { ...this.env, ...extra };
+    return Object.fromEntries(
+      Object.entries(env).filter(([, value]) => value !== undefined),
+    ) as Record<string, string>;
+  }
+
+  /** Runs any command to its end. */
+  async command(argv: string[], options: RunOptions = {}): Promise<Finished> {
+    const child = Bun.spawn(argv, {
+      env: this.envWith(options.env),
+      cwd: options.cwd ?? this.home,
+      stdin: new Blob([options.stdin ?? ""]),
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: options.timeout_ms ?? 30_000,
+      killSignal: "SIGKILL",
+    });
+    const [stdout, stderr] = await Promise.all([
+      child.stdout.text(),
+      child.stderr.text(),
+      child.exited,
+    ]);
+    return {
+      exitCode: child.exitCode,
+      signal: child.signalCode === null ? null : `${child.signalCode}`,
+      stdout,
+      stderr,
+    };
+  }
+
+  /** Runs session-buddy to its end. */
+  run(args: string[], options: RunOptions = {}): Promise<Finished> {
+    return this.command([BINARY, ...args], options);
+  }
+
+  /** `list-sessions --format json`, and the flags given. */
+  async list(...flags: string[]): Promise<SessionJson[]> {
+    const { stdout, stderr, exitCode } = await this.run([
+      "list-sessions",
+      "--format",
+      "json",
+      ...flags,
+    ]);
+    if (exitCode !== 0) throw new Error(`list-sessions: ${exitCode} ${stderr}`);
+    return JSON.parse(stdout) as SessionJson[];
+  }
+
+  /** The only session there is. */
+  async only(): Promise<SessionJson> {
+    const sessions = await this.list();
+    if (sessions.length !== 1)
+      throw new Error(`${sessions.length} sessions, not one`);
+    return sessions[0]!;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+/** A session as the command line's JSON shows it. */
+export interface SessionJson {
+  session_id: string;
+  session_type: string;
+  component_name: string;
+  shell_type: string;
+  status: "active" | "ended" | "lost";
+  start_time: string;
+  end_time: string | null;
+  duration_seconds: number;
+  exit_code: number | null;
+  signal: string | null;
+  pid: number;
+  ppid: number | null;
+  username: string;
+  hostname: string;
+  tty: string | null;
+  working_directory: string;
+  platform: string;
+  python_version: string | null;
+  parent_session_id: string | null;
+  name: string | null;
+  reason: string | null;
+  tags: string[];
+  end_source: string | null;
+  last_seen: string;
+  metadata: Record<string, unknown>;
+}
