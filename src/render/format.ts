@@ -13,8 +13,9 @@ export function localTime(iso: string): string {
   return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}T${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}${zone}`;
 }
 
-/** `0.25s`, `42s`, `5m07s`, `2h05m`, `3d04h`. */
+/** `4ms`, `2.25s`, `42s`, `5m07s`, `2h05m`, `3d04h`. */
 export function duration(seconds: number): string {
+  if (seconds < 1) return `${Math.round(seconds * 1_000)}ms`;
   if (seconds < 10) return `${Number(seconds.toFixed(2))}s`;
   const s = Math.floor(seconds);
   if (s < 60) return `${s}s`;

@@ -1,0 +1,90 @@
+/**
+ * What wrapping costs, as ratios in one interleaved run: `true` wrapped, beside
+ * `script -qc true` and beside an empty program compiled by the same Bun.
+ * Run it with `bun run bench`; `bun test/bench/wrap.ts 200` makes 200 rounds.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const rounds = Number(process.argv[2] ?? 60);
+const folder = mkdtempSync(join(tmpdir(), "session-buddy-bench-"));
+const binary = join(import.meta.dir, "../../dist/session-buddy");
+const empty = join(folder, "empty");
+
+const env = {
+  ...process.env,
+  HOME: folder,
+  XDG_DATA_HOME: undefined,
+  XDG_CACHE_HOME: undefined,
+  SESSION_BUDDY_DATA_DIR: undefined,
+};
+
+const commands = {
+  "wrapped true": [binary, "shell", "--", "true"],
+  "script -qc true": ["script", "-qc", "true", "/dev/null"],
+  "empty program": [empty],
+  true: ["true"],
+};
+type Name = keyof typeof commands;
+
+await buildEmpty();
+const runs = measure();
+report(runs);
+rmSync(folder, { recursive: true });
+
+async function buildEmpty(): Promise<void> {
+  writeFileSync(join(folder, "empty.ts"), "export {};\n");
+  await Bun.build({
+    entrypoints: [join(folder, "empty.ts")],
+    target: "bun",
+    format: "esm",
+    minify: true,
+    bytecode: true,
+    compile: { outfile: empty, autoloadDotenv: false, autoloadBunfig: false },
+  });
+}
+
+/** Milliseconds of each run; the commands take turns. */
+function measure(): Record<Name, number[]> {
+  const names = Object.keys(commands) as Name[];
+  const times = Object.fromEntries(
+    names.map((name) => [name, [] as number[]]),
+  ) as Record<Name, number[]>;
+  for (let round = -3; round < rounds; round++)
+    for (const name of names) {
+      const start = Bun.nanoseconds();
+      const { exitCode } = Bun.spawnSync(commands[name], {
+        env,
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      const ms = (Bun.nanoseconds() - start) / 1e6;
+      if (exitCode !== 0) throw new Error(`${name} ended with ${exitCode}`);
+      if (round >= 0) times[name].push(ms);
+    }
+  return times;
+}
+
+function report(times: Record<Name, number[]>): void {
+  console.log(
+    `${rounds} rounds, milliseconds: median (10th to 90th percentile)`,
+  );
+  for (const [name, all] of Object.entries(times))
+    console.log(
+      `  ${name.padEnd(16)} ${at(all, 0.5)} (${at(all, 0.1)} to ${at(all, 0.9)})`,
+    );
+  ratio("script -qc true", 0.5);
+  ratio("empty program", 2.2);
+
+  function ratio(peer: Name, budget: number): void {
+    const pairs = times["wrapped true"].map((ms, i) => ms / times[peer][i]!);
+    console.log(
+      `wrapped true ÷ ${peer}: ${at(pairs, 0.5)} (${at(pairs, 0.1)} to ${at(pairs, 0.9)}), budget ${budget}`,
+    );
+  }
+}
+
+function at(values: readonly number[], quantile: number): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(quantile * (sorted.length - 1))]!.toFixed(2);
+}
