@@ -13,7 +13,6 @@ import {
   listValue,
 } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
 import type { SessionFilter } from "../model/filter.ts";
 import {
   type Session,
@@ -26,6 +25,7 @@ import {
   settle,
 } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
+import { newerSchema, storeFailure } from "./failure.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { SQL, selectSessions } from "./statements.ts";
 
@@ -275,17 +275,17 @@ export class DuckDBStore implements SessionStore {
   }
 
   async resolve(reference: string, limit: number): Promise<string[]> {
-    await this.flush();
-    const found = await this.rows<{ id: string }>(SQL.resolve, [
-      reference,
-      limit,
-    ]);
-    return found.map(({ id }) => id);
+    const ids: string[] = [];
+    for await (const rows of this.chunks(SQL.resolve, [reference, limit]))
+      ids.push(...(rows as { id: string }[]).map(({ id }) => id));
+    return ids;
   }
 
   async close(): Promise<void> {
     try {
       await this.flush();
+    } catch (error) {
+      throw storeFailure(this.path, error);
     } finally {
       this.disconnect();
     }
@@ -300,11 +300,23 @@ export class DuckDBStore implements SessionStore {
     sql: string,
     values: DuckDBValue[],
   ): AsyncIterable<Session> {
-    await this.flush();
-    const result = await this.db.stream(sql, values);
     const now = Date.now();
-    for await (const rows of result.yieldRowObjectJson())
+    for await (const rows of this.chunks(sql, values))
       for (const row of rows) yield this.presented(row as never, now);
+  }
+
+  /** The rows of a query, brought up to date, as they come. */
+  private async *chunks(
+    sql: string,
+    values: DuckDBValue[],
+  ): AsyncIterable<object[]> {
+    try {
+      await this.flush();
+      const result = await this.db.stream(sql, values);
+      yield* result.yieldRowObjectJson();
+    } catch (error) {
+      throw storeFailure(this.path, error);
+    }
   }
 
   private presented(
@@ -381,61 +393,5 @@ function wellFormed(json: string): string {
   if (!/\\ud[89a-f]/i.test(json)) return json;
   return JSON.stringify(JSON.parse(json), (_, value: unknown) =>
     typeof value === "string" ? value.toWellFormed() : value,
-  );
-}
-
-function newerSchema(path: string, have: number, known: number): Failure {
-  return new Failure(
-    "storage",
-    `'${path}' has schema version ${have}, this session-buddy knows ${known}`,
-    "use the newer session-buddy that wrote it, events wait in the spool",
-  );
-}
-
-/** DuckDB's errors as sentences; anything unknown keeps DuckDB's own words. */
-function storeFailure(path: string, error: unknown): Failure {
-  if (error instanceof Failure) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  const make = (...args: ConstructorParameters<typeof Failure>) =>
-    new Failure(args[0], args[1], args[2], { cause: error });
-  const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(text);
-  if (holder)
-    return make(
-      "timeout",
-      `'${path}' is open in ${holder[1]} (pid ${holder[2]})`,
-      "close it there, events wait in the spool",
-    );
-  if (/No space left|disk is full|failed to allocate.*disk/i.test(text))
-    return make(
-      "storage",
-      `the disk of '${path}' is full`,
-      "free some space and try again, events wait in the spool",
-    );
-  if (/Permission denied|Read-only file system|read-only/i.test(text))
-    return make(
-      "permission",
-      `'${path}' cannot be opened for writing`,
-      "check the owner and the permissions of the file and its folder",
-    );
-  if (/newer|version number|storage version/i.test(text))
-    return make(
-      "storage",
-      `'${path}' was written by a newer DuckDB: ${reasonOf(error)}`,
-      "use the newer session-buddy that wrote it, events wait in the spool",
-    );
-  if (
-    /not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(
-      text,
-    )
-  )
-    return make(
-      "storage",
-      `'${path}' is damaged: ${reasonOf(error)}`,
-      "move it and its .wal away and restore a backup, events wait in the spool",
-    );
-  return make(
-    "storage",
-    `'${path}' cannot be used: ${reasonOf(error)}`,
-    "check the disk, events wait in the spool",
   );
 }
