@@ -30,12 +30,14 @@ export async function withStore<T>(
   ensurePrivateDir(data);
   const path = config.store.path ?? `${data}/sessions.duckdb`;
   if (!config.store.network_filesystem) refuseNetwork(dirname(path));
+  // Unpacking the library may take a while: nobody shall wait for that.
+  const { DuckDBStore } = await loadDuckDB(settings);
   const lock = await StoreLock.acquire(
     config.store.path ? `${path}.lock` : `${data}/store.lock`,
     "cli",
   );
   try {
-    const store = await openFile(path, settings);
+    const store = await DuckDBStore.open(path);
     try {
       sayDrained(await drain(data, store, Date.now()), tell);
       return await use(store);
@@ -47,16 +49,12 @@ export async function withStore<T>(
   }
 }
 
-async function openFile(
-  path: string,
-  { config, paths }: Settings,
-): Promise<SessionStore> {
+async function loadDuckDB({ config, paths }: Settings) {
   if (COMPILED) {
     const { loadNative } = await import("./store/native.ts");
     loadNative(config.cache_dir ? [config.cache_dir] : paths.caches);
   }
-  const { DuckDBStore } = await import("./store/duckdb.ts");
-  return DuckDBStore.open(path);
+  return import("./store/duckdb.ts");
 }
 
 function sayDrained(
