@@ -5,7 +5,7 @@
  *
  * Exactly one process has the file open (`store.lock`), and in it one instance.
  */
-import { copyFileSync } from "node:fs";
+import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import {
   type DuckDBConnection,
   DuckDBInstance,
@@ -27,7 +27,7 @@ import {
 import type { SessionStore } from "../model/store.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { SQL, selectSessions } from "./statements.ts";
+import { SQL, listQuery } from "./statements.ts";
 
 const BATCH_EVENTS = 4_096;
 const OPTIONS = {
@@ -63,6 +63,7 @@ export class DuckDBStore implements SessionStore {
     migrations: readonly string[] = MIGRATIONS,
   ): Promise<DuckDBStore> {
     try {
+      if (!existsSync(path)) await DuckDBStore.create(path, migrations);
       let store = await DuckDBStore.connect(path);
       const have = await store.schemaVersion();
       if (have > migrations.length) {
@@ -79,6 +80,32 @@ export class DuckDBStore implements SessionStore {
       return store;
     } catch (error) {
       throw storeFailure(path, error);
+    }
+  }
+
+  /**
+   * A new file appears whole or not at all: half of one, from a full disk or a
+   * kill, would never open again.
+   */
+  private static async create(
+    path: string,
+    migrations: readonly string[],
+  ): Promise<void> {
+    const half = `${path}.new`;
+    const remove = () => {
+      for (const file of [half, `${half}.wal`]) rmSync(file, { force: true });
+    };
+    remove();
+    try {
+      const store = await DuckDBStore.connect(half);
+      try {
+        await store.migrate(0, migrations);
+      } finally {
+        store.disconnect();
+      }
+      renameSync(half, path);
+    } finally {
+      remove();
     }
   }
 
@@ -355,37 +382,6 @@ export class DuckDBStore implements SessionStore {
       throw error;
     }
   }
-}
-
-/** A filter as a query; every value goes as a parameter. */
-function listQuery(filter: SessionFilter): {
-  sql: string;
-  values: DuckDBValue[];
-} {
-  const values: DuckDBValue[] = [];
-  const conditions: string[] = [];
-  const where = (condition: string, value: string | number | undefined) => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(condition.replace("?", `$${values.length}`));
-  };
-  where("s.session_type = ?", filter.session_type);
-  where("s.component_name = ?", filter.component_name);
-  where("s.username = ?", filter.username);
-  where("s.start_time >= ?::TIMESTAMP", filter.after);
-  where("s.start_time < ?::TIMESTAMP", filter.before);
-  if (filter.status === "active") conditions.push("s.end_source IS NULL");
-  if (filter.status === "lost") conditions.push("s.end_source = 'recovered'");
-  if (filter.status === "ended")
-    conditions.push("s.end_source IN ('observed', 'declared')");
-  if (filter.incomplete)
-    conditions.push("(s.end_source IS NULL OR s.end_source = 'recovered')");
-  let sql = selectSessions(conditions);
-  if (filter.limit !== undefined) {
-    values.push(filter.limit);
-    sql += ` LIMIT $${values.length}`;
-  }
-  return { sql, values };
 }
 
 /** JSON that any reader takes: half a surrogate pair becomes U+FFFD. */

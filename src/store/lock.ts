@@ -90,9 +90,9 @@ function held(path: string): Failure {
 function readHolder(path: string): { pid: number | string; role: string } {
   try {
     const { pid, role } = JSON.parse(readFileSync(path, "utf8")) as Holder;
-    return { pid, role };
+    if (Number.isInteger(pid) && typeof role === "string") return { pid, role };
   } catch {
-    // Taken a moment ago, and not signed yet.
-    return { pid: "unknown", role: "another session-buddy" };
+    // Taken a moment ago, or on a full disk, and not signed.
   }
+  return { pid: "unknown", role: "another session-buddy" };
 }
