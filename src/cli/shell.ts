@@ -186,6 +186,7 @@ function strictness(flags: Flags, session: Config["session"]): boolean {
     throw new Failure(
       "usage",
       `--audit takes strict or best-effort, not '${audit}'`,
+      "try: --audit strict",
     );
   return audit === "strict" || session.audit === "strict";
 }

@@ -6,7 +6,8 @@ import { expect } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { spoolFolder } from "../../src/spool/write.ts";
-import type { Finished, RunOptions, Sandbox } from "./sandbox.ts";
+import { BINARY, type Finished, type RunOptions } from "./sandbox.ts";
+import type { Sandbox } from "./sandbox.ts";
 import { needs } from "./tools.ts";
 
 /** As `needs`, for a test that mounts or gives files away. */
@@ -41,6 +42,18 @@ export function etcWith(sandbox: Sandbox, yaml: string): string {
     mkdir -p ${etc}/session-buddy
     cp ${file} ${etc}/session-buddy/config.yaml
     mount --bind ${etc} /etc\n`;
+}
+
+/**
+ * A script as a user without a passwd entry and without HOME; $SB is the
+ * executable, the sandbox's home belongs to him.
+ */
+export function asUnknownUser(sandbox: Sandbox): (script: string) => string {
+  const { home } = sandbox;
+  return (script) => `chown 54321 ${home}; cd ${home}; touch sb
+    mount --bind ${BINARY} sb
+    export SB=${home}/sb XDG_CACHE_HOME=${home}/cache; unset HOME
+    exec setpriv --reuid=54321 --regid=54321 --clear-groups bash -euc '${script}'`;
 }
 
 /** The user's configuration file. */
