@@ -89,8 +89,7 @@ export function unknownFlag(
   flag: string,
   known: readonly string[],
 ): Failure {
-  // Any two single letters are near.
-  const near = flag.length > 2 ? nearest(flag, known) : null;
+  const near = nearest(flag, known);
   return new Failure(
     "usage",
     `${command} has no flag '${flag}'`,
@@ -107,6 +106,8 @@ export function nearest(
   candidates: readonly string[],
 ): string | null {
   let best: string | null = null;
+  // Any two flags of one letter are near.
+  if (/^-.$/.test(word)) return null;
   let least = Math.ceil(word.length / 3) + 1;
   for (const candidate of candidates) {
     const far = candidate.startsWith(word) ? 1 : distance(word, candidate);

@@ -42,7 +42,8 @@ export async function runTree([
 ]: readonly string[]): Promise<number> {
   if (name === undefined) throw usage("no command was given");
   if (name === "help" || isHelp(name)) {
-    print(await (words[0] === undefined ? overview() : help(words[0])));
+    const about = words.find((word) => !isHelp(word));
+    print(await (about === undefined ? overview() : help(about)));
     return 0;
   }
   const command = await find(name);

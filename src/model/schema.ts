@@ -35,55 +35,53 @@ const base = z.looseObject({
   timestamp,
 });
 
-const kinds = new Map<string, z.ZodType>(
-  Object.entries({
-    session_start: base.extend({
-      session_type: text,
-      component_name: text,
-      shell_type: text,
-      hostname: text,
-      pid,
-      ppid: count.nullish(),
-      start_ticks: count.nullish(),
-      user: z.looseObject({ username: text, home: text }),
-      environment: z.looseObject({
-        python_version: text.nullable(),
-        platform: text,
-        cwd: text,
-      }),
-      tty: text.nullish(),
-      name: text.nullish(),
-      reason: text.nullish(),
-      tags: z.array(text).optional(),
-      command: z.array(text).optional(),
-      parent_session_id: text.nullish(),
-      inherited_session_id: text.nullish(),
-      lock: z.enum(["flock", "none"]).optional(),
-      metadata: object,
-      measured: object.optional(),
+const kinds: Record<string, z.ZodType> = {
+  session_start: base.extend({
+    session_type: text,
+    component_name: text,
+    shell_type: text,
+    hostname: text,
+    pid,
+    ppid: count.nullish(),
+    start_ticks: count.nullish(),
+    user: z.looseObject({ username: text, home: text }),
+    environment: z.looseObject({
+      python_version: text.nullable(),
+      platform: text,
+      cwd: text,
     }),
-    process: base.extend({
-      pid,
-      ppid: count,
-      start_ticks: count.nullable(),
-      pid_namespace: text.nullable(),
-      boot_id: text.nullable(),
-    }),
-    annotation: base.extend({
-      metadata: object.optional(),
-      measured: object.optional(),
-      python_version: text.optional(),
-    }),
-    session_end: base.extend({
-      end_source: z.enum(["observed", "declared", "recovered"]),
-      exit_code: z.int().min(0).max(255).nullable(),
-      signal: text.nullable(),
-      metadata: object.optional(),
-      measured: object.optional(),
-      python_version: text.optional(),
-    }),
+    tty: text.nullish(),
+    name: text.nullish(),
+    reason: text.nullish(),
+    tags: z.array(text).optional(),
+    command: z.array(text).optional(),
+    parent_session_id: text.nullish(),
+    inherited_session_id: text.nullish(),
+    lock: z.enum(["flock", "none"]).optional(),
+    metadata: object,
+    measured: object.optional(),
   }),
-);
+  process: base.extend({
+    pid,
+    ppid: count,
+    start_ticks: count.nullable(),
+    pid_namespace: text.nullable(),
+    boot_id: text.nullable(),
+  }),
+  annotation: base.extend({
+    metadata: object.optional(),
+    measured: object.optional(),
+    python_version: text.optional(),
+  }),
+  session_end: base.extend({
+    end_source: z.enum(["observed", "declared", "recovered"]),
+    exit_code: z.int().min(0).max(255).nullable(),
+    signal: text.nullable(),
+    metadata: object.optional(),
+    measured: object.optional(),
+    python_version: text.optional(),
+  }),
+};
 
 /**
  * One line of a spool file.
@@ -95,7 +93,7 @@ export function parseEventLine(bytes: Uint8Array): Event {
     new TextDecoder("utf-8", { fatal: true }).decode(bytes),
   );
   const kind = (value as { event_type?: unknown } | null)?.event_type;
-  const schema = typeof kind === "string" ? kinds.get(kind) : undefined;
+  const schema = typeof kind === "string" ? kinds[kind] : undefined;
   const result = (schema ?? base).safeParse(value);
   if (result.success) return result.data as Event;
   const issue = result.error.issues[0]!;
