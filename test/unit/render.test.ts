@@ -1,0 +1,183 @@
+import { expect, test } from "bun:test";
+import { present } from "../../src/model/session.ts";
+import type { Session, SessionRow } from "../../src/model/session.ts";
+import { fullBanner, lineBanner } from "../../src/render/banner.ts";
+import { detail } from "../../src/render/detail.ts";
+import { escapeCell, escapeText } from "../../src/render/escape.ts";
+import { duration, localTime } from "../../src/render/format.ts";
+import { commandHelp } from "../../src/render/help.ts";
+import { JsonArray, sessionDocument } from "../../src/render/json.ts";
+import { tabRow, table } from "../../src/render/table.ts";
+
+function session(more: Partial<SessionRow> = {}): Session {
+  const row: SessionRow = {
+    ...{ session_id: "a-20260206-113456-0123abcd", session_type: "t" },
+    ...{ component_name: "a", shell_type: "sh", pid: 1, ppid: null },
+    start_time: "2026-02-06T11:34:56.000Z",
+    end_time: "2026-02-06T11:34:58.500Z",
+    ...{ exit_code: 0, signal: null, username: "les", hostname: "host" },
+    ...{ tty: null, working_directory: "/", platform: "Linux" },
+    ...{ python_version: null, parent_session_id: null, name: null },
+    ...{ reason: null, tags: [], command_count: null, end_source: "observed" },
+    last_seen: "2026-02-06T11:34:58.500Z",
+    metadata: {},
+    ...more,
+  };
+  return present(row, Date.parse("2026-02-06T12:00:00Z"));
+}
+
+test("every character that moves or reorders is escaped, and no other", () => {
+  const escaped: number[] = [];
+  for (let code = 0; code < 0x3000; code++) {
+    const text = String.fromCharCode(code);
+    if (escapeText(text) !== text) escaped.push(code);
+  }
+  const range = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  expect(escaped).toEqual([
+    ...[...range(0, 0x1f), ...range(0x7f, 0x9f), 0x61c, 0x200e, 0x200f],
+    ...[...range(0x2028, 0x202e), ...range(0x2066, 0x2069)],
+  ]);
+  expect(escapeText("\x1b[31m\n\r\t\x9b\u202e é漢😀")).toBe(
+    "\\x1b[31m\\n\\r\\t\\x9b\\u202e é漢😀",
+  );
+});
+
+test("a cell holds no blank and is never empty", () => {
+  expect(escapeCell("")).toBe("-");
+  expect(escapeCell("a b\u00a0c\u3000d")).toBe("a\\x20b\\xa0c\\u3000d");
+});
+
+test("durations keep two figures and a unit, at every size", () => {
+  const said = [0, 90, 3_600, 86_399, 86_400, 93_784.9].map(duration);
+  expect(said.slice(1)).toEqual(["1m30s", "1h00m", "23h59m", "1d00h", "1d02h"]);
+  expect(duration(59.999)).toBe("59s");
+});
+
+test("times carry the zone of their day", () => {
+  const zone = process.env["TZ"];
+  try {
+    for (const [name, january, july] of [
+      ["Europe/Berlin", "01-06T12:34:56+01:00", "07-06T13:34:56+02:00"],
+      ["America/St_Johns", "01-06T08:04:56-03:30", "07-06T09:04:56-02:30"],
+      ["Asia/Kathmandu", "01-06T17:19:56+05:45", "07-06T17:19:56+05:45"],
+      ["UTC", "01-06T11:34:56+00:00", "07-06T11:34:56+00:00"],
+    ] as const) {
+      process.env["TZ"] = name;
+      expect(localTime("2026-01-06T11:34:56.789Z")).toBe(`2026-${january}`);
+      expect(localTime("2026-07-06T11:34:56.789Z")).toBe(`2026-${july}`);
+    }
+  } finally {
+    if (zone === undefined) delete process.env["TZ"];
+    else process.env["TZ"] = zone;
+  }
+});
+
+test("a row has eight cells whatever was recorded", () => {
+  for (const text of ["", " ", "a\tb", "\n", "\u2028"]) {
+    const row = tabRow(
+      session({ component_name: text, username: text, hostname: text }),
+    );
+    expect(row.split("\t")).toHaveLength(8);
+    expect(row.split(/\s+/)).toHaveLength(9);
+    expect(row).toEndWith("\n");
+  }
+  const cells = (more: Partial<SessionRow>) =>
+    tabRow(session(more)).trimEnd().split("\t");
+  expect(cells({ exit_code: 3 }).at(-1)).toBe("3");
+  expect(cells({ exit_code: null }).at(-1)).toBe("-");
+  expect(cells({ exit_code: null, signal: "SIGHUP" }).at(-1)).toBe("SIGHUP");
+});
+
+test("a table is aligned by what is seen, not by code units", () => {
+  const rows = [session(), session({ component_name: "漢字-é" })];
+  for (const color of [false, true]) {
+    const lines = table(rows, color).split("\n");
+    expect(lines).toHaveLength(4);
+    const at = lines
+      .slice(0, 3)
+      .map((line) => Bun.stringWidth(line.split(/ {2}(?:USER|les)/)[0]!));
+    expect(new Set(at).size).toBe(1);
+  }
+  const lost = [session({ end_source: "recovered" })];
+  expect(table(lost, true)).toContain("\x1b[33mlost\x1b[0m");
+  expect(table(lost, false)).not.toContain("\x1b");
+});
+
+test("the detail escapes keys and values, nested ones too", () => {
+  const text = detail(
+    session({
+      ...{ name: "a\nb", tags: ["x\x1b"] },
+      metadata: { "k\n  exit_code": 1, deep: { a: ["\u202e"] }, none: null },
+    }),
+  );
+  expect(text).toContain("name:               a\\nb\n");
+  expect(text).toContain('tags:               ["x\\u001b"]\n');
+  expect(text).toContain("  k\\n  exit_code: 1\n");
+  expect(text).toContain('  deep: {"a":["\\u202e"]}\n  none: -\n');
+  expect(text).toContain("duration_seconds:   2.5 (2.5s)\n");
+});
+
+test("JSON is the value, harmless at a terminal", () => {
+  const name = "\x7f\x85\x9b\u202e\u2066\u2028\u200f\u061c é漢😀";
+  const text = sessionDocument(session({ name, metadata: { [name]: name } }));
+  expect(text).toContain(
+    '"\\u007f\\u0085\\u009b\\u202e\\u2066\\u2028\\u200f\\u061c é漢😀"',
+  );
+  const read = JSON.parse(text) as Session;
+  expect(read.name).toBe(name);
+  expect(read.metadata).toEqual({ [name]: name });
+  for (const count of [0, 1, 3]) {
+    const array = new JsonArray();
+    const rows = Array.from({ length: count }, () => array.row(session()));
+    const whole = rows.join("") + array.end();
+    expect(JSON.parse(whole)).toEqual(
+      Array.from(
+        { length: count },
+        () => JSON.parse(sessionDocument(session())) as unknown,
+      ),
+    );
+    expect(whole.split("\n")).toHaveLength(count ? count + 3 : 2);
+  }
+});
+
+test("banners escape what they are given", () => {
+  const facts = {
+    ...{ version: "1", component: "a\x1b", shell_type: "b\n" },
+    tracking: { disabled: "c\u202e" },
+  };
+  expect(fullBanner(facts)).toContain("Component: a\\x1b   Shell: b\\n\n");
+  for (const banner of [fullBanner(facts), lineBanner(facts)])
+    expect(banner).toContain("Session Tracking: ✗ Disabled - c\\u202e\n");
+});
+
+test("help shows what a definition says", () => {
+  const text = commandHelp({
+    meta: { name: "dig", description: "Digs.\n\nDeep.\n\nEXAMPLE\n  dig" },
+    args: {
+      hole: { type: "positional", description: "Where" },
+      deep: { type: "string", alias: "d", valueHint: "m", description: "How" },
+      upto: { type: "string", alias: "until", description: "When" },
+      light: { type: "boolean", default: true, description: "In the dark" },
+    },
+  });
+  expect(text).toBe(
+    `Digs.
+
+USAGE  session-buddy dig [flags] [HOLE]
+
+  HOLE  Where
+
+FLAGS
+  -d, --deep M              How
+      --upto, --until UPTO  When
+      --no-light            In the dark
+  -h, --help                This text
+
+Deep.
+
+EXAMPLE
+  dig
+`,
+  );
+});
