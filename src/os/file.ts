@@ -5,7 +5,6 @@
  *
  * Errors carry the system's name in `code`, as node:fs does.
  */
-import { ptr } from "bun:ffi";
 import { libc } from "./libc.ts";
 
 export const O_RDONLY = 0;
@@ -23,6 +22,7 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;
 const EINTR = 4;
+const PAGE = 4096;
 
 const ERRNO: Record<number, string> = {
   1: "EPERM",
@@ -64,7 +64,7 @@ const decoder = new TextDecoder();
 /** Loaded only without the C library. */
 const nodeFs = () => process.getBuiltinModule("node:fs");
 
-const cPath = (path: string) => ptr(encoder.encode(`${path}\0`));
+const cPath = (path: string) => encoder.encode(`${path}\0`);
 
 /** Makes a call until no signal interrupts it. */
 function call(
@@ -85,13 +85,13 @@ function call(
 /** @throws Error with `code` */
 export function openFile(path: string, flags: number, mode = 0): number {
   if (!libc) return nodeFs().openSync(path, flags, mode);
-  const { open } = libc.files;
+  const { open } = libc.calls;
   return call("open", path, () => open(cPath(path), flags | O_CLOEXEC, mode));
 }
 
 export function closeFile(fd: number): void {
   if (!libc) return nodeFs().closeSync(fd);
-  libc.files.close(fd);
+  libc.calls.close(fd);
 }
 
 /**
@@ -102,8 +102,8 @@ export function closeFile(fd: number): void {
 export function writeSome(fd: number, bytes: Uint8Array): number {
   if (bytes.length === 0) return 0;
   if (!libc) return nodeFs().writeSync(fd, bytes);
-  const { write } = libc.files;
-  return call("write", `fd ${fd}`, () => write(fd, ptr(bytes), bytes.length));
+  const { write } = libc.calls;
+  return call("write", `fd ${fd}`, () => write(fd, bytes, bytes.length));
 }
 
 /** Writes a text in full; for what is said on stderr. */
@@ -115,21 +115,21 @@ export function say(fd: number, text: string): void {
 /** Brings a file's content to the disk. */
 export function syncData(fd: number): void {
   if (!libc) return nodeFs().fdatasyncSync(fd);
-  const { fdatasync } = libc.files;
+  const { fdatasync } = libc.calls;
   call("fdatasync", `fd ${fd}`, () => fdatasync(fd));
 }
 
 /** Brings a file or folder to the disk, its attributes too. */
 export function syncAll(fd: number): void {
   if (!libc) return nodeFs().fsyncSync(fd);
-  const { fsync } = libc.files;
+  const { fsync } = libc.calls;
   call("fsync", `fd ${fd}`, () => fsync(fd));
 }
 
 /** Sets access and modification time to now. */
 export function touchFile(fd: number): void {
   if (!libc) return nodeFs().futimesSync(fd, new Date(), new Date());
-  const { futimens } = libc.files;
+  const { futimens } = libc.calls;
   call("futimens", `fd ${fd}`, () => futimens(fd, null));
 }
 
@@ -139,16 +139,16 @@ export function touchFile(fd: number): void {
  */
 export function readBytes(path: string): Uint8Array {
   if (!libc) return nodeFs().readFileSync(path);
-  const { read } = libc.files;
+  const { read } = libc.calls;
   const fd = openFile(path, O_RDONLY);
   try {
-    let bytes = new Uint8Array(4096);
-    let length = 0;
-    for (;;) {
+    let bytes = new Uint8Array(PAGE);
+    for (let length = 0; ;) {
       const rest = bytes.subarray(length);
-      const got = call("read", path, () => read(fd, ptr(rest), rest.length));
-      if (got === 0) return bytes.subarray(0, length);
+      const got = call("read", path, () => read(fd, rest, rest.length));
       length += got;
+      // Nearly every file here is one that the kernel writes, within a page.
+      if (got === 0 || length < PAGE) return bytes.subarray(0, length);
       if (length < bytes.length) continue;
       const larger = new Uint8Array(bytes.length * 4);
       larger.set(bytes);
@@ -182,14 +182,14 @@ export function readLink(path: string): string | null {
       return null;
     }
   const target = new Uint8Array(4096);
-  const length = libc.files.readlink(cPath(path), ptr(target), target.length);
+  const length = libc.calls.readlink(cPath(path), target, target.length);
   return length < 0 ? null : decoder.decode(target.subarray(0, Number(length)));
 }
 
 /** @throws Error with `code`, EEXIST when something is there */
 export function makeFolder(path: string, mode: number): void {
   if (!libc) return nodeFs().mkdirSync(path, mode);
-  const { mkdir } = libc.files;
+  const { mkdir } = libc.calls;
   call("mkdir", path, () => mkdir(cPath(path), mode));
 }
 
@@ -211,22 +211,19 @@ export function linkCount(fd: number): number {
 
 function statx(dirfd: number, path: string, flags: number): FileStat | null {
   const out = new Uint8Array(256);
-  const { statx: call } = libc!.files;
-  if (call(dirfd, cPath(path), flags, STATX_BASIC, ptr(out)) !== 0) return null;
+  const { statx: call } = libc!.calls;
+  if (call(dirfd, cPath(path), flags, STATX_BASIC, out) !== 0) return null;
   const u32 = new Uint32Array(out.buffer);
-  // As 32-bit words: nlink 4, uid 5, mode 7, inode 8–9, ctime 24–26, mtime 28–30, device 34–35.
-  const words = (from: number, to: number) => u32.subarray(from, to).join(".");
+  // As 32-bit words: nlink 4, uid 5, mode 7, inode 8–9, ctime 24–27, mtime 28–31, device 34–35.
   const mode = u32[7]! & 0xffff;
   return {
     kind: KINDS[mode >> 12] ?? "other",
     uid: u32[5]!,
     mode: mode & 0o7777,
     nlink: u32[4]!,
-    get identity() {
-      return `${words(34, 36)}:${words(8, 10)}`;
-    },
+    identity: `${u32[34]}:${u32[35]}:${u32[8]}:${u32[9]}`,
     get changed() {
-      return `${words(28, 31)}:${words(24, 27)}`;
+      return u32.subarray(24, 32).join(".");
     },
   };
 }

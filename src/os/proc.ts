@@ -45,8 +45,13 @@ export function processStat(pid: number): ProcessStat | null {
 export const bootId = () =>
   readProc("sys/kernel/random/boot_id")?.trim() ?? null;
 export const pidNamespace = () => readProcLink("self/ns/pid");
-export const processHostname = () =>
-  readProc("sys/kernel/hostname")?.trim() ?? "";
+
+/** Host name and kernel release. */
+export function hostNames(): { hostname: string; release: string } {
+  if (libc) return libc.uname();
+  const read = (name: string) => readProc(`sys/kernel/${name}`)?.trim() ?? "";
+  return { hostname: read("hostname"), release: read("osrelease") };
+}
 
 /** A process that an event named. */
 export interface ProcessIdentity {
@@ -98,14 +103,16 @@ export function anyProcessWith(entry: string): boolean {
   );
 }
 
-/** Signals that a process ignores. */
-export function ignoredSignals(pid: number | "self"): ReadonlySet<number> {
-  const mask = BigInt(
-    `0x${labelled(readProc(`${pid}/status`), "SigIgn:") ?? "0"}`,
-  );
-  const set = new Set<number>();
-  for (let n = 1; n <= 64; n++) if ((mask >> BigInt(n - 1)) & 1n) set.add(n);
-  return set;
+/** A process's name (15 bytes of it) and the signals that it ignores. */
+export function processStatus(pid: number | "self"): {
+  name: string | null;
+  ignored: ReadonlySet<number>;
+} {
+  const status = readProc(`${pid}/status`);
+  let mask = BigInt(`0x${labelled(status, "SigIgn:") ?? "0"}`);
+  const ignored = new Set<number>();
+  for (let n = 1; mask > 0n; n++, mask >>= 1n) if (mask & 1n) ignored.add(n);
+  return { name: labelled(status, "Name:"), ignored };
 }
 
 /** Soft and hard limit of open files of a process; null when unlimited or unreadable. */
@@ -117,10 +124,6 @@ export function openFileLimits(
   if (!Number.isInteger(soft) || !Number.isInteger(hard)) return null;
   return { soft: BigInt(soft!), hard: BigInt(hard!) };
 }
-
-/** The base name of a process's executable, as the kernel keeps it (15 bytes). */
-export const processName = (pid: number) =>
-  readProc(`${pid}/comm`)?.trim() ?? null;
 
 /** The terminal on a descriptor, `/dev/pts/3`; null when it is none. */
 export function terminalOf(fd: number): string | null {

@@ -9,11 +9,10 @@
  */
 import { type Libc, type Usage, libc } from "../os/libc.ts";
 import {
-  ignoredSignals,
   inOrphanedGroup,
   isTerminal,
   openFileLimits,
-  processName,
+  processStatus,
 } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 
@@ -256,11 +255,11 @@ const SPAWN_ERRORS: Record<number, string> = {
  * (others restore them between fork and exec).
  */
 function inheritedIgnored(): ReadonlySet<number> {
-  const own = new Set(ignoredSignals("self"));
-  const shell = SHELLS.includes(processName(process.ppid) ?? "");
-  const parents = shell ? ignoredSignals(process.ppid) : new Set<number>();
+  const own = new Set(processStatus("self").ignored);
+  const parent = processStatus(process.ppid);
+  const trapped = SHELLS.includes(parent.name ?? "") ? parent.ignored : null;
   for (const signal of [SIGPIPE, SIGXFSZ])
-    if (!parents.has(signal)) own.delete(signal);
+    if (!trapped?.has(signal)) own.delete(signal);
   return own;
 }
 

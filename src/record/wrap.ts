@@ -123,7 +123,7 @@ class Recording {
       this.request.heartbeat_ms,
     );
     const outcome = await runChild(
-      { ...program, envp: withSessionId(program.envp, this.session_id) },
+      { ...program, envp: withSessionId(this.request, this.session_id) },
       (pid) => this.started(pid),
       () => this.attempt(() => this.spool.touch()),
     );
@@ -263,13 +263,14 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
 
 /** The environment byte for byte, with our one variable in it once. */
 function withSessionId(
-  envp: readonly Uint8Array[],
+  { program: { envp }, env }: WrapRequest,
   session_id: string,
 ): Uint8Array[] {
-  const encoder = new TextEncoder();
-  const name = encoder.encode(`${SESSION_ID_VARIABLE}=`);
-  const others = envp.filter((entry) =>
-    name.some((byte, i) => entry[i] !== byte),
-  );
-  return [...others, encoder.encode(`${SESSION_ID_VARIABLE}=${session_id}`)];
+  const name = `${SESSION_ID_VARIABLE}=`;
+  const decode = (entry: Uint8Array) => new TextDecoder().decode(entry);
+  const others =
+    env[SESSION_ID_VARIABLE] === undefined
+      ? envp
+      : envp.filter((entry) => !decode(entry).startsWith(name));
+  return [...others, new TextEncoder().encode(`${name}${session_id}`)];
 }
