@@ -22,6 +22,9 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;
 const EINTR = 4;
+const ENOENT = 2;
+const ENOTDIR = 20;
+const F_OK = 0;
 const PAGE = 4096;
 
 const ERRNO: Record<number, string> = {
@@ -58,6 +61,8 @@ export interface FileStat {
   readonly changed: string;
 }
 
+/** Read into first, by every read: a fresh page each would have to be zeroed. */
+const page = new Uint8Array(PAGE);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -142,13 +147,13 @@ export function readBytes(path: string): Uint8Array {
   const { read } = libc.calls;
   const fd = openFile(path, O_RDONLY);
   try {
-    let bytes = new Uint8Array(PAGE);
+    let bytes: Uint8Array = page;
     for (let length = 0; ;) {
       const rest = bytes.subarray(length);
       const got = call("read", path, () => read(fd, rest, rest.length));
       length += got;
       // Nearly every file here is one that the kernel writes, within a page.
-      if (got === 0 || length < PAGE) return bytes.subarray(0, length);
+      if (got === 0 || length < PAGE) return bytes.slice(0, length);
       if (length < bytes.length) continue;
       const larger = new Uint8Array(bytes.length * 4);
       larger.set(bytes);
@@ -159,6 +164,14 @@ export function readBytes(path: string): Uint8Array {
   }
 }
 
+/** Whether nothing is there: asked first where that is common, for an error object costs more. */
+export function isMissing(path: string): boolean {
+  if (!libc) return !nodeFs().existsSync(path);
+  if (libc.calls.access(cPath(path), F_OK) === 0) return false;
+  const errno = libc.errno();
+  return errno === ENOENT || errno === ENOTDIR;
+}
+
 /** The content as UTF-8 text. @throws Error with `code` */
 export function readText(path: string): string {
   return decoder.decode(readBytes(path));
@@ -166,6 +179,7 @@ export function readText(path: string): string {
 
 /** The content, or null when there is none to be read. */
 export function tryReadText(path: string): string | null {
+  if (isMissing(path)) return null;
   try {
     return readText(path);
   } catch {

@@ -18,6 +18,7 @@ const SYMBOLS = {
   getpwuid: { args: ["u32"], returns: "ptr" },
   fsync: { args: ["i32"], returns: "i32" },
   futimens: { args: ["i32", "ptr"], returns: "i32" },
+  getrandom: { args: ["ptr", "u64", "u32"], returns: "i64" },
   getrusage: { args: ["i32", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   isatty: { args: ["i32"], returns: "i32" },
@@ -181,6 +182,13 @@ class Libc {
 
   tcsetpgrp(fd: number, group: number): boolean {
     return this.calls.tcsetpgrp(fd, group) === 0;
+  }
+
+  /** Bytes from the kernel's random number generator, at most 256. */
+  randomBytes(count: number): Uint8Array {
+    const bytes = new Uint8Array(count);
+    this.calls.getrandom(bytes, count, 0);
+    return bytes;
   }
 
   /** Host name and kernel release. */
