@@ -64,6 +64,10 @@ const decoder = new TextDecoder();
 /** Loaded only without the C library. */
 const nodeFs = () => process.getBuiltinModule("node:fs");
 
+/** What `openFile` opened, as told from what we were started with. */
+const opened = new Set<number>();
+export const isOwnFile = (fd: number): boolean => opened.has(fd);
+
 const cPath = (path: string) => ptr(encoder.encode(`${path}\0`));
 
 /** Makes a call until no signal interrupts it. */
@@ -86,11 +90,16 @@ function call(
 export function openFile(path: string, flags: number, mode = 0): number {
   if (!libc) return nodeFs().openSync(path, flags, mode);
   const { open } = libc.files;
-  return call("open", path, () => open(cPath(path), flags | O_CLOEXEC, mode));
+  const fd = call("open", path, () =>
+    open(cPath(path), flags | O_CLOEXEC, mode),
+  );
+  opened.add(fd);
+  return fd;
 }
 
 export function closeFile(fd: number): void {
   if (!libc) return nodeFs().closeSync(fd);
+  opened.delete(fd);
   libc.files.close(fd);
 }
 

@@ -12,6 +12,7 @@ const SYMBOLS = {
   _exit: { args: ["i32"], returns: "void" },
   access: { args: ["ptr", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   fdatasync: { args: ["i32"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
   getpgid: { args: ["i32"], returns: "i32" },
@@ -52,6 +53,8 @@ const SETSIGMASK = 0x08;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const X_OK = 1;
+const F_GETFD = 1;
+const F_SETFD = 2;
 const RUSAGE_SELF = 0;
 const RLIMIT_CORE = 4;
 const RLIMIT_NOFILE = 7;
@@ -175,6 +178,15 @@ class Libc {
 
   tcsetpgrp(fd: number, group: number): boolean {
     return this.c.tcsetpgrp(fd, group) === 0;
+  }
+
+  isOpen(fd: number): boolean {
+    return this.c.fcntl(fd, F_GETFD, 0) !== -1;
+  }
+
+  /** Lets the programs that we start have a descriptor. */
+  passOn(fd: number): void {
+    this.c.fcntl(fd, F_SETFD, 0);
   }
 
   /** Soft and hard limit of open files. */

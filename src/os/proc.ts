@@ -3,8 +3,8 @@
  * missing (a hidden pid, no /proc at all) is null, never a guess.
  */
 import { errnoOf } from "../model/failure.ts";
-import { readBytes, readLink, tryReadText } from "./file.ts";
-import { libc } from "./libc.ts";
+import { isOwnFile, readBytes, readLink, tryReadText } from "./file.ts";
+import { type Libc, libc } from "./libc.ts";
 
 /** The kernel's text, or null when it cannot be read. */
 export const readProc = (path: string) => tryReadText(`/proc/${path}`);
@@ -117,6 +117,21 @@ export function openFileLimits(
   if (!Number.isInteger(soft) || !Number.isInteger(hard)) return null;
   return { soft: BigInt(soft!), hard: BigInt(hard!) };
 }
+
+/**
+ * The descriptors above the standard ones that we were started with. The
+ * runtime marks them all close-on-exec; its own are an epoll and an eventfd.
+ */
+export function inheritedDescriptors(c: Libc): number[] {
+  const size = Number(labelled(readProc("self/status"), "FDSize:") ?? 0);
+  const found: number[] = [];
+  for (let fd = 3; fd < size; fd++)
+    if (c.isOpen(fd) && !isOwnFile(fd) && !isRuntimes(fd)) found.push(fd);
+  return found;
+}
+
+const isRuntimes = (fd: number) =>
+  readProcLink(`self/fd/${fd}`)?.startsWith("anon_inode:[event") ?? true;
 
 /** The base name of a process's executable, as the kernel keeps it (15 bytes). */
 export const processName = (pid: number) =>
