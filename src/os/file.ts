@@ -69,6 +69,9 @@ const decoder = new TextDecoder();
 /** Loaded only without the C library. */
 const nodeFs = () => process.getBuiltinModule("node:fs");
 
+/** What `openFile` opened, as told from what we were started with. */
+const opened = new Set<number>();
+
 const cPath = (path: string) => encoder.encode(`${path}\0`);
 
 /** Makes a call until no signal interrupts it. */
@@ -91,11 +94,16 @@ function call(
 export function openFile(path: string, flags: number, mode = 0): number {
   if (!libc) return nodeFs().openSync(path, flags, mode);
   const { open } = libc.calls;
-  return call("open", path, () => open(cPath(path), flags | O_CLOEXEC, mode));
+  const fd = call("open", path, () =>
+    open(cPath(path), flags | O_CLOEXEC, mode),
+  );
+  opened.add(fd);
+  return fd;
 }
 
 export function closeFile(fd: number): void {
   if (!libc) return nodeFs().closeSync(fd);
+  opened.delete(fd);
   libc.calls.close(fd);
 }
 
@@ -185,6 +193,31 @@ export function tryReadText(path: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** The open descriptors of this process that `openFile` did not open. */
+export function foreignDescriptors(): number[] {
+  if (!libc) return [];
+  const folder = openFile("/proc/self/fd", O_RDONLY);
+  const entries = new Uint8Array(16 * PAGE);
+  const found: number[] = [];
+  for (;;) {
+    const { getdents64 } = libc.calls;
+    const end = Number(getdents64(folder, entries, entries.length));
+    if (end <= 0) break;
+    // struct linux_dirent64: its length at 16 (two bytes), its name from 19.
+    for (
+      let at = 0;
+      at < end;
+      at += entries[at + 16]! | (entries[at + 17]! << 8)
+    ) {
+      const name = entries.subarray(at + 19, entries.indexOf(0, at + 19));
+      const fd = Number(decoder.decode(name));
+      if (Number.isInteger(fd) && !opened.has(fd)) found.push(fd);
+    }
+  }
+  closeFile(folder);
+  return found;
 }
 
 /** Where a link points, or null. */

@@ -12,8 +12,10 @@ const SYMBOLS = {
   _exit: { args: ["i32"], returns: "void" },
   access: { args: ["ptr", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   fdatasync: { args: ["i32"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
+  getdents64: { args: ["i32", "ptr", "u64"], returns: "i64" },
   getpgid: { args: ["i32"], returns: "i32" },
   getpwuid: { args: ["u32"], returns: "ptr" },
   fsync: { args: ["i32"], returns: "i32" },
@@ -54,6 +56,7 @@ const SETSIGMASK = 0x08;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const X_OK = 1;
+const F_SETFD = 2;
 const RUSAGE_SELF = 0;
 const RLIMIT_CORE = 4;
 const RLIMIT_NOFILE = 7;
@@ -200,6 +203,11 @@ class Libc {
       return decoder.decode(names.subarray(from, names.indexOf(0, from)));
     };
     return { hostname: field(1), release: field(2) };
+  }
+
+  /** Lets the programs that we start have a descriptor. */
+  passOn(fd: number): void {
+    this.calls.fcntl(fd, F_SETFD, 0);
   }
 
   /** Soft and hard limit of open files. */

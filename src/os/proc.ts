@@ -3,7 +3,12 @@
  * missing (a hidden pid, no /proc at all) is null, never a guess.
  */
 import { errnoOf } from "../model/failure.ts";
-import { readBytes, readLink, tryReadText } from "./file.ts";
+import {
+  foreignDescriptors,
+  readBytes,
+  readLink,
+  tryReadText,
+} from "./file.ts";
 import { libc } from "./libc.ts";
 
 /** The kernel's text, or null when it cannot be read. */
@@ -123,6 +128,16 @@ export function openFileLimits(
   const [soft, hard] = line?.split(" ").filter(Boolean).map(Number) ?? [];
   if (!Number.isInteger(soft) || !Number.isInteger(hard)) return null;
   return { soft: BigInt(soft!), hard: BigInt(hard!) };
+}
+
+/**
+ * The descriptors above the standard ones that we were started with. The
+ * runtime marks them all close-on-exec; its own are an epoll and an eventfd.
+ */
+export function inheritedDescriptors(): number[] {
+  const isRuntimes = (fd: number) =>
+    readProcLink(`self/fd/${fd}`)?.startsWith("anon_inode:[event") ?? true;
+  return foreignDescriptors().filter((fd) => fd > 2 && !isRuntimes(fd));
 }
 
 /** The terminal on a descriptor, `/dev/pts/3`; null when it is none. */

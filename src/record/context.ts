@@ -157,10 +157,14 @@ function processesOf(file: string): Set<string> {
   const found = new Set<string>();
   // None: not a session of this data folder.
   const lines = tryReadText(file)?.split("\n") ?? [];
-  for (const line of lines)
-    if (/"event_type":"(session_start|process)"/.test(line)) {
+  for (const line of lines) {
+    if (!/"event_type":"(session_start|process)"/.test(line)) continue;
+    try {
       const { pid, start_ticks } = JSON.parse(line) as SessionStart;
       found.add(`${pid}@${start_ticks}`);
+    } catch {
+      // A torn line (disk full, killed): it names nobody.
     }
+  }
   return found;
 }
