@@ -178,8 +178,11 @@ test("10,000 damaged lines are each an event that folds, or a reason", () => {
       events++;
     } catch (error) {
       expect(error).toBeInstanceOf(Error);
-      expect(error).not.toBeInstanceOf(TypeError);
-      expect(error).not.toBeInstanceOf(RangeError);
+      // A bug of ours would be one of these; so is the decoder's own refusal.
+      if (!/utf-8/.test(reasonOf(error))) {
+        expect(error).not.toBeInstanceOf(TypeError);
+        expect(error).not.toBeInstanceOf(RangeError);
+      }
       expect(reasonOf(error)).not.toBe("");
       reasons++;
     }
