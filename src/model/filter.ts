@@ -46,13 +46,18 @@ const ISO =
  */
 export function parseTime(text: string, now: number): Date {
   const time = readTime(text.trim(), now);
-  if (!time)
+  if (!time || !isWritable(time))
     throw new Failure(
       "usage",
       `'${text}' is not a time`,
       "try: 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago', -2d",
     );
   return time;
+}
+
+/** Whether it can be written with a year of four digits. */
+function isWritable(time: Date): boolean {
+  return !Number.isNaN(time.getTime()) && time.toISOString().length === 24;
 }
 
 function readTime(text: string, now: number): Date | null {
@@ -62,9 +67,8 @@ function readTime(text: string, now: number): Date | null {
     /^-(\d+)\s*([a-z]+)$/i.exec(text) ?? /^(\d+)\s*([a-z]+)\s+ago$/i.exec(text);
   if (past) {
     const unit = past[2]!.toLowerCase();
-    const unit_ms = UNIT_MS[unit] ?? UNIT_MS[unit.replace(/s$/, "")];
-    const time = new Date(now - Number(past[1]) * (unit_ms ?? NaN));
-    return Number.isNaN(time.getTime()) ? null : time;
+    const unit_ms = UNIT_MS[unit] ?? UNIT_MS[unit.replace(/(?<=..)s$/, "")];
+    return new Date(now - Number(past[1]) * (unit_ms ?? NaN));
   }
   return readWords(text.toLowerCase().split(/\s+/), now);
 }
@@ -98,8 +102,7 @@ function readIso(match: RegExpExecArray): Date | null {
   const offset = (zone ?? "")
     .toUpperCase()
     .replace(/^([+-]\d{2}):?(\d{2})$/, "$1:$2");
-  const time = new Date(`${Y}-${M}-${D}T${h}:${m}:${s}.${ms}${offset}`);
-  return Number.isNaN(time.getTime()) ? null : time;
+  return new Date(`${Y}-${M}-${D}T${h}:${m}:${s}.${ms}${offset}`);
 }
 
 /**
