@@ -22,10 +22,12 @@ const { version: duckdbVersion } = (await Bun.file(
   join(bindings, "package.json"),
 ).json()) as { version: string };
 
-await embedNatives();
-await compile();
-await silenceRuntimeVariables();
-console.log(`built ${outfile}`);
+if (import.meta.main) {
+  await embedNatives();
+  await compile();
+  await silenceRuntimeVariables();
+  console.log(`built ${outfile}`);
+}
 
 function target(): string {
   const musl = process.report.getReport() as {
@@ -104,13 +106,26 @@ function commit(): string {
 }
 
 /**
- * The runtime obeys these two variables even inside a compiled program: one
- * would run a stranger's code, the other would turn us into a bare runtime.
- * Their names are spoilt in the file; a child still gets the variables.
+ * The runtime obeys these variables even inside a compiled program: they would
+ * run a stranger's code, turn us into a bare runtime, or open a debugger on
+ * every wrapped shell. Their names are spoilt in the file; a child still gets
+ * the variables.
  */
 async function silenceRuntimeVariables(): Promise<void> {
   const bytes = Buffer.from(await Bun.file(outfile).arrayBuffer());
-  const expected = { BUN_OPTIONS: 2, BUN_BE_BUN: 1 };
+  spoil(bytes, { BUN_OPTIONS: 2, BUN_BE_BUN: 1, BUN_INSPECT: 11 });
+  // A new file under the name: the old one may be running.
+  await Bun.write(`${outfile}.new`, bytes);
+  chmodSync(`${outfile}.new`, 0o755);
+  renameSync(`${outfile}.new`, outfile);
+}
+
+/**
+ * Overwrites the first letter of names, wherever they stand.
+ * @param expected how often each stands there
+ * @throws Error when one stands there more or less often
+ */
+export function spoil(bytes: Buffer, expected: Record<string, number>): void {
   for (const [name, count] of Object.entries(expected)) {
     let found = 0;
     for (
@@ -118,7 +133,8 @@ async function silenceRuntimeVariables(): Promise<void> {
       at !== -1;
       at = bytes.indexOf(name, at + 1)
     ) {
-      bytes[at] = 1;
+      // Some stand in scripts of the runtime, where it has to be a letter.
+      bytes.write("_", at);
       found++;
     }
     if (found !== count)
@@ -126,8 +142,4 @@ async function silenceRuntimeVariables(): Promise<void> {
         `${name} stands ${found} times in the executable, not ${count}: this Bun differs from the one that was studied`,
       );
   }
-  // A new file under the name: the old one may be running.
-  await Bun.write(`${outfile}.new`, bytes);
-  chmodSync(`${outfile}.new`, 0o755);
-  renameSync(`${outfile}.new`, outfile);
 }

@@ -89,7 +89,8 @@ export function unknownFlag(
   flag: string,
   known: readonly string[],
 ): Failure {
-  const near = nearest(flag, known);
+  // Any two single letters are near.
+  const near = flag.length > 2 ? nearest(flag, known) : null;
   return new Failure(
     "usage",
     `${command} has no flag '${flag}'`,
@@ -106,7 +107,7 @@ export function nearest(
   candidates: readonly string[],
 ): string | null {
   let best: string | null = null;
-  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
+  let least = Math.ceil(word.length / 3) + 1;
   for (const candidate of candidates) {
     const far = candidate.startsWith(word) ? 1 : distance(word, candidate);
     if (far < least) [best, least] = [candidate, far];

@@ -79,54 +79,74 @@ const key = <T>(
 
 const BOOLEAN = "true or false";
 
-const KEYS: Record<string, Key> = {
-  "session.enabled": key(BOOLEAN, boolean, (c, v) => (c.session.enabled = v)),
-  "session.audit": key(
-    "strict or best-effort",
-    oneOf("strict", "best-effort"),
-    (c, v) => (c.session.audit = v),
-  ),
-  "session.banner": key(
-    "full, line or none",
-    oneOf("full", "line", "none"),
-    (c, v) => (c.session.banner = v),
-  ),
-  "session.heartbeat": key(
-    "a duration such as 30s",
-    duration,
-    (c, v) => (c.session.heartbeat_ms = v),
-  ),
-  "store.path": key(
-    "an absolute path, or null",
-    absolutePath,
-    (c, v) => (c.store.path = v),
-  ),
-  "store.network_filesystem": key(
-    BOOLEAN,
-    boolean,
-    (c, v) => (c.store.network_filesystem = v),
-  ),
-  cache_dir: key(
-    "an absolute path, or null",
-    absolutePath,
-    (c, v) => (c.cache_dir = v),
-  ),
-};
+const KEYS = new Map<string, Key>(
+  Object.entries({
+    "session.enabled": key(BOOLEAN, boolean, (c, v) => (c.session.enabled = v)),
+    "session.audit": key(
+      "strict or best-effort",
+      oneOf("strict", "best-effort"),
+      (c, v) => (c.session.audit = v),
+    ),
+    "session.banner": key(
+      "full, line or none",
+      oneOf("full", "line", "none"),
+      (c, v) => (c.session.banner = v),
+    ),
+    "session.heartbeat": key(
+      "a duration such as 30s",
+      duration,
+      (c, v) => (c.session.heartbeat_ms = v),
+    ),
+    "store.path": key(
+      "an absolute path, or null",
+      absolutePath,
+      (c, v) => (c.store.path = v),
+    ),
+    "store.network_filesystem": key(
+      BOOLEAN,
+      boolean,
+      (c, v) => (c.store.network_filesystem = v),
+    ),
+    cache_dir: key(
+      "an absolute path, or null",
+      absolutePath,
+      (c, v) => (c.cache_dir = v),
+    ),
+  }),
+);
 
-const PROFILE_KEYS: Record<string, { takes: string; parse: Parse<unknown> }> = {
-  command: {
-    takes: "a list of words",
-    parse: (v) =>
-      Array.isArray(v) && v.length > 0 && v.every((w) => typeof w === "string")
-        ? v
-        : undefined,
-  },
-  component: { takes: "a name", parse: text },
-  metadata: {
-    takes: "keys and values",
-    parse: (v) =>
-      v && typeof v === "object" && !Array.isArray(v) ? v : undefined,
-  },
+interface ProfileKey {
+  takes: string;
+  parse: Parse<unknown>;
+}
+
+const PROFILE_KEYS = new Map<string, ProfileKey>(
+  Object.entries({
+    command: {
+      takes: "a list of words",
+      parse: (v) =>
+        Array.isArray(v) &&
+        v.length > 0 &&
+        v.every((w) => typeof w === "string")
+          ? v
+          : undefined,
+    },
+    component: { takes: "a name", parse: text },
+    metadata: {
+      takes: "keys and values",
+      parse: (v) =>
+        v && typeof v === "object" && !Array.isArray(v) ? v : undefined,
+    },
+  }),
+);
+
+/** Without a home, nobody knows where to keep anything. */
+const NO_HOME: Problem = {
+  file: "the environment",
+  text: null,
+  path: ["HOME"],
+  what: "is not set (or belongs to another user), and passwd names no home",
+  mend: "set HOME, or SESSION_BUDDY_DATA_DIR",
 };
 
 const ETC_FILE = "/etc/session-buddy/config.yaml";
@@ -154,10 +174,12 @@ export function loadSettings(
   };
   readFile(ETC_FILE, false, config, problems);
   const hostAudit = config.session.audit;
-  readFile(`${paths.config}/config.yaml`, false, config, problems);
-  const named = flagFile ?? env["SESSION_BUDDY_CONFIG"];
-  if (named) readFile(named, true, config, problems);
+  if (paths.config)
+    readFile(`${paths.config}/config.yaml`, false, config, problems);
+  const named = flagFile ?? (env["SESSION_BUDDY_CONFIG"] || undefined);
+  if (named !== undefined) readFile(named, true, config, problems);
   readEnvironment(env, config, paths, problems);
+  if (paths.data === null) problems.push(NO_HOME);
   // What the host demands, no user turns off.
   if (hostAudit === "strict") config.session.audit = "strict";
   return { config, paths, problems };
@@ -205,7 +227,7 @@ function readTree(
   report: Report,
 ): void {
   const name = path.join(".");
-  const leaf = KEYS[name];
+  const leaf = KEYS.get(name);
   if (leaf) {
     const value = leaf.parse(node);
     if (value === undefined)
@@ -214,7 +236,7 @@ function readTree(
     return;
   }
   if (name === "profiles") return readProfiles(node, config, report);
-  const known = Object.keys(KEYS).filter(
+  const known = [...KEYS.keys()].filter(
     (k) => name === "" || k.startsWith(`${name}.`),
   );
   if (known.length === 0)
@@ -228,7 +250,7 @@ function readTree(
 /** The settings that a mistyped key may have meant. */
 function siblings(path: string[]): string {
   const prefix = path.slice(0, -1).map((part) => `${part}.`);
-  const names = [...Object.keys(KEYS), "profiles"];
+  const names = [...KEYS.keys(), "profiles"];
   return names.filter((name) => name.startsWith(prefix.join(""))).join(", ");
 }
 
@@ -243,8 +265,8 @@ function readProfiles(node: Json, config: Config, report: Report): void {
     }
     for (const [field, value] of Object.entries(body)) {
       const path = ["profiles", name, field];
-      const spec = PROFILE_KEYS[field];
-      const known = Object.keys(PROFILE_KEYS).join(", ");
+      const spec = PROFILE_KEYS.get(field);
+      const known = [...PROFILE_KEYS.keys()].join(", ");
       if (!spec) report(path, "is not a profile setting", `known: ${known}`);
       else if (spec.parse(value) === undefined)
         report(path, `takes ${spec.takes}`, `not ${JSON.stringify(value)}`);

@@ -4,7 +4,7 @@
  * The one place that turns a failure into a sentence and an exit status.
  */
 import { shell } from "./cli/shell.ts";
-import { Failure, reasonOf } from "./model/failure.ts";
+import { Failure, OutputClosed, reasonOf } from "./model/failure.ts";
 import { say } from "./os/file.ts";
 import { endAs } from "./os/libc.ts";
 import { escapeText } from "./render/escape.ts";
@@ -16,12 +16,12 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 function report(error: unknown): number {
+  if (error instanceof OutputClosed) return 0;
   if (error instanceof Failure) {
-    say(2, `session-buddy: ${escapeText(error.message)}\n`);
+    say(`session-buddy: ${escapeText(error.message)}\n`);
     return error.exitStatus;
   }
   say(
-    2,
     `session-buddy: internal error: ${escapeText(reasonOf(error))} (please report it with the command line)\n`,
   );
   return process.argv[2] === "shell" ? 125 : 1;

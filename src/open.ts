@@ -14,6 +14,7 @@ import { COMPILED } from "./version.ts";
 
 /**
  * Opens the store, brings the spool into it, hands it over, and closes it.
+ * @param settings valid ones, see `requireValid`
  * @param tell gets what the user should know beside the result
  * @throws Failure when the store cannot be used
  */
@@ -25,17 +26,20 @@ export async function withStore<T>(
   const { config, paths } = settings;
   // What DuckDB creates beside its file is nobody else's either.
   process.umask(0o077);
-  ensurePrivateDir(paths.data);
-  const path = config.store.path ?? `${paths.data}/sessions.duckdb`;
+  const data = paths.data!;
+  ensurePrivateDir(data);
+  const path = config.store.path ?? `${data}/sessions.duckdb`;
   if (!config.store.network_filesystem) refuseNetwork(dirname(path));
+  // Unpacking the library may take a while: nobody shall wait for that.
+  const { DuckDBStore } = await loadDuckDB(settings);
   const lock = await StoreLock.acquire(
-    config.store.path ? `${path}.lock` : `${paths.data}/store.lock`,
+    config.store.path ? `${path}.lock` : `${data}/store.lock`,
     "cli",
   );
   try {
-    const store = await openFile(path, settings);
+    const store = await DuckDBStore.open(path);
     try {
-      sayDrained(await drain(paths.data, store, Date.now()), tell);
+      sayDrained(await drain(data, store, Date.now()), tell);
       return await use(store);
     } finally {
       await store.close();
@@ -45,16 +49,12 @@ export async function withStore<T>(
   }
 }
 
-async function openFile(
-  path: string,
-  { config, paths }: Settings,
-): Promise<SessionStore> {
+async function loadDuckDB({ config, paths }: Settings) {
   if (COMPILED) {
     const { loadNative } = await import("./store/native.ts");
     loadNative(config.cache_dir ? [config.cache_dir] : paths.caches);
   }
-  const { DuckDBStore } = await import("./store/duckdb.ts");
-  return DuckDBStore.open(path);
+  return import("./store/duckdb.ts");
 }
 
 function sayDrained(
@@ -104,10 +104,17 @@ function fuseType(folder: string): string | undefined {
   let best = { point: "", type: "" };
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
     const [head, tail] = line.split(" - ");
-    const point = head?.split(" ")[4] ?? "";
+    const point = unescapeMount(head?.split(" ")[4] ?? "");
     const inside = point === "/" || `${folder}/`.startsWith(`${point}/`);
     if (tail && inside && point.length >= best.point.length)
       best = { point, type: tail.split(" ")[0]! };
   }
   return NETWORK_FUSE.test(best.type) ? best.type : undefined;
+}
+
+/** The kernel writes blanks and backslashes of a mount point as `\040`. */
+function unescapeMount(point: string): string {
+  return point.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(parseInt(octal, 8)),
+  );
 }

@@ -7,7 +7,7 @@ import { escapeText } from "./render/escape.ts";
 
 /** One sentence, under our name. */
 export function note(sentence: string): void {
-  say(2, `session-buddy: ${escapeText(sentence)}\n`);
+  say(`session-buddy: ${escapeText(sentence)}\n`);
 }
 
 /** @param flag false under --no-color */

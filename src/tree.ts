@@ -1,11 +1,12 @@
 /**
  * The command tree: each command is loaded when it is called.
  */
-import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
+import { type CommandDef, defineCommand, runCommand } from "citty";
 import { type ArgSpec, nearest, strictArgs } from "./args.ts";
+import { SHELL_HELP } from "./cli/shell.ts";
 import { Failure } from "./model/failure.ts";
-import { Output, OutputClosed } from "./os/output.ts";
-import { wantsColor } from "./talk.ts";
+import { Output } from "./os/output.ts";
+import { columns, commandHelp } from "./render/help.ts";
 import { VERSION } from "./version.ts";
 
 type Load = () => Promise<CommandDef>;
@@ -16,45 +17,37 @@ const load = (module: Promise<{ default: unknown }>) =>
 const listSessions: Load = () => load(import("./cli/list-sessions.ts"));
 const showSession: Load = () => load(import("./cli/show-session.ts"));
 
-const COMMANDS: Record<string, Load> = {
-  shell: async () =>
-    defineCommand({
-      meta: {
-        name: "shell",
-        description: "Wraps a shell, or any program, and records its life",
-      },
-    }),
-  "list-sessions": listSessions,
-  "show-session": showSession,
-  version: () => load(import("./cli/version.ts")),
-};
+const COMMANDS = new Map<string, Load>([
+  [
+    "shell",
+    // Routed before this tree; here for the overview and the suggestions.
+    async () => defineCommand({ meta: { description: SHELL_HELP } }),
+  ],
+  ["list-sessions", listSessions],
+  ["show-session", showSession],
+  ["version", () => load(import("./cli/version.ts"))],
+]);
 
-const ALIASES: Record<string, Load> = {
-  ls: listSessions,
-  show: showSession,
-  "get-session": showSession,
-};
+const ALIASES = new Map<string, Load>([
+  ["ls", listSessions],
+  ["show", showSession],
+  ["get-session", showSession],
+  ["--version", () => load(import("./cli/version.ts"))],
+  ["-V", () => load(import("./cli/version.ts"))],
+]);
 
-export async function runTree(argv: readonly string[]): Promise<number> {
-  try {
-    return await run(argv);
-  } catch (error) {
-    if (error instanceof OutputClosed) return 0;
-    throw error;
-  }
-}
-
-async function run([name, ...words]: readonly string[]): Promise<number> {
+export async function runTree([
+  name,
+  ...words
+]: readonly string[]): Promise<number> {
   if (name === undefined) throw usage("no command was given");
-  if (name === "-h" || name === "--help" || name === "help") {
-    print(await overview());
+  if (name === "help" || isHelp(name)) {
+    print(await (words[0] === undefined ? overview() : help(words[0])));
     return 0;
   }
-  const known = name === "--version" || name === "-V" ? "version" : name;
-  const command = await (COMMANDS[known] ?? ALIASES[known])?.();
-  if (!command) throw unknownCommand(name);
+  const command = await find(name);
   if (words.some((w, i) => isHelp(w) && !words.slice(0, i).includes("--"))) {
-    print(await help(command));
+    print(await help(name));
     return 0;
   }
   const specs = (command.args ?? {}) as Record<string, ArgSpec>;
@@ -64,12 +57,12 @@ async function run([name, ...words]: readonly string[]): Promise<number> {
 
 const isHelp = (word: string) => word === "-h" || word === "--help";
 
-function unknownCommand(name: string): Failure {
-  const near = nearest(name, [
-    ...Object.keys(COMMANDS),
-    ...Object.keys(ALIASES),
-  ]);
-  return usage(
+/** @throws Failure (usage) suggesting the nearest command */
+function find(name: string): Promise<CommandDef> {
+  const found = COMMANDS.get(name) ?? ALIASES.get(name);
+  if (found) return found();
+  const near = nearest(name, [...COMMANDS.keys(), ...ALIASES.keys()]);
+  throw usage(
     name.startsWith("-")
       ? `there is no flag '${name}' before a command`
       : `there is no command '${name}'`,
@@ -83,37 +76,33 @@ function usage(sentence: string, hint?: string | null): Failure {
 
 function print(text: string): void {
   const output = new Output();
-  output.write(wantsColor(true) ? text : Bun.stripANSI(text));
+  output.write(text);
   output.flush();
 }
 
-async function overview(): Promise<string> {
-  const lines = [
-    `session-buddy ${VERSION}: the flight recorder for admin shells`,
-    "",
-    "USAGE  session-buddy COMMAND [flags]",
-    "",
-    "COMMANDS",
-  ];
-  for (const [name, command] of Object.entries(COMMANDS)) {
-    const meta = (await command()).meta as { description: string };
-    lines.push(`  ${name.padEnd(16)}${meta.description.split("\n", 1)[0]}`);
-  }
-  lines.push(
-    "",
-    "  ls = list-sessions, show = get-session = show-session",
-    "  session-buddy COMMAND --help says more, with examples",
-    "",
-    "EXAMPLES",
-    "  session-buddy shell",
-    "  session-buddy list-sessions --status active",
-    "  session-buddy show-session",
-    "",
-  );
-  return lines.join("\n");
+async function help(name: string): Promise<string> {
+  return name === "shell" ? SHELL_HELP : commandHelp(await find(name));
 }
 
-async function help(command: CommandDef): Promise<string> {
-  const root = defineCommand({ meta: { name: "session-buddy" } });
-  return `${await renderUsage(command, root)}\n`;
+async function overview(): Promise<string> {
+  const rows: [string, string][] = [];
+  for (const [name, command] of COMMANDS) {
+    const { description } = (await command()).meta as { description: string };
+    rows.push([name, description.split("\n", 1)[0]!.replace(/\.$/, "")]);
+  }
+  return `session-buddy ${VERSION}: the flight recorder for admin shells
+
+USAGE  session-buddy COMMAND [flags]
+
+COMMANDS
+${columns(rows).join("\n")}
+
+  ls = list-sessions, show = get-session = show-session
+  session-buddy help COMMAND says more, with examples
+
+EXAMPLES
+  session-buddy shell
+  session-buddy list-sessions --status active
+  session-buddy show-session
+`;
 }

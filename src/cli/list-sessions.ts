@@ -18,9 +18,9 @@ export default defineCommand({
     name: "list-sessions",
     description: `Lists sessions, newest start first.
 
-Times: 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago', -2d;
-without a zone they are local.
-At a terminal at most ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
+A TIME is 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago'
+or -2d; without a zone it is local.
+At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
 tab-separated, without a header.
 
 EXAMPLES
@@ -49,13 +49,18 @@ EXAMPLES
       valueHint: "time",
       description: "Started before this time",
     },
-    limit: { type: "string", alias: "n", description: "At most so many" },
+    limit: {
+      type: "string",
+      alias: "n",
+      valueHint: "count",
+      description: "At most so many",
+    },
     format: { type: "string", description: "table or json" },
     json: { type: "boolean", description: "The same as --format json" },
     color: {
       type: "boolean",
       default: true,
-      description: "Colours at a terminal",
+      description: "No colours at a terminal",
     },
     config: {
       type: "string",

@@ -10,7 +10,7 @@ import {
   type JsonObject,
   isReservedMetadata,
 } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { Failure } from "../model/failure.ts";
 import { isComponentName } from "../model/id.ts";
 import { say } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
@@ -18,6 +18,7 @@ import { isTerminal, procWords } from "../os/proc.ts";
 import { inferComponent, kindOf } from "../record/program.ts";
 import { wrap } from "../record/wrap.ts";
 import { fullBanner, lineBanner } from "../render/banner.ts";
+import { escapeText } from "../render/escape.ts";
 import { VERSION } from "../version.ts";
 
 export const SHELL_HELP = `Wraps a shell, or any program, and records its life as a session.
@@ -118,12 +119,15 @@ export function parseFlags(args: readonly string[]): Flags {
 export async function shell(args: readonly string[]): Promise<number> {
   const flags = parseFlags(args);
   if (flags.help) {
-    say(1, SHELL_HELP);
+    const { Output } = await import("../os/output.ts");
+    const output = new Output();
+    output.write(SHELL_HELP);
+    output.flush();
     return 0;
   }
   const env = process.env;
   const given = args.length > flags.consumed;
-  const { settings, trouble } = trySettings(env, flags);
+  const settings = loadSettings(env, flags.values.get("config"));
   const profile = findProfile(flags, settings);
   const { file, argv } = given
     ? fromArgv(args.slice(flags.consumed))
@@ -131,10 +135,10 @@ export async function shell(args: readonly string[]): Promise<number> {
   const words = given ? args.slice(flags.consumed) : argv.map(decode);
   const component = componentOf(flags, profile, words);
   const shell_type = flags.values.get("shell-type") ?? kindOf(words[0]!);
-  const session = settings?.config.session;
+  const { session, cache_dir } = settings.config;
   const interactive = isTerminal(0) && isTerminal(2) && !flags.quiet;
-  const tell = interactive ? (text: string) => say(2, text) : null;
-  if (settings && tell) await sayProblems(settings, tell);
+  const tell = interactive ? say : null;
+  if (tell) await sayProblems(settings, tell);
   return wrap({
     program: { file, argv, envp: procWords("self/environ") ?? envOf(env) },
     start: {
@@ -145,31 +149,17 @@ export async function shell(args: readonly string[]): Promise<number> {
       metadata: { ...profile?.metadata, ...parseMeta(flags.meta) },
     },
     env,
-    data: settings?.paths.data ?? null,
-    cache:
-      settings?.config.cache_dir ?? settings?.paths.caches[0] ?? "/nonexistent",
-    disabled: trouble ?? disabledBy(session, env),
+    data: settings.paths.data,
+    cache: cache_dir ?? settings.paths.caches[0]!,
+    disabled: disabledBy(session, env),
     strict: strictness(flags, session),
-    heartbeat_ms: session?.heartbeat_ms ?? 30_000,
-    say: session?.banner === "none" ? null : tell,
+    heartbeat_ms: session.heartbeat_ms,
+    say: session.banner === "none" ? null : tell,
     banner: (tracking) => {
       const facts = { version: VERSION, component, shell_type, tracking };
-      return session?.banner === "line" ? lineBanner(facts) : fullBanner(facts);
+      return session.banner === "line" ? lineBanner(facts) : fullBanner(facts);
     },
   });
-}
-
-/** The settings, or why there are none: a shell is due in any case. */
-function trySettings(
-  env: NodeJS.ProcessEnv,
-  flags: Flags,
-): { settings: Settings | null; trouble: string | null } {
-  try {
-    const settings = loadSettings(env, flags.values.get("config"));
-    return { settings, trouble: null };
-  } catch (error) {
-    return { settings: null, trouble: reasonOf(error) };
-  }
 }
 
 async function sayProblems(
@@ -177,41 +167,35 @@ async function sayProblems(
   tell: (text: string) => void,
 ): Promise<void> {
   for (const problem of settings.problems)
-    tell(`session-buddy: ${(await describe(problem)).message}\n`);
+    tell(`session-buddy: ${escapeText((await describe(problem)).message)}\n`);
 }
 
 function disabledBy(
-  session: Config["session"] | undefined,
+  session: Config["session"],
   env: NodeJS.ProcessEnv,
 ): string | null {
-  if (session?.enabled !== false) return null;
+  if (session.enabled) return null;
   return env["SESSION_BUDDY_SESSION_ENABLED"]
     ? "SESSION_BUDDY_SESSION_ENABLED turns it off (unset it to record)"
     : "session.enabled is false in the configuration (set it to true to record)";
 }
 
-function strictness(
-  flags: Flags,
-  session: Config["session"] | undefined,
-): boolean {
+function strictness(flags: Flags, session: Config["session"]): boolean {
   const audit = flags.values.get("audit");
   if (audit !== undefined && audit !== "strict" && audit !== "best-effort")
     throw new Failure(
       "usage",
       `--audit takes strict or best-effort, not '${audit}'`,
     );
-  return audit === "strict" || session?.audit === "strict";
+  return audit === "strict" || session.audit === "strict";
 }
 
-function findProfile(
-  flags: Flags,
-  settings: Settings | null,
-): Profile | undefined {
+function findProfile(flags: Flags, settings: Settings): Profile | undefined {
   const name = flags.values.get("profile");
   if (name === undefined) return undefined;
-  const profile = settings?.config.profiles[name];
+  const profile = settings.config.profiles[name];
   if (profile) return profile;
-  const known = Object.keys(settings?.config.profiles ?? {}).join(", ");
+  const known = Object.keys(settings.config.profiles).join(", ");
   throw new Failure(
     "usage",
     `there is no profile '${name}'`,

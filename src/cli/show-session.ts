@@ -51,9 +51,10 @@ EXAMPLES
     await requireValid(settings);
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
     await withStore(settings, note, async (store) => {
-      const session = args.id
-        ? await find(store, args.id)
-        : await currentOrNewest(store, current);
+      const session =
+        args.id !== undefined
+          ? await find(store, args.id)
+          : await currentOrNewest(store, current);
       const output = new Output();
       output.write(
         format === "json" ? sessionDocument(session) : detail(session),
@@ -64,6 +65,13 @@ EXAMPLES
 });
 
 async function find(store: SessionStore, reference: string): Promise<Session> {
+  // An unset variable in a script shall not mean the newest session.
+  if (reference === "")
+    throw new Failure(
+      "usage",
+      "the session's id is empty",
+      "leave it out for the session that you are in, else the newest",
+    );
   const ids = await store.resolve(reference, MAX_CANDIDATES + 1);
   const exact = ids[0] === reference;
   if (ids.length > 1 && !exact)

@@ -6,7 +6,7 @@ import { COMMIT, DUCKDB_VERSION, VERSION } from "../version.ts";
 export default defineCommand({
   meta: {
     name: "version",
-    description: `Tells version, commit, Bun, DuckDB and platform.
+    description: `Tells version, commit, Bun, DuckDB and platform
 
 EXAMPLE
   session-buddy version --json`,

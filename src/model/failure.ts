@@ -40,6 +40,9 @@ export class Failure extends Error {
   }
 }
 
+/** Not a failure: the reader of our output is gone. Stop, tidy up, end with 0. */
+export class OutputClosed extends Error {}
+
 /** The errno name of a system error (`ENOSPC`), or null when it carries none. */
 export function errnoOf(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code;

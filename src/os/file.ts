@@ -119,10 +119,14 @@ export function writeSome(fd: number, bytes: Uint8Array): number {
   return call("write", `fd ${fd}`, () => write(fd, bytes, bytes.length));
 }
 
-/** Writes a text in full; for what is said on stderr. */
-export function say(fd: number, text: string): void {
+/** Says a text on stderr. Nobody fails because nobody listens there. */
+export function say(text: string): void {
   const bytes = encoder.encode(text);
-  for (let at = 0; at < bytes.length;) at += writeSome(fd, bytes.subarray(at));
+  try {
+    for (let at = 0; at < bytes.length;) at += writeSome(2, bytes.subarray(at));
+  } catch {
+    // Closed, full, or gone: there is no other place to say so.
+  }
 }
 
 /** Brings a file's content to the disk. */

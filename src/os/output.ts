@@ -3,10 +3,7 @@
  * (`| head -1`) ends the writing, not with an error.
  */
 import { writeSync } from "node:fs";
-import { errnoOf } from "../model/failure.ts";
-
-/** The reader of our output is gone: stop, tidy up, and end with 0. */
-export class OutputClosed extends Error {}
+import { Failure, OutputClosed, errnoOf, reasonOf } from "../model/failure.ts";
 
 const BUFFER_BYTES = 64 * 1024;
 
@@ -28,7 +25,13 @@ export class Output {
         at += writeSync(1, bytes, at, bytes.length - at);
       } catch (error) {
         if (errnoOf(error) === "EPIPE") throw new OutputClosed();
-        if (errnoOf(error) !== "EAGAIN") throw error;
+        if (errnoOf(error) !== "EAGAIN")
+          throw new Failure(
+            "storage",
+            `the output cannot be written: ${reasonOf(error)}`,
+            "what was written so far is not whole; check where it goes to",
+            { cause: error },
+          );
         // A pipe that somebody made non-blocking is full.
         Bun.sleepSync(1);
       }

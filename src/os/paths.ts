@@ -25,9 +25,9 @@ export function passwdEntry(): PasswdEntry | null {
 
 /** The folders of one user, resolved once from the environment. */
 export interface Paths {
-  home: string;
-  data: string;
-  config: string;
+  /** null when there is no home to put it in. */
+  data: string | null;
+  config: string | null;
   /** Where the native library may be unpacked, best first. */
   caches: string[];
 }
@@ -35,30 +35,24 @@ export interface Paths {
 /**
  * $HOME counts only when the effective user owns it (under sudo it may be
  * another's); then the XDG variables of the same environment do not count
- * either, and the passwd entry's home is used.
- * @throws Failure (config) when the user has no home at all
+ * either, and the passwd entry's home is used. Some users have none at all.
  */
 export function resolvePaths(env: Environment): Paths {
   const ours = env["HOME"] && ownedByUs(env["HOME"]) ? env["HOME"] : null;
   const home = ours ?? passwdEntry()?.home;
-  if (!home?.startsWith("/"))
-    throw new Failure(
-      "config",
-      "there is no home folder: HOME is not set (or belongs to another user) and passwd names none",
-      "set HOME, or SESSION_BUDDY_DATA_DIR",
-    );
   const xdg = (name: string, fallback: string) => {
     const path = env[name];
-    const usable = path?.startsWith("/") && (ours || env["HOME"] === undefined);
-    return `${usable ? path : `${home}/${fallback}`}/session-buddy`;
+    if (path?.startsWith("/") && (ours || env["HOME"] === undefined))
+      return `${path}/session-buddy`;
+    return home?.startsWith("/") ? `${home}/${fallback}/session-buddy` : null;
   };
+  const cache = xdg("XDG_CACHE_HOME", ".cache");
   const runtime = env["XDG_RUNTIME_DIR"];
   return {
-    home,
     data: xdg("XDG_DATA_HOME", ".local/share"),
     config: xdg("XDG_CONFIG_HOME", ".config"),
     caches: [
-      xdg("XDG_CACHE_HOME", ".cache"),
+      ...(cache ? [cache] : []),
       ...(runtime?.startsWith("/") ? [`${runtime}/session-buddy`] : []),
       `/var/tmp/session-buddy-${process.geteuid!()}`,
     ],
@@ -113,8 +107,17 @@ function checkPrivateDir(path: string, stat: FileStat): void {
       `'${path}' belongs to uid ${stat.uid}, not to us`,
       `chown it, or set SESSION_BUDDY_DATA_DIR to a folder of uid ${process.geteuid!()}`,
     );
-  if (stat.mode & 0o077)
-    process.getBuiltinModule("node:fs").chmodSync(path, 0o700);
+  if ((stat.mode & 0o077) === 0) return;
+  if (path.endsWith("/session-buddy"))
+    return process.getBuiltinModule("node:fs").chmodSync(path, 0o700);
+  // A folder of the user's choice may hold other things: it is not ours to
+  // close (as root, think of /tmp), but nobody else may put anything into it.
+  if (stat.mode & 0o022)
+    throw new Failure(
+      "permission",
+      `others can write to '${path}'`,
+      `try: chmod go-w '${path}', or choose a private folder`,
+    );
 }
 
 /** The sentence for a folder or file that the system would not let us use. */
@@ -135,7 +138,7 @@ export function folderFailure(path: string, error: unknown): Failure {
       return new Failure(
         "storage",
         `the disk of '${path}' is full`,
-        "free some space and try again, nothing is lost",
+        "free some space and try again",
         { cause: error },
       );
     case "ENOTDIR":

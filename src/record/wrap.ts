@@ -4,13 +4,14 @@
  * whatever the spool says, except under `--audit strict`.
  */
 import { EVENT_VERSION, type Event } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { Failure } from "../model/failure.ts";
 import { uuidOf } from "../model/id.ts";
 import { say } from "../os/file.ts";
 import { endAs, libc } from "../os/libc.ts";
+import { folderFailure } from "../os/paths.ts";
 import { bootId, pidNamespace, processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
-import { SpoolWriter, ensureSpool } from "../spool/write.ts";
+import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { countCommands, recallCommands } from "./commands.ts";
 import { type ChildProgram, type Outcome, runChild } from "./child.ts";
@@ -76,11 +77,14 @@ export async function wrap(request: WrapRequest): Promise<never> {
 /** The session under way, or why there is none. */
 function beginRecording(request: WrapRequest): Recording | string {
   if (request.data === null || request.disabled !== null)
-    return request.disabled ?? "there is no data folder";
+    return (
+      request.disabled ??
+      "there is no home folder to keep it in (set HOME, or SESSION_BUDDY_DATA_DIR)"
+    );
   try {
     return new Recording(request, ensureSpool(request.data));
   } catch (error) {
-    return error instanceof Failure ? error.message : reasonOf(error);
+    return folderFailure(spoolFolder(request.data), error).message;
   }
 }
 
@@ -97,7 +101,7 @@ class Recording {
 
   constructor(
     private readonly request: WrapRequest,
-    folder: string,
+    private readonly folder: string,
   ) {
     const startedAt = new Date();
     let start;
@@ -230,7 +234,7 @@ class Recording {
     try {
       step();
     } catch (error) {
-      this.trouble ??= reasonOf(error);
+      this.trouble ??= folderFailure(this.folder, error).message;
     }
   }
 }
@@ -258,7 +262,7 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
   if (outcome.kind === "exited") endAs(outcome.exit_code, outcome.signal);
   if (outcome.kind === "abandoned") endAs(null, outcome.told_to_go);
   const name = JSON.stringify(new TextDecoder().decode(program.file));
-  say(2, `session-buddy: cannot run ${name}: ${outcome.reason}\n`);
+  say(`session-buddy: cannot run ${name}: ${outcome.reason}\n`);
   return endAs(outcome.exit_status, null);
 }
 

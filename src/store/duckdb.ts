@@ -5,7 +5,7 @@
  *
  * Exactly one process has the file open (`store.lock`), and in it one instance.
  */
-import { copyFileSync } from "node:fs";
+import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import {
   type DuckDBConnection,
   DuckDBInstance,
@@ -13,7 +13,6 @@ import {
   listValue,
 } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
 import type { SessionFilter } from "../model/filter.ts";
 import {
   type Session,
@@ -27,8 +26,9 @@ import {
   settle,
 } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
+import { newerSchema, storeFailure } from "./failure.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { SQL, selectSessions } from "./statements.ts";
+import { SQL, listQuery } from "./statements.ts";
 
 const BATCH_EVENTS = 4_096;
 const OPTIONS = {
@@ -69,6 +69,7 @@ export class DuckDBStore implements SessionStore {
   ): Promise<DuckDBStore> {
     let store: DuckDBStore | null = null;
     try {
+      if (!existsSync(path)) await DuckDBStore.create(path, migrations);
       store = await DuckDBStore.connect(path);
       const have = await store.schemaVersion();
       if (have > migrations.length)
@@ -86,6 +87,32 @@ export class DuckDBStore implements SessionStore {
       // A second instance of an open file would lose rows: leave none behind.
       store?.disconnect();
       throw storeFailure(path, error);
+    }
+  }
+
+  /**
+   * A new file appears whole or not at all: half of one, from a full disk or a
+   * kill, would never open again.
+   */
+  private static async create(
+    path: string,
+    migrations: readonly string[],
+  ): Promise<void> {
+    const half = `${path}.new`;
+    const remove = () => {
+      for (const file of [half, `${half}.wal`]) rmSync(file, { force: true });
+    };
+    remove();
+    try {
+      const store = await DuckDBStore.connect(half);
+      try {
+        await store.migrate(0, migrations);
+      } finally {
+        store.disconnect();
+      }
+      renameSync(half, path);
+    } finally {
+      remove();
     }
   }
 
@@ -289,17 +316,17 @@ export class DuckDBStore implements SessionStore {
   }
 
   async resolve(reference: string, limit: number): Promise<string[]> {
-    await this.inTurn(() => this.flush());
-    const found = await this.rows<{ id: string }>(SQL.resolve, [
-      reference,
-      limit,
-    ]);
-    return found.map(({ id }) => id);
+    const ids: string[] = [];
+    for await (const rows of this.chunks(SQL.resolve, [reference, limit]))
+      ids.push(...(rows as { id: string }[]).map(({ id }) => id));
+    return ids;
   }
 
   async close(): Promise<void> {
     try {
       await this.inTurn(() => this.flush());
+    } catch (error) {
+      throw storeFailure(this.path, error);
     } finally {
       this.disconnect();
     }
@@ -314,18 +341,27 @@ export class DuckDBStore implements SessionStore {
     sql: string,
     values: DuckDBValue[],
   ): AsyncIterable<Session> {
-    await this.inTurn(() => this.flush());
-    // Another statement on its connection would end a stream.
-    const db = await this.instance.connect();
+    const now = Date.now();
+    for await (const rows of this.chunks(sql, values))
+      for (const row of rows) yield this.presented(row as never, now);
+  }
+
+  /** The rows of a query, brought up to date, as they come. */
+  private async *chunks(
+    sql: string,
+    values: DuckDBValue[],
+  ): AsyncIterable<object[]> {
+    let db: DuckDBConnection | null = null;
     try {
+      await this.inTurn(() => this.flush());
+      // Another statement on its connection would end a stream.
+      db = await this.instance.connect();
       const result = await db.stream(sql, values);
-      const now = Date.now();
-      for await (const rows of result.yieldRowObjectJson())
-        for (const row of rows) yield this.presented(row as never, now);
+      yield* result.yieldRowObjectJson();
     } catch (error) {
       throw storeFailure(this.path, error);
     } finally {
-      db.closeSync();
+      db?.closeSync();
     }
   }
 
@@ -367,37 +403,6 @@ export class DuckDBStore implements SessionStore {
   }
 }
 
-/** A filter as a query; every value goes as a parameter. */
-function listQuery(filter: SessionFilter): {
-  sql: string;
-  values: DuckDBValue[];
-} {
-  const values: DuckDBValue[] = [];
-  const conditions: string[] = [];
-  const where = (condition: string, value: string | number | undefined) => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(condition.replace("?", `$${values.length}`));
-  };
-  where("s.session_type = ?", filter.session_type);
-  where("s.component_name = ?", filter.component_name);
-  where("s.username = ?", filter.username);
-  where("s.start_time >= ?::TIMESTAMP", filter.after);
-  where("s.start_time < ?::TIMESTAMP", filter.before);
-  if (filter.status === "active") conditions.push("s.end_source IS NULL");
-  if (filter.status === "lost") conditions.push("s.end_source = 'recovered'");
-  if (filter.status === "ended")
-    conditions.push("s.end_source IN ('observed', 'declared')");
-  if (filter.incomplete)
-    conditions.push("(s.end_source IS NULL OR s.end_source = 'recovered')");
-  let sql = selectSessions(conditions);
-  if (filter.limit !== undefined) {
-    values.push(filter.limit);
-    sql += ` LIMIT $${values.length}`;
-  }
-  return { sql, values };
-}
-
 const SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
 
 /** An event as JSON that any reader takes: half a surrogate pair becomes U+FFFD. */
@@ -409,60 +414,4 @@ function wellFormed(event: Event): { event: Event; payload: string } {
     escape === "\\\\" ? escape : "\ufffd",
   );
   return { event: JSON.parse(payload) as Event, payload };
-}
-
-function newerSchema(path: string, have: number, known: number): Failure {
-  return new Failure(
-    "storage",
-    `'${path}' has schema version ${have}, this session-buddy knows ${known}`,
-    "use the newer session-buddy that wrote it, events wait in the spool",
-  );
-}
-
-/** DuckDB's errors as sentences; anything unknown keeps DuckDB's own words. */
-function storeFailure(path: string, error: unknown): Failure {
-  if (error instanceof Failure) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  const make = (...args: ConstructorParameters<typeof Failure>) =>
-    new Failure(args[0], args[1], args[2], { cause: error });
-  const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(text);
-  if (holder)
-    return make(
-      "timeout",
-      `'${path}' is open in ${holder[1]} (pid ${holder[2]})`,
-      "close it there, events wait in the spool",
-    );
-  if (/No space left|disk is full|failed to allocate.*disk/i.test(text))
-    return make(
-      "storage",
-      `the disk of '${path}' is full`,
-      "free some space and try again, events wait in the spool",
-    );
-  if (/Permission denied|Read-only file system|read-only/i.test(text))
-    return make(
-      "permission",
-      `'${path}' cannot be opened for writing`,
-      "check the owner and the permissions of the file and its folder",
-    );
-  if (/newer|version number|storage version/i.test(text))
-    return make(
-      "storage",
-      `'${path}' was written by a newer DuckDB: ${reasonOf(error)}`,
-      "use the newer session-buddy that wrote it, events wait in the spool",
-    );
-  if (
-    /not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(
-      text,
-    )
-  )
-    return make(
-      "storage",
-      `'${path}' is damaged: ${reasonOf(error)}`,
-      "move it and its .wal away and restore a backup, events wait in the spool",
-    );
-  return make(
-    "storage",
-    `'${path}' cannot be used: ${reasonOf(error)}`,
-    "check the disk, events wait in the spool",
-  );
 }

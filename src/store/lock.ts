@@ -46,9 +46,7 @@ export class StoreLock {
       }
       await Bun.sleep(LOOK_MS);
     }
-    ftruncateSync(fd);
-    const holder: Holder = { pid: process.pid, role };
-    writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
+    sign(fd, { pid: process.pid, role });
     return new StoreLock(fd);
   }
 
@@ -71,6 +69,15 @@ function openLock(path: string): number {
   }
 }
 
+function sign(fd: number, holder: Holder): void {
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
+  } catch {
+    // A full disk: the name is missing then, the lock is held all the same.
+  }
+}
+
 function held(path: string): Failure {
   const { pid, role } = readHolder(path);
   return new Failure(
@@ -82,9 +89,10 @@ function held(path: string): Failure {
 
 function readHolder(path: string): { pid: number | string; role: string } {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Holder;
+    const { pid, role } = JSON.parse(readFileSync(path, "utf8")) as Holder;
+    if (Number.isInteger(pid) && typeof role === "string") return { pid, role };
   } catch {
-    // Taken a moment ago, and not signed yet.
-    return { pid: "unknown", role: "another session-buddy" };
+    // Taken a moment ago, or on a full disk, and not signed.
   }
+  return { pid: "unknown", role: "another session-buddy" };
 }

@@ -16,10 +16,12 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { dlopen } from "bun:ffi";
 import addon from "../../dist/native/duckdb.node.bin" with { type: "file" };
 import library from "../../dist/native/libduckdb.so.zst" with { type: "file" };
 import manifest from "../../dist/native/manifest.json";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { libc } from "../os/libc.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 
 const FOLDER = `duckdb-${manifest.version}-${manifest.digest}`;
@@ -32,6 +34,10 @@ const FILES = [
 const LOADED = Symbol.for("session-buddy.duckdb");
 const globals = globalThis as { [LOADED]?: unknown };
 
+const LIBRARY_SYMBOLS = {
+  duckdb_library_version: { args: [], returns: "ptr" },
+} as const;
+
 /**
  * Unpacks where needed and loads.
  * @param caches folders to keep the files in, best first
@@ -42,7 +48,7 @@ export function loadNative(caches: readonly string[]): void {
   const reasons: string[] = [];
   for (const cache of caches)
     try {
-      globals[LOADED] = loadFrom(unpack(cache));
+      globals[LOADED] = unpackAndLoad(cache);
       return;
     } catch (error) {
       reasons.push(
@@ -58,9 +64,22 @@ export function loadNative(caches: readonly string[]): void {
   );
 }
 
+function unpackAndLoad(cache: string): unknown {
+  try {
+    return loadFrom(unpack(cache));
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    // Another first run may have swept or repaired in between: once more.
+    return loadFrom(unpack(cache));
+  }
+}
+
 function loadFrom(folder: string): unknown {
   const module: { exports: unknown } = { exports: {} };
   try {
+    // First by its full name: the addon asks for libduckdb.so by its short one,
+    // and LD_LIBRARY_PATH would answer with another. Without JIT it may.
+    if (libc) dlopen(`${folder}/libduckdb.so`, LIBRARY_SYMBOLS);
     process.dlopen(module, `${folder}/duckdb.node`);
   } catch (error) {
     const text = reasonOf(error);
@@ -76,9 +95,12 @@ function unpack(cache: string): string {
   ensurePrivateDir(cache);
   const folder = `${cache}/${FOLDER}`;
   if (isWhole(folder)) return folder;
-  const own = `${folder}.${process.pid}.${Bun.randomUUIDv7().slice(-12)}`;
+  const own = `${folder}.${Bun.randomUUIDv7().slice(-12)}.new`;
+  let lock: number | null = null;
   try {
     mkdirSync(own, { mode: 0o700 });
+    lock = openSync(own, "r");
+    libc?.tryLock(lock);
     write(`${own}/libduckdb.so`, Bun.zstdDecompressSync(readFileSync(library)));
     write(`${own}/duckdb.node`, readFileSync(addon));
     publish(own, folder);
@@ -88,6 +110,7 @@ function unpack(cache: string): string {
       : error;
   } finally {
     rmSync(own, { recursive: true, force: true });
+    if (lock !== null) closeSync(lock);
   }
   removeOthers(cache);
   return folder;
@@ -147,14 +170,25 @@ function write(path: string, bytes: Uint8Array): void {
   }
 }
 
-/** Older versions, and what killed first runs left behind over an hour ago. */
+/** Older versions, and what killed first runs left behind. */
 function removeOthers(cache: string): void {
   for (const name of readdirSync(cache)) {
     if (!name.startsWith("duckdb-") || name === FOLDER) continue;
-    const path = `${cache}/${name}`;
-    const published = /-[0-9a-f]{12}$/.test(name) && !/\.\d+\./.test(name);
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (published || (stat && Date.now() - stat.mtimeMs > 3_600_000))
-      rmSync(path, { recursive: true, force: true });
+    try {
+      if (!name.endsWith(".new") || isAbandoned(`${cache}/${name}`))
+        rmSync(`${cache}/${name}`, { recursive: true, force: true });
+    } catch {
+      // Not ours to remove: it only takes room.
+    }
+  }
+}
+
+/** A folder in the making is locked by its maker. */
+function isAbandoned(folder: string): boolean {
+  const fd = openSync(folder, "r");
+  try {
+    return libc?.tryLock(fd) ?? false;
+  } finally {
+    closeSync(fd);
   }
 }

@@ -2,6 +2,7 @@
  * Every statement that the store runs, by name. A list of things comes in as
  * one parameter, an array of JSON texts: one statement a commit.
  */
+import type { SessionFilter } from "../model/filter.ts";
 
 /** What a session row is in JSON, for from_json. */
 const SESSION_SHAPE = JSON.stringify({
@@ -114,9 +115,35 @@ export const SQL = {
   checkpoint: "CHECKPOINT",
 } as const;
 
-/** Sessions that match some conditions, newest start first. */
-export function selectSessions(conditions: readonly string[]): string {
-  const where = conditions.length ? `WHERE ${conditions.join(" AND ")}` : "";
-  return `SELECT ${SESSION_READ} FROM all_sessions AS s ${where}
+/** A filter as a query, newest start first; every value goes as a parameter. */
+export function listQuery(filter: SessionFilter): {
+  sql: string;
+  values: (string | number)[];
+} {
+  const values: (string | number)[] = [];
+  const conditions: string[] = [];
+  const where = (condition: string, value: string | number | undefined) => {
+    if (value === undefined) return;
+    values.push(value);
+    conditions.push(condition.replace("?", `$${values.length}`));
+  };
+  where("s.session_type = ?", filter.session_type);
+  where("s.component_name = ?", filter.component_name);
+  where("s.username = ?", filter.username);
+  where("s.start_time >= ?::TIMESTAMP", filter.after);
+  where("s.start_time < ?::TIMESTAMP", filter.before);
+  if (filter.status === "active") conditions.push("s.end_source IS NULL");
+  if (filter.status === "lost") conditions.push("s.end_source = 'recovered'");
+  if (filter.status === "ended")
+    conditions.push("s.end_source IN ('observed', 'declared')");
+  if (filter.incomplete)
+    conditions.push("(s.end_source IS NULL OR s.end_source = 'recovered')");
+  const only = conditions.length ? `WHERE ${conditions.join(" AND ")}` : "";
+  let sql = `SELECT ${SESSION_READ} FROM all_sessions AS s ${only}
     ORDER BY s.start_time DESC, s.session_id`;
+  if (filter.limit !== undefined) {
+    values.push(filter.limit);
+    sql += ` LIMIT $${values.length}`;
+  }
+  return { sql, values };
 }

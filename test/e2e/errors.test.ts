@@ -1,0 +1,316 @@
+/** What goes wrong with the database or its disk is a sentence, and nothing is lost. */
+import { expect, test } from "bun:test";
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
+import { truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  expectFailure,
+  needsRoot,
+  plant,
+  runPrivately,
+  until,
+} from "../support/host.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+
+/** A database with one session in it, and one more in the spool. */
+async function withDatabase(): Promise<Sandbox> {
+  const sandbox = new Sandbox();
+  plant(sandbox, [{ component: "stored" }]);
+  await sandbox.only();
+  plant(sandbox, [{ component: "waiting" }]);
+  return sandbox;
+}
+
+const components = async (sandbox: Sandbox) =>
+  (await sandbox.list()).map((s) => s.component_name).sort();
+
+/** Another process with the database open; `stdin.end()` ends it. */
+async function otherProgram(sandbox: Sandbox, statement = "SELECT 1") {
+  const script = join(import.meta.dir, "../support/duckdb.ts");
+  const child = Bun.spawn(
+    [process.execPath, script, sandbox.database, statement],
+    { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+  );
+  await child.stdout.getReader().read();
+  return child;
+}
+
+test("a lock that stays taken is reported with its holder", async () => {
+  using sandbox = await withDatabase();
+  plant(
+    sandbox,
+    Array.from({ length: 3_000 }, () => ({})),
+  );
+  // Nobody reads what this one lists, so it holds the store for long.
+  const lock = join(sandbox.data, "store.lock");
+  const script = `mkfifo out; exec ${BINARY} list-sessions <>out >out`;
+  const holder = Bun.spawn(["sh", "-c", script], {
+    env: sandbox.envWith(),
+    cwd: sandbox.home,
+  });
+  await until("the lock's holder", () =>
+    readFileSync(lock, "utf8").includes(`"pid":${holder.pid},`),
+  );
+  const refused = await sandbox.run(["list-sessions"]);
+  expectFailure(
+    refused,
+    7,
+    new RegExp(`busy: cli \\(pid ${holder.pid}\\) holds '.*/store.lock'`),
+  );
+  holder.kill("SIGKILL");
+  await holder.exited;
+  expect(await sandbox.list()).toHaveLength(3_002);
+});
+
+test.each(["", "null", "[", '"server"'])(
+  "a lock whose holder has not signed it properly (%p) is reported too",
+  async (text) => {
+    using sandbox = await withDatabase();
+    const lock = join(sandbox.data, "store.lock");
+    await using holder = Bun.spawn(
+      ["flock", lock, "sh", "-c", "echo locked; read line"],
+      { stdin: "pipe", stdout: "pipe" },
+    );
+    await holder.stdout.getReader().read();
+    writeFileSync(lock, text);
+    const refused = await sandbox.run(["list-sessions"]);
+    expectFailure(refused, 7, /busy: another session-buddy \(pid unknown\)/);
+  },
+);
+
+test("a database that is open elsewhere is reported with who has it", async () => {
+  using sandbox = await withDatabase();
+  const other = await otherProgram(sandbox);
+  const refused = await sandbox.run(["list-sessions"]);
+  expectFailure(
+    refused,
+    7,
+    new RegExp(`is open in \\S+ \\(pid ${other.pid}\\)`),
+  );
+  await other.stdin.end();
+  await other.exited;
+  expect(await components(sandbox)).toEqual(["stored", "waiting"]);
+});
+
+const DAMAGES: Record<string, (path: string) => void> = {
+  "random bytes": (path) =>
+    writeFileSync(path, crypto.getRandomValues(new Uint8Array(50_000))),
+  text: (path) => writeFileSync(path, "not a database\n".repeat(500)),
+  "no bytes": (path) => truncateSync(path),
+  "half its length": (path) =>
+    truncateSync(path, readFileSync(path).length / 2),
+  "less than a header": (path) => truncateSync(path, 3_000),
+  "a damaged header": (path) => scribble(path, 4_096, 8_192),
+  "a damaged middle": (path) => scribble(path, 12_288, 400_000),
+};
+
+function scribble(path: string, from: number, to: number): void {
+  const bytes = readFileSync(path);
+  crypto.getRandomValues(bytes.subarray(from, Math.min(to, from + 60_000)));
+  writeFileSync(path, bytes);
+}
+
+test.each(Object.entries(DAMAGES))(
+  "a database with %s is damaged, says so, and the spool waits",
+  async (_, damage) => {
+    using sandbox = await withDatabase();
+    const backup = join(sandbox.home, "backup");
+    copyFileSync(sandbox.database, backup);
+    damage(sandbox.database);
+    const damaged = readFileSync(sandbox.database);
+    for (const command of ["list-sessions", "show-session"])
+      expectFailure(
+        await sandbox.run([command]),
+        1,
+        /sessions.duckdb' is damaged: .*restore a backup/,
+      );
+    // What is left of it may still be wanted.
+    expect(readFileSync(sandbox.database).equals(damaged)).toBe(true);
+    rmSync(`${sandbox.database}.wal`, { force: true });
+    copyFileSync(backup, sandbox.database);
+    expect(await components(sandbox)).toEqual(["stored", "waiting"]);
+  },
+);
+
+test("a newer schema is left to the newer session-buddy", async () => {
+  using sandbox = await withDatabase();
+  const other = await otherProgram(
+    sandbox,
+    "INSERT INTO schema_version VALUES (99, now()::TIMESTAMP)",
+  );
+  await other.stdin.end();
+  await other.exited;
+  const refused = await sandbox.run(["list-sessions"]);
+  expectFailure(
+    refused,
+    1,
+    /has schema version 99, this session-buddy knows 1 /,
+  );
+});
+
+test("a newer DuckDB's file is left to the newer session-buddy", async () => {
+  using sandbox = await withDatabase();
+  const bytes = readFileSync(sandbox.database);
+  const sum = checksum(bytes.subarray(8, 4_096));
+  expect(bytes.readBigUInt64LE(0)).toBe(sum);
+  bytes.writeBigUInt64LE(bytes.readBigUInt64LE(12) + 90n, 12);
+  bytes.writeBigUInt64LE(checksum(bytes.subarray(8, 4_096)), 0);
+  writeFileSync(sandbox.database, bytes);
+  const refused = await sandbox.run(["list-sessions"]);
+  expectFailure(refused, 1, /was written by a newer DuckDB: /);
+});
+
+/** DuckDB's checksum of a header block. */
+function checksum(block: Buffer): bigint {
+  let sum = 5381n;
+  for (let at = 0; at < block.length; at += 8)
+    sum ^= BigInt.asUintN(64, block.readBigUInt64LE(at) * 0xbf58476d1ce4e5b9n);
+  return sum;
+}
+
+test.each(["remote", "a remote place"])(
+  "a database on a network filesystem (%s) is refused unless configured",
+  async (folder) => {
+    if (!needsRoot("bindfs")) return;
+    using sandbox = new Sandbox();
+    const mount = join(sandbox.home, folder);
+    const real = join(sandbox.home, "real");
+    for (const path of [mount, real]) mkdirSync(path, { mode: 0o700 });
+    const script = (subtype: string) => `
+      bindfs -o subtype=${subtype} '${real}' '${mount}'
+      trap 'umount "${mount}"' EXIT
+      ${BINARY} list-sessions --json`;
+    const env = { SESSION_BUDDY_DB_PATH: `${mount}/x.duckdb` };
+    const refused = await runPrivately(sandbox, script("sshfs"), { env });
+    expectFailure(
+      refused,
+      5,
+      /on a network filesystem \(fuse.sshfs\).* store.network_filesystem: true/,
+    );
+    const local = await runPrivately(sandbox, script("local"), { env });
+    expect(local).toMatchObject({ stderr: "", stdout: "[]\n", exitCode: 0 });
+    const config = join(sandbox.home, "c.yaml");
+    writeFileSync(config, "store: {network_filesystem: true}\n");
+    const allowed = await runPrivately(sandbox, script("sshfs"), {
+      env: { ...env, SESSION_BUDDY_CONFIG: config },
+    });
+    expect(allowed).toMatchObject({ stderr: "", stdout: "[]\n", exitCode: 0 });
+  },
+);
+
+const readOnly = (path: string) =>
+  `mount --bind ${path} ${path}; mount -o remount,bind,ro ${path}\n`;
+
+test("a read-only data folder is refused with what to change", async () => {
+  if (!needsRoot()) return;
+  using sandbox = await withDatabase();
+  const script = `${readOnly(sandbox.data)} ${BINARY} list-sessions`;
+  expectFailure(
+    await runPrivately(sandbox, script),
+    6,
+    /store.lock' cannot be written \(.*SESSION_BUDDY_DATA_DIR/,
+  );
+  const apart = `cp ${sandbox.database} ${sandbox.home}/x.duckdb
+    ${readOnly(`${sandbox.home}/x.duckdb`)}
+    SESSION_BUDDY_DB_PATH=${sandbox.home}/x.duckdb ${BINARY} list-sessions`;
+  expectFailure(
+    await runPrivately(sandbox, apart),
+    6,
+    /x.duckdb' cannot be opened for writing/,
+  );
+  expect(await components(sandbox)).toEqual(["stored", "waiting"]);
+});
+
+test("a data folder of another user, or open to others, is refused", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const data = join(sandbox.home, "data");
+  const script = (make: string) => `mkdir ${data}; ${make} ${data}
+    SESSION_BUDDY_DATA_DIR=${data} ${BINARY} list-sessions`;
+  const theirs = await runPrivately(sandbox, script("chown 12345"));
+  expectFailure(theirs, 6, /belongs to uid 12345, not to us \(chown it/);
+  rmSync(data, { recursive: true });
+  const open = await runPrivately(sandbox, script("chmod 1777"));
+  expectFailure(open, 6, /others can write to '.*' \(try: chmod go-w/);
+  // It is not ours to close: it may be /tmp.
+  const mode = await sandbox.command(["stat", "-c", "%a", data]);
+  expect(mode.stdout).toBe("1777\n");
+});
+
+/**
+ * A full disk, with sessions in the spool: refused, and nothing lost.
+ * @param before what happens before it is filled
+ */
+async function onFullDisk(before: string): Promise<void> {
+  using sandbox = new Sandbox();
+  plant(
+    sandbox,
+    Array.from({ length: 500 }, () => ({
+      metadata: { text: "x".repeat(900) },
+    })),
+  );
+  const disk = join(sandbox.home, "disk");
+  mkdirSync(disk);
+  const script = `mount -t tmpfs -o size=4m none ${disk}
+    export SESSION_BUDDY_DATA_DIR=${disk}/data
+    ${before}
+    mkdir -p $SESSION_BUDDY_DATA_DIR
+    cp -a ${sandbox.data}/spool $SESSION_BUDDY_DATA_DIR
+    cat /dev/zero > ${disk}/fill 2>/dev/null || true
+    for command in list-sessions show-session; do
+      status=0; ${BINARY} $command || status=$?
+      echo "status $status" >&2
+    done
+    rm ${disk}/fill
+    ${BINARY} list-sessions | wc -l`;
+  const run = await runPrivately(sandbox, script);
+  const full = `session-buddy: the disk of '${disk}/data/sessions.duckdb' is full (free some space and try again, events wait in the spool)\nstatus 1\n`;
+  expect(run.stderr).toBe(full + full);
+  expect(run.stdout).toBe("500\n");
+}
+
+test("a first start that is killed leaves no half a database", async () => {
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}]);
+  mkdirSync(sandbox.data, { recursive: true });
+  // As a kill leaves it, while DuckDB writes the first blocks.
+  writeFileSync(`${sandbox.database}.new`, new Uint8Array(4_096));
+  writeFileSync(`${sandbox.database}.new.wal`, "half");
+  expect(await sandbox.list()).toHaveLength(1);
+  expect(readdirSync(sandbox.data).sort()).toEqual([
+    "sessions.duckdb",
+    "spool",
+    "store.lock",
+  ]);
+});
+
+test("a disk that is full at the first start", async () => {
+  if (needsRoot()) await onFullDisk("");
+});
+
+test("a disk that is full when the spool is drained", async () => {
+  if (needsRoot()) await onFullDisk(`${BINARY} list-sessions`);
+});
+
+test("a folder that is not there, a folder for a file, a link for a lock", async () => {
+  using sandbox = new Sandbox();
+  const at = (path: string) =>
+    sandbox.run(["list-sessions"], {
+      env: { SESSION_BUDDY_DB_PATH: join(sandbox.home, path) },
+    });
+  expectFailure(
+    await at("no/x.duckdb"),
+    5,
+    /the folder of '.*' does not exist/,
+  );
+  mkdirSync(join(sandbox.home, "folder"));
+  expectFailure(await at("folder"), 1, /folder' cannot be used: .*directory/);
+  await sandbox.command(["ln", "-s", "/etc/passwd", "y.duckdb.lock"]);
+  expectFailure(await at("y.duckdb"), 6, /y.duckdb.lock' is .* links are not/);
+});
