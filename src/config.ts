@@ -7,9 +7,9 @@
  * that hold, for a broken file must not keep anybody from his shell. Commands
  * other than `shell` refuse to go on (`requireValid`).
  */
-import { Failure, errnoOf, reasonOf } from "./model/failure.ts";
+import { Failure, reasonOf } from "./model/failure.ts";
 import type { Json, JsonObject } from "./model/event.ts";
-import { readText } from "./os/file.ts";
+import { isMissing, readText } from "./os/file.ts";
 import { type Paths, resolvePaths } from "./os/paths.ts";
 
 export interface Profile {
@@ -191,12 +191,11 @@ function readFile(
   config: Config,
   problems: Problem[],
 ): void {
+  if (!required && isMissing(file)) return;
   let source: string;
   try {
     source = readText(file);
   } catch (error) {
-    if (!required && ["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? ""))
-      return;
     problems.push({
       file,
       text: null,

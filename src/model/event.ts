@@ -145,7 +145,9 @@ export function boundText(text: string): { text: string; cut_bytes: number } {
   let end = MAX_TEXT_BYTES;
   while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
   return {
-    text: new TextDecoder().decode(bytes.subarray(0, end)),
+    text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(
+      bytes.subarray(0, end),
+    ),
     cut_bytes: bytes.length - end,
   };
 }

@@ -33,6 +33,7 @@ const UNIT_MS: Record<string, number> = {
   week: 604_800_000,
 };
 
+const YEAR_ONE = Date.parse("0001-01-01T00:00:00Z");
 const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/;
 const ISO =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?(Z|[+-]\d{2}:?\d{2})?$/i;
@@ -46,7 +47,8 @@ const ISO =
  */
 export function parseTime(text: string, now: number): Date {
   const time = readTime(text.trim(), now);
-  if (!time || !isWritable(time))
+  // Before the year 1 the calendar has other forms than ours.
+  if (!time || !isWritable(time) || time.getTime() < YEAR_ONE)
     throw new Failure(
       "usage",
       `'${text}' is not a time`,

@@ -23,6 +23,17 @@ export function toComponentName(text: string): string {
   return text.replace(/[^a-zA-Z0-9_-]+/g, "-").slice(0, 100) || "shell";
 }
 
+/**
+ * A random UUID (version 4).
+ * @param random 16 random bytes; two of them are changed
+ */
+export function uuidOf(random: Uint8Array): string {
+  random[6] = (random[6]! & 0x0f) | 0x40;
+  random[8] = (random[8]! & 0x3f) | 0x80;
+  const hex = random.toHex();
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
 /** @param eventId the UUIDv4 of the session_start event */
 export function sessionIdOf(
   component: string,

@@ -14,18 +14,34 @@ const object = z.custom<JsonObject>(
 );
 const text = z.string();
 const count = z.int().nonnegative();
-const pid = z.int().positive();
+/** The kernel's own bound of pids. */
+const pid = z.int().positive().max(4_194_304);
+const ppid = z.int().nonnegative().max(4_194_304);
 
 const ISO_TIME =
-  /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
+  /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
 
 /** A real time, made UTC with milliseconds. */
 const timestamp = text.transform((value, context) => {
-  const time = ISO_TIME.test(value) ? Date.parse(value) : NaN;
-  if (!Number.isNaN(time)) return new Date(time).toISOString();
+  const utc = toUtc(value);
+  if (utc) return utc;
   context.addIssue(`'${value}' is not an ISO 8601 time with a zone`);
   return z.NEVER;
 });
+
+function toUtc(value: string): string | null {
+  const wall = ISO_TIME.exec(value)?.[1];
+  if (!wall) return null;
+  // The 30th of February would pass for the 2nd of March.
+  const read = Date.parse(`${wall}Z`);
+  if (Number.isNaN(read) || !new Date(read).toISOString().startsWith(wall))
+    return null;
+  const time = Date.parse(value);
+  if (Number.isNaN(time)) return null;
+  const utc = new Date(time).toISOString();
+  // A zone may lead out of the years that are written with four digits.
+  return utc.length === 24 ? utc : null;
+}
 
 const base = z.looseObject({
   event_version: z.literal(EVENT_VERSION),
@@ -35,53 +51,66 @@ const base = z.looseObject({
   timestamp,
 });
 
-const kinds: Record<string, z.ZodType> = {
-  session_start: base.extend({
-    session_type: text,
-    component_name: text,
-    shell_type: text,
-    hostname: text,
-    pid,
-    ppid: count.nullish(),
-    start_ticks: count.nullish(),
-    user: z.looseObject({ username: text, home: text }),
-    environment: z.looseObject({
-      python_version: text.nullable(),
-      platform: text,
-      cwd: text,
+const kinds = new Map<string, z.ZodType>(
+  Object.entries({
+    session_start: base.extend({
+      session_type: text,
+      component_name: text,
+      shell_type: text,
+      hostname: text,
+      pid,
+      ppid: ppid.nullish(),
+      start_ticks: count.nullish(),
+      user: z.looseObject({ username: text, home: text }),
+      environment: z.looseObject({
+        python_version: text.nullable(),
+        platform: text,
+        cwd: text,
+      }),
+      tty: text.nullish(),
+      name: text.nullish(),
+      reason: text.nullish(),
+      tags: z.array(text).optional(),
+      command: z.array(text).optional(),
+      parent_session_id: text.nullish(),
+      inherited_session_id: text.nullish(),
+      lock: z.enum(["flock", "none"]).optional(),
+      metadata: object,
+      measured: object.optional(),
     }),
-    tty: text.nullish(),
-    name: text.nullish(),
-    reason: text.nullish(),
-    tags: z.array(text).optional(),
-    command: z.array(text).optional(),
-    parent_session_id: text.nullish(),
-    inherited_session_id: text.nullish(),
-    lock: z.enum(["flock", "none"]).optional(),
-    metadata: object,
-    measured: object.optional(),
+    process: base.extend({
+      pid,
+      ppid,
+      start_ticks: count.nullable(),
+      pid_namespace: text.nullable(),
+      boot_id: text.nullable(),
+    }),
+    annotation: base.extend({
+      metadata: object.optional(),
+      measured: object.optional(),
+      python_version: text.optional(),
+    }),
+    session_end: base.extend({
+      end_source: z.enum(["observed", "declared", "recovered"]),
+      exit_code: z.int().min(0).max(255).nullable(),
+      signal: text.nullable(),
+      metadata: object.optional(),
+      measured: object.optional(),
+      python_version: text.optional(),
+    }),
   }),
-  process: base.extend({
-    pid,
-    ppid: count,
-    start_ticks: count.nullable(),
-    pid_namespace: text.nullable(),
-    boot_id: text.nullable(),
-  }),
-  annotation: base.extend({
-    metadata: object.optional(),
-    measured: object.optional(),
-    python_version: text.optional(),
-  }),
-  session_end: base.extend({
-    end_source: z.enum(["observed", "declared", "recovered"]),
-    exit_code: z.int().min(0).max(255).nullable(),
-    signal: text.nullable(),
-    metadata: object.optional(),
-    measured: object.optional(),
-    python_version: text.optional(),
-  }),
-};
+);
+
+/** Levels of arrays and objects within an event: what is written out again recurses. */
+const MAX_DEPTH = 100;
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return (
+    levels === 0 ||
+    Object.values(value).some((inner) => isDeeper(inner, levels - 1))
+  );
+}
 
 /**
  * One line of a spool file.
@@ -92,8 +121,10 @@ export function parseEventLine(bytes: Uint8Array): Event {
   const value: unknown = JSON.parse(
     new TextDecoder("utf-8", { fatal: true }).decode(bytes),
   );
+  if (isDeeper(value, MAX_DEPTH))
+    throw new Error(`nested deeper than ${MAX_DEPTH} levels`);
   const kind = (value as { event_type?: unknown } | null)?.event_type;
-  const schema = typeof kind === "string" ? kinds[kind] : undefined;
+  const schema = typeof kind === "string" ? kinds.get(kind) : undefined;
   const result = (schema ?? base).safeParse(value);
   if (result.success) return result.data as Event;
   const issue = result.error.issues[0]!;

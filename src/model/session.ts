@@ -116,6 +116,17 @@ export function emptyState(session_id: string): State {
 }
 
 /**
+ * A state out of its JSON. Registers are named by others, so their objects
+ * must not know any name by themselves, such as `constructor`.
+ */
+export function parseState(json: string): State {
+  const state = JSON.parse(json) as State;
+  Object.setPrototypeOf(state.given, null);
+  Object.setPrototypeOf(state.measured, null);
+  return state;
+}
+
+/**
  * The state of one session.
  * @param events of that session, each once, in any order
  */
@@ -255,7 +266,9 @@ export function settle(state: State): SessionRow | null {
     tags: start.tags ?? [],
     command_count: state.command_count || null,
     end_source: end?.value.end_source ?? null,
-    last_seen: state.last_sign,
+    // A recovered end stands at the last sign of life, a heartbeat perhaps.
+    last_seen:
+      end?.value.end_source === "recovered" ? end.timestamp : state.last_sign,
     metadata: metadataOf(state, end),
   };
 }
@@ -285,10 +298,10 @@ function metadataOf(
   const facts: JsonObject = {
     exit_code: end?.value.exit_code ?? null,
     signal: end?.value.signal ?? null,
-    command_count: command_count || null,
   };
+  if (command_count) facts["command_count"] = command_count;
   for (const key of MEASURED_KEYS)
-    out[key] = facts[key] ?? measured[key]?.value ?? null;
+    out[key] = key in facts ? facts[key]! : (measured[key]?.value ?? null);
   const rest = new Set([...Object.keys(measured), ...Object.keys(given)]);
   for (const key of [...rest].sort())
     if (!(key in out) && !isReservedMetadata(key))

@@ -5,7 +5,6 @@
  *
  * Errors carry the system's name in `code`, as node:fs does.
  */
-import { ptr } from "bun:ffi";
 import { libc } from "./libc.ts";
 
 export const O_RDONLY = 0;
@@ -23,6 +22,10 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;
 const EINTR = 4;
+const ENOENT = 2;
+const ENOTDIR = 20;
+const F_OK = 0;
+const PAGE = 4096;
 
 const ERRNO: Record<number, string> = {
   1: "EPERM",
@@ -58,13 +61,18 @@ export interface FileStat {
   readonly changed: string;
 }
 
+/** Read into first, by every read: a fresh page each would have to be zeroed. */
+const page = new Uint8Array(PAGE);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Loaded only without the C library. */
 const nodeFs = () => process.getBuiltinModule("node:fs");
 
-const cPath = (path: string) => ptr(encoder.encode(`${path}\0`));
+/** What `openFile` opened, as told from what we were started with. */
+const opened = new Set<number>();
+
+const cPath = (path: string) => encoder.encode(`${path}\0`);
 
 /** Makes a call until no signal interrupts it. */
 function call(
@@ -85,13 +93,18 @@ function call(
 /** @throws Error with `code` */
 export function openFile(path: string, flags: number, mode = 0): number {
   if (!libc) return nodeFs().openSync(path, flags, mode);
-  const { open } = libc.files;
-  return call("open", path, () => open(cPath(path), flags | O_CLOEXEC, mode));
+  const { open } = libc.calls;
+  const fd = call("open", path, () =>
+    open(cPath(path), flags | O_CLOEXEC, mode),
+  );
+  opened.add(fd);
+  return fd;
 }
 
 export function closeFile(fd: number): void {
   if (!libc) return nodeFs().closeSync(fd);
-  libc.files.close(fd);
+  opened.delete(fd);
+  libc.calls.close(fd);
 }
 
 /**
@@ -102,8 +115,8 @@ export function closeFile(fd: number): void {
 export function writeSome(fd: number, bytes: Uint8Array): number {
   if (bytes.length === 0) return 0;
   if (!libc) return nodeFs().writeSync(fd, bytes);
-  const { write } = libc.files;
-  return call("write", `fd ${fd}`, () => write(fd, ptr(bytes), bytes.length));
+  const { write } = libc.calls;
+  return call("write", `fd ${fd}`, () => write(fd, bytes, bytes.length));
 }
 
 /** Says a text on stderr. Nobody fails because nobody listens there. */
@@ -119,21 +132,21 @@ export function say(text: string): void {
 /** Brings a file's content to the disk. */
 export function syncData(fd: number): void {
   if (!libc) return nodeFs().fdatasyncSync(fd);
-  const { fdatasync } = libc.files;
+  const { fdatasync } = libc.calls;
   call("fdatasync", `fd ${fd}`, () => fdatasync(fd));
 }
 
 /** Brings a file or folder to the disk, its attributes too. */
 export function syncAll(fd: number): void {
   if (!libc) return nodeFs().fsyncSync(fd);
-  const { fsync } = libc.files;
+  const { fsync } = libc.calls;
   call("fsync", `fd ${fd}`, () => fsync(fd));
 }
 
 /** Sets access and modification time to now. */
 export function touchFile(fd: number): void {
   if (!libc) return nodeFs().futimesSync(fd, new Date(), new Date());
-  const { futimens } = libc.files;
+  const { futimens } = libc.calls;
   call("futimens", `fd ${fd}`, () => futimens(fd, null));
 }
 
@@ -143,16 +156,16 @@ export function touchFile(fd: number): void {
  */
 export function readBytes(path: string): Uint8Array {
   if (!libc) return nodeFs().readFileSync(path);
-  const { read } = libc.files;
+  const { read } = libc.calls;
   const fd = openFile(path, O_RDONLY);
   try {
-    let bytes = new Uint8Array(4096);
-    let length = 0;
-    for (;;) {
+    let bytes: Uint8Array = page;
+    for (let length = 0; ;) {
       const rest = bytes.subarray(length);
-      const got = call("read", path, () => read(fd, ptr(rest), rest.length));
-      if (got === 0) return bytes.subarray(0, length);
+      const got = call("read", path, () => read(fd, rest, rest.length));
       length += got;
+      // Nearly every file here is one that the kernel writes, within a page.
+      if (got === 0 || length < PAGE) return bytes.slice(0, length);
       if (length < bytes.length) continue;
       const larger = new Uint8Array(bytes.length * 4);
       larger.set(bytes);
@@ -163,6 +176,14 @@ export function readBytes(path: string): Uint8Array {
   }
 }
 
+/** Whether nothing is there: asked first where that is common, for an error object costs more. */
+export function isMissing(path: string): boolean {
+  if (!libc) return !nodeFs().existsSync(path);
+  if (libc.calls.access(cPath(path), F_OK) === 0) return false;
+  const errno = libc.errno();
+  return errno === ENOENT || errno === ENOTDIR;
+}
+
 /** The content as UTF-8 text. @throws Error with `code` */
 export function readText(path: string): string {
   return decoder.decode(readBytes(path));
@@ -170,11 +191,37 @@ export function readText(path: string): string {
 
 /** The content, or null when there is none to be read. */
 export function tryReadText(path: string): string | null {
+  if (isMissing(path)) return null;
   try {
     return readText(path);
   } catch {
     return null;
   }
+}
+
+/** The open descriptors of this process that `openFile` did not open. */
+export function foreignDescriptors(): number[] {
+  if (!libc) return [];
+  const folder = openFile("/proc/self/fd", O_RDONLY);
+  const entries = new Uint8Array(16 * PAGE);
+  const found: number[] = [];
+  for (;;) {
+    const { getdents64 } = libc.calls;
+    const end = Number(getdents64(folder, entries, entries.length));
+    if (end <= 0) break;
+    // struct linux_dirent64: its length at 16 (two bytes), its name from 19.
+    for (
+      let at = 0;
+      at < end;
+      at += entries[at + 16]! | (entries[at + 17]! << 8)
+    ) {
+      const name = entries.subarray(at + 19, entries.indexOf(0, at + 19));
+      const fd = Number(decoder.decode(name));
+      if (Number.isInteger(fd) && !opened.has(fd)) found.push(fd);
+    }
+  }
+  closeFile(folder);
+  return found;
 }
 
 /** Where a link points, or null. */
@@ -186,14 +233,14 @@ export function readLink(path: string): string | null {
       return null;
     }
   const target = new Uint8Array(4096);
-  const length = libc.files.readlink(cPath(path), ptr(target), target.length);
+  const length = libc.calls.readlink(cPath(path), target, target.length);
   return length < 0 ? null : decoder.decode(target.subarray(0, Number(length)));
 }
 
 /** @throws Error with `code`, EEXIST when something is there */
 export function makeFolder(path: string, mode: number): void {
   if (!libc) return nodeFs().mkdirSync(path, mode);
-  const { mkdir } = libc.files;
+  const { mkdir } = libc.calls;
   call("mkdir", path, () => mkdir(cPath(path), mode));
 }
 
@@ -215,22 +262,19 @@ export function linkCount(fd: number): number {
 
 function statx(dirfd: number, path: string, flags: number): FileStat | null {
   const out = new Uint8Array(256);
-  const { statx: call } = libc!.files;
-  if (call(dirfd, cPath(path), flags, STATX_BASIC, ptr(out)) !== 0) return null;
+  const { statx: call } = libc!.calls;
+  if (call(dirfd, cPath(path), flags, STATX_BASIC, out) !== 0) return null;
   const u32 = new Uint32Array(out.buffer);
-  // As 32-bit words: nlink 4, uid 5, mode 7, inode 8–9, ctime 24–26, mtime 28–30, device 34–35.
-  const words = (from: number, to: number) => u32.subarray(from, to).join(".");
+  // As 32-bit words: nlink 4, uid 5, mode 7, inode 8–9, ctime 24–27, mtime 28–31, device 34–35.
   const mode = u32[7]! & 0xffff;
   return {
     kind: KINDS[mode >> 12] ?? "other",
     uid: u32[5]!,
     mode: mode & 0o7777,
     nlink: u32[4]!,
-    get identity() {
-      return `${words(34, 36)}:${words(8, 10)}`;
-    },
+    identity: `${u32[34]}:${u32[35]}:${u32[8]}:${u32[9]}`,
     get changed() {
-      return `${words(28, 31)}:${words(24, 27)}`;
+      return u32.subarray(24, 32).join(".");
     },
   };
 }

@@ -12,12 +12,15 @@ const SYMBOLS = {
   _exit: { args: ["i32"], returns: "void" },
   access: { args: ["ptr", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   fdatasync: { args: ["i32"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
+  getdents64: { args: ["i32", "ptr", "u64"], returns: "i64" },
   getpgid: { args: ["i32"], returns: "i32" },
   getpwuid: { args: ["u32"], returns: "ptr" },
   fsync: { args: ["i32"], returns: "i32" },
   futimens: { args: ["i32", "ptr"], returns: "i32" },
+  getrandom: { args: ["ptr", "u64", "u32"], returns: "i64" },
   getrusage: { args: ["i32", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   isatty: { args: ["i32"], returns: "i32" },
@@ -41,6 +44,7 @@ const SYMBOLS = {
   tcsetpgrp: { args: ["i32", "i32"], returns: "i32" },
   statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
   write: { args: ["i32", "ptr", "u64"], returns: "i64" },
+  uname: { args: ["ptr"], returns: "i32" },
   wait4: { args: ["i32", "ptr", "i32", "ptr"], returns: "i32" },
 } as const;
 
@@ -52,11 +56,16 @@ const SETSIGMASK = 0x08;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const X_OK = 1;
+const F_SETFD = 2;
 const RUSAGE_SELF = 0;
 const RLIMIT_CORE = 4;
 const RLIMIT_NOFILE = 7;
+/** Each of the six texts in struct utsname. */
+const UTSNAME_BYTES = 65;
 const EWOULDBLOCK = 11;
 const ECHILD = 10;
+
+const decoder = new TextDecoder();
 
 /** What became of a child: still there, stopped, or gone with what it used. */
 export type ChildChange =
@@ -98,19 +107,20 @@ class Libc {
   /** The signals that were blocked when this process began to unblock some. */
   private readonly inheritedMask = signalSet([]);
 
+  /** The plain calls on files are for file.ts; -1 means failure, see errno(). */
   constructor(
-    private readonly c: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"],
+    readonly calls: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"],
   ) {}
 
   /** Ends the process without the runtime's exit work, which would rewrite the terminal's modes. */
   exit(status: number): never {
-    this.c._exit(status);
+    this.calls._exit(status);
     throw new Error("unreachable");
   }
 
   /** The passwd entry of a user, from wherever the host keeps users; null when there is none. */
   passwd(uid: number): PasswdEntry | null {
-    const entry = this.c.getpwuid(uid);
+    const entry = this.calls.getpwuid(uid);
     if (!entry) return null;
     const text = (offset: number) => {
       const at = read.ptr(entry, offset) as Pointer | 0;
@@ -120,7 +130,7 @@ class Libc {
   }
 
   isatty(fd: number): boolean {
-    return this.c.isatty(fd) === 1;
+    return this.calls.isatty(fd) === 1;
   }
 
   /**
@@ -129,64 +139,87 @@ class Libc {
    * @throws Error with the errno when the filesystem has no locks
    */
   tryLock(fd: number): boolean {
-    if (this.c.flock(fd, LOCK_EX_NB) === 0) return true;
+    if (this.calls.flock(fd, LOCK_EX_NB) === 0) return true;
     const errno = this.errno();
     if (errno === EWOULDBLOCK) return false;
     throw new Error(`flock: errno ${errno}`);
   }
 
   unlock(fd: number): void {
-    this.c.flock(fd, LOCK_UN);
+    this.calls.flock(fd, LOCK_UN);
   }
 
   /** @returns false when the process does not exist or may not be signalled */
   kill(pid: number, signal: number): boolean {
-    return this.c.kill(pid, signal) === 0;
+    return this.calls.kill(pid, signal) === 0;
   }
 
   /** Lets signals reach us that our parent may have left blocked. */
   unblockSignals(signals: readonly number[]): void {
     const set = signalSet(signals);
-    this.c.sigprocmask(SIG_UNBLOCK, ptr(set), ptr(this.inheritedMask));
+    this.calls.sigprocmask(SIG_UNBLOCK, set, this.inheritedMask);
   }
 
   /** @param path NUL-ended; whether we may execute (of a folder: enter) it */
   isExecutable(path: Uint8Array): boolean {
-    return this.c.access(ptr(path), X_OK) === 0;
+    return this.calls.access(path, X_OK) === 0;
   }
 
   ignoreSignal(signal: number): void {
-    this.c.signal(signal, 1 as Pointer);
+    this.calls.signal(signal, 1 as Pointer);
   }
 
   defaultSignal(signal: number): void {
-    this.c.signal(signal, null);
+    this.calls.signal(signal, null);
   }
 
   /** The process group of a process, or -1. */
   getpgid(pid: number): number {
-    return this.c.getpgid(pid);
+    return this.calls.getpgid(pid);
   }
 
   /** The foreground process group of a terminal, or -1. */
   tcgetpgrp(fd: number): number {
-    return this.c.tcgetpgrp(fd);
+    return this.calls.tcgetpgrp(fd);
   }
 
   tcsetpgrp(fd: number, group: number): boolean {
-    return this.c.tcsetpgrp(fd, group) === 0;
+    return this.calls.tcsetpgrp(fd, group) === 0;
+  }
+
+  /** Bytes from the kernel's random number generator, at most 256. */
+  randomBytes(count: number): Uint8Array {
+    const bytes = new Uint8Array(count);
+    this.calls.getrandom(bytes, count, 0);
+    return bytes;
+  }
+
+  /** Host name and kernel release. */
+  uname(): { hostname: string; release: string } {
+    const names = new Uint8Array(6 * UTSNAME_BYTES);
+    this.calls.uname(names);
+    const field = (index: number) => {
+      const from = index * UTSNAME_BYTES;
+      return decoder.decode(names.subarray(from, names.indexOf(0, from)));
+    };
+    return { hostname: field(1), release: field(2) };
+  }
+
+  /** Lets the programs that we start have a descriptor. */
+  passOn(fd: number): void {
+    this.calls.fcntl(fd, F_SETFD, 0);
   }
 
   /** Soft and hard limit of open files. */
   openFileLimits(): [soft: bigint, hard: bigint] {
     const limit = new BigUint64Array(2);
-    this.c.getrlimit(RLIMIT_NOFILE, ptr(limit));
+    this.calls.getrlimit(RLIMIT_NOFILE, limit);
     return [limit[0]!, limit[1]!];
   }
 
   setOpenFileSoftLimit(soft: bigint): void {
     const [, hard] = this.openFileLimits();
-    this.c.setrlimit(RLIMIT_NOFILE, ptr(new BigUint64Array([soft, hard])));
+    this.calls.setrlimit(RLIMIT_NOFILE, new BigUint64Array([soft, hard]));
   }
 
   /**
@@ -204,22 +237,22 @@ class Libc {
     defaults: readonly number[],
   ): { pid: number } | { errno: number } {
     const attr = new Uint8Array(512);
-    this.c.posix_spawnattr_init(ptr(attr));
+    this.calls.posix_spawnattr_init(attr);
     const set = signalSet(defaults);
-    this.c.posix_spawnattr_setsigdefault(ptr(attr), ptr(set));
-    this.c.posix_spawnattr_setsigmask(ptr(attr), ptr(this.inheritedMask));
-    this.c.posix_spawnattr_setflags(ptr(attr), SETSIGDEF | SETSIGMASK);
+    this.calls.posix_spawnattr_setsigdefault(attr, set);
+    this.calls.posix_spawnattr_setsigmask(attr, this.inheritedMask);
+    this.calls.posix_spawnattr_setflags(attr, SETSIGDEF | SETSIGMASK);
     const path = cString(file);
     const args = new CStrings(argv);
     const env = new CStrings(envp);
     const pid = new Int32Array(1);
-    const errno = this.c.posix_spawnp(
-      ptr(pid),
-      ptr(path),
+    const errno = this.calls.posix_spawnp(
+      pid,
+      path,
       null,
-      ptr(attr),
-      ptr(args.pointers),
-      ptr(env.pointers),
+      attr,
+      args.pointers,
+      env.pointers,
     );
     return errno === 0 ? { pid: pid[0]! } : { errno };
   }
@@ -232,7 +265,7 @@ class Libc {
   wait(pid: number): ChildChange | null {
     const status = new Int32Array(1);
     const usage = new BigInt64Array(36);
-    const got = this.c.wait4(pid, ptr(status), WNOHANG_WUNTRACED, ptr(usage));
+    const got = this.calls.wait4(pid, status, WNOHANG_WUNTRACED, usage);
     if (got === -1 && this.errno() === ECHILD)
       throw new Error(`wait4: ${pid} is no child of this process`);
     return got === pid ? decodeStatus(status[0]!, usage) : null;
@@ -241,25 +274,21 @@ class Libc {
   /** Peak memory of this process so far, in bytes. */
   ownMaxRss(): number {
     const usage = new BigInt64Array(36);
-    this.c.getrusage(RUSAGE_SELF, ptr(usage));
+    this.calls.getrusage(RUSAGE_SELF, usage);
     return Number(usage[4]) * 1024;
   }
 
   /** Dies by a signal as the child did, without a core file of our own. */
   dieBy(signal: number): void {
-    this.c.setrlimit(RLIMIT_CORE, ptr(new BigUint64Array(2)));
+    this.calls.setrlimit(RLIMIT_CORE, new BigUint64Array(2));
     this.defaultSignal(signal);
-    this.c.sigprocmask(SIG_SETMASK, ptr(signalSet([])), null);
-    this.c.kill(process.pid, signal);
+    this.calls.sigprocmask(SIG_SETMASK, signalSet([]), null);
+    this.calls.kill(process.pid, signal);
   }
 
-  /** The plain calls on files, for file.ts; -1 and errno() on failure. */
-  get files() {
-    return this.c;
-  }
-
+  /** Of the last call that failed. */
   errno(): number {
-    return read.i32(this.c.__errno_location() as Pointer, 0);
+    return read.i32(this.calls.__errno_location() as Pointer, 0);
   }
 }
 
@@ -271,7 +300,8 @@ class CStrings {
   private readonly block: Uint8Array;
 
   constructor(strings: readonly Uint8Array[]) {
-    const size = strings.reduce((sum, text) => sum + text.length + 1, 0);
+    let size = 0;
+    for (const text of strings) size += text.length + 1;
     this.block = new Uint8Array(size || 1);
     this.pointers = new BigUint64Array(strings.length + 1);
     const base = BigInt(ptr(this.block));

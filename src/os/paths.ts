@@ -5,7 +5,7 @@
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { type FileStat, makeFolder, statFile, tryReadText } from "./file.ts";
 import { type PasswdEntry, libc } from "./libc.ts";
-import { processHostname } from "./proc.ts";
+import { hostNames } from "./proc.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -165,5 +165,5 @@ export function machineId(): string {
   // Containers often have none.
   const id = tryReadText("/etc/machine-id")?.trim();
   if (id?.length === 32 && !id.includes("/")) return id;
-  return `host-${processHostname().replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;
+  return `host-${hostNames().hostname.replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;
 }

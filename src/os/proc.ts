@@ -3,7 +3,12 @@
  * missing (a hidden pid, no /proc at all) is null, never a guess.
  */
 import { errnoOf } from "../model/failure.ts";
-import { readBytes, readLink, tryReadText } from "./file.ts";
+import {
+  foreignDescriptors,
+  readBytes,
+  readLink,
+  tryReadText,
+} from "./file.ts";
 import { libc } from "./libc.ts";
 
 /** The kernel's text, or null when it cannot be read. */
@@ -45,8 +50,13 @@ export function processStat(pid: number): ProcessStat | null {
 export const bootId = () =>
   readProc("sys/kernel/random/boot_id")?.trim() ?? null;
 export const pidNamespace = () => readProcLink("self/ns/pid");
-export const processHostname = () =>
-  readProc("sys/kernel/hostname")?.trim() ?? "";
+
+/** Host name and kernel release. */
+export function hostNames(): { hostname: string; release: string } {
+  if (libc) return libc.uname();
+  const read = (name: string) => readProc(`sys/kernel/${name}`)?.trim() ?? "";
+  return { hostname: read("hostname"), release: read("osrelease") };
+}
 
 /** A process that an event named. */
 export interface ProcessIdentity {
@@ -98,14 +108,16 @@ export function anyProcessWith(entry: string): boolean {
   );
 }
 
-/** Signals that a process ignores. */
-export function ignoredSignals(pid: number | "self"): ReadonlySet<number> {
-  const mask = BigInt(
-    `0x${labelled(readProc(`${pid}/status`), "SigIgn:") ?? "0"}`,
-  );
-  const set = new Set<number>();
-  for (let n = 1; n <= 64; n++) if ((mask >> BigInt(n - 1)) & 1n) set.add(n);
-  return set;
+/** A process's name (15 bytes of it) and the signals that it ignores. */
+export function processStatus(pid: number | "self"): {
+  name: string | null;
+  ignored: ReadonlySet<number>;
+} {
+  const status = readProc(`${pid}/status`);
+  let mask = BigInt(`0x${labelled(status, "SigIgn:") ?? "0"}`);
+  const ignored = new Set<number>();
+  for (let n = 1; mask > 0n; n++, mask >>= 1n) if (mask & 1n) ignored.add(n);
+  return { name: labelled(status, "Name:"), ignored };
 }
 
 /** Soft and hard limit of open files of a process; null when unlimited or unreadable. */
@@ -118,9 +130,15 @@ export function openFileLimits(
   return { soft: BigInt(soft!), hard: BigInt(hard!) };
 }
 
-/** The base name of a process's executable, as the kernel keeps it (15 bytes). */
-export const processName = (pid: number) =>
-  readProc(`${pid}/comm`)?.trim() ?? null;
+/**
+ * The descriptors above the standard ones that we were started with. The
+ * runtime marks them all close-on-exec; its own are an epoll and an eventfd.
+ */
+export function inheritedDescriptors(): number[] {
+  const isRuntimes = (fd: number) =>
+    readProcLink(`self/fd/${fd}`)?.startsWith("anon_inode:[event") ?? true;
+  return foreignDescriptors().filter((fd) => fd > 2 && !isRuntimes(fd));
+}
 
 /** The terminal on a descriptor, `/dev/pts/3`; null when it is none. */
 export function terminalOf(fd: number): string | null {

@@ -8,12 +8,13 @@
  * hand the terminal back when continued.
  */
 import { type Libc, type Usage, libc } from "../os/libc.ts";
+import { closeFile } from "../os/file.ts";
 import {
-  ignoredSignals,
+  inheritedDescriptors,
   inOrphanedGroup,
   isTerminal,
   openFileLimits,
-  processName,
+  processStatus,
 } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 
@@ -43,11 +44,23 @@ export type Outcome =
 
 const GRACE_MS = 3_000;
 const { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGCONT } = SIGNALS;
-const { SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ } = SIGNALS;
+const { SIGTSTP, SIGTTIN, SIGTTOU } = SIGNALS;
 const FROM_TERMINAL = [SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
+/** The runtime ignores these, whatever we were given. */
+const RUNTIME_IGNORES = [SIGNALS.SIGPIPE, SIGNALS.SIGXFSZ];
+/** The runtime catches these, whatever we were given. */
+const RUNTIME_CATCHES = [
+  ...[SIGNALS.SIGILL, SIGNALS.SIGTRAP, SIGNALS.SIGABRT, SIGNALS.SIGBUS],
+  ...[SIGNALS.SIGFPE, SIGNALS.SIGSEGV, SIGNALS.SIGSYS],
+];
+/** glibc's own two: its posix_spawn leaves them ignored unless told otherwise. */
+const LIBC_OWN = [32, 33];
+/** On a terminal the runtime catches these too. */
+const RUNTIME_CATCHES_ON_TERMINAL = [SIGINT, SIGTERM];
 const ENOENT = 2;
-/** Shells whose ignored SIGPIPE and SIGXFSZ are a user's `trap ''`. */
-const SHELLS = ["sh", "bash", "dash", "zsh", "fish", "ksh", "mksh"];
+const ENOEXEC = 8;
+/** Shells whose ignored signals are a user's `trap ''`; fish ignores SIGPIPE for itself. */
+const SHELLS = ["sh", "bash", "dash", "zsh", "ksh", "mksh"];
 
 /**
  * @param spawned called once, right after the start
@@ -74,23 +87,38 @@ class NativeRun {
   ) {}
 
   run(program: ChildProgram, spawned: (pid: number) => void): Promise<Outcome> {
-    const inherited = inheritedIgnored();
+    const inherited = inheritedIgnored(this.terminal !== null);
     for (const signal of FROM_TERMINAL) this.c.ignoreSignal(signal);
     const done = new Promise<Outcome>((resolve) => (this.finish = resolve));
     this.listen(inherited);
     const limits = openFileLimits(process.ppid);
     restoreOpenFiles(this.c, limits);
-    const started = this.c.spawn(
-      program.file,
-      program.argv,
-      program.envp,
-      [...FROM_TERMINAL, SIGPIPE, SIGXFSZ].filter((s) => !inherited.has(s)),
-    );
+    const started = this.start(program, inherited);
     if ("errno" in started) return Promise.resolve(unstarted(started.errno));
     this.pid = started.pid;
     spawned(this.pid);
     this.look();
     return done;
+  }
+
+  private start(
+    program: ChildProgram,
+    inherited: ReadonlySet<number>,
+  ): { pid: number } | { errno: number } {
+    for (const signal of [...RUNTIME_CATCHES, ...RUNTIME_CATCHES_ON_TERMINAL])
+      if (inherited.has(signal)) this.c.ignoreSignal(signal);
+    const changed = [...FROM_TERMINAL, ...RUNTIME_IGNORES, ...LIBC_OWN];
+    const defaults = changed.filter((signal) => !inherited.has(signal));
+    const descriptors = inheritedDescriptors();
+    for (const fd of descriptors) this.c.passOn(fd);
+    const spawn = ({ file, argv, envp }: ChildProgram) =>
+      this.c.spawn(file, argv, envp, defaults);
+    const started = spawn(program);
+    const plain = "errno" in started && started.errno === ENOEXEC;
+    const result = plain ? spawn(asScript(program)) : started;
+    // The child's alone now: its reader shall see when the child closes one.
+    for (const fd of descriptors) closeFile(fd);
+    return result;
   }
 
   private listen(inherited: ReadonlySet<number>): void {
@@ -227,6 +255,17 @@ function environmentOf(entries: readonly string[]): Record<string, string> {
   return out;
 }
 
+/** A file without a first line is the shell's, as for execvp(3) and every shell. */
+function asScript({ file, argv, envp }: ChildProgram): ChildProgram {
+  const encoder = new TextEncoder();
+  const sh = encoder.encode("/bin/sh");
+  const found = file.includes(0x2f)
+    ? null
+    : Bun.which(new TextDecoder().decode(file));
+  const script = found === null ? file : encoder.encode(found);
+  return { file: sh, argv: [sh, script, ...argv.slice(1)], envp };
+}
+
 function unstarted(errno: number): Outcome {
   const code = Math.abs(errno);
   return code === ENOENT
@@ -251,16 +290,24 @@ const SPAWN_ERRORS: Record<number, string> = {
 };
 
 /**
- * Signals that were ignored when we started. The runtime ignores SIGPIPE and
- * SIGXFSZ itself, so of these our parent's own state tells, when it is a shell
- * (others restore them between fork and exec).
+ * Signals that were ignored when we started. Of those that the runtime takes
+ * for itself our parent's own state tells, when it is a shell (others restore
+ * them between fork and exec).
  */
-function inheritedIgnored(): ReadonlySet<number> {
-  const own = new Set(ignoredSignals("self"));
-  const shell = SHELLS.includes(processName(process.ppid) ?? "");
-  const parents = shell ? ignoredSignals(process.ppid) : new Set<number>();
-  for (const signal of [SIGPIPE, SIGXFSZ])
-    if (!parents.has(signal)) own.delete(signal);
+function inheritedIgnored(onTerminal: boolean): ReadonlySet<number> {
+  const own = new Set(processStatus("self").ignored);
+  const parent = processStatus(process.ppid);
+  const shell = SHELLS.includes(parent.name ?? "");
+  const parents = shell ? parent.ignored : new Set<number>();
+  for (const signal of [...RUNTIME_IGNORES, ...RUNTIME_CATCHES])
+    if (parents.has(signal)) own.add(signal);
+    else own.delete(signal);
+  if (!onTerminal) return own;
+  // A shell ignores both for a job in a script's background.
+  if (parents.has(SIGINT) || own.has(SIGQUIT)) own.add(SIGINT);
+  // An interactive shell ignores both for itself alone.
+  const forItself = parents.has(SIGTSTP) && !own.has(SIGTSTP);
+  if (parents.has(SIGTERM) && !forItself) own.add(SIGTERM);
   return own;
 }
 

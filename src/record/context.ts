@@ -15,7 +15,7 @@ import { passwdEntry } from "../os/paths.ts";
 import {
   ancestors,
   isTerminal,
-  processHostname,
+  hostNames,
   processStat,
   readProc,
   terminalOf,
@@ -50,6 +50,7 @@ export function startEvent(
 ): SessionStart {
   const passwd = passwdEntry();
   const cut = new Cutter();
+  const { hostname, release } = hostNames();
   return {
     event_version: EVENT_VERSION,
     event_id,
@@ -59,7 +60,7 @@ export function startEvent(
     session_type: options.session_type,
     component_name: options.component,
     shell_type: options.shell_type,
-    hostname: processHostname(),
+    hostname,
     pid: process.pid,
     ppid: process.ppid,
     start_ticks: processStat(process.pid)?.start_ticks ?? null,
@@ -69,7 +70,7 @@ export function startEvent(
     },
     environment: {
       python_version: null,
-      platform: platform(),
+      platform: platform(release),
       cwd: cut.text(workingDirectory()),
     },
     tty: terminalOf(0) ?? terminalOf(2),
@@ -114,8 +115,7 @@ function workingDirectory(): string {
   }
 }
 
-function platform(): string {
-  const release = readProc("sys/kernel/osrelease")?.trim();
+function platform(release: string): string {
   const machine = { x64: "x86_64", arm64: "aarch64" }[process.arch as string];
   return ["Linux", release, machine ?? process.arch].filter(Boolean).join("-");
 }
@@ -157,10 +157,14 @@ function processesOf(file: string): Set<string> {
   const found = new Set<string>();
   // None: not a session of this data folder.
   const lines = tryReadText(file)?.split("\n") ?? [];
-  for (const line of lines)
-    if (/"event_type":"(session_start|process)"/.test(line)) {
+  for (const line of lines) {
+    if (!/"event_type":"(session_start|process)"/.test(line)) continue;
+    try {
       const { pid, start_ticks } = JSON.parse(line) as SessionStart;
       found.add(`${pid}@${start_ticks}`);
+    } catch {
+      // A torn line (disk full, killed): it names nobody.
     }
+  }
   return found;
 }

@@ -106,15 +106,13 @@ class Pass {
     try {
       const { size, mtime } = fstatSync(fd);
       if (size === 0) return this.clearEmpty(name, fd, mtime);
-      const facts = new FileFacts();
-      let torn = false;
-      for (const line of readLines(fd)) {
-        if (line.kind === "tail") torn = true;
-        else await this.takeLine(name, fd, line, facts);
-      }
-      if (this.writerGone(fd, facts))
-        await this.close(name, fd, facts, { torn, mtime });
-      else this.sign(name, mtime);
+      let facts = await this.takeLines(name, fd, "here");
+      if (!this.writerGone(fd, facts)) return this.sign(name, mtime);
+      // Its last words may have come after we read, or lack their newline.
+      const now = fstatSync(fd);
+      if (now.size !== size || facts.unfinished)
+        facts = await this.takeLines(name, fd, "gone");
+      await this.close(name, fd, facts, now.mtime);
     } finally {
       closeSync(fd);
     }
@@ -137,6 +135,18 @@ class Pass {
     return null;
   }
 
+  private async takeLines(
+    name: string,
+    fd: number,
+    writer: "here" | "gone",
+  ): Promise<FileFacts> {
+    const facts = new FileFacts();
+    for (const line of readLines(fd, writer))
+      if (line.kind === "tail") facts.unfinished = true;
+      else await this.takeLine(name, fd, line, facts);
+    return facts;
+  }
+
   private async takeLine(
     name: string,
     fd: number,
@@ -155,7 +165,7 @@ class Pass {
 
   /** Content comes after the lock: a free lock means that the writer is gone. */
   private writerGone(fd: number, facts: FileFacts): boolean {
-    if (!facts.lockable) return facts.ended || facts.childLiveness() === "gone";
+    if (!facts.lockable) return facts.writerLiveness() === "gone";
     if (!libc?.tryLock(fd)) return false;
     libc.unlock(fd);
     return true;
@@ -166,16 +176,8 @@ class Pass {
     name: string,
     fd: number,
     facts: FileFacts,
-    { torn, mtime }: { torn: boolean; mtime: Date },
+    mtime: Date,
   ): Promise<void> {
-    // A torn line gets its newline, so that the next one stands alone.
-    if (torn) {
-      append(this.folder, name, "\n");
-      futimesSync(fd, mtime, mtime);
-      // It may be whole but for the newline; the rest comes twice, and counts once.
-      for (const line of readLines(fd))
-        if (line.kind !== "tail") await this.takeLine(name, fd, line, facts);
-    }
     if (!facts.ended) {
       const child = facts.childLiveness();
       if (child === "alive") {
@@ -186,7 +188,8 @@ class Pass {
       if (child === "unknown") return this.sign(name, mtime);
       const end = facts.recoveredEnd(mtime);
       if (end) {
-        append(this.folder, name, `${JSON.stringify(end)}\n`);
+        // The last line may be torn: the end stands alone.
+        append(this.folder, name, `\n${JSON.stringify(end)}\n`);
         this.batch.push(end);
       }
     }
@@ -225,9 +228,7 @@ class Pass {
       if (fd === null) continue;
       try {
         if (this.now - fstatSync(fd).ctimeMs < REST_MS) continue;
-        for (const line of readLines(fd))
-          if (line.kind !== "tail")
-            await this.takeLine(name, fd, line, new FileFacts());
+        await this.takeLines(name, fd, "gone");
         rested.push(name);
       } finally {
         closeSync(fd);

@@ -23,8 +23,15 @@ export type Line =
   /** Bytes after the last newline. */
   | { kind: "tail"; line: BadLine };
 
-/** The lines of an open file, as far as it reached when the reading began. */
-export function* readLines(fd: number): Generator<Line> {
+/**
+ * The lines of an open file, as far as it reached when the reading began.
+ * @param writer `gone`: what follows the last newline is a line too, whole or
+ *   torn, for nobody will finish it
+ */
+export function* readLines(
+  fd: number,
+  writer: "here" | "gone",
+): Generator<Line> {
   const { size } = fstatSync(fd);
   let line = new LineBuffer(0);
   for (let at = 0; at < size;) {
@@ -42,7 +49,10 @@ export function* readLines(fd: number): Generator<Line> {
     }
     at += got;
   }
-  if (line.length > 0) yield { kind: "tail", line: line.bad("a torn line") };
+  if (line.length === 0) return;
+  yield writer === "gone"
+    ? line.parse()
+    : { kind: "tail", line: line.bad("a line under way") };
 }
 
 /** One line under way; it keeps no more bytes than an event may have. */

@@ -2,18 +2,25 @@
  * Live is told from dead: by the file's lock, then by the child that the
  * `process` event names. What cannot be known stays unknown, never lost.
  */
-import type { Event, KnownEvent, SessionEnd } from "../model/event.ts";
+import type {
+  Event,
+  KnownEvent,
+  Process,
+  SessionEnd,
+  SessionStart,
+} from "../model/event.ts";
 import { EVENT_VERSION } from "../model/event.ts";
-import { anyProcessWith, liveness } from "../os/proc.ts";
+import { anyProcessWith, liveness, processStat } from "../os/proc.ts";
 
 /** What one pass over a file needs to remember of it. */
 export class FileFacts {
-  private process: Extract<KnownEvent, { event_type: "process" }> | null = null;
+  private start: SessionStart | null = null;
+  private process: Process | null = null;
   private session_id: string | null = null;
   private lastTimestamp = "";
   ended = false;
-  /** False when the first line says that nobody may judge by the lock. */
-  lockable = true;
+  /** Bytes follow the last newline. */
+  unfinished = false;
 
   take(event: Event): void {
     const known = event as KnownEvent;
@@ -22,8 +29,21 @@ export class FileFacts {
       this.lastTimestamp = known.timestamp;
     if (known.event_type === "process") this.process = known;
     if (known.event_type === "session_end") this.ended = true;
-    if (known.event_type === "session_start" && known.lock === "none")
-      this.lockable = false;
+    if (known.event_type === "session_start") this.start = known;
+  }
+
+  /** False when the first line says that nobody may judge by the lock. */
+  get lockable(): boolean {
+    return this.start?.lock !== "none";
+  }
+
+  /** Whether the recorder runs on, of a file that has no lock to tell. */
+  writerLiveness(): "alive" | "gone" | "unknown" {
+    if (this.ended || !this.start) return "gone";
+    const { pid, start_ticks = null } = this.start;
+    if (this.process) return liveness({ ...this.process, pid, start_ticks });
+    const stat = processStat(pid);
+    return stat && stat.start_ticks === start_ticks ? "alive" : "gone";
   }
 
   /** Whether the wrapped child runs on, of a file whose writer is gone. */

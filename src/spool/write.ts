@@ -32,8 +32,6 @@ export function spoolFolder(data: string): string {
 /** Makes the spool folder and its parents, private, when it is not there. */
 export function ensureSpool(data: string): string {
   const folder = spoolFolder(data);
-  ensurePrivateDir(data);
-  ensurePrivateDir(`${data}/spool`);
   ensurePrivateDir(folder);
   return folder;
 }

@@ -21,6 +21,7 @@ import {
   apply,
   emptyState,
   isClosed,
+  parseState,
   present,
   settle,
 } from "../model/session.ts";
@@ -42,10 +43,14 @@ export class DuckDBStore implements SessionStore {
   private readonly states = new Map<string, State>();
   /** Sessions whose fold is ahead of their row. */
   private readonly dirty = new Set<string>();
-  /** Dirty ones that have a row among the closed. */
+  /** Those in memory that have a row among the closed. */
   private readonly closedRows = new Set<string>();
   private signs: ReadonlyMap<string, string> = new Map();
   private lastSeq = 0;
+  /** Events since the rows were brought up to the folds. */
+  private unflushed = 0;
+  /** The end of the queue of writes: they go one after the other. */
+  private turn: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly path: string,
@@ -62,16 +67,16 @@ export class DuckDBStore implements SessionStore {
     path: string,
     migrations: readonly string[] = MIGRATIONS,
   ): Promise<DuckDBStore> {
+    let store: DuckDBStore | null = null;
     try {
       if (!existsSync(path)) await DuckDBStore.create(path, migrations);
-      let store = await DuckDBStore.connect(path);
+      store = await DuckDBStore.connect(path);
       const have = await store.schemaVersion();
-      if (have > migrations.length) {
-        store.disconnect();
+      if (have > migrations.length)
         throw newerSchema(path, have, migrations.length);
-      }
       if (have > 0 && have < migrations.length) {
         store.disconnect();
+        store = null;
         copyFileSync(path, `${path}.schema-${have}`);
         store = await DuckDBStore.connect(path);
       }
@@ -79,6 +84,8 @@ export class DuckDBStore implements SessionStore {
       await store.catchUp();
       return store;
     } catch (error) {
+      // A second instance of an open file would lose rows: leave none behind.
+      store?.disconnect();
       throw storeFailure(path, error);
     }
   }
@@ -147,38 +154,48 @@ export class DuckDBStore implements SessionStore {
     await this.flush();
   }
 
-  async append(events: readonly Event[]): Promise<number> {
-    try {
+  append(events: readonly Event[]): Promise<number> {
+    return this.inTurn(async () => {
       let stored = 0;
       for (let at = 0; at < events.length; at += BATCH_EVENTS)
         stored += await this.appendBatch(events.slice(at, at + BATCH_EVENTS));
       return stored;
-    } catch (error) {
-      throw storeFailure(this.path, error);
-    }
+    });
   }
 
   private async appendBatch(events: readonly Event[]): Promise<number> {
-    const fresh = await this.unknown(events);
+    const fresh = (await this.unknown(events)).map(wellFormed);
     if (fresh.length === 0) return 0;
-    await this.loadStates(fresh);
-    const lines = fresh.map((event, i) =>
+    if (this.unflushed >= BATCH_EVENTS) await this.flush();
+    await this.loadStates(fresh.map(({ event }) => event));
+    const lines = fresh.map(({ event, payload }, i) =>
       JSON.stringify({
         seq: this.lastSeq + 1 + i,
         event_id: event.event_id,
         session_id: event.session_id,
         kind: event.event_type,
         timestamp: event.timestamp,
-        payload: wellFormed(JSON.stringify(event)),
+        payload,
       }),
     );
     await this.db.run(SQL.insertEvents, [listValue(lines)]);
     this.lastSeq += fresh.length;
-    for (const event of fresh) {
+    this.unflushed += fresh.length;
+    for (const { event } of fresh) {
       apply(this.states.get(event.session_id)!, event);
       this.dirty.add(event.session_id);
     }
     return fresh.length;
+  }
+
+  /** Does a piece of writing once all before it are done. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(work).catch((error) => {
+      throw storeFailure(this.path, error);
+    });
+    // Whoever asked for it hears of its failure, the next in turn does not.
+    this.turn = mine.catch(() => {});
+    return mine;
   }
 
   /** Those that are not stored yet, each once. */
@@ -209,7 +226,7 @@ export class DuckDBStore implements SessionStore {
       [listValue([...missing])],
     );
     for (const { id, state } of open) {
-      this.states.set(id, JSON.parse(state) as State);
+      this.states.set(id, parseState(state));
       missing.delete(id);
     }
     const closed = await this.noteClosed(missing);
@@ -253,10 +270,7 @@ export class DuckDBStore implements SessionStore {
     for (const id of this.dirty) {
       const state = this.states.get(id)!;
       const row = settle(state);
-      const line = {
-        ...row,
-        metadata: wellFormed(JSON.stringify(row?.metadata ?? {})),
-      };
+      const line = { ...row, metadata: JSON.stringify(row?.metadata ?? {}) };
       if (isClosed(state)) {
         closed.push(JSON.stringify(line));
         done.push(id);
@@ -265,24 +279,24 @@ export class DuckDBStore implements SessionStore {
           JSON.stringify({
             ...line,
             session_id: id,
-            state: wellFormed(JSON.stringify(state)),
+            state: JSON.stringify(state),
           }),
         );
     }
+    // Only of rows that are written anew: others were looked at for an append that failed.
+    const replaced = [...this.closedRows].filter((id) => this.dirty.has(id));
     await this.transaction(async () => {
       await this.db.run(SQL.deleteOpen, [listValue([...this.dirty])]);
-      if (this.closedRows.size > 0)
-        await this.db.run(SQL.deleteClosed, [listValue([...this.closedRows])]);
+      if (replaced.length > 0)
+        await this.db.run(SQL.deleteClosed, [listValue(replaced)]);
       if (closed.length > 0)
-        await this.db.run(SQL.insertClosed, [
-          listValue(closed.map(wellFormed)),
-        ]);
-      if (open.length > 0)
-        await this.db.run(SQL.insertOpen, [listValue(open.map(wellFormed))]);
+        await this.db.run(SQL.insertClosed, [listValue(closed)]);
+      if (open.length > 0) await this.db.run(SQL.insertOpen, [listValue(open)]);
       await this.db.run(SQL.setFoldedSeq, [this.lastSeq]);
     });
     this.dirty.clear();
-    this.closedRows.clear();
+    this.unflushed = 0;
+    for (const id of replaced) this.closedRows.delete(id);
     for (const id of done) this.states.delete(id);
   }
 
@@ -310,7 +324,7 @@ export class DuckDBStore implements SessionStore {
 
   async close(): Promise<void> {
     try {
-      await this.flush();
+      await this.inTurn(() => this.flush());
     } catch (error) {
       throw storeFailure(this.path, error);
     } finally {
@@ -337,12 +351,17 @@ export class DuckDBStore implements SessionStore {
     sql: string,
     values: DuckDBValue[],
   ): AsyncIterable<object[]> {
+    let db: DuckDBConnection | null = null;
     try {
-      await this.flush();
-      const result = await this.db.stream(sql, values);
+      await this.inTurn(() => this.flush());
+      // Another statement on its connection would end a stream.
+      db = await this.instance.connect();
+      const result = await db.stream(sql, values);
       yield* result.yieldRowObjectJson();
     } catch (error) {
       throw storeFailure(this.path, error);
+    } finally {
+      db?.closeSync();
     }
   }
 
@@ -384,10 +403,15 @@ export class DuckDBStore implements SessionStore {
   }
 }
 
-/** JSON that any reader takes: half a surrogate pair becomes U+FFFD. */
-function wellFormed(json: string): string {
-  if (!/\\ud[89a-f]/i.test(json)) return json;
-  return JSON.stringify(JSON.parse(json), (_, value: unknown) =>
-    typeof value === "string" ? value.toWellFormed() : value,
+const SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
+
+/** An event as JSON that any reader takes: half a surrogate pair becomes U+FFFD. */
+function wellFormed(event: Event): { event: Event; payload: string } {
+  const json = JSON.stringify(event);
+  if (!json.includes("\\ud")) return { event, payload: json };
+  // An escaped backslash is matched so that it does not begin an escape.
+  const payload = json.replace(SURROGATE, (escape) =>
+    escape === "\\\\" ? escape : "\ufffd",
   );
+  return { event: JSON.parse(payload) as Event, payload };
 }

@@ -30,17 +30,13 @@ const FILES = [
   ["duckdb.node", manifest.addon_bytes],
 ] as const;
 
+/** Where bindings.cjs, in place of @duckdb/node-bindings, finds what was loaded. */
+const LOADED = Symbol.for("session-buddy.duckdb");
+const globals = globalThis as { [LOADED]?: unknown };
+
 const LIBRARY_SYMBOLS = {
   duckdb_library_version: { args: [], returns: "ptr" },
 } as const;
-
-let loaded: unknown = null;
-
-/** What @duckdb/node-api gets for its bindings; `loadNative` comes first. */
-export function binding(): unknown {
-  if (loaded === null) throw new Error("DuckDB's bindings are not loaded");
-  return loaded;
-}
 
 /**
  * Unpacks where needed and loads.
@@ -48,11 +44,11 @@ export function binding(): unknown {
  * @throws Failure (storage) with what was wrong with each
  */
 export function loadNative(caches: readonly string[]): void {
-  if (loaded !== null) return;
+  if (globals[LOADED]) return;
   const reasons: string[] = [];
   for (const cache of caches)
     try {
-      loaded = unpackAndLoad(cache);
+      globals[LOADED] = unpackAndLoad(cache);
       return;
     } catch (error) {
       reasons.push(

@@ -60,11 +60,14 @@ const EVENT_SHAPE = JSON.stringify({
   payload: "VARCHAR",
 });
 
+/** A plain cast would give the time in the reader's zone. */
+const NOW = "make_timestamp(epoch_us(now()))";
+
 export const SQL = {
   hasSchema: `SELECT count(*)::INTEGER AS n FROM duckdb_tables()
     WHERE table_name = 'schema_version'`,
   schemaVersion: `SELECT coalesce(max(version), 0)::INTEGER AS n FROM schema_version`,
-  setSchemaVersion: `INSERT INTO schema_version VALUES ($1, now()::TIMESTAMP)`,
+  setSchemaVersion: `INSERT INTO schema_version VALUES ($1, ${NOW})`,
 
   lastSeq: `SELECT coalesce(max(seq), 0)::DOUBLE AS n FROM events`,
   foldedSeq: `SELECT seq::DOUBLE AS n FROM folded`,
@@ -77,10 +80,10 @@ export const SQL = {
   knownEvents: `SELECT event_id::VARCHAR AS id FROM events
     WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
       AND event_id IN (SELECT unnest($1::UUID[]))`,
-  insertEvents: `INSERT INTO events ${rowsFrom(
+  insertEvents: `INSERT INTO events BY NAME ${rowsFrom(
     EVENT_SHAPE,
-    `seq, event_id, session_id, kind, timestamp::TIMESTAMP,
-     current_timestamp::TIMESTAMP, payload`,
+    `* REPLACE (timestamp::TIMESTAMP AS timestamp),
+     ${NOW} AS received_at`,
   )}`,
 
   openStates: `SELECT session_id AS id, state FROM open_sessions

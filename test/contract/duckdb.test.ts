@@ -1,0 +1,218 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import type { Event } from "../../src/model/event.ts";
+import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { MIGRATIONS } from "../../src/store/schema.ts";
+import { ID, annotation, at, command, end, start } from "../support/events.ts";
+import { expectFold, listed, storeContract } from "./store.ts";
+
+const root = mkdtempSync(join(tmpdir(), "sb-store-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const folder = () => mkdtempSync(join(root, "db-"));
+
+storeContract("DuckDB", () => {
+  const home = folder();
+  return {
+    open: () => DuckDBStore.open(join(home, "sessions.duckdb")),
+    dispose: () => rmSync(home, { recursive: true }),
+  };
+});
+
+/** The rows of a query on a closed file. */
+async function query(path: string, sql: string): Promise<unknown[]> {
+  const instance = await DuckDBInstance.create(path);
+  const db = await instance.connect();
+  try {
+    return (await db.runAndReadAll(sql)).getRowObjectsJson();
+  } finally {
+    db.closeSync();
+    instance.closeSync();
+  }
+}
+
+/** The files of a store as a crash would leave them now: no checkpoint, no goodbye. */
+function crashed(path: string): string {
+  const copy = join(folder(), "sessions.duckdb");
+  copyFileSync(path, copy);
+  if (existsSync(`${path}.wal`)) copyFileSync(`${path}.wal`, `${copy}.wal`);
+  return copy;
+}
+
+describe("after a crash between the commit of events and their fold", () => {
+  test("the sessions are those of the fold, and nothing is stored twice", async () => {
+    const path = join(folder(), "sessions.duckdb");
+    const store = await DuckDBStore.open(path);
+    const other = "zsh-20260206-123500-0000000f";
+    const folded: Event[] = [
+      start(),
+      end(5),
+      start({ session_id: other, timestamp: at(4) }),
+    ];
+    await store.append(folded);
+    // Reading brings the rows up to here, and no further.
+    expect(await listed(store)).toHaveLength(2);
+    const tail: Event[] = [
+      command(2),
+      end(9, { session_id: other }),
+      start({ session_id: "sh-20260206-123501-0000000e", timestamp: at(5) }),
+      annotation(8, { metadata: { late: true } }),
+    ];
+    await store.append(tail);
+    const left = crashed(path);
+    await store.close();
+
+    const again = await DuckDBStore.open(left);
+    await expectFold(again, [...folded, ...tail]);
+    expect(await again.append([...folded, ...tail])).toBe(0);
+    await again.close();
+    expect(
+      await query(
+        left,
+        "SELECT count(*)::INT n, count(DISTINCT event_id)::INT d FROM events",
+      ),
+    ).toEqual([{ n: 7, d: 7 }]);
+  });
+
+  test("a reopened session has one row", async () => {
+    const path = join(folder(), "sessions.duckdb");
+    const store = await DuckDBStore.open(path);
+    const events: Event[] = [start(), end(5, { end_source: "recovered" })];
+    await store.append(events);
+    await listed(store);
+    events.push(command(7));
+    await store.append(events);
+    const left = crashed(path);
+    await store.close();
+    const again = await DuckDBStore.open(left);
+    await expectFold(again, events);
+    expect((await again.get(ID))?.status).toBe("active");
+    await again.close();
+  });
+});
+
+test("an append that fails loses no row of a session that it was about", async () => {
+  const path = join(folder(), "sessions.duckdb");
+  const store = await DuckDBStore.open(path);
+  const events: Event[] = [start(), end(5)];
+  await store.append(events);
+  await listed(store);
+  // What no schema lets through: the statement fails, after the states were loaded.
+  const broken = { ...command(6), timestamp: "6 o'clock" };
+  await expect(store.append([broken])).rejects.toThrow(/cannot be used/);
+  const other = start({ session_id: "sh-20260206-123501-0000000e" });
+  await store.append([other]);
+  await expectFold(store, [...events, other]);
+  // And it is one row still after the next event of that session.
+  events.push(annotation(7));
+  await store.append(events);
+  await expectFold(store, [...events, other]);
+  await store.close();
+});
+
+test("what the store makes is private", async () => {
+  const home = folder();
+  const before = process.umask(0o077);
+  const store = await DuckDBStore.open(join(home, "sessions.duckdb"));
+  await store.append([start()]);
+  process.umask(before);
+  const modes = readdirSync(home).map(
+    (name) => statSync(join(home, name)).mode & 0o777,
+  );
+  expect(modes.every((mode) => mode === 0o600)).toBeTrue();
+  await store.close();
+});
+
+describe("a file of an older schema", () => {
+  const newer = [
+    ...MIGRATIONS,
+    "ALTER TABLE events ADD COLUMN colour VARCHAR DEFAULT 'red'",
+    "CREATE TABLE moons (phase INTEGER); INSERT INTO moons VALUES (1), (2)",
+  ];
+
+  test("is copied beside and brought up, with all it holds", async () => {
+    const path = join(folder(), "sessions.duckdb");
+    const events: Event[] = [start(), end(5)];
+    const old = await DuckDBStore.open(path);
+    await old.append(events);
+    // As a crash leaves it: the copy must have what is only in the log.
+    const left = crashed(path);
+    await old.close();
+    expect(existsSync(`${left}.wal`)).toBeTrue();
+
+    const store = await DuckDBStore.open(left, newer);
+    await expectFold(store, events);
+    // Of the migrations nothing waits in the log: it could not be replayed.
+    const later = crashed(left);
+    await store.close();
+    rmSync(`${later}.wal`, { force: true });
+    expect(await query(later, "SELECT colour FROM events")).toEqual([
+      { colour: "red" },
+      { colour: "red" },
+    ]);
+    expect(
+      await query(later, "SELECT version FROM schema_version ORDER BY 1"),
+    ).toEqual([{ version: 1 }, { version: 2 }, { version: 3 }]);
+    const copy = await DuckDBStore.open(`${left}.schema-1`);
+    await expectFold(copy, events);
+    await copy.close();
+    // Up to date: nothing is done again.
+    const again = await DuckDBStore.open(left, newer);
+    await expectFold(again, events);
+    await again.close();
+    expect(existsSync(`${left}.schema-3`)).toBeFalse();
+  });
+
+  test("that cannot be brought up stays as it was", async () => {
+    const path = join(folder(), "sessions.duckdb");
+    const events: Event[] = [start(), end(5)];
+    const old = await DuckDBStore.open(path);
+    await old.append(events);
+    await old.close();
+    const broken = [
+      ...MIGRATIONS,
+      "CREATE TABLE moons (phase INTEGER); SELECT no_such_column",
+    ];
+    await expect(DuckDBStore.open(path, broken)).rejects.toThrow(
+      /no_such_column/,
+    );
+    const again = await DuckDBStore.open(path);
+    await expectFold(again, events);
+    await again.close();
+  });
+
+  test("of a newer one is refused, naming both versions, and left alone", async () => {
+    const path = join(folder(), "sessions.duckdb");
+    const store = await DuckDBStore.open(path, newer);
+    await store.append([start()]);
+    await store.close();
+    await expect(DuckDBStore.open(path)).rejects.toMatchObject({
+      code: "storage",
+      message: expect.stringMatching(
+        /has schema version 3, this session-buddy knows 1 \(/,
+      ),
+    });
+    const again = await DuckDBStore.open(path, newer);
+    expect(await listed(again)).toHaveLength(1);
+    await again.close();
+  });
+});
+
+test("what is no database is refused with the mend", async () => {
+  const path = join(folder(), "sessions.duckdb");
+  await Bun.write(path, "not a database at all\n".repeat(1_000));
+  await expect(DuckDBStore.open(path)).rejects.toMatchObject({
+    code: "storage",
+    message: expect.stringMatching(/is damaged.*restore a backup/s),
+  });
+});

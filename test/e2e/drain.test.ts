@@ -1,0 +1,509 @@
+import { describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { Event } from "../../src/model/event.ts";
+import { bootId, pidNamespace } from "../../src/os/proc.ts";
+import { drain } from "../../src/spool/drain.ts";
+import { ensureSpool } from "../../src/spool/write.ts";
+import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { query, storedEvents } from "../support/database.ts";
+import { at, command, end, processOf, start } from "../support/events.ts";
+import { Live } from "../support/live.ts";
+import { Sandbox } from "../support/sandbox.ts";
+
+const BAD_BYTES = Buffer.from([0xff, 0xfe, 0x00, 0x22, 0x7b]);
+
+const id = (n: number) =>
+  `sh-20260206-123456-${n.toString(16).padStart(8, "0")}`;
+
+/** A whole life of which nobody is left: recorded before a reboot. */
+function life(n: number, ...more: Event[]): Event[] {
+  const session_id = id(n);
+  return [
+    start({ session_id, lock: "flock" }),
+    processOf(1, { session_id, boot_id: "another boot" }),
+    ...more.map((event) => ({ ...event, session_id })),
+  ];
+}
+
+const lines = (events: readonly Event[]) =>
+  events.map((event) => `${JSON.stringify(event)}\n`).join("");
+
+/** Puts a file into the sandbox's spool, as a writer that is gone left it. */
+function leave(
+  sandbox: Sandbox,
+  name: string,
+  content: string | Uint8Array,
+): string {
+  const path = join(ensureSpool(sandbox.data), name);
+  writeFileSync(path, content, { mode: 0o600 });
+  return path;
+}
+
+const named = (folder: string) =>
+  existsSync(folder) ? readdirSync(folder).sort() : [];
+
+/** Drains in this process at a moment; everybody else is gone. */
+async function drainAt(sandbox: Sandbox, now: number) {
+  const store = await DuckDBStore.open(sandbox.database);
+  try {
+    return await drain(sandbox.data, store, now);
+  } finally {
+    await store.close();
+  }
+}
+
+describe("a session under way", () => {
+  test("is active, last seen when its file was last touched, and then ended", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox);
+    await live.quiet();
+    const touched = new Date(Date.now() + 5_000);
+    utimesSync(live.file, touched, touched);
+    expect(await sandbox.only()).toMatchObject({
+      session_id: live.session_id,
+      status: "active",
+      end_time: null,
+      pid: live.child,
+      last_seen: touched.toISOString(),
+    });
+    await live.end(3);
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      exit_code: 3,
+      end_source: "observed",
+    });
+  });
+
+  test("with a line half written is active, and the line is not lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox);
+    await live.quiet();
+    const event = command(1, { session_id: live.session_id });
+    const line = JSON.stringify(event);
+    writeFileSync(live.file, line.slice(0, 50), { flag: "a" });
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    writeFileSync(live.file, `${line.slice(50)}\n`, { flag: "a" });
+    const { stderr } = await sandbox.run(["list-sessions"]);
+    expect(stderr).toBe("");
+    const stored = await storedEvents(sandbox.database);
+    expect(stored.map((e) => e.event_id)).toContain(event.event_id);
+  });
+
+  test("that ends while its file is read has ended, and is not lost", async () => {
+    using sandbox = new Sandbox();
+    const store = await (async () => {
+      ensureSpool(sandbox.data);
+      return DuckDBStore.open(sandbox.database);
+    })();
+    await using live = await Live.begin(sandbox);
+    // More than a batch, so that the store is asked in the midst of the reading.
+    const many = Array.from({ length: 4_096 }, () =>
+      command(1, { session_id: live.session_id }),
+    );
+    writeFileSync(live.file, lines(many), { flag: "a" });
+    const append = store.append.bind(store);
+    store.append = async (events) => {
+      await live.end(5);
+      return append(events);
+    };
+    await drain(sandbox.data, store, Date.now());
+    expect(await store.get(live.session_id)).toMatchObject({
+      status: "ended",
+      exit_code: 5,
+    });
+    await store.close();
+    const kinds = (await storedEvents(sandbox.database)).map((e) => e.kind);
+    expect(kinds.filter((kind) => kind === "session_end")).toHaveLength(1);
+  });
+});
+
+test("an ended session's file rests in done/ and is let go by a later pass", async () => {
+  using sandbox = new Sandbox();
+  await sandbox.run(["shell", "--", "true"]);
+  const [file] = named(sandbox.spool).filter((name) =>
+    name.endsWith(".ndjson"),
+  );
+  const content = readFileSync(join(sandbox.spool, file!));
+  await sandbox.only();
+  const done = join(sandbox.spool, "done");
+  expect(named(done)).toEqual([file!]);
+  expect(readFileSync(join(done, file!))).toEqual(content);
+  await drainAt(sandbox, Date.now());
+  expect(named(done)).toEqual([file!]);
+  // A writer that nobody knew of had one more thing to say, and no newline.
+  const late = command(1, { session_id: file!.slice(0, -7) });
+  writeFileSync(join(done, file!), JSON.stringify(late), { flag: "a" });
+  const { stored } = await drainAt(sandbox, Date.now() + 61_000);
+  expect(stored).toBe(1);
+  expect(named(done)).toEqual([]);
+  expect(await sandbox.only()).toMatchObject({
+    status: "ended",
+    command_count: 1,
+  });
+});
+
+describe("lines that cannot be read", () => {
+  const first = life(1);
+  const rest = [
+    command(2, { session_id: id(1) }),
+    end(3, { session_id: id(1), exit_code: 9 }),
+  ];
+  const bad: Record<string, string | Uint8Array> = {
+    "no JSON": "{event_type: session_end}",
+    "no UTF-8": BAD_BYTES,
+    "no event": '{"event_type":"session_end"}',
+    "too long": JSON.stringify(
+      command(1, { session_id: id(1), text: "x".repeat(300_000) }),
+    ),
+    zeros: new Uint8Array(4096),
+    "nested too deep": JSON.stringify(
+      command(1, { session_id: id(1) }),
+    ).replace("}", `,"deep":${"[".repeat(60_000)}${"]".repeat(60_000)}}`),
+  };
+  for (const [what, line] of Object.entries(bad))
+    test(`(${what}) are kept byte for byte, said once, and cost no neighbour`, async () => {
+      using sandbox = new Sandbox();
+      const bytes = Buffer.from(line);
+      const before = Buffer.from(lines(first));
+      leave(
+        sandbox,
+        `${id(1)}.ndjson`,
+        Buffer.concat([before, bytes, Buffer.from(`\n${lines(rest)}`)]),
+      );
+      const { stderr, exitCode } = await sandbox.run(["list-sessions"]);
+      expect(exitCode).toBe(0);
+      expect(stderr).toMatch(
+        /^session-buddy: a spool line could not be read \(.+\) and is kept in '.+'\n$/,
+      );
+      const kept = named(join(sandbox.spool, "quarantine"));
+      expect(kept).toEqual([`${id(1)}.ndjson.${before.length}`]);
+      const quarantined = readFileSync(
+        join(sandbox.spool, "quarantine", kept[0]!),
+      );
+      expect(quarantined.subarray(0, bytes.length)).toEqual(bytes);
+      expect(quarantined.subarray(bytes.length).toString()).toStartWith(
+        `\n# ${id(1)}.ndjson at byte ${before.length}: `,
+      );
+      expect(await sandbox.only()).toMatchObject({
+        exit_code: 9,
+        command_count: 1,
+      });
+      expect((await sandbox.run(["list-sessions"])).stderr).toBe("");
+      // The last reading, before the file goes, does not find it anew.
+      const { quarantined: again } = await drainAt(
+        sandbox,
+        Date.now() + 61_000,
+      );
+      expect(again).toEqual([]);
+      expect(named(join(sandbox.spool, "done"))).toEqual([]);
+    });
+
+  test("among them a torn last one: the session is lost, not its lines", async () => {
+    using sandbox = new Sandbox();
+    const torn = JSON.stringify(rest[1]).slice(0, 80);
+    leave(sandbox, `${id(1)}.ndjson`, lines([...first, rest[0]!]) + torn);
+    const { stderr } = await sandbox.run(["list-sessions"]);
+    expect(stderr).toContain("a spool line could not be read");
+    expect(await sandbox.only()).toMatchObject({
+      status: "lost",
+      command_count: 1,
+    });
+    const [kept] = named(join(sandbox.spool, "quarantine"));
+    expect(
+      readFileSync(join(sandbox.spool, "quarantine", kept!), "utf8"),
+    ).toStartWith(`${torn}\n# `);
+  });
+
+  test("but a whole last one without its newline is read", async () => {
+    using sandbox = new Sandbox();
+    leave(sandbox, `${id(1)}.ndjson`, lines([...first, ...rest]).trimEnd());
+    const { stderr } = await sandbox.run(["list-sessions"]);
+    expect(stderr).toBe("");
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      exit_code: 9,
+    });
+  });
+});
+
+test("a file cut at any byte loses no whole line", async () => {
+  using sandbox = new Sandbox();
+  const whole = (n: number) => life(n, command(2), end(3));
+  const length = Buffer.byteLength(lines(whole(0)));
+  const wanted = new Set<string>();
+  for (let cut = 0; cut <= length; cut++) {
+    const events = whole(cut);
+    leave(sandbox, `${id(cut)}.ndjson`, lines(events).slice(0, cut));
+    let size = 0;
+    for (const event of events) {
+      size += JSON.stringify(event).length;
+      if (size <= cut) wanted.add(event.event_id);
+      size++;
+    }
+  }
+  const { refused } = await drainAt(sandbox, Date.now());
+  expect(refused).toEqual([]);
+  // Only the empty one is left; it may belong to somebody who has just begun.
+  expect(
+    named(sandbox.spool).filter((name) => name.endsWith(".ndjson")),
+  ).toEqual([`${id(0)}.ndjson`]);
+  const stored = await storedEvents(sandbox.database);
+  const recovered = stored.filter(
+    (e) => e.kind === "session_end" && !wanted.has(e.event_id),
+  );
+  const ids = new Set(stored.map((e) => e.event_id));
+  expect(ids.size).toBe(stored.length);
+  expect([...wanted].filter((event_id) => !ids.has(event_id))).toEqual([]);
+  expect(ids.size).toBe(wanted.size + recovered.length);
+  const sessions = await sandbox.list();
+  expect(sessions.filter((s) => s.status === "ended")).toHaveLength(2);
+  expect(sessions.filter((s) => s.status === "lost")).toHaveLength(
+    recovered.length,
+  );
+  expect(sessions.filter((s) => s.status === "active")).toEqual([]);
+}, 120_000);
+
+test("an empty file of a start that was killed goes, once it is old", async () => {
+  using sandbox = new Sandbox();
+  const path = leave(sandbox, `${id(1)}.ndjson`, "");
+  const other = leave(sandbox, `${id(2)}.ndjson`, lines(life(2, end(3))));
+  expect(await sandbox.list()).toHaveLength(1);
+  expect([existsSync(path), existsSync(other)]).toEqual([true, false]);
+  await drainAt(sandbox, Date.now() + 61_000);
+  expect(existsSync(path)).toBeFalse();
+});
+
+test("what is no file of ours is left alone, named, and harms nobody", async () => {
+  using sandbox = new Sandbox();
+  const spool = ensureSpool(sandbox.data);
+  leave(sandbox, `${id(1)}.ndjson`, lines(life(1, end(3))));
+  const secret = join(sandbox.home, "secret");
+  writeFileSync(secret, lines(life(2, end(3))));
+  symlinkSync(secret, join(spool, "link.ndjson"));
+  symlinkSync("/nowhere", join(spool, "dangling.ndjson"));
+  symlinkSync("loop.ndjson", join(spool, "loop.ndjson"));
+  mkdirSync(join(spool, "folder.ndjson"));
+  expect(Bun.spawnSync(["mkfifo", join(spool, "pipe.ndjson")]).exitCode).toBe(
+    0,
+  );
+  const strange = ["dangling", "folder", "link", "loop", "pipe"];
+  if (process.geteuid!() === 0) {
+    chownSync(
+      leave(sandbox, "foreign.ndjson", lines(life(3, end(3)))),
+      12_345,
+      12_345,
+    );
+    strange.push("foreign");
+  } else console.log("not root: no file of a foreign owner was tried");
+  const { stdout, stderr, exitCode } = await sandbox.run(["list-sessions"]);
+  expect(exitCode).toBe(0);
+  expect(stdout.trimEnd().split("\n")).toHaveLength(1);
+  for (const name of strange)
+    expect(stderr).toContain(`a spool file was left alone: ${name}.ndjson: `);
+  expect(stderr.trimEnd().split("\n")).toHaveLength(strange.length);
+  expect(readFileSync(secret, "utf8")).not.toBe("");
+  for (const name of strange) expect(named(spool)).toContain(`${name}.ndjson`);
+});
+
+describe("a wrapper that was killed", () => {
+  /** A session whose wrapper is gone and whose shell is not. */
+  async function orphan(sandbox: Sandbox, env = {}): Promise<Live> {
+    const live = await Live.begin(sandbox, env);
+    await live.killWrapper();
+    return live;
+  }
+
+  /** Changes what the spool file says of its child. */
+  function edit(live: Live, changes: object): void {
+    const edited = live.lines.map((line) => {
+      const event = JSON.parse(line) as Event;
+      return JSON.stringify(
+        event.event_type === "process" ? { ...event, ...changes } : event,
+      );
+    });
+    writeFileSync(live.file, `${edited.join("\n")}\n`);
+  }
+
+  test("leaves the session active while its shell lives, then lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    const past = new Date(Date.now() - 3_600_000);
+    utimesSync(live.file, past, past);
+    const before = Date.now();
+    const active = await sandbox.only();
+    expect(active).toMatchObject({ status: "active", end_time: null });
+    // That it was seen alive now is a sign of life.
+    expect(Date.parse(active.last_seen)).toBeGreaterThanOrEqual(before);
+    await live.endChild();
+    const lost = await sandbox.only();
+    expect(lost).toMatchObject({
+      status: "lost",
+      end_source: "recovered",
+      exit_code: null,
+    });
+    expect(lost.last_seen).toBe(lost.end_time!);
+    expect(Date.parse(lost.last_seen)).toBeGreaterThanOrEqual(
+      Date.parse(active.last_seen),
+    );
+    expect(lost.metadata["exit_reason"]).toBe("lost");
+    expect(await sandbox.only()).toEqual(lost);
+  });
+
+  test("before it could name its child leaves the session active, too", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    truncateSync(live.file, live.lines[0]!.length + 1);
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    await live.endChild();
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+
+  test("on a host that was started anew since: lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    edit(live, { boot_id: "00000000-0000-4000-8000-000000000000" });
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+
+  test("whose child's pid belongs to another by now: lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    edit(live, { start_ticks: 1 });
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+
+  test("in another pid namespace: nobody knows, so it is not lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    edit(live, { pid_namespace: "pid:[1]", pid: 4_194_304 });
+    await live.endChild();
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+  });
+
+  test("is found by four at once, and ended once", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    await live.endChild();
+    const seen = await Promise.all([1, 2, 3, 4].map(() => sandbox.only()));
+    expect(seen.map(({ status }) => status)).toEqual([
+      "lost",
+      "lost",
+      "lost",
+      "lost",
+    ]);
+    const stored = await storedEvents(sandbox.database);
+    expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
+  });
+
+  test("is found by four drains of one process, and ended once", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    await live.endChild();
+    const store = await DuckDBStore.open(sandbox.database);
+    const now = Date.now();
+    await Promise.all([1, 2, 3, 4].map(() => drain(sandbox.data, store, now)));
+    await store.close();
+    const stored = await storedEvents(sandbox.database);
+    expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+});
+
+describe("without locks (no JIT, no foreign calls)", () => {
+  const env = { BUN_JSC_useJIT: "0" };
+
+  test("a session is active, then ended", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox, env);
+    expect(JSON.parse(live.lines[0]!)).toMatchObject({ lock: "none" });
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    await live.end(4);
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      exit_code: 4,
+    });
+  });
+
+  test("one that has not named its child yet is not lost while its wrapper lives", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox, env);
+    const [first] = live.lines;
+    // As if it had just begun: no child yet, nobody carries its id.
+    const event = { ...(JSON.parse(first!) as Event), session_id: id(7) };
+    leave(sandbox, `${id(7)}.ndjson`, lines([event]));
+    const status = async () =>
+      (await sandbox.list()).find((s) => s.session_id === id(7))?.status;
+    expect(await status()).toBe("active");
+    await live.end();
+    expect(await status()).toBe("lost");
+  });
+
+  test("a killed wrapper's session is active while its shell lives, then lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox, env);
+    await live.killWrapper();
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    await live.endChild();
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+
+  test("a reader leaves a locked file to those who can tell", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox);
+    const { stdout } = await sandbox.run(["list-sessions"], { env });
+    expect(stdout).toContain("active");
+    await live.end(2);
+    const again = await sandbox.run(["list-sessions"], { env });
+    expect(again.stdout).toContain("ended");
+    expect(existsSync(live.file)).toBeTrue();
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      exit_code: 2,
+    });
+    expect(existsSync(live.file)).toBeFalse();
+  });
+});
+
+test("what is stored is dated in UTC, wherever the reader is", async () => {
+  using sandbox = new Sandbox();
+  leave(sandbox, `${id(1)}.ndjson`, lines(life(1, end(3))));
+  const before = Date.now();
+  await sandbox.run(["list-sessions"], { env: { TZ: "Asia/Tokyo" } });
+  const [row] = await query<{ received: number; stamp: number }>(
+    sandbox.database,
+    `SELECT epoch_ms(min(received_at))::DOUBLE AS received,
+       epoch_ms(min(timestamp))::DOUBLE AS stamp FROM events`,
+  );
+  expect(row!.stamp).toBe(Date.parse(at(0)));
+  expect(Math.abs(row!.received - before)).toBeLessThan(1_800_000);
+});
+
+test("a spool that cannot be written to is said, with the mend", async () => {
+  using sandbox = new Sandbox();
+  const spool = ensureSpool(sandbox.data);
+  chmodSync(spool, 0o700);
+  writeFileSync(join(spool, "done"), "in the way");
+  leave(sandbox, `${id(1)}.ndjson`, lines(life(1, end(3))));
+  const { exitCode, stderr } = await sandbox.run(["list-sessions"]);
+  expect(exitCode).not.toBe(0);
+  expect(stderr).toContain(spool);
+  expect(stderr).not.toContain("internal error");
+});
+
+test("this host can tell its own processes", () => {
+  // Where it cannot, the tests above prove nothing about lost sessions.
+  expect([bootId(), pidNamespace()]).not.toContain(null);
+});

@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Failure } from "../../src/model/failure.ts";
+import { parseCount, parseTime } from "../../src/model/filter.ts";
+
+/** Clocks there go from 02:00 to 03:00 on 2026-03-29, and back from 03:00 on 2026-10-25. */
+const ZONE = "Europe/Berlin";
+const NOW = Date.parse("2026-02-06T12:34:56.789Z");
+const zone = process.env["TZ"];
+
+beforeAll(() => void (process.env["TZ"] = ZONE));
+afterAll(() => {
+  if (zone === undefined) delete process.env["TZ"];
+  else process.env["TZ"] = zone;
+});
+
+const utc = (text: string, now = NOW) => parseTime(text, now).toISOString();
+
+describe("a time as people type it", () => {
+  const times: Record<string, string> = {
+    "2026-02-06": "2026-02-05T23:00:00.000Z",
+    "2026-07-06": "2026-07-05T22:00:00.000Z",
+    "2026-02-06T12:34:56Z": "2026-02-06T12:34:56.000Z",
+    "2026-02-06T12:34:56.7891234Z": "2026-02-06T12:34:56.789Z",
+    "2026-02-06t12:34:56.5z": "2026-02-06T12:34:56.500Z",
+    "2026-02-06T12:34+05:30": "2026-02-06T07:04:00.000Z",
+    "2026-02-06 12:34:56-0800": "2026-02-06T20:34:56.000Z",
+    "2026-02-06 12:34": "2026-02-06T11:34:00.000Z",
+    "  2026-02-06 12:34:56 ": "2026-02-06T11:34:56.000Z",
+    "2024-02-29": "2024-02-28T23:00:00.000Z",
+    now: "2026-02-06T12:34:56.789Z",
+    today: "2026-02-05T23:00:00.000Z",
+    Today: "2026-02-05T23:00:00.000Z",
+    yesterday: "2026-02-04T23:00:00.000Z",
+    "today 14:05": "2026-02-06T13:05:00.000Z",
+    "yesterday 14:05": "2026-02-05T13:05:00.000Z",
+    "yesterday  9:05:07": "2026-02-05T08:05:07.000Z",
+    "14:05": "2026-02-06T13:05:00.000Z",
+    "2 hours ago": "2026-02-06T10:34:56.789Z",
+    "1 hour ago": "2026-02-06T11:34:56.789Z",
+    "90 minutes ago": "2026-02-06T11:04:56.789Z",
+    "3weeks ago": "2026-01-16T12:34:56.789Z",
+    "-2d": "2026-02-04T12:34:56.789Z",
+    "-30 s": "2026-02-06T12:34:26.789Z",
+    "-5m": "2026-02-06T12:29:56.789Z",
+    "-10mins": "2026-02-06T12:24:56.789Z",
+    "-1w": "2026-01-30T12:34:56.789Z",
+  };
+  for (const [text, expected] of Object.entries(times))
+    test(text, () => expect(utc(text)).toBe(expected));
+});
+
+describe("where clocks change", () => {
+  test("a local hour that does not exist is the moment an hour later", () => {
+    expect(utc("2026-03-29 02:30")).toBe("2026-03-29T01:30:00.000Z");
+    expect(utc("2026-03-29 03:30")).toBe("2026-03-29T01:30:00.000Z");
+  });
+
+  test("of a local hour that comes twice it is one of both", () => {
+    expect(["2026-10-25T00:30:00.000Z", "2026-10-25T01:30:00.000Z"]).toContain(
+      utc("2026-10-25 02:30"),
+    );
+  });
+
+  test("yesterday is a date, not 24 hours; -1d is 24 hours", () => {
+    const monday = Date.parse("2026-03-30T10:00:00Z");
+    expect(utc("yesterday", monday)).toBe("2026-03-28T23:00:00.000Z");
+    expect(utc("yesterday 12:00", monday)).toBe("2026-03-29T10:00:00.000Z");
+    const sunday = Date.parse("2026-03-29T10:00:00Z");
+    expect(utc("today", sunday)).toBe("2026-03-28T23:00:00.000Z");
+    expect(utc("yesterday 12:00", sunday)).toBe("2026-03-28T11:00:00.000Z");
+    expect(utc("-1d", sunday)).toBe("2026-03-28T10:00:00.000Z");
+  });
+});
+
+describe("what is no time is refused, with examples", () => {
+  for (const text of [
+    "",
+    "soon",
+    "2026-02-30",
+    "2026-02-29",
+    "2026-13-01",
+    "2026-00-10",
+    "2026-02-00",
+    "26-02-06",
+    "2026-2-6",
+    "2026-02-06T25:00",
+    "2026-02-06T12:60",
+    "2026-02-06T12:34:60",
+    "2026-02-06T12",
+    "2026-02-06T12:34+25:00",
+    "2026-02-06 12:34 ago",
+    "24:00",
+    "12:60",
+    "today 25:00",
+    "tomorrow",
+    "yesterday now",
+    "14:05 today",
+    "2 moons ago",
+    "5 ms ago",
+    "-5constructor",
+    "-2",
+    "2d",
+    "-9999999999999999d",
+    // Beyond the years that are written with four digits.
+    "-9999999d",
+    "9999-12-31T23:59:59-14:00",
+  ])
+    test(JSON.stringify(text), () => {
+      const failure = (() => {
+        try {
+          return parseTime(text, NOW);
+        } catch (error) {
+          return error;
+        }
+      })();
+      expect(failure).toBeInstanceOf(Failure);
+      expect(failure).toMatchObject({ code: "usage", exitStatus: 64 });
+      expect((failure as Failure).message).toContain("is not a time (try: ");
+    });
+});
+
+test("a count is a whole number and names its flag otherwise", () => {
+  expect(parseCount("50", "--limit")).toBe(50);
+  expect(parseCount("0", "--limit")).toBe(0);
+  for (const text of [
+    "",
+    "-1",
+    "1.5",
+    "1e3",
+    "ten",
+    "0x10",
+    "9999999999",
+    " 5",
+  ])
+    expect(() => parseCount(text, "--limit")).toThrow(/^--limit takes a whole/);
+});
