@@ -14,6 +14,9 @@ export const EXIT_STATUS = {
   timeout: 7,
   usage: 64,
   recording: 125,
+  /** The command to wrap is there but does not start. */
+  cannot_run: 126,
+  no_program: 127,
 } as const;
 
 export type FailureCode = keyof typeof EXIT_STATUS;

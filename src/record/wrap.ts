@@ -5,7 +5,6 @@
  */
 import { EVENT_VERSION, type Event } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
-import { say } from "../os/file.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { bootId, pidNamespace, processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
@@ -47,7 +46,8 @@ const LAST_FACTS_MS = 250;
 
 /**
  * Runs the program and never returns: this process ends as the program did.
- * @throws Failure (recording) under strict audit when the start is not durable
+ * @throws Failure (cannot_run, no_program) when it does not start; (recording)
+ *   under strict audit when the start is not durable
  */
 export async function wrap(request: WrapRequest): Promise<never> {
   const recording = beginRecording(request);
@@ -257,8 +257,10 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
   if (outcome.kind === "exited") endAs(outcome.exit_code, outcome.signal);
   if (outcome.kind === "abandoned") endAs(null, outcome.told_to_go);
   const name = JSON.stringify(new TextDecoder().decode(program.file));
-  say(2, `session-buddy: cannot run ${name}: ${outcome.reason}\n`);
-  return endAs(outcome.exit_status, null);
+  throw new Failure(
+    outcome.exit_status === 127 ? "no_program" : "cannot_run",
+    `cannot run ${name}: ${outcome.reason}`,
+  );
 }
 
 /** The environment byte for byte, with our one variable in it once. */
