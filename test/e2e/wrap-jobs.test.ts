@@ -135,12 +135,14 @@ for (const { argv, pids } of SUSPENDING)
     await pty.expect(/Stopped/);
     await stopped(wrapper);
     pty.line("bg");
-    // It wants the terminal and stops for it, or waits: the outer shell has it.
+    await pty.expect(/\[1\]\+ .*&/);
     for (const turn of [1, 2, 3]) {
       pty.line(`echo out''er=$$,${turn}.`);
       await pty.expect(`outer=${pty.pid},${turn}.`);
       expect(foreground(pty.pid)).toBe(pty.pid);
     }
+    // It waits for the terminal, as any job that wants it.
+    await stopped(wrapper);
     pty.line("fg");
     await until(
       "the inner shell to have the terminal",
@@ -214,10 +216,12 @@ test("kill of a stopped job ends the program and the session", async () => {
   pty.type("\x1a");
   await pty.expect(/Stopped/);
   await stopped(sleeper);
-  pty.line("kill %1; wait %1; echo st''atus=$?.; exit 0");
-  await pty.expect("status=143.");
-  await pty.ended();
+  const [wrapper] = childrenOf(pty.pid);
+  pty.line("kill %1");
   await gone(sleeper);
+  await gone(wrapper!);
+  pty.line("exit 0");
+  await pty.ended();
   expect(await sandbox.only()).toMatchObject({
     status: "ended",
     signal: "SIGTERM",

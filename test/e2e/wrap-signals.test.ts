@@ -137,7 +137,7 @@ test("Ctrl-C that the wrapped program handles does not stop the loop", async () 
   using sandbox = new Sandbox();
   await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
   pty.line(
-    "for i in 1 2; do $BINARY shell --quiet -- sh -c 'trap \"echo caught; exit 3\" INT; echo run\"\"ning$0; sleep 1000' $i; echo st''atus=$?; done",
+    "for i in 1 2; do $BINARY shell --quiet -- sh -c 'trap \"echo caught; exit 3\" INT; echo run\"\"ning$0; while :; do :; done' $i; echo st''atus=$?; done",
   );
   for (const turn of [1, 2]) {
     await pty.expect(`running${turn}`);
