@@ -13,7 +13,6 @@ import {
   listValue,
 } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
 import type { SessionFilter } from "../model/filter.ts";
 import {
   type Session,
@@ -27,8 +26,10 @@ import {
   settle,
 } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
+import { newerSchema, storeFailure } from "./failure.ts";
+import { among, beganAsNamed, wellFormed } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { SQL, selectSessions } from "./statements.ts";
+import { SQL, listQuery } from "./statements.ts";
 
 const BATCH_EVENTS = 4_096;
 const OPTIONS = {
@@ -218,9 +219,7 @@ export class DuckDBStore implements SessionStore {
   /** Which of some sessions have a row among the closed; it will be replaced. */
   private async noteClosed(ids: ReadonlySet<string>): Promise<Set<string>> {
     if (ids.size === 0) return new Set();
-    const rows = await this.rows<{ id: string }>(SQL.closedAmong, [
-      listValue([...ids]),
-    ]);
+    const rows = await this.rows<{ id: string }>(SQL.closedAmong, among(ids));
     for (const { id } of rows) this.closedRows.add(id);
     return new Set(rows.map(({ id }) => id));
   }
@@ -244,10 +243,10 @@ export class DuckDBStore implements SessionStore {
       const state = this.states.get(id)!;
       const row = settle(state);
       const line = { ...row, metadata: JSON.stringify(row?.metadata ?? {}) };
-      if (isClosed(state)) {
+      if (isClosed(state)) done.push(id);
+      if (isClosed(state) && beganAsNamed(row!))
         closed.push(JSON.stringify(line));
-        done.push(id);
-      } else
+      else
         open.push(
           JSON.stringify({
             ...line,
@@ -261,7 +260,7 @@ export class DuckDBStore implements SessionStore {
     await this.transaction(async () => {
       await this.db.run(SQL.deleteOpen, [listValue([...this.dirty])]);
       if (replaced.length > 0)
-        await this.db.run(SQL.deleteClosed, [listValue(replaced)]);
+        await this.db.run(SQL.deleteClosed, among(replaced));
       if (closed.length > 0)
         await this.db.run(SQL.insertClosed, [listValue(closed)]);
       if (open.length > 0) await this.db.run(SQL.insertOpen, [listValue(open)]);
@@ -283,7 +282,7 @@ export class DuckDBStore implements SessionStore {
   }
 
   async get(session_id: string): Promise<Session | null> {
-    for await (const session of this.sessions(SQL.session, [session_id]))
+    for await (const session of this.sessions(SQL.session, among([session_id])))
       return session;
     return null;
   }
@@ -365,104 +364,4 @@ export class DuckDBStore implements SessionStore {
       throw error;
     }
   }
-}
-
-/** A filter as a query; every value goes as a parameter. */
-function listQuery(filter: SessionFilter): {
-  sql: string;
-  values: DuckDBValue[];
-} {
-  const values: DuckDBValue[] = [];
-  const conditions: string[] = [];
-  const where = (condition: string, value: string | number | undefined) => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(condition.replace("?", `$${values.length}`));
-  };
-  where("s.session_type = ?", filter.session_type);
-  where("s.component_name = ?", filter.component_name);
-  where("s.username = ?", filter.username);
-  where("s.start_time >= ?::TIMESTAMP", filter.after);
-  where("s.start_time < ?::TIMESTAMP", filter.before);
-  if (filter.status === "active") conditions.push("s.end_source IS NULL");
-  if (filter.status === "lost") conditions.push("s.end_source = 'recovered'");
-  if (filter.status === "ended")
-    conditions.push("s.end_source IN ('observed', 'declared')");
-  if (filter.incomplete)
-    conditions.push("(s.end_source IS NULL OR s.end_source = 'recovered')");
-  let sql = selectSessions(conditions);
-  if (filter.limit !== undefined) {
-    values.push(filter.limit);
-    sql += ` LIMIT $${values.length}`;
-  }
-  return { sql, values };
-}
-
-const SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
-
-/** An event as JSON that any reader takes: half a surrogate pair becomes U+FFFD. */
-function wellFormed(event: Event): { event: Event; payload: string } {
-  const json = JSON.stringify(event);
-  if (!json.includes("\\ud")) return { event, payload: json };
-  // An escaped backslash is matched so that it does not begin an escape.
-  const payload = json.replace(SURROGATE, (escape) =>
-    escape === "\\\\" ? escape : "\ufffd",
-  );
-  return { event: JSON.parse(payload) as Event, payload };
-}
-
-function newerSchema(path: string, have: number, known: number): Failure {
-  return new Failure(
-    "storage",
-    `'${path}' has schema version ${have}, this session-buddy knows ${known}`,
-    "use the newer session-buddy that wrote it, events wait in the spool",
-  );
-}
-
-/** DuckDB's errors as sentences; anything unknown keeps DuckDB's own words. */
-function storeFailure(path: string, error: unknown): Failure {
-  if (error instanceof Failure) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  const make = (...args: ConstructorParameters<typeof Failure>) =>
-    new Failure(args[0], args[1], args[2], { cause: error });
-  const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(text);
-  if (holder)
-    return make(
-      "timeout",
-      `'${path}' is open in ${holder[1]} (pid ${holder[2]})`,
-      "close it there, events wait in the spool",
-    );
-  if (/No space left|disk is full|failed to allocate.*disk/i.test(text))
-    return make(
-      "storage",
-      `the disk of '${path}' is full`,
-      "free some space and try again, events wait in the spool",
-    );
-  if (/Permission denied|Read-only file system|read-only/i.test(text))
-    return make(
-      "permission",
-      `'${path}' cannot be opened for writing`,
-      "check the owner and the permissions of the file and its folder",
-    );
-  if (/newer|version number|storage version/i.test(text))
-    return make(
-      "storage",
-      `'${path}' was written by a newer DuckDB: ${reasonOf(error)}`,
-      "use the newer session-buddy that wrote it, events wait in the spool",
-    );
-  if (
-    /not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(
-      text,
-    )
-  )
-    return make(
-      "storage",
-      `'${path}' is damaged: ${reasonOf(error)}`,
-      "move it and its .wal away and restore a backup, events wait in the spool",
-    );
-  return make(
-    "storage",
-    `'${path}' cannot be used: ${reasonOf(error)}`,
-    "check the disk, events wait in the spool",
-  );
 }

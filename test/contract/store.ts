@@ -488,6 +488,38 @@ export function storeContract(name: string, makePlace: () => Place): void {
       });
     });
 
+    test("an id that names another time than the start's, or none, is as good", async () => {
+      const random = Random.seeded(`${name}: odd ids`);
+      const ids = [
+        "20250101-000000",
+        "20260230-000000",
+        "99999999-999999",
+        "20260206-123456",
+      ].map((time, n) => `sh-${time}-0000000${n}`);
+      const events: Event[] = [];
+      const more = [
+        ...ids.map((session_id) => start({ session_id })),
+        ...ids.map((session_id) => end(5, { session_id })),
+        ...ids.map((session_id) => command(3, { session_id })),
+        // Another start moves the session out of the second that its id names.
+        ...ids.map((session_id) => start({ session_id, timestamp: at(-60) })),
+      ];
+      for (const batch of random.batches(more)) {
+        events.push(...batch);
+        await store.append(batch);
+        await expectFold(store, events);
+        for (const [session_id, session] of expected(events))
+          expect(await store.get(session_id)).toMatchObject({
+            session_id,
+            status: session.status,
+            command_count: session.command_count,
+          });
+        if (random.chance(0.5)) await reopen();
+      }
+      for (const nobody of ["", "x", "sh-20260206-123456-0000000f"])
+        expect(await store.get(nobody)).toBeNull();
+    });
+
     test("bounds of numbers and times come back", async () => {
       const events = [
         start({
