@@ -16,18 +16,21 @@ import type { Event } from "../model/event.ts";
 import type { SessionFilter } from "../model/filter.ts";
 import {
   type Session,
-  type SessionRow,
   type State,
   apply,
   emptyState,
   isClosed,
   parseState,
-  present,
-  settle,
 } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
-import { among, beganAsNamed, wellFormed } from "./rows.ts";
+import {
+  among,
+  eventLines,
+  sessionLines,
+  sessionOf,
+  wellFormed,
+} from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { SQL, listQuery } from "./statements.ts";
 
@@ -142,16 +145,7 @@ export class DuckDBStore implements SessionStore {
     if (fresh.length === 0) return 0;
     if (this.unflushed >= BATCH_EVENTS) await this.flush();
     await this.loadStates(fresh.map(({ event }) => event));
-    const lines = fresh.map(({ event, payload }, i) =>
-      JSON.stringify({
-        seq: this.lastSeq + 1 + i,
-        event_id: event.event_id,
-        session_id: event.session_id,
-        kind: event.event_type,
-        timestamp: event.timestamp,
-        payload,
-      }),
-    );
+    const lines = eventLines(fresh, this.lastSeq + 1);
     await this.db.run(SQL.insertEvents, [listValue(lines)]);
     this.lastSeq += fresh.length;
     this.unflushed += fresh.length;
@@ -236,25 +230,8 @@ export class DuckDBStore implements SessionStore {
   /** Brings the rows up to the folds, in one transaction. */
   private async flush(): Promise<void> {
     if (this.dirty.size === 0) return;
-    const closed: string[] = [];
-    const open: string[] = [];
-    const done: string[] = [];
-    for (const id of this.dirty) {
-      const state = this.states.get(id)!;
-      const row = settle(state);
-      const line = { ...row, metadata: JSON.stringify(row?.metadata ?? {}) };
-      if (isClosed(state)) done.push(id);
-      if (isClosed(state) && beganAsNamed(row!))
-        closed.push(JSON.stringify(line));
-      else
-        open.push(
-          JSON.stringify({
-            ...line,
-            session_id: id,
-            state: JSON.stringify(state),
-          }),
-        );
-    }
+    const states = [...this.dirty].map((id) => this.states.get(id)!);
+    const { open, closed } = sessionLines(states);
     // Only of rows that are written anew: others were looked at for an append that failed.
     const replaced = [...this.closedRows].filter((id) => this.dirty.has(id));
     await this.transaction(async () => {
@@ -269,7 +246,8 @@ export class DuckDBStore implements SessionStore {
     this.dirty.clear();
     this.unflushed = 0;
     for (const id of replaced) this.closedRows.delete(id);
-    for (const id of done) this.states.delete(id);
+    for (const state of states)
+      if (isClosed(state)) this.states.delete(state.session_id);
   }
 
   seen(signs: ReadonlyMap<string, string>): void {
@@ -320,22 +298,12 @@ export class DuckDBStore implements SessionStore {
       const result = await db.stream(sql, values);
       const now = Date.now();
       for await (const rows of result.yieldRowObjectJson())
-        for (const row of rows) yield this.presented(row as never, now);
+        for (const row of rows) yield sessionOf(row as never, this.signs, now);
     } catch (error) {
       throw storeFailure(this.path, error);
     } finally {
       db.closeSync();
     }
-  }
-
-  private presented(
-    row: Omit<SessionRow, "metadata"> & { metadata: string },
-    now: number,
-  ): Session {
-    const sign = row.end_source === null && this.signs.get(row.session_id);
-    const last_seen = sign && sign > row.last_seen ? sign : row.last_seen;
-    const metadata = JSON.parse(row.metadata) as SessionRow["metadata"];
-    return present({ ...row, last_seen, metadata }, now);
   }
 
   private async rows<T>(sql: string, values: DuckDBValue[]): Promise<T[]> {

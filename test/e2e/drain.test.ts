@@ -442,7 +442,12 @@ describe("without locks (no JIT, no foreign calls)", () => {
     await using live = await Live.begin(sandbox, env);
     const [first] = live.lines;
     // As if it had just begun: no child yet, nobody carries its id.
-    const event = { ...(JSON.parse(first!) as Event), session_id: id(7) };
+    const event_id = crypto.randomUUID();
+    const event = {
+      ...(JSON.parse(first!) as Event),
+      event_id,
+      session_id: id(7),
+    };
     leave(sandbox, `${id(7)}.ndjson`, lines([event]));
     const status = async () =>
       (await sandbox.list()).find((s) => s.session_id === id(7))?.status;
