@@ -11,6 +11,20 @@ export function isSessionId(text: string): boolean {
   return SESSION_ID.test(text);
 }
 
+const NAMED_SECOND = /-(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})-[0-9a-f]+$/;
+
+/** The UTC second that an id names, `2026-02-06T12:34:56`; null when it names none. */
+export function startSecondOf(session_id: string): string | null {
+  const named = NAMED_SECOND.exec(session_id);
+  if (!named) return null;
+  const [, Y, M, D, h, m, s] = named;
+  const second = `${Y}-${M}-${D}T${h}:${m}:${s}`;
+  const time = Date.parse(`${second}Z`);
+  if (Number.isNaN(time)) return null;
+  // The 30th of February would pass for the 2nd of March.
+  return new Date(time).toISOString().startsWith(second) ? second : null;
+}
+
 export function isComponentName(text: string): boolean {
   return COMPONENT.test(text);
 }

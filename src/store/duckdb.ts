@@ -16,17 +16,21 @@ import type { Event } from "../model/event.ts";
 import type { SessionFilter } from "../model/filter.ts";
 import {
   type Session,
-  type SessionRow,
   type State,
   apply,
   emptyState,
   isClosed,
   parseState,
-  present,
-  settle,
 } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
+import {
+  among,
+  eventLines,
+  sessionLines,
+  sessionOf,
+  wellFormed,
+} from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { SQL, listQuery } from "./statements.ts";
 
@@ -168,16 +172,7 @@ export class DuckDBStore implements SessionStore {
     if (fresh.length === 0) return 0;
     if (this.unflushed >= BATCH_EVENTS) await this.flush();
     await this.loadStates(fresh.map(({ event }) => event));
-    const lines = fresh.map(({ event, payload }, i) =>
-      JSON.stringify({
-        seq: this.lastSeq + 1 + i,
-        event_id: event.event_id,
-        session_id: event.session_id,
-        kind: event.event_type,
-        timestamp: event.timestamp,
-        payload,
-      }),
-    );
+    const lines = eventLines(fresh, this.lastSeq + 1);
     await this.db.run(SQL.insertEvents, [listValue(lines)]);
     this.lastSeq += fresh.length;
     this.unflushed += fresh.length;
@@ -245,9 +240,7 @@ export class DuckDBStore implements SessionStore {
   /** Which of some sessions have a row among the closed; it will be replaced. */
   private async noteClosed(ids: ReadonlySet<string>): Promise<Set<string>> {
     if (ids.size === 0) return new Set();
-    const rows = await this.rows<{ id: string }>(SQL.closedAmong, [
-      listValue([...ids]),
-    ]);
+    const rows = await this.rows<{ id: string }>(SQL.closedAmong, among(ids));
     for (const { id } of rows) this.closedRows.add(id);
     return new Set(rows.map(({ id }) => id));
   }
@@ -264,31 +257,14 @@ export class DuckDBStore implements SessionStore {
   /** Brings the rows up to the folds, in one transaction. */
   private async flush(): Promise<void> {
     if (this.dirty.size === 0) return;
-    const closed: string[] = [];
-    const open: string[] = [];
-    const done: string[] = [];
-    for (const id of this.dirty) {
-      const state = this.states.get(id)!;
-      const row = settle(state);
-      const line = { ...row, metadata: JSON.stringify(row?.metadata ?? {}) };
-      if (isClosed(state)) {
-        closed.push(JSON.stringify(line));
-        done.push(id);
-      } else
-        open.push(
-          JSON.stringify({
-            ...line,
-            session_id: id,
-            state: JSON.stringify(state),
-          }),
-        );
-    }
+    const states = [...this.dirty].map((id) => this.states.get(id)!);
+    const { open, closed } = sessionLines(states);
     // Only of rows that are written anew: others were looked at for an append that failed.
     const replaced = [...this.closedRows].filter((id) => this.dirty.has(id));
     await this.transaction(async () => {
       await this.db.run(SQL.deleteOpen, [listValue([...this.dirty])]);
       if (replaced.length > 0)
-        await this.db.run(SQL.deleteClosed, [listValue(replaced)]);
+        await this.db.run(SQL.deleteClosed, among(replaced));
       if (closed.length > 0)
         await this.db.run(SQL.insertClosed, [listValue(closed)]);
       if (open.length > 0) await this.db.run(SQL.insertOpen, [listValue(open)]);
@@ -297,7 +273,8 @@ export class DuckDBStore implements SessionStore {
     this.dirty.clear();
     this.unflushed = 0;
     for (const id of replaced) this.closedRows.delete(id);
-    for (const id of done) this.states.delete(id);
+    for (const state of states)
+      if (isClosed(state)) this.states.delete(state.session_id);
   }
 
   seen(signs: ReadonlyMap<string, string>): void {
@@ -310,7 +287,7 @@ export class DuckDBStore implements SessionStore {
   }
 
   async get(session_id: string): Promise<Session | null> {
-    for await (const session of this.sessions(SQL.session, [session_id]))
+    for await (const session of this.sessions(SQL.session, among([session_id])))
       return session;
     return null;
   }
@@ -343,7 +320,7 @@ export class DuckDBStore implements SessionStore {
   ): AsyncIterable<Session> {
     const now = Date.now();
     for await (const rows of this.chunks(sql, values))
-      for (const row of rows) yield this.presented(row as never, now);
+      for (const row of rows) yield sessionOf(row as never, this.signs, now);
   }
 
   /** The rows of a query, brought up to date, as they come. */
@@ -363,16 +340,6 @@ export class DuckDBStore implements SessionStore {
     } finally {
       db?.closeSync();
     }
-  }
-
-  private presented(
-    row: Omit<SessionRow, "metadata"> & { metadata: string },
-    now: number,
-  ): Session {
-    const sign = row.end_source === null && this.signs.get(row.session_id);
-    const last_seen = sign && sign > row.last_seen ? sign : row.last_seen;
-    const metadata = JSON.parse(row.metadata) as SessionRow["metadata"];
-    return present({ ...row, last_seen, metadata }, now);
   }
 
   private async rows<T>(sql: string, values: DuckDBValue[]): Promise<T[]> {
@@ -401,17 +368,4 @@ export class DuckDBStore implements SessionStore {
       throw error;
     }
   }
-}
-
-const SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
-
-/** An event as JSON that any reader takes: half a surrogate pair becomes U+FFFD. */
-function wellFormed(event: Event): { event: Event; payload: string } {
-  const json = JSON.stringify(event);
-  if (!json.includes("\\ud")) return { event, payload: json };
-  // An escaped backslash is matched so that it does not begin an escape.
-  const payload = json.replace(SURROGATE, (escape) =>
-    escape === "\\\\" ? escape : "\ufffd",
-  );
-  return { event: JSON.parse(payload) as Event, payload };
 }

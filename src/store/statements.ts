@@ -36,6 +36,14 @@ const SESSION_FIELDS = Object.keys(
   JSON.parse(SESSION_SHAPE) as Record<string, string>,
 );
 
+/**
+ * A closed session began in the second that its id names (others stay among
+ * the open ones): the ids' span of time lets whole row groups be skipped.
+ */
+const AMONG = `session_id IN (SELECT unnest($1::VARCHAR[]))
+  AND start_time >= $2::TIMESTAMP
+  AND start_time < $3::TIMESTAMP + INTERVAL 1 SECOND`;
+
 const rowsFrom = (shape: string, columns: string) => `
   SELECT ${columns} FROM (
     SELECT unnest(from_json(line, '${shape}'))
@@ -88,12 +96,10 @@ export const SQL = {
 
   openStates: `SELECT session_id AS id, state FROM open_sessions
     WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
-  closedAmong: `SELECT session_id AS id FROM sessions
-    WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
+  closedAmong: `SELECT session_id AS id FROM sessions WHERE ${AMONG}`,
   deleteOpen: `DELETE FROM open_sessions
     WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
-  deleteClosed: `DELETE FROM sessions
-    WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
+  deleteClosed: `DELETE FROM sessions WHERE ${AMONG}`,
   insertClosed: `INSERT INTO sessions BY NAME ${rowsFrom(
     SESSION_SHAPE,
     `* REPLACE (start_time::TIMESTAMP AS start_time,
@@ -105,9 +111,13 @@ export const SQL = {
       end_time::TIMESTAMP AS end_time, last_seen::TIMESTAMP AS last_seen)`,
   )}`,
 
-  session: `SELECT ${SESSION_READ} FROM all_sessions WHERE session_id = $1`,
+  session: `SELECT ${SESSION_READ} FROM (
+      (FROM sessions WHERE ${AMONG}) UNION ALL BY NAME
+      (SELECT * EXCLUDE (state) FROM open_sessions
+        WHERE session_id IN (SELECT unnest($1::VARCHAR[]))
+          AND start_time IS NOT NULL))`,
   resolve: `SELECT session_id AS id FROM all_sessions
-    WHERE starts_with(session_id, $1) OR (length($1) = 8 AND right(session_id, 8) = $1)
+    WHERE starts_with(session_id, $1) OR (length($1) = 8 AND ends_with(session_id, $1))
     ORDER BY session_id = $1 DESC, start_time DESC, session_id LIMIT $2`,
   begin: "BEGIN",
   commit: "COMMIT",
@@ -138,12 +148,22 @@ export function listQuery(filter: SessionFilter): {
     conditions.push("s.end_source IN ('observed', 'declared')");
   if (filter.incomplete)
     conditions.push("(s.end_source IS NULL OR s.end_source = 'recovered')");
-  const only = conditions.length ? `WHERE ${conditions.join(" AND ")}` : "";
-  let sql = `SELECT ${SESSION_READ} FROM all_sessions AS s ${only}
-    ORDER BY s.start_time DESC, s.session_id`;
-  if (filter.limit !== undefined) {
-    values.push(filter.limit);
-    sql += ` LIMIT $${values.length}`;
-  }
+  const matching = conditions.length ? `WHERE ${conditions.join(" AND ")}` : "";
+  if (filter.limit === undefined)
+    return { sql: selectSessions(`all_sessions AS s ${matching}`), values };
+  values.push(filter.limit);
+  const newest = `${matching} ${NEWEST_FIRST} LIMIT $${values.length}`;
+  // Each table picks its newest rows by two columns; through the view all
+  // columns of all rows would pass before any is dropped.
+  const from = `(
+    (FROM sessions AS s ${newest}) UNION ALL BY NAME
+    (FROM (SELECT * EXCLUDE (state) FROM open_sessions
+      WHERE start_time IS NOT NULL) AS s ${newest})) AS s`;
+  const sql = `${selectSessions(from)} LIMIT $${values.length}`;
   return { sql, values };
 }
+
+const NEWEST_FIRST = "ORDER BY s.start_time DESC, s.session_id";
+
+const selectSessions = (from: string) =>
+  `SELECT ${SESSION_READ} FROM ${from} ${NEWEST_FIRST}`;

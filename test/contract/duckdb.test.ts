@@ -9,12 +9,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
 import type { Event } from "../../src/model/event.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { MIGRATIONS } from "../../src/store/schema.ts";
+import { query } from "../support/database.ts";
 import { ID, annotation, at, command, end, start } from "../support/events.ts";
-import { expectFold, listed, storeContract } from "./store.ts";
+import { expectFold, listed } from "./expected.ts";
+import { storeContract } from "./store.ts";
 
 const root = mkdtempSync(join(tmpdir(), "sb-store-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -28,18 +29,6 @@ storeContract("DuckDB", () => {
     dispose: () => rmSync(home, { recursive: true }),
   };
 });
-
-/** The rows of a query on a closed file. */
-async function query(path: string, sql: string): Promise<unknown[]> {
-  const instance = await DuckDBInstance.create(path);
-  const db = await instance.connect();
-  try {
-    return (await db.runAndReadAll(sql)).getRowObjectsJson();
-  } finally {
-    db.closeSync();
-    instance.closeSync();
-  }
-}
 
 /** The files of a store as a crash would leave them now: no checkpoint, no goodbye. */
 function crashed(path: string): string {

@@ -44,7 +44,8 @@ export class Harness {
         if (statSync(path, { throwIfNoEntry: false })?.size === from) continue;
         const text = contentOf(path).slice(from);
         const whole = text.lastIndexOf("\n") + 1;
-        for (const line of text.slice(0, whole).split("\n"))
+        // A last line without its newline counts when it is whole.
+        for (const line of text.split("\n"))
           if (line !== "") this.remember(line);
         this.read.set(name, from + whole);
       }
@@ -55,7 +56,7 @@ export class Harness {
     try {
       event = JSON.parse(line) as Event;
     } catch {
-      // Torn by a kill, then closed by a drain: never whole.
+      // Torn: no head of an event's line is JSON.
       return;
     }
     this.seen.set(event.event_id, event);

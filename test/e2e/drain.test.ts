@@ -1,68 +1,24 @@
 import { describe, expect, test } from "bun:test";
 import {
-  chmodSync,
   chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
-  readdirSync,
   symlinkSync,
-  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { Event } from "../../src/model/event.ts";
-import { bootId, pidNamespace } from "../../src/os/proc.ts";
 import { drain } from "../../src/spool/drain.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { query, storedEvents } from "../support/database.ts";
-import { at, command, end, processOf, start } from "../support/events.ts";
+import { at, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Sandbox } from "../support/sandbox.ts";
+import { drainAt, id, leave, life, lines, named } from "../support/spool.ts";
 
 const BAD_BYTES = Buffer.from([0xff, 0xfe, 0x00, 0x22, 0x7b]);
-
-const id = (n: number) =>
-  `sh-20260206-123456-${n.toString(16).padStart(8, "0")}`;
-
-/** A whole life of which nobody is left: recorded before a reboot. */
-function life(n: number, ...more: Event[]): Event[] {
-  const session_id = id(n);
-  return [
-    start({ session_id, lock: "flock" }),
-    processOf(1, { session_id, boot_id: "another boot" }),
-    ...more.map((event) => ({ ...event, session_id })),
-  ];
-}
-
-const lines = (events: readonly Event[]) =>
-  events.map((event) => `${JSON.stringify(event)}\n`).join("");
-
-/** Puts a file into the sandbox's spool, as a writer that is gone left it. */
-function leave(
-  sandbox: Sandbox,
-  name: string,
-  content: string | Uint8Array,
-): string {
-  const path = join(ensureSpool(sandbox.data), name);
-  writeFileSync(path, content, { mode: 0o600 });
-  return path;
-}
-
-const named = (folder: string) =>
-  existsSync(folder) ? readdirSync(folder).sort() : [];
-
-/** Drains in this process at a moment; everybody else is gone. */
-async function drainAt(sandbox: Sandbox, now: number) {
-  const store = await DuckDBStore.open(sandbox.database);
-  try {
-    return await drain(sandbox.data, store, now);
-  } finally {
-    await store.close();
-  }
-}
 
 describe("a session under way", () => {
   test("is active, last seen when its file was last touched, and then ended", async () => {
@@ -317,166 +273,6 @@ test("what is no file of ours is left alone, named, and harms nobody", async () 
   for (const name of strange) expect(named(spool)).toContain(`${name}.ndjson`);
 });
 
-describe("a wrapper that was killed", () => {
-  /** A session whose wrapper is gone and whose shell is not. */
-  async function orphan(sandbox: Sandbox, env = {}): Promise<Live> {
-    const live = await Live.begin(sandbox, env);
-    await live.killWrapper();
-    return live;
-  }
-
-  /** Changes what the spool file says of its child. */
-  function edit(live: Live, changes: object): void {
-    const edited = live.lines.map((line) => {
-      const event = JSON.parse(line) as Event;
-      return JSON.stringify(
-        event.event_type === "process" ? { ...event, ...changes } : event,
-      );
-    });
-    writeFileSync(live.file, `${edited.join("\n")}\n`);
-  }
-
-  test("leaves the session active while its shell lives, then lost", async () => {
-    using sandbox = new Sandbox();
-    await using live = await orphan(sandbox);
-    const past = new Date(Date.now() - 3_600_000);
-    utimesSync(live.file, past, past);
-    const before = Date.now();
-    const active = await sandbox.only();
-    expect(active).toMatchObject({ status: "active", end_time: null });
-    // That it was seen alive now is a sign of life.
-    expect(Date.parse(active.last_seen)).toBeGreaterThanOrEqual(before);
-    await live.endChild();
-    const lost = await sandbox.only();
-    expect(lost).toMatchObject({
-      status: "lost",
-      end_source: "recovered",
-      exit_code: null,
-    });
-    expect(lost.last_seen).toBe(lost.end_time!);
-    expect(Date.parse(lost.last_seen)).toBeGreaterThanOrEqual(
-      Date.parse(active.last_seen),
-    );
-    expect(lost.metadata["exit_reason"]).toBe("lost");
-    expect(await sandbox.only()).toEqual(lost);
-  });
-
-  test("before it could name its child leaves the session active, too", async () => {
-    using sandbox = new Sandbox();
-    await using live = await orphan(sandbox);
-    truncateSync(live.file, live.lines[0]!.length + 1);
-    expect(await sandbox.only()).toMatchObject({ status: "active" });
-    await live.endChild();
-    expect(await sandbox.only()).toMatchObject({ status: "lost" });
-  });
-
-  test("on a host that was started anew since: lost", async () => {
-    using sandbox = new Sandbox();
-    await using live = await orphan(sandbox);
-    edit(live, { boot_id: "00000000-0000-4000-8000-000000000000" });
-    expect(await sandbox.only()).toMatchObject({ status: "lost" });
-  });
-
-  test("whose child's pid belongs to another by now: lost", async () => {
-    using sandbox = new Sandbox();
-    await using live = await orphan(sandbox);
-    edit(live, { start_ticks: 1 });
-    expect(await sandbox.only()).toMatchObject({ status: "lost" });
-  });
-
-  test("in another pid namespace: nobody knows, so it is not lost", async () => {
-    using sandbox = new Sandbox();
-    await using live = await orphan(sandbox);
-    edit(live, { pid_namespace: "pid:[1]", pid: 4_194_304 });
-    await live.endChild();
-    expect(await sandbox.only()).toMatchObject({ status: "active" });
-    expect(await sandbox.only()).toMatchObject({ status: "active" });
-  });
-
-  test("is found by four at once, and ended once", async () => {
-    using sandbox = new Sandbox();
-    await using live = await orphan(sandbox);
-    await live.endChild();
-    const seen = await Promise.all([1, 2, 3, 4].map(() => sandbox.only()));
-    expect(seen.map(({ status }) => status)).toEqual([
-      "lost",
-      "lost",
-      "lost",
-      "lost",
-    ]);
-    const stored = await storedEvents(sandbox.database);
-    expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
-  });
-
-  test("is found by four drains of one process, and ended once", async () => {
-    using sandbox = new Sandbox();
-    await using live = await orphan(sandbox);
-    await live.endChild();
-    const store = await DuckDBStore.open(sandbox.database);
-    const now = Date.now();
-    await Promise.all([1, 2, 3, 4].map(() => drain(sandbox.data, store, now)));
-    await store.close();
-    const stored = await storedEvents(sandbox.database);
-    expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
-    expect(await sandbox.only()).toMatchObject({ status: "lost" });
-  });
-});
-
-describe("without locks (no JIT, no foreign calls)", () => {
-  const env = { BUN_JSC_useJIT: "0" };
-
-  test("a session is active, then ended", async () => {
-    using sandbox = new Sandbox();
-    await using live = await Live.begin(sandbox, env);
-    expect(JSON.parse(live.lines[0]!)).toMatchObject({ lock: "none" });
-    expect(await sandbox.only()).toMatchObject({ status: "active" });
-    await live.end(4);
-    expect(await sandbox.only()).toMatchObject({
-      status: "ended",
-      exit_code: 4,
-    });
-  });
-
-  test("one that has not named its child yet is not lost while its wrapper lives", async () => {
-    using sandbox = new Sandbox();
-    await using live = await Live.begin(sandbox, env);
-    const [first] = live.lines;
-    // As if it had just begun: no child yet, nobody carries its id.
-    const event = { ...(JSON.parse(first!) as Event), session_id: id(7) };
-    leave(sandbox, `${id(7)}.ndjson`, lines([event]));
-    const status = async () =>
-      (await sandbox.list()).find((s) => s.session_id === id(7))?.status;
-    expect(await status()).toBe("active");
-    await live.end();
-    expect(await status()).toBe("lost");
-  });
-
-  test("a killed wrapper's session is active while its shell lives, then lost", async () => {
-    using sandbox = new Sandbox();
-    await using live = await Live.begin(sandbox, env);
-    await live.killWrapper();
-    expect(await sandbox.only()).toMatchObject({ status: "active" });
-    await live.endChild();
-    expect(await sandbox.only()).toMatchObject({ status: "lost" });
-  });
-
-  test("a reader leaves a locked file to those who can tell", async () => {
-    using sandbox = new Sandbox();
-    await using live = await Live.begin(sandbox);
-    const { stdout } = await sandbox.run(["list-sessions"], { env });
-    expect(stdout).toContain("active");
-    await live.end(2);
-    const again = await sandbox.run(["list-sessions"], { env });
-    expect(again.stdout).toContain("ended");
-    expect(existsSync(live.file)).toBeTrue();
-    expect(await sandbox.only()).toMatchObject({
-      status: "ended",
-      exit_code: 2,
-    });
-    expect(existsSync(live.file)).toBeFalse();
-  });
-});
-
 test("what is stored is dated in UTC, wherever the reader is", async () => {
   using sandbox = new Sandbox();
   leave(sandbox, `${id(1)}.ndjson`, lines(life(1, end(3))));
@@ -494,16 +290,10 @@ test("what is stored is dated in UTC, wherever the reader is", async () => {
 test("a spool that cannot be written to is said, with the mend", async () => {
   using sandbox = new Sandbox();
   const spool = ensureSpool(sandbox.data);
-  chmodSync(spool, 0o700);
   writeFileSync(join(spool, "done"), "in the way");
   leave(sandbox, `${id(1)}.ndjson`, lines(life(1, end(3))));
   const { exitCode, stderr } = await sandbox.run(["list-sessions"]);
   expect(exitCode).not.toBe(0);
   expect(stderr).toContain(spool);
   expect(stderr).not.toContain("internal error");
-});
-
-test("this host can tell its own processes", () => {
-  // Where it cannot, the tests above prove nothing about lost sessions.
-  expect([bootId(), pidNamespace()]).not.toContain(null);
 });

@@ -3,6 +3,7 @@ import {
   isComponentName,
   isSessionId,
   sessionIdOf,
+  startSecondOf,
   toComponentName,
 } from "../../src/model/id.ts";
 import { Random } from "../support/random.ts";
@@ -55,4 +56,18 @@ test("any text becomes a component that makes a session id", () => {
     const id = sessionIdOf(component, new Date(), random.uuid());
     expect([text, isSessionId(id)]).toEqual([text, true]);
   }
+});
+
+test("the second that an id names is read back, when it is one", () => {
+  const second = (time: string) => startSecondOf(`a-b-${time}-1a2b3c4d`);
+  expect(second("20260206-123456")).toBe("2026-02-06T12:34:56");
+  for (const time of [
+    "20260230-000000",
+    "20260206-240000",
+    "20260206-123460",
+    "99999999-999999",
+  ])
+    expect([time, second(time)]).toEqual([time, null]);
+  for (const text of ["", "x", "bash-", "20260206-123456-1a2b3c4d", "a-1-2-3"])
+    expect([text, startSecondOf(text)]).toEqual([text, null]);
 });

@@ -1,0 +1,118 @@
+/** Which sessions a list holds; part of the suite in store.ts. */
+import { describe, expect, test } from "bun:test";
+import type { Event } from "../../src/model/event.ts";
+import type { SessionFilter } from "../../src/model/filter.ts";
+import type { SessionStore } from "../../src/model/store.ts";
+import { at, end, recovered, start } from "../support/events.ts";
+import { id, listed } from "./expected.ts";
+
+export function listing(
+  store: () => SessionStore,
+  reopen: () => Promise<void>,
+): void {
+  describe("list", () => {
+    const lives: Record<string, Event[]> = {
+      a: [start({ session_id: id(1), timestamp: at(100) })],
+      b: [
+        start({
+          session_id: id(2, "zsh"),
+          timestamp: at(200),
+          component_name: "zsh",
+        }),
+        end(260, { session_id: id(2, "zsh") }),
+      ],
+      c: [
+        start({
+          session_id: id(3),
+          timestamp: at(300),
+          session_type: "ci_job",
+        }),
+        recovered(360, { session_id: id(3) }),
+      ],
+      d: [
+        start({
+          session_id: id(4),
+          timestamp: at(300),
+          user: { username: "o'brien", home: "/" },
+        }),
+        end(390, {
+          session_id: id(4),
+          end_source: "declared",
+          exit_code: null,
+        }),
+      ],
+    };
+    const cases: [SessionFilter, string][] = [
+      [{}, "cdba"],
+      [{ session_type: "admin_shell" }, "dba"],
+      [{ session_type: "ci_job" }, "c"],
+      [{ component_name: "zsh" }, "b"],
+      [{ username: "o'brien" }, "d"],
+      [{ username: "nobody" }, ""],
+      [{ username: "' OR 1=1 --" }, ""],
+      [{ status: "active" }, "a"],
+      [{ status: "ended" }, "db"],
+      [{ status: "lost" }, "c"],
+      [{ incomplete: true }, "ca"],
+      [{ incomplete: true, status: "ended" }, ""],
+      [{ after: at(200) }, "cdb"],
+      [{ after: at(201) }, "cd"],
+      [{ before: at(200) }, "a"],
+      [{ before: at(201) }, "ba"],
+      [{ after: at(100), before: at(300) }, "ba"],
+      [{ limit: 2 }, "cd"],
+      [{ limit: 0 }, ""],
+      [{ limit: 99 }, "cdba"],
+      [{ component_name: "bash", status: "lost", after: at(0), limit: 5 }, "c"],
+    ];
+    const names = new Map(
+      Object.entries(lives).map(([letter, [first]]) => [
+        first!.session_id,
+        letter,
+      ]),
+    );
+    test("takes each filter, newest start first, ties by id", async () => {
+      await store().append(Object.values(lives).flat());
+      for (const round of ["open", "reopened"]) {
+        for (const [filter, letters] of cases) {
+          const seen = await listed(store(), filter);
+          const found = seen.map(({ session_id }) => names.get(session_id));
+          expect([round, filter, found.join("")]).toEqual([
+            round,
+            filter,
+            letters,
+          ]);
+        }
+        await reopen();
+      }
+    });
+
+    test("may be left in the middle, and asked again", async () => {
+      const starts = Array.from({ length: 5_000 }, (_, n) =>
+        start({ session_id: id(n), timestamp: at(n) }),
+      );
+      await store().append(starts);
+      for (let n = 0; n < 3; n++)
+        for await (const session of store().list({})) {
+          expect(session.session_id).toBe(id(4_999));
+          break;
+        }
+      expect(await listed(store())).toHaveLength(5_000);
+    });
+
+    test("shows the last sign of life of those that live on, and of no other", async () => {
+      await store().append([...lives["a"]!, ...lives["b"]!]);
+      const late = at(1_000);
+      store().seen(
+        new Map([
+          [id(1), late],
+          [id(2, "zsh"), late],
+        ]),
+      );
+      const seen = await listed(store());
+      expect(seen.map(({ last_seen }) => last_seen)).toEqual([at(260), late]);
+      store().seen(new Map([[id(1), at(1)]]));
+      expect((await store().get(id(1)))?.last_seen).toBe(at(100));
+    });
+  });
+}

@@ -1,0 +1,180 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import type { Event } from "../../src/model/event.ts";
+import { bootId, pidNamespace } from "../../src/os/proc.ts";
+import { drain } from "../../src/spool/drain.ts";
+import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { storedEvents } from "../support/database.ts";
+import { Live } from "../support/live.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { id, leave, lines } from "../support/spool.ts";
+
+test("this host can tell its own processes", () => {
+  // Where it cannot, the tests above prove nothing about lost sessions.
+  expect([bootId(), pidNamespace()]).not.toContain(null);
+});
+
+describe("a wrapper that was killed", () => {
+  /** A session whose wrapper is gone and whose shell is not. */
+  async function orphan(sandbox: Sandbox, env = {}): Promise<Live> {
+    const live = await Live.begin(sandbox, env);
+    await live.killWrapper();
+    return live;
+  }
+
+  /** Changes what the spool file says of its child. */
+  function edit(live: Live, changes: object): void {
+    const edited = live.lines.map((line) => {
+      const event = JSON.parse(line) as Event;
+      return JSON.stringify(
+        event.event_type === "process" ? { ...event, ...changes } : event,
+      );
+    });
+    writeFileSync(live.file, `${edited.join("\n")}\n`);
+  }
+
+  test("leaves the session active while its shell lives, then lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    const past = new Date(Date.now() - 3_600_000);
+    utimesSync(live.file, past, past);
+    const before = Date.now();
+    const active = await sandbox.only();
+    expect(active).toMatchObject({ status: "active", end_time: null });
+    // That it was seen alive now is a sign of life.
+    expect(Date.parse(active.last_seen)).toBeGreaterThanOrEqual(before);
+    await live.endChild();
+    const lost = await sandbox.only();
+    expect(lost).toMatchObject({
+      status: "lost",
+      end_source: "recovered",
+      exit_code: null,
+    });
+    expect(lost.last_seen).toBe(lost.end_time!);
+    expect(Date.parse(lost.last_seen)).toBeGreaterThanOrEqual(
+      Date.parse(active.last_seen),
+    );
+    expect(lost.metadata["exit_reason"]).toBe("lost");
+    expect(await sandbox.only()).toEqual(lost);
+  });
+
+  test("before it could name its child leaves the session active, too", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    truncateSync(live.file, live.lines[0]!.length + 1);
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    await live.endChild();
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+
+  test("on a host that was started anew since: lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    edit(live, { boot_id: "00000000-0000-4000-8000-000000000000" });
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+
+  test("whose child's pid belongs to another by now: lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    edit(live, { start_ticks: 1 });
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+
+  test("in another pid namespace: nobody knows, so it is not lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    edit(live, { pid_namespace: "pid:[1]", pid: 4_194_304 });
+    await live.endChild();
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+  });
+
+  test("is found by four at once, and ended once", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    await live.endChild();
+    const seen = await Promise.all([1, 2, 3, 4].map(() => sandbox.only()));
+    expect(seen.map(({ status }) => status)).toEqual([
+      "lost",
+      "lost",
+      "lost",
+      "lost",
+    ]);
+    const stored = await storedEvents(sandbox.database);
+    expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
+  });
+
+  test("is found by four drains of one process, and ended once", async () => {
+    using sandbox = new Sandbox();
+    await using live = await orphan(sandbox);
+    await live.endChild();
+    const store = await DuckDBStore.open(sandbox.database);
+    const now = Date.now();
+    await Promise.all([1, 2, 3, 4].map(() => drain(sandbox.data, store, now)));
+    await store.close();
+    const stored = await storedEvents(sandbox.database);
+    expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+});
+
+describe("without locks (no JIT, no foreign calls)", () => {
+  const env = { BUN_JSC_useJIT: "0" };
+
+  test("a session is active, then ended", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox, env);
+    expect(JSON.parse(live.lines[0]!)).toMatchObject({ lock: "none" });
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    await live.end(4);
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      exit_code: 4,
+    });
+  });
+
+  test("one that has not named its child yet is not lost while its wrapper lives", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox, env);
+    const [first] = live.lines;
+    // As if it had just begun: no child yet, nobody carries its id.
+    const event_id = crypto.randomUUID();
+    const event = {
+      ...(JSON.parse(first!) as Event),
+      event_id,
+      session_id: id(7),
+    };
+    leave(sandbox, `${id(7)}.ndjson`, lines([event]));
+    const status = async () =>
+      (await sandbox.list()).find((s) => s.session_id === id(7))?.status;
+    expect(await status()).toBe("active");
+    await live.end();
+    expect(await status()).toBe("lost");
+  });
+
+  test("a killed wrapper's session is active while its shell lives, then lost", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox, env);
+    await live.killWrapper();
+    expect(await sandbox.only()).toMatchObject({ status: "active" });
+    await live.endChild();
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+
+  test("a reader leaves a locked file to those who can tell", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox);
+    const { stdout } = await sandbox.run(["list-sessions"], { env });
+    expect(stdout).toContain("active");
+    await live.end(2);
+    const again = await sandbox.run(["list-sessions"], { env });
+    expect(again.stdout).toContain("ended");
+    expect(existsSync(live.file)).toBeTrue();
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      exit_code: 2,
+    });
+    expect(existsSync(live.file)).toBeFalse();
+  });
+});
