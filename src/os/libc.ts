@@ -3,9 +3,10 @@
  * wrapped child. `libc` is null where the engine has no JIT (BUN_JSC_useJIT=0,
  * systemd's MemoryDenyWriteExecute): callers then do without, and say so.
  *
- * Layouts are those of 64-bit Linux, glibc and musl alike.
+ * Numbers and offsets are those of 64-bit Linux, glibc and musl alike.
  */
-import { CString, type Pointer, dlopen, ptr, read } from "bun:ffi";
+import { CString, type Pointer, dlopen, read } from "bun:ffi";
+import { CStrings, cString, signalSet } from "./layout.ts";
 
 const SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
@@ -37,6 +38,7 @@ const SYMBOLS = {
     args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"],
     returns: "i32",
   },
+  raise: { args: ["i32"], returns: "i32" },
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   signal: { args: ["i32", "ptr"], returns: "ptr" },
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
@@ -53,6 +55,7 @@ const LOCK_UN = 8;
 const WNOHANG_WUNTRACED = 1 | 2;
 const SETSIGDEF = 0x04;
 const SETSIGMASK = 0x08;
+const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const X_OK = 1;
@@ -171,6 +174,22 @@ class Libc {
 
   defaultSignal(signal: number): void {
     this.calls.signal(signal, null);
+  }
+
+  /**
+   * Stops this process until it is continued, by a signal that it ignores
+   * otherwise; not when it was continued since, or there is no reason any more.
+   * @param reason asked while the signal is pending: SIGCONT takes it away then
+   */
+  stop(signal: number, reason: () => boolean): void {
+    const set = signalSet([signal]);
+    this.calls.sigprocmask(SIG_BLOCK, set, null);
+    this.defaultSignal(signal);
+    // To this thread, which blocks it: another one would stop at once.
+    this.calls.raise(signal);
+    if (!reason()) this.ignoreSignal(signal);
+    this.calls.sigprocmask(SIG_UNBLOCK, set, null);
+    this.ignoreSignal(signal);
   }
 
   /** The process group of a process, or -1. */
@@ -293,39 +312,6 @@ class Libc {
 }
 
 export type { Libc };
-
-/** A NULL-terminated array of C strings; keep it as long as C may read it. */
-class CStrings {
-  readonly pointers: BigUint64Array;
-  private readonly block: Uint8Array;
-
-  constructor(strings: readonly Uint8Array[]) {
-    let size = 0;
-    for (const text of strings) size += text.length + 1;
-    this.block = new Uint8Array(size || 1);
-    this.pointers = new BigUint64Array(strings.length + 1);
-    const base = BigInt(ptr(this.block));
-    let at = 0;
-    for (const [i, text] of strings.entries()) {
-      this.block.set(text, at);
-      this.pointers[i] = base + BigInt(at);
-      at += text.length + 1;
-    }
-  }
-}
-
-/** sigset_t: one bit a signal, from 1. */
-function signalSet(signals: readonly number[]): BigUint64Array {
-  const set = new BigUint64Array(16);
-  for (const signal of signals) set[0]! |= 1n << BigInt(signal - 1);
-  return set;
-}
-
-function cString(text: Uint8Array): Uint8Array {
-  const out = new Uint8Array(text.length + 1);
-  out.set(text);
-  return out;
-}
 
 function decodeStatus(status: number, usage: BigInt64Array): ChildChange {
   if ((status & 0xff) === 0x7f)

@@ -7,60 +7,38 @@
  * in its own group, where our parent cannot see it: we stop in its stead and
  * hand the terminal back when continued.
  */
-import { type Libc, type Usage, libc } from "../os/libc.ts";
 import { closeFile } from "../os/file.ts";
+import { type Libc, libc } from "../os/libc.ts";
 import {
   inheritedDescriptors,
   inOrphanedGroup,
   isTerminal,
   openFileLimits,
-  processStatus,
+  processStat,
 } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
+import {
+  RUNTIME_CATCHES,
+  RUNTIME_IGNORES,
+  inheritedIgnored,
+  restoreOpenFiles,
+} from "./inherited.ts";
+import {
+  type ChildProgram,
+  GRACE_MS,
+  type Outcome,
+  unstarted,
+} from "./outcome.ts";
+import { PlainRun } from "./plain.ts";
 
-export interface ChildProgram {
-  /** Looked up on PATH when it holds no slash. */
-  file: Uint8Array;
-  /** Passed byte for byte, argv[0] included. */
-  argv: readonly Uint8Array[];
-  envp: readonly Uint8Array[];
-}
-
-export type Outcome =
-  /** It could not be started: 126 cannot run, 127 not found. */
-  | { kind: "unstarted"; exit_status: 126 | 127; reason: string }
-  | {
-      kind: "exited";
-      exit_code: number | null;
-      signal: number | null;
-      usage: Usage | null;
-      /** The terminal went away under it. */
-      hung_up: boolean;
-      /** The signal that told us to go, when one did. */
-      told_to_go: number | null;
-    }
-  /** We were told to go, and the child did not within the grace. */
-  | { kind: "abandoned"; told_to_go: number };
-
-const GRACE_MS = 3_000;
 const { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGCONT } = SIGNALS;
-const { SIGTSTP, SIGTTIN, SIGTTOU } = SIGNALS;
+const { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } = SIGNALS;
 const FROM_TERMINAL = [SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
-/** The runtime ignores these, whatever we were given. */
-const RUNTIME_IGNORES = [SIGNALS.SIGPIPE, SIGNALS.SIGXFSZ];
-/** The runtime catches these, whatever we were given. */
-const RUNTIME_CATCHES = [
-  ...[SIGNALS.SIGILL, SIGNALS.SIGTRAP, SIGNALS.SIGABRT, SIGNALS.SIGBUS],
-  ...[SIGNALS.SIGFPE, SIGNALS.SIGSEGV, SIGNALS.SIGSYS],
-];
 /** glibc's own two: its posix_spawn leaves them ignored unless told otherwise. */
 const LIBC_OWN = [32, 33];
-/** On a terminal the runtime catches these too. */
-const RUNTIME_CATCHES_ON_TERMINAL = [SIGINT, SIGTERM];
-const ENOENT = 2;
 const ENOEXEC = 8;
-/** Shells whose ignored signals are a user's `trap ''`; fish ignores SIGPIPE for itself. */
-const SHELLS = ["sh", "bash", "dash", "zsh", "ksh", "mksh"];
+/** How long a signal that came with the one that continued us may take to be heard. */
+const SETTLED_MS = 20;
 
 /**
  * @param spawned called once, right after the start
@@ -105,7 +83,7 @@ class NativeRun {
     program: ChildProgram,
     inherited: ReadonlySet<number>,
   ): { pid: number } | { errno: number } {
-    for (const signal of [...RUNTIME_CATCHES, ...RUNTIME_CATCHES_ON_TERMINAL])
+    for (const signal of RUNTIME_CATCHES)
       if (inherited.has(signal)) this.c.ignoreSignal(signal);
     const changed = [...FROM_TERMINAL, ...RUNTIME_IGNORES, ...LIBC_OWN];
     const defaults = changed.filter((signal) => !inherited.has(signal));
@@ -168,23 +146,38 @@ class NativeRun {
   private stopAlong(signal: number): void {
     // Nobody would continue us: then the child cannot stop either.
     if (inOrphanedGroup() || this.told !== null) return this.relay(SIGCONT);
-    this.c.defaultSignal(signal);
-    this.c.kill(process.pid, signal);
-    // Continued.
-    if (FROM_TERMINAL.includes(signal as never)) this.c.ignoreSignal(signal);
-    this.giveTerminal();
-    this.relay(SIGCONT);
+    // Whoever continues our group before we have stopped has continued the child
+    // too; nobody would do it again. SIGSTOP could not be taken back.
+    this.c.stop(signal === SIGSTOP ? SIGTSTP : signal, () => this.isStopped());
     this.alive();
+    this.goOn();
   }
 
-  /** In the foreground (`fg`, not `bg`), the terminal goes to the child's group. */
-  private giveTerminal(): void {
+  private isStopped(): boolean {
+    return this.pid !== 0 && processStat(this.pid)?.state === "T";
+  }
+
+  /** Continued: so is the child, in the foreground (`fg`) with the terminal. */
+  private goOn(): void {
     const own = this.c.getpgid(0);
     const group = this.c.getpgid(this.pid);
-    if (group <= 0 || group === own) return;
-    if (this.terminal !== null && this.c.tcgetpgrp(this.terminal) === own)
-      this.c.tcsetpgrp(this.terminal, group);
+    if (group <= 0 || group === own) return this.relay(SIGCONT);
+    if (this.terminal !== null) {
+      const foreground = this.c.tcgetpgrp(this.terminal);
+      if (foreground === own) this.c.tcsetpgrp(this.terminal, group);
+      else if (foreground !== group) return this.wantTerminal();
+    }
     this.c.kill(-group, SIGCONT);
+  }
+
+  /**
+   * In the background (`bg`) a suspended shell would take the terminal from the
+   * one around us: like any job that wants it, we stop until `fg`.
+   */
+  private wantTerminal(): void {
+    setTimeout(() => {
+      if (this.isStopped()) this.stopAlong(SIGTTIN);
+    }, SETTLED_MS);
   }
 
   /** A killed shell leaves the terminal to a group that died with it. */
@@ -193,66 +186,6 @@ class NativeRun {
     if (this.c.tcgetpgrp(this.terminal) === this.pid)
       this.c.tcsetpgrp(this.terminal, this.c.getpgid(0));
   }
-}
-
-/** Without the C library: no stopping along, no bytes that are not UTF-8, standard streams alone. */
-class PlainRun {
-  async run(
-    program: ChildProgram,
-    spawned: (pid: number) => void,
-  ): Promise<Outcome> {
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    let told: number | null = null;
-    for (const name of ["SIGINT", "SIGQUIT", "SIGTSTP"] as const)
-      process.on(name, () => {});
-    let child: Bun.Subprocess;
-    try {
-      child = Bun.spawn(
-        [text(program.file), ...program.argv.slice(1).map(text)],
-        {
-          argv0: text(program.argv[0]!),
-          env: environmentOf(program.envp.map(text)),
-          stdio: ["inherit", "inherit", "inherit"],
-        },
-      );
-    } catch (error) {
-      return unstarted((error as { errno?: number }).errno ?? 0);
-    }
-    const abandoned = Promise.withResolvers<Outcome>();
-    const go = (signal: number) => {
-      if (told !== null) return;
-      told = signal;
-      for (const s of [SIGTERM, SIGHUP, SIGCONT]) child.kill(s);
-      setTimeout(
-        () => abandoned.resolve({ kind: "abandoned", told_to_go: signal }),
-        GRACE_MS,
-      );
-    };
-    process.on("SIGTERM", () => go(SIGTERM));
-    process.on("SIGHUP", () => go(SIGHUP));
-    spawned(child.pid);
-    const exited = child.exited.then((): Outcome => {
-      const signal = child.signalCode && SIGNALS[child.signalCode as never];
-      return {
-        kind: "exited",
-        exit_code: signal ? null : child.exitCode,
-        signal: signal || null,
-        usage: null,
-        hung_up: false,
-        told_to_go: told,
-      };
-    });
-    return Promise.race([exited, abandoned.promise]);
-  }
-}
-
-function environmentOf(entries: readonly string[]): Record<string, string> {
-  const out = Object.create(null) as Record<string, string>;
-  for (const entry of entries) {
-    const at = entry.indexOf("=", 1);
-    if (at > 0) out[entry.slice(0, at)] = entry.slice(at + 1);
-  }
-  return out;
 }
 
 /** A file without a first line is the shell's, as for execvp(3) and every shell. */
@@ -264,62 +197,4 @@ function asScript({ file, argv, envp }: ChildProgram): ChildProgram {
     : Bun.which(new TextDecoder().decode(file));
   const script = found === null ? file : encoder.encode(found);
   return { file: sh, argv: [sh, script, ...argv.slice(1)], envp };
-}
-
-function unstarted(errno: number): Outcome {
-  const code = Math.abs(errno);
-  return code === ENOENT
-    ? { kind: "unstarted", exit_status: 127, reason: "no such program" }
-    : {
-        kind: "unstarted",
-        exit_status: 126,
-        reason: SPAWN_ERRORS[code] ?? `errno ${code}`,
-      };
-}
-
-const SPAWN_ERRORS: Record<number, string> = {
-  7: "the arguments and the environment are too long",
-  8: "it is not a program this machine runs",
-  11: "no more processes are allowed",
-  12: "out of memory",
-  13: "it is not executable, or not by us",
-  20: "a part of its path is not a folder",
-  26: "it is being written",
-  36: "its name is too long",
-  40: "its path has too many links",
-};
-
-/**
- * Signals that were ignored when we started. Of those that the runtime takes
- * for itself our parent's own state tells, when it is a shell (others restore
- * them between fork and exec).
- */
-function inheritedIgnored(onTerminal: boolean): ReadonlySet<number> {
-  const own = new Set(processStatus("self").ignored);
-  const parent = processStatus(process.ppid);
-  const shell = SHELLS.includes(parent.name ?? "");
-  const parents = shell ? parent.ignored : new Set<number>();
-  for (const signal of [...RUNTIME_IGNORES, ...RUNTIME_CATCHES])
-    if (parents.has(signal)) own.add(signal);
-    else own.delete(signal);
-  if (!onTerminal) return own;
-  // A shell ignores both for a job in a script's background.
-  if (parents.has(SIGINT) || own.has(SIGQUIT)) own.add(SIGINT);
-  // An interactive shell ignores both for itself alone.
-  const forItself = parents.has(SIGTSTP) && !own.has(SIGTSTP);
-  if (parents.has(SIGTERM) && !forItself) own.add(SIGTERM);
-  return own;
-}
-
-/**
- * The runtime raises the soft limit of open files to the hard one; the child
- * gets what our parent has, provided that the hard limits show them to agree.
- */
-function restoreOpenFiles(
-  c: Libc,
-  parent: { soft: bigint; hard: bigint } | null,
-): void {
-  const [soft, hard] = c.openFileLimits();
-  if (parent && parent.hard === hard && parent.soft < soft)
-    c.setOpenFileSoftLimit(parent.soft);
 }

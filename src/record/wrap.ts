@@ -13,13 +13,14 @@ import { SIGNALS, signalName } from "../os/signals.ts";
 import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { countCommands, recallCommands } from "./commands.ts";
-import { type ChildProgram, type Outcome, runChild } from "./child.ts";
+import { runChild } from "./child.ts";
 import {
   SESSION_ID_VARIABLE,
   type StartOptions,
   startEvent,
 } from "./context.ts";
 import { type Facts, askVersion } from "./ask.ts";
+import type { ChildProgram, Outcome } from "./outcome.ts";
 import { usageMetadata } from "./usage.ts";
 
 export interface WrapRequest {

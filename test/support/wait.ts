@@ -1,18 +1,50 @@
-/** Waiting for what happens in other processes: looked at again and again, never for a fixed time. */
+/** Waiting for what becomes so: a process that goes, a row that changes. */
+import { readFileSync } from "node:fs";
 
 const PATIENCE_MS = 20_000;
+type Nothing = null | undefined | false;
 
-/** @throws Error naming what did not come */
+/**
+ * Looks again and again until there is something, and returns it.
+ * @throws Error naming what was waited for
+ */
 export async function until<T>(
   what: string,
-  look: () => T | null | undefined | false,
+  look: () => Nothing | T | Promise<Nothing | T>,
 ): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found !== null && found !== undefined && found !== false) return found;
     if (performance.now() > deadline)
       throw new Error(`waited in vain for ${what}`);
-    await Bun.sleep(2);
+    await Bun.sleep(5);
   }
+}
+
+/** One letter: R, S, T (stopped)…; null when there is no such process, or a dead one. */
+export function processState(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const state = text.slice(text.lastIndexOf(")") + 2)[0]!;
+    return "ZX".includes(state) ? null : state;
+  } catch {
+    return null;
+  }
+}
+
+export const gone = (pid: number): Promise<true> =>
+  until(`the end of process ${pid}`, () => processState(pid) === null);
+
+export const stopped = (pid: number): Promise<true> =>
+  until(`process ${pid} to stop`, () => processState(pid) === "T");
+
+/** Until a process waits for something: once its prompt is out, for keys. */
+export const waiting = (pid: number): Promise<true> =>
+  until(`process ${pid} to wait`, () => processState(pid) === "S");
+
+/** The children of a process. */
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
+  return text.trim().split(" ").filter(Boolean).map(Number);
 }

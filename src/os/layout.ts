@@ -1,0 +1,38 @@
+/**
+ * How C lays out what we hand it: strings, arrays of them, sets of signals.
+ * Those of 64-bit Linux, glibc and musl alike.
+ */
+import { ptr } from "bun:ffi";
+
+/** A NULL-terminated array of C strings; keep it as long as C may read it. */
+export class CStrings {
+  readonly pointers: BigUint64Array;
+  private readonly block: Uint8Array;
+
+  constructor(strings: readonly Uint8Array[]) {
+    let size = 0;
+    for (const text of strings) size += text.length + 1;
+    this.block = new Uint8Array(size || 1);
+    this.pointers = new BigUint64Array(strings.length + 1);
+    const base = BigInt(ptr(this.block));
+    let at = 0;
+    for (const [i, text] of strings.entries()) {
+      this.block.set(text, at);
+      this.pointers[i] = base + BigInt(at);
+      at += text.length + 1;
+    }
+  }
+}
+
+/** sigset_t: one bit a signal, from 1. */
+export function signalSet(signals: readonly number[]): BigUint64Array {
+  const set = new BigUint64Array(16);
+  for (const signal of signals) set[0]! |= 1n << BigInt(signal - 1);
+  return set;
+}
+
+export function cString(text: Uint8Array): Uint8Array {
+  const out = new Uint8Array(text.length + 1);
+  out.set(text);
+  return out;
+}

@@ -1,0 +1,74 @@
+/**
+ * Runs a program without the C library (no JIT): standard streams alone, no
+ * bytes that are not UTF-8, and nothing is seen of a shell that suspends itself.
+ */
+import { SIGNALS } from "../os/signals.ts";
+import {
+  type ChildProgram,
+  GRACE_MS,
+  type Outcome,
+  unstarted,
+} from "./outcome.ts";
+
+const { SIGHUP, SIGTERM, SIGCONT } = SIGNALS;
+
+export class PlainRun {
+  async run(
+    program: ChildProgram,
+    spawned: (pid: number) => void,
+  ): Promise<Outcome> {
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    let told: number | null = null;
+    for (const name of ["SIGINT", "SIGQUIT"] as const)
+      process.on(name, () => {});
+    // Ctrl-Z stops the child, of which nobody would tell us.
+    process.on("SIGTSTP", () => process.kill(process.pid, "SIGSTOP"));
+    let child: Bun.Subprocess;
+    try {
+      child = Bun.spawn(
+        [text(program.file), ...program.argv.slice(1).map(text)],
+        {
+          argv0: text(program.argv[0]!),
+          env: environmentOf(program.envp.map(text)),
+          stdio: ["inherit", "inherit", "inherit"],
+        },
+      );
+    } catch (error) {
+      return unstarted((error as { errno?: number }).errno ?? 0);
+    }
+    const abandoned = Promise.withResolvers<Outcome>();
+    const go = (signal: number) => {
+      if (told !== null) return;
+      told = signal;
+      for (const s of [SIGTERM, SIGHUP, SIGCONT]) child.kill(s);
+      setTimeout(
+        () => abandoned.resolve({ kind: "abandoned", told_to_go: signal }),
+        GRACE_MS,
+      );
+    };
+    process.on("SIGTERM", () => go(SIGTERM));
+    process.on("SIGHUP", () => go(SIGHUP));
+    spawned(child.pid);
+    const exited = child.exited.then((): Outcome => {
+      const signal = child.signalCode && SIGNALS[child.signalCode as never];
+      return {
+        kind: "exited",
+        exit_code: signal ? null : child.exitCode,
+        signal: signal || null,
+        usage: null,
+        hung_up: false,
+        told_to_go: told,
+      };
+    });
+    return Promise.race([exited, abandoned.promise]);
+  }
+}
+
+function environmentOf(entries: readonly string[]): Record<string, string> {
+  const out = Object.create(null) as Record<string, string>;
+  for (const entry of entries) {
+    const at = entry.indexOf("=", 1);
+    if (at > 0) out[entry.slice(0, at)] = entry.slice(at + 1);
+  }
+  return out;
+}

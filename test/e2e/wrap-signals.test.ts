@@ -1,0 +1,372 @@
+/**
+ * Signals: those of the terminal reach the program and not us; those sent to
+ * us end it; its own death is ours.
+ */
+import { expect, test } from "bun:test";
+import { Pty } from "../support/pty.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { needs } from "../support/tools.ts";
+import {
+  childrenOf,
+  gone,
+  processState,
+  until,
+  waiting,
+} from "../support/wait.ts";
+
+const OUTER = ["bash", "--norc", "--noprofile"];
+/** The screen shows `<>`; what was typed shows quotes. */
+const OUTER_ENV = { BINARY, PS1: "<> " };
+
+interface Shell {
+  argv: string[];
+  /** Says `alive`, which what was typed does not hold. */
+  prints: string;
+  prompt: RegExp;
+}
+
+const SHELLS: Shell[] = [
+  ["bash", "--norc", "--noprofile"],
+  ["zsh", "-f"],
+  ["dash", "-i"],
+  ["fish", "--no-config"],
+].map((argv) => ({ argv, prints: "echo al''ive", prompt: /<> |# / }));
+const PYTHON: Shell = {
+  argv: ["/usr/bin/python3", "-q"],
+  prints: "print('al' 'ive')",
+  prompt: />>> /,
+};
+
+for (const { argv, prints, prompt } of [...SHELLS, PYTHON])
+  test(`${argv[0]} handles Ctrl-C and Ctrl-\\ at its prompt as without us`, async () => {
+    if (!needs(argv[0]!)) return;
+    using sandbox = new Sandbox();
+    const wrapped = [BINARY, "shell", "--quiet", "--", ...argv];
+    await using pty = new Pty(sandbox, wrapped, { env: OUTER_ENV });
+    const shell = await until(
+      "the shell",
+      () => childrenOf(pty.pid)[0] ?? null,
+    );
+    // A key that comes while the prompt is made may be the terminal's, not the shell's.
+    const shows = async (pattern: RegExp | string) => {
+      await pty.expect(pattern);
+      await waiting(shell);
+    };
+    await shows(prompt);
+    for (let turn = 0; turn < 3; turn++) {
+      pty.type("half a li");
+      await shows("half a li");
+      pty.type("\x03");
+      await shows(prompt);
+      // What was typed is dropped: the next line is one of its own.
+      pty.line(prints);
+      await pty.expect("alive");
+      await shows(prompt);
+    }
+    if (argv !== PYTHON.argv) {
+      pty.type("\x1c");
+      pty.line(prints);
+      await pty.expect("alive");
+    }
+    pty.line(argv === PYTHON.argv ? "raise SystemExit(4)" : "exit 4");
+    expect(await pty.ended()).toEqual({ code: 4, signal: null });
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      exit_code: 4,
+    });
+  });
+
+for (const { argv, prints } of SHELLS)
+  test(`Ctrl-C in ${argv[0]} ends its foreground program alone`, async () => {
+    if (!needs(argv[0]!)) return;
+    using sandbox = new Sandbox();
+    await using pty = new Pty(sandbox, [BINARY, "shell", "--", ...argv]);
+    pty.line("sh -c 'echo run\"\"ning; exec sleep 1000'");
+    await pty.expect("running");
+    pty.type("\x03");
+    pty.line(prints);
+    await pty.expect("alive");
+    pty.line("sh -c 'echo run\"\"ning; exec sleep 1000'");
+    await pty.expect("running");
+    pty.type("\x1c");
+    pty.line(prints);
+    await pty.expect("alive");
+    pty.line("exit 0");
+    expect(await pty.ended()).toEqual({ code: 0, signal: null });
+  });
+
+test("Ctrl-C is an exception in python, and Ctrl-\\ ends it by SIGQUIT", async () => {
+  if (!needs("/usr/bin/python3")) return;
+  using sandbox = new Sandbox();
+  const argv = [BINARY, "shell", "--", "/usr/bin/python3", "-q"];
+  await using pty = new Pty(sandbox, argv);
+  pty.line('exec(\'print("bu" + "sy")\\nwhile True: pass\')');
+  await pty.expect("busy");
+  pty.type("\x03");
+  await pty.expect("KeyboardInterrupt");
+  pty.line("print('al' 'ive')");
+  await pty.expect("alive");
+  pty.type("\x1c");
+  expect(await pty.ended()).toEqual({ code: null, signal: "SIGQUIT" });
+  expect(await sandbox.only()).toMatchObject({
+    exit_code: null,
+    signal: "SIGQUIT",
+  });
+});
+
+test("Ctrl-C in a wrapped program stops the loop around it", async () => {
+  using sandbox = new Sandbox();
+  await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
+  pty.line(
+    "while :; do $BINARY shell --quiet -- sh -c 'echo run\"\"ning; exec sleep 1000'; done; echo status=$?.",
+  );
+  await pty.expect("running");
+  pty.type("\x03");
+  await pty.expect("<> ");
+  pty.line("echo pro''mpt; exit 0");
+  await pty.expect("prompt");
+  await pty.ended();
+  expect(pty.text().split("running")).toHaveLength(2);
+  expect(await sandbox.only()).toMatchObject({
+    signal: "SIGINT",
+    status: "ended",
+  });
+});
+
+test("Ctrl-C that the wrapped program handles does not stop the loop", async () => {
+  using sandbox = new Sandbox();
+  await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
+  pty.line(
+    "for i in 1 2; do $BINARY shell --quiet -- sh -c 'trap \"echo caught; exit 3\" INT; echo run\"\"ning$0; while :; do :; done' $i; echo st''atus=$?; done",
+  );
+  for (const turn of [1, 2]) {
+    await pty.expect(`running${turn}`);
+    pty.type("\x03");
+    await pty.expect("status=3");
+  }
+  pty.line("exit 0");
+  expect(await pty.ended()).toEqual({ code: 0, signal: null });
+});
+
+for (const [name, number] of [
+  ["SIGTERM", 15],
+  ["SIGHUP", 1],
+] as const)
+  test(`${name} to the wrapper ends its shell and the session`, async () => {
+    using sandbox = new Sandbox();
+    const argv = [BINARY, "shell", "--", "bash", "--norc"];
+    await using pty = new Pty(sandbox, argv);
+    pty.line("echo pid=$$.");
+    const shell = Number((await pty.expect(/pid=(\d+)\./))[1]);
+    process.kill(pty.pid, number);
+    // An interactive bash ignores TERM and dies by HUP.
+    expect(await pty.ended()).toEqual({ code: null, signal: "SIGHUP" });
+    await gone(shell);
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      signal: "SIGHUP",
+      end_source: "observed",
+      metadata: { exit_reason: name === "SIGTERM" ? "terminated" : "hangup" },
+    });
+  });
+
+test("SIGTERM to the wrapper ends a program without a terminal", async () => {
+  using sandbox = new Sandbox();
+  const child = Bun.spawn(
+    [BINARY, "shell", "--", "sh", "-c", "echo $$; exec sleep 1000"],
+    {
+      env: sandbox.env,
+      stdout: "pipe",
+      detached: true,
+    },
+  );
+  const reader = child.stdout.getReader();
+  const pid = Number(new TextDecoder().decode((await reader.read()).value));
+  expect(pid).toBeGreaterThan(1);
+  child.kill("SIGTERM");
+  await child.exited;
+  expect(child.signalCode).toBe("SIGTERM");
+  await gone(pid);
+  expect(await sandbox.only()).toMatchObject({
+    signal: "SIGTERM",
+    metadata: { exit_reason: "terminated" },
+  });
+});
+
+test("a program that will not go is left after the grace: active, and lost once it is gone", async () => {
+  using sandbox = new Sandbox();
+  const stubborn = "trap '' TERM HUP; echo pid=$$.; while :; do sleep 1; done";
+  await using pty = new Pty(sandbox, [
+    BINARY,
+    "shell",
+    "--",
+    "sh",
+    "-c",
+    stubborn,
+  ]);
+  const pid = Number((await pty.expect(/pid=(\d+)\./))[1]);
+  process.kill(pty.pid, "SIGTERM");
+  expect(await pty.ended()).toEqual({ code: null, signal: "SIGTERM" });
+  try {
+    expect(processState(pid)).not.toBeNull();
+    expect(await sandbox.only()).toMatchObject({
+      status: "active",
+      end_time: null,
+      end_source: null,
+    });
+  } finally {
+    process.kill(pid, "SIGKILL");
+  }
+  await gone(pid);
+  expect(await sandbox.only()).toMatchObject({
+    status: "lost",
+    end_source: "recovered",
+    exit_code: null,
+  });
+});
+
+test("kill -9 of the shell: recorded, 137 outside, and the terminal is good", async () => {
+  using sandbox = new Sandbox();
+  await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
+  await pty.expect("<> ");
+  pty.line('PS1="in""ner> " $BINARY shell --quiet -- bash --norc');
+  await pty.expect("inner> ");
+  pty.line("kill -9 $$");
+  await pty.expect("<> ");
+  pty.line("echo st''atus=$?");
+  await pty.expect("status=137");
+  // Editing works, echo is on, and Ctrl-C reaches a foreground program.
+  pty.line(
+    "stty -a | grep -oE -- '-?(echo|icanon|isig)\\b' | tr '\\n' ' '; echo; sh -c 'echo run\"\"ning; exec sleep 1000'",
+  );
+  await pty.expect(/isig icanon echo /);
+  await pty.expect("running");
+  pty.type("\x03");
+  pty.line("exit 0");
+  await pty.ended();
+  expect(await sandbox.only()).toMatchObject({
+    status: "ended",
+    signal: "SIGKILL",
+    exit_code: null,
+  });
+});
+
+test("kill -9 of the shell by a script: the next line of the script has the terminal", async () => {
+  using sandbox = new Sandbox();
+  const script =
+    '"$0" shell --quiet -- bash --norc -i; echo "status=$?."; read -r line; echo "got=$line."';
+  await using pty = new Pty(sandbox, ["sh", "-c", script, BINARY], {
+    env: { PS1: "<> " },
+  });
+  await pty.expect("<> ");
+  pty.line("kill -9 $$");
+  await pty.expect("status=137.");
+  pty.line("words");
+  await pty.expect("got=words.");
+  expect(await pty.ended()).toEqual({ code: 0, signal: null });
+});
+
+test("kill -9 of the wrapper: the shell lives on, active, and is lost after it", async () => {
+  using sandbox = new Sandbox();
+  await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
+  await pty.expect("<> ");
+  pty.line(
+    "$BINARY shell --quiet -- sh -c 'echo pids=$PPID,$$.; exec sleep 1000'",
+  );
+  const [, wrapper, shell] = (await pty.expect(/pids=(\d+),(\d+)\./)).map(
+    Number,
+  );
+  await until("the child's pid on record", () =>
+    sandbox.spooled().some((event) => event["pid"] === shell),
+  );
+  process.kill(wrapper!, "SIGKILL");
+  await pty.expect("<> ");
+  try {
+    expect(processState(shell!)).not.toBeNull();
+    expect(await sandbox.only()).toMatchObject({
+      status: "active",
+      pid: shell!,
+      end_source: null,
+    });
+  } finally {
+    process.kill(shell!, "SIGKILL");
+  }
+  await gone(shell!);
+  expect(await sandbox.only()).toMatchObject({
+    status: "lost",
+    end_source: "recovered",
+  });
+});
+
+for (const argv of [
+  ["bash", "--norc"],
+  ["zsh", "-f"],
+  ["fish", "--no-config"],
+  ["dash", "-i"],
+  ["/usr/bin/python3", "-q"],
+  ["cat"],
+])
+  test(`the terminal goes away under ${argv[0]}: hangup, and nobody is left behind`, async () => {
+    if (!needs(argv[0]!)) return;
+    using sandbox = new Sandbox();
+    const pty = new Pty(sandbox, [BINARY, "shell", "--quiet", "--", ...argv]);
+    const child = await until(
+      "the child",
+      () => childrenOf(pty.pid)[0] ?? null,
+    );
+    // Not before it has made itself at home.
+    const proof =
+      { cat: "al", "/usr/bin/python3": "print('al' 'ive')" }[argv[0]!] ??
+      "echo al''ive";
+    pty.line(proof);
+    await pty.expect(argv[0] === "cat" ? /al\s+al/ : "alive");
+    pty.hangUp();
+    await pty.child.exited;
+    await gone(child);
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      end_source: "observed",
+      metadata: { exit_reason: "hangup" },
+    });
+  });
+
+test("the terminal goes away under a shell in a shell: all end", async () => {
+  using sandbox = new Sandbox();
+  const pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
+  await pty.expect("<> ");
+  pty.line('PS1="in""ner> " $BINARY shell --quiet -- bash --norc');
+  await pty.expect("inner> ");
+  pty.line("echo pids=$PPID,$$.");
+  const [, wrapper, shell] = (await pty.expect(/pids=(\d+),(\d+)\./)).map(
+    Number,
+  );
+  pty.line("sh -c 'echo sleeper=$$.; exec sleep 1000'");
+  const sleeper = Number((await pty.expect(/sleeper=(\d+)\./))[1]);
+  pty.hangUp();
+  await pty.child.exited;
+  for (const pid of [wrapper!, shell!, sleeper]) await gone(pid);
+  expect(await sandbox.only()).toMatchObject({
+    status: "ended",
+    metadata: { exit_reason: "hangup" },
+  });
+});
+
+test("under nohup a hangup does not end the program", async () => {
+  using sandbox = new Sandbox();
+  const script =
+    "nohup \"$0\" shell -- sh -c 'echo $PPID $$ > pids; kill -HUP $PPID $$; kill -HUP $PPID $$; echo still-here'";
+  const done = await sandbox.command(["sh", "-c", script, BINARY]);
+  expect(done).toMatchObject({ exitCode: 0, stdout: "still-here\n" });
+  expect(await sandbox.only()).toMatchObject({
+    exit_code: 0,
+    metadata: { exit_reason: "exited" },
+  });
+});
+
+test("USR1 and USR2 to the wrapper reach the program", async () => {
+  using sandbox = new Sandbox();
+  const script =
+    "trap 'echo usr1' USR1; trap 'echo usr2; exit 6' USR2; kill -USR1 $PPID; while :; do sleep 0.05; kill -USR2 $PPID; done";
+  const done = await sandbox.run(["shell", "--", "sh", "-c", script]);
+  expect(done).toMatchObject({ exitCode: 6, stdout: "usr1\nusr2\n" });
+});
