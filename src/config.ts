@@ -250,8 +250,10 @@ function readTree(
 /** The settings that a mistyped key may have meant. */
 function siblings(path: string[]): string {
   const prefix = path.slice(0, -1).map((part) => `${part}.`);
-  const names = [...KEYS.keys(), "profiles"];
-  return names.filter((name) => name.startsWith(prefix.join(""))).join(", ");
+  const names = [...KEYS.keys(), "profiles"]
+    .filter((name) => name.startsWith(prefix.join("")))
+    .map((name) => name.split(".").slice(0, path.length).join("."));
+  return [...new Set(names)].join(", ");
 }
 
 function readProfiles(node: Json, config: Config, report: Report): void {

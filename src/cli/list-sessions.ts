@@ -77,26 +77,27 @@ EXAMPLES
     const capped = person && filter.limit === undefined;
     if (capped) filter.limit = DEFAULT_LIMIT + 1;
     const output = new Output();
-    await withStore(settings, note, async (store) => {
+    const shown = await withStore(settings, note, async (store) => {
       const rows = store.list(filter);
-      if (person) return showTable(rows, capped, output, args.color);
+      if (person) return Array.fromAsync(rows);
       const array = new JsonArray();
       for await (const row of rows)
         output.write(json ? array.row(row) : tabRow(row));
       if (json) output.write(array.end());
       output.flush();
+      return null;
     });
+    // A terminal may be stopped for long: the store is free again by now.
+    if (shown) showTable(shown, capped, output, args.color);
   },
 });
 
-async function showTable(
-  rows: AsyncIterable<Session>,
+function showTable(
+  sessions: Session[],
   capped: boolean,
   output: Output,
   color: boolean,
-): Promise<void> {
-  const sessions: Session[] = [];
-  for await (const row of rows) sessions.push(row);
+): void {
   const more = capped && sessions.length > DEFAULT_LIMIT;
   if (more) sessions.pop();
   if (sessions.length === 0) return note("no sessions match");

@@ -50,17 +50,17 @@ EXAMPLES
     const settings = loadSettings(process.env, args.config);
     await requireValid(settings);
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
-    await withStore(settings, note, async (store) => {
-      const session =
-        args.id !== undefined
-          ? await find(store, args.id)
-          : await currentOrNewest(store, current);
-      const output = new Output();
-      output.write(
-        format === "json" ? sessionDocument(session) : detail(session),
-      );
-      output.flush();
-    });
+    const session = await withStore(settings, note, (store) =>
+      args.id !== undefined
+        ? find(store, args.id)
+        : currentOrNewest(store, current),
+    );
+    // The store is free again: whoever reads may take his time.
+    const output = new Output();
+    output.write(
+      format === "json" ? sessionDocument(session) : detail(session),
+    );
+    output.flush();
   },
 });
 

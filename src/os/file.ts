@@ -167,8 +167,9 @@ export function readBytes(path: string): Uint8Array {
       const rest = bytes.subarray(length);
       const got = call("read", path, () => read(fd, rest, rest.length));
       length += got;
-      // Nearly every file here is one that the kernel writes, within a page.
-      if (got === 0 || length < PAGE) return bytes.slice(0, length);
+      // The kernel's own come whole, within a page; a pipe comes as it likes.
+      if (got === 0 || (length < PAGE && path.startsWith("/proc/")))
+        return bytes.slice(0, length);
       if (length < bytes.length) continue;
       const larger = new Uint8Array(bytes.length * 4);
       larger.set(bytes);

@@ -32,6 +32,9 @@ export function spoolFolder(data: string): string {
 /** Makes the spool folder and its parents, private, when it is not there. */
 export function ensureSpool(data: string): string {
   const folder = spoolFolder(data);
+  // Each of them: whoever owns one above could put another in the place below.
+  ensurePrivateDir(data);
+  ensurePrivateDir(`${data}/spool`);
   ensurePrivateDir(folder);
   return folder;
 }

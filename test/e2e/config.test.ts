@@ -10,6 +10,7 @@ import {
   runPrivately,
 } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { needs } from "../support/tools.ts";
 
 /** A wrong file, the line and what is said of it. */
 const FILES: [string, string, number, RegExp][] = [
@@ -23,7 +24,7 @@ const FILES: [string, string, number, RegExp][] = [
     "an unknown section",
     "store: {}\nsesion: {enabled: true}\n",
     2,
-    /sesion is not a setting \(known: .*profiles\)/,
+    /sesion is not a setting \(known: session, store, cache_dir, profiles\)/,
   ],
   [
     "a bad value",
@@ -126,6 +127,21 @@ test("a configuration that cannot be read is named", async () => {
     const byEnv = await sandbox.run(["show-session"], { env });
     expect(byEnv.stderr).toBe(run.stderr);
   }
+});
+
+test("a configuration that comes in pieces, by a pipe, is read to its end", async () => {
+  if (!needs("python3")) return;
+  using sandbox = new Sandbox();
+  // A pipe of packets: whatever is asked for, a read gets one of them.
+  const script = `import os, subprocess, sys
+r, w = os.pipe2(os.O_DIRECT)
+os.write(w, b"session: {enabled: true}\\n")
+os.write(w, b"bad: 1\\n")
+os.close(w)
+sys.exit(subprocess.call(sys.argv[1:] + [f"/dev/fd/{r}"], pass_fds=[r]))`;
+  const words = [BINARY, "list-sessions", "--config"];
+  const run = await sandbox.command(["python3", "-c", script, ...words]);
+  expectFailure(run, 5, /\/dev\/fd\/\d+:2: bad is not a setting/);
 });
 
 test.each([

@@ -17,6 +17,7 @@ import {
   until,
 } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { needs } from "../support/tools.ts";
 
 /** A database with one session in it, and one more in the spool. */
 async function withDatabase(): Promise<Sandbox> {
@@ -66,6 +67,27 @@ test("a lock that stays taken is reported with its holder", async () => {
   holder.kill("SIGKILL");
   await holder.exited;
   expect(await sandbox.list()).toHaveLength(3_002);
+});
+
+test("a terminal that shows nothing more does not hold the store", async () => {
+  if (!needs("python3")) return;
+  using sandbox = new Sandbox();
+  plant(
+    sandbox,
+    Array.from({ length: 1_000 }, () => ({})),
+  );
+  // Of the first one's table only a byte is taken; then the second one asks.
+  const script = `import os, pty, subprocess, sys
+ours, theirs = pty.openpty()
+first = subprocess.Popen(sys.argv[1:] + ["-n", "1000"], stdout=theirs)
+os.read(ours, 1)
+status = subprocess.run(sys.argv[1:] + ["-n", "1"]).returncode
+assert first.poll() is None
+first.kill()
+sys.exit(status)`;
+  const words = ["python3", "-c", script, BINARY, "list-sessions"];
+  const run = await sandbox.command(words);
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
 });
 
 test.each(["", "null", "[", '"server"'])(
