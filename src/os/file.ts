@@ -22,6 +22,7 @@ const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;
+const SYS_GETDENTS64 = ARM ? 61 : 217;
 const EINTR = 4;
 
 const ERRNO: Record<number, string> = {
@@ -162,6 +163,32 @@ export function readBytes(path: string): Uint8Array {
       const larger = new Uint8Array(bytes.length * 4);
       larger.set(bytes);
       bytes = larger;
+    }
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/**
+ * The names in a folder, `.` and `..` too; for the C library alone.
+ * @throws Error with `code`
+ */
+export function namesIn(path: string): string[] {
+  const { syscall } = libc!.files;
+  const fd = openFile(path, O_RDONLY);
+  try {
+    const names: string[] = [];
+    const block = new Uint8Array(8192);
+    for (;;) {
+      const got = call("list", path, () =>
+        syscall(SYS_GETDENTS64, fd, ptr(block), block.length),
+      );
+      if (got === 0) return names;
+      // struct linux_dirent64: its length at 16, the name from 19 to a NUL.
+      for (let at = 0; at < got; at += block[at + 16]! | (block[at + 17]! << 8))
+        names.push(
+          decoder.decode(block.subarray(at + 19, block.indexOf(0, at + 19))),
+        );
     }
   } finally {
     closeFile(fd);

@@ -40,6 +40,7 @@ const SYMBOLS = {
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   signal: { args: ["i32", "ptr"], returns: "ptr" },
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  syscall: { args: ["i64", "i32", "ptr", "u64"], returns: "i64" },
   tcgetpgrp: { args: ["i32"], returns: "i32" },
   tcsetpgrp: { args: ["i32", "i32"], returns: "i32" },
   statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
@@ -56,7 +57,6 @@ const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const X_OK = 1;
-const F_GETFD = 1;
 const F_SETFD = 2;
 const RUSAGE_SELF = 0;
 const RLIMIT_CORE = 4;
@@ -197,10 +197,6 @@ class Libc {
 
   tcsetpgrp(fd: number, group: number): boolean {
     return this.c.tcsetpgrp(fd, group) === 0;
-  }
-
-  isOpen(fd: number): boolean {
-    return this.c.fcntl(fd, F_GETFD, 0) !== -1;
   }
 
   /** Lets the programs that we start have a descriptor. */

@@ -3,8 +3,14 @@
  * missing (a hidden pid, no /proc at all) is null, never a guess.
  */
 import { errnoOf } from "../model/failure.ts";
-import { isOwnFile, readBytes, readLink, tryReadText } from "./file.ts";
-import { type Libc, libc } from "./libc.ts";
+import {
+  isOwnFile,
+  namesIn,
+  readBytes,
+  readLink,
+  tryReadText,
+} from "./file.ts";
+import { libc } from "./libc.ts";
 
 /** The kernel's text, or null when it cannot be read. */
 export const readProc = (path: string) => tryReadText(`/proc/${path}`);
@@ -122,12 +128,17 @@ export function openFileLimits(
  * The descriptors above the standard ones that we were started with. The
  * runtime marks them all close-on-exec; its own are an epoll and an eventfd.
  */
-export function inheritedDescriptors(c: Libc): number[] {
-  const size = Number(labelled(readProc("self/status"), "FDSize:") ?? 0);
-  const found: number[] = [];
-  for (let fd = 3; fd < size; fd++)
-    if (c.isOpen(fd) && !isOwnFile(fd) && !isRuntimes(fd)) found.push(fd);
-  return found;
+export function inheritedDescriptors(): number[] {
+  let names: string[];
+  try {
+    names = namesIn("/proc/self/fd");
+  } catch {
+    // No /proc: the child gets the standard ones.
+    return [];
+  }
+  return names
+    .map(Number)
+    .filter((fd) => fd > 2 && !isOwnFile(fd) && !isRuntimes(fd));
 }
 
 const isRuntimes = (fd: number) =>
