@@ -21,6 +21,7 @@ const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;
+const SYS_GETDENTS64 = ARM ? 61 : 217;
 const EINTR = 4;
 const ENOENT = 2;
 const ENOTDIR = 20;
@@ -71,6 +72,7 @@ const nodeFs = () => process.getBuiltinModule("node:fs");
 
 /** What `openFile` opened, as told from what we were started with. */
 const opened = new Set<number>();
+export const isOwnFile = (fd: number): boolean => opened.has(fd);
 
 /**
  * A path for C. The two hottest calls, open and statx, make their own: what is
@@ -188,6 +190,32 @@ export function isMissing(path: string): boolean {
   return errno === ENOENT || errno === ENOTDIR;
 }
 
+/**
+ * The names in a folder, `.` and `..` too; for the C library alone.
+ * @throws Error with `code`
+ */
+export function namesIn(path: string): string[] {
+  const { syscall } = libc!.calls;
+  const fd = openFile(path, O_RDONLY);
+  try {
+    const names: string[] = [];
+    const block = new Uint8Array(8192);
+    for (;;) {
+      const got = call("list", path, () =>
+        syscall(SYS_GETDENTS64, fd, block, block.length),
+      );
+      if (got === 0) return names;
+      // struct linux_dirent64: its length at 16, the name from 19 to a NUL.
+      for (let at = 0; at < got; at += block[at + 16]! | (block[at + 17]! << 8))
+        names.push(
+          decoder.decode(block.subarray(at + 19, block.indexOf(0, at + 19))),
+        );
+    }
+  } finally {
+    closeFile(fd);
+  }
+}
+
 /** The content as UTF-8 text. @throws Error with `code` */
 export function readText(path: string): string {
   return decoder.decode(readBytes(path));
@@ -200,31 +228,6 @@ export function tryReadText(path: string): string | null {
   } catch {
     return null;
   }
-}
-
-/** The open descriptors of this process that `openFile` did not open. */
-export function foreignDescriptors(): number[] {
-  if (!libc) return [];
-  const folder = openFile("/proc/self/fd", O_RDONLY);
-  const entries = new Uint8Array(16 * PAGE);
-  const found: number[] = [];
-  for (;;) {
-    const { getdents64 } = libc.calls;
-    const end = Number(getdents64(folder, entries, entries.length));
-    if (end <= 0) break;
-    // struct linux_dirent64: its length at 16 (two bytes), its name from 19.
-    for (
-      let at = 0;
-      at < end;
-      at += entries[at + 16]! | (entries[at + 17]! << 8)
-    ) {
-      const name = entries.subarray(at + 19, entries.indexOf(0, at + 19));
-      const fd = Number(decoder.decode(name));
-      if (Number.isInteger(fd) && !opened.has(fd)) found.push(fd);
-    }
-  }
-  closeFile(folder);
-  return found;
 }
 
 /** Where a link points, or null. */

@@ -4,7 +4,8 @@
  */
 import { errnoOf } from "../model/failure.ts";
 import {
-  foreignDescriptors,
+  isOwnFile,
+  namesIn,
   readBytes,
   readLink,
   tryReadText,
@@ -135,10 +136,20 @@ export function openFileLimits(
  * runtime marks them all close-on-exec; its own are an epoll and an eventfd.
  */
 export function inheritedDescriptors(): number[] {
-  const isRuntimes = (fd: number) =>
-    readProcLink(`self/fd/${fd}`)?.startsWith("anon_inode:[event") ?? true;
-  return foreignDescriptors().filter((fd) => fd > 2 && !isRuntimes(fd));
+  let names: string[];
+  try {
+    names = namesIn("/proc/self/fd");
+  } catch {
+    // No /proc: the child gets the standard ones.
+    return [];
+  }
+  return names
+    .map(Number)
+    .filter((fd) => fd > 2 && !isOwnFile(fd) && !isRuntimes(fd));
 }
+
+const isRuntimes = (fd: number) =>
+  readProcLink(`self/fd/${fd}`)?.startsWith("anon_inode:[event") ?? true;
 
 /** The terminal on a descriptor, `/dev/pts/3`; null when it is none. */
 export function terminalOf(fd: number): string | null {

@@ -23,10 +23,13 @@ export function findVersion(text: string): string | null {
 /**
  * Asks a known program for its version; null facts for any other.
  * @param argv the wrapped program and its arguments
+ * @param file what is run: a login shell's own argv[0] is no path
  */
-export async function askVersion(argv: readonly string[]): Promise<Facts> {
+export async function askVersion(
+  argv: readonly string[],
+  file: string,
+): Promise<Facts> {
   const program = programOf(argv);
-  const file = argv[0]!.replace(/^-/, "");
   if (program.kind === "python") return askPython(file, program);
   if (!VERSIONED_SHELLS.includes(program.kind)) return { measured: {} };
   const version = findVersion(await probe([file, "--version"]));
@@ -54,6 +57,18 @@ async function askPython(file: string, program: Program): Promise<Facts> {
   };
 }
 
+/** The program under question, a process group of its own. */
+let asked: Bun.Subprocess | null = null;
+
+/** Ends a question that has no answer yet: nobody waits for it any more. */
+export function stopAsking(): void {
+  try {
+    if (asked) process.kill(-asked.pid, "SIGKILL");
+  } catch {
+    // It has just ended.
+  }
+}
+
 /** What a command prints, or "" when it cannot or takes too long. */
 async function probe(command: string[]): Promise<string> {
   try {
@@ -66,9 +81,14 @@ async function probe(command: string[]): Promise<string> {
       maxBuffer: 64 * 1024,
     });
     child.unref();
-    return await child.stdout.text();
+    asked = child;
+    const text = await child.stdout.text();
+    await child.exited;
+    return text;
   } catch {
     // A program that cannot be asked has no version that we know.
     return "";
+  } finally {
+    asked = null;
   }
 }

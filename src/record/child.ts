@@ -69,8 +69,6 @@ class NativeRun {
     for (const signal of FROM_TERMINAL) this.c.ignoreSignal(signal);
     const done = new Promise<Outcome>((resolve) => (this.finish = resolve));
     this.listen(inherited);
-    const limits = openFileLimits(process.ppid);
-    restoreOpenFiles(this.c, limits);
     const started = this.start(program, inherited);
     if ("errno" in started) return Promise.resolve(unstarted(started.errno));
     this.pid = started.pid;
@@ -88,6 +86,7 @@ class NativeRun {
     const changed = [...FROM_TERMINAL, ...RUNTIME_IGNORES, ...LIBC_OWN];
     const defaults = changed.filter((signal) => !inherited.has(signal));
     const descriptors = inheritedDescriptors();
+    restoreOpenFiles(this.c, openFileLimits(process.ppid));
     for (const fd of descriptors) this.c.passOn(fd);
     const spawn = ({ file, argv, envp }: ChildProgram) =>
       this.c.spawn(file, argv, envp, defaults);

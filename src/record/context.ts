@@ -124,8 +124,8 @@ function platform(release: string): string {
 function origin(env: Readonly<Record<string, string | undefined>>): JsonObject {
   const out: JsonObject = {};
   const [address, port] = (
-    env["SSH_CONNECTION"] ??
-    env["SSH_CLIENT"] ??
+    env["SSH_CONNECTION"] ||
+    env["SSH_CLIENT"] ||
     ""
   ).split(" ");
   if (address && port) out["ssh_client"] = boundText(`${address} ${port}`).text;

@@ -19,7 +19,7 @@ import {
   type StartOptions,
   startEvent,
 } from "./context.ts";
-import { type Facts, askVersion } from "./ask.ts";
+import { type Facts, askVersion, stopAsking } from "./ask.ts";
 import type { ChildProgram, Outcome } from "./outcome.ts";
 import { usageMetadata } from "./usage.ts";
 
@@ -135,6 +135,7 @@ class Recording {
     );
     clearInterval(heartbeat);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
+    stopAsking();
     if (this.trouble)
       this.request.say?.(
         `session-buddy: this session is not fully recorded: ${this.trouble}\n`,
@@ -164,8 +165,9 @@ class Recording {
 
   /** Finds out what takes time, once the child has had its start. */
   private async learn(): Promise<void> {
-    const { argv } = this.request.start;
-    const asked = askVersion(argv);
+    const { start, program } = this.request;
+    const file = new TextDecoder().decode(program.file);
+    const asked = askVersion(start.argv, file);
     this.version = asked.then((facts) => void (this.facts = facts));
     await Bun.sleep(CHILD_STARTED_MS);
     if (this.ended) return;

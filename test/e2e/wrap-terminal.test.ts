@@ -38,6 +38,7 @@ test("vim edits a file inside a wrapped shell", async () => {
   pty.line("fg");
   await pty.expect("hello from vim");
   pty.type(":wq\r");
+  await pty.expect("<> ");
   pty.line("cat note.txt; echo do''ne");
   await pty.expect("done");
   expect(readFileSync(join(sandbox.home, "note.txt"), "utf8")).toBe(

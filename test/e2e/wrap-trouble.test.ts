@@ -1,0 +1,146 @@
+/** When recording cannot be had as it should, the shell does not suffer. */
+import { expect, test } from "bun:test";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Pty } from "../support/pty.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { gone, processState, stopped, until } from "../support/wait.ts";
+
+const NO_JIT = { BUN_JSC_useJIT: "0" };
+const OUTER_ENV = { BINARY, PS1: "<> " };
+
+test("without a JIT the shell runs, is recorded without a lock, and ends", async () => {
+  using sandbox = new Sandbox();
+  const stdin = "echo out; echo err >&2; exit 7\n";
+  const done = await sandbox.run(["shell", "--", "sh"], { env: NO_JIT, stdin });
+  expect(done).toMatchObject({ exitCode: 7, stdout: "out\n", stderr: "err\n" });
+  const [name] = readdirSync(sandbox.spool);
+  const text = readFileSync(join(sandbox.spool, name!), "utf8");
+  expect(JSON.parse(text.split("\n")[0]!)).toMatchObject({
+    event_type: "session_start",
+    lock: "none",
+  });
+  expect(await sandbox.only()).toMatchObject({ status: "ended", exit_code: 7 });
+});
+
+test("without a JIT statuses, signals and missing programs are told", async () => {
+  using sandbox = new Sandbox();
+  const env = NO_JIT;
+  const run = (...words: string[]) =>
+    sandbox.run(["shell", "--", ...words], { env });
+  expect((await run("sh", "-c", "exit 255")).exitCode).toBe(255);
+  expect((await run("sh", "-c", "kill -9 $$")).signal).toBe("SIGKILL");
+  expect((await run("/nonexistent")).exitCode).toBe(127);
+  expect((await run("/etc/passwd")).exitCode).toBe(126);
+  const sessions = await sandbox.list();
+  expect(sessions.map((session) => session.status)).toEqual(
+    Array(4).fill("ended"),
+  );
+});
+
+test("without a JIT a shell at the terminal works, and a live session is not closed", async () => {
+  using sandbox = new Sandbox();
+  const env = { ...NO_JIT, PS1: "<> " };
+  await using pty = new Pty(
+    sandbox,
+    [BINARY, "shell", "--", "bash", "--norc"],
+    { env },
+  );
+  await pty.expect("Session Tracking: ✓ Enabled");
+  await pty.expect("<> ");
+  expect((await sandbox.only()).status).toBe("active");
+  pty.line("sh -c 'echo run\"\"ning; exec sleep 1000'");
+  await pty.expect("running");
+  pty.type("\x03");
+  await pty.expect("<> ");
+  pty.line("exit 4");
+  expect(await pty.ended()).toEqual({ code: 4, signal: null });
+  expect(await sandbox.only()).toMatchObject({ status: "ended", exit_code: 4 });
+});
+
+test("without a JIT Ctrl-Z stops a wrapped program, and fg goes on with it", async () => {
+  using sandbox = new Sandbox();
+  const env = { ...OUTER_ENV, ...NO_JIT };
+  await using pty = new Pty(sandbox, ["bash", "--norc", "--noprofile"], {
+    env,
+  });
+  await pty.expect("<> ");
+  pty.line(
+    "$BINARY shell --quiet -- sh -c 'echo sleeper\"\"=$$.; exec sleep 1000'",
+  );
+  const sleeper = Number((await pty.expect(/sleeper=(\d+)\./))[1]);
+  pty.type("\x1a");
+  await stopped(sleeper);
+  await pty.expect("Stopped");
+  pty.line("fg");
+  await until("it to go on", () => processState(sleeper) === "S");
+  pty.type("\x03");
+  await gone(sleeper);
+  await pty.expect("<> ");
+  pty.line("exit 0");
+  await pty.ended();
+});
+
+for (const blocks of [0, 1, 2])
+  test(`a file size limit of ${blocks} blocks does not disturb the shell`, async () => {
+    using sandbox = new Sandbox();
+    // A block is 512 bytes for sh; the start line alone is longer than one.
+    const script = `ulimit -f ${blocks}; "$0" shell -- sh -c 'echo out; echo err >&2; exit 9'; echo $?`;
+    const done = await sandbox.command(["sh", "-c", script, BINARY]);
+    expect(done).toMatchObject({
+      exitCode: 0,
+      stdout: "out\n9\n",
+      stderr: "err\n",
+    });
+    // What was written is read by the next reader without trouble.
+    await sandbox.run(["shell", "--component", "next", "--", "true"]);
+    const components = (await sandbox.list()).map((s) => s.component_name);
+    expect(components).toContain("next");
+  });
+
+test("a file size limit still ends the child that exceeds it by SIGXFSZ", async () => {
+  using sandbox = new Sandbox();
+  const script = `ulimit -f 8; "$0" shell -- dd if=/dev/zero of=big bs=1024 count=64 2>/dev/null; echo $?`;
+  const { stdout } = await sandbox.command(["sh", "-c", script, BINARY]);
+  expect(stdout).toBe("153\n");
+  expect(await sandbox.only()).toMatchObject({ signal: "SIGXFSZ" });
+});
+
+test("at the terminal a session that is not fully recorded is told at its end", async () => {
+  using sandbox = new Sandbox();
+  // Room for the start and not for the end.
+  const filler = { env: { ...OUTER_ENV } };
+  const script = `ulimit -f 4; "$BINARY" shell --reason ${"x".repeat(1000)} -- sh -c 'exit 3'; echo "status=$?."`;
+  await using pty = new Pty(sandbox, ["sh", "-c", script], filler);
+  await pty.expect("Session Tracking: ✓ Enabled");
+  await pty.expect("not fully recorded: EFBIG");
+  await pty.expect("status=3.");
+  await pty.ended();
+});
+
+test("a data folder that cannot be made: told at the terminal, silent elsewhere", async () => {
+  using sandbox = new Sandbox();
+  mkdirSync(join(sandbox.home, ".local"));
+  writeFileSync(join(sandbox.home, ".local/share"), "a file in the way");
+  const done = await sandbox.run(["shell", "--", "sh", "-c", "exit 6"]);
+  expect(done).toMatchObject({ exitCode: 6, stdout: "", stderr: "" });
+  await using pty = new Pty(sandbox, [
+    BINARY,
+    "shell",
+    "--",
+    "sh",
+    "-c",
+    "exit 6",
+  ]);
+  await pty.expect("Session Tracking: ✗ Disabled");
+  expect(await pty.ended()).toEqual({ code: 6, signal: null });
+  const strict = await sandbox.run([
+    "shell",
+    "--audit",
+    "strict",
+    "--",
+    "echo",
+    "ran",
+  ]);
+  expect(strict).toMatchObject({ exitCode: 125, stdout: "" });
+});
