@@ -1,6 +1,12 @@
 /** The one file: alone, anywhere, with its DuckDB unpacked on the first run. */
 import { expect, test } from "bun:test";
-import { chownSync, copyFileSync, existsSync, mkdirSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+} from "node:fs";
 import { readFileSync, readdirSync, statSync, truncateSync } from "node:fs";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -98,7 +104,9 @@ test.each([2, 10])("%i first runs race and leave one folder", async (count) => {
   for (const state of ["empty", "truncated"]) {
     if (state === "truncated") {
       const [folder] = natives(cacheOf(sandbox));
-      truncateSync(join(cacheOf(sandbox), folder!, "libduckdb.so"), 4096);
+      const library = join(cacheOf(sandbox), folder!, "libduckdb.so");
+      chmodSync(library, 0o700);
+      truncateSync(library, 4096);
     }
     const runs = Array.from({ length: count }, (_, i) => {
       // Each has its own data, so that no lock puts them in a row.
