@@ -1,7 +1,7 @@
 /**
  * Who starts what, where: the facts of a session's start. Everything here is
  * read before the child starts, so it is cheap; what takes longer is asked
- * afterwards (`facts.ts`).
+ * afterwards (`ask.ts`).
  */
 import {
   EVENT_VERSION,

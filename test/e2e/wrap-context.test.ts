@@ -3,7 +3,6 @@ import { expect, test } from "bun:test";
 import {
   chmodSync,
   mkdirSync,
-  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -11,14 +10,10 @@ import {
 import { hostname, release } from "node:os";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
+import { executable, recorded } from "../support/recorded.ts";
 import { BINARY, Sandbox, type SessionJson } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
-import { gone, until } from "../support/wait.ts";
-
-function executable(path: string, text: string): void {
-  writeFileSync(path, text);
-  chmodSync(path, 0o755);
-}
+import { until } from "../support/wait.ts";
 
 /** A folder that is the child's whole PATH, with these programs in it. */
 function pathOf(sandbox: Sandbox, ...programs: string[]): string {
@@ -27,18 +22,6 @@ function pathOf(sandbox: Sandbox, ...programs: string[]): string {
   for (const name of programs)
     symlinkSync(Bun.which(name)!, join(folder, name));
   return folder;
-}
-
-/** The only session there is, with its metadata found out. */
-async function recorded(
-  sandbox: Sandbox,
-  args: string[],
-  env: Record<string, string | undefined> = {},
-): Promise<SessionJson> {
-  const before = new Set((await sandbox.list()).map((s) => s.session_id));
-  const { exitCode, stderr } = await sandbox.run(["shell", ...args], { env });
-  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
-  return (await sandbox.list()).find((s) => !before.has(s.session_id))!;
 }
 
 /** The same at a terminal; `line` ends the program. */
@@ -111,52 +94,6 @@ test("where the user came from: ssh and sudo, and nothing when neither", async (
   const plain = await recorded(sandbox, ["--", "true"]);
   expect(plain.metadata).not.toHaveProperty("ssh_client");
   expect(plain.metadata).not.toHaveProperty("sudo_user");
-});
-
-test("the version is the wrapped shell's own", async () => {
-  if (!needs("bash", "zsh", "fish")) return;
-  using sandbox = new Sandbox();
-  for (const shell of ["bash", "zsh", "fish"]) {
-    const { stdout } = await sandbox.command([shell, "--version"]);
-    const session = await recorded(sandbox, ["--", shell, "-c", "true"]);
-    expect(session.shell_type).toBe(shell);
-    const { version } = session.metadata;
-    expect(version).toMatch(/^\d+\.\d/);
-    expect(stdout).toContain(version as string);
-    expect(session.metadata["shell_version"]).toBe(version!);
-  }
-  expect(
-    (await recorded(sandbox, ["--", "true"])).metadata["version"],
-  ).toBeNull();
-});
-
-test("the version of a login shell is that of $SHELL, not of a namesake on PATH", async () => {
-  using sandbox = new Sandbox();
-  const folder = join(sandbox.home, "own");
-  mkdirSync(folder);
-  executable(
-    join(folder, "bash"),
-    '#!/bin/sh\n[ "$1" = --version ] && echo "GNU bash, version 9.8.7-own"\nexit 0\n',
-  );
-  const env = { SHELL: join(folder, "bash") };
-  for (const flags of [[], ["-l"]]) {
-    const session = await recorded(sandbox, flags, env);
-    expect(session.metadata["version"]).toBe("9.8.7-own");
-  }
-});
-
-test("a version that nobody tells in time is null, and holds nothing up for long", async () => {
-  using sandbox = new Sandbox();
-  executable(
-    join(sandbox.home, "bash"),
-    '#!/bin/sh\n[ "$1" = --version ] && echo $$ > "$HOME/asked" && exec sleep 1000\nexit 0\n',
-  );
-  const session = await recorded(sandbox, ["--", join(sandbox.home, "bash")]);
-  expect(session).toMatchObject({
-    status: "ended",
-    metadata: { version: null },
-  });
-  await gone(Number(readFileSync(join(sandbox.home, "asked"), "utf8")));
 });
 
 test("given metadata wins: --meta over profile over what was found out", async () => {
@@ -263,66 +200,4 @@ test("the command tree counts distinct executables on PATH, and follows it", asy
   expect(await count(PATH, "exit")).toBe(2);
   rmSync(join(path, "sh"));
   expect(await count(PATH, "exit")).toBe(1);
-});
-
-test("a wrapped python tells its version", async () => {
-  if (!needs("/usr/bin/python3")) return;
-  using sandbox = new Sandbox();
-  const python = [
-    "/usr/bin/python3",
-    "-c",
-    "import platform; print(platform.python_version())",
-  ];
-  const version = (await sandbox.command(python)).stdout.trim();
-  const session = await recorded(sandbox, [
-    "--",
-    "/usr/bin/python3",
-    "-c",
-    "pass",
-  ]);
-  expect(session).toMatchObject({
-    python_version: version,
-    shell_type: "python",
-    component_name: "python",
-    metadata: { version },
-  });
-  expect(
-    (await recorded(sandbox, ["--", "bash", "-c", ":"])).python_version,
-  ).toBeNull();
-});
-
-test("python -m PACKAGE tells the package's version, also under another name", async () => {
-  if (!needs("/usr/bin/python3")) return;
-  using sandbox = new Sandbox();
-  const site = join(sandbox.home, "site");
-  for (const [module, distribution, version] of [
-    ["crewtool", "crewtool", "3.2.1"],
-    ["othername", "Some-Distribution", "0.9.0rc1"],
-  ] as const) {
-    const info = join(
-      site,
-      `${distribution.replace("-", "_")}-${version}.dist-info`,
-    );
-    mkdirSync(info, { recursive: true });
-    mkdirSync(join(site, module));
-    writeFileSync(join(site, module, "__init__.py"), "");
-    writeFileSync(join(site, module, "__main__.py"), "");
-    writeFileSync(
-      join(info, "METADATA"),
-      `Metadata-Version: 2.1\nName: ${distribution}\nVersion: ${version}\n`,
-    );
-    writeFileSync(join(info, "top_level.txt"), `${module}\n`);
-    const args = ["--", "/usr/bin/python3", "-m", module, "shell"];
-    const session = await recorded(sandbox, args, { PYTHONPATH: site });
-    expect(session).toMatchObject({
-      component_name: module,
-      metadata: { version },
-    });
-    expect(session.python_version).toMatch(/^3\./);
-  }
-  writeFileSync(join(site, "bare.py"), "");
-  const args = ["--", "/usr/bin/python3", "-m", "bare"];
-  const bare = await recorded(sandbox, args, { PYTHONPATH: site });
-  expect(bare.metadata["version"]).toBeNull();
-  expect(bare.python_version).toMatch(/^3\./);
 });
