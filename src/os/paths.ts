@@ -141,6 +141,13 @@ export function folderFailure(path: string, error: unknown): Failure {
         "free some space and try again",
         { cause: error },
       );
+    case "EFBIG":
+      return new Failure(
+        "storage",
+        `a limit on the size of files stops the writing to '${path}'`,
+        "raise it (ulimit -f)",
+        { cause: error },
+      );
     case "ENOTDIR":
     case "EEXIST":
     case "ELOOP":
