@@ -74,13 +74,14 @@ const nodeFs = () => process.getBuiltinModule("node:fs");
 const opened = new Set<number>();
 export const isOwnFile = (fd: number): boolean => opened.has(fd);
 
-/**
- * A path for C. The two hottest calls, open and statx, make their own: what is
- * called some thirty times during a start wakes the engine's compiler thread.
- */
+/** A path for C; see `call` for who makes his own. */
 const cPath = (path: string) => encoder.encode(`${path}\0`);
 
-/** Makes a call until no signal interrupts it. */
+/**
+ * Makes a call until no signal interrupts it, or throws. What is called some
+ * thirty times during a start wakes the engine's compiler thread, so the
+ * hottest, open, read and statx, come here only after they have failed once.
+ */
 function call(
   what: string,
   path: string,
@@ -101,7 +102,11 @@ export function openFile(path: string, flags: number, mode = 0): number {
   if (!libc) return nodeFs().openSync(path, flags, mode);
   const { open } = libc.calls;
   const name = encoder.encode(`${path}\0`);
-  const fd = call("open", path, () => open(name, flags | O_CLOEXEC, mode));
+  const first = open(name, flags | O_CLOEXEC, mode);
+  const fd =
+    first !== -1
+      ? first
+      : call("open", path, () => open(name, flags | O_CLOEXEC, mode));
   opened.add(fd);
   return fd;
 }
@@ -167,7 +172,11 @@ export function readBytes(path: string): Uint8Array {
     let bytes: Uint8Array = page;
     for (let length = 0; ;) {
       const rest = bytes.subarray(length);
-      const got = call("read", path, () => read(fd, rest, rest.length));
+      const first = Number(read(fd, rest, rest.length));
+      const got =
+        first !== -1
+          ? first
+          : call("read", path, () => read(fd, rest, rest.length));
       length += got;
       // The kernel's own come whole, within a page; a pipe comes as it likes.
       if (got === 0 || (length < PAGE && path.startsWith("/proc/")))
