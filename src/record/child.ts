@@ -70,10 +70,12 @@ class NativeRun {
     const inherited = inheritedIgnored(this.terminal !== null);
     for (const signal of FROM_TERMINAL) this.c.ignoreSignal(signal);
     const done = new Promise<Outcome>((resolve) => (this.finish = resolve));
-    this.listen(inherited);
+    this.c.unblockSignals([SIGHUP, SIGTERM, SIGCHLD, SIGCONT]);
     const started = this.start(program, inherited);
     if ("errno" in started) return Promise.resolve(unstarted(started.errno));
     this.pid = started.pid;
+    // While the child starts: until then there was nobody to relay to.
+    this.listen(inherited);
     spawned(this.pid);
     this.look();
     return done;
@@ -101,7 +103,6 @@ class NativeRun {
   }
 
   private listen(inherited: ReadonlySet<number>): void {
-    this.c.unblockSignals([SIGHUP, SIGTERM, SIGCHLD, SIGCONT]);
     process.on("SIGCHLD", () => this.look());
     if (!inherited.has(SIGTERM)) process.on("SIGTERM", () => this.go(SIGTERM));
     if (!inherited.has(SIGHUP)) process.on("SIGHUP", () => this.go(SIGHUP));
