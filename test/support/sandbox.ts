@@ -5,6 +5,7 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Session } from "../../src/model/session.ts";
 
 export const BINARY = join(import.meta.dir, "../../dist/session-buddy");
 
@@ -128,30 +129,4 @@ export class Sandbox implements Disposable {
 }
 
 /** A session as the command line's JSON shows it. */
-export interface SessionJson {
-  session_id: string;
-  session_type: string;
-  component_name: string;
-  shell_type: string;
-  status: "active" | "ended" | "lost";
-  start_time: string;
-  end_time: string | null;
-  duration_seconds: number;
-  exit_code: number | null;
-  signal: string | null;
-  pid: number;
-  ppid: number | null;
-  username: string;
-  hostname: string;
-  tty: string | null;
-  working_directory: string;
-  platform: string;
-  python_version: string | null;
-  parent_session_id: string | null;
-  name: string | null;
-  reason: string | null;
-  tags: string[];
-  end_source: string | null;
-  last_seen: string;
-  metadata: Record<string, unknown>;
-}
+export type SessionJson = Session;
