@@ -159,7 +159,7 @@ class Recording {
       if (!this.ended) this.attempt(() => this.spool.sync());
     }, START_SYNC_MS);
     this.floor_bytes = libc?.ownMaxRss() ?? 0;
-    this.learn().catch((error) => this.note(error));
+    void this.learn();
     this.recalled = recallCommands(this.path, this.request.cache);
   }
 
@@ -237,12 +237,8 @@ class Recording {
     try {
       step();
     } catch (error) {
-      this.note(error);
+      this.trouble ??= folderFailure(this.folder, error).message;
     }
-  }
-
-  private note(error: unknown): void {
-    this.trouble ??= folderFailure(this.folder, error).message;
   }
 }
 
