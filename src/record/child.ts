@@ -71,11 +71,12 @@ class NativeRun {
     for (const signal of FROM_TERMINAL) this.c.ignoreSignal(signal);
     const done = new Promise<Outcome>((resolve) => (this.finish = resolve));
     this.c.unblockSignals([SIGHUP, SIGTERM, SIGCHLD, SIGCONT]);
+    // Before the spawn: a child that is up may have us signalled at once, and
+    // the default would end us without it. We hear of it when we next wait.
+    this.listen(inherited);
     const started = this.start(program, inherited);
     if ("errno" in started) return Promise.resolve(unstarted(started.errno));
     this.pid = started.pid;
-    // While the child starts: until then there was nobody to relay to.
-    this.listen(inherited);
     spawned(this.pid);
     this.look();
     return done;
