@@ -8,7 +8,9 @@ import type { Config, Profile, Settings } from "../config.ts";
 import {
   type Json,
   type JsonObject,
+  MAX_TEXT_BYTES,
   isReservedMetadata,
+  jsonBytes,
 } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
 import { isComponentName } from "../model/id.ts";
@@ -139,15 +141,17 @@ export async function shell(args: readonly string[]): Promise<number> {
   const interactive = isTerminal(0) && isTerminal(2) && !flags.quiet;
   const tell = interactive ? say : null;
   if (tell) await sayProblems(settings, tell);
+  const start = {
+    ...{ component, shell_type, argv: words, tags: flags.tags },
+    session_type: flags.values.get("type") ?? "admin_shell",
+    name: flags.values.get("name") ?? null,
+    reason: flags.values.get("reason") ?? null,
+    metadata: { ...profile?.metadata, ...parseMeta(flags.meta) },
+  };
+  refuseTooMuch(start);
   return wrap({
     program: { file, argv, envp: procWords("self/environ") ?? envOf(env) },
-    start: {
-      ...{ component, shell_type, argv: words, tags: flags.tags },
-      session_type: flags.values.get("type") ?? "admin_shell",
-      name: flags.values.get("name") ?? null,
-      reason: flags.values.get("reason") ?? null,
-      metadata: { ...profile?.metadata, ...parseMeta(flags.meta) },
-    },
+    start,
     env,
     data: settings.paths.data,
     cache: cache_dir ?? settings.paths.caches[0]!,
@@ -251,6 +255,23 @@ function parseJson(text: string): Json {
     // Plain text is a value too.
     return text;
   }
+}
+
+/** What a person gives is refused when it is too much, never cut. */
+function refuseTooMuch(start: {
+  session_type: string;
+  shell_type: string;
+  tags: string[];
+  metadata: JsonObject;
+}): void {
+  const { session_type, shell_type, tags, metadata } = start;
+  const bytes = jsonBytes([session_type, shell_type, tags, metadata]);
+  if (bytes > MAX_TEXT_BYTES)
+    throw new Failure(
+      "usage",
+      `types, tags and metadata are ${bytes} bytes together, at most ${MAX_TEXT_BYTES} are recorded`,
+      "give less, or the path of a file that holds it",
+    );
 }
 
 interface Argv {

@@ -134,15 +134,23 @@ export function compareEvents(a: EventKey, b: EventKey): number {
 
 export type EventKey = Pick<Base, "timestamp" | "event_id">;
 
+/** How long a value is as JSON, in bytes of UTF-8. */
+export function jsonBytes(value: Json): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
+}
+
 /**
- * Cuts a text to MAX_TEXT_BYTES of UTF-8 at a character's edge.
+ * Cuts a text to so many bytes of UTF-8 at a character's edge.
  * @returns the text and how many bytes were cut
  */
-export function boundText(text: string): { text: string; cut_bytes: number } {
-  if (text.length * 3 <= MAX_TEXT_BYTES) return { text, cut_bytes: 0 };
+export function boundText(
+  text: string,
+  max_bytes: number = MAX_TEXT_BYTES,
+): { text: string; cut_bytes: number } {
+  if (text.length * 3 <= max_bytes) return { text, cut_bytes: 0 };
   const bytes = new TextEncoder().encode(text);
-  if (bytes.length <= MAX_TEXT_BYTES) return { text, cut_bytes: 0 };
-  let end = MAX_TEXT_BYTES;
+  if (bytes.length <= max_bytes) return { text, cut_bytes: 0 };
+  let end = max_bytes;
   while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
   return {
     text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(

@@ -7,7 +7,9 @@ import {
   EVENT_VERSION,
   type JsonObject,
   type SessionStart,
+  MAX_TEXT_BYTES,
   boundText,
+  jsonBytes,
 } from "../model/event.ts";
 import { isSessionId, sessionIdOf } from "../model/id.ts";
 import { tryReadText } from "../os/file.ts";
@@ -90,14 +92,22 @@ export function startEvent(
   };
 }
 
-/** Keeps recorded texts, together, within one text's bound. */
+/**
+ * Keeps recorded texts, together and as JSON, within one text's bound: an event
+ * must not outgrow its line, whatever it is made to carry.
+ */
 class Cutter {
   bytes = 0;
+  private left = MAX_TEXT_BYTES;
 
   text(text: string): string {
-    const { text: kept, cut_bytes } = boundText(text);
-    this.bytes += cut_bytes;
-    return kept;
+    let kept = boundText(text, this.left);
+    // A control character is six bytes as JSON.
+    if (kept.text.length * 6 > this.left && jsonBytes(kept.text) > this.left)
+      kept = boundText(text, Math.floor(this.left / 6));
+    this.left = Math.max(0, this.left - jsonBytes(kept.text));
+    this.bytes += kept.cut_bytes;
+    return kept.text;
   }
 
   words(words: readonly string[]): string[] {
@@ -128,8 +138,8 @@ function origin(env: Readonly<Record<string, string | undefined>>): JsonObject {
     env["SSH_CLIENT"] ||
     ""
   ).split(" ");
-  if (address && port) out["ssh_client"] = boundText(`${address} ${port}`).text;
-  if (env["SUDO_USER"]) out["sudo_user"] = boundText(env["SUDO_USER"]).text;
+  if (address && port) out["ssh_client"] = `${address} ${port}`.slice(0, 256);
+  if (env["SUDO_USER"]) out["sudo_user"] = env["SUDO_USER"].slice(0, 256);
   const login = Number(readProc("self/loginuid") ?? NaN);
   // 4294967295 is the kernel's "not set".
   if (Number.isInteger(login) && login < 0xffffffff) out["login_uid"] = login;

@@ -159,7 +159,7 @@ class Recording {
       if (!this.ended) this.attempt(() => this.spool.sync());
     }, START_SYNC_MS);
     this.floor_bytes = libc?.ownMaxRss() ?? 0;
-    void this.learn();
+    this.learn().catch((error) => this.note(error));
     this.recalled = recallCommands(this.path, this.request.cache);
   }
 
@@ -237,8 +237,12 @@ class Recording {
     try {
       step();
     } catch (error) {
-      this.trouble ??= folderFailure(this.folder, error).message;
+      this.note(error);
     }
+  }
+
+  private note(error: unknown): void {
+    this.trouble ??= folderFailure(this.folder, error).message;
   }
 }
 
