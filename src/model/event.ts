@@ -52,6 +52,15 @@ export interface SessionStart extends Base {
   inherited_session_id?: string | null;
   /** `none`: written without FFI, nobody may judge the file by its lock. */
   lock?: "flock" | "none";
+  /**
+   * Stamped by the server that received it, never by a client. Absent: recorded
+   * on the store's own host, whose spool tells whether it lives. A number: a
+   * sign of life comes within so many seconds. null: no sign ever comes.
+   */
+  lease_seconds?: number | null;
+  /** Of `pid` and `start_ticks`, when the server could look the process up. */
+  pid_namespace?: string | null;
+  boot_id?: string | null;
   metadata: JsonObject;
   /** What the recorder found out by itself: below any metadata given to it. */
   measured?: JsonObject;
@@ -93,13 +102,18 @@ export interface SessionEnd extends Base {
   python_version?: string;
 }
 
+/** A sign of life from another host: it moves last_seen and is not stored. */
+export interface Heartbeat extends Base {
+  event_type: "heartbeat";
+}
+
 /** A kind that this version does not know: stored, and ignored by the fold. */
 export interface Unknown extends Base {
   event_type: string & {};
 }
 
 export type KnownEvent =
-  SessionStart | Process | CommandStart | Annotation | SessionEnd;
+  SessionStart | Process | CommandStart | Annotation | SessionEnd | Heartbeat;
 export type Event = KnownEvent | Unknown;
 
 /** Metadata that the recorder alone may set, in the order of printing. */

@@ -9,8 +9,20 @@ export const EXIT_STATUS = {
   not_found: 1,
   ambiguous: 1,
   storage: 1,
+  /** The port that a server wants belongs to another program. */
+  port_taken: 1,
+  /** A request that the server's contract refuses. */
+  refused: 1,
+  /** The server is not there, or went away within a request. */
+  unreachable: 2,
+  already_running: 3,
+  unhealthy: 4,
   config: 5,
   permission: 6,
+  /** The server wants a token, or another one. */
+  unauthorized: 6,
+  /** The server has too much to do just now. */
+  overloaded: 7,
   timeout: 7,
   usage: 64,
   recording: 125,

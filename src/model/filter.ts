@@ -5,6 +5,8 @@ import { Failure } from "./failure.ts";
 import type { Status } from "./session.ts";
 
 export interface SessionFilter {
+  /** An id, a prefix of one, or its last 8 hex. */
+  reference?: string;
   session_type?: string;
   component_name?: string;
   username?: string;
@@ -15,6 +17,21 @@ export interface SessionFilter {
   after?: string;
   /** Started before this time, UTC ISO 8601. */
   before?: string;
+  /** Only what comes after this row in the order of the list. */
+  from?: { start_time: string; session_id: string };
+  limit?: number;
+}
+
+export interface EventFilter {
+  session_id?: string;
+  /** Kinds of events: `session_start`, `command_end`… */
+  kinds?: readonly string[];
+  /** Happened at or after this time, UTC ISO 8601. */
+  after?: string;
+  /** Happened before this time, UTC ISO 8601. */
+  before?: string;
+  /** Only what arrived after the event of this number. */
+  after_seq?: number;
   limit?: number;
 }
 

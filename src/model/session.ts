@@ -171,6 +171,8 @@ export function apply(state: State, event: Event): void {
     case "command_start":
       state.command_count++;
       break;
+    case "heartbeat":
+      break;
     case "session_end": {
       merge(state.given, known.metadata, known, 2);
       merge(state.measured, known.measured, known, 2);
