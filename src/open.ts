@@ -58,7 +58,7 @@ async function nearest(settings: Settings, tell: Tell): Promise<Opened> {
   const path = lockPath(settings);
   const deadline = performance.now() + WAIT_MS;
   for (;;) {
-    const server = askable(path);
+    const server = askableServer(path);
     if (server) return opened(new HttpStore({ socket: server }));
     if (!isHeld(path)) {
       // Unpacking the library may take a while: nobody shall wait for that.
@@ -86,7 +86,7 @@ async function local(
 }
 
 /** The socket of a server that holds the database and can be asked. */
-function askable(path: string): string | null {
+export function askableServer(path: string): string | null {
   const holder = runningServer(path);
   return holder?.state === "ready" ? (holder.socket ?? null) : null;
 }

@@ -39,6 +39,11 @@ export interface DrainReport {
 const BATCH_EVENTS = 4_096;
 /** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
 const REST_MS = 60_000;
+/** How long a drain waits for its turn. */
+const TURN_MS = 30_000;
+const LOOK_MS = 15;
+/** A server drains each second and need not say so each time. */
+const SAID_MS = 5_000;
 const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 /**
@@ -53,9 +58,10 @@ export async function drain(
 ): Promise<DrainReport> {
   const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
   const folder = spoolFolder(data);
-  const lock = takeLock(folder);
+  const lock = await takeTurn(folder);
   if (lock === null) return report;
   try {
+    sayBegun(lock, now);
     await new Pass(folder, store, now, report).run();
   } catch (error) {
     throw errnoOf(error) ? folderFailure(folder, error) : error;
@@ -65,18 +71,51 @@ export async function drain(
   return report;
 }
 
-/** @returns null when there is no spool yet, or another drain is at work */
-function takeLock(folder: string): number | null {
-  let fd: number;
+/**
+ * Takes `drain.lock`. When another drain is at work, one at a time waits for it
+ * (`drain.next`): it may have passed by what was written since. Those that come
+ * while one waits leave it to that one.
+ * @returns null when there is no spool yet, or another one will see to it
+ */
+async function takeTurn(folder: string): Promise<number | null> {
+  const lock = openLock(`${folder}/drain.lock`);
+  if (lock === null || tryLock(lock)) return lock;
+  const next = openLock(`${folder}/drain.next`);
   try {
-    fd = openSync(`${folder}/drain.lock`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    if (next === null || !tryLock(next)) throw new Elsewhere();
+    const deadline = performance.now() + TURN_MS;
+    while (!tryLock(lock)) {
+      if (performance.now() > deadline) throw new Elsewhere();
+      await Bun.sleep(LOOK_MS);
+    }
+    return lock;
+  } catch (error) {
+    closeSync(lock);
+    if (error instanceof Elsewhere) return null;
+    throw error;
+  } finally {
+    if (next !== null) closeSync(next);
+  }
+}
+
+/** When a drain last began; others look at it. */
+function sayBegun(lock: number, now: number): void {
+  if (now - fstatSync(lock).mtimeMs < SAID_MS) return;
+  futimesSync(lock, new Date(now), new Date(now));
+}
+
+/** Another drain will see to it. */
+class Elsewhere extends Error {}
+
+const tryLock = (fd: number): boolean => !libc || libc.tryLock(fd);
+
+function openLock(path: string): number | null {
+  try {
+    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return null;
-    throw folderFailure(folder, error);
+    throw folderFailure(path, error);
   }
-  if (!libc || libc.tryLock(fd)) return fd;
-  closeSync(fd);
-  return null;
 }
 
 class Pass {

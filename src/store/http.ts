@@ -2,7 +2,7 @@
  * The store that a server keeps, asked through the server's own MCP tools: bare
  * JSON-RPC calls, which any revision of the protocol answers with plain JSON.
  */
-import { type Event, MAX_EVENT_BYTES, jsonBytes } from "../model/event.ts";
+import { type Event, type Json, MAX_EVENT_BYTES, jsonBytes } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Session } from "../model/session.ts";
@@ -234,6 +234,23 @@ export class HttpStore implements SessionStore {
   async close(): Promise<void> {
     // Every call stands alone: nothing is held.
   }
+}
+
+/** Events in portions that one call takes. */
+function* batches(events: readonly Event[]): Generator<Event[]> {
+  let batch: Event[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const size = jsonBytes(event as unknown as Json);
+    if (batch.length === MAX_EVENTS || (bytes > 0 && bytes + size > MAX_BYTES)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(event);
+    bytes += size + 1;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 export interface Health {
