@@ -1,10 +1,12 @@
 /**
  * Session ids: `{component}-{YYYYMMDD}-{HHMMSS}-{8 hex}`, the time in UTC, the
- * hex the head of the start event's UUIDv4. They name files and are handed to
- * children, so nothing that fails the pattern is ever taken for one.
+ * hex the head of the start event's UUIDv4; of a channel's session `chan_` and
+ * 12 hex. They name files and are handed to children, so nothing that fails the
+ * pattern is ever taken for one.
  */
 
-const SESSION_ID = /^[a-zA-Z0-9_-]{1,100}-\d{8}-\d{6}-[0-9a-f]{8,32}$/;
+const SESSION_ID =
+  /^(?:[a-zA-Z0-9_-]{1,100}-\d{8}-\d{6}-[0-9a-f]{8,32}|chan_[0-9a-f]{12})$/;
 const COMPONENT = /^[a-zA-Z0-9_-]{1,100}$/;
 
 export function isSessionId(text: string): boolean {

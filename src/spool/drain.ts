@@ -97,7 +97,7 @@ class Pass {
     for (const name of readdirSync(this.folder))
       if (name.endsWith(".ndjson")) await this.takeFile(name);
     await this.commit();
-    this.store.seen(this.signs);
+    await this.store.seen(this.signs);
   }
 
   private async takeFile(name: string): Promise<void> {
@@ -210,7 +210,8 @@ class Pass {
   private async commit(): Promise<void> {
     const batch = this.batch;
     this.batch = [];
-    if (batch.length > 0) this.report.stored += await this.store.append(batch);
+    if (batch.length > 0)
+      this.report.stored += (await this.store.append(batch)).size;
     const finished = this.finished;
     this.finished = [];
     if (finished.length === 0) return;

@@ -5,15 +5,21 @@
  *
  * Exactly one process has the file open (`store.lock`), and in it one instance.
  */
-import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import {
   type DuckDBConnection,
   DuckDBInstance,
   type DuckDBValue,
   listValue,
 } from "@duckdb/node-api";
-import type { Event } from "../model/event.ts";
-import type { SessionFilter } from "../model/filter.ts";
+import type { Event, KnownEvent } from "../model/event.ts";
+import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import {
   type Session,
   type State,
@@ -22,17 +28,28 @@ import {
   isClosed,
   parseState,
 } from "../model/session.ts";
-import type { SessionStore } from "../model/store.ts";
+import type {
+  Provenance,
+  ServedStore,
+  SessionBrief,
+  SessionStats,
+  StoredEvent,
+} from "../model/store.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
 import {
+  type StatsRow,
+  type StoredRow,
   among,
   eventLines,
   sessionLines,
   sessionOf,
+  statsOf,
+  storedEventOf,
   wellFormed,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { SQL, listQuery } from "./statements.ts";
+import { eventsQuery, listQuery, statsQuery } from "./queries.ts";
+import { SQL } from "./statements.ts";
 
 const BATCH_EVENTS = 4_096;
 const OPTIONS = {
@@ -42,14 +59,33 @@ const OPTIONS = {
   autoload_known_extensions: "false",
 };
 
-export class DuckDBStore implements SessionStore {
+export interface StoreOptions {
+  /** The steps to the newest schema, oldest first. */
+  migrations?: readonly string[];
+  /** Hears of each commit of events: how long it took, how many were new. */
+  onCommit?: (seconds: number, events: number) => void;
+}
+
+/** What can be told of a store at no cost. */
+export interface StoreFacts {
+  /** Events that wait for their commit. */
+  queued_events: number;
+  last_commit_ok: boolean;
+  /** The file and its write-ahead log. */
+  database_bytes: number;
+}
+
+export class DuckDBStore implements ServedStore {
   /** Folds of open sessions, as far as this process has needed them. */
   private readonly states = new Map<string, State>();
   /** Sessions whose fold is ahead of their row. */
   private readonly dirty = new Set<string>();
   /** Those in memory that have a row among the closed. */
   private readonly closedRows = new Set<string>();
-  private signs: ReadonlyMap<string, string> = new Map();
+  private readonly signs = new Map<string, string>();
+  private onCommit: (seconds: number, events: number) => void = () => {};
+  private lastCommitOk = true;
+  private queued = 0;
   private lastSeq = 0;
   /** Events since the rows were brought up to the folds. */
   private unflushed = 0;
@@ -64,12 +100,11 @@ export class DuckDBStore implements SessionStore {
 
   /**
    * Opens the file, makes it when it is not there, and brings it up to date.
-   * @param migrations the steps to the newest schema, oldest first
    * @throws Failure (timeout, storage, permission) with the mend
    */
   static async open(
     path: string,
-    migrations: readonly string[] = MIGRATIONS,
+    { migrations = MIGRATIONS, onCommit }: StoreOptions = {},
   ): Promise<DuckDBStore> {
     let store: DuckDBStore | null = null;
     try {
@@ -86,6 +121,7 @@ export class DuckDBStore implements SessionStore {
       }
       await store.migrate(have, migrations);
       await store.catchUp();
+      if (onCommit) store.onCommit = onCommit;
       return store;
     } catch (error) {
       // A second instance of an open file would lose rows: leave none behind.
@@ -158,29 +194,42 @@ export class DuckDBStore implements SessionStore {
     await this.flush();
   }
 
-  append(events: readonly Event[]): Promise<number> {
+  append(
+    events: readonly Event[],
+    _from?: Provenance,
+  ): Promise<ReadonlySet<string>> {
+    this.queued += events.length;
     return this.inTurn(async () => {
-      let stored = 0;
-      for (let at = 0; at < events.length; at += BATCH_EVENTS)
-        stored += await this.appendBatch(events.slice(at, at + BATCH_EVENTS));
+      this.queued -= events.length;
+      const stored = new Set<string>();
+      const kept = events.filter((event) => event.event_type !== "heartbeat");
+      for (let at = 0; at < kept.length; at += BATCH_EVENTS)
+        await this.appendBatch(kept.slice(at, at + BATCH_EVENTS), stored);
       return stored;
     });
   }
 
-  private async appendBatch(events: readonly Event[]): Promise<number> {
+  private async appendBatch(
+    events: readonly Event[],
+    stored: Set<string>,
+  ): Promise<void> {
     const fresh = (await this.unknown(events)).map(wellFormed);
-    if (fresh.length === 0) return 0;
+    if (fresh.length === 0) return;
     if (this.unflushed >= BATCH_EVENTS) await this.flush();
     await this.loadStates(fresh.map(({ event }) => event));
     const lines = eventLines(fresh, this.lastSeq + 1);
+    const begun = performance.now();
+    this.lastCommitOk = false;
     await this.db.run(SQL.insertEvents, [listValue(lines)]);
+    this.lastCommitOk = true;
+    this.onCommit((performance.now() - begun) / 1_000, fresh.length);
     this.lastSeq += fresh.length;
     this.unflushed += fresh.length;
     for (const { event } of fresh) {
       apply(this.states.get(event.session_id)!, event);
       this.dirty.add(event.session_id);
+      stored.add(event.event_id);
     }
-    return fresh.length;
   }
 
   /** Does a piece of writing once all before it are done. */
@@ -277,8 +326,65 @@ export class DuckDBStore implements SessionStore {
       if (isClosed(state)) this.states.delete(state.session_id);
   }
 
-  seen(signs: ReadonlyMap<string, string>): void {
-    this.signs = signs;
+  async seen(signs: ReadonlyMap<string, string>): Promise<void> {
+    for (const [id, sign] of signs)
+      if (sign > (this.signs.get(id) ?? "")) this.signs.set(id, sign);
+  }
+
+  /**
+   * Closes sessions that came over the wire and are gone, at their last sign
+   * of life.
+   * @param now_ms milliseconds since the epoch
+   * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @returns how many
+   */
+  async lapse(_now_ms: number, _unleased_timeout_ms: number): Promise<number> {
+    return 0;
+  }
+
+  /** To be called in a quiet moment: writes what is pending to its place. */
+  async idle(): Promise<void> {
+    await this.inTurn(() => this.flush());
+  }
+
+  facts(): StoreFacts {
+    const bytes = (path: string) =>
+      statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    return {
+      queued_events: this.queued,
+      last_commit_ok: this.lastCommitOk,
+      database_bytes: bytes(this.path) + bytes(`${this.path}.wal`),
+    };
+  }
+
+  async brief(session_id: string): Promise<SessionBrief | null> {
+    let brief: SessionBrief | null = null;
+    for await (const { event } of this.events({ session_id })) {
+      brief ??= { start_event_id: null, ended: false };
+      const known = event as KnownEvent;
+      if (known.event_type === "session_start")
+        brief.start_event_id ??= known.event_id;
+      if (known.event_type === "session_end")
+        brief.ended ||= known.end_source !== "recovered";
+    }
+    return brief;
+  }
+
+  open(session_type: string): Promise<Session[]> {
+    return Array.fromAsync(this.sessions(SQL.openOfType, [session_type]));
+  }
+
+  async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
+    const { sql, values } = eventsQuery(filter);
+    for await (const rows of this.chunks(sql, values))
+      for (const row of rows as StoredRow[]) yield storedEventOf(row);
+  }
+
+  async stats(filter: SessionFilter): Promise<SessionStats> {
+    const { sql, values } = statsQuery(filter);
+    for await (const [row] of this.chunks(sql, values))
+      return statsOf(row as StatsRow);
+    throw new Error("a count has always a row");
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
@@ -290,13 +396,6 @@ export class DuckDBStore implements SessionStore {
     for await (const session of this.sessions(SQL.session, among([session_id])))
       return session;
     return null;
-  }
-
-  async resolve(reference: string, limit: number): Promise<string[]> {
-    const ids: string[] = [];
-    for await (const rows of this.chunks(SQL.resolve, [reference, limit]))
-      ids.push(...(rows as { id: string }[]).map(({ id }) => id));
-    return ids;
   }
 
   async close(): Promise<void> {

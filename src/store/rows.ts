@@ -12,6 +12,7 @@ import {
   present,
   settle,
 } from "../model/session.ts";
+import type { SessionStats, StoredEvent } from "../model/store.ts";
 
 /** Whether a row may stand among the closed, where the id's time finds it. */
 function beganAsNamed({ session_id, start_time }: SessionRow): boolean {
@@ -93,4 +94,47 @@ export function sessionOf(
   const last_seen = sign && sign > row.last_seen ? sign : row.last_seen;
   const metadata = JSON.parse(row.metadata) as SessionRow["metadata"];
   return present({ ...row, last_seen, metadata }, now);
+}
+
+export interface StoredRow {
+  seq: number;
+  received_at: string;
+  payload: string;
+}
+
+export function storedEventOf(row: StoredRow): StoredEvent {
+  const { seq, received_at, payload } = row;
+  const event = JSON.parse(payload) as Event;
+  return { seq, received_at, provenance: null, event };
+}
+
+export interface StatsRow {
+  sessions: number;
+  active: number;
+  ended: number;
+  lost: number;
+  failed: number;
+  total: number | null;
+  mean: number;
+  median: number;
+  p95: number;
+  max: number;
+  first_start: string | null;
+  last_start: string | null;
+  by_component: string;
+}
+
+export function statsOf(row: StatsRow): SessionStats {
+  const { sessions, active, ended, lost, failed, first_start, last_start } =
+    row;
+  const { total, mean, median, p95, max } = row;
+  return {
+    sessions,
+    by_status: { active, ended, lost },
+    failed,
+    duration_seconds: total === null ? null : { total, mean, median, p95, max },
+    by_component: JSON.parse(row.by_component) as SessionStats["by_component"],
+    first_start,
+    last_start,
+  };
 }

@@ -2,8 +2,6 @@
  * Every statement that the store runs, by name. A list of things comes in as
  * one parameter, an array of JSON texts: one statement a commit.
  */
-import type { SessionFilter } from "../model/filter.ts";
-
 /** What a session row is in JSON, for from_json. */
 const SESSION_SHAPE = JSON.stringify({
   session_id: "VARCHAR",
@@ -49,14 +47,15 @@ const rowsFrom = (shape: string, columns: string) => `
     SELECT unnest(from_json(line, '${shape}'))
     FROM (SELECT unnest($1::JSON[]) AS line))`;
 
-const time = (column: string) =>
-  `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`;
+/** A time as UTC text. */
+export const time = (value: string, name: string) =>
+  `strftime(${value}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${name}`;
 
 const TIMES = ["start_time", "end_time", "last_seen"];
 
 /** A session's columns as they are read: times as UTC text. */
-const SESSION_READ = SESSION_FIELDS.map((field) =>
-  TIMES.includes(field) ? time(field) : field,
+export const SESSION_READ = SESSION_FIELDS.map((field) =>
+  TIMES.includes(field) ? time(field, field) : field,
 ).join(", ");
 
 const EVENT_SHAPE = JSON.stringify({
@@ -96,6 +95,9 @@ export const SQL = {
 
   openStates: `SELECT session_id AS id, state FROM open_sessions
     WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
+  openOfType: `SELECT ${SESSION_READ} FROM open_sessions
+    WHERE start_time IS NOT NULL AND end_source IS NULL AND session_type = $1
+    ORDER BY start_time DESC, session_id`,
   closedAmong: `SELECT session_id AS id FROM sessions WHERE ${AMONG}`,
   deleteOpen: `DELETE FROM open_sessions
     WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
@@ -116,54 +118,8 @@ export const SQL = {
       (SELECT * EXCLUDE (state) FROM open_sessions
         WHERE session_id IN (SELECT unnest($1::VARCHAR[]))
           AND start_time IS NOT NULL))`,
-  resolve: `SELECT session_id AS id FROM all_sessions
-    WHERE starts_with(session_id, $1) OR (length($1) = 8 AND ends_with(session_id, $1))
-    ORDER BY session_id = $1 DESC, start_time DESC, session_id LIMIT $2`,
   begin: "BEGIN",
   commit: "COMMIT",
   rollback: "ROLLBACK",
   checkpoint: "CHECKPOINT",
 } as const;
-
-/** A filter as a query, newest start first; every value goes as a parameter. */
-export function listQuery(filter: SessionFilter): {
-  sql: string;
-  values: (string | number)[];
-} {
-  const values: (string | number)[] = [];
-  const conditions: string[] = [];
-  const where = (condition: string, value: string | number | undefined) => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(condition.replace("?", `$${values.length}`));
-  };
-  where("s.session_type = ?", filter.session_type);
-  where("s.component_name = ?", filter.component_name);
-  where("s.username = ?", filter.username);
-  where("s.start_time >= ?::TIMESTAMP", filter.after);
-  where("s.start_time < ?::TIMESTAMP", filter.before);
-  if (filter.status === "active") conditions.push("s.end_source IS NULL");
-  if (filter.status === "lost") conditions.push("s.end_source = 'recovered'");
-  if (filter.status === "ended")
-    conditions.push("s.end_source IN ('observed', 'declared')");
-  if (filter.incomplete)
-    conditions.push("(s.end_source IS NULL OR s.end_source = 'recovered')");
-  const matching = conditions.length ? `WHERE ${conditions.join(" AND ")}` : "";
-  if (filter.limit === undefined)
-    return { sql: selectSessions(`all_sessions AS s ${matching}`), values };
-  values.push(filter.limit);
-  const newest = `${matching} ${NEWEST_FIRST} LIMIT $${values.length}`;
-  // Each table picks its newest rows by two columns; through the view all
-  // columns of all rows would pass before any is dropped.
-  const from = `(
-    (FROM sessions AS s ${newest}) UNION ALL BY NAME
-    (FROM (SELECT * EXCLUDE (state) FROM open_sessions
-      WHERE start_time IS NOT NULL) AS s ${newest})) AS s`;
-  const sql = `${selectSessions(from)} LIMIT $${values.length}`;
-  return { sql, values };
-}
-
-const NEWEST_FIRST = "ORDER BY s.start_time DESC, s.session_id";
-
-const selectSessions = (from: string) =>
-  `SELECT ${SESSION_READ} FROM ${from} ${NEWEST_FIRST}`;

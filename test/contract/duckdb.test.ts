@@ -63,7 +63,7 @@ describe("after a crash between the commit of events and their fold", () => {
 
     const again = await DuckDBStore.open(left);
     await expectFold(again, [...folded, ...tail]);
-    expect(await again.append([...folded, ...tail])).toBe(0);
+    expect((await again.append([...folded, ...tail])).size).toBe(0);
     await again.close();
     expect(
       await query(
@@ -139,7 +139,7 @@ describe("a file of an older schema", () => {
     await old.close();
     expect(existsSync(`${left}.wal`)).toBeTrue();
 
-    const store = await DuckDBStore.open(left, newer);
+    const store = await DuckDBStore.open(left, { migrations: newer });
     await expectFold(store, events);
     // Of the migrations nothing waits in the log: it could not be replayed.
     const later = crashed(left);
@@ -156,7 +156,7 @@ describe("a file of an older schema", () => {
     await expectFold(copy, events);
     await copy.close();
     // Up to date: nothing is done again.
-    const again = await DuckDBStore.open(left, newer);
+    const again = await DuckDBStore.open(left, { migrations: newer });
     await expectFold(again, events);
     await again.close();
     expect(existsSync(`${left}.schema-3`)).toBeFalse();
@@ -172,9 +172,9 @@ describe("a file of an older schema", () => {
       ...MIGRATIONS,
       "CREATE TABLE moons (phase INTEGER); SELECT no_such_column",
     ];
-    await expect(DuckDBStore.open(path, broken)).rejects.toThrow(
-      /no_such_column/,
-    );
+    await expect(
+      DuckDBStore.open(path, { migrations: broken }),
+    ).rejects.toThrow(/no_such_column/);
     const again = await DuckDBStore.open(path);
     await expectFold(again, events);
     await again.close();
@@ -182,7 +182,7 @@ describe("a file of an older schema", () => {
 
   test("of a newer one is refused, naming both versions, and left alone", async () => {
     const path = join(folder(), "sessions.duckdb");
-    const store = await DuckDBStore.open(path, newer);
+    const store = await DuckDBStore.open(path, { migrations: newer });
     await store.append([start()]);
     await store.close();
     await expect(DuckDBStore.open(path)).rejects.toMatchObject({
@@ -191,7 +191,7 @@ describe("a file of an older schema", () => {
         /has schema version 3, this session-buddy knows 1 \(/,
       ),
     });
-    const again = await DuckDBStore.open(path, newer);
+    const again = await DuckDBStore.open(path, { migrations: newer });
     expect(await listed(again)).toHaveLength(1);
     await again.close();
   });

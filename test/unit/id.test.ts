@@ -21,7 +21,13 @@ test("a session id holds the component, the UTC second and the event's head", ()
 
 test("nothing else passes for a session id", () => {
   const good = "a-20260206-123456-1a2b3c4d";
-  for (const id of [good, `${good}00ff`, `${"x".repeat(100)}${good.slice(1)}`])
+  const channel = "chan_0123456789ab";
+  for (const id of [
+    good,
+    channel,
+    `${good}00ff`,
+    `${"x".repeat(100)}${good.slice(1)}`,
+  ])
     expect([id, isSessionId(id)]).toEqual([id, true]);
   for (const id of [
     "",
@@ -37,6 +43,10 @@ test("nothing else passes for a session id", () => {
     `${"x".repeat(101)}${good.slice(1)}`,
     "a-2026026-123456-1a2b3c4d",
     "ä-20260206-123456-1a2b3c4d",
+    `${channel}0`,
+    channel.slice(0, -1),
+    `x${channel}`,
+    "chan_0123456789aB",
   ])
     expect([id, isSessionId(id)]).toEqual([id, false]);
 });
