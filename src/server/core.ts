@@ -19,7 +19,7 @@ import type {
   StoredEvent,
 } from "../model/store.ts";
 import { databasePath, openFile } from "../open.ts";
-import { drain } from "../spool/drain.ts";
+import { Drain } from "../spool/drain.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { StoreLock } from "../store/lock.ts";
 import type { Metrics } from "./metrics.ts";
@@ -36,6 +36,7 @@ export type Check = "ok" | "failed";
 export class Core implements ServedStore {
   /** Milliseconds since the epoch. */
   readonly started = Date.now();
+  private readonly drain: Drain;
   private readonly timer: ReturnType<typeof setInterval>;
   private pass: Promise<void> | null = null;
   private next: Promise<void> | null = null;
@@ -49,6 +50,7 @@ export class Core implements ServedStore {
     private readonly letGo: () => Promise<void>,
     private readonly log: Log,
   ) {
+    this.drain = new Drain(settings.paths.data!, file);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -154,12 +156,8 @@ export class Core implements ServedStore {
 
   private async take(): Promise<void> {
     const now = Date.now();
-    const { paths, config } = this.settings;
-    const { stored, quarantined, refused } = await drain(
-      paths.data!,
-      this.file,
-      now,
-    );
+    const { config } = this.settings;
+    const { stored, quarantined, refused } = await this.drain.pass(now);
     if (stored > 0) this.lastAppend = performance.now();
     if (stored > 0) this.idle = false;
     for (const { path, reason } of quarantined)

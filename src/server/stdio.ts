@@ -4,7 +4,8 @@
  * the one that owns the database, so that our own commands can ask it too.
  * Standard output carries the protocol alone.
  */
-import { rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { PassThrough } from "node:stream";
 import {
   type JSONRPCMessage,
   type Transport,
@@ -14,7 +15,7 @@ import {
   StdioServerTransport,
   serveStdio as serveSdk,
 } from "@modelcontextprotocol/server/stdio";
-import type { Settings } from "../config.ts";
+import { type Settings, statePaths } from "../config.ts";
 import { Log } from "../log.ts";
 import { Failure } from "../model/failure.ts";
 import { askableServer, lockPath } from "../open.ts";
@@ -45,7 +46,7 @@ export async function serveStdio(
   const told = untilTold();
   process.umask(0o077);
   ensurePrivateDir(settings.paths.data!);
-  ensurePrivateDir(settings.paths.state!);
+  ensurePrivateDir(dirname(statePaths(settings).socket));
   const nearest = new NearestTools(settings, readOnly);
   const transport = new PatientTransport();
   const caller: Caller = {
@@ -130,7 +131,7 @@ class NearestTools implements ToolBackend {
     const log = Log.open(settings);
     const metrics = new Metrics();
     const core = await Core.open(settings, lock, log, metrics);
-    const socket = `${settings.paths.state!}/server.sock`;
+    const { socket } = statePaths(settings);
     const auth = Auth.fromSettings(settings, process.env);
     const parts = { settings, core, auth, metrics, log };
     const serving = Serving.startLocal({ ...parts, socket, readOnly });
@@ -167,9 +168,12 @@ class PatientTransport implements Transport {
   constructor() {
     this.done = new Promise((resolve) => (this.finished = resolve));
     const input = process.stdin;
-    this.inner = new StdioServerTransport(new StillOpen(input), process.stdout);
-    input.on("end", () => this.end());
-    input.on("close", () => this.end());
+    // The inner one ends with its input: it is not told of the end.
+    const open = new PassThrough();
+    input.pipe(open, { end: false });
+    this.inner = new StdioServerTransport(open, process.stdout);
+    // By then the last of the input has gone through the pipe.
+    input.once("close", () => setImmediate(() => this.end()));
   }
 
   async start(): Promise<void> {

@@ -46,29 +46,56 @@ const LOOK_MS = 15;
 const SAID_MS = 5_000;
 const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
 
-/**
- * One pass over this machine's spool.
- * @param data the data folder
- * @param now milliseconds since the epoch
- */
-export async function drain(
+/** What is known of a file whose every line is stored, while it does not grow. */
+interface Known {
+  inode: number;
+  size: number;
+  facts: FileFacts;
+}
+
+/** Passes over this machine's spool, into one store. */
+export class Drain {
+  /** Files that the last pass left as they are; none after one that failed. */
+  private known: ReadonlyMap<string, Known> = new Map();
+
+  /** @param data the data folder */
+  constructor(
+    private readonly data: string,
+    private readonly store: SessionStore,
+  ) {}
+
+  /**
+   * One pass.
+   * @param now milliseconds since the epoch
+   */
+  async pass(now: number): Promise<DrainReport> {
+    const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
+    const folder = spoolFolder(this.data);
+    const lock = await takeTurn(folder);
+    if (lock === null) return report;
+    const { known } = this;
+    this.known = new Map();
+    try {
+      sayBegun(lock, now);
+      const pass = new Pass(folder, this.store, now, report, known);
+      await pass.run();
+      this.known = pass.unchanged;
+    } catch (error) {
+      throw errnoOf(error) ? folderFailure(folder, error) : error;
+    } finally {
+      closeSync(lock);
+    }
+    return report;
+  }
+}
+
+/** A single pass, see Drain. */
+export function drain(
   data: string,
   store: SessionStore,
   now: number,
 ): Promise<DrainReport> {
-  const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
-  const folder = spoolFolder(data);
-  const lock = await takeTurn(folder);
-  if (lock === null) return report;
-  try {
-    sayBegun(lock, now);
-    await new Pass(folder, store, now, report).run();
-  } catch (error) {
-    throw errnoOf(error) ? folderFailure(folder, error) : error;
-  } finally {
-    closeSync(lock);
-  }
-  return report;
+  return new Drain(data, store).pass(now);
 }
 
 /**
@@ -123,12 +150,15 @@ class Pass {
   /** Files whose every line is in the batch or stored before it. */
   private finished: string[] = [];
   private readonly signs = new Map<string, string>();
+  /** Files that live on, as they were read. */
+  readonly unchanged = new Map<string, Known>();
 
   constructor(
     private readonly folder: string,
     private readonly store: SessionStore,
     private readonly now: number,
     private readonly report: DrainReport,
+    private readonly known: ReadonlyMap<string, Known>,
   ) {}
 
   async run(): Promise<void> {
@@ -143,9 +173,12 @@ class Pass {
     const fd = this.open(name);
     if (fd === null) return;
     try {
-      const { size, mtime } = fstatSync(fd);
+      const { ino: inode, size, mtime } = fstatSync(fd);
       if (size === 0) return this.clearEmpty(name, fd, mtime);
-      let facts = await this.takeLines(name, fd, "here");
+      const known = this.known.get(name);
+      const same = known?.inode === inode && known.size === size;
+      let facts = same ? known.facts : await this.takeLines(name, fd, "here");
+      this.unchanged.set(name, { inode, size, facts });
       if (!this.writerGone(fd, facts)) return this.sign(name, mtime);
       // Its last words may have come after we read, or lack their newline.
       const now = fstatSync(fd);
@@ -233,6 +266,7 @@ class Pass {
       }
     }
     this.finished.push(name);
+    this.unchanged.delete(name);
   }
 
   private sign(name: string, at: Date): void {
