@@ -37,7 +37,8 @@ function importsOf(file: string): Import[] {
 const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/model/": [],
   "src/os/": ["src/model/"],
-  "src/config.ts": ["src/model/", "src/os/"],
+  "src/config.ts": ["src/model/", "src/os/", "src/settings.ts"],
+  "src/settings.ts": [],
   "src/version.ts": [],
   "src/args.ts": ["src/model/"],
   "src/talk.ts": ["src/os/", "src/render/"],

@@ -31,3 +31,8 @@ export class JsonArray {
 export function sessionDocument(session: Session): string {
   return `${plain(sessionJson(session), 2)}\n`;
 }
+
+/** The same value on a line of its own. */
+export function sessionLine(session: Session): string {
+  return `${plain(sessionJson(session))}\n`;
+}
