@@ -51,6 +51,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/spool/": ["src/model/", "src/os/"],
   "src/store/": ["src/model/", "src/os/", "dist/native/"],
   "src/render/": ["src/model/"],
+  "src/server/": [
+    "src/config.ts",
+    "src/log.ts",
+    "src/model/",
+    "src/open.ts",
+    "src/os/",
+    "src/spool/",
+    "src/store/",
+    "src/version.ts",
+  ],
   "src/open.ts": [
     "src/config.ts",
     "src/model/",
