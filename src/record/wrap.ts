@@ -10,16 +10,13 @@ import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { bootId, pidNamespace, processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
+import { SESSION_ID_VARIABLE } from "../spool/parent.ts";
 import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { countCommands, recallCommands } from "./commands.ts";
 import { runChild } from "./child.ts";
+import { type StartOptions, startEvent } from "./context.ts";
 import { drainedLately, startDrain } from "./deliver.ts";
-import {
-  SESSION_ID_VARIABLE,
-  type StartOptions,
-  startEvent,
-} from "./context.ts";
 import { type Facts, askVersion, stopAsking } from "./ask.ts";
 import type { ChildProgram, Outcome } from "./outcome.ts";
 import { usageMetadata } from "./usage.ts";

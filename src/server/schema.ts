@@ -8,10 +8,10 @@ import type { JsonObject } from "../model/event.ts";
 import { INPUTS, type ToolName } from "./inputs.ts";
 import { OUTPUTS } from "./outputs.ts";
 
-type Schema<T = unknown> = StandardSchemaWithJSON<unknown, T>;
+type Schema = StandardSchemaWithJSON;
 
 /** What a tool takes: parsed, and refused by name where it does not fit. */
-function input<T>(schema: z.ZodType<T>): Schema<T> {
+function input(schema: z.ZodType): Schema {
   return standard(
     (value) => schema["~standard"].validate(value),
     () => jsonSchema(schema, "input", plain),
@@ -27,10 +27,10 @@ function output(schema: z.ZodType): Schema {
 }
 
 /** @param make its JSON form, made once, when first asked for */
-function standard<T>(
-  validate: Schema<T>["~standard"]["validate"],
+function standard(
+  validate: Schema["~standard"]["validate"],
   make: () => JsonObject,
-): Schema<T> {
+): Schema {
   let made: JsonObject | null = null;
   const json = () => (made ??= make());
   const jsonSchema = { input: json, output: json };
