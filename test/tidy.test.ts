@@ -49,13 +49,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/spool/write.ts",
     "src/version.ts",
   ],
-  "src/server/": [
-    "src/model/",
-    "src/os/",
-    "src/spool/",
-    "src/store/",
-    "src/open.ts",
-  ],
   "src/spool/": ["src/model/", "src/os/"],
   "src/store/": ["src/model/", "src/os/", "dist/native/"],
   "src/render/": ["src/model/"],

@@ -3,6 +3,7 @@
  * JSON-RPC calls, which any revision of the protocol answers with plain JSON.
  */
 import { type Event, type Json, MAX_EVENT_BYTES, jsonBytes } from "../model/event.ts";
+import { sessionCursor } from "../model/cursor.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Session } from "../model/session.ts";
@@ -188,7 +189,7 @@ export class HttpStore implements SessionStore {
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
     const { limit, from } = filter;
-    const cursor = from && encodeCursor(from);
+    const cursor = from && sessionCursor(from);
     const args = asked(filter);
     for await (const page of this.pages("list_sessions", args, cursor, limit))
       yield* (page as { sessions: Session[] }).sessions;

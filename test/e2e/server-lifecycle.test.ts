@@ -7,7 +7,7 @@ import { statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
-import { expectFailure } from "../support/host.ts";
+import { expectFailure, plant } from "../support/host.ts";
 import { TestServer, endServer, startArguments } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
 import { gone, until } from "../support/wait.ts";
@@ -171,7 +171,6 @@ test("with a server running, commands ask it, and never open the database", asyn
 
 test("a server that is killed under a listing changes nothing for who reads it", async () => {
   using sandbox = new Sandbox();
-  const { plant } = await import("../support/recorded.ts");
   const ids = plant(
     sandbox,
     Array.from({ length: 30_000 }, (_, n) => ({
