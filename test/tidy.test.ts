@@ -51,15 +51,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   "src/spool/": ["src/model/", "src/os/"],
   "src/store/": ["src/model/", "src/os/", "dist/native/"],
-  "src/server/": [
-    "src/model/",
-    "src/os/",
-    "src/config.ts",
-    "src/open.ts",
-    "src/spool/",
-    "src/store/",
-    "src/version.ts",
-  ],
   "src/render/": ["src/model/"],
   "src/server/": [
     "src/config.ts",

@@ -18,7 +18,7 @@ import type { Core } from "./core.ts";
 import { Guard, idOf, toolOf } from "./guard.ts";
 import { LocalTools } from "./local.ts";
 import { McpEndpoint } from "./mcp.ts";
-import type { Metrics } from "./metrics.ts";
+import { Metrics } from "./metrics.ts";
 import { Pressure } from "./pressure.ts";
 import { type Route, refusal, routeOf, unknownPath } from "./refusal.ts";
 
@@ -236,7 +236,7 @@ export class Serving {
     const stranger = guard.reader(null, route, peer);
     if (stranger) return stranger;
     if (route === "/metrics") return this.metrics(request, peer);
-    return this.health(route);
+    return this.health();
   }
 
   /** A POST to /mcp. */
@@ -265,24 +265,15 @@ export class Serving {
     return this.mcp.handle(request, message, caller);
   }
 
-  private async health(route: Route): Promise<Response> {
-    const { core } = this.parts;
-    if (route === "/readyz") {
-      const { ready, checks } = core.readiness();
-      const status = ready ? "ready" : "not ready";
-      return Response.json(
-        { status, checks },
-        {
-          status: ready ? 200 : 503,
-          headers: ready ? {} : { "retry-after": "1" },
-        },
-      );
-    }
-    const { healthy, checks } = core.health();
+  private health(): Response {
+    const { healthy, checks } = this.parts.core.health();
     const status = healthy ? "ok" : "degraded";
     return Response.json(
       { status, service: "session-buddy", version: VERSION, checks },
-      { status: healthy ? 200 : 503 },
+      {
+        status: healthy ? 200 : 503,
+        headers: healthy ? {} : { "retry-after": "1" },
+      },
     );
   }
 
@@ -296,9 +287,10 @@ export class Serving {
       } catch (error) {
         return unauthorized(error, null);
       }
-    const text = metrics.render(await core.gauges());
-    const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
-    return new Response(text, { headers });
+    const text = await metrics.render(await core.gauges());
+    return new Response(text, {
+      headers: { "content-type": Metrics.CONTENT_TYPE },
+    });
   }
 
   private count(route: Route, response: Response): Response {
