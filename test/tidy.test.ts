@@ -39,6 +39,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/os/": ["src/model/"],
   "src/config.ts": ["src/model/", "src/os/", "src/settings.ts"],
   "src/settings.ts": [],
+  "src/log.ts": ["src/config.ts", "src/model/", "src/os/", "src/settings.ts"],
+  "src/log-tail.ts": ["src/log.ts", "src/model/", "src/os/"],
   "src/version.ts": [],
   "src/args.ts": ["src/model/"],
   "src/talk.ts": ["src/os/", "src/render/"],
