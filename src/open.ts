@@ -11,7 +11,7 @@ import type { SessionStore } from "./model/store.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
 import { checkEndpoint, clientToken } from "./os/token.ts";
 import { type DrainReport, drain } from "./spool/drain.ts";
-import type { DuckDBStore } from "./store/duckdb.ts";
+import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
 import { HttpStore } from "./store/http.ts";
 import {
   type Holder,
@@ -148,12 +148,13 @@ export function lockPath({ config, paths }: Settings): string {
 export async function openFile(
   settings: Settings,
   lock: StoreLock,
+  options: StoreOptions = {},
 ): Promise<{ store: DuckDBStore; close(): Promise<void> }> {
   try {
     const path = databasePath(settings);
     if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
     const { DuckDBStore } = await loadDuckDB(settings);
-    const store = await DuckDBStore.open(path);
+    const store = await DuckDBStore.open(path, options);
     const close = () => store.close().finally(() => lock.release());
     return { store, close };
   } catch (error) {

@@ -11,7 +11,7 @@ import { Failure } from "../model/failure.ts";
 import { databasePath, lockPath } from "../open.ts";
 import { notifySystemd } from "../os/notify.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { isLoopback } from "../os/peer.ts";
+import { isLoopback } from "../os/address.ts";
 import { processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import type { Holder } from "../store/lock.ts";

@@ -9,6 +9,7 @@ import {
   constants,
   fstatSync,
   futimesSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -311,6 +312,20 @@ class Pass {
     await this.commit();
     for (const name of rested) unlinkSync(`${folder}/${name}`);
   }
+}
+
+/** What waits in this machine's spool, done files not counted. */
+export function spoolBacklog(data: string): { files: number; bytes: number } {
+  const folder = spoolFolder(data);
+  let files = 0;
+  let bytes = 0;
+  for (const name of listFolder(folder)) {
+    if (!name.endsWith(".ndjson")) continue;
+    const stat = lstatSync(`${folder}/${name}`, { throwIfNoEntry: false });
+    files++;
+    bytes += stat?.size ?? 0;
+  }
+  return { files, bytes };
 }
 
 function append(folder: string, name: string, text: string): void {
