@@ -134,9 +134,9 @@ const sessionFilter = {
   reference: text
     .optional()
     .describe("A session's id, the beginning of one, or its last 8 hex"),
-  session_type: text.optional().describe("admin_shell, channel…"),
-  component_name: text.optional().describe("As the session was recorded with"),
-  username: text.optional(),
+  type: text.optional().describe("admin_shell, channel…"),
+  component: text.optional().describe("What the shells belong to"),
+  user: text.optional().describe("A user's name"),
   status: status.optional().describe("active, ended or lost"),
   incomplete: z
     .boolean()

@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { type Peer, tcpPeer } from "../os/peer.ts";
 import { portHolder } from "../os/port.ts";
+import { spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { type Auth, tokenRequired } from "./auth.ts";
 import type { Message } from "./body.ts";
@@ -63,6 +64,7 @@ export class Serving {
     this.tools = new LocalTools(core, {
       auth,
       metrics,
+      spool: spoolFolder(settings.paths.data!),
       lease_seconds: Math.ceil(lease_ms / 1000),
       health: () => core.health(),
     });
