@@ -1,0 +1,202 @@
+/**
+ * The folds of sessions in memory, and the rows that follow them. An event is
+ * folded in once it is stored; the rows of what changed are written now and
+ * then, and can always be made again from the events.
+ *
+ * Every session of which an event is stored is either in memory or has a row.
+ */
+import { type DuckDBValue, listValue } from "@duckdb/node-api";
+import type { Event } from "../model/event.ts";
+import { startSecondOf } from "../model/id.ts";
+import {
+  type State,
+  apply,
+  emptyState,
+  isClosed,
+  parseState,
+} from "../model/session.ts";
+import type { SessionBrief } from "../model/store.ts";
+import { closedAmong, deleteClosed } from "./closed.ts";
+import type { Database } from "./database.ts";
+import { sessionLines } from "./rows.ts";
+import { SQL } from "./statements.ts";
+
+/** So many events may be stored before their sessions' rows are written. */
+const FLUSH_EVENTS = 4_096;
+/** Folds of open sessions that are kept although their rows are written. */
+const MAX_STATES = 8_192;
+/** Closed sessions that are remembered. */
+const MAX_RECENT = 16_384;
+
+export class Folds {
+  private readonly states = new Map<string, State>();
+  /** Sessions whose fold is ahead of their row. */
+  private readonly dirty = new Set<string>();
+  /** Those in memory that have a row among the closed. */
+  private readonly closedRows = new Set<string>();
+  /** What to know of sessions that closed a while ago. */
+  private readonly recent = new Map<string, SessionBrief>();
+  /** The last second that the id of a session names that is not in memory. */
+  private horizon = "";
+  /** Events since the rows were brought up to the folds. */
+  private unflushed = 0;
+  /** The number of the last event that is stored and folded. */
+  lastSeq = 0;
+
+  /** @param changed hears of each session that an event has changed */
+  constructor(
+    private readonly db: Database,
+    private readonly changed: (state: State) => void,
+  ) {}
+
+  /** Folds what was stored but not folded when the last process ended. */
+  async open(): Promise<void> {
+    const last = await this.db.one<string | null>(SQL.lastStart);
+    this.horizon = last?.slice(0, "2026-02-06T12:34:56".length) ?? "";
+    this.lastSeq = await this.db.one<number>(SQL.lastSeq);
+    const folded = await this.db.one<number>(SQL.foldedSeq);
+    if (folded === this.lastSeq) return;
+    const tail = await this.payloads(SQL.eventsAfter, folded);
+    const ids = new Set(tail.map(({ session_id }) => session_id));
+    await this.noteClosed(ids);
+    await this.refold(ids);
+    for (const id of ids) this.dirty.add(id);
+    await this.flush();
+  }
+
+  /**
+   * Makes ready for some events to be stored: the folds of their sessions come
+   * into memory, from the open row, or (a late event of a closed session) from
+   * all events.
+   */
+  async prepare(events: readonly Event[]): Promise<void> {
+    if (this.unflushed >= FLUSH_EVENTS) await this.flush();
+    const missing = new Set<string>();
+    for (const { session_id } of events)
+      if (!this.states.has(session_id) && !this.isNew(session_id))
+        missing.add(session_id);
+    if (missing.size === 0) return;
+    const open = await this.db.rows<{ id: string; state: string }>(
+      SQL.openStates,
+      [listValue([...missing])],
+    );
+    for (const { id, state } of open) {
+      this.states.set(id, parseState(state));
+      missing.delete(id);
+    }
+    await this.refold(await this.noteClosed(missing));
+  }
+
+  /** Folds in an event that has been stored, the next by its number. */
+  add(event: Event): void {
+    const { session_id } = event;
+    let state = this.states.get(session_id);
+    if (!state) this.states.set(session_id, (state = emptyState(session_id)));
+    apply(state, event);
+    this.dirty.add(session_id);
+    this.lastSeq++;
+    this.unflushed++;
+    this.changed(state);
+  }
+
+  /** The fold of a session, when it is in memory. */
+  get(session_id: string): State | undefined {
+    return this.states.get(session_id);
+  }
+
+  /**
+   * What memory knows of a session: null when it is new, undefined when only
+   * the rows can tell.
+   */
+  recall(session_id: string): SessionBrief | null | undefined {
+    const state = this.states.get(session_id);
+    if (state) return briefOf(state);
+    return (
+      this.recent.get(session_id) ?? (this.isNew(session_id) ? null : undefined)
+    );
+  }
+
+  /** Of a session that is not in memory: nothing of it can be stored. */
+  private isNew(session_id: string): boolean {
+    const second = startSecondOf(session_id);
+    return (
+      second !== null && second > this.horizon && !this.recent.has(session_id)
+    );
+  }
+
+  /** Which of some sessions have a row among the closed; it will be replaced. */
+  private async noteClosed(ids: ReadonlySet<string>): Promise<Set<string>> {
+    const closed = await closedAmong(this.db.rows.bind(this.db), ids);
+    for (const { id } of closed) this.closedRows.add(id);
+    return new Set(closed.map(({ id }) => id));
+  }
+
+  /** Folds some sessions anew from all their stored events. */
+  private async refold(ids: ReadonlySet<string>): Promise<void> {
+    if (ids.size === 0) return;
+    const events = await this.payloads(SQL.eventsOf, listValue([...ids]));
+    for (const id of ids) this.states.set(id, emptyState(id));
+    for (const event of events)
+      apply(this.states.get(event.session_id)!, event);
+  }
+
+  get isDirty(): boolean {
+    return this.dirty.size > 0;
+  }
+
+  /** Brings the rows up to the folds, in one transaction. */
+  async flush(): Promise<void> {
+    if (!this.isDirty) return;
+    const states = [...this.dirty].map((id) => this.states.get(id)!);
+    const { open, dated, undated } = sessionLines(states);
+    // Only of rows that are written anew: others were looked at for an append that failed.
+    const replaced = [...this.closedRows].filter((id) => this.dirty.has(id));
+    await this.db.transaction(async () => {
+      await this.db.run(SQL.deleteOpen, [listValue([...this.dirty])]);
+      await deleteClosed(this.db, replaced);
+      for (const [sql, lines] of [
+        [SQL.insertDated, dated],
+        [SQL.insertUndated, undated],
+        [SQL.insertOpen, open],
+      ] as const)
+        if (lines.length > 0) await this.db.run(sql, [listValue(lines)]);
+      await this.db.run(SQL.setFoldedSeq, [this.lastSeq]);
+    });
+    this.dirty.clear();
+    this.unflushed = 0;
+    for (const id of replaced) this.closedRows.delete(id);
+    this.forget(states.filter(isClosed));
+  }
+
+  /** Lets go of closed sessions, and of the oldest where there are too many. */
+  private forget(closed: readonly State[]): void {
+    for (const state of closed) {
+      this.states.delete(state.session_id);
+      this.recent.delete(state.session_id);
+      this.recent.set(state.session_id, briefOf(state));
+    }
+    for (const [map, size] of [
+      [this.recent, MAX_RECENT],
+      [this.states, MAX_STATES],
+    ] as const)
+      for (const id of map.keys()) {
+        if (map.size <= size) break;
+        map.delete(id);
+        this.closedRows.delete(id);
+        const second = startSecondOf(id);
+        if (second && second > this.horizon) this.horizon = second;
+      }
+  }
+
+  private async payloads(sql: string, value: DuckDBValue): Promise<Event[]> {
+    const rows = await this.db.rows<{ payload: string }>(sql, [value]);
+    return rows.map(({ payload }) => JSON.parse(payload) as Event);
+  }
+}
+
+export function briefOf({ start, end }: State): SessionBrief {
+  return {
+    start_event_id: start?.event_id ?? null,
+    ended: end !== null && end.value.end_source !== "recovered",
+  };
+}
