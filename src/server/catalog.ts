@@ -29,7 +29,7 @@ export const CATALOG: Record<ToolName, ToolText> = {
   track_session_end: {
     title: "Track the end of a shell session",
     description:
-      'Records that an admin shell ended. Call it once, when the shell closes, with the session_id that track_session_start gave; a second end changes nothing. Example: {"session_id":"mahavishnu-20260206-123456-550e8400","timestamp":"2026-02-06T13:00:00Z","metadata":{"exit_reason":"quit"}}',
+      'Records that an admin shell ended. Call it once, when the shell closes, with the session_id that track_session_start gave; a second end changes nothing. Example: {"session_id":"mahavishnu-20260206-123456-550e8400","timestamp":"2026-02-06T13:00:00Z","metadata":{"commands_run":12}}',
     tracks: true,
   },
   track_events: {

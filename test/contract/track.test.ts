@@ -568,7 +568,7 @@ describe("the end of a shell", () => {
   test("before its start is kept, and joined when the start comes", async () => {
     const event_id = uuid();
     const session_id = `mahavishnu-20260206-123456-${event_id.slice(0, 8)}`;
-    const first = await end({ session_id, metadata: { exit_reason: "quit" } });
+    const first = await end({ session_id, metadata: { note: "quit" } });
     expect(first.result["status"]).toBe("not_found");
     expect((await end({ session_id })).result["status"]).toBe("not_found");
     expect(await host.store.get(session_id)).toBeNull();
@@ -576,7 +576,7 @@ describe("the end of a shell", () => {
     expect(await host.store.get(session_id)).toMatchObject({
       status: "ended",
       duration_seconds: 1_800,
-      metadata: { exit_reason: "quit" },
+      metadata: { note: "quit" },
     });
     expect(
       await Array.fromAsync(host.store.events({ session_id })),
