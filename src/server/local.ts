@@ -188,12 +188,20 @@ export class LocalTools implements ToolBackend {
     const received_ms = Date.now();
     const begun = performance.now();
     const { lease_seconds, metrics } = this.options;
-    const from = await this.writer(token, caller);
-    const options = { lease_seconds, received_ms };
-    const results = await trackEvents(this.recorder, args, from, options);
-    const seconds = (performance.now() - begun) / 1_000;
-    if (metrics) countBatch(args.events, results, metrics, seconds);
-    return { results };
+    let results: EventResult[] | null = null;
+    let failure: unknown = null;
+    try {
+      const from = await this.writer(token, caller);
+      const options = { lease_seconds, received_ms };
+      results = await trackEvents(this.recorder, args, from, options);
+      return { results };
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      const seconds = (performance.now() - begun) / 1_000;
+      if (metrics) countBatch(args.events, results, failure, seconds, metrics);
+    }
   }
 
   /**
