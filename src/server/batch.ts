@@ -71,15 +71,18 @@ function signsOf(
   behind_ms: number,
   received_ms: number,
 ): Map<string, string> {
-  const signs = new Map<string, string>();
+  const last = new Map<string, string>();
   for (const { event_type, session_id, timestamp } of events) {
     // It may have been made long after the last sign.
     if (event_type === "session_end") continue;
-    const sign_ms = Math.min(Date.parse(timestamp) + behind_ms, received_ms);
-    const sign = new Date(sign_ms).toISOString();
-    if (sign > (signs.get(session_id) ?? "")) signs.set(session_id, sign);
+    if (timestamp > (last.get(session_id) ?? ""))
+      last.set(session_id, timestamp);
   }
-  return signs;
+  for (const [session_id, timestamp] of last) {
+    const sign_ms = Math.min(Date.parse(timestamp) + behind_ms, received_ms);
+    last.set(session_id, new Date(sign_ms).toISOString());
+  }
+  return last;
 }
 
 /** What became of a value; its id as sent while it is no event. */
