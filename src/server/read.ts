@@ -26,6 +26,8 @@ const MAX_PAGE_CHARS = 4 * 1024 * 1024;
 const MAX_COMMANDS = 1_000;
 const MAX_CANDIDATES = 10;
 const DEFAULT_CHANNEL_ROWS = 20;
+/** Read at a time; what the filter of a channel leaves of it is fewer. */
+const CHANNEL_PAGE = 500;
 
 export class Reading {
   constructor(private readonly store: SessionStore) {}
@@ -82,20 +84,22 @@ export class Reading {
   }
 
   async channelSessions(args: Args<"get_channel_sessions">) {
-    const { limit, status, component_name, ...channel } = args;
-    const rows = this.store.list({
+    const { limit = DEFAULT_CHANNEL_ROWS, status, component_name } = args;
+    const filter: SessionFilter = {
       session_type: "channel",
+      limit: CHANNEL_PAGE,
       ...(status && { status }),
       ...(component_name !== undefined && { component_name }),
       ...(args.sender_id !== undefined && { username: args.sender_id }),
-    });
-    const wanted = Object.entries(channel);
+    };
     const sessions: object[] = [];
-    for await (const session of rows) {
-      const { metadata } = session;
-      if (!wanted.every(([name, value]) => metadata[name] === value)) continue;
-      sessions.push({ ...sessionJson(session), ...channelFacts(metadata) });
-      if (sessions.length === (limit ?? DEFAULT_CHANNEL_ROWS)) break;
+    for (let whole = true; whole && sessions.length < limit;) {
+      const page = await Array.fromAsync(this.store.list(filter));
+      whole = page.length === CHANNEL_PAGE;
+      if (whole) filter.from = page.at(-1)!;
+      for (const session of page)
+        if (sessions.length < limit && isOn(session, args))
+          sessions.push(channelRow(session));
     }
     return {
       status: "success",
@@ -164,15 +168,18 @@ async function page<T, Row extends object>(
 ): Promise<{ rows: Row[]; more: boolean }> {
   const rows: Row[] = [];
   let chars = 0;
+  let more = false;
   for await (const item of all) {
+    // Read to its end: a query that is left halfway holds on to the database.
+    if (more) continue;
     const row = shape(item);
     chars += JSON.stringify(row).length;
-    const full = rows.length === max || chars > MAX_PAGE_CHARS;
+    more = rows.length === max || chars > MAX_PAGE_CHARS;
     // One row alone always fits: an event is bounded.
-    if (full && rows.length > 0) return { rows, more: true };
-    rows.push(row);
+    if (rows.length === 0) more = false;
+    if (!more) rows.push(row);
   }
-  return { rows, more: false };
+  return { rows, more };
 }
 
 type FilterArgs = Args<"session_stats">;
@@ -212,18 +219,30 @@ function time(field: string, text: string): string {
   }
 }
 
-const CHANNEL_FACTS = [
+const CHANNEL_FILTERS = [
   "channel_type",
   "channel_id",
   "sender_id",
   "session_scope",
   "thread_id",
   "workspace",
+  "platform",
+] as const;
+const CHANNEL_FACTS = [
+  ...CHANNEL_FILTERS,
   "message_preview",
   "message_count",
 ] as const;
 
-const channelFacts = (metadata: JsonObject): object =>
-  Object.fromEntries(
-    CHANNEL_FACTS.map((name) => [name, metadata[name] ?? null]),
+/** Whether a conversation is on the channel that was asked for. */
+const isOn = ({ metadata }: Session, asked: Args<"get_channel_sessions">) =>
+  CHANNEL_FILTERS.every(
+    (name) => asked[name] === undefined || metadata[name] === asked[name],
   );
+
+function channelRow(session: Session): object {
+  const facts: JsonObject = {};
+  for (const name of CHANNEL_FACTS)
+    facts[name] = session.metadata[name] ?? null;
+  return { ...facts, ...sessionJson(session) };
+}

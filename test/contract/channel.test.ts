@@ -1,5 +1,6 @@
 /** track_channel_session and get_channel_sessions. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { at, start } from "../support/events.ts";
 import { ToolHost } from "../support/mcp.ts";
 
 let host: ToolHost;
@@ -314,6 +315,24 @@ describe("get_channel_sessions", () => {
       count: 0,
       sessions: [],
     });
+  });
+
+  test("finds few among many", async () => {
+    const made = (n: number) =>
+      start({
+        session_id: `chan_${n.toString(16).padStart(12, "0")}`,
+        session_type: "channel",
+        timestamp: at(n),
+        lease_seconds: null,
+        metadata: { channel_type: n % 400 ? "crowd" : "rare" },
+      });
+    await host.store.append(Array.from({ length: 1_201 }, (_, n) => made(n)));
+    const { result } = await host.call("get_channel_sessions", {
+      channel_type: "rare",
+    });
+    expect(
+      result["sessions"].map((row: { start_time: string }) => row.start_time),
+    ).toEqual([at(1_200), at(800), at(400), at(0)]);
   });
 
   test("takes 1 to 200 rows, 20 when not told", async () => {
