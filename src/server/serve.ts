@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { type Peer, tcpPeer } from "../os/peer.ts";
 import { portHolder } from "../os/port.ts";
+import { spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { type Auth, tokenRequired } from "./auth.ts";
 import type { Message } from "./body.ts";
@@ -60,19 +61,20 @@ export class Serving {
   private constructor(private readonly parts: Parts) {
     const { settings, core, auth, metrics, log, readOnly } = parts;
     const { lease_ms } = settings.config.session;
-    this.tools = new LocalTools(core, {
-      auth,
-      metrics,
+    const onError = (error: unknown, tool: string, caller: Caller) => {
+      if (error instanceof Failure) return;
+      const { request_id } = caller;
+      log.error("tool_failed", { request_id, tool, reason: reasonOf(error) });
+    };
+    this.tools = new LocalTools({
+      ...{ store: core, auth, metrics, onError, version: VERSION },
+      spool: spoolFolder(settings.paths.data!),
       lease_seconds: Math.ceil(lease_ms / 1000),
-      health: () => core.health(),
+      started_ms: core.started,
+      checks: () => core.health().checks,
     });
     this.mcp = new McpEndpoint(this.tools, {
-      readOnly,
-      version: VERSION,
-      onError: (error, tool, { request_id }) => {
-        if (error instanceof Failure) return;
-        log.error("tool_failed", { request_id, tool, reason: reasonOf(error) });
-      },
+      ...{ readOnly, version: VERSION, onError },
     });
     this.pressure = new Pressure({
       max_in_flight: settings.config.server.max_connections,
