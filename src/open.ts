@@ -11,7 +11,7 @@ import type { SessionStore } from "./model/store.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
 import { checkEndpoint, clientToken } from "./os/token.ts";
 import { type DrainReport, drain } from "./spool/drain.ts";
-import type { DuckDBStore } from "./store/duckdb.ts";
+import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
 import { HttpStore } from "./store/http.ts";
 import {
   type Holder,
@@ -58,7 +58,7 @@ async function nearest(settings: Settings, tell: Tell): Promise<Opened> {
   const path = lockPath(settings);
   const deadline = performance.now() + WAIT_MS;
   for (;;) {
-    const server = askable(path);
+    const server = askableServer(path);
     if (server) return opened(new HttpStore({ socket: server }));
     if (!isHeld(path)) {
       // Unpacking the library may take a while: nobody shall wait for that.
@@ -86,7 +86,7 @@ async function local(
 }
 
 /** The socket of a server that holds the database and can be asked. */
-function askable(path: string): string | null {
+export function askableServer(path: string): string | null {
   const holder = runningServer(path);
   return holder?.state === "ready" ? (holder.socket ?? null) : null;
 }
@@ -148,12 +148,13 @@ export function lockPath({ config, paths }: Settings): string {
 export async function openFile(
   settings: Settings,
   lock: StoreLock,
+  options: StoreOptions = {},
 ): Promise<{ store: DuckDBStore; close(): Promise<void> }> {
   try {
     const path = databasePath(settings);
     if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
     const { DuckDBStore } = await loadDuckDB(settings);
-    const store = await DuckDBStore.open(path);
+    const store = await DuckDBStore.open(path, options);
     const close = () => store.close().finally(() => lock.release());
     return { store, close };
   } catch (error) {

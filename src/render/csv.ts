@@ -3,9 +3,9 @@
  * session, with the keys of the JSON row. Control characters are escaped, so
  * that a row is a line; the exact text is in the JSON forms.
  */
+import { sessionJson } from "../model/json.ts";
 import type { Session } from "../model/session.ts";
 import { escapeText } from "./escape.ts";
-import { sessionJson } from "./json.ts";
 
 export class Csv {
   private begun = false;

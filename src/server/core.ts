@@ -5,24 +5,25 @@
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Settings } from "../config.ts";
+import type { Settings } from "../config.ts";
 import type { Log } from "../log.ts";
 import type { Event } from "../model/event.ts";
 import { reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Session } from "../model/session.ts";
-import type {
-  Provenance,
-  ServedStore,
-  SessionBrief,
-  SessionStats,
-  StoredEvent,
+import {
+  type Provenance,
+  QUEUE_EVENTS,
+  type ServedStore,
+  type SessionBrief,
+  type SessionStats,
+  type StoredEvent,
 } from "../model/store.ts";
 import { databasePath, openFile } from "../open.ts";
-import { drain } from "../spool/drain.ts";
+import { Drain, spoolBacklog } from "../spool/drain.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { StoreLock } from "../store/lock.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Gauges, Metrics } from "./metrics.ts";
 
 const TICK_MS = 1_000;
 /** Quiet for so long, the file is brought up to date. */
@@ -36,6 +37,7 @@ export type Check = "ok" | "failed";
 export class Core implements ServedStore {
   /** Milliseconds since the epoch. */
   readonly started = Date.now();
+  private readonly drain: Drain;
   private readonly timer: ReturnType<typeof setInterval>;
   private pass: Promise<void> | null = null;
   private next: Promise<void> | null = null;
@@ -49,6 +51,7 @@ export class Core implements ServedStore {
     private readonly letGo: () => Promise<void>,
     private readonly log: Log,
   ) {
+    this.drain = new Drain(settings.paths.data!, file);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -62,8 +65,9 @@ export class Core implements ServedStore {
     log: Log,
     metrics: Metrics,
   ): Promise<Core> {
-    const { store, close } = await openFile(settings, lock);
-    store.onCommit = (seconds, events) => metrics.commit(seconds, events);
+    const { store, close } = await openFile(settings, lock, {
+      onCommit: (seconds, events) => metrics.commit(seconds, events),
+    });
     return new Core(settings, store, close, log);
   }
 
@@ -121,13 +125,35 @@ export class Core implements ServedStore {
   }
 
   /** What a health check says: each part by name, nothing private in it. */
-  checks(): Checks {
-    const { healthy, queue } = this.file;
+  health(): { healthy: boolean; checks: Checks } {
+    const { last_commit_ok, queued_events } = this.file.facts();
+    const check = (ok: boolean): Check => (ok ? "ok" : "failed");
+    const checks = {
+      database: check(last_commit_ok),
+      disk: check(this.diskHasRoom()),
+      queue: check(queued_events < QUEUE_EVENTS),
+      spool: check(this.spoolFailed === null),
+    };
+    const healthy = Object.values(checks).every((state) => state === "ok");
+    return { healthy, checks };
+  }
+
+  /** What /metrics tells of the moment. */
+  async gauges(): Promise<Gauges> {
+    const active = await this.file.stats({ status: "active" });
+    const lost = await this.file.stats({ status: "lost" });
+    const { queued_events, database_bytes } = this.file.facts();
+    const backlog = spoolBacklog(this.settings.paths.data!);
     return {
-      database: healthy ? "ok" : "failed",
-      disk: this.diskHasRoom() ? "ok" : "failed",
-      queue: queue.depth < queue.limit ? "ok" : "failed",
-      spool: this.spoolFailed === null ? "ok" : "failed",
+      active_sessions: new Map(
+        active.by_component.map((c) => [c.component_name, c.sessions]),
+      ),
+      lost_sessions: lost.sessions,
+      queue_depth: queued_events,
+      spool_backlog_files: backlog.files,
+      spool_backlog_bytes: backlog.bytes,
+      database_bytes,
+      log_dropped: this.log.dropped,
     };
   }
 
@@ -154,12 +180,8 @@ export class Core implements ServedStore {
 
   private async take(): Promise<void> {
     const now = Date.now();
-    const { paths, config } = this.settings;
-    const { stored, quarantined, refused } = await drain(
-      paths.data!,
-      this.file,
-      now,
-    );
+    const { config } = this.settings;
+    const { stored, quarantined, refused } = await this.drain.pass(now);
     if (stored > 0) this.lastAppend = performance.now();
     if (stored > 0) this.idle = false;
     for (const { path, reason } of quarantined)

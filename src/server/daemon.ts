@@ -3,7 +3,7 @@
  * pid decides anything: who does not hold the lock does not run.
  */
 import { closeSync, constants, openSync } from "node:fs";
-import type { Settings } from "../config.ts";
+import { type Settings, statePaths } from "../config.ts";
 import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
 import { lockPath, runningServer } from "../open.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
@@ -107,8 +107,7 @@ export async function startDetached(
   settings: Settings,
   flags: readonly string[],
 ): Promise<Holder> {
-  const logs = `${settings.paths.state!}/logs`;
-  ensurePrivateDir(settings.paths.state!);
+  const { logs } = statePaths(settings);
   ensurePrivateDir(logs);
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
   const out = openSync(

@@ -4,16 +4,17 @@
  * accepting, commits what it has, and ends.
  */
 import { rmSync } from "node:fs";
-import type { Settings } from "../config.ts";
+import { dirname } from "node:path";
+import { type Settings, statePaths } from "../config.ts";
 import { Log } from "../log.ts";
 import { Failure } from "../model/failure.ts";
 import { databasePath, lockPath } from "../open.ts";
 import { notifySystemd } from "../os/notify.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { isLoopback } from "../os/peer.ts";
+import { isLoopback } from "../os/address.ts";
 import { processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
-import type { Holder, StoreLock } from "../store/lock.ts";
+import type { Holder } from "../store/lock.ts";
 import { VERSION } from "../version.ts";
 import { Auth } from "./auth.ts";
 import { Core } from "./core.ts";
@@ -46,13 +47,12 @@ export async function serveHere(
   process.umask(0o077);
   const auth = Auth.fromSettings(settings, process.env);
   refuseOpenAddress(settings, auth);
-  const state = settings.paths.state!;
+  const { socket } = statePaths(settings);
   ensurePrivateDir(settings.paths.data!);
-  ensurePrivateDir(state);
+  ensurePrivateDir(dirname(socket));
   const log = Log.open(settings);
   const metrics = new Metrics();
   const lock = await acquire(lockPath(settings), "server");
-  const socket = `${state}/server.sock`;
   const holder: Holder = {
     pid: process.pid,
     role: "server",
@@ -127,7 +127,6 @@ function announce(
   { readOnly }: ServeOptions,
   say: Say,
 ): void {
-  const { paths } = settings;
   say(`MCP server ${VERSION} at ${url}`);
   say(
     readOnly
@@ -140,6 +139,6 @@ function announce(
       : "Authentication: off (only this user and root are served; set SESSION_BUDDY_SECRET to serve others)",
   );
   say(`Database: ${databasePath(settings)}`);
-  say(`Logs: ${paths.state!}/logs (session-buddy mcp logs -f)`);
+  say(`Logs: ${statePaths(settings).logs} (session-buddy mcp logs -f)`);
   say(`ready (pid ${process.pid})`);
 }

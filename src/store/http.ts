@@ -2,7 +2,8 @@
  * The store that a server keeps, asked through the server's own MCP tools: bare
  * JSON-RPC calls, which any revision of the protocol answers with plain JSON.
  */
-import { type Event, MAX_EVENT_BYTES, jsonBytes } from "../model/event.ts";
+import { type Event, type Json, MAX_EVENT_BYTES, jsonBytes } from "../model/event.ts";
+import { sessionCursor } from "../model/cursor.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Session } from "../model/session.ts";
@@ -23,6 +24,7 @@ const MAX_EVENTS = 1_000;
 const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
 /** A page of rows; the server cuts it where it grows too large. */
 const PAGE_ROWS = 10_000;
+const MAX_LENGTHENED = 20;
 const ANSWER_MS = 30_000;
 
 interface Answer {
@@ -185,17 +187,16 @@ export class HttpStore implements SessionStore {
     return results;
   }
 
-  async *list({ limit, ...filter }: SessionFilter): AsyncIterable<Session> {
-    const { from, ...rest } = filter;
+  async *list(filter: SessionFilter): AsyncIterable<Session> {
+    const { limit, from } = filter;
     const cursor = from && sessionCursor(from);
-    for await (const page of this.pages("list_sessions", rest, cursor, limit))
+    const args = asked(filter);
+    for await (const page of this.pages("list_sessions", args, cursor, limit))
       yield* (page as { sessions: Session[] }).sessions;
   }
 
   async *events({ limit, ...filter }: EventFilter): AsyncIterable<StoredEvent> {
-    const { after_seq, ...rest } = filter;
-    const cursor = after_seq === undefined ? undefined : eventCursor(after_seq);
-    for await (const page of this.pages("list_events", rest, cursor, limit))
+    for await (const page of this.pages("list_events", filter, undefined, limit))
       yield* (page as { events: StoredEvent[] }).events;
   }
 
@@ -203,37 +204,74 @@ export class HttpStore implements SessionStore {
     tool: string,
     filter: object,
     cursor: string | undefined,
-    limit: number | undefined,
+    limit = Infinity,
   ): AsyncIterable<object> {
-    let left = limit ?? Infinity;
-    while (left > 0) {
+    for (let left = limit; left > 0;) {
       const page = (await this.client.call(tool, {
         ...filter,
         limit: Math.min(left, PAGE_ROWS),
         ...(cursor === undefined ? {} : { cursor }),
-      })) as { count: number; next_cursor: string | null };
+      })) as Page;
       yield page;
       if (page.next_cursor === null) return;
       cursor = page.next_cursor;
-      left -= page.count;
+      left -= (page.sessions ?? page.events)!.length;
     }
   }
 
   async get(session_id: string): Promise<Session | null> {
-    const reference = session_id;
-    for await (const session of this.list({ reference }))
+    // Longer ids may begin with this one, but hardly many.
+    const filter = { reference: session_id, limit: MAX_LENGTHENED };
+    for await (const session of this.list(filter))
       if (session.session_id === session_id) return session;
     return null;
   }
 
   async stats(filter: SessionFilter): Promise<SessionStats> {
-    const { limit: _limit, from: _from, ...rest } = filter;
-    return (await this.client.call("session_stats", rest)) as SessionStats;
+    return (await this.client.call(
+      "session_stats",
+      asked(filter),
+    )) as SessionStats;
   }
 
   async close(): Promise<void> {
     // Every call stands alone: nothing is held.
   }
+}
+
+interface Page {
+  sessions?: Session[];
+  events?: StoredEvent[];
+  next_cursor: string | null;
+}
+
+/** A filter as the tools' arguments name it. */
+function asked(filter: SessionFilter): object {
+  const { session_type, component_name, username, ...rest } = filter;
+  const { limit: _limit, from: _from, ...same } = rest;
+  return {
+    ...same,
+    ...(session_type === undefined ? {} : { type: session_type }),
+    ...(component_name === undefined ? {} : { component: component_name }),
+    ...(username === undefined ? {} : { user: username }),
+  };
+}
+
+/** Events in portions that one call takes. */
+function* batches(events: readonly Event[]): Generator<Event[]> {
+  let batch: Event[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const size = jsonBytes(event as unknown as Json);
+    if (batch.length === MAX_EVENTS || (bytes > 0 && bytes + size > MAX_BYTES)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(event);
+    bytes += size + 1;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 export interface Health {

@@ -1,0 +1,157 @@
+/**
+ * The body of a POST to /mcp: one JSON object, read with bounds on everything:
+ * its bytes, the time it takes, its nesting, and what all the bodies under way
+ * hold together.
+ */
+import { Failure, reasonOf } from "../model/failure.ts";
+
+/** One JSON-RPC message, of which nothing is known but that it is an object. */
+export type Message = Record<string, unknown>;
+
+/** Deeper JSON is refused before anything recurses into it. */
+const DEPTH_MAX = 100;
+/** Read in one go, which is cheaper, but shows nothing before its end. */
+const SMALL_BYTES = 64 * 1024;
+/** Of all larger bodies together while they are being read. */
+const UNDER_WAY_MAX_BYTES = 256 * 1024 * 1024;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+let underWayBytes = 0;
+
+/**
+ * Reads a body as it comes.
+ * @returns null when it is larger than `max_bytes`, whatever Content-Length says
+ * @throws Failure (timeout) when it is not there in time, (overloaded) when too
+ *   much is under way, (unreachable) when its sender is gone
+ */
+export async function readBody(
+  request: Request,
+  max_bytes: number,
+  timeout_ms: number,
+): Promise<Uint8Array | null> {
+  if (!request.body) return new Uint8Array();
+  const length = request.headers.get("content-length");
+  const declared = length === null ? Infinity : Number(length);
+  if (length !== null && declared > max_bytes) return null;
+  // The runtime holds the body to its Content-Length.
+  const small = declared <= SMALL_BYTES;
+  return small
+    ? readSmall(request, timeout_ms)
+    : readChunks(request.body, max_bytes, timeout_ms);
+}
+
+const late = () =>
+  new Failure("timeout", "the body was not there in time", "send it again");
+
+const senderGone = (cause: unknown) =>
+  new Failure("unreachable", "the body ended before its end", undefined, {
+    cause,
+  });
+
+async function readSmall(
+  request: Request,
+  timeout_ms: number,
+): Promise<Uint8Array> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late()), timeout_ms);
+  try {
+    return await Promise.race([request.bytes(), promise]);
+  } catch (error) {
+    throw error instanceof Failure ? error : senderGone(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readChunks(
+  body: ReadableStream<Uint8Array>,
+  max_bytes: number,
+  timeout_ms: number,
+): Promise<Uint8Array | null> {
+  const reader = body.getReader();
+  const deadline = performance.now() + timeout_ms;
+  // Wakes a read that waits; what it returns then is not looked at.
+  const timer = setTimeout(() => void reader.cancel(), timeout_ms);
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        throw senderGone(error);
+      });
+      if (performance.now() >= deadline) throw late();
+      if (done) return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+      bytes += value.length;
+      underWayBytes += value.length;
+      if (bytes > max_bytes) return null;
+      if (underWayBytes > UNDER_WAY_MAX_BYTES) throw tooMuchUnderWay();
+      chunks.push(value);
+    }
+  } finally {
+    clearTimeout(timer);
+    underWayBytes -= bytes;
+    void reader.cancel().catch(() => undefined);
+  }
+}
+
+const tooMuchUnderWay = () =>
+  new Failure(
+    "overloaded",
+    "the server is reading as much as it can hold",
+    "try again in a moment",
+  );
+
+/** What a body is that cannot be a message. */
+export interface Malformed {
+  kind: "parse" | "shape";
+  sentence: string;
+  hint: string;
+}
+
+/**
+ * One JSON object of bounded depth.
+ * @returns what is wrong with it otherwise: `parse` when it is no JSON
+ */
+export function parseMessage(
+  bytes: Uint8Array,
+): { message: Message } | Malformed {
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8.decode(bytes));
+  } catch (error) {
+    return {
+      kind: "parse",
+      sentence: `the body is not JSON: ${reasonOf(error)}`,
+      hint: "send one JSON-RPC object, in UTF-8",
+    };
+  }
+  if (Array.isArray(value))
+    return {
+      kind: "shape",
+      sentence: "batches are not served",
+      hint: "send each message in a POST of its own",
+    };
+  if (typeof value !== "object" || value === null)
+    return {
+      kind: "shape",
+      sentence: "the body is not a JSON object",
+      hint: "send one JSON-RPC object",
+    };
+  if (isDeeper(value, DEPTH_MAX))
+    return {
+      kind: "shape",
+      sentence: `the body is nested more than ${DEPTH_MAX} levels deep`,
+      hint: "send flatter data",
+    };
+  return { message: value as Message };
+}
+
+/** Whether objects and arrays are nested in more levels; looks no deeper than that. */
+function isDeeper(value: object, levels: number): boolean {
+  if (levels === 0) return true;
+  const inner = (item: unknown) =>
+    typeof item === "object" && item !== null && isDeeper(item, levels - 1);
+  if (Array.isArray(value)) return value.some(inner);
+  for (const key in value) if (inner(value[key as never])) return true;
+  return false;
+}

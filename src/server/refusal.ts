@@ -1,0 +1,75 @@
+/**
+ * What a client gets when its request fails at the edge: always JSON, never a
+ * page or a stack. On /mcp it is a JSON-RPC error; elsewhere
+ * `{"error":{"code","message"}}`.
+ */
+import { Failure } from "../model/failure.ts";
+
+export const ROUTES = [
+  "/mcp",
+  "/health",
+  "/healthz",
+  "/readyz",
+  "/metrics",
+] as const;
+/** A path that the server answers, or `other`: what it never heard of. */
+export type Route = (typeof ROUTES)[number] | "other";
+
+/** The id of a JSON-RPC request. */
+export type RpcId = string | number | null;
+
+/** On every answer: nothing is kept by caches, nothing is taken for another type. */
+export const SAFE_HEADERS = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+} as const;
+
+/** What differs from what the code's tables say. */
+export interface RefusalOptions {
+  id?: RpcId;
+  status?: number;
+  rpc_code?: number;
+  headers?: Record<string, string>;
+}
+
+/** How long a client waits before it asks an overloaded server again. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** Where a request goes, by its path alone; to be asked once Host is known to be sound. */
+export function routeOf(request: Request): Route {
+  const path = new URL(request.url, "http://localhost").pathname;
+  return ROUTES.find((route) => route === path) ?? "other";
+}
+
+/** The answer to a request that failed on purpose. */
+export function refusal(
+  failure: Failure,
+  route: Route,
+  { id = null, status, rpc_code, headers }: RefusalOptions = {},
+): Response {
+  const { code, message } = failure;
+  const body =
+    route === "/mcp"
+      ? {
+          ...{ jsonrpc: "2.0", id },
+          error: { code: rpc_code ?? failure.rpcCode, message },
+        }
+      : { error: { code, message } };
+  const retry =
+    code === "overloaded" ? { "retry-after": `${RETRY_AFTER_SECONDS}` } : {};
+  return Response.json(body, {
+    status: status ?? failure.httpStatus,
+    headers: { ...SAFE_HEADERS, ...retry, ...headers },
+  });
+}
+
+/** The answer to a path that is not there. */
+export const unknownPath = (): Response =>
+  refusal(
+    new Failure(
+      "not_found",
+      "there is nothing at this path",
+      `the MCP server is at /mcp`,
+    ),
+    "other",
+  );
