@@ -39,8 +39,8 @@ export function logFile(folder: string, age: number): string {
 export class Log {
   private fd: number | null = null;
   private retryAt = 0;
-  /** Lines that could not be written, and how many of them were told. */
   private lost = 0;
+  /** How many of the lost lines the log itself has told of. */
   private told = 0;
   /** True after a write that stopped within a line: the next one starts afresh. */
   private torn = false;
@@ -61,6 +61,11 @@ export class Log {
   /** The log of the server of these settings. */
   static open(settings: Settings): Log {
     return new Log(statePaths(settings).logs, settings.config.log.level);
+  }
+
+  /** How many lines could not be written so far. */
+  get dropped(): number {
+    return this.lost;
   }
 
   /** Why nothing can be written at the moment; null when all is well. */
