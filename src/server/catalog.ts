@@ -41,7 +41,7 @@ export const CATALOG: Record<ToolName, ToolText> = {
   list_sessions: {
     title: "List shell sessions",
     description:
-      'Sessions that match, newest first: who worked where, with what, when, and how it ended. Use it to find a session or to see what happened lately; ask for the next page with next_cursor. Example: {"type":"admin_shell","user":"les","after":"yesterday","limit":20}',
+      'Sessions that match, newest first: who worked where, with what, when, and how it ended. Use it to find a session or to see what happened lately; ask for the next page with next_cursor. Example: {"session_type":"admin_shell","username":"les","after":"yesterday","limit":20}',
     tracks: false,
   },
   get_session: {
@@ -59,7 +59,7 @@ export const CATALOG: Record<ToolName, ToolText> = {
   session_stats: {
     title: "Count and sum up sessions",
     description:
-      'How many sessions match, by status and by component, how many failed, and how long they took. Use it instead of counting rows of list_sessions. Example: {"after":"-7d","component":"mahavishnu"}',
+      'How many sessions match, by status and by component, how many failed, and how long they took. Use it instead of counting rows of list_sessions. Example: {"after":"-7d","component_name":"mahavishnu"}',
     tracks: false,
   },
   track_channel_session: {

@@ -134,9 +134,9 @@ const sessionFilter = {
   reference: text
     .optional()
     .describe("A session's id, the beginning of one, or its last 8 hex"),
-  type: text.optional().describe("admin_shell, channel…"),
-  component: text.optional().describe("As component_name was given"),
-  user: text.optional().describe("A user's name"),
+  session_type: text.optional().describe("admin_shell, channel…"),
+  component_name: text.optional().describe("As the session was recorded with"),
+  username: text.optional(),
   status: status.optional().describe("active, ended or lost"),
   incomplete: z
     .boolean()

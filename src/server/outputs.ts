@@ -65,6 +65,7 @@ export const OUTPUTS: Record<ToolName, z.ZodType> = {
   }),
   list_sessions: z.object({
     sessions: z.array(z.object(session)),
+    count,
     next_cursor: orNull,
   }),
   get_session: z.object({ ...session, commands: z.array(object) }),
@@ -77,6 +78,7 @@ export const OUTPUTS: Record<ToolName, z.ZodType> = {
         event: object,
       }),
     ),
+    count,
     next_cursor: orNull,
   }),
   session_stats: z.object({

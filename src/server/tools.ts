@@ -144,7 +144,12 @@ async function readSession(call: Call, uri: URL, session_id: string) {
   };
 }
 
-const MISSING: ReadonlySet<string> = new Set(["not_found", "ambiguous"]);
+/** Of a server that we ask, every answer of the kind is `refused`. */
+const MISSING: ReadonlySet<string> = new Set([
+  "not_found",
+  "ambiguous",
+  "refused",
+]);
 
 async function complete(call: Call, reference: string): Promise<string[]> {
   const found = (await call("list_sessions", {

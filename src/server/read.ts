@@ -1,0 +1,223 @@
+/**
+ * The tools that read: the same rows as the command line's JSON, a page at a
+ * time. A page ends early where it grows too large for one answer.
+ */
+import type { JsonObject } from "../model/event.ts";
+import {
+  eventCursor,
+  readEventCursor,
+  readSessionCursor,
+  sessionCursor,
+} from "../model/cursor.ts";
+import { Failure } from "../model/failure.ts";
+import {
+  type EventFilter,
+  type SessionFilter,
+  parseTime,
+} from "../model/filter.ts";
+import { isSessionId } from "../model/id.ts";
+import { sessionJson } from "../model/json.ts";
+import type { Session } from "../model/session.ts";
+import type { SessionStore } from "../model/store.ts";
+import { type Args, DEFAULT_ROWS } from "./inputs.ts";
+
+/** Of the rows of one page, as JSON. */
+const MAX_PAGE_CHARS = 4 * 1024 * 1024;
+const MAX_COMMANDS = 1_000;
+const MAX_CANDIDATES = 10;
+const DEFAULT_CHANNEL_ROWS = 20;
+
+export class Reading {
+  constructor(private readonly store: SessionStore) {}
+
+  async sessions({ cursor, limit, ...rest }: Args<"list_sessions">) {
+    const filter = sessionFilter(rest);
+    if (cursor !== undefined) filter.from = readSessionCursor(cursor);
+    const max = limit ?? DEFAULT_ROWS;
+    const { rows, more } = await page(
+      this.store.list({ ...filter, limit: max + 1 }),
+      max,
+      sessionJson,
+    );
+    const last = rows.at(-1) as { start_time: string; session_id: string };
+    return {
+      sessions: rows,
+      count: rows.length,
+      next_cursor: more ? sessionCursor(last) : null,
+    };
+  }
+
+  async session({ session_id }: Args<"get_session">) {
+    const session = await this.find(session_id);
+    return {
+      ...sessionJson(session),
+      commands: await this.commands(session.session_id),
+    };
+  }
+
+  async events(args: Args<"list_events">) {
+    const { cursor, limit, session_id, kinds } = args;
+    const filter: EventFilter = times(args);
+    if (session_id !== undefined)
+      filter.session_id = await this.idOf(session_id);
+    if (kinds !== undefined) filter.kinds = kinds;
+    const seqs = [args.after_seq, cursor && readEventCursor(cursor)];
+    const after = seqs.filter((seq) => typeof seq === "number");
+    if (after.length > 0) filter.after_seq = Math.max(...after);
+    const max = limit ?? DEFAULT_ROWS;
+    const { rows, more } = await page(
+      this.store.events({ ...filter, limit: max + 1 }),
+      max,
+      (event) => event,
+    );
+    return {
+      events: rows,
+      count: rows.length,
+      next_cursor: more ? eventCursor(rows.at(-1)!.seq) : null,
+    };
+  }
+
+  stats(args: Args<"session_stats">) {
+    return this.store.stats(sessionFilter(args));
+  }
+
+  async channelSessions(args: Args<"get_channel_sessions">) {
+    const { limit, status, component_name, ...channel } = args;
+    const rows = this.store.list({
+      session_type: "channel",
+      ...(status && { status }),
+      ...(component_name !== undefined && { component_name }),
+      ...(args.sender_id !== undefined && { username: args.sender_id }),
+    });
+    const wanted = Object.entries(channel);
+    const sessions: object[] = [];
+    for await (const session of rows) {
+      const { metadata } = session;
+      if (!wanted.every(([name, value]) => metadata[name] === value)) continue;
+      sessions.push({ ...sessionJson(session), ...channelFacts(metadata) });
+      if (sessions.length === (limit ?? DEFAULT_CHANNEL_ROWS)) break;
+    }
+    return {
+      status: "success",
+      count: sessions.length,
+      sessions,
+      queried_at: new Date().toISOString(),
+    };
+  }
+
+  /** @throws Failure (not_found, ambiguous) naming the next step */
+  private async find(reference: string): Promise<Session> {
+    const exact = isSessionId(reference)
+      ? await this.store.get(reference)
+      : null;
+    if (exact) return exact;
+    const limit = MAX_CANDIDATES + 1;
+    const found =
+      reference === ""
+        ? []
+        : await Array.fromAsync(this.store.list({ reference, limit }));
+    const name = reference.slice(0, 200);
+    if (found.length > 1)
+      throw new Failure(
+        "ambiguous",
+        `'${name}' may mean ${found.length > MAX_CANDIDATES ? `more than ${MAX_CANDIDATES}` : found.length} sessions`,
+        `give more of the id: ${found
+          .slice(0, MAX_CANDIDATES)
+          .map(({ session_id }) => session_id)
+          .join(", ")}`,
+      );
+    if (found[0]) return found[0];
+    throw new Failure(
+      "not_found",
+      `no session '${name}'`,
+      "list_sessions shows which there are",
+    );
+  }
+
+  /** A whole id as it is: events may have come whose session has not begun. */
+  private async idOf(reference: string): Promise<string> {
+    if (isSessionId(reference)) return reference;
+    return (await this.find(reference)).session_id;
+  }
+
+  /** The newest of a session's commands, newest last. */
+  private async commands(session_id: string): Promise<object[]> {
+    const kinds = ["command_start", "command_end"];
+    const kept: { event: object; chars: number }[] = [];
+    let chars = 0;
+    for await (const { event } of this.store.events({ session_id, kinds })) {
+      const length = JSON.stringify(event).length;
+      kept.push({ event, chars: length });
+      chars += length;
+      while (kept.length > MAX_COMMANDS || chars > MAX_PAGE_CHARS)
+        chars -= kept.shift()!.chars;
+    }
+    return kept.map(({ event }) => event);
+  }
+}
+
+/** The first rows of some, as far as they fit into one answer. */
+async function page<T, Row extends object>(
+  all: AsyncIterable<T>,
+  max: number,
+  shape: (item: T) => Row,
+): Promise<{ rows: Row[]; more: boolean }> {
+  const rows: Row[] = [];
+  let chars = 0;
+  for await (const item of all) {
+    const row = shape(item);
+    chars += JSON.stringify(row).length;
+    const full = rows.length === max || chars > MAX_PAGE_CHARS;
+    // One row alone always fits: an event is bounded.
+    if (full && rows.length > 0) return { rows, more: true };
+    rows.push(row);
+  }
+  return { rows, more: false };
+}
+
+type FilterArgs = Args<"session_stats">;
+
+/** What was left out stays out: a store takes a key for a condition. */
+function sessionFilter(args: FilterArgs): SessionFilter {
+  const { after: _after, before: _before, ...rest } = args;
+  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
+  return { ...(Object.fromEntries(given) as SessionFilter), ...times(args) };
+}
+
+function times(args: {
+  after?: string | undefined;
+  before?: string | undefined;
+}): { after?: string; before?: string } {
+  const { after, before } = args;
+  return {
+    ...(after !== undefined && { after: time("after", after) }),
+    ...(before !== undefined && { before: time("before", before) }),
+  };
+}
+
+/** @throws Failure (refused) naming the field */
+function time(field: string, text: string): string {
+  try {
+    return parseTime(text, Date.now()).toISOString();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const { sentence, hint } = error;
+    throw new Failure("refused", `${field}: ${sentence}`, hint);
+  }
+}
+
+const CHANNEL_FACTS = [
+  "channel_type",
+  "channel_id",
+  "sender_id",
+  "session_scope",
+  "thread_id",
+  "workspace",
+  "message_preview",
+  "message_count",
+] as const;
+
+const channelFacts = (metadata: JsonObject): object =>
+  Object.fromEntries(
+    CHANNEL_FACTS.map((name) => [name, metadata[name] ?? null]),
+  );
