@@ -73,11 +73,6 @@ export class Log {
     return this.reason;
   }
 
-  /** Lines that could not be written. */
-  get dropped(): number {
-    return this.lost;
-  }
-
   debug(event: string, fields?: object): void {
     this.say("debug", event, fields);
   }

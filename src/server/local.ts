@@ -24,7 +24,7 @@ export interface TokenVerifier {
   /** Whether a secret is set. */
   readonly required: boolean;
   /** @throws Failure (unauthorized) */
-  verify(token: string): Promise<TokenIdentity>;
+  verify(token: string): Promise<TokenIdentity | null>;
 }
 
 export interface LocalParts {
@@ -220,7 +220,7 @@ export class LocalTools implements ToolBackend {
     return argument;
   }
 
-  private async verified(token: string): Promise<TokenIdentity> {
+  private async verified(token: string): Promise<TokenIdentity | null> {
     try {
       return await this.parts.auth.verify(token);
     } catch (error) {

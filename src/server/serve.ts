@@ -230,7 +230,10 @@ export class Serving {
     caller: Caller,
   ): Promise<Response> {
     if (this.stopping)
-      return refusal(new Failure("overloaded", "the server is stopping"), route);
+      return refusal(
+        new Failure("overloaded", "the server is stopping"),
+        route,
+      );
     const refused = guard.edge(request, route, peer);
     if (refused) return refused;
     if (route === "/mcp") return this.message(request, guard, peer, caller);

@@ -100,7 +100,9 @@ test("detached, it outlives who started it; restart keeps its flags; stop ends i
     ...["mcp", "start", "--detach", "--port", "auto", "--read-only"],
   ]);
   expect([started.exitCode, started.stderr]).toEqual([0, ""]);
-  expect(started.stdout).toMatch(/^serving: http:\/\/127\.0\.0\.1:\d+\/mcp \(pid \d+\)\n$/);
+  expect(started.stdout).toMatch(
+    /^serving: http:\/\/127\.0\.0\.1:\d+\/mcp \(pid \d+\)\n$/,
+  );
   const before = Number(/pid (\d+)/.exec(started.stdout)![1]);
   const restarted = await sandbox.run(["mcp", "restart", "--json"]);
   expect([restarted.exitCode, restarted.stderr]).toEqual([0, ""]);
