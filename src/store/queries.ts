@@ -26,6 +26,13 @@ class Conditions {
     this.all.push(condition);
   }
 
+  /** A clause with its value; nothing when that is left out. */
+  optional(clause: string, value: DuckDBValue | undefined): string {
+    return value === undefined
+      ? ""
+      : clause.replace("?", this.parameter(value));
+  }
+
   parameter(value: DuckDBValue): string {
     return `$${this.values.push(value)}`;
   }
@@ -88,6 +95,7 @@ export function listQuery(filter: SessionFilter): Query {
   // columns of all rows would pass before any is dropped.
   const from = `(
     (FROM sessions AS s ${newest}) UNION ALL BY NAME
+    (FROM undated_sessions AS s ${newest}) UNION ALL BY NAME
     (FROM (SELECT * EXCLUDE (state) FROM open_sessions
       WHERE start_time IS NOT NULL) AS s ${newest})) AS s`;
   return { sql: `${selectSessions(from)} LIMIT ${limit}`, values };
@@ -128,7 +136,10 @@ export function statsQuery(filter: SessionFilter): Query {
   return { sql, values: conditions.values };
 }
 
-/** Events in the order of their arrival. */
+/**
+ * Events in the order of their arrival, which a table without changes keeps by
+ * itself.
+ */
 export function eventsQuery(filter: EventFilter): Query {
   const conditions = new Conditions();
   conditions.add("e.session_id = ?", filter.session_id);
@@ -139,12 +150,9 @@ export function eventsQuery(filter: EventFilter): Query {
   conditions.add("e.timestamp >= ?::TIMESTAMP", filter.after);
   conditions.add("e.timestamp < ?::TIMESTAMP", filter.before);
   conditions.add("e.seq > ?", filter.after_seq);
-  const limit =
-    filter.limit === undefined
-      ? ""
-      : `LIMIT ${conditions.parameter(filter.limit)}`;
+  const limit = conditions.optional("LIMIT ?", filter.limit);
   const sql = `SELECT e.seq::DOUBLE AS seq,
-      ${time("e.received_at", "received_at")}, e.payload
-    FROM events AS e ${conditions.where} ORDER BY e.seq ${limit}`;
+      ${time("e.received_at", "received_at")}, e.provenance, e.payload
+    FROM events AS e ${conditions.where} ${limit}`;
   return { sql, values: conditions.values };
 }

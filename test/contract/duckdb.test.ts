@@ -123,6 +123,7 @@ test("what the store makes is private", async () => {
 });
 
 describe("a file of an older schema", () => {
+  const KNOWN = MIGRATIONS.length;
   const newer = [
     ...MIGRATIONS,
     "ALTER TABLE events ADD COLUMN colour VARCHAR DEFAULT 'red'",
@@ -151,15 +152,15 @@ describe("a file of an older schema", () => {
     ]);
     expect(
       await query(later, "SELECT version FROM schema_version ORDER BY 1"),
-    ).toEqual([{ version: 1 }, { version: 2 }, { version: 3 }]);
-    const copy = await DuckDBStore.open(`${left}.schema-1`);
+    ).toEqual(newer.map((_, n) => ({ version: n + 1 })));
+    const copy = await DuckDBStore.open(`${left}.schema-${KNOWN}`);
     await expectFold(copy, events);
     await copy.close();
     // Up to date: nothing is done again.
     const again = await DuckDBStore.open(left, { migrations: newer });
     await expectFold(again, events);
     await again.close();
-    expect(existsSync(`${left}.schema-3`)).toBeFalse();
+    expect(existsSync(`${left}.schema-${newer.length}`)).toBeFalse();
   });
 
   test("that cannot be brought up stays as it was", async () => {
@@ -187,8 +188,8 @@ describe("a file of an older schema", () => {
     await store.close();
     await expect(DuckDBStore.open(path)).rejects.toMatchObject({
       code: "storage",
-      message: expect.stringMatching(
-        /has schema version 3, this session-buddy knows 1 \(/,
+      message: expect.stringContaining(
+        `has schema version ${newer.length}, this session-buddy knows ${KNOWN} (`,
       ),
     });
     const again = await DuckDBStore.open(path, { migrations: newer });
