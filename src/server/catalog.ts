@@ -29,7 +29,7 @@ export const CATALOG: Record<ToolName, ToolText> = {
   track_session_end: {
     title: "Track the end of a shell session",
     description:
-      'Records that an admin shell ended. Call it once, when the shell closes, with the session_id that track_session_start gave; a second end changes nothing. Example: {"session_id":"mahavishnu-20260206-123456-550e8400","timestamp":"2026-02-06T13:00:00Z","metadata":{"exit_reason":"quit"}}',
+      'Records that an admin shell ended. Call it once, when the shell closes, with the session_id that track_session_start gave; a second end changes nothing. Example: {"session_id":"mahavishnu-20260206-123456-550e8400","timestamp":"2026-02-06T13:00:00Z","metadata":{"commands_run":12}}',
     tracks: true,
   },
   track_events: {
@@ -41,7 +41,7 @@ export const CATALOG: Record<ToolName, ToolText> = {
   list_sessions: {
     title: "List shell sessions",
     description:
-      'Sessions that match, newest first: who worked where, with what, when, and how it ended. Use it to find a session or to see what happened lately; ask for the next page with next_cursor. Example: {"session_type":"admin_shell","username":"les","after":"yesterday","limit":20}',
+      'Sessions that match, newest first: who worked where, with what, when, and how it ended. Use it to find a session or to see what happened lately; ask for the next page with next_cursor. Example: {"type":"admin_shell","user":"les","after":"yesterday","limit":20}',
     tracks: false,
   },
   get_session: {
@@ -59,7 +59,7 @@ export const CATALOG: Record<ToolName, ToolText> = {
   session_stats: {
     title: "Count and sum up sessions",
     description:
-      'How many sessions match, by status and by component, how many failed, and how long they took. Use it instead of counting rows of list_sessions. Example: {"after":"-7d","component_name":"mahavishnu"}',
+      'How many sessions match, by status and by component, how many failed, and how long they took. Use it instead of counting rows of list_sessions. Example: {"after":"-7d","component":"mahavishnu"}',
     tracks: false,
   },
   track_channel_session: {

@@ -92,34 +92,37 @@ export function countCall(call: Call, metrics: ToolMetrics): void {
   const component = found
     ? (call.component_name ?? labelOf(result.session_id ?? ""))
     : UNKNOWN;
-  const outcome: Outcome = result
-    ? { ok: true }
-    : {
-        ok: false,
-        error_type: failure instanceof Failure ? failure.code : "internal",
-      };
+  const outcome = result ? ({ ok: true } as const) : failed(failure);
   metrics.emit(component, event_type, outcome, seconds);
   if (!event_type.endsWith("_end")) return;
   const missing = result ? "not_found" : "error";
   metrics.sessionEnd(component, found ? "success" : missing);
 }
 
-/** Tells of each start and end in a call with many events. */
+/**
+ * A call with many events counts once, beside the sessions that it ends.
+ * @param results null when the whole call failed
+ */
 export function countBatch(
   events: readonly JsonObject[],
-  results: readonly EventResult[],
-  metrics: ToolMetrics,
+  results: readonly EventResult[] | null,
+  failure: unknown,
   seconds: number,
+  metrics: ToolMetrics,
 ): void {
-  for (const [i, { status }] of results.entries()) {
+  let component = UNKNOWN;
+  for (const [i, { status }] of (results ?? []).entries()) {
+    if (status === "rejected") continue;
     const { event_type, session_id } = events[i]!;
-    if (event_type !== "session_start" && event_type !== "session_end")
-      continue;
-    const component = labelOf(String(session_id));
-    const ok = status !== "rejected";
-    if (event_type === "session_end" && status !== "duplicate")
-      metrics.sessionEnd(component, ok ? "success" : "error");
-    const outcome: Outcome = ok ? { ok } : { ok, error_type: "refused" };
-    metrics.emit(component, event_type, outcome, seconds);
+    component = labelOf(String(session_id));
+    if (event_type === "session_end" && status === "stored")
+      metrics.sessionEnd(component, "success");
   }
+  const outcome = results ? ({ ok: true } as const) : failed(failure);
+  metrics.emit(component, "track_events", outcome, seconds);
 }
+
+const failed = (failure: unknown): Outcome => ({
+  ok: false,
+  error_type: failure instanceof Failure ? failure.code : "internal",
+});

@@ -99,16 +99,16 @@ const channelInput = z.strictObject({
     "channel_session_start, channel_session_end or channel_heartbeat",
   ),
   channel_type: text.describe("slack, telegram, cli…"),
-  channel_id: text,
-  sender_id: text,
+  channel_id: text.describe("The channel, as its platform names it"),
+  sender_id: text.describe("Who writes, as the platform names them"),
   timestamp,
   event_version: maybe(text).describe('"2.0"'),
   session_scope: maybe(text).describe(
     "conversation, thread or day; conversation when left out",
   ),
-  thread_id: maybe(text),
-  workspace: maybe(text),
-  platform: maybe(text),
+  thread_id: maybe(text).describe("The thread, where the channel has some"),
+  workspace: maybe(text).describe("The team or server that the channel is in"),
+  platform: maybe(text).describe("What the sender uses: web, ios…"),
   message_preview: maybe(text).describe("Cut to 200 characters"),
   component_name: maybe(text).describe("nanobot when left out"),
   message_count: maybe(integer).describe("1 when left out"),
@@ -134,9 +134,9 @@ const sessionFilter = {
   reference: text
     .optional()
     .describe("A session's id, the beginning of one, or its last 8 hex"),
-  session_type: text.optional().describe("admin_shell, channel…"),
-  component_name: text.optional().describe("As the session was recorded with"),
-  username: text.optional(),
+  type: text.optional().describe("admin_shell, channel…"),
+  component: text.optional().describe("What the shells belong to"),
+  user: text.optional().describe("A user's name"),
   status: status.optional().describe("active, ended or lost"),
   incomplete: z
     .boolean()

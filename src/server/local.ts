@@ -4,6 +4,7 @@
  */
 import { Failure } from "../model/failure.ts";
 import type { Provenance, ServedStore } from "../model/store.ts";
+import { VERSION } from "../version.ts";
 import { type EventResult, trackEvents } from "./batch.ts";
 import type { Caller, TokenIdentity } from "./caller.ts";
 import { CHANNEL_EVENTS, Channels } from "./channel.ts";
@@ -23,22 +24,21 @@ import { Tracking } from "./track.ts";
 export interface TokenVerifier {
   /** Whether a secret is set. */
   readonly required: boolean;
-  /** @throws Failure (unauthorized) */
+  /**
+   * @returns null when no secret is set
+   * @throws Failure (unauthorized)
+   */
   verify(token: string): Promise<TokenIdentity | null>;
 }
 
-export interface LocalParts {
-  store: ServedStore;
+export interface LocalOptions {
   auth: TokenVerifier;
   /** The folder where wrapped sessions of this host are written. */
   spool: string;
   /** Within how many seconds a remote session's next sign of life must come. */
   lease_seconds: number;
-  version: string;
-  /** Milliseconds since the epoch. */
-  started_ms: number;
-  /** Each part by its name; nothing private in it. */
-  checks: () => Record<string, "ok" | "failed">;
+  /** Each part of the server by its name; nothing private in it. */
+  health: () => { healthy: boolean; checks: Record<string, "ok" | "failed"> };
   metrics?: ToolMetrics;
   /** Hears of what went wrong although the caller got the tool's own answer. */
   onError?: (error: unknown, tool: string, caller: Caller) => void;
@@ -65,11 +65,16 @@ export class LocalTools implements ToolBackend {
   private readonly channels: Channels;
   private readonly reading: Reading;
 
-  constructor(private readonly parts: LocalParts) {
-    this.recorder = counted(parts.store, parts.metrics);
-    this.tracking = new Tracking(this.recorder, parts.spool);
+  private readonly started = performance.now();
+
+  constructor(
+    store: ServedStore,
+    private readonly options: LocalOptions,
+  ) {
+    this.recorder = counted(store, options.metrics);
+    this.tracking = new Tracking(this.recorder, options.spool);
     this.channels = new Channels(this.recorder);
-    this.reading = new Reading(parts.store);
+    this.reading = new Reading(store);
   }
 
   /** @throws Failure for what the caller can mend; any other error is internal */
@@ -107,15 +112,13 @@ export class LocalTools implements ToolBackend {
   }
 
   private health(): object {
-    const { checks, started_ms, version } = this.parts;
-    const parts = checks();
-    const healthy = Object.values(parts).every((check) => check === "ok");
+    const { healthy, checks } = this.options.health();
     return {
       status: healthy ? "healthy" : "degraded",
       service: "session-buddy",
-      version,
-      uptime_seconds: Math.floor((Date.now() - started_ms) / 1_000),
-      checks: parts,
+      version: VERSION,
+      uptime_seconds: Math.floor((performance.now() - this.started) / 1_000),
+      checks,
     };
   }
 
@@ -135,7 +138,7 @@ export class LocalTools implements ToolBackend {
     } catch (error) {
       failure = error;
     }
-    if (this.parts.metrics)
+    if (this.options.metrics)
       countCall(
         {
           event_type: eventType(tool, args),
@@ -144,7 +147,7 @@ export class LocalTools implements ToolBackend {
           failure,
           seconds: (performance.now() - begun) / 1_000,
         },
-        this.parts.metrics,
+        this.options.metrics,
       );
     if (result) return result;
     // Of what is no Failure only the log may speak.
@@ -152,7 +155,7 @@ export class LocalTools implements ToolBackend {
       throw failure;
     const { code, sentence, message } = failure;
     const foreseen = code === "unauthorized" || code === "refused";
-    if (!foreseen) this.parts.onError?.(failure, tool, caller);
+    if (!foreseen) this.options.onError?.(failure, tool, caller);
     return {
       session_id: null,
       ...(tool === "track_channel_session" && { event_id: null }),
@@ -184,13 +187,21 @@ export class LocalTools implements ToolBackend {
   ): Promise<{ results: EventResult[] }> {
     const received_ms = Date.now();
     const begun = performance.now();
-    const { lease_seconds, metrics } = this.parts;
-    const from = await this.writer(token, caller);
-    const options = { lease_seconds, received_ms };
-    const results = await trackEvents(this.recorder, args, from, options);
-    const seconds = (performance.now() - begun) / 1_000;
-    if (metrics) countBatch(args.events, results, metrics, seconds);
-    return { results };
+    const { lease_seconds, metrics } = this.options;
+    let results: EventResult[] | null = null;
+    let failure: unknown = null;
+    try {
+      const from = await this.writer(token, caller);
+      const options = { lease_seconds, received_ms };
+      results = await trackEvents(this.recorder, args, from, options);
+      return { results };
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      const seconds = (performance.now() - begun) / 1_000;
+      if (metrics) countBatch(args.events, results, failure, seconds, metrics);
+    }
   }
 
   /**
@@ -211,7 +222,7 @@ export class LocalTools implements ToolBackend {
     token: string | null,
     caller: Caller,
   ): Promise<TokenIdentity | null> {
-    const { auth } = this.parts;
+    const { auth } = this.options;
     if (caller.via !== "tcp" || !auth.required) return caller.token;
     if (caller.token?.scope === "write") return caller.token;
     const argument = token ? await this.verified(token) : caller.token;
@@ -222,7 +233,7 @@ export class LocalTools implements ToolBackend {
 
   private async verified(token: string): Promise<TokenIdentity | null> {
     try {
-      return await this.parts.auth.verify(token);
+      return await this.options.auth.verify(token);
     } catch (error) {
       if (error instanceof Failure) throw unauthorized(BAD_TOKEN);
       throw error;
@@ -231,7 +242,7 @@ export class LocalTools implements ToolBackend {
 
   /** The edge has seen to it; this holds when it has not. */
   private requireReader({ via, token }: Caller): void {
-    if (via === "tcp" && this.parts.auth.required && !token)
+    if (via === "tcp" && this.options.auth.required && !token)
       throw unauthorized(NO_TOKEN);
   }
 }

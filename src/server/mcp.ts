@@ -11,6 +11,7 @@ import {
 } from "@modelcontextprotocol/server";
 import { Failure } from "../model/failure.ts";
 import type { Caller } from "./caller.ts";
+import { type RpcId, refusal } from "./refusal.ts";
 import {
   type ServerOptions,
   type ToolBackend,
@@ -19,7 +20,6 @@ import {
 
 /** Streams that stay open to hear of changes, of all callers together. */
 const MAX_SUBSCRIPTIONS = 64;
-const RETRY_AFTER_SECONDS = 1;
 
 /** What one request's tools left behind beside their results. */
 interface Exchange {
@@ -64,9 +64,10 @@ export class McpEndpoint {
             extra: { exchange },
           },
         });
-    return exchange.overloaded
-      ? unavailable(exchange.overloaded, message)
-      : response;
+    const { overloaded } = exchange;
+    if (!overloaded) return response;
+    const { id = null } = message as { id?: RpcId };
+    return refusal(overloaded, "/mcp", { id });
   }
 
   /** Ends the streams that are open. */
@@ -115,17 +116,4 @@ function goneAway(signal: AbortSignal): Promise<Response> {
   if (signal.aborted) end();
   else signal.addEventListener("abort", end, { once: true });
   return promise;
-}
-
-/** Nothing was stored, and the same call may do better in a moment. */
-function unavailable(failure: Failure, message: object): Response {
-  const { id = null } = message as { id?: string | number | null };
-  return Response.json(
-    {
-      jsonrpc: "2.0",
-      id,
-      error: { code: -32_000, message: failure.message },
-    },
-    { status: 503, headers: { "Retry-After": String(RETRY_AFTER_SECONDS) } },
-  );
 }

@@ -177,11 +177,17 @@ async function page<T, Row extends object>(
 
 type FilterArgs = Args<"session_stats">;
 
-/** What was left out stays out: a store takes a key for a condition. */
 function sessionFilter(args: FilterArgs): SessionFilter {
-  const { after: _after, before: _before, ...rest } = args;
-  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
-  return { ...(Object.fromEntries(given) as SessionFilter), ...times(args) };
+  const { reference, type, component, user, status, incomplete } = args;
+  return {
+    ...(reference !== undefined && { reference }),
+    ...(type !== undefined && { session_type: type }),
+    ...(component !== undefined && { component_name: component }),
+    ...(user !== undefined && { username: user }),
+    ...(status !== undefined && { status }),
+    ...(incomplete !== undefined && { incomplete }),
+    ...times(args),
+  };
 }
 
 function times(args: {
