@@ -31,7 +31,10 @@ export interface Peer {
   via: "tcp" | "socket";
   /** A user of this host; null when it cannot be told, or is on another host. */
   uid: number | null;
-  /** Without port; null on the unix socket, or when the peer is gone. */
+  /**
+   * Without port, IPv4 without its IPv6 dress; null on the unix socket, or when
+   * the peer is gone.
+   */
   address: string | null;
   /** Whether it is on this host. */
   loopback: boolean;
@@ -46,18 +49,19 @@ const UNKNOWN: Peer = {
 
 /**
  * The peer of a connection that a server of ours accepted.
- * @param address asks the connection itself; null once it is reset
+ * @param remote asks the connection itself; null once it is reset
  * @param local where the server listens
  */
-export function tcpPeer(address: () => Endpoint | null, local: Endpoint): Peer {
-  const peer = address();
+export function tcpPeer(remote: () => Endpoint | null, local: Endpoint): Peer {
+  const peer = remote();
   if (!peer) return UNKNOWN;
   const loopback = isOwnAddress(peer.address);
   const uid = loopback ? peerUid(peer, local) : null;
   // A request can be read after its connection was reset, and another user may
   // have taken the port by then. While ours stands, the pair of ends is its own.
-  if (uid !== null && address()?.port !== peer.port) return UNKNOWN;
-  return { via: "tcp", uid, address: peer.address, loopback };
+  if (uid !== null && remote()?.port !== peer.port) return UNKNOWN;
+  const address = peer.address.replace(/^::ffff:(?=.*\.)/i, "");
+  return { via: "tcp", uid, address, loopback };
 }
 
 /** TCP states in which a process can hold a connected socket. */
