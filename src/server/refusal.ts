@@ -35,9 +35,10 @@ export interface RefusalOptions {
 /** How long a client waits before it asks an overloaded server again. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** Where a request goes, by its path alone; to be asked once Host is known to be sound. */
-export function routeOf(request: Request): Route {
-  const path = new URL(request.url, "http://localhost").pathname;
+/** Where a request goes, by its path alone, letter by letter. */
+export function routeOf({ url }: Request): Route {
+  // By hand: with a malformed Host it is no URL.
+  const path = url.replace(/^https?:\/\/[^/]*/, "").replace(/[?#].*$/s, "");
   return ROUTES.find((route) => route === path) ?? "other";
 }
 
