@@ -123,6 +123,8 @@ const REQUEST_BYTES = 72;
 /** Opened at the first question; -1 when there is none to be had. */
 let netlink: number | null = null;
 let sequence = 0;
+/** Whether the kernel has ever answered: one that cannot look for TCP finds nothing either. */
+let proven = false;
 const request = new Uint8Array(REQUEST_BYTES);
 const reply = new Uint8Array(1024);
 
@@ -135,18 +137,17 @@ function askKernel(query: Query): SocketRow | "none" | null {
   netlink ??= openNetlink();
   if (netlink === -1) return null;
   const { write, read } = libc.calls;
-  writeRequest(query, ++sequence);
-  if (Number(write(netlink, request, request.length)) === request.length)
-    for (;;) {
-      // The kernel answers within the write: the answer waits already.
-      const got = Number(read(netlink, reply, reply.length));
-      if (got <= 0) break;
-      const view = new DataView(reply.buffer, 0, got);
-      if (view.getUint32(8, true) === sequence >>> 0)
-        return answerOf(view, query);
-    }
-  netlink = -1;
-  return null;
+  sequence = (sequence + 1) >>> 0;
+  writeRequest(query, sequence);
+  if (Number(write(netlink, request, request.length)) !== request.length)
+    return null;
+  for (;;) {
+    // The kernel answers within the write: the answer waits already.
+    const got = Number(read(netlink, reply, reply.length));
+    if (got <= 0) return null;
+    const view = new DataView(reply.buffer, 0, got);
+    if (view.getUint32(8, true) === sequence) return answerOf(view, query);
+  }
 }
 
 function openNetlink(): number {
@@ -184,16 +185,14 @@ function writeRequest({ from, fromPort, to, toPort }: Query, id: number): void {
 /** struct inet_diag_msg, or an error; what is not exactly the asked one is none. */
 function answerOf(view: DataView, query: Query): SocketRow | "none" | null {
   const type = view.getUint16(4, true);
-  if (type === NLMSG_ERROR) {
-    if (view.getInt32(16, true) === -ENOENT) return "none";
-    netlink = -1;
-    return null;
-  }
+  if (type === NLMSG_ERROR)
+    return proven && view.getInt32(16, true) === -ENOENT ? "none" : null;
   if (type !== SOCK_DIAG_BY_FAMILY || view.byteLength < 88) return "none";
   const address = (at: number) => {
     const bytes = reply.subarray(at, at + 16);
     return reply[16] === AF_INET ? mapped(bytes.subarray(0, 4)) : bytes;
   };
+  proven = true;
   // A listening socket is found for want of a connected one.
   const same =
     view.getUint16(20) === query.fromPort &&

@@ -9,9 +9,11 @@ import {
   idOf,
   toolOf,
 } from "../../src/server/guard.ts";
+import { Failure } from "../../src/model/failure.ts";
 import {
   ROUTES,
   type Route,
+  refusal,
   routeOf,
   unknownPath,
 } from "../../src/server/refusal.ts";
@@ -577,6 +579,30 @@ describe("reader", () => {
     expect(root.reader(LIST, "/mcp", { ...OURS, uid: 0 })).toBeNull();
     expect(await statusOf(root.reader(LIST, "/mcp", OURS))).toBe(403);
   });
+});
+
+test("a failure comes with its status, its code and what a client needs to go on", async () => {
+  const of = async (failure: Failure, route: Route) =>
+    refused(refusal(failure, route, { id: 5 }), route);
+  const busy = new Failure("overloaded", "the queue is full", "try again");
+  const { status, code, id, headers, message } = await of(busy, "/mcp");
+  expect({ status, code, id, message }).toEqual({
+    ...{
+      status: 503,
+      code: -32000,
+      id: 5,
+      message: "the queue is full (try again)",
+    },
+  });
+  expect(headers.get("retry-after")).toBe("1");
+  expect(await of(busy, "/metrics")).toMatchObject({
+    ...{ status: 503, code: "overloaded", id: undefined },
+  });
+  const unknown = await of(new Failure("unauthorized", "who are you"), "/mcp");
+  expect(unknown.status).toBe(401);
+  expect(unknown.headers.get("www-authenticate")).toBe("Bearer");
+  const missing = await of(new Failure("not_found", "no session 'x'"), "/mcp");
+  expect(missing).toMatchObject({ status: 404, code: -32602 });
 });
 
 test("what a message says of itself is taken from the right place alone", () => {
