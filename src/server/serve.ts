@@ -66,12 +66,11 @@ export class Serving {
       const { request_id } = caller;
       log.error("tool_failed", { request_id, tool, reason: reasonOf(error) });
     };
-    this.tools = new LocalTools({
-      ...{ store: core, auth, metrics, onError, version: VERSION },
+    this.tools = new LocalTools(core, {
+      ...{ auth, metrics, onError },
       spool: spoolFolder(settings.paths.data!),
       lease_seconds: Math.ceil(lease_ms / 1000),
-      started_ms: core.started,
-      checks: () => core.health().checks,
+      health: () => core.health(),
     });
     this.mcp = new McpEndpoint(this.tools, {
       ...{ readOnly, version: VERSION, onError },
