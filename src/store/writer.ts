@@ -150,6 +150,7 @@ export class Writer {
 
   /** All who have something in a batch hear that it failed; their rest is not tried. */
   private fail(batch: readonly Item[], error: unknown): void {
+    this.lastCommitOk = false;
     const calls = new Set(batch.map(({ call }) => call));
     const rest = this.queue.filter(({ call }) => calls.has(call));
     this.queue = this.queue.filter(({ call }) => !calls.has(call));
@@ -159,7 +160,6 @@ export class Writer {
   }
 
   private async commit(batch: readonly Item[]): Promise<void> {
-    this.lastCommitOk = false;
     const fresh = await this.fresh(batch);
     if (fresh.length > 0) {
       await this.folds.prepare(fresh.map(({ event }) => event));
