@@ -39,8 +39,8 @@ export function logFile(folder: string, age: number): string {
 export class Log {
   private fd: number | null = null;
   private retryAt = 0;
-  /** Lines that could not be written, and how many of them were told. */
   private lost = 0;
+  /** How many of the lost lines the log itself has told of. */
   private told = 0;
   /** True after a write that stopped within a line: the next one starts afresh. */
   private torn = false;
@@ -63,14 +63,14 @@ export class Log {
     return new Log(statePaths(settings).logs, settings.config.log.level);
   }
 
+  /** How many lines could not be written so far. */
+  get dropped(): number {
+    return this.lost;
+  }
+
   /** Why nothing can be written at the moment; null when all is well. */
   get trouble(): string | null {
     return this.reason;
-  }
-
-  /** Lines that could not be written. */
-  get dropped(): number {
-    return this.lost;
   }
 
   debug(event: string, fields?: object): void {

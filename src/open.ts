@@ -66,8 +66,7 @@ async function nearest(settings: Settings, tell: Tell): Promise<Opened> {
       const lock = StoreLock.tryAcquire(path, "cli");
       if (lock) return local(settings, lock, tell);
     }
-    if (performance.now() > deadline)
-      throw heldFailure(path, readHolder(path));
+    if (performance.now() > deadline) throw heldFailure(path, readHolder(path));
     await Bun.sleep(LOOK_MS);
   }
 }

@@ -26,6 +26,8 @@ EXAMPLE
     const settings = loadSettings(process.env, args.config);
     await requireValid(settings);
     // A store is drained as it is opened; asking makes a server drain too.
-    await withStore(settings, note, (store) => store.get("none-00000000-000000-00000000"));
+    await withStore(settings, note, (store) =>
+      store.get("none-00000000-000000-00000000"),
+    );
   },
 });

@@ -43,7 +43,9 @@ EXAMPLES
         ? `${JSON.stringify(health, null, 2)}\n`
         : [
             health.status === "ok" ? "healthy" : health.status,
-            ...checks.map(([name, state]) => `  ${`${name}:`.padEnd(10)}${state}`),
+            ...checks.map(
+              ([name, state]) => `  ${`${name}:`.padEnd(10)}${state}`,
+            ),
             "",
           ].join("\n"),
     );

@@ -22,7 +22,10 @@ EXAMPLES
   session-buddy mcp start --transport stdio`,
   },
   args: {
-    host: { type: "string", description: "Address to listen on (default: 127.0.0.1)" },
+    host: {
+      type: "string",
+      description: "Address to listen on (default: 127.0.0.1)",
+    },
     port: {
       type: "string",
       description: "Port, or auto for a free one (default: 8678)",

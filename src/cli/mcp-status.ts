@@ -33,8 +33,12 @@ EXAMPLES
     const running = holder !== null;
     const output = new Output();
     if (args.json) {
-      const { pid = null, url = null, state = null, role = null } =
-        holder ?? {};
+      const {
+        pid = null,
+        url = null,
+        state = null,
+        role = null,
+      } = holder ?? {};
       const { version = null, started_at = null } = holder ?? {};
       const facts = { pid, url, state, role, version, started_at };
       output.write(`${JSON.stringify({ running, ...facts }, null, 2)}\n`);
@@ -45,7 +49,9 @@ EXAMPLES
         ? `, up ${duration((Date.now() - Date.parse(started_at)) / 1000)}`
         : "";
       const state = holder.state === "ready" ? "running" : holder.state;
-      output.write(`${state}: ${where} (pid ${pid}, version ${version}${up})\n`);
+      output.write(
+        `${state}: ${where} (pid ${pid}, version ${version}${up})\n`,
+      );
     } else note("the server is not running (try: session-buddy mcp start)");
     output.flush();
     return running ? 0 : EXIT_STATUS.unreachable;

@@ -22,7 +22,10 @@ EXAMPLES
       valueHint: "seconds",
       description: "How long to wait for its end (default: 10)",
     },
-    force: { type: "boolean", description: "Kill it when it has not ended then" },
+    force: {
+      type: "boolean",
+      description: "Kill it when it has not ended then",
+    },
     json: { type: "boolean", description: "As JSON" },
     config: {
       type: "string",

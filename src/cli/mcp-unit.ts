@@ -18,7 +18,8 @@ EXAMPLES
   args: {
     port: {
       type: "string",
-      description: "Port, or auto for a free one (default: the configuration's)",
+      description:
+        "Port, or auto for a free one (default: the configuration's)",
     },
   },
   run({ args }) {

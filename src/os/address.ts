@@ -27,7 +27,9 @@ function parseV4(text: string): number[] | null {
 function parseV6(text: string): Uint8Array | null {
   const halves = text.split("::");
   if (halves.length > 2) return null;
-  const [head, tail] = halves.map(groups);
+  const [head, tail] = halves.map((half, index) =>
+    groups(half, index === halves.length - 1),
+  );
   if (!head || tail === null) return null;
   const missing = 16 - head.length - (tail?.length ?? 0);
   if (tail ? missing < 2 : missing !== 0) return null;
@@ -38,13 +40,13 @@ function parseV6(text: string): Uint8Array | null {
   ]);
 }
 
-/** The bytes of groups between colons; the last may be an IPv4 address. */
-function groups(text: string): number[] | null {
+/** The bytes of groups between colons; the last of an address may be IPv4. */
+function groups(text: string, isEnd: boolean): number[] | null {
   if (text === "") return [];
   const bytes: number[] = [];
   const parts = text.split(":");
   for (const [index, part] of parts.entries()) {
-    const v4 = index === parts.length - 1 ? parseV4(part) : null;
+    const v4 = isEnd && index === parts.length - 1 ? parseV4(part) : null;
     if (v4) bytes.push(...v4);
     else if (/^[0-9a-f]{1,4}$/i.test(part)) {
       const group = parseInt(part, 16);

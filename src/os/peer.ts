@@ -31,7 +31,10 @@ export interface Peer {
   via: "tcp" | "socket";
   /** A user of this host; null when it cannot be told, or is on another host. */
   uid: number | null;
-  /** Without port; null on the unix socket, or when the peer is gone. */
+  /**
+   * Without port, IPv4 without its IPv6 dress; null on the unix socket, or when
+   * the peer is gone.
+   */
   address: string | null;
   /** Whether it is on this host. */
   loopback: boolean;
@@ -46,18 +49,19 @@ const UNKNOWN: Peer = {
 
 /**
  * The peer of a connection that a server of ours accepted.
- * @param address asks the connection itself; null once it is reset
+ * @param remote asks the connection itself; null once it is reset
  * @param local where the server listens
  */
-export function tcpPeer(address: () => Endpoint | null, local: Endpoint): Peer {
-  const peer = address();
+export function tcpPeer(remote: () => Endpoint | null, local: Endpoint): Peer {
+  const peer = remote();
   if (!peer) return UNKNOWN;
   const loopback = isOwnAddress(peer.address);
   const uid = loopback ? peerUid(peer, local) : null;
   // A request can be read after its connection was reset, and another user may
   // have taken the port by then. While ours stands, the pair of ends is its own.
-  if (uid !== null && address()?.port !== peer.port) return UNKNOWN;
-  return { via: "tcp", uid, address: peer.address, loopback };
+  if (uid !== null && remote()?.port !== peer.port) return UNKNOWN;
+  const address = peer.address.replace(/^::ffff:(?=.*\.)/i, "");
+  return { via: "tcp", uid, address, loopback };
 }
 
 /** TCP states in which a process can hold a connected socket. */
@@ -119,6 +123,8 @@ const REQUEST_BYTES = 72;
 /** Opened at the first question; -1 when there is none to be had. */
 let netlink: number | null = null;
 let sequence = 0;
+/** Whether the kernel has ever answered: one that cannot look for TCP finds nothing either. */
+let proven = false;
 const request = new Uint8Array(REQUEST_BYTES);
 const reply = new Uint8Array(1024);
 
@@ -131,18 +137,17 @@ function askKernel(query: Query): SocketRow | "none" | null {
   netlink ??= openNetlink();
   if (netlink === -1) return null;
   const { write, read } = libc.calls;
-  writeRequest(query, ++sequence);
-  if (Number(write(netlink, request, request.length)) === request.length)
-    for (;;) {
-      // The kernel answers within the write: the answer waits already.
-      const got = Number(read(netlink, reply, reply.length));
-      if (got <= 0) break;
-      const view = new DataView(reply.buffer, 0, got);
-      if (view.getUint32(8, true) === sequence >>> 0)
-        return answerOf(view, query);
-    }
-  netlink = -1;
-  return null;
+  sequence = (sequence + 1) >>> 0;
+  writeRequest(query, sequence);
+  if (Number(write(netlink, request, request.length)) !== request.length)
+    return null;
+  for (;;) {
+    // The kernel answers within the write: the answer waits already.
+    const got = Number(read(netlink, reply, reply.length));
+    if (got <= 0) return null;
+    const view = new DataView(reply.buffer, 0, got);
+    if (view.getUint32(8, true) === sequence) return answerOf(view, query);
+  }
 }
 
 function openNetlink(): number {
@@ -180,16 +185,14 @@ function writeRequest({ from, fromPort, to, toPort }: Query, id: number): void {
 /** struct inet_diag_msg, or an error; what is not exactly the asked one is none. */
 function answerOf(view: DataView, query: Query): SocketRow | "none" | null {
   const type = view.getUint16(4, true);
-  if (type === NLMSG_ERROR) {
-    if (view.getInt32(16, true) === -ENOENT) return "none";
-    netlink = -1;
-    return null;
-  }
+  if (type === NLMSG_ERROR)
+    return proven && view.getInt32(16, true) === -ENOENT ? "none" : null;
   if (type !== SOCK_DIAG_BY_FAMILY || view.byteLength < 88) return "none";
   const address = (at: number) => {
     const bytes = reply.subarray(at, at + 16);
     return reply[16] === AF_INET ? mapped(bytes.subarray(0, 4)) : bytes;
   };
+  proven = true;
   // A listening socket is found for want of a connected one.
   const same =
     view.getUint16(20) === query.fromPort &&

@@ -10,7 +10,9 @@ const LATELY = 0.5;
  * Starts a drain that outlives us; never waits for it. Trouble with it is not
  * the user's: what is not delivered stays in the spool.
  */
-export function startDrain(env: Readonly<Record<string, string | undefined>>): void {
+export function startDrain(
+  env: Readonly<Record<string, string | undefined>>,
+): void {
   try {
     // By this path also when the executable was replaced meanwhile.
     Bun.spawn(["/proc/self/exe", "drain"], {

@@ -124,10 +124,7 @@ class Recording {
 
   async run(): Promise<never> {
     const { program } = this.request;
-    const heartbeat = setInterval(
-      () => this.beat(),
-      this.request.heartbeat_ms,
-    );
+    const heartbeat = setInterval(() => this.beat(), this.request.heartbeat_ms);
     const outcome = await runChild(
       { ...program, envp: withSessionId(this.request, this.session_id) },
       (pid) => this.started(pid),

@@ -12,32 +12,88 @@ export type Message = Record<string, unknown>;
 const DEPTH_MAX = 100;
 /** Read in one go, which is cheaper, but shows nothing before its end. */
 const SMALL_BYTES = 64 * 1024;
-/** Of all larger bodies together while they are being read. */
-const UNDER_WAY_MAX_BYTES = 256 * 1024 * 1024;
+/** The bounds on reading. */
+export interface BodyLimits {
+  /** From the first look at a body to its end. */
+  timeout_ms: number;
+  /** Of all larger bodies together while they are being read. */
+  under_way_max_bytes: number;
+}
+
+const LIMITS: BodyLimits = {
+  timeout_ms: 30_000,
+  under_way_max_bytes: 256 * 1024 * 1024,
+};
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-let underWayBytes = 0;
 
-/**
- * Reads a body as it comes.
- * @returns null when it is larger than `max_bytes`, whatever Content-Length says
- * @throws Failure (timeout) when it is not there in time, (overloaded) when too
- *   much is under way, (unreachable) when its sender is gone
- */
-export async function readBody(
-  request: Request,
-  max_bytes: number,
-  timeout_ms: number,
-): Promise<Uint8Array | null> {
-  if (!request.body) return new Uint8Array();
-  const length = request.headers.get("content-length");
-  const declared = length === null ? Infinity : Number(length);
-  if (length !== null && declared > max_bytes) return null;
-  // The runtime holds the body to its Content-Length.
-  const small = declared <= SMALL_BYTES;
-  return small
-    ? readSmall(request, timeout_ms)
-    : readChunks(request.body, max_bytes, timeout_ms);
+/** Reads bodies as they come. */
+export class Bodies {
+  private readonly limits: BodyLimits;
+  private underWayBytes = 0;
+
+  constructor(limits: Partial<BodyLimits> = {}) {
+    this.limits = { ...LIMITS, ...limits };
+  }
+
+  /**
+   * @returns null when it is larger than `max_bytes`, whatever Content-Length says
+   * @throws Failure (timeout) when it is not there in time, (overloaded) when
+   *   too much is under way, (unreachable) when its sender is gone
+   */
+  async read(request: Request, max_bytes: number): Promise<Uint8Array | null> {
+    if (!request.body) return new Uint8Array();
+    const length = request.headers.get("content-length");
+    const declared = length === null ? Infinity : Number(length);
+    if (length !== null && declared > max_bytes) return null;
+    // The runtime holds the body to its Content-Length.
+    return declared <= Math.min(SMALL_BYTES, max_bytes)
+      ? this.readSmall(request)
+      : this.readChunks(request.body, max_bytes);
+  }
+
+  private async readSmall(request: Request): Promise<Uint8Array> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(late()), this.limits.timeout_ms);
+    try {
+      return await Promise.race([request.bytes(), promise]);
+    } catch (error) {
+      throw error instanceof Failure ? error : senderGone(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private async readChunks(
+    body: ReadableStream<Uint8Array>,
+    max_bytes: number,
+  ): Promise<Uint8Array | null> {
+    const { timeout_ms, under_way_max_bytes } = this.limits;
+    const reader = body.getReader();
+    const deadline = performance.now() + timeout_ms;
+    // Wakes a read that waits; what it returns then is not looked at.
+    const timer = setTimeout(() => void reader.cancel(), timeout_ms);
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    try {
+      for (;;) {
+        const { done, value } = await reader.read().catch((error: unknown) => {
+          throw senderGone(error);
+        });
+        if (performance.now() >= deadline) throw late();
+        if (done) return Buffer.concat(chunks, bytes);
+        bytes += value.length;
+        this.underWayBytes += value.length;
+        if (bytes > max_bytes) return null;
+        if (this.underWayBytes > under_way_max_bytes) throw tooMuchUnderWay();
+        chunks.push(value);
+      }
+    } finally {
+      clearTimeout(timer);
+      this.underWayBytes -= bytes;
+      void reader.cancel().catch(() => undefined);
+    }
+  }
 }
 
 const late = () =>
@@ -47,52 +103,6 @@ const senderGone = (cause: unknown) =>
   new Failure("unreachable", "the body ended before its end", undefined, {
     cause,
   });
-
-async function readSmall(
-  request: Request,
-  timeout_ms: number,
-): Promise<Uint8Array> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(late()), timeout_ms);
-  try {
-    return await Promise.race([request.bytes(), promise]);
-  } catch (error) {
-    throw error instanceof Failure ? error : senderGone(error);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function readChunks(
-  body: ReadableStream<Uint8Array>,
-  max_bytes: number,
-  timeout_ms: number,
-): Promise<Uint8Array | null> {
-  const reader = body.getReader();
-  const deadline = performance.now() + timeout_ms;
-  // Wakes a read that waits; what it returns then is not looked at.
-  const timer = setTimeout(() => void reader.cancel(), timeout_ms);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read().catch((error: unknown) => {
-        throw senderGone(error);
-      });
-      if (performance.now() >= deadline) throw late();
-      if (done) return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-      bytes += value.length;
-      underWayBytes += value.length;
-      if (bytes > max_bytes) return null;
-      if (underWayBytes > UNDER_WAY_MAX_BYTES) throw tooMuchUnderWay();
-      chunks.push(value);
-    }
-  } finally {
-    clearTimeout(timer);
-    underWayBytes -= bytes;
-    void reader.cancel().catch(() => undefined);
-  }
-}
 
 const tooMuchUnderWay = () =>
   new Failure(

@@ -7,7 +7,13 @@ import { type Settings, statePaths } from "../config.ts";
 import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
 import { lockPath, runningServer } from "../open.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { type Holder, StoreLock, heldFailure, isHeld, readHolder } from "../store/lock.ts";
+import {
+  type Holder,
+  StoreLock,
+  heldFailure,
+  isHeld,
+  readHolder,
+} from "../store/lock.ts";
 
 const LOOK_MS = 15;
 /** A server that was just told to stop may not have heard of it yet. */
@@ -80,7 +86,9 @@ export async function stop(
   throw new Failure(
     "timeout",
     `the server (pid ${holder.pid}) has not ended within ${timeout_ms / 1000} s`,
-    force ? "look what it waits for: its disk?" : "try --force: what it has acknowledged is on the disk",
+    force
+      ? "look what it waits for: its disk?"
+      : "try --force: what it has acknowledged is on the disk",
   );
 }
 
@@ -140,8 +148,14 @@ async function startFailure(
   exitCode: number | null,
 ): Promise<Failure> {
   const text = (await Bun.file(output).text()).trim();
-  const said = text.split("\n").at(-1)?.replace(/^session-buddy: /, "");
+  const said = text
+    .split("\n")
+    .at(-1)
+    ?.replace(/^session-buddy: /, "");
   const codes = Object.entries(EXIT_STATUS) as [FailureCode, number][];
   const code = codes.find(([, status]) => status === exitCode)?.[0];
-  return new Failure(code ?? "storage", said || "the server died as it started");
+  return new Failure(
+    code ?? "storage",
+    said || "the server died as it started",
+  );
 }

@@ -13,10 +13,11 @@
 import { Failure } from "../model/failure.ts";
 import type { Peer } from "../os/peer.ts";
 import {
+  Bodies,
+  type BodyLimits,
   type Malformed,
   type Message,
   parseMessage,
-  readBody,
 } from "./body.ts";
 import {
   type Names,
@@ -37,7 +38,6 @@ const BODY_MAX_BYTES = 4 * 1024 * 1024;
 const TRACK_EVENTS_MAX_BYTES = 1024 * 1024;
 /** All that a stranger may call takes no arguments. */
 const STRANGER_MAX_BYTES = 64 * 1024;
-const BODY_TIMEOUT_MS = 30_000;
 /** How long a browser remembers that an allowed origin may ask. */
 const PREFLIGHT_SECONDS = "600";
 
@@ -57,7 +57,7 @@ export interface GuardOptions extends Names {
   uid: number;
   /** Whether a secret is set: its tokens decide then who may ask. */
   secret: boolean;
-  body_timeout_ms?: number;
+  body?: Partial<BodyLimits>;
 }
 
 /** A message as it came. */
@@ -68,7 +68,11 @@ export interface Received {
 }
 
 export class Guard {
-  constructor(private readonly options: GuardOptions) {}
+  private readonly bodies: Bodies;
+
+  constructor(private readonly options: GuardOptions) {
+    this.bodies = new Bodies(options.body);
+  }
 
   /** What the headers alone tell: whether the request is for us, from whom we serve, and of a kind we know. */
   edge(request: Request, route: Route, peer: Peer): Response | null {
@@ -84,10 +88,9 @@ export class Guard {
   async body(request: Request, peer: Peer): Promise<Received | Response> {
     const stranger = this.strangerFailure(peer);
     const max_bytes = stranger ? STRANGER_MAX_BYTES : BODY_MAX_BYTES;
-    const { body_timeout_ms = BODY_TIMEOUT_MS } = this.options;
     let bytes: Uint8Array | null;
     try {
-      bytes = await readBody(request, max_bytes, body_timeout_ms);
+      bytes = await this.bodies.read(request, max_bytes);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       return refusal(error, "/mcp", BODY_STATUS[error.code]);

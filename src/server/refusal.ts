@@ -3,7 +3,7 @@
  * page or a stack. On /mcp it is a JSON-RPC error; elsewhere
  * `{"error":{"code","message"}}`.
  */
-import { Failure } from "../model/failure.ts";
+import { Failure, type FailureCode } from "../model/failure.ts";
 
 export const ROUTES = [
   "/mcp",
@@ -32,12 +32,17 @@ export interface RefusalOptions {
   headers?: Record<string, string>;
 }
 
-/** How long a client waits before it asks an overloaded server again. */
-const RETRY_AFTER_SECONDS = 1;
+/** Headers that go with a kind of failure. */
+const HEADERS: { [code in FailureCode]?: Record<string, string> } = {
+  unauthorized: { "www-authenticate": "Bearer" },
+  // Seconds.
+  overloaded: { "retry-after": "1" },
+};
 
-/** Where a request goes, by its path alone; to be asked once Host is known to be sound. */
-export function routeOf(request: Request): Route {
-  const path = new URL(request.url, "http://localhost").pathname;
+/** Where a request goes, by its path alone, letter by letter. */
+export function routeOf({ url }: Request): Route {
+  // By hand: with a malformed Host it is no URL.
+  const path = url.replace(/^https?:\/\/[^/]*/, "").replace(/[?#].*$/s, "");
   return ROUTES.find((route) => route === path) ?? "other";
 }
 
@@ -55,11 +60,9 @@ export function refusal(
           error: { code: rpc_code ?? failure.rpcCode, message },
         }
       : { error: { code, message } };
-  const retry =
-    code === "overloaded" ? { "retry-after": `${RETRY_AFTER_SECONDS}` } : {};
   return Response.json(body, {
     status: status ?? failure.httpStatus,
-    headers: { ...SAFE_HEADERS, ...retry, ...headers },
+    headers: { ...SAFE_HEADERS, ...HEADERS[code], ...headers },
   });
 }
 

@@ -61,20 +61,19 @@ export class Serving {
   private constructor(private readonly parts: Parts) {
     const { settings, core, auth, metrics, log, readOnly } = parts;
     const { lease_ms } = settings.config.session;
+    const onError = (error: unknown, tool: string, caller: Caller) => {
+      if (error instanceof Failure) return;
+      const { request_id } = caller;
+      log.error("tool_failed", { request_id, tool, reason: reasonOf(error) });
+    };
     this.tools = new LocalTools(core, {
-      auth,
-      metrics,
+      ...{ auth, metrics, onError },
       spool: spoolFolder(settings.paths.data!),
       lease_seconds: Math.ceil(lease_ms / 1000),
       health: () => core.health(),
     });
     this.mcp = new McpEndpoint(this.tools, {
-      readOnly,
-      version: VERSION,
-      onError: (error, tool, { request_id }) => {
-        if (error instanceof Failure) return;
-        log.error("tool_failed", { request_id, tool, reason: reasonOf(error) });
-      },
+      ...{ readOnly, version: VERSION, onError },
     });
     this.pressure = new Pressure({
       max_in_flight: settings.config.server.max_connections,
@@ -230,7 +229,10 @@ export class Serving {
     caller: Caller,
   ): Promise<Response> {
     if (this.stopping)
-      return refusal(new Failure("overloaded", "the server is stopping"), route);
+      return refusal(
+        new Failure("overloaded", "the server is stopping"),
+        route,
+      );
     const refused = guard.edge(request, route, peer);
     if (refused) return refused;
     if (route === "/mcp") return this.message(request, guard, peer, caller);

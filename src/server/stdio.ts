@@ -135,7 +135,11 @@ class NearestTools implements ToolBackend {
     const auth = Auth.fromSettings(settings, process.env);
     const parts = { settings, core, auth, metrics, log };
     const serving = Serving.startLocal({ ...parts, socket, readOnly });
-    const holder: Holder = { pid: process.pid, role: "stdio", version: VERSION };
+    const holder: Holder = {
+      pid: process.pid,
+      role: "stdio",
+      version: VERSION,
+    };
     lock.sign({
       ...holder,
       socket,

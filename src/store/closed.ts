@@ -47,6 +47,13 @@ export async function closedAmong(
   return rows;
 }
 
+export async function deleteOpen(
+  db: Database,
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length > 0) await db.run(SQL.deleteOpen, [listValue(ids)]);
+}
+
 export async function deleteClosed(
   db: Database,
   ids: Iterable<string>,

@@ -16,7 +16,7 @@ import {
   parseState,
 } from "../model/session.ts";
 import type { SessionBrief } from "../model/store.ts";
-import { closedAmong, deleteClosed } from "./closed.ts";
+import { closedAmong, deleteClosed, deleteOpen } from "./closed.ts";
 import type { Database } from "./database.ts";
 import { sessionLines } from "./rows.ts";
 import { SQL } from "./statements.ts";
@@ -32,8 +32,8 @@ export class Folds {
   private readonly states = new Map<string, State>();
   /** Sessions whose fold is ahead of their row. */
   private readonly dirty = new Set<string>();
-  /** Those in memory that have a row among the closed. */
-  private readonly closedRows = new Set<string>();
+  /** Where those in memory have a row, which the next one replaces. */
+  private readonly rows = new Map<string, "open" | "closed">();
   /** What to know of sessions that closed a while ago. */
   private readonly recent = new Map<string, SessionBrief>();
   /** The last second that the id of a session names that is not in memory. */
@@ -58,8 +58,9 @@ export class Folds {
     if (folded === this.lastSeq) return;
     const tail = await this.payloads(SQL.eventsAfter, folded);
     const ids = new Set(tail.map(({ session_id }) => session_id));
-    await this.noteClosed(ids);
-    await this.refold(ids);
+    const closed = await this.closedAmong(ids);
+    await this.refold(closed, "closed");
+    await this.refold(ids.difference(closed), "open");
     for (const id of ids) this.dirty.add(id);
     await this.flush();
   }
@@ -81,10 +82,10 @@ export class Folds {
       [listValue([...missing])],
     );
     for (const { id, state } of open) {
-      this.states.set(id, parseState(state));
+      this.keep(parseState(state), "open");
       missing.delete(id);
     }
-    await this.refold(await this.noteClosed(missing));
+    await this.refold(await this.closedAmong(missing), "closed");
   }
 
   /** Folds in an event that has been stored, the next by its number. */
@@ -124,20 +125,32 @@ export class Folds {
     );
   }
 
-  /** Which of some sessions have a row among the closed; it will be replaced. */
-  private async noteClosed(ids: ReadonlySet<string>): Promise<Set<string>> {
-    const closed = await closedAmong(this.db.rows.bind(this.db), ids);
-    for (const { id } of closed) this.closedRows.add(id);
-    return new Set(closed.map(({ id }) => id));
+  private async closedAmong(ids: ReadonlySet<string>): Promise<Set<string>> {
+    const rows = await closedAmong(this.db.rows.bind(this.db), ids);
+    return new Set(rows.map(({ id }) => id));
   }
 
   /** Folds some sessions anew from all their stored events. */
-  private async refold(ids: ReadonlySet<string>): Promise<void> {
+  private async refold(
+    ids: ReadonlySet<string>,
+    row: "open" | "closed",
+  ): Promise<void> {
     if (ids.size === 0) return;
     const events = await this.payloads(SQL.eventsOf, listValue([...ids]));
-    for (const id of ids) this.states.set(id, emptyState(id));
+    for (const id of ids) this.keep(emptyState(id), row);
     for (const event of events)
       apply(this.states.get(event.session_id)!, event);
+  }
+
+  private keep(state: State, row: "open" | "closed"): void {
+    this.states.set(state.session_id, state);
+    this.rows.set(state.session_id, row);
+    this.recent.delete(state.session_id);
+  }
+
+  private drop(session_id: string): void {
+    this.states.delete(session_id);
+    this.rows.delete(session_id);
   }
 
   get isDirty(): boolean {
@@ -148,44 +161,46 @@ export class Folds {
   async flush(): Promise<void> {
     if (!this.isDirty) return;
     const states = [...this.dirty].map((id) => this.states.get(id)!);
-    const { open, dated, undated } = sessionLines(states);
-    // Only of rows that are written anew: others were looked at for an append that failed.
-    const replaced = [...this.closedRows].filter((id) => this.dirty.has(id));
+    const lines = sessionLines(states);
+    const replaced = (place: "open" | "closed") =>
+      [...this.dirty].filter((id) => this.rows.get(id) === place);
     await this.db.transaction(async () => {
-      await this.db.run(SQL.deleteOpen, [listValue([...this.dirty])]);
-      await deleteClosed(this.db, replaced);
-      for (const [sql, lines] of [
-        [SQL.insertDated, dated],
-        [SQL.insertUndated, undated],
-        [SQL.insertOpen, open],
+      await deleteOpen(this.db, replaced("open"));
+      await deleteClosed(this.db, replaced("closed"));
+      for (const [sql, of] of [
+        [SQL.insertDated, lines.dated],
+        [SQL.insertUndated, lines.undated],
+        [SQL.insertOpen, lines.open],
       ] as const)
-        if (lines.length > 0) await this.db.run(sql, [listValue(lines)]);
+        if (of.length > 0) await this.db.run(sql, [listValue(of)]);
       await this.db.run(SQL.setFoldedSeq, [this.lastSeq]);
     });
     this.dirty.clear();
     this.unflushed = 0;
-    for (const id of replaced) this.closedRows.delete(id);
+    for (const { session_id } of states) this.rows.set(session_id, "open");
     this.forget(states.filter(isClosed));
   }
 
   /** Lets go of closed sessions, and of the oldest where there are too many. */
   private forget(closed: readonly State[]): void {
     for (const state of closed) {
-      this.states.delete(state.session_id);
-      this.recent.delete(state.session_id);
+      this.drop(state.session_id);
       this.recent.set(state.session_id, briefOf(state));
     }
-    for (const [map, size] of [
-      [this.recent, MAX_RECENT],
-      [this.states, MAX_STATES],
-    ] as const)
-      for (const id of map.keys()) {
-        if (map.size <= size) break;
-        map.delete(id);
-        this.closedRows.delete(id);
-        const second = startSecondOf(id);
-        if (second && second > this.horizon) this.horizon = second;
-      }
+    for (const id of oldest(this.states, MAX_STATES)) {
+      this.drop(id);
+      this.left(id);
+    }
+    for (const id of oldest(this.recent, MAX_RECENT)) {
+      this.recent.delete(id);
+      this.left(id);
+    }
+  }
+
+  /** A session is no longer in memory. */
+  private left(session_id: string): void {
+    const second = startSecondOf(session_id);
+    if (second && second > this.horizon) this.horizon = second;
   }
 
   private async payloads(sql: string, value: DuckDBValue): Promise<Event[]> {
@@ -199,4 +214,9 @@ export function briefOf({ start, end }: State): SessionBrief {
     start_event_id: start?.event_id ?? null,
     ended: end !== null && end.value.end_source !== "recovered",
   };
+}
+
+/** The first keys of a map, as many as it has too many. */
+function oldest(map: ReadonlyMap<string, unknown>, size: number): string[] {
+  return [...map.keys().take(Math.max(0, map.size - size))];
 }

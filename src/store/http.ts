@@ -2,7 +2,12 @@
  * The store that a server keeps, asked through the server's own MCP tools: bare
  * JSON-RPC calls, which any revision of the protocol answers with plain JSON.
  */
-import { type Event, type Json, MAX_EVENT_BYTES, jsonBytes } from "../model/event.ts";
+import {
+  type Event,
+  type Json,
+  MAX_EVENT_BYTES,
+  jsonBytes,
+} from "../model/event.ts";
 import { sessionCursor } from "../model/cursor.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
@@ -196,7 +201,12 @@ export class HttpStore implements SessionStore {
   }
 
   async *events({ limit, ...filter }: EventFilter): AsyncIterable<StoredEvent> {
-    for await (const page of this.pages("list_events", filter, undefined, limit))
+    for await (const page of this.pages(
+      "list_events",
+      filter,
+      undefined,
+      limit,
+    ))
       yield* (page as { events: StoredEvent[] }).events;
   }
 
@@ -263,7 +273,10 @@ function* batches(events: readonly Event[]): Generator<Event[]> {
   let bytes = 0;
   for (const event of events) {
     const size = jsonBytes(event as unknown as Json);
-    if (batch.length === MAX_EVENTS || (bytes > 0 && bytes + size > MAX_BYTES)) {
+    if (
+      batch.length === MAX_EVENTS ||
+      (bytes > 0 && bytes + size > MAX_BYTES)
+    ) {
       yield batch;
       batch = [];
       bytes = 0;

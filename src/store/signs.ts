@@ -13,7 +13,14 @@ export class Signs extends Map<string, string> {
     const last = this.get(session_id);
     if (last === undefined || sign > last) this.set(session_id, sign);
     if (last !== undefined) return false;
-    if (this.size > MAX_SIGNS) this.delete(this.keys().next().value!);
+    if (this.size > MAX_SIGNS) this.forgetOldest();
     return true;
+  }
+
+  private forgetOldest(): void {
+    for (const session_id of this.keys()) {
+      if (this.size <= (MAX_SIGNS * 15) / 16) return;
+      this.delete(session_id);
+    }
   }
 }

@@ -20,16 +20,23 @@ export class IdWindow {
     return this.ids.has(event_id);
   }
 
-  /** Whether an event of that time may be stored although it is not in here. */
+  /** Whether an event of that time that is not in here cannot have been stored. */
   reaches(timestamp: string): boolean {
     return timestamp > this.horizon;
   }
 
   add(event_id: string, timestamp: string): void {
     this.ids.set(event_id, timestamp);
-    if (this.ids.size <= this.size) return;
-    const [oldest, its] = this.ids.entries().next().value!;
-    this.ids.delete(oldest);
-    if (its > this.horizon) this.horizon = its;
+    if (this.ids.size > this.size) this.evict();
+  }
+
+  /** Many at once: to find a map's oldest entry takes longer the more went before it. */
+  private evict(): void {
+    const keep = Math.floor((this.size * 15) / 16);
+    for (const [event_id, timestamp] of this.ids) {
+      if (this.ids.size <= keep) return;
+      this.ids.delete(event_id);
+      if (timestamp > this.horizon) this.horizon = timestamp;
+    }
   }
 }

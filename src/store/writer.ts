@@ -1,7 +1,8 @@
 /**
  * Group commit. What is to be stored while a commit is under way waits in a
  * bounded queue, and goes together with all that waits there in the next one.
- * Nothing lingers: a commit that finds one event takes that one.
+ * No clock is waited for: only what can be read at once joins, and a commit that
+ * finds one event takes that one.
  *
  * An event counts as stored once its commit is done, and not before. Who brings
  * it again meanwhile waits in the queue behind it, and finds it stored, or not.
@@ -122,6 +123,7 @@ export class Writer {
 
   private async run(): Promise<void> {
     while (this.queue.length > 0) {
+      await whateverIsReady();
       const batch = this.takeBatch();
       try {
         await this.db.inTurn(() => this.commit(batch));
@@ -148,6 +150,7 @@ export class Writer {
 
   /** All who have something in a batch hear that it failed; their rest is not tried. */
   private fail(batch: readonly Item[], error: unknown): void {
+    this.lastCommitOk = false;
     const calls = new Set(batch.map(({ call }) => call));
     const rest = this.queue.filter(({ call }) => calls.has(call));
     this.queue = this.queue.filter(({ call }) => !calls.has(call));
@@ -157,7 +160,6 @@ export class Writer {
   }
 
   private async commit(batch: readonly Item[]): Promise<void> {
-    this.lastCommitOk = false;
     const fresh = await this.fresh(batch);
     if (fresh.length > 0) {
       await this.folds.prepare(fresh.map(({ event }) => event));
@@ -222,6 +224,10 @@ export class Writer {
     await this.running;
   }
 }
+
+/** One turn of the event loop: who was just answered may have the next ready. */
+const whateverIsReady = () =>
+  new Promise<void>((resolve) => setImmediate(resolve));
 
 /** An end that was observed or declared. */
 function isEnd(event: Event): boolean {

@@ -217,6 +217,7 @@ test("a folder that cannot be used harms nobody, and what was lost is told", asy
   const [gap, ...rest] = records();
   expect(gap).toMatchObject({ level: "warn", event: "log_lines_lost" });
   expect(gap!["lines"]).toBeGreaterThanOrEqual(2);
+  expect(gap!["lines"]).toBe(log.dropped);
   expect(rest.map(({ event }) => event)).toEqual(["again"]);
 });
 
