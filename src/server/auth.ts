@@ -8,6 +8,8 @@ import type { Settings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { readSecret } from "../os/secret.ts";
 import type { Scope } from "../os/token.ts";
+import type { Message } from "./body.ts";
+import { toolOf } from "./guard.ts";
 
 /** What a token proved. */
 export interface Proof {
@@ -133,4 +135,23 @@ async function claimsOf(
     const { code, claim } = error as { code?: string; claim?: string };
     throw tokenInvalid([code ?? "unreadable", claim].filter(Boolean).join(" "));
   }
+}
+
+/** What anybody may ask, and what the tools that record decide by themselves. */
+const OPEN = new Set([
+  ...["initialize", "ping", "server/discover"],
+  ...["tools/list", "resources/list", "resources/templates/list"],
+  "prompts/list",
+]);
+const OWN_TOKEN = new Set([
+  ...["health_check", "track_session_start", "track_session_end"],
+  ...["track_events", "track_channel_session"],
+]);
+
+/** Whether a message is answered only to who has proved himself in the header. */
+export function needsToken(message: Message): boolean {
+  const method = String(message["method"]);
+  if (OPEN.has(method) || method.startsWith("notifications/")) return false;
+  const tool = toolOf(message);
+  return tool === null || !OWN_TOKEN.has(tool);
 }

@@ -7,16 +7,16 @@
 import { rmSync } from "node:fs";
 import type { Settings } from "../config.ts";
 import type { Log } from "../log.ts";
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
 import { type Peer, tcpPeer } from "../os/peer.ts";
-import { portHolder } from "../os/port.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
-import { type Auth, tokenRequired } from "./auth.ts";
+import { type Auth, needsToken, tokenRequired } from "./auth.ts";
 import type { Message } from "./body.ts";
 import type { Caller } from "./caller.ts";
 import type { Core } from "./core.ts";
-import { Guard, idOf, toolOf } from "./guard.ts";
+import { Guard, idOf } from "./guard.ts";
+import { listenFailure, tlsFiles } from "./listen.ts";
 import { LocalTools } from "./local.ts";
 import { McpEndpoint } from "./mcp.ts";
 import { Metrics } from "./metrics.ts";
@@ -336,58 +336,10 @@ export class Serving {
   }
 }
 
-/** What anybody may ask, and what the tools that record decide by themselves. */
-const OPEN = new Set([
-  ...["initialize", "ping", "server/discover"],
-  ...["tools/list", "resources/list", "resources/templates/list"],
-  "prompts/list",
-]);
-const OWN_TOKEN = new Set([
-  ...["health_check", "track_session_start", "track_session_end"],
-  ...["track_events", "track_channel_session"],
-]);
-
-/** Whether a message is answered only to who has proved himself in the header. */
-function needsToken(message: Message): boolean {
-  const method = String(message["method"]);
-  if (OPEN.has(method) || method.startsWith("notifications/")) return false;
-  const tool = toolOf(message);
-  return tool === null || !OWN_TOKEN.has(tool);
-}
-
 function unauthorized(error: unknown, message: Message | null): Response {
   if (!(error instanceof Failure)) throw error;
   return refusal(error, message ? "/mcp" : "/metrics", {
     id: message && idOf(message),
     headers: { "www-authenticate": 'Bearer realm="session-buddy"' },
   });
-}
-
-function tlsFiles({ cert, key }: { cert: string | null; key: string | null }) {
-  return { cert: Bun.file(cert!), key: Bun.file(key!) };
-}
-
-function listenFailure(
-  host: string,
-  port: number | "auto",
-  error: unknown,
-): Failure {
-  if (error instanceof Failure) return error;
-  if (errnoOf(error) !== "EADDRINUSE" || port === "auto")
-    return new Failure(
-      "config",
-      `the server cannot listen on '${host}' port ${port}: ${reasonOf(error)}`,
-      "check server.host, server.port and server.tls",
-      { cause: error },
-    );
-  const holder = portHolder(port);
-  const who = holder
-    ? `pid ${holder.pid}, ${holder.command}`
-    : "a program that we may not look at";
-  return new Failure(
-    "port_taken",
-    `port ${port} belongs to another program (${who})`,
-    `end it, or choose another port: --port auto`,
-    { cause: error },
-  );
 }

@@ -112,7 +112,10 @@ export class ToolHost implements AsyncDisposable {
   }
 
   /** A bare POST, as curl sends it. */
-  async post(message: object, headers: Record<string, string> = {}): Promise<Response> {
+  async post(
+    message: object,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
     return fetch(this.url, {
       method: "POST",
       headers: { "content-type": "application/json", ...headers },
