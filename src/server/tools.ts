@@ -77,18 +77,19 @@ export function makeMcpServer(
       instructions: INSTRUCTIONS,
     },
   );
-  const call = (tool: ToolName, args: object) =>
-    backend.call(tool, args as Record<string, unknown>, caller);
+  const call: Call = async (tool, args) => {
+    try {
+      return await backend.call(tool, args as Record<string, unknown>, caller);
+    } catch (error) {
+      options.onError?.(error, tool, caller);
+      throw error instanceof Failure ? error : internal(caller);
+    }
+  };
   for (const { name, tracks, config } of TOOLS) {
     if (tracks && options.readOnly) continue;
-    server.registerTool(name, config, async (args: unknown) => {
-      try {
-        return succeeded(await call(name, args as object));
-      } catch (error) {
-        options.onError?.(error, name, caller);
-        return failed(error, caller);
-      }
-    });
+    server.registerTool(name, config, async (args: unknown) =>
+      succeeded(await call(name, args as object)),
+    );
   }
   const template = new ResourceTemplate(SESSION_URI, {
     // Whoever may list resources need not be allowed to see sessions.
@@ -113,13 +114,13 @@ function succeeded(result: object): CallToolResult {
   };
 }
 
-function failed(error: unknown, { request_id }: Caller): CallToolResult {
-  const text =
-    error instanceof Failure
-      ? error.message
-      : `internal error (the server's log has it under request ${request_id})`;
-  return { isError: true, content: [{ type: "text", text }] };
-}
+/** What went wrong within is for the log alone. */
+const internal = ({ request_id }: Caller) =>
+  new Failure(
+    "storage",
+    "internal error",
+    `the server's log has it under request ${request_id}`,
+  );
 
 const SESSION_RESOURCE = {
   title: "Shell session",

@@ -325,20 +325,18 @@ function answering(call: ToolBackend["call"]) {
     },
   );
   const caller = { ...host.caller, request_id: "r-1" } as Caller;
-  const message = {
-    jsonrpc: "2.0",
-    id: 3,
+  const stats = {
     method: "tools/call",
     params: { name: "session_stats", arguments: {} },
   };
-  const ask = (signal?: AbortSignal) =>
+  const ask = (signal?: AbortSignal, question: object = stats) =>
     endpoint.handle(
       new Request("http://localhost/mcp", {
         method: "POST",
         headers: { "content-type": "application/json" },
         ...(signal && { signal }),
       }),
-      message,
+      { jsonrpc: "2.0", id: 3, ...question },
       caller,
     );
   return { ask, errors };
@@ -365,10 +363,13 @@ describe("a tool that fails", () => {
     const { ask, errors } = answering(() =>
       Promise.reject(new TypeError("/secret/path is undefined")),
     );
-    const text = await (await ask()).text();
-    expect(text).toContain("request r-1");
-    expect(text).not.toContain("secret");
-    expect(errors).toHaveLength(1);
+    const read = { method: "resources/read", params: { uri: "session://a" } };
+    for (const question of [undefined, read]) {
+      const text = await (await ask(undefined, question)).text();
+      expect(text).toContain("request r-1");
+      expect(text).not.toContain("secret");
+    }
+    expect(errors).toHaveLength(2);
   });
 
   test("for want of room is to be called again in a moment", async () => {

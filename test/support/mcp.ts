@@ -5,12 +5,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadSettings } from "../../src/config.ts";
 import { Auth } from "../../src/server/auth.ts";
 import type { Caller } from "../../src/server/caller.ts";
 import { LocalTools } from "../../src/server/local.ts";
 import { McpEndpoint } from "../../src/server/mcp.ts";
 import { Metrics } from "../../src/server/metrics.ts";
-import { loadSettings } from "../../src/config.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 
