@@ -111,8 +111,9 @@ export function statsQuery(filter: SessionFilter): Query {
       SELECT s.component_name, s.start_time, ${FAILED} AS failed,
         CASE WHEN ${STATUS.active} THEN 'active'
           WHEN ${STATUS.lost} THEN 'lost' ELSE 'ended' END AS status,
-        greatest(0, epoch_ms(s.end_time) - epoch_ms(s.start_time)) / 1000
-          AS seconds
+        CASE WHEN s.end_time IS NOT NULL THEN
+          greatest(0, epoch_ms(s.end_time) - epoch_ms(s.start_time)) / 1000
+          END AS seconds
       FROM all_sessions AS s ${conditions.where}),
     components AS (
       SELECT component_name, count(*)::INTEGER AS sessions,
@@ -143,10 +144,13 @@ export function statsQuery(filter: SessionFilter): Query {
 export function eventsQuery(filter: EventFilter): Query {
   const conditions = new Conditions();
   conditions.add("e.session_id = ?", filter.session_id);
-  conditions.add(
-    "e.kind IN (SELECT unnest(?::VARCHAR[]))",
-    filter.kinds && listValue([...filter.kinds]),
-  );
+  // A list of nothing has no type that it could be bound with.
+  if (filter.kinds?.length === 0) conditions.always("false");
+  else
+    conditions.add(
+      "e.kind IN (SELECT unnest(?::VARCHAR[]))",
+      filter.kinds && listValue([...filter.kinds]),
+    );
   conditions.add("e.timestamp >= ?::TIMESTAMP", filter.after);
   conditions.add("e.timestamp < ?::TIMESTAMP", filter.before);
   conditions.add("e.seq > ?", filter.after_seq);

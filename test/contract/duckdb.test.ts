@@ -14,7 +14,7 @@ import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { MIGRATIONS } from "../../src/store/schema.ts";
 import { query } from "../support/database.ts";
 import { ID, annotation, at, command, end, start } from "../support/events.ts";
-import { expectFold, listed } from "./expected.ts";
+import { expectFold, id, listed } from "./expected.ts";
 import { storeContract } from "./store.ts";
 
 const root = mkdtempSync(join(tmpdir(), "sb-store-"));
@@ -161,6 +161,50 @@ describe("a file of an older schema", () => {
     await expectFold(again, events);
     await again.close();
     expect(existsSync(`${left}.schema-${newer.length}`)).toBeFalse();
+  });
+
+  test("of the first schema keeps its sessions and events", async () => {
+    const path = join(folder(), "sessions.duckdb");
+    const [open, other] = [id(1), id(2)];
+    const events: Event[] = [
+      start(),
+      command(1),
+      end(5),
+      start({ session_id: open, timestamp: at(2) }),
+      end(9, { session_id: other }),
+    ];
+    const today = await DuckDBStore.open(`${path}.today`);
+    await today.append(events);
+    await today.close();
+    await query(
+      path,
+      `${MIGRATIONS[0]};
+      INSERT INTO schema_version VALUES (1, now()::TIMESTAMP);
+      ATTACH '${path}.today' AS today;
+      INSERT INTO events BY NAME
+        SELECT * EXCLUDE (provenance) FROM today.events;
+      INSERT INTO sessions FROM today.sessions;
+      INSERT INTO open_sessions FROM today.open_sessions;
+      UPDATE folded SET seq = (SELECT max(seq) FROM events)`,
+    );
+    const store = await DuckDBStore.open(path);
+    await expectFold(store, events);
+    const more: Event[] = [
+      start({ session_id: other }),
+      end(7, { session_id: open }),
+      annotation(3),
+      start({ session_id: "chan_0123456789ab", timestamp: at(20) }),
+      end(30, { session_id: "chan_0123456789ab" }),
+    ];
+    expect((await store.append([...events, ...more])).size).toBe(more.length);
+    await expectFold(store, [...events, ...more]);
+    const kept = await Array.fromAsync(store.events({}));
+    expect(kept.map(({ event }) => event)).toEqual([...events, ...more]);
+    expect(kept.map(({ provenance }) => provenance?.via ?? null)).toEqual([
+      ...events.map(() => null),
+      ...more.map(() => "spool" as const),
+    ]);
+    await store.close();
   });
 
   test("that cannot be brought up stays as it was", async () => {

@@ -2,8 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import type { Event } from "../../src/model/event.ts";
 import type { SessionFilter } from "../../src/model/filter.ts";
+import type { Session } from "../../src/model/session.ts";
 import type { SessionStore } from "../../src/model/store.ts";
 import { at, end, recovered, start } from "../support/events.ts";
+import { Random } from "../support/random.ts";
 import { id, listed } from "./expected.ts";
 
 export function listing(
@@ -84,6 +86,47 @@ export function listing(
           ]);
         }
         await reopen();
+      }
+    });
+
+    test("goes on after any of its rows", async () => {
+      const random = Random.seeded("cursor");
+      const ids = Array.from({ length: 40 }, (_, n) =>
+        random.chance(0.3) ? `chan_${random.hex(12)}` : id(n),
+      );
+      await store().append(
+        ids.flatMap((session_id): Event[] => {
+          // Many begin in the same moment: their ids tell the order.
+          const begun = random.int(0, 5);
+          const timestamp = at(begun);
+          return [
+            start({ session_id, timestamp }),
+            ...(random.chance(0.6) ? [end(begun + 9, { session_id })] : []),
+          ];
+        }),
+      );
+      for (const filter of [{}, { status: "ended" }] as SessionFilter[]) {
+        const all = await listed(store(), filter);
+        const pages: Session[] = [];
+        while (pages.length < all.length) {
+          const from = pages.at(-1);
+          const limit = random.int(1, 7);
+          const page = await listed(store(), {
+            ...filter,
+            limit,
+            ...(from && { from }),
+          });
+          expect(page.length).toBe(Math.min(limit, all.length - pages.length));
+          pages.push(...page);
+        }
+        const names = (of: Session[]) => of.map((s) => s.session_id);
+        expect(names(pages)).toEqual(names(all));
+        expect(await listed(store(), { ...filter, from: all.at(-1)! })).toEqual(
+          [],
+        );
+        expect(
+          names(await listed(store(), { ...filter, from: all[3]! })),
+        ).toEqual(names(all.slice(4)));
       }
     });
 

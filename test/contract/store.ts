@@ -18,6 +18,7 @@ import {
 } from "../support/events.ts";
 import { Random } from "../support/random.ts";
 import { expectFold, expected, id, listed } from "./expected.ts";
+import { eventsAndStats } from "./events.ts";
 import { hostileText } from "./hostile.ts";
 import { listing } from "./listing.ts";
 
@@ -64,6 +65,26 @@ export function storeContract(name: string, makePlace: () => Place): void {
         expect((await store.append([...events, more])).size).toBe(0);
         await expectFold(store, [...events, more]);
         expect((await store.get(ID))?.command_count).toBe(3);
+      });
+
+      test("says which were new", async () => {
+        const events = [start(), command(1), command(2)];
+        const ids = events.map(({ event_id }) => event_id);
+        expect([...(await store.append(events.slice(0, 2)))].sort()).toEqual(
+          ids.slice(0, 2).sort(),
+        );
+        expect([...(await store.append(events))]).toEqual([ids[2]!]);
+      });
+
+      test("of a heartbeat keeps nothing", async () => {
+        const beat = command(9, { event_type: "heartbeat" });
+        const first = start();
+        expect([...(await store.append([beat, first]))]).toEqual([
+          first.event_id,
+        ]);
+        expect((await store.append([beat])).size).toBe(0);
+        expect(await Array.fromAsync(store.events({}))).toHaveLength(1);
+        await expectFold(store, [first]);
       });
 
       test("called many times at once stores each event once", async () => {
@@ -228,6 +249,7 @@ export function storeContract(name: string, makePlace: () => Place): void {
       });
     });
 
+    eventsAndStats(() => store, reopen);
     hostileText(() => store, reopen);
 
     test("an id that names another time than the start's, or none, is as good", async () => {
@@ -238,6 +260,7 @@ export function storeContract(name: string, makePlace: () => Place): void {
         "99999999-999999",
         "20260206-123456",
       ].map((time, n) => `sh-${time}-0000000${n}`);
+      ids.push("chan_0123456789ab", "chan_ba9876543210");
       const events: Event[] = [];
       const more = [
         ...ids.map((session_id) => start({ session_id })),
