@@ -252,9 +252,11 @@ export class DuckDBStore implements ServedStore {
   }
 
   async get(session_id: string): Promise<Session | null> {
-    for await (const session of this.sessions(sessionQuery(session_id)))
-      return session;
-    return null;
+    // Read to its end: a result that is left keeps the file open.
+    const found = await Array.fromAsync(
+      this.sessions(sessionQuery(session_id)),
+    );
+    return found[0] ?? null;
   }
 
   open(session_type: string): Promise<Session[]> {
