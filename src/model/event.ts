@@ -10,6 +10,8 @@ export const EVENT_VERSION = "1.0";
 export const MAX_EVENT_BYTES = 256 * 1024;
 /** One recorded text inside an event, at most; `truncated_bytes` says what was cut. */
 export const MAX_TEXT_BYTES = 64 * 1024;
+/** Levels of arrays and objects within an event, at most: what is written out again recurses. */
+export const MAX_DEPTH = 100;
 
 export type Json =
   null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -147,6 +149,15 @@ export function compareEvents(a: EventKey, b: EventKey): number {
 }
 
 export type EventKey = Pick<Base, "timestamp" | "event_id">;
+
+/** Whether arrays and objects lie deeper within each other than so many levels. */
+export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return (
+    levels === 0 ||
+    Object.values(value).some((inner) => isDeeper(inner, levels - 1))
+  );
+}
 
 /** How long a value is as JSON, in bytes of UTF-8. */
 export function jsonBytes(value: Json): number {

@@ -137,3 +137,18 @@ export function parseCount(text: string, flag: string): number {
     );
   return Number(text);
 }
+
+/**
+ * A time to wait as typed after a flag, in seconds.
+ * @returns milliseconds
+ * @throws Failure (usage) naming the flag
+ */
+export function parseSeconds(text: string, flag: string): number {
+  const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
+  if (seconds >= 0) return seconds * 1_000;
+  throw new Failure(
+    "usage",
+    `${flag} takes seconds, not '${text}'`,
+    `try: ${flag} 10`,
+  );
+}

@@ -5,6 +5,9 @@ import type { Event } from "./event.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
 import type { Session, Status } from "./session.ts";
 
+/** Events that may wait for their commit at once; more are refused as overload. */
+export const QUEUE_EVENTS = 65_536;
+
 /** Who brought an event, as the receiving server saw it; never as it was told. */
 export interface Provenance {
   via: "spool" | "tcp" | "socket" | "stdio";

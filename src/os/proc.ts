@@ -8,6 +8,7 @@ import {
   namesIn,
   readBytes,
   readLink,
+  statFile,
   tryReadText,
 } from "./file.ts";
 import { libc } from "./libc.ts";
@@ -183,14 +184,33 @@ export function inOrphanedGroup(): boolean {
   }
 }
 
-/** Our ancestors, nearest first: pid and start. */
-export function* ancestors(): Generator<{ pid: number; start_ticks: number }> {
-  for (let pid = process.ppid; pid > 0;) {
+export interface StartedProcess {
+  pid: number;
+  start_ticks: number;
+}
+
+/** A process and its ancestors, nearest first, as far as they can be seen. */
+export function* ancestry(of: number): Generator<StartedProcess> {
+  for (let pid = of; pid > 0;) {
     const stat = processStat(pid);
     if (!stat) return;
     yield { pid, start_ticks: stat.start_ticks };
     pid = stat.ppid;
   }
+}
+
+/** The user whose process it is; null when there is none that we can see. */
+export const ownerOf = (pid: number): number | null =>
+  statFile(`/proc/${pid}`, { follow: false })?.uid ?? null;
+
+/**
+ * A variable that a process was started with.
+ * @returns null when it has none of that name, or is not ours to look into
+ */
+export function variableOf(pid: number, name: string): string | null {
+  const words = readProc(`${pid}/environ`)?.split("\0") ?? [];
+  const entry = words.find((word) => word.startsWith(`${name}=`));
+  return entry?.slice(name.length + 1) ?? null;
 }
 
 /**

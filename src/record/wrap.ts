@@ -10,15 +10,13 @@ import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { bootId, pidNamespace, processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
+import { SESSION_ID_VARIABLE } from "../spool/parent.ts";
 import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { countCommands, recallCommands } from "./commands.ts";
 import { runChild } from "./child.ts";
-import {
-  SESSION_ID_VARIABLE,
-  type StartOptions,
-  startEvent,
-} from "./context.ts";
+import { type StartOptions, startEvent } from "./context.ts";
+import { drainedLately, startDrain } from "./deliver.ts";
 import { type Facts, askVersion, stopAsking } from "./ask.ts";
 import type { ChildProgram, Outcome } from "./outcome.ts";
 import { usageMetadata } from "./usage.ts";
@@ -34,6 +32,8 @@ export interface WrapRequest {
   cache: string;
   strict: boolean;
   heartbeat_ms: number;
+  /** The store is on another host: what is recorded has to be brought there. */
+  distant: boolean;
   /** Talks to the person at the terminal; null when there is none. */
   say: ((text: string) => void) | null;
   /** The banner for a session, or for none and why. */
@@ -124,10 +124,7 @@ class Recording {
 
   async run(): Promise<never> {
     const { program } = this.request;
-    const heartbeat = setInterval(
-      () => this.attempt(() => this.spool.touch()),
-      this.request.heartbeat_ms,
-    );
+    const heartbeat = setInterval(() => this.beat(), this.request.heartbeat_ms);
     const outcome = await runChild(
       { ...program, envp: withSessionId(this.request, this.session_id) },
       (pid) => this.started(pid),
@@ -135,6 +132,7 @@ class Recording {
     );
     clearInterval(heartbeat);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
+    if (this.request.distant) startDrain(this.request.env);
     stopAsking();
     if (this.trouble)
       this.request.say?.(
@@ -163,6 +161,12 @@ class Recording {
     this.recalled = recallCommands(this.path, this.request.cache);
   }
 
+  private beat(): void {
+    this.attempt(() => this.spool.touch());
+    const { distant, heartbeat_ms, env } = this.request;
+    if (distant && !drainedLately(this.folder, heartbeat_ms)) startDrain(env);
+  }
+
   /** Finds out what takes time, once the child has had its start. */
   private async learn(): Promise<void> {
     const { start, program } = this.request;
@@ -171,6 +175,7 @@ class Recording {
     this.version = asked.then((facts) => void (this.facts = facts));
     await Bun.sleep(CHILD_STARTED_MS);
     if (this.ended) return;
+    if (this.request.distant) startDrain(this.request.env);
     const command_tree_size = countCommands(this.path, this.request.cache);
     await this.version;
     if (this.ended) return;

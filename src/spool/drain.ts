@@ -9,6 +9,7 @@ import {
   constants,
   fstatSync,
   futimesSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -39,44 +40,110 @@ export interface DrainReport {
 const BATCH_EVENTS = 4_096;
 /** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
 const REST_MS = 60_000;
+/** How long a drain waits for its turn. */
+const TURN_MS = 30_000;
+const LOOK_MS = 15;
+/** A server drains each second and need not say so each time. */
+const SAID_MS = 5_000;
 const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
 
-/**
- * One pass over this machine's spool.
- * @param data the data folder
- * @param now milliseconds since the epoch
- */
-export async function drain(
+/** What is known of a file whose every line is stored, while it does not grow. */
+interface Known {
+  inode: number;
+  size: number;
+  facts: FileFacts;
+}
+
+/** Passes over this machine's spool, into one store. */
+export class Drain {
+  /** Files that the last pass left as they are; none after one that failed. */
+  private known: ReadonlyMap<string, Known> = new Map();
+
+  /** @param data the data folder */
+  constructor(
+    private readonly data: string,
+    private readonly store: SessionStore,
+  ) {}
+
+  /**
+   * One pass.
+   * @param now milliseconds since the epoch
+   */
+  async pass(now: number): Promise<DrainReport> {
+    const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
+    const folder = spoolFolder(this.data);
+    const lock = await takeTurn(folder);
+    if (lock === null) return report;
+    const { known } = this;
+    this.known = new Map();
+    try {
+      sayBegun(lock, now);
+      const pass = new Pass(folder, this.store, now, report, known);
+      await pass.run();
+      this.known = pass.unchanged;
+    } catch (error) {
+      throw errnoOf(error) ? folderFailure(folder, error) : error;
+    } finally {
+      closeSync(lock);
+    }
+    return report;
+  }
+}
+
+/** A single pass, see Drain. */
+export function drain(
   data: string,
   store: SessionStore,
   now: number,
 ): Promise<DrainReport> {
-  const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
-  const folder = spoolFolder(data);
-  const lock = takeLock(folder);
-  if (lock === null) return report;
-  try {
-    await new Pass(folder, store, now, report).run();
-  } catch (error) {
-    throw errnoOf(error) ? folderFailure(folder, error) : error;
-  } finally {
-    closeSync(lock);
-  }
-  return report;
+  return new Drain(data, store).pass(now);
 }
 
-/** @returns null when there is no spool yet, or another drain is at work */
-function takeLock(folder: string): number | null {
-  let fd: number;
+/**
+ * Takes `drain.lock`. When another drain is at work, one at a time waits for it
+ * (`drain.next`): it may have passed by what was written since. Those that come
+ * while one waits leave it to that one.
+ * @returns null when there is no spool yet, or another one will see to it
+ */
+async function takeTurn(folder: string): Promise<number | null> {
+  const lock = openLock(`${folder}/drain.lock`);
+  if (lock === null || tryLock(lock)) return lock;
+  const next = openLock(`${folder}/drain.next`);
   try {
-    fd = openSync(`${folder}/drain.lock`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    if (next === null || !tryLock(next)) throw new Elsewhere();
+    const deadline = performance.now() + TURN_MS;
+    while (!tryLock(lock)) {
+      if (performance.now() > deadline) throw new Elsewhere();
+      await Bun.sleep(LOOK_MS);
+    }
+    return lock;
+  } catch (error) {
+    closeSync(lock);
+    if (error instanceof Elsewhere) return null;
+    throw error;
+  } finally {
+    if (next !== null) closeSync(next);
+  }
+}
+
+/** When a drain last began; others look at it. */
+function sayBegun(lock: number, now: number): void {
+  if (now - fstatSync(lock).mtimeMs < SAID_MS) return;
+  futimesSync(lock, new Date(now), new Date(now));
+}
+
+/** Another drain will see to it. */
+class Elsewhere extends Error {}
+
+const tryLock = (fd: number): boolean => !libc || libc.tryLock(fd);
+
+function openLock(path: string): number | null {
+  try {
+    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return null;
-    throw folderFailure(folder, error);
+    throw folderFailure(path, error);
   }
-  if (!libc || libc.tryLock(fd)) return fd;
-  closeSync(fd);
-  return null;
 }
 
 class Pass {
@@ -84,12 +151,15 @@ class Pass {
   /** Files whose every line is in the batch or stored before it. */
   private finished: string[] = [];
   private readonly signs = new Map<string, string>();
+  /** Files that live on, as they were read. */
+  readonly unchanged = new Map<string, Known>();
 
   constructor(
     private readonly folder: string,
     private readonly store: SessionStore,
     private readonly now: number,
     private readonly report: DrainReport,
+    private readonly known: ReadonlyMap<string, Known>,
   ) {}
 
   async run(): Promise<void> {
@@ -97,16 +167,19 @@ class Pass {
     for (const name of readdirSync(this.folder))
       if (name.endsWith(".ndjson")) await this.takeFile(name);
     await this.commit();
-    this.store.seen(this.signs);
+    await this.store.seen(this.signs);
   }
 
   private async takeFile(name: string): Promise<void> {
     const fd = this.open(name);
     if (fd === null) return;
     try {
-      const { size, mtime } = fstatSync(fd);
+      const { ino: inode, size, mtime } = fstatSync(fd);
       if (size === 0) return this.clearEmpty(name, fd, mtime);
-      let facts = await this.takeLines(name, fd, "here");
+      const known = this.known.get(name);
+      const same = known?.inode === inode && known.size === size;
+      let facts = same ? known.facts : await this.takeLines(name, fd, "here");
+      this.unchanged.set(name, { inode, size, facts });
       if (!this.writerGone(fd, facts)) return this.sign(name, mtime);
       // Its last words may have come after we read, or lack their newline.
       const now = fstatSync(fd);
@@ -194,6 +267,7 @@ class Pass {
       }
     }
     this.finished.push(name);
+    this.unchanged.delete(name);
   }
 
   private sign(name: string, at: Date): void {
@@ -210,7 +284,8 @@ class Pass {
   private async commit(): Promise<void> {
     const batch = this.batch;
     this.batch = [];
-    if (batch.length > 0) this.report.stored += await this.store.append(batch);
+    if (batch.length > 0)
+      this.report.stored += (await this.store.append(batch)).size;
     const finished = this.finished;
     this.finished = [];
     if (finished.length === 0) return;
@@ -237,6 +312,20 @@ class Pass {
     await this.commit();
     for (const name of rested) unlinkSync(`${folder}/${name}`);
   }
+}
+
+/** What waits in this machine's spool, done files not counted. */
+export function spoolBacklog(data: string): { files: number; bytes: number } {
+  const folder = spoolFolder(data);
+  let files = 0;
+  let bytes = 0;
+  for (const name of listFolder(folder)) {
+    if (!name.endsWith(".ndjson")) continue;
+    const stat = lstatSync(`${folder}/${name}`, { throwIfNoEntry: false });
+    files++;
+    bytes += stat?.size ?? 0;
+  }
+  return { files, bytes };
 }
 
 function append(folder: string, name: string, text: string): void {

@@ -41,11 +41,11 @@ await timed("list: one hour", 15, () =>
   }),
 );
 await timed("get", 15, (n) => store.get(sessionId(n * 1_000).id));
-await timed("resolve: prefix", 15, (n) =>
-  store.resolve(sessionId(n * 1_000).id.slice(0, 26), 11),
+await timed("list: by prefix", 15, (n) =>
+  drained({ reference: sessionId(n * 1_000).id.slice(0, 26), limit: 11 }),
 );
-await timed("resolve: last 8 hex", 15, (n) =>
-  store.resolve(sessionId(n * 1_000).id.slice(-8), 11),
+await timed("list: by last 8 hex", 15, (n) =>
+  drained({ reference: sessionId(n * 1_000).id.slice(-8), limit: 11 }),
 );
 await timed("append: start of a new session", 15, (n) => {
   const { id, time } = sessionId(SESSIONS + n);

@@ -1,0 +1,218 @@
+/**
+ * What a server keeps: the database, for as long as it lives. It takes the spool
+ * in each second and before every read, tells the dead from the living, and
+ * writes to the file what can wait when nobody asks for anything.
+ */
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Settings } from "../config.ts";
+import type { Log } from "../log.ts";
+import type { Event } from "../model/event.ts";
+import { reasonOf } from "../model/failure.ts";
+import type { EventFilter, SessionFilter } from "../model/filter.ts";
+import type { Session } from "../model/session.ts";
+import {
+  type Provenance,
+  QUEUE_EVENTS,
+  type ServedStore,
+  type SessionBrief,
+  type SessionStats,
+  type StoredEvent,
+} from "../model/store.ts";
+import { databasePath, openFile } from "../open.ts";
+import { Drain, spoolBacklog } from "../spool/drain.ts";
+import type { DuckDBStore } from "../store/duckdb.ts";
+import type { StoreLock } from "../store/lock.ts";
+import type { Gauges, Metrics } from "./metrics.ts";
+
+const TICK_MS = 1_000;
+/** Quiet for so long, the file is brought up to date. */
+const IDLE_MS = 5_000;
+/** Below this a disk counts as full: a checkpoint would not fit. */
+const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
+
+export type Checks = Record<"database" | "disk" | "queue" | "spool", Check>;
+export type Check = "ok" | "failed";
+
+export class Core implements ServedStore {
+  /** Milliseconds since the epoch. */
+  readonly started = Date.now();
+  private readonly drain: Drain;
+  private readonly timer: ReturnType<typeof setInterval>;
+  private pass: Promise<void> | null = null;
+  private next: Promise<void> | null = null;
+  private spoolFailed: string | null = null;
+  private lastAppend = 0;
+  private idle = false;
+
+  private constructor(
+    private readonly settings: Settings,
+    readonly file: DuckDBStore,
+    private readonly letGo: () => Promise<void>,
+    private readonly log: Log,
+  ) {
+    this.drain = new Drain(settings.paths.data!, file);
+    this.timer = setInterval(() => void this.tick(), TICK_MS);
+  }
+
+  /**
+   * @param lock held for this process; it is free again after `close`
+   * @throws Failure when the database cannot be opened
+   */
+  static async open(
+    settings: Settings,
+    lock: StoreLock,
+    log: Log,
+    metrics: Metrics,
+  ): Promise<Core> {
+    const { store, close } = await openFile(settings, lock, {
+      onCommit: (seconds, events) => metrics.commit(seconds, events),
+    });
+    return new Core(settings, store, close, log);
+  }
+
+  append(
+    events: readonly Event[],
+    from?: Provenance,
+  ): Promise<ReadonlySet<string>> {
+    this.lastAppend = performance.now();
+    this.idle = false;
+    return this.file.append(events, from);
+  }
+
+  seen(signs: ReadonlyMap<string, string>): Promise<void> {
+    return this.file.seen(signs);
+  }
+
+  brief(session_id: string): Promise<SessionBrief | null> {
+    return this.file.brief(session_id);
+  }
+
+  async open(session_type: string): Promise<Session[]> {
+    return this.file.open(session_type);
+  }
+
+  async *list(filter: SessionFilter): AsyncIterable<Session> {
+    await this.fresh();
+    yield* this.file.list(filter);
+  }
+
+  async get(session_id: string): Promise<Session | null> {
+    await this.fresh();
+    return this.file.get(session_id);
+  }
+
+  async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
+    await this.fresh();
+    yield* this.file.events(filter);
+  }
+
+  async stats(filter: SessionFilter): Promise<SessionStats> {
+    await this.fresh();
+    return this.file.stats(filter);
+  }
+
+  /** Takes the spool in a last time, then lets the database go. */
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    try {
+      await this.fresh();
+    } catch (error) {
+      this.log.error("drain_failed", { reason: reasonOf(error) });
+    } finally {
+      await this.letGo();
+    }
+  }
+
+  /** What a health check says: each part by name, nothing private in it. */
+  health(): { healthy: boolean; checks: Checks } {
+    const { last_commit_ok, queued_events } = this.file.facts();
+    const check = (ok: boolean): Check => (ok ? "ok" : "failed");
+    const checks = {
+      database: check(last_commit_ok),
+      disk: check(this.diskHasRoom()),
+      queue: check(queued_events < QUEUE_EVENTS),
+      spool: check(this.spoolFailed === null),
+    };
+    const healthy = Object.values(checks).every((state) => state === "ok");
+    return { healthy, checks };
+  }
+
+  /** What /metrics tells of the moment. */
+  async gauges(): Promise<Gauges> {
+    const active = await this.file.stats({ status: "active" });
+    const lost = await this.file.stats({ status: "lost" });
+    const { queued_events, database_bytes } = this.file.facts();
+    const backlog = spoolBacklog(this.settings.paths.data!);
+    return {
+      active_sessions: new Map(
+        active.by_component.map((c) => [c.component_name, c.sessions]),
+      ),
+      lost_sessions: lost.sessions,
+      queue_depth: queued_events,
+      spool_backlog_files: backlog.files,
+      spool_backlog_bytes: backlog.bytes,
+      database_bytes,
+      log_dropped: this.log.dropped,
+    };
+  }
+
+  private diskHasRoom(): boolean {
+    const { bavail, bsize } = statfsSync(dirname(databasePath(this.settings)));
+    return bavail * bsize > DISK_FLOOR_BYTES;
+  }
+
+  /**
+   * Resolves after a pass over the spool that began after this call. Calls that
+   * come while one is under way share the one after it.
+   */
+  private fresh(): Promise<void> {
+    if (!this.pass) {
+      this.pass = this.take().finally(() => (this.pass = null));
+      return this.pass;
+    }
+    const begin = () => {
+      this.next = null;
+      return this.fresh();
+    };
+    return (this.next ??= this.pass.then(begin, begin));
+  }
+
+  private async take(): Promise<void> {
+    const now = Date.now();
+    const { config } = this.settings;
+    const { stored, quarantined, refused } = await this.drain.pass(now);
+    if (stored > 0) this.lastAppend = performance.now();
+    if (stored > 0) this.idle = false;
+    for (const { path, reason } of quarantined)
+      this.log.warn("line_quarantined", { path, reason });
+    this.sayRefused(refused);
+    await this.file.lapse(now, config.session.unleased_timeout_ms);
+  }
+
+  private refusedSaid = "";
+
+  /** The same files are met each second: said once. */
+  private sayRefused(refused: readonly string[]): void {
+    const all = refused.join("; ");
+    if (all !== this.refusedSaid && all !== "")
+      this.log.warn("spool_file_refused", { files: refused });
+    this.refusedSaid = all;
+  }
+
+  private async tick(): Promise<void> {
+    try {
+      if (!this.pass) await this.fresh();
+      if (this.spoolFailed !== null) this.log.info("drain_recovered", {});
+      this.spoolFailed = null;
+      if (this.idle || performance.now() - this.lastAppend < IDLE_MS) return;
+      this.idle = true;
+      await this.file.idle();
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (this.spoolFailed !== reason)
+        this.log.error("drain_failed", { reason });
+      this.spoolFailed = reason;
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Signs of life of sessions that live on, in memory alone: session id → time
+ * of the last sign, UTC ISO 8601.
+ */
+const MAX_SIGNS = 65_536;
+
+export class Signs extends Map<string, string> {
+  /**
+   * Keeps the later one.
+   * @returns whether it is the first of its session, as far as is remembered
+   */
+  merge(session_id: string, sign: string): boolean {
+    const last = this.get(session_id);
+    if (last === undefined || sign > last) this.set(session_id, sign);
+    if (last !== undefined) return false;
+    if (this.size > MAX_SIGNS) this.forgetOldest();
+    return true;
+  }
+
+  private forgetOldest(): void {
+    for (const session_id of this.keys()) {
+      if (this.size <= (MAX_SIGNS * 15) / 16) return;
+      this.delete(session_id);
+    }
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * A server on another host: the wrapper records into its own spool and never
+ * waits, what it recorded is delivered beside it, and the commands ask there.
+ */
+import { expect, test } from "bun:test";
+import { expectFailure } from "../support/host.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+import { until } from "../support/wait.ts";
+
+const SECRET = "a secret of more than thirty-two characters";
+
+/** A server of one host, and another host that sends its sessions there. */
+async function hosts() {
+  const far = new Sandbox();
+  const server = await TestServer.start(far, {
+    env: { SESSION_BUDDY_SECRET: SECRET },
+  });
+  const near = new Sandbox();
+  const { stdout } = await far.run(["token", "--subject", "near"], {
+    env: { SESSION_BUDDY_SECRET: SECRET },
+  });
+  near.env["SESSION_BUDDY_MCP_ENDPOINT"] = server.url;
+  near.env["SESSION_BUDDY_TOKEN"] = stdout.trim();
+  return { far, server, near };
+}
+
+test("a wrapped shell's session is delivered without anybody asking", async () => {
+  const { far, server, near } = await hosts();
+  const { exitCode, stderr } = await near.run([
+    ...["shell", "--component", "near", "--", "sh", "-c", "exit 3"],
+  ]);
+  expect([exitCode, stderr]).toEqual([3, ""]);
+  const session = await until("the session's end to arrive", async () =>
+    (await far.list("--component", "near", "--status", "ended")).at(0),
+  );
+  expect(session).toMatchObject({ exit_code: 3, end_source: "observed" });
+  const events = await server.call(
+    "list_events",
+    { session_id: session.session_id },
+    { authorization: `Bearer ${near.env["SESSION_BUDDY_TOKEN"]}` },
+  );
+  expect(events.result["events"]).toMatchObject([
+    { provenance: { via: "tcp", subject: "near" } },
+    ...Array.from({ length: 2 }, () => expect.anything()),
+  ]);
+  await server.stop();
+  near[Symbol.dispose]();
+  far[Symbol.dispose]();
+});
+
+test("a shell that goes on is there while it does, and its signs of life arrive", async () => {
+  const { far, server, near } = await hosts();
+  await Bun.write(
+    `${near.home}/.config/session-buddy/config.yaml`,
+    "session: {heartbeat: 200ms}\n",
+  );
+  const shell = Bun.spawn(
+    [BINARY, "shell", "--component", "near", "--", "cat"],
+    { env: near.env, cwd: near.home, stdin: "pipe", stdout: "ignore" },
+  );
+  const first = await until("the session to arrive", async () =>
+    (await far.list("--component", "near")).at(0),
+  );
+  expect(first.status).toBe("active");
+  await until("a later sign of life", async () => {
+    const [session] = await far.list("--component", "near");
+    return session!.last_seen > first.last_seen;
+  });
+  shell.stdin.end();
+  expect(await shell.exited).toBe(0);
+  await until("the session's end to arrive", async () => {
+    const [session] = await far.list("--component", "near");
+    return session!.status === "ended";
+  });
+  await server.stop();
+  near[Symbol.dispose]();
+  far[Symbol.dispose]();
+});
+
+test("the commands ask the server on the other host, and deliver first", async () => {
+  const { far, server, near } = await hosts();
+  await near.run(["shell", "--", "true"], {
+    env: { SESSION_BUDDY_MCP_ENDPOINT: undefined },
+  });
+  const session = await near.only();
+  expect(session.status).toBe("ended");
+  expect(await far.only()).toEqual(session);
+  const shown = await near.run(["show-session", "--json"]);
+  expect(JSON.parse(shown.stdout)).toEqual(session);
+  // Nothing is kept beside it.
+  expect(await Bun.file(near.database).exists()).toBe(false);
+  await server.stop();
+  near[Symbol.dispose]();
+  far[Symbol.dispose]();
+});
+
+test("while the server is away nothing is lost and no shell waits; then it is delivered", async () => {
+  const { far, server, near } = await hosts();
+  const { port } = server;
+  await server.stop();
+  const { exitCode, stderr } = await near.run(["shell", "--", "true"]);
+  expect([exitCode, stderr]).toEqual([0, ""]);
+  const asked = await near.run(["list-sessions"]);
+  expectFailure(asked, 2, /cannot be reached.*events wait in the spool/);
+  const again = await TestServer.start(far, {
+    flags: ["--port", `${port}`],
+    env: { SESSION_BUDDY_SECRET: SECRET },
+  });
+  expect(await near.list()).toHaveLength(1);
+  expect(await near.list()).toEqual(await far.list());
+  await again.stop();
+  near[Symbol.dispose]();
+  far[Symbol.dispose]();
+});
+
+test("a token that the server refuses is said to be the cause", async () => {
+  const { far, server, near } = await hosts();
+  const refused = await near.run(["list-sessions"], {
+    env: { SESSION_BUDDY_TOKEN: "abc" },
+  });
+  expectFailure(refused, 6, /invalid or expired token.*session-buddy token/);
+  await server.stop();
+  near[Symbol.dispose]();
+  far[Symbol.dispose]();
+});
+
+test("a token does not go over plain http to another host", async () => {
+  using near = new Sandbox();
+  const result = await near.run(["list-sessions"], {
+    env: {
+      SESSION_BUDDY_MCP_ENDPOINT: "http://192.0.2.1:8678/mcp",
+      SESSION_BUDDY_TOKEN: "abc",
+    },
+  });
+  expectFailure(result, 5, /plain http.*https/);
+});
