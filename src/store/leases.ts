@@ -3,13 +3,13 @@
  * sign of life came for so long; of one without, its process may tell, when it
  * runs on this host; else patience ends some day.
  */
-import { EVENT_VERSION, type SessionEnd } from "../model/event.ts";
+import type { SessionEnd } from "../model/event.ts";
+import { lostEnd } from "../model/lost.ts";
 import { type State, isClosed } from "../model/session.ts";
 import { type ProcessIdentity, liveness } from "../os/proc.ts";
 
 /** Processes to look for at once: each costs some readings of /proc. */
 const MAX_LOOKS = 128;
-const NAMESPACE = "6f1c2f0e-1a5b-4d8c-9b0e-7e5d2c4a9b31";
 
 interface Lease {
   /** null: no sign of life ever comes. */
@@ -108,19 +108,4 @@ function processOf({ start }: State): ProcessIdentity | null {
   return start_ticks && pid_namespace && boot_id
     ? { pid, start_ticks, pid_namespace, boot_id }
     : null;
-}
-
-/** The same for the same silence: to write it twice changes nothing. */
-function lostEnd(session_id: string, timestamp: string): SessionEnd {
-  return {
-    event_version: EVENT_VERSION,
-    event_id: Bun.randomUUIDv5(`${session_id} lost ${timestamp}`, NAMESPACE),
-    event_type: "session_end",
-    session_id,
-    timestamp,
-    end_source: "recovered",
-    exit_code: null,
-    signal: null,
-    measured: { exit_reason: "lost" },
-  };
 }
