@@ -13,8 +13,8 @@ import type {
   StoredEvent,
 } from "../model/store.ts";
 
-/** How often in a row a store may go away before that is the answer. */
-const MAX_SWITCHES = 5;
+/** A server that was killed holds its lock a moment longer than its socket. */
+const LOOK_MS = 15;
 
 /** A store, and how to let go of it and of all that it needs. */
 export interface Opened {
@@ -25,8 +25,15 @@ export interface Opened {
 export class SwitchingStore implements SessionStore {
   private behind: Opened | null = null;
 
-  /** @param open the nearest store at the moment */
-  constructor(private readonly open: () => Promise<Opened>) {}
+  /**
+   * @param open the nearest store at the moment
+   * @param patience_ms how long one after the other may go away before that is
+   *   the answer
+   */
+  constructor(
+    private readonly open: () => Promise<Opened>,
+    private readonly patience_ms: number,
+  ) {}
 
   append(events: readonly Event[]): Promise<ReadonlySet<string>> {
     return this.ask((store) => store.append(events));
@@ -67,11 +74,12 @@ export class SwitchingStore implements SessionStore {
   }
 
   private async ask<T>(use: (store: SessionStore) => Promise<T>): Promise<T> {
-    for (let switches = 0; ; switches++)
+    const began = performance.now();
+    for (;;)
       try {
         return await use(await this.store());
       } catch (error) {
-        await this.letGo(error, switches);
+        await this.letGo(error, began);
       }
   }
 
@@ -82,18 +90,19 @@ export class SwitchingStore implements SessionStore {
     after: (row: T) => Partial<F>,
   ): AsyncIterable<T> {
     let rest = filter;
-    for (let switches = 0; ; switches++)
+    let began = performance.now();
+    for (;;)
       try {
         for await (const row of read(await this.store(), rest)) {
           yield row;
-          switches = 0;
+          began = performance.now();
           rest = { ...rest, ...after(row) };
           if (rest.limit !== undefined)
             rest = { ...rest, limit: rest.limit - 1 };
         }
         return;
       } catch (error) {
-        await this.letGo(error, switches);
+        await this.letGo(error, began);
         if (rest.limit === 0) return;
       }
   }
@@ -103,9 +112,10 @@ export class SwitchingStore implements SessionStore {
   }
 
   /** Forgets a store that went away; any other failure is the answer. */
-  private async letGo(error: unknown, switches: number): Promise<void> {
+  private async letGo(error: unknown, began: number): Promise<void> {
     const gone = error instanceof Failure && error.code === "unreachable";
-    if (!gone || switches >= MAX_SWITCHES) throw error;
+    if (!gone || performance.now() - began >= this.patience_ms) throw error;
     await this.close();
+    await Bun.sleep(LOOK_MS);
   }
 }
