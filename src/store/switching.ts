@@ -74,12 +74,13 @@ export class SwitchingStore implements SessionStore {
   }
 
   private async ask<T>(use: (store: SessionStore) => Promise<T>): Promise<T> {
-    const began = performance.now();
+    let failing_since: number | null = null;
     for (;;)
       try {
         return await use(await this.store());
       } catch (error) {
-        await this.letGo(error, began);
+        failing_since ??= performance.now();
+        await this.letGo(error, failing_since);
       }
   }
 
@@ -90,19 +91,20 @@ export class SwitchingStore implements SessionStore {
     after: (row: T) => Partial<F>,
   ): AsyncIterable<T> {
     let rest = filter;
-    let began = performance.now();
+    let failing_since: number | null = null;
     for (;;)
       try {
         for await (const row of read(await this.store(), rest)) {
           yield row;
-          began = performance.now();
+          failing_since = null;
           rest = { ...rest, ...after(row) };
           if (rest.limit !== undefined)
             rest = { ...rest, limit: rest.limit - 1 };
         }
         return;
       } catch (error) {
-        await this.letGo(error, began);
+        failing_since ??= performance.now();
+        await this.letGo(error, failing_since);
         if (rest.limit === 0) return;
       }
   }
@@ -112,9 +114,10 @@ export class SwitchingStore implements SessionStore {
   }
 
   /** Forgets a store that went away; any other failure is the answer. */
-  private async letGo(error: unknown, began: number): Promise<void> {
+  private async letGo(error: unknown, failing_since: number): Promise<void> {
     const gone = error instanceof Failure && error.code === "unreachable";
-    if (!gone || performance.now() - began >= this.patience_ms) throw error;
+    const failing_ms = performance.now() - failing_since;
+    if (!gone || failing_ms >= this.patience_ms) throw error;
     await this.close();
     await Bun.sleep(LOOK_MS);
   }
