@@ -36,6 +36,7 @@ const COMMANDS = new Map<string, Load>([
   ["mcp unit", () => load(import("./cli/mcp-unit.ts"))],
   ["mcp stdio", () => load(import("./cli/mcp-stdio.ts"))],
   ["token", () => load(import("./cli/token.ts"))],
+  ["doctor", () => load(import("./cli/doctor.ts"))],
   ["drain", () => load(import("./cli/drain.ts"))],
   ["version", () => load(import("./cli/version.ts"))],
 ]);

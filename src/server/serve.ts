@@ -36,8 +36,8 @@ export interface Parts {
 
 /** Streams may be quiet for long; the runtime's own limit of 10 s would end them. */
 const IDLE_SECONDS = 255;
-/** Above our own limit of a body: the runtime's refusal would be without words. */
-const RUNTIME_BODY_BYTES = 64 * 1024 * 1024;
+/** Ours is the limit of a body: the runtime's refusal would be without words. */
+const RUNTIME_BODY_BYTES = Number.MAX_SAFE_INTEGER;
 /** How long calls under way may take once the server is told to stop. */
 const GRACE_MS = 5_000;
 const LOOK_MS = 10;
@@ -153,7 +153,8 @@ export class Serving {
     try {
       const listener = this.listen(
         {
-          hostname: host,
+          // By number: the other end is looked up by the address of ours.
+          hostname: host === "localhost" ? "127.0.0.1" : host,
           port: port === "auto" ? 0 : port,
           ...(files && { tls: files }),
         },
@@ -198,7 +199,9 @@ export class Serving {
     const peer = peerOf(request, listener);
     const route = routeOf(request);
     const request_id = Bun.randomUUIDv7();
-    const refused = this.pressure.enter(route, peer);
+    // Whoever asks how it is shall hear that it is busy, not be turned away.
+    const counted = route !== "/health" && route !== "/healthz";
+    const refused = counted ? this.pressure.enter(route, peer) : null;
     if (refused) return this.count(route, guard.finish(request, refused));
     this.requests++;
     try {
@@ -217,7 +220,7 @@ export class Serving {
       return this.count(route, guard.finish(request, response));
     } finally {
       this.requests--;
-      this.pressure.leave();
+      if (counted) this.pressure.leave();
     }
   }
 
