@@ -101,6 +101,8 @@ export class ToolClient {
         redirect: "error",
         signal: AbortSignal.timeout(ANSWER_MS),
         ...(socket ? { unix: target.socket } : {}),
+        // A proxy reads plain http, token and all, and cannot reach our loopback.
+        ...(socket || target.url.startsWith("http:") ? { proxy: false } : {}),
       });
       body = await response.text();
     } catch (error) {

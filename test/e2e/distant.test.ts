@@ -135,3 +135,26 @@ test("a token does not go over plain http to another host", async () => {
   });
   expectFailure(result, 5, /plain http.*https/);
 });
+
+test("a token does not go to a proxy", async () => {
+  const { far, server, near } = await hosts();
+  let asked = 0;
+  using proxy = Bun.listen({
+    ...{ hostname: "127.0.0.1", port: 0 },
+    socket: {
+      data() {},
+      open(client) {
+        asked++;
+        client.end();
+      },
+    },
+  });
+  const there = `http://127.0.0.1:${proxy.port}`;
+  const { exitCode, stderr } = await near.run(["list-sessions"], {
+    env: { HTTP_PROXY: there, http_proxy: there, ALL_PROXY: there },
+  });
+  expect([exitCode, stderr, asked]).toEqual([0, "", 0]);
+  await server.stop();
+  near[Symbol.dispose]();
+  far[Symbol.dispose]();
+});
