@@ -125,7 +125,9 @@ test("a session is not recorded: no server, and an event that is refused", async
   const { shown } = await track({ component_name: "my shell" });
   trouble.seen(shown, '"status":"error"');
   expect(shown).toContain("Invalid component_name 'my shell'");
-  expect(await trouble.mended(newcomer)).toContain("restarted: http://");
+  const told = await trouble.mended(newcomer);
+  expect(told).toMatch(/tool_refused .*Invalid component_name 'my shell'/);
+  expect(told).toContain("restarted: http://");
   expect((await track()).shown).toContain('"status":"tracked"');
   expect(await sandbox.list()).toHaveLength(2);
 });
