@@ -110,8 +110,6 @@ export class ToolClient {
         ...(socket || target.url.startsWith("http:") ? DIRECT : {}),
         signal: AbortSignal.timeout(ANSWER_MS),
         ...(socket ? { unix: target.socket } : {}),
-        // A proxy reads plain http, token and all, and cannot reach our loopback.
-        ...(socket || target.url.startsWith("http:") ? { proxy: false } : {}),
       });
       body = await response.text();
     } catch (error) {
