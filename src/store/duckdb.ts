@@ -4,7 +4,7 @@
  * on open, what was not folded yet is.
  */
 import { listValue } from "@duckdb/node-api";
-import { type Annotation, EVENT_VERSION, type Event } from "../model/event.ts";
+import type { Event } from "../model/event.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import { type Session, isClosed, parseState } from "../model/session.ts";
 import type {
@@ -28,7 +28,7 @@ import {
   storedEventOf,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { Signs } from "./signs.ts";
+import { Signs, signOfLife } from "./signs.ts";
 import { SQL } from "./statements.ts";
 import { IdWindow } from "./window.ts";
 import { Writer } from "./writer.ts";
@@ -247,6 +247,15 @@ export class DuckDBStore implements ServedStore {
     };
   }
 
+  async sessionOf(event_id: string, timestamp: string): Promise<string | null> {
+    const time = this.writer.timeOf(event_id) ?? timestamp;
+    const found = await this.ask<{ id: string }>(SQL.sessionOfEvent, [
+      event_id,
+      time,
+    ]);
+    return found[0]?.id ?? null;
+  }
+
   async *list(filter: SessionFilter): AsyncIterable<Session> {
     yield* this.sessions(listQuery(filter));
   }
@@ -334,15 +343,4 @@ export class DuckDBStore implements ServedStore {
       this.db.disconnect();
     }
   }
-}
-
-/** An annotation without content: all that it says is when. */
-function signOfLife(session_id: string, timestamp: string): Annotation {
-  return {
-    event_version: EVENT_VERSION,
-    event_id: Bun.randomUUIDv7(),
-    event_type: "annotation",
-    session_id,
-    timestamp,
-  };
 }

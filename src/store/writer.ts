@@ -201,6 +201,11 @@ export class Writer {
     return [...byId.values()];
   }
 
+  /** The timestamp under which a stored event is found, when its id is in memory. */
+  timeOf(event_id: string): string | undefined {
+    return this.window.timeOf(event_id);
+  }
+
   /** What is known of a session, with what is about to be stored. */
   withPending(
     session_id: string,
