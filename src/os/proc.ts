@@ -260,6 +260,8 @@ export function variableOf(pid: number, name: string): string | null {
 
 /** Whether the process of that pid runs that was started with that variable. */
 export function variableLiveness(pid: number, entry: string): Liveness {
+  const stat = processStat(pid);
+  if (stat && !isAlive(stat)) return "gone";
   const environ = readProc(`${pid}/environ`);
   if (environ !== null) return carries(environ, entry) ? "alive" : "gone";
   return exists(pid) ? "unknown" : "gone";
