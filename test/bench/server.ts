@@ -31,6 +31,8 @@ const [ROUNDS = 5, SECONDS = 3, SESSIONS = 1_000_000] = process.argv
 const CLIENTS = 64;
 const EVENTS = 50;
 const STARTS = 15;
+/** What a terminal shows; into a pipe all would go. */
+const LIST = ["list-sessions", "--limit", "50"];
 const REST_SECONDS = 15;
 const binary = join(import.meta.dir, "../../dist/session-buddy");
 const folder = mkdtempSync(join(tmpdir(), "session-buddy-bench-"));
@@ -185,15 +187,15 @@ async function load(
   peer: Serving,
   events: number,
 ): Promise<void> {
-  const ours: Load[] = [];
-  const theirs: Load[] = [];
+  const ours: Measured[] = [];
+  const theirs: Measured[] = [];
   const health: number[] = [];
   await loaded(server, events, 1);
   for (let round = 0; round < ROUNDS; round++) {
-    const under = loaded(server, events);
+    const under = measured(server, events);
     health.push(...(await probed(server, under)));
     ours.push(await under);
-    theirs.push(await loaded(peer, events));
+    theirs.push(await measured(peer, events));
   }
   const what = events === 0 ? "calls" : "events";
   const rate = ({ calls_per_second, events_per_second }: Load) =>
@@ -208,6 +210,9 @@ async function load(
     events === 0 ? "≥ 3000" : "≥ 80000",
   );
   say("  ÷ bun:sqlite", spread(ratios(mine, its)), events === 0 ? "" : "≥ 1.4");
+  const cpu = (loads: Measured[]) => loads.map((one) => one.cpu_us);
+  say("  CPU of the server, µs each", spread(cpu(ours), 1));
+  say("    ÷ bun:sqlite", spread(ratios(cpu(ours), cpu(theirs)), 1));
   const bounds = { p50_ms: "< 10", p99_ms: "< 25", max_ms: "< 100" } as const;
   for (const [key, budget] of Object.entries(bounds)) {
     const of = (loads: Load[]) => loads.map((one) => one[key as keyof Load]);
@@ -216,6 +221,20 @@ async function load(
   }
   say("  /health p50_ms", quantile(health, 0.5).toFixed(1));
   say("  /health p99_ms", quantile(health, 0.99).toFixed(1), "≤ 15");
+}
+
+/** A load, and what it cost the server for each event or call. */
+interface Measured extends Load {
+  cpu_us: number;
+}
+
+async function measured(server: Serving, events: number): Promise<Measured> {
+  const { pid } = server.child;
+  const before = cpuNanoseconds(pid);
+  const load = await loaded(server, events);
+  const spent = cpuNanoseconds(pid) - before;
+  const count = load.calls * Math.max(1, events);
+  return { ...load, cpu_us: spent / 1_000 / count };
 }
 
 async function loaded(
@@ -303,8 +322,8 @@ async function listing(sessions: number): Promise<void> {
   };
   for (let round = -2; round < 20; round++) {
     const one = {
-      served: run(served, ["list-sessions"]),
-      alone: run(alone, ["list-sessions"]),
+      served: run(served, LIST),
+      alone: run(alone, LIST),
       floor: run(home, [], empty),
     };
     if (round < 0) continue;
