@@ -130,6 +130,17 @@ test("detached, it outlives who started it; restart keeps its flags; stop ends i
   await gone(pid);
 });
 
+test("of two that are started at once one serves, and the other names it", async () => {
+  using sandbox = new Sandbox();
+  const detach = ["mcp", "start", "--detach", "--port", "auto"];
+  const both = await Promise.all([sandbox.run(detach), sandbox.run(detach)]);
+  const [winner, loser] = both.sort((a, b) => a.exitCode! - b.exitCode!);
+  expect(winner).toMatchObject({ exitCode: 0, stderr: "" });
+  const [pid] = /pid \d+/.exec(winner!.stdout)!;
+  expectFailure(loser!, 3, new RegExp(`serves already, .*\\(${pid}\\)`));
+  await endServer(sandbox);
+});
+
 test("a graceful end keeps what was acknowledged and ends with 0", async () => {
   using sandbox = new Sandbox();
   const server = await TestServer.start(sandbox);
