@@ -78,6 +78,20 @@ test("a port that another program has is named with its holder and the way out",
   await sandbox.list();
 });
 
+test("a port that the server of another database has is not shared with it", async () => {
+  using sandbox = new Sandbox();
+  await using first = await TestServer.start(sandbox);
+  const second = await sandbox.run(
+    ["mcp", "start", "--port", `${first.port}`],
+    {
+      env: { SESSION_BUDDY_DATA_DIR: join(sandbox.home, "other") },
+      timeout_ms: 10_000,
+    },
+  );
+  const { pid } = first.child;
+  expectFailure(second, 1, new RegExp(`port ${first.port} .*pid ${pid}`));
+});
+
 test("a start right after a kill waits for the old one, and takes the port over", async () => {
   using sandbox = new Sandbox();
   const first = await TestServer.start(sandbox);
