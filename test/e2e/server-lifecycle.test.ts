@@ -155,6 +155,24 @@ test("of two that are started at once one serves, and the other names it", async
   await endServer(sandbox);
 });
 
+test("a server that can take no lock, without the JIT, is found all the same", async () => {
+  using sandbox = new Sandbox();
+  const env = { BUN_JSC_useJIT: "0" };
+  const detach = ["mcp", "start", "--detach", "--port", "auto"];
+  expect((await sandbox.run(detach, { env })).exitCode).toBe(0);
+  for (const options of [{}, { env }]) {
+    const status = await sandbox.run(["mcp", "status"], options);
+    expect(status.stdout).toMatch(/^running: http/);
+    const list = await sandbox.run(["list-sessions"], options);
+    expect([list.exitCode, list.stderr]).toEqual([0, ""]);
+    const second = await sandbox.run(detach, options);
+    expectFailure(second, 3, /serves already, at http/);
+  }
+  expect((await sandbox.run(["mcp", "stop"])).exitCode).toBe(0);
+  const status = await sandbox.run(["mcp", "status"]);
+  expect(status.exitCode).toBe(2);
+});
+
 test("a graceful end keeps what was acknowledged and ends with 0", async () => {
   using sandbox = new Sandbox();
   const server = await TestServer.start(sandbox);
