@@ -39,7 +39,7 @@ export class Leases {
    * @param signs of life beside the events
    */
   constructor(
-    opened_ms: number,
+    private readonly opened_ms: number,
     private readonly signs: ReadonlyMap<string, string>,
   ) {
     this.listening_ms = opened_ms;
@@ -86,7 +86,7 @@ export class Leases {
     this.looked_ms = now_ms;
     const gone: SessionEnd[] = [];
     const timeOut = (id: string, lease: Lease) => {
-      if (now_ms > this.patience(id, lease, now_ms, unleased_timeout_ms))
+      if (now_ms > this.patience(id, lease, unleased_timeout_ms, now_ms))
         gone.push(lostEnd(id, this.lastSign(id, lease)));
     };
     for (const [id, lease] of this.timed) timeOut(id, lease);
@@ -107,20 +107,22 @@ export class Leases {
     return sign > last_sign ? sign : last_sign;
   }
 
-  /** Until when a session may be silent, by our clock: its own may be wrong. */
+  /**
+   * Until when a session may be silent, by our clock: its own may be wrong, and
+   * a sign from the future (or ours was set back) says only that there was one.
+   */
   private patience(
     id: string,
     lease: Lease,
-    now_ms: number,
     unleased_timeout_ms: number,
+    now_ms: number,
   ): number {
     const { seconds, heard_ms } = lease;
     const signs = [heard_ms, Date.parse(this.lastSign(id, lease))];
-    if (seconds !== null) signs.push(this.listening_ms);
-    // A time to come is of a clock that has been set back since.
-    const past = signs.filter((ms) => ms <= now_ms);
-    const last = past.length > 0 ? Math.max(...past) : now_ms;
-    return last + (seconds === null ? unleased_timeout_ms : seconds * 1_000);
+    const from = seconds === null ? this.opened_ms : this.listening_ms;
+    const last = Math.max(...signs.map((ms) => (ms > now_ms ? from : ms)));
+    if (seconds === null) return last + unleased_timeout_ms;
+    return Math.max(last, from) + seconds * 1_000;
   }
 }
 
