@@ -116,7 +116,7 @@ export class Bodies {
 }
 
 function deadlineFor(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  reader: { cancel(): Promise<void> },
   in_ms: number,
 ): { at: number; timer: ReturnType<typeof setTimeout> } {
   const timer = setTimeout(() => void reader.cancel(), in_ms);
