@@ -85,9 +85,9 @@ function signsOf(
 ): Map<string, string> {
   const last = new Map<string, string>();
   for (const { event_type, session_id, timestamp } of events) {
-    // It may have been made long after the last sign.
-    if (event_type === "session_end") continue;
-    if (timestamp > (last.get(session_id) ?? ""))
+    // It may have been made long after the last sign; none after it is known.
+    if (event_type === "session_end") last.delete(session_id);
+    else if (timestamp > (last.get(session_id) ?? ""))
       last.set(session_id, timestamp);
   }
   for (const [session_id, timestamp] of last) {
