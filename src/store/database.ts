@@ -19,6 +19,7 @@ import {
 } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
+import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 
 const OPTIONS = {
@@ -36,14 +37,15 @@ export class Database {
   /** The end of the queue of writes: they go one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
-  private readonly readers = new Set<DuckDBConnection>();
-  private closed = false;
+  private readonly readers: Readers;
 
   private constructor(
     readonly path: string,
     private readonly instance: DuckDBInstance,
     private readonly writer: DuckDBConnection,
-  ) {}
+  ) {
+    this.readers = new Readers(instance);
+  }
 
   /**
    * Opens the file, makes it when it is not there, and brings it up to date.
@@ -185,21 +187,13 @@ export class Database {
     sql: string,
     values: DuckDBValue[] = [],
   ): AsyncGenerator<T, void> {
-    if (this.closed) throw closedFailure(this.path);
-    let reader: DuckDBConnection | null = null;
     try {
-      // Another statement on its connection would end a stream.
-      reader = await this.instance.connect();
-      this.readers.add(reader);
-      const result = await reader.stream(sql, values);
-      for await (const chunk of result.yieldRowObjectJson())
-        yield* chunk as T[];
+      for await (const rows of this.readers.read(sql, values))
+        yield* rows as T[];
     } catch (error) {
-      throw this.closed
+      throw error instanceof Closed
         ? closedFailure(this.path)
         : storeFailure(this.path, error);
-    } finally {
-      if (reader && this.readers.delete(reader)) reader.closeSync();
     }
   }
 
@@ -216,11 +210,13 @@ export class Database {
       await this.run(SQL.checkpoint);
   }
 
-  /** Ends all that reads, and lets the file go. */
-  disconnect(): void {
-    this.closed = true;
-    for (const reader of this.readers) reader.closeSync();
-    this.readers.clear();
+  /** Ends all that is read, and lets the file go. */
+  async close(): Promise<void> {
+    await this.readers.close();
+    this.disconnect();
+  }
+
+  private disconnect(): void {
     this.writer.closeSync();
     this.instance.closeSync();
   }

@@ -108,7 +108,7 @@ export class DuckDBStore implements ServedStore {
         return store;
       });
     } catch (error) {
-      db.disconnect();
+      await db.close();
       throw error;
     }
   }
@@ -252,7 +252,6 @@ export class DuckDBStore implements ServedStore {
   }
 
   async get(session_id: string): Promise<Session | null> {
-    // Read to its end: a result that is left keeps the file open.
     const found = await Array.fromAsync(
       this.sessions(sessionQuery(session_id)),
     );
@@ -331,7 +330,7 @@ export class DuckDBStore implements ServedStore {
       await this.writer.close();
       await this.db.inTurn(() => this.folds.flush());
     } finally {
-      this.db.disconnect();
+      await this.db.close();
     }
   }
 }
