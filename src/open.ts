@@ -82,7 +82,8 @@ async function local(
   const file = await openFile(settings, lock);
   const open = await drained(file, settings, tell);
   const { unleased_timeout_ms } = settings.config.session;
-  await file.store.lapse(Date.now(), unleased_timeout_ms);
+  // Nobody looks again a second later, as a server does.
+  await file.store.lapse(Date.now(), unleased_timeout_ms, Infinity);
   return open;
 }
 
@@ -162,6 +163,15 @@ export async function openFile(
     lock.release();
     throw error;
   }
+}
+
+/** The same for who has closed it but not let go of its lock. */
+export async function openAgain(
+  settings: Settings,
+  options: StoreOptions,
+): Promise<DuckDBStore> {
+  const { DuckDBStore } = await loadDuckDB(settings);
+  return DuckDBStore.open(databasePath(settings), options);
 }
 
 /** Loads DuckDB's library, unpacking it when this is the first run. */

@@ -31,7 +31,10 @@ export interface ToolMetrics {
 }
 
 /** What recording needs of a store. */
-export type Recorder = Pick<ServedStore, "append" | "brief" | "open" | "seen">;
+export type Recorder = Pick<
+  ServedStore,
+  "append" | "brief" | "open" | "seen" | "sessionOf"
+>;
 
 /** Counts sessions that begin and measures those that end, each once. */
 export function counted(
@@ -47,6 +50,7 @@ export function counted(
       return fresh;
     },
     brief: (session_id) => store.brief(session_id),
+    sessionOf: (event_id, timestamp) => store.sessionOf(event_id, timestamp),
     open: (session_type) => store.open(session_type),
     seen: (signs) => store.seen(signs),
   };
@@ -110,14 +114,15 @@ export function countBatch(
   seconds: number,
   metrics: ToolMetrics,
 ): void {
-  let component = UNKNOWN;
+  let last: unknown = null;
   for (const [i, { status }] of (results ?? []).entries()) {
     if (status === "rejected") continue;
     const { event_type, session_id } = events[i]!;
-    component = labelOf(String(session_id));
+    last = session_id;
     if (event_type === "session_end" && status === "stored")
-      metrics.sessionEnd(component, "success");
+      metrics.sessionEnd(labelOf(String(session_id)), "success");
   }
+  const component = last === null ? UNKNOWN : labelOf(String(last));
   const outcome = results ? ({ ok: true } as const) : failed(failure);
   metrics.emit(component, "track_events", outcome, seconds);
 }

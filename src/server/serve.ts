@@ -18,6 +18,7 @@ import type { Core } from "./core.ts";
 import { Guard, idOf } from "./guard.ts";
 import { listenFailure, tlsFiles } from "./listen.ts";
 import { LocalTools } from "./local.ts";
+import { failedCalls } from "./logged.ts";
 import { McpEndpoint } from "./mcp.ts";
 import { Metrics } from "./metrics.ts";
 import { Pressure } from "./pressure.ts";
@@ -61,11 +62,7 @@ export class Serving {
   private constructor(private readonly parts: Parts) {
     const { settings, core, auth, metrics, log, readOnly } = parts;
     const { lease_ms } = settings.config.session;
-    const onError = (error: unknown, tool: string, caller: Caller) => {
-      if (error instanceof Failure) return;
-      const { request_id } = caller;
-      log.error("tool_failed", { request_id, tool, reason: reasonOf(error) });
-    };
+    const onError = failedCalls(log);
     this.tools = new LocalTools(core, {
       ...{ auth, metrics, onError },
       spool: spoolFolder(settings.paths.data!),
@@ -176,6 +173,8 @@ export class Serving {
     const listener = Bun.serve({
       ...(where as { unix: string }),
       development: false,
+      // Which would be on otherwise: two servers would share a port unawares.
+      reusePort: false,
       idleTimeout: IDLE_SECONDS,
       maxRequestBodySize: RUNTIME_BODY_BYTES,
       fetch: (request: Request, server: Listener) =>

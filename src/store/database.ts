@@ -18,7 +18,7 @@ import {
   type DuckDBValue,
 } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
-import { newerSchema, storeFailure } from "./failure.ts";
+import { isFatal, newerSchema, storeFailure } from "./failure.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 
@@ -37,15 +37,15 @@ export class Database {
   /** The end of the queue of writes: they go one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
-  private readonly readers: Readers;
+  private readonly readers = new Readers(() => this.instance.connect());
+  /** What DuckDB gave the file up for: only to open it anew helps then. */
+  givenUp: Failure | null = null;
 
   private constructor(
     readonly path: string,
     private readonly instance: DuckDBInstance,
     private readonly writer: DuckDBConnection,
-  ) {
-    this.readers = new Readers(instance);
-  }
+  ) {}
 
   /**
    * Opens the file, makes it when it is not there, and brings it up to date.
@@ -132,11 +132,17 @@ export class Database {
   /** Does a piece of writing once all before it are done. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.turn.then(work).catch((error) => {
-      throw storeFailure(this.path, error);
+      throw this.failure(error);
     });
     // Whoever asked for it hears of its failure, the next in turn does not.
     this.turn = mine.catch(() => {});
     return mine;
+  }
+
+  private failure(error: unknown): Failure {
+    const failure = storeFailure(this.path, error);
+    if (isFatal(error)) this.givenUp ??= failure;
+    return failure;
   }
 
   /** Runs a statement of the writer's, in its turn. */
@@ -193,7 +199,7 @@ export class Database {
     } catch (error) {
       throw error instanceof Closed
         ? closedFailure(this.path)
-        : storeFailure(this.path, error);
+        : this.failure(error);
     }
   }
 

@@ -4,7 +4,8 @@
  * on open, what was not folded yet is.
  */
 import { listValue } from "@duckdb/node-api";
-import { type Annotation, EVENT_VERSION, type Event } from "../model/event.ts";
+import type { Event } from "../model/event.ts";
+import type { Failure } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import { type Session, isClosed, parseState } from "../model/session.ts";
 import type {
@@ -14,7 +15,13 @@ import type {
   SessionStats,
   StoredEvent,
 } from "../model/store.ts";
-import { type ClosedRow, closedAmong, sessionQuery } from "./closed.ts";
+import {
+  type ClosedRow,
+  type End,
+  closedAmong,
+  sessionQuery,
+  writtenDown,
+} from "./closed.ts";
 import { Database } from "./database.ts";
 import { Folds, briefOf } from "./folds.ts";
 import { Leases } from "./leases.ts";
@@ -28,12 +35,14 @@ import {
   storedEventOf,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { Signs } from "./signs.ts";
+import { Signs, signOfLife } from "./signs.ts";
 import { SQL } from "./statements.ts";
 import { IdWindow } from "./window.ts";
 import { Writer } from "./writer.ts";
 
 const WINDOW_EVENTS = 262_144;
+/** Processes to look for at once: each costs some readings of /proc. */
+const MAX_LOOKS = 128;
 /** Events that are read at once. */
 const PAGE_EVENTS = 1_024;
 
@@ -58,11 +67,11 @@ export interface StoreFacts {
   /** Events that wait for their commit. */
   queued_events: number;
   last_commit_ok: boolean;
+  /** What the database was given up for: it has to be closed and opened anew. */
+  given_up: Failure | null;
   /** The file and its write-ahead log. */
   database_bytes: number;
 }
-
-type End = Pick<ClosedRow, "id" | "end_source" | "end_time">;
 
 export class DuckDBStore implements ServedStore {
   private readonly signs = new Signs();
@@ -137,14 +146,20 @@ export class DuckDBStore implements ServedStore {
    */
   private async reopen(signs: ReadonlyMap<string, string>): Promise<void> {
     const back: Event[] = [];
-    for (const { id, end_source, end_time } of await this.endsOf(
-      signs.keys(),
-    )) {
+    const doubtful: End[] = [];
+    for (const end of await this.endsOf(signs.keys())) {
+      const { id, end_source, end_time } = end;
       const sign = signs.get(id)!;
-      if (end_source === "recovered" && sign > end_time)
-        back.push(signOfLife(id, sign));
-      else this.signs.delete(id);
+      if (end_source !== "recovered") this.signs.delete(id);
+      else if (sign > end_time) back.push(signOfLife(id, sign));
+      else doubtful.push(end);
     }
+    // By a clock that is ahead of ours it may have ended in times to come.
+    const found = await writtenDown(this.ask, doubtful);
+    for (const { id, end_time } of doubtful)
+      if (signs.get(id)! > (found.get(id) ?? end_time))
+        back.push(signOfLife(id, justAfter(end_time)));
+      else this.signs.delete(id);
     try {
       await this.writer.append(back, null);
     } catch (error) {
@@ -183,24 +198,31 @@ export class DuckDBStore implements ServedStore {
    * of life.
    * @param now_ms milliseconds since the epoch
    * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for; the others' turn comes
    * @returns how many
    */
-  async lapse(now_ms: number, unleased_timeout_ms: number): Promise<number> {
+  async lapse(
+    now_ms: number,
+    unleased_timeout_ms: number,
+    looks: number = MAX_LOOKS,
+  ): Promise<number> {
     await (this.watching ??= this.watch().catch((error) => {
       this.watching = null;
       throw error;
     }));
     const now = new Date(now_ms).toISOString();
-    const ends = this.leases.lost(now_ms, unleased_timeout_ms, (session_id) =>
-      this.signs.merge(session_id, now),
+    const ends = this.leases.lost(now_ms, unleased_timeout_ms, looks, (id) =>
+      this.signs.merge(id, now),
     );
     if (ends.length === 0) return 0;
     const stored = await this.writer.append(ends, null);
-    const late = ends.flatMap(({ session_id }): [string, string][] => {
-      const sign = this.signs.get(session_id);
-      return sign ? [[session_id, sign]] : [];
-    });
-    await this.reopen(new Map(late));
+    const late = new Map<string, string>();
+    for (const { session_id, timestamp } of ends) {
+      const sign = this.signs.get(session_id) ?? "";
+      if (sign > timestamp) late.set(session_id, sign);
+      else this.signs.delete(session_id);
+    }
+    await this.reopen(late);
     return stored.size;
   }
 
@@ -245,6 +267,15 @@ export class DuckDBStore implements ServedStore {
       start_event_id: start?.id ?? null,
       ended: closed.end_source !== "recovered",
     };
+  }
+
+  async sessionOf(event_id: string, timestamp: string): Promise<string | null> {
+    const time = this.writer.timeOf(event_id) ?? timestamp;
+    const found = await this.ask<{ id: string }>(SQL.sessionOfEvent, [
+      event_id,
+      time,
+    ]);
+    return found[0]?.id ?? null;
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
@@ -316,6 +347,7 @@ export class DuckDBStore implements ServedStore {
     return {
       queued_events: this.writer.queuedEvents,
       last_commit_ok: this.writer.lastCommitOk,
+      given_up: this.db.givenUp,
       database_bytes: file + log,
     };
   }
@@ -335,13 +367,5 @@ export class DuckDBStore implements ServedStore {
   }
 }
 
-/** An annotation without content: all that it says is when. */
-function signOfLife(session_id: string, timestamp: string): Annotation {
-  return {
-    event_version: EVENT_VERSION,
-    event_id: Bun.randomUUIDv7(),
-    event_type: "annotation",
-    session_id,
-    timestamp,
-  };
-}
+const justAfter = (time: string) =>
+  new Date(Date.parse(time) + 1).toISOString();

@@ -2,11 +2,7 @@
  * Reading beside the writer: each question on a connection of its own, and few
  * at work at a time, so that a commit always finds a thread.
  */
-import type {
-  DuckDBConnection,
-  DuckDBInstance,
-  DuckDBValue,
-} from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
 
 /** Questions at work at a time; the others wait their turn between two chunks. */
 const AT_WORK = 2;
@@ -17,7 +13,7 @@ export class Readers {
   private readonly gate = new Gate(AT_WORK);
   private closed = false;
 
-  constructor(private readonly instance: DuckDBInstance) {}
+  constructor(private readonly connect: () => Promise<DuckDBConnection>) {}
 
   /**
    * The rows of a query as they come, chunk by chunk, as of one moment.
@@ -28,7 +24,7 @@ export class Readers {
     values: DuckDBValue[],
   ): AsyncGenerator<object[], void> {
     if (this.closed) throw new Closed();
-    const reading = new Reading(this.instance);
+    const reading = new Reading(this.connect());
     this.open.add(reading);
     try {
       await this.gate.pass(() => reading.begin(sql, values));
@@ -49,7 +45,7 @@ export class Readers {
   /** Ends all that is still read. */
   async close(): Promise<void> {
     this.closed = true;
-    await Promise.all([...this.open].map((reading) => reading.end()));
+    await Promise.allSettled([...this.open].map((reading) => reading.end()));
   }
 }
 
@@ -57,13 +53,10 @@ export class Readers {
 export class Closed extends Error {}
 
 class Reading {
-  private readonly connection: Promise<DuckDBConnection>;
   private chunks: Promise<AsyncGenerator<object[]>> | null = null;
   private ended: Promise<void> | null = null;
 
-  constructor(instance: DuckDBInstance) {
-    this.connection = instance.connect();
-  }
+  constructor(private readonly connection: Promise<DuckDBConnection>) {}
 
   async begin(sql: string, values: DuckDBValue[]): Promise<void> {
     const connection = await this.connection;

@@ -1,6 +1,6 @@
 /**
- * Every statement that the store runs, by name. A list of things comes in as
- * one parameter, an array of JSON texts: one statement a commit.
+ * Every statement that the store runs, by name. Rows come in as one parameter,
+ * lines of JSON: one statement a commit.
  */
 /** What a session row is in JSON, for from_json. */
 const SESSION_SHAPE = JSON.stringify({
@@ -43,11 +43,15 @@ const AMONG_DATED = `${AMONG}
   AND start_time >= $2::TIMESTAMP
   AND start_time < $3::TIMESTAMP + INTERVAL 1 SECOND`;
 
-/** A cast of the texts to JSON would parse them once more. */
+/**
+ * Rows out of lines of JSON, which come as one text: each value that is handed
+ * over by itself costs as much as its line takes to make. A cast of the lines
+ * to JSON would parse them once more.
+ */
 const rowsFrom = (shape: string, columns: string) => `
   SELECT ${columns} FROM (
     SELECT unnest(from_json(line, '${shape}'))
-    FROM (SELECT unnest($1::VARCHAR[]) AS line))`;
+    FROM (SELECT unnest(string_split($1, chr(10))) AS line))`;
 
 /** A time as UTC text. */
 export const time = (value: string, name: string) =>
@@ -112,6 +116,9 @@ export const SQL = {
     WHERE timestamp = $2::TIMESTAMP AND session_id = $1
       AND kind = 'session_start' ORDER BY event_id LIMIT 1`,
 
+  sessionOfEvent: `SELECT session_id AS id FROM events
+    WHERE timestamp = $2::TIMESTAMP AND event_id = $1::UUID LIMIT 1`,
+
   /** Of some events, those stored already; the times let whole row groups be skipped. */
   knownEvents: `SELECT event_id::VARCHAR AS id FROM events
     WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
@@ -136,6 +143,11 @@ export const SQL = {
     WHERE start_time IS NOT NULL AND end_source IS NULL AND session_type = $1
     ORDER BY start_time DESC, session_id`,
   openEnds: `${ENDS} FROM open_sessions WHERE ${AMONG}`,
+  /** When ends were written down; the time lets whole row groups be skipped. */
+  endsFound: `SELECT session_id AS id,
+      ${time("max(received_at)", "received_at")} FROM events
+    WHERE timestamp >= $2::TIMESTAMP AND kind = 'session_end' AND ${AMONG}
+    GROUP BY session_id`,
   closedDated: `${ENDS} FROM sessions WHERE ${AMONG_DATED}`,
   closedUndated: `${ENDS} FROM undated_sessions WHERE ${AMONG}`,
   deleteOpen: `DELETE FROM open_sessions WHERE ${AMONG}`,

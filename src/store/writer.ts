@@ -165,7 +165,7 @@ export class Writer {
       await this.folds.prepare(fresh.map(({ event }) => event));
       const begun = performance.now();
       const lines = eventLines(fresh, this.folds.lastSeq + 1);
-      await this.db.run(SQL.insertEvents, [listValue(lines)]);
+      await this.db.run(SQL.insertEvents, [lines.join("\n")]);
       for (const { event, call } of fresh) {
         this.window.add(event.event_id, event.timestamp);
         this.folds.add(event);
@@ -199,6 +199,11 @@ export class Writer {
       for (const { id } of known) byId.delete(id);
     }
     return [...byId.values()];
+  }
+
+  /** The timestamp under which a stored event is found, when its id is in memory. */
+  timeOf(event_id: string): string | undefined {
+    return this.window.timeOf(event_id);
   }
 
   /** What is known of a session, with what is about to be stored. */
