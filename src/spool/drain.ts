@@ -8,6 +8,7 @@ import {
   fstatSync,
   futimesSync,
   readdirSync,
+  rmSync,
   unlinkSync,
 } from "node:fs";
 import type { Event } from "../model/event.ts";
@@ -336,7 +337,7 @@ class Pass {
     }
     await this.commit();
     this.rereading = false;
-    for (const name of rested) unlinkSync(`${folder}/${name}`);
+    for (const name of rested) rmSync(`${folder}/${name}`, { force: true });
   }
 
   /**
