@@ -180,7 +180,11 @@ class Pass {
       const same = known?.inode === inode && known.size === size;
       let facts = same ? known.facts : await this.takeLines(name, fd, "here");
       this.unchanged.set(name, { inode, size, facts });
-      if (!this.writerGone(fd, facts)) return this.sign(name, mtime);
+      if (!this.writerGone(fd, facts)) {
+        // Who wrote the end was the last to touch it, and perhaps not the writer.
+        if (!facts.ended) this.sign(name, mtime);
+        return;
+      }
       // Its last words may have come after we read, or lack their newline.
       const now = fstatSync(fd);
       if (now.size !== size || facts.unfinished)
