@@ -5,11 +5,12 @@
  * no difference whether the C library, the runtime or a foreign library makes
  * it, in which thread or in which descendant.
  *
- *   fault SEED PERMILLE BURST KINDS FOLDER LOG program arguments…
+ *   fault SEED AFTER PERMILLE BURST KINDS FOLDER LOG program arguments…
  *
  * KINDS: enospc, eio, efbig (writes, and new files or names), short (a part is
- * written, no error), sync (fsync and fdatasync say EIO). A fault is followed by
- * up to BURST calls that fail the same way: a disk is not full for one call.
+ * written, no error), sync (fsync and fdatasync say EIO). The first AFTER calls
+ * are let be: a server has begun by then. A fault is followed by up to BURST
+ * calls that fail the same way: a disk is not full for one call.
  * Each is a line in LOG. To cut a file never fails: DuckDB ends the process when
  * it does (an exception out of a destructor), which nobody above it can help. The program keeps its pid: the one that judges is a
  * stranger to it, and ends with the last process that it judges.
@@ -66,7 +67,7 @@ static struct sock_filter filter[] = {
 };
 
 static uint32_t state;
-static int permille, burst, left, last;
+static int after, permille, burst, left, last;
 static const char *kinds, *folder;
 static FILE *report;
 
@@ -165,6 +166,10 @@ static int wanted(const char *kind) { return strstr(kinds, kind) != NULL; }
 static int verdict(enum call call) {
   static const struct { const char *name; int error; } errors[] = {
       {"enospc", ENOSPC}, {"eio", EIO}, {"efbig", EFBIG}, {"short", -1}};
+  if (after > 0) {
+    after--;
+    return 0;
+  }
   if (call == SYNC) return wanted("sync") && (int)chance(1000) < permille ? EIO : 0;
   if (left > 0) {
     left--;
@@ -231,12 +236,13 @@ static int hand_over(int socket, int fd) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 8) return fprintf(stderr, "fault: arguments\n"), 125;
+  if (argc < 9) return fprintf(stderr, "fault: arguments\n"), 125;
   state = strtoul(argv[1], NULL, 10) | 1;
-  permille = atoi(argv[2]);
-  burst = atoi(argv[3]);
-  kinds = argv[4];
-  folder = argv[5];
+  after = atoi(argv[2]);
+  permille = atoi(argv[3]);
+  burst = atoi(argv[4]);
+  kinds = argv[5];
+  folder = argv[6];
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0) die("socketpair");
   pid_t between = fork();
@@ -244,7 +250,7 @@ int main(int argc, char **argv) {
     /* Its parent is init: a program waits for no child that it did not make. */
     if (fork() > 0) _exit(0);
     setsid();
-    if (!(report = fopen(argv[6], "a"))) die(argv[6]);
+    if (!(report = fopen(argv[7], "a"))) die(argv[7]);
     int nothing = open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3; fd++) dup2(nothing, fd);
     for (int fd = 3; fd < 256; fd++)
@@ -266,6 +272,6 @@ int main(int argc, char **argv) {
   hand_over(ends[0], listener);
   close(listener);
   close(ends[0]);
-  execv(argv[7], argv + 7);
-  return die(argv[7]);
+  execv(argv[8], argv + 8);
+  return die(argv[8]);
 }

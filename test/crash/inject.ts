@@ -14,8 +14,9 @@ import { needs } from "../support/tools.ts";
 const KINDS = ["enospc", "eio", "efbig", "short", "sync"] as const;
 const HOUR_MS = 3_600_000;
 
-/** A disk's faults: which kinds, and how many of a thousand calls. */
+/** A disk's faults: which kinds, from which call on, and how many of a thousand. */
 export interface Faults {
+  after: number;
   kinds: readonly string[];
   permille: number;
   burst: number;
@@ -25,6 +26,7 @@ export function randomFaults(random: Random): Faults {
   const kinds = KINDS.filter(() => random.chance(0.5));
   return {
     kinds: kinds.length > 0 ? kinds : [random.pick(KINDS)],
+    after: random.pick([0, 0, 30, 50, 60, 70, 120]),
     permille: random.pick([10, 50, 200, 600]),
     burst: random.pick([0, 3, 40]),
   };
@@ -49,11 +51,13 @@ export class Injector {
    */
   disk(
     random: Random,
-    { kinds, permille, burst }: Faults,
+    { kinds, after, permille, burst }: Faults,
     below: string,
     log: string,
   ): string[] {
-    const numbers = [random.int(1, 2 ** 31), permille, burst].map(String);
+    const numbers = [random.int(1, 2 ** 31), after, permille, burst].map(
+      String,
+    );
     return [join(this.folder, "fault"), ...numbers, `${kinds}`, below, log];
   }
 

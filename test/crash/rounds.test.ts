@@ -37,7 +37,7 @@ test.skipIf(!injector)(
     const log = join(sandbox.home, "faults");
     writeFileSync(log, "");
     const random = new Random(1);
-    const all = { kinds: ["enospc"], permille: 1_000, burst: 0 };
+    const all = { kinds: ["enospc"], after: 0, permille: 1_000, burst: 0 };
     const below = join(sandbox.home, ".local");
     const wrapped = [
       BINARY,
@@ -63,7 +63,7 @@ test.skipIf(!injector)(
     using sandbox = new Sandbox();
     const log = join(sandbox.home, "faults");
     writeFileSync(log, "");
-    const some = { kinds: ["short"], permille: 700, burst: 0 };
+    const some = { kinds: ["short"], after: 0, permille: 700, burst: 0 };
     const disk = injector!.disk(
       new Random(2),
       some,
