@@ -36,6 +36,9 @@ const COMMANDS = new Map<string, Load>([
   ["mcp unit", () => load(import("./cli/mcp-unit.ts"))],
   ["mcp stdio", () => load(import("./cli/mcp-stdio.ts"))],
   ["token", () => load(import("./cli/token.ts"))],
+  ["archive-sessions", () => load(import("./cli/archive-sessions.ts"))],
+  ["backup", () => load(import("./cli/backup.ts"))],
+  ["restore", () => load(import("./cli/restore.ts"))],
   ["drain", () => load(import("./cli/drain.ts"))],
   ["version", () => load(import("./cli/version.ts"))],
 ]);

@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import type { Event } from "../model/event.ts";
 import { reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
+import type { Keeping } from "../model/keeping.ts";
 import type { Session } from "../model/session.ts";
 import {
   type Provenance,
@@ -21,6 +22,7 @@ import {
 } from "../model/store.ts";
 import { databasePath, openFile } from "../open.ts";
 import { Drain, spoolBacklog } from "../spool/drain.ts";
+import { spooledSessions } from "../spool/held.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { StoreLock } from "../store/lock.ts";
 import type { Gauges, Metrics } from "./metrics.ts";
@@ -38,6 +40,7 @@ export class Core implements ServedStore {
   /** Milliseconds since the epoch. */
   readonly started = Date.now();
   private readonly drain: Drain;
+  private readonly keeper: Keeping;
   private readonly timer: ReturnType<typeof setInterval>;
   private pass: Promise<void> | null = null;
   private next: Promise<void> | null = null;
@@ -52,6 +55,11 @@ export class Core implements ServedStore {
     private readonly log: Log,
   ) {
     this.drain = new Drain(settings.paths.data!, file);
+    this.keeper = file.keeping({
+      spooled: () => spooledSessions(settings.paths.data!),
+      alone: false,
+      tell: (sentence) => log.warn("keeping", { reason: sentence }),
+    });
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -110,6 +118,14 @@ export class Core implements ServedStore {
   async stats(filter: SessionFilter): Promise<SessionStats> {
     await this.fresh();
     return this.file.stats(filter);
+  }
+
+  /** Its copies and archives, with what the spool holds brought in if it can be. */
+  async keeping(): Promise<Keeping> {
+    await this.fresh().catch((error) =>
+      this.log.error("drain_failed", { reason: reasonOf(error) }),
+    );
+    return this.keeper;
   }
 
   /** Takes the spool in a last time, then lets the database go. */

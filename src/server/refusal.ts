@@ -11,6 +11,7 @@ export const ROUTES = [
   "/healthz",
   "/readyz",
   "/metrics",
+  "/admin",
 ] as const;
 /** A path that the server answers, or `other`: what it never heard of. */
 export type Route = (typeof ROUTES)[number] | "other";

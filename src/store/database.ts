@@ -31,18 +31,22 @@ const OPTIONS = {
 
 /** A write-ahead log of less is left to the next occasion. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
+/** How long an interrupted statement may take to end before it is told again. */
+const INTERRUPT_MS = 20;
 
 export class Database {
   /** The end of the queue of writes: they go one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
   private readonly readers = new Set<DuckDBConnection>();
+  /** Long work under way, by its connection. */
+  private readonly jobs = new Map<DuckDBConnection, Promise<unknown>>();
   private closed = false;
 
   private constructor(
     readonly path: string,
-    private readonly instance: DuckDBInstance,
-    private readonly writer: DuckDBConnection,
+    private instance: DuckDBInstance,
+    private writer: DuckDBConnection,
   ) {}
 
   /**
@@ -142,6 +146,16 @@ export class Database {
     await (await this.prepared(sql, values)).run();
   }
 
+  /**
+   * Runs a statement of the writer's that is not run again, in its turn.
+   * @returns the number that it gives: of rows it changed, or what it counts
+   */
+  async once(sql: string): Promise<number> {
+    const result = await this.writer.runAndReadAll(sql);
+    const [row] = result.getRowsJson();
+    return Number(row?.[0] ?? 0);
+  }
+
   /** What a statement of the writer's gives, in its turn. */
   async rows<T>(sql: string, values: DuckDBValue[] = []): Promise<T[]> {
     const result = await (await this.prepared(sql, values)).runAndReadAll();
@@ -203,6 +217,51 @@ export class Database {
     }
   }
 
+  /**
+   * Long work by a connection of its own, beside all that is written and read.
+   * It is interrupted when the file is to be let go.
+   */
+  async aside<T>(
+    work: (connection: DuckDBConnection) => Promise<T>,
+  ): Promise<T> {
+    if (this.closed) throw closedFailure(this.path);
+    const connection = await this.instance.connect();
+    const job = work(connection);
+    this.jobs.set(connection, job);
+    try {
+      return await job;
+    } finally {
+      this.jobs.delete(connection);
+      connection.closeSync();
+    }
+  }
+
+  /** Interrupts what is done aside, until none of it is left. */
+  async endJobs(): Promise<void> {
+    while (this.jobs.size > 0) {
+      // One statement ends by it; what comes after may have to be ended too.
+      for (const connection of this.jobs.keys()) connection.interrupt();
+      await Promise.race([
+        Promise.allSettled(this.jobs.values()),
+        Bun.sleep(INTERRUPT_MS),
+      ]);
+    }
+  }
+
+  /**
+   * Puts another file, which holds the same, in the place of this one. In the
+   * writer's turn, and only where nobody reads meanwhile.
+   * @param path on the same filesystem, closed, without a write-ahead log
+   */
+  async replaceBy(path: string): Promise<void> {
+    this.release();
+    // Closing has emptied the log; one that is there still belongs to the old.
+    if (this.sizes().log === 0) renameSync(path, this.path);
+    const again = await Database.connect(this.path);
+    this.instance = again.instance;
+    this.writer = again.writer;
+  }
+
   /** The file and its write-ahead log, in bytes. */
   sizes(): { file: number; log: number } {
     const bytes = (path: string) =>
@@ -219,6 +278,11 @@ export class Database {
   /** Ends all that reads, and lets the file go. */
   disconnect(): void {
     this.closed = true;
+    this.release();
+  }
+
+  private release(): void {
+    this.statements.clear();
     for (const reader of this.readers) reader.closeSync();
     this.readers.clear();
     this.writer.closeSync();

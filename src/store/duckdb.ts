@@ -4,7 +4,7 @@
  * on open, what was not folded yet is.
  */
 import { listValue } from "@duckdb/node-api";
-import { type Annotation, EVENT_VERSION, type Event } from "../model/event.ts";
+import type { Event } from "../model/event.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import { type Session, isClosed, parseState } from "../model/session.ts";
 import type {
@@ -17,6 +17,7 @@ import type {
 import { type ClosedRow, closedAmong, sessionQuery } from "./closed.ts";
 import { Database } from "./database.ts";
 import { Folds, briefOf } from "./folds.ts";
+import { FileKeeping, type KeepingOptions } from "./keeping.ts";
 import { Leases } from "./leases.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
@@ -28,8 +29,9 @@ import {
   storedEventOf,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { Signs } from "./signs.ts";
+import { Signs, signOfLife } from "./signs.ts";
 import { SQL } from "./statements.ts";
+import { Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./window.ts";
 import { Writer } from "./writer.ts";
 
@@ -68,6 +70,7 @@ export class DuckDBStore implements ServedStore {
   private readonly signs = new Signs();
   private readonly leases: Leases;
   private readonly folds: Folds;
+  private readonly tombstones: Tombstones;
   private writer!: Writer;
   /** Whether the leases of sessions from before are known. */
   private watching: Promise<void> | null = null;
@@ -85,6 +88,7 @@ export class DuckDBStore implements ServedStore {
       )
         this.signs.delete(session_id);
     });
+    this.tombstones = new Tombstones(db, this.folds);
   }
 
   /**
@@ -101,10 +105,17 @@ export class DuckDBStore implements ServedStore {
       return await db.inTurn(async () => {
         const store = new DuckDBStore(db);
         await store.folds.open();
+        await store.tombstones.open();
         const last = await db.one<string | null>(SQL.lastTimestamp);
         const window = new IdWindow(window_events, last ?? "");
         const committed = options.onCommit ?? (() => {});
-        store.writer = new Writer(db, store.folds, window, committed);
+        store.writer = new Writer(
+          db,
+          store.folds,
+          window,
+          store.tombstones,
+          committed,
+        );
         return store;
       });
     } catch (error) {
@@ -312,6 +323,11 @@ export class DuckDBStore implements ServedStore {
     });
   }
 
+  /** Its copies and archives; one for all who ask for them. */
+  keeping(options: KeepingOptions): FileKeeping {
+    return new FileKeeping(this.db, this.folds, this.tombstones, options);
+  }
+
   facts(): StoreFacts {
     const { file, log } = this.db.sizes();
     return {
@@ -328,21 +344,11 @@ export class DuckDBStore implements ServedStore {
 
   private async end(): Promise<void> {
     try {
+      await this.db.endJobs();
       await this.writer.close();
       await this.db.inTurn(() => this.folds.flush());
     } finally {
       this.db.disconnect();
     }
   }
-}
-
-/** An annotation without content: all that it says is when. */
-function signOfLife(session_id: string, timestamp: string): Annotation {
-  return {
-    event_version: EVENT_VERSION,
-    event_id: Bun.randomUUIDv7(),
-    event_type: "annotation",
-    session_id,
-    timestamp,
-  };
 }

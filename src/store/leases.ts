@@ -111,7 +111,7 @@ function processOf({ start }: State): ProcessIdentity | null {
 }
 
 /** The same for the same silence: to write it twice changes nothing. */
-function lostEnd(session_id: string, timestamp: string): SessionEnd {
+export function lostEnd(session_id: string, timestamp: string): SessionEnd {
   return {
     event_version: EVENT_VERSION,
     event_id: Bun.randomUUIDv5(`${session_id} lost ${timestamp}`, NAMESPACE),

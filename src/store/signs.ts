@@ -2,6 +2,8 @@
  * Signs of life of sessions that live on, in memory alone: session id → time
  * of the last sign, UTC ISO 8601.
  */
+import { type Annotation, EVENT_VERSION } from "../model/event.ts";
+
 const MAX_SIGNS = 65_536;
 
 export class Signs extends Map<string, string> {
@@ -23,4 +25,15 @@ export class Signs extends Map<string, string> {
       this.delete(session_id);
     }
   }
+}
+
+/** An annotation without content: all that it says is when. */
+export function signOfLife(session_id: string, timestamp: string): Annotation {
+  return {
+    event_version: EVENT_VERSION,
+    event_id: Bun.randomUUIDv7(),
+    event_type: "annotation",
+    session_id,
+    timestamp,
+  };
 }
