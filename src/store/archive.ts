@@ -5,8 +5,15 @@
  * tombstone of each session stays. Killed anywhere in between, the sessions are
  * in the database still, or in the files, or in both.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, rmSync } from "node:fs";
-import { renameSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import { Failure, errnoOf } from "../model/failure.ts";
@@ -45,7 +52,8 @@ const PLAN = `
 /** @param spooled sessions of which the spool has files */
 function valuesOf(request: ArchiveRequest, spooled: readonly string[]) {
   const { ended_before, keep_tagged } = request;
-  return [ended_before, keep_tagged, listValue(spooled)];
+  // An empty list would have no type.
+  return [ended_before, keep_tagged, listValue(["", ...spooled])];
 }
 
 export async function plan(
@@ -88,7 +96,10 @@ export async function exportTo(
     const theirs = (table: string) => `SELECT * FROM ${table}
       WHERE session_id IN (SELECT session_id FROM read_parquet(${sessions}))`;
     await write(theirs("events"), events, []);
-    for (const file of [SESSIONS_FILE, EVENTS_FILE]) sync(`${folder}/${file}`);
+    for (const file of [SESSIONS_FILE, EVENTS_FILE]) {
+      chmodSync(`${folder}/${file}`, 0o600);
+      sync(`${folder}/${file}`);
+    }
     await compare(
       connection,
       theirs("all_sessions"),

@@ -62,6 +62,7 @@ export class FileKeeping implements Keeping {
   backup(file: string, force: boolean): Promise<Backup> {
     return this.alone(async () => {
       requireFolder(dirname(file));
+      if (file.includes("?")) throw questionMark(file);
       if (!force && existsSync(file)) throw backupExists(file);
       await this.settle();
       const half = join(dirname(file), `.${basename(file)}.part`);
@@ -217,4 +218,12 @@ const backupExists = (file: string) =>
     "usage",
     `'${file}' exists already`,
     "give another name, or --force to replace it",
+  );
+
+/** DuckDB looks for a log's name before it. */
+const questionMark = (file: string) =>
+  new Failure(
+    "usage",
+    `'${file}' cannot be a database: it has a question mark in its name`,
+    "give another name",
   );
