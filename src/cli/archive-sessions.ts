@@ -10,6 +10,7 @@ import { plainJson } from "../model/json.ts";
 import type { Archive, ArchivePlan } from "../model/keeping.ts";
 import { Output } from "../os/output.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
+import { escapeText } from "../render/escape.ts";
 import { bytes, localTime } from "../render/format.ts";
 import { confirm, note } from "../talk.ts";
 
@@ -73,8 +74,10 @@ EXAMPLES
     const planned = await withKeeping(settings, note, (keeping) =>
       keeping.plan(request),
     );
-    if (args["dry-run"] || planned.sessions === 0)
-      return print(args.json, planned, planWords("would go", planned));
+    if (args["dry-run"] || planned.sessions === 0) {
+      const what = args["dry-run"] ? "would go" : "archived";
+      return print(args.json, planned, planWords(what, planned));
+    }
     const question = `${planned.sessions} sessions with ${planned.events} events go to an archive. Go on?`;
     if (!confirm(question, args.yes ?? false)) return 1;
     // Not open while a person thinks: others may ask meanwhile.
@@ -131,5 +134,5 @@ function archiveWords(done: Archive): string {
   const size = compacted
     ? `${bytes(before)} before, ${bytes(after)} now`
     : `${bytes(after)}, with room for new events; it shrinks when this is done without a server`;
-  return `${planWords("archived", done)}folder: ${folder}\ndatabase: ${size}\n`;
+  return `${planWords("archived", done)}folder: ${escapeText(`${folder}`)}\ndatabase: ${size}\n`;
 }

@@ -6,6 +6,7 @@ import { Failure } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
 import { withKeeping } from "../keep.ts";
 import { Output } from "../os/output.ts";
+import { escapeText } from "../render/escape.ts";
 import { bytes } from "../render/format.ts";
 import { note } from "../talk.ts";
 
@@ -22,7 +23,7 @@ EXAMPLES
   session-buddy backup --force ~/sessions-latest.duckdb`,
   },
   args: {
-    file: { type: "positional", required: true, description: "Where it goes" },
+    file: { type: "positional", required: false, description: "Where it goes" },
     force: { type: "boolean", description: "Replace a file of that name" },
     json: { type: "boolean", description: "Print the result as JSON" },
     config: {
@@ -48,7 +49,7 @@ EXAMPLES
     output.write(
       args.json
         ? `${plainJson(done)}\n`
-        : `backup: ${file} (${bytes(done.bytes)})\nholds: ${done.sessions} sessions, ${done.events} events\n`,
+        : `backup: ${escapeText(file)} (${bytes(done.bytes)})\nholds: ${done.sessions} sessions, ${done.events} events\n`,
     );
     output.flush();
   },

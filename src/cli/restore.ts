@@ -5,6 +5,7 @@ import { requireHere } from "../keep.ts";
 import { Failure } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
 import { Output } from "../os/output.ts";
+import { escapeText } from "../render/escape.ts";
 import { Candidate } from "../restore.ts";
 import { confirm, note } from "../talk.ts";
 
@@ -22,7 +23,7 @@ EXAMPLES
   session-buddy mcp stop; session-buddy restore --yes /backup/sessions.duckdb`,
   },
   args: {
-    file: { type: "positional", required: true, description: "The backup" },
+    file: { type: "positional", required: false, description: "The backup" },
     yes: { type: "boolean", alias: "y", description: "Do it without asking" },
     json: { type: "boolean", description: "Print the result as JSON" },
     config: {
@@ -66,6 +67,7 @@ function words(done: Awaited<ReturnType<Candidate["take"]>>): string {
   ];
   if (lost > 0)
     lines.push(`lost: ${lost} sessions ran then, and their ends are not here`);
-  if (kept !== null) lines.push(`the database from before: ${kept}`);
+  if (kept !== null)
+    lines.push(`the database from before: ${escapeText(kept)}`);
   return lines.map((line) => `${line}\n`).join("");
 }
