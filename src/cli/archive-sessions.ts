@@ -74,12 +74,11 @@ EXAMPLES
     const planned = await withKeeping(settings, note, (keeping) =>
       keeping.plan(request),
     );
-    if (args["dry-run"] || planned.sessions === 0) {
-      const what = args["dry-run"] ? "would go" : "archived";
-      return print(args.json, planned, planWords(what, planned));
-    }
+    if (args["dry-run"])
+      return print(args.json, planned, planWords("would go", planned));
     const question = `${planned.sessions} sessions with ${planned.events} events go to an archive. Go on?`;
-    if (!confirm(question, args.yes ?? false)) return 1;
+    const agreed = args.yes || planned.sessions === 0;
+    if (!confirm(question, agreed)) return 1;
     // Not open while a person thinks: others may ask meanwhile.
     const done = await withKeeping(settings, note, (keeping) =>
       keeping.archive(request, folderFor(settings, args.output)),
@@ -131,8 +130,13 @@ function planWords(what: string, plan: ArchivePlan): string {
 function archiveWords(done: Archive): string {
   const { folder, database_bytes, compacted } = done;
   const { before, after } = database_bytes;
-  const size = compacted
-    ? `${bytes(before)} before, ${bytes(after)} now`
-    : `${bytes(after)}, with room for new events; it shrinks when this is done without a server`;
-  return `${planWords("archived", done)}folder: ${escapeText(`${folder}`)}\ndatabase: ${size}\n`;
+  const lines = [planWords("archived", done)];
+  if (folder !== null) lines.push(`folder: ${escapeText(folder)}\n`);
+  if (compacted)
+    lines.push(`database: ${bytes(before)} before, ${bytes(after)} now\n`);
+  else if (folder !== null)
+    lines.push(
+      `database: ${bytes(after)}, with room for new events; without a server this makes it smaller\n`,
+    );
+  return lines.join("");
 }

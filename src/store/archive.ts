@@ -5,21 +5,13 @@
  * tombstone of each session stays. Killed anywhere in between, the sessions are
  * in the database still, or in the files, or in both.
  */
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, closeSync, fsyncSync, openSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import { Failure, errnoOf } from "../model/failure.ts";
 import type { ArchivePlan, ArchiveRequest } from "../model/keeping.ts";
 import { folderFailure } from "../os/paths.ts";
-import { fingerprint, inSnapshot, quoted, rowsOf } from "./copy.ts";
+import { fingerprint, inSnapshot, makeFolder, quoted, rowsOf } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
 
@@ -163,15 +155,6 @@ export async function removeExported(
       );
   });
   return true;
-}
-
-function makeFolder(path: string): void {
-  rmSync(path, { recursive: true, force: true });
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    throw folderFailure(path, error);
-  }
 }
 
 /** Gives a folder that is whole its name. */

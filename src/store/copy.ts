@@ -2,10 +2,11 @@
  * A copy of the database in a new file, as it is at one moment, without its
  * free space. It is made by a connection beside the writer's, which goes on.
  */
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
-import type { Database } from "./database.ts";
+import { folderFailure } from "../os/paths.ts";
+import { type Database, OPTIONS } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import { SQL } from "./statements.ts";
 
@@ -17,7 +18,7 @@ export interface Fingerprint {
 
 /** A text as SQL has it. */
 export const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
-const name = (text: string) => `"${text.replaceAll('"', '""')}"`;
+const identifier = (text: string) => `"${text.replaceAll('"', '""')}"`;
 
 export async function rowsOf<T>(
   connection: DuckDBConnection,
@@ -53,8 +54,16 @@ export async function inSnapshot<T>(
   }
 }
 
+/** What the tables hold, by name, and how many sessions that makes. */
+interface Content {
+  tables: Map<string, Fingerprint>;
+  sessions: number;
+}
+
 /**
- * Copies the database into a file, then reads that back.
+ * Copies the database into a file, then reads that back. The rows go there by
+ * way of files, and an instance of its own writes it: were it attached to ours, a
+ * disk that fails under it would take our database down with it.
  * @param path where nothing is yet; nothing is left there after a failure
  * @returns how many sessions and events it holds
  * @throws Failure naming `path`
@@ -63,67 +72,79 @@ export async function copyDatabase(
   db: Database,
   path: string,
 ): Promise<{ sessions: number; events: number }> {
+  const rows = `${path}.rows`;
   try {
-    return await db.aside((connection) => copyBy(connection, path));
+    makeFolder(rows);
+    return await db.aside(async (connection, joins) => {
+      const had = await inSnapshot(connection, async () => {
+        await connection.run(
+          `EXPORT DATABASE ${quoted(rows)} (FORMAT parquet, COMPRESSION zstd)`,
+        );
+        return contentOf(connection);
+      });
+      await withFile(path, "READ_WRITE", async (writer) => {
+        joins(writer);
+        await writer.run(`IMPORT DATABASE ${quoted(rows)}`);
+        // At its closing a failure would not be heard of.
+        await writer.run(SQL.checkpoint);
+      });
+      const has = await withFile(path, "READ_ONLY", (reader) => {
+        joins(reader);
+        return contentOf(reader);
+      });
+      if (!Bun.deepEquals(has, had)) throw differs(path);
+      return { sessions: had.sessions, events: had.tables.get("events")!.rows };
+    });
   } catch (error) {
     for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
     throw storeFailure(path, error);
+  } finally {
+    rmSync(rows, { recursive: true, force: true });
   }
 }
 
-async function copyBy(connection: DuckDBConnection, path: string) {
-  const [{ own }] = (await rowsOf(
-    connection,
-    "SELECT current_database() AS own",
-  )) as [{ own: string }];
-  const copy = name(`copy_${crypto.randomUUID()}`);
-  const prints = new Map<string, Fingerprint>();
-  let sessions = 0;
-  const attached = async (how: string, work: () => Promise<void>) => {
-    await connection.run(`ATTACH ${quoted(path)} AS ${copy} ${how}`);
+/**
+ * Another database than ours, for a while.
+ * @throws whatever the work or DuckDB says
+ */
+export async function withFile<T>(
+  path: string,
+  access_mode: "READ_ONLY" | "READ_WRITE",
+  work: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
+  const instance = await DuckDBInstance.create(path, {
+    access_mode,
+    ...OPTIONS,
+  });
+  try {
+    const connection = await instance.connect();
     try {
-      await work();
+      return await work(connection);
     } finally {
-      await connection.run(`DETACH ${copy}`);
+      connection.closeSync();
     }
-  };
-  await attached("", async () => {
-    await connection.run(SQL.begin);
-    try {
-      await connection.run(`COPY FROM DATABASE ${name(own)} TO ${copy}`);
-      for (const table of await tablesOf(connection, own))
-        prints.set(table, await fingerprint(connection, name(table)));
-      sessions = (await fingerprint(connection, "all_sessions")).rows;
-      await connection.run(SQL.commit);
-    } catch (error) {
-      await connection.run(SQL.rollback).catch(() => {
-        // It has rolled back by itself.
-      });
-      throw error;
-    }
-  });
-  await attached("(READ_ONLY)", async () => {
-    for (const [table, print] of prints) {
-      const read = await fingerprint(connection, `${copy}.${name(table)}`);
-      if (!Bun.deepEquals(read, print)) throw differs(path, table);
-    }
-  });
-  return { sessions, events: prints.get("events")!.rows };
+  } finally {
+    instance.closeSync();
+  }
 }
 
-async function tablesOf(connection: DuckDBConnection, database: string) {
-  const rows = await rowsOf<{ table_name: string }>(
+async function contentOf(connection: DuckDBConnection): Promise<Content> {
+  const names = await rowsOf<{ name: string }>(
     connection,
-    `SELECT table_name FROM duckdb_tables()
-      WHERE database_name = ${quoted(database)} AND NOT temporary`,
+    `SELECT table_name AS name FROM duckdb_tables()
+      WHERE database_name = current_database() AND NOT temporary ORDER BY 1`,
   );
-  return rows.map(({ table_name }) => table_name);
+  const tables = new Map<string, Fingerprint>();
+  for (const { name } of names)
+    tables.set(name, await fingerprint(connection, identifier(name)));
+  const { rows } = await fingerprint(connection, "all_sessions");
+  return { tables, sessions: rows };
 }
 
-const differs = (path: string, table: string) =>
+const differs = (path: string) =>
   new Failure(
     "storage",
-    `'${path}' does not hold what was written to it: ${table} reads differently`,
+    `'${path}' does not hold what was written to it`,
     "check that disk, and give a file on another one",
   );
 
@@ -133,15 +154,20 @@ const differs = (path: string, table: string) =>
  */
 export async function emptyLog(path: string): Promise<void> {
   try {
-    const instance = await DuckDBInstance.create(path);
-    try {
-      const connection = await instance.connect();
+    await withFile(path, "READ_WRITE", async (connection) => {
       await connection.run(SQL.checkpoint);
-      connection.closeSync();
-    } finally {
-      instance.closeSync();
-    }
+    });
   } catch {
     // Damaged, or newer: whoever asks finds the log still there.
+  }
+}
+
+/** Makes a folder of our own, empty. */
+export function makeFolder(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    throw folderFailure(path, error);
   }
 }

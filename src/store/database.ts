@@ -21,7 +21,7 @@ import { Failure } from "../model/failure.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
 import { SQL } from "./statements.ts";
 
-const OPTIONS = {
+export const OPTIONS = {
   memory_limit: "512MB",
   wal_autocheckpoint: "64MB",
   allocator_background_threads: "true",
@@ -39,8 +39,8 @@ export class Database {
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
   private readonly readers = new Set<DuckDBConnection>();
-  /** Long work under way, by its connection. */
-  private readonly jobs = new Map<DuckDBConnection, Promise<unknown>>();
+  /** Long work under way, and the connections that it uses. */
+  private readonly jobs = new Map<Promise<unknown>, Set<DuckDBConnection>>();
   private closed = false;
 
   private constructor(
@@ -220,18 +220,23 @@ export class Database {
   /**
    * Long work by a connection of its own, beside all that is written and read.
    * It is interrupted when the file is to be let go.
+   * @param work calls `joins` for connections elsewhere that it uses as well
    */
   async aside<T>(
-    work: (connection: DuckDBConnection) => Promise<T>,
+    work: (
+      connection: DuckDBConnection,
+      joins: (other: DuckDBConnection) => void,
+    ) => Promise<T>,
   ): Promise<T> {
     if (this.closed) throw closedFailure(this.path);
     const connection = await this.instance.connect();
-    const job = work(connection);
-    this.jobs.set(connection, job);
+    const used = new Set([connection]);
+    const job = work(connection, (other) => used.add(other));
+    this.jobs.set(job, used);
     try {
       return await job;
     } finally {
-      this.jobs.delete(connection);
+      this.jobs.delete(job);
       connection.closeSync();
     }
   }
@@ -240,9 +245,10 @@ export class Database {
   async endJobs(): Promise<void> {
     while (this.jobs.size > 0) {
       // One statement ends by it; what comes after may have to be ended too.
-      for (const connection of this.jobs.keys()) connection.interrupt();
+      for (const used of this.jobs.values())
+        for (const connection of used) connection.interrupt();
       await Promise.race([
-        Promise.allSettled(this.jobs.values()),
+        Promise.allSettled(this.jobs.keys()),
         Bun.sleep(INTERRUPT_MS),
       ]);
     }

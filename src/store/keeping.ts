@@ -31,7 +31,7 @@ import {
   removeExported,
   sync,
 } from "./archive.ts";
-import { copyDatabase } from "./copy.ts";
+import { copyDatabase, rowsOf } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import type { Folds } from "./folds.ts";
@@ -39,6 +39,8 @@ import type { Tombstones } from "./tombstones.ts";
 
 /** How often an archive begins anew because a late event came in between. */
 const MAX_ATTEMPTS = 5;
+/** The part of the file that is free from which on it is written anew for that alone. */
+const WORTH_COMPACTING = 0.25;
 
 export interface KeepingOptions {
   /** Sessions of which the spool has files, whatever is in them. */
@@ -66,7 +68,7 @@ export class FileKeeping implements Keeping {
       if (!force && existsSync(file)) throw backupExists(file);
       await this.settle();
       const half = join(dirname(file), `.${basename(file)}.part`);
-      for (const old of [half, `${half}.wal`]) rmSync(old, { force: true });
+      remove(half);
       const held = await copyDatabase(this.db, half);
       try {
         chmodSync(half, 0o600);
@@ -100,7 +102,10 @@ export class FileKeeping implements Keeping {
       const before = this.db.sizes().file;
       const went = await this.move(request, folder);
       const { seq: _seq, ...rest } = went;
-      const compacted = this.options.alone && (await this.compact());
+      const worth = went.sessions > 0 || (await this.hasRoom());
+      // Of one that was killed at it.
+      remove(`${this.db.path}.compact`);
+      const compacted = this.options.alone && worth && (await this.compact());
       return {
         ...rest,
         folder: went.sessions > 0 ? folder : null,
@@ -153,14 +158,23 @@ export class FileKeeping implements Keeping {
     }
   }
 
+  /** Whether much of the file is free. */
+  private async hasRoom(): Promise<boolean> {
+    const [size] = await this.db.aside((connection) =>
+      rowsOf<{ free: number }>(
+        connection,
+        `SELECT (free_blocks / greatest(total_blocks, 1))::DOUBLE AS free
+          FROM pragma_database_size() WHERE database_name = current_database()`,
+      ),
+    );
+    return size!.free > WORTH_COMPACTING;
+  }
+
   /** Gives free space back; without it all is as well, only larger. */
   private async compact(): Promise<boolean> {
     const whole = `${this.db.path}.compact`;
-    const clear = () => {
-      for (const file of [whole, `${whole}.wal`]) rmSync(file, { force: true });
-    };
     try {
-      clear();
+      remove(whole);
       return await this.db.inTurn(async () => {
         await this.folds.flush();
         await copyDatabase(this.db, whole);
@@ -173,7 +187,7 @@ export class FileKeeping implements Keeping {
       );
       return false;
     } finally {
-      clear();
+      remove(whole);
     }
   }
 
@@ -196,6 +210,12 @@ export class FileKeeping implements Keeping {
       this.busy = false;
     }
   }
+}
+
+/** Removes half a copy, with all that it is made of. */
+function remove(path: string): void {
+  for (const suffix of ["", ".wal", ".rows"])
+    rmSync(`${path}${suffix}`, { recursive: true, force: true });
 }
 
 /** @throws Failure when nothing can be written there */

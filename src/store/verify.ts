@@ -3,11 +3,10 @@
  * opens, its schema is known, and its sessions are what their events come to.
  */
 import { rmSync } from "node:fs";
-import { DuckDBInstance } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
 import { fold, settle } from "../model/session.ts";
-import { quoted, rowsOf } from "./copy.ts";
+import { quoted, rowsOf, withFile } from "./copy.ts";
 import { DuckDBStore } from "./duckdb.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
 import { type ReadRow } from "./rows.ts";
@@ -53,28 +52,18 @@ export async function verify(path: string, shown: string): Promise<Verified> {
   }
 }
 
-async function withFile<T>(
+/** Asks a file of which nobody knows yet what it is. */
+const asking = <T>(
   path: string,
   work: (ask: <R>(sql: string) => Promise<R[]>) => Promise<T>,
-): Promise<T> {
-  const instance = await DuckDBInstance.create(path, {
-    access_mode: "READ_ONLY",
-    memory_limit: "512MB",
-    autoinstall_known_extensions: "false",
-    autoload_known_extensions: "false",
-  });
-  const connection = await instance.connect();
-  try {
-    return await work((sql) => rowsOf(connection, sql));
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
-  }
-}
+) =>
+  withFile(path, "READ_ONLY", (connection) =>
+    work((sql) => rowsOf(connection, sql)),
+  );
 
 /** @returns the schema's version */
 function inspect(path: string, shown: string): Promise<number> {
-  return withFile(path, async (ask) => {
+  return asking(path, async (ask) => {
     const tables = await ask<{ name: string }>(
       "SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'main'",
     );
@@ -95,7 +84,7 @@ function inspect(path: string, shown: string): Promise<number> {
 
 /** Reads every row once, and folds as many sessions as is quick. */
 function readThrough(path: string, shown: string) {
-  return withFile(path, async (ask) => {
+  return asking(path, async (ask) => {
     const count = async (sql: string) =>
       (await ask<{ n: number }>(`SELECT (${sql})::DOUBLE AS n`))[0]!.n;
     const inconsistent = (what: string) =>

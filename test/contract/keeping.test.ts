@@ -118,7 +118,7 @@ test("a backup takes no other file's place, unless it is told to", async () => {
 });
 
 test("closing ends a backup under way, and nothing of it is left", async () => {
-  await fill(150_000);
+  await fill(60_000);
   const copying = keeping.backup(file("copy.duckdb"), false);
   const ended = copying.then(
     () => "done",

@@ -15,16 +15,16 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { query } from "../support/database.ts";
-import { plant } from "../support/host.ts";
+import { expectFailure, plant } from "../support/host.ts";
 import { archivedIn, idsOf, old, settled } from "../support/keeping.ts";
 import { BINARY, type Finished, Sandbox } from "../support/sandbox.ts";
-import { TestServer } from "../support/server.ts";
+import { TestServer, readUntil } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
 
-const STEPS =
-  "rename,renameat,renameat2,link,linkat,unlink,unlinkat,fsync,fdatasync";
-/** More steps than any of them makes. */
-const MAX_STEPS = 200;
+/** A kill before a write leaves half a file, before the others a whole one. */
+const STEPS = ["rename", "link", "unlink", "fsync", "pwrite64"];
+/** More steps of a kind than any of them makes. */
+const MAX_STEPS = 1_000;
 
 /** A home whose database has old sessions, one that runs, and a log from a crash. */
 let template: string;
@@ -52,17 +52,17 @@ function fresh(): Sandbox {
   return sandbox;
 }
 
-/** Runs it until it is about to make its nth step, and kills it there. */
+/** Runs it until one of its threads is about to make its nth step, and kills it there. */
 async function killedAt(
   sandbox: Sandbox,
-  step: number,
+  step: string,
+  n: number,
   words: string[],
 ): Promise<Finished & { killed: boolean }> {
   const trace = join(sandbox.home, "trace");
   const done = await sandbox.command([
-    ...["strace", "-f", "--seccomp-bpf", "-o", trace, "-e", `trace=${STEPS}`],
-    ...["-e", `inject=${STEPS}:signal=KILL:when=${step}`],
-    ...[BINARY, ...words],
+    ...["strace", "-f", "-o", trace, "-e", `trace=${step}`],
+    ...["-e", `inject=${step}:signal=KILL:when=${n}`, BINARY, ...words],
   ]);
   const killed = readFileSync(trace, "latin1").includes("killed by SIGKILL");
   return { ...done, killed };
@@ -70,43 +70,43 @@ async function killedAt(
 
 /** Each step in a home of its own; what is true after each, `after` says. */
 async function killEverywhere(
-  words: (sandbox: Sandbox) => Promise<string[]> | string[],
-  after: (sandbox: Sandbox) => Promise<unknown>,
+  words: string[],
+  after: (sandbox: Sandbox) => Promise<string>,
 ): Promise<void> {
-  const outcomes = new Map<string, number>();
-  for (let step = 1; ; step++) {
-    expect(step).toBeLessThan(MAX_STEPS);
-    using sandbox = fresh();
-    const argv = await words(sandbox);
-    const { killed, exitCode, stderr } = await killedAt(sandbox, step, argv);
-    // Of several threads one makes the step: all have ended, or none was there.
-    if (!killed) expect([step, exitCode, stderr]).toEqual([step, 0, ""]);
-    const outcome = JSON.stringify(await after(sandbox));
-    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-    if (!killed) break;
-  }
-  console.log(`${JSON.stringify(Object.fromEntries(outcomes))}`);
-  // It was killed both before and after what it is about.
-  expect(outcomes.size).toBeGreaterThan(1);
+  const outcomes: Record<string, number> = {};
+  for (const step of STEPS)
+    for (let n = 1; ; n += step === "pwrite64" ? n : 1) {
+      expect(n).toBeLessThan(MAX_STEPS);
+      using sandbox = fresh();
+      const { killed, exitCode, stderr } = await killedAt(
+        ...([sandbox, step, n, words] as const),
+      );
+      if (!killed) {
+        expect([step, exitCode, stderr]).toEqual([step, 0, ""]);
+        break;
+      }
+      const outcome = await after(sandbox);
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    }
+  console.log(`killed: ${JSON.stringify(outcomes)}`);
+  // Both before and after what it is about.
+  expect(Object.keys(outcomes)).toHaveLength(2);
 }
 
 test("backup: the file is whole or not there, and the database as it was", async () => {
   if (!needs("strace")) return;
-  await killEverywhere(
-    () => ["backup", "copy.duckdb"],
-    async (sandbox) => {
-      expect(idsOf(await sandbox.list())).toEqual([...dead, running].sort());
-      const copy = join(sandbox.home, "copy.duckdb");
-      const there = existsSync(copy);
-      if (there)
-        expect(await sessionsIn(copy)).toEqual([...dead, running].sort());
-      const again = await sandbox.run(["backup", "--force", "copy.duckdb"]);
-      expect(again.exitCode).toBe(0);
-      const left = readdirSync(sandbox.home).filter((n) => n.includes("copy"));
-      expect(left).toEqual(["copy.duckdb"]);
-      return there ? "whole" : "none";
-    },
-  );
+  await killEverywhere(["backup", "copy.duckdb"], async (sandbox) => {
+    expect(idsOf(await sandbox.list())).toEqual([...dead, running].sort());
+    const copy = join(sandbox.home, "copy.duckdb");
+    const there = existsSync(copy);
+    if (there)
+      expect(await sessionsIn(copy)).toEqual([...dead, running].sort());
+    const again = await sandbox.run(["backup", "--force", "copy.duckdb"]);
+    expect(again.exitCode).toBe(0);
+    const left = readdirSync(sandbox.home).filter((n) => n.includes("copy"));
+    expect(left).toEqual(["copy.duckdb"]);
+    return there ? "whole" : "none";
+  });
 }, 300_000);
 
 test("restore: the database is the old one or the restored one", async () => {
@@ -117,34 +117,31 @@ test("restore: the database is the old one or the restored one", async () => {
   await other.run(["backup", file]);
   // What the spool still holds comes to either; the old ones are in the old.
   const either = [restored!, running].sort();
-  await killEverywhere(
-    () => ["restore", "--yes", file],
-    async (sandbox) => {
-      const before = [...dead, running].sort();
-      const first = idsOf(await sandbox.list());
-      const is = first.includes(restored!) ? "restored" : "old";
-      const want = is === "old" ? before : either;
-      // What was done waits its minute in the spool's `done`, at the latest.
-      const seen = is === "old" ? first : [...new Set([...first, running])];
-      expect(seen.sort()).toEqual(want);
-      const beside = readdirSync(sandbox.data).filter((name) =>
-        /before-[\d-]+(\+\d)?$/.test(name),
-      );
-      if (is === "restored") {
-        expect(beside).toHaveLength(1);
-        const kept = join(sandbox.data, beside[0]!);
-        expect(await sessionsIn(kept)).toEqual(before);
-      }
-      const again = await sandbox.run(["restore", "--yes", file]);
-      expect([again.exitCode, again.stderr]).toEqual([0, ""]);
-      expect(idsOf(await sandbox.list())).toEqual(either);
-      const scratch = readdirSync(sandbox.data).filter((name) =>
-        name.includes("restore-"),
-      );
-      expect(scratch).toEqual([]);
-      return is;
-    },
-  );
+  await killEverywhere(["restore", "--yes", file], async (sandbox) => {
+    const before = [...dead, running].sort();
+    const first = idsOf(await sandbox.list());
+    const is = first.includes(restored!) ? "restored" : "old";
+    const want = is === "old" ? before : either;
+    // What was done waits its minute in the spool's `done`, at the latest.
+    const seen = is === "old" ? first : [...new Set([...first, running])];
+    expect(seen.sort()).toEqual(want);
+    const beside = readdirSync(sandbox.data).filter((name) =>
+      /before-[\d-]+(\+\d)?$/.test(name),
+    );
+    if (is === "restored") {
+      expect(beside).toHaveLength(1);
+      const kept = join(sandbox.data, beside[0]!);
+      expect(await sessionsIn(kept)).toEqual(before);
+    }
+    const again = await sandbox.run(["restore", "--yes", file]);
+    expect([again.exitCode, again.stderr]).toEqual([0, ""]);
+    expect(idsOf(await sandbox.list())).toEqual(either);
+    const scratch = readdirSync(sandbox.data).filter((name) =>
+      name.includes("restore-"),
+    );
+    expect(scratch).toEqual([]);
+    return is;
+  });
 }, 300_000);
 
 test("archive: each session is in the database or in a whole archive", async () => {
@@ -157,28 +154,52 @@ test("archive: each session is in the database or in a whole archive", async () 
       .map((name) => join(folder, name));
   };
   const words = ["archive-sessions", "--days", "30", "--yes"];
-  await killEverywhere(
-    () => words,
-    async (sandbox) => {
-      const here = idsOf(await sandbox.list());
-      const went = here.length === 1;
-      const whole = [...dead, running].sort();
-      expect(here).toEqual(went ? [running] : whole);
-      for (const folder of archives(sandbox))
-        expect(await archivedIn(sandbox, folder)).toEqual(dead);
-      if (went) expect(archives(sandbox)).toHaveLength(1);
-      const again = await sandbox.run(words);
-      expect([again.exitCode, again.stderr]).toEqual([0, ""]);
-      expect(idsOf(await sandbox.list())).toEqual([running]);
-      const shown = await sandbox.run(["show-session", dead[0]!]);
-      const named = archives(sandbox).filter((f) => shown.stderr.includes(f));
-      expect(named).toHaveLength(1);
-      const left = readdirSync(sandbox.data).filter((n) => /compact/.test(n));
-      expect(left).toEqual([]);
-      return went ? "archived" : "not archived";
-    },
-  );
+  await killEverywhere(words, async (sandbox) => {
+    const here = idsOf(await sandbox.list());
+    const went = here.length === 1;
+    const whole = [...dead, running].sort();
+    expect(here).toEqual(went ? [running] : whole);
+    for (const folder of archives(sandbox))
+      expect(await archivedIn(sandbox, folder)).toEqual(dead);
+    if (went) expect(archives(sandbox)).toHaveLength(1);
+    const again = await sandbox.run(words);
+    expect([again.exitCode, again.stderr]).toEqual([0, ""]);
+    expect(idsOf(await sandbox.list())).toEqual([running]);
+    const shown = await sandbox.run(["show-session", dead[0]!]);
+    const named = archives(sandbox).filter((f) => shown.stderr.includes(f));
+    expect(named).toHaveLength(1);
+    const left = readdirSync(sandbox.data).filter((n) => /compact/.test(n));
+    expect(left).toEqual([]);
+    return went ? "archived" : "not archived";
+  });
 }, 300_000);
+
+test("a server that is killed under it: who asked is told, and nothing is lost", async () => {
+  if (!needs("strace")) return;
+  for (const words of [
+    ["archive-sessions", "--days", "30", "--yes"],
+    ["backup", "copy.duckdb"],
+  ]) {
+    using sandbox = fresh();
+    // The first name that it gives is that of the folder, or of the copy.
+    const server = Bun.spawn(
+      [
+        ...["strace", "-f", "-o", "/dev/null", "-e", "trace=rename"],
+        ...["-e", "inject=rename:signal=KILL:when=1"],
+        ...[BINARY, "mcp", "start", "--port", "auto"],
+      ],
+      { env: sandbox.env, cwd: sandbox.home, stderr: "pipe" },
+    );
+    expect(await readUntil(server.stderr, /ready \(/)).toContain("ready");
+    const result = await sandbox.run(words);
+    expectFailure(result, 2, /^session-buddy: the server went away: .*nothing/);
+    await server.exited;
+    expect(idsOf(await sandbox.list())).toEqual([...dead, running].sort());
+    expect(existsSync(join(sandbox.home, "copy.duckdb"))).toBeFalse();
+    const again = await sandbox.run(words);
+    expect([again.exitCode, again.stderr]).toEqual([0, ""]);
+  }
+}, 60_000);
 
 async function sessionsIn(file: string): Promise<string[]> {
   const rows = await query<{ id: string }>(

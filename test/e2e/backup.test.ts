@@ -24,7 +24,13 @@ import {
 import { idsOf, old, settled } from "../support/keeping.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
-import { TestServer, startArguments } from "../support/server.ts";
+import {
+  TestServer,
+  endServer,
+  readUntil,
+  startArguments,
+} from "../support/server.ts";
+import { needs } from "../support/tools.ts";
 
 const inHome = (sandbox: Sandbox, name: string) => join(sandbox.home, name);
 
@@ -332,6 +338,35 @@ test("on a full disk a backup leaves nothing, and a restore everything", async (
   expect([...restored.stdout.match(/planted-\S+/g)!].sort()).toEqual(
     ids.sort(),
   );
+});
+
+test("a disk that fails under a backup does not take the server down", async () => {
+  if (!needs("strace")) return;
+  using sandbox = new Sandbox();
+  const ids = await settled(sandbox, old(5));
+  const half = inHome(sandbox, ".copy.duckdb.part");
+  const child = Bun.spawn(
+    [
+      ...["strace", "-f", "-o", "/dev/null", "-P", half, "-P", `${half}.wal`],
+      ...["-e", "trace=fsync", "-e", "inject=fsync:error=EIO"],
+      ...[BINARY, "mcp", "start", "--port", "auto"],
+    ],
+    { env: sandbox.env, cwd: sandbox.home, stderr: "pipe" },
+  );
+  const said = await readUntil(child.stderr, /ready \(pid \d+\)\n/);
+  expect(said).toContain("ready");
+  const file = inHome(sandbox, "copy.duckdb");
+  const failed = await sandbox.run(["backup", file]);
+  expectFailure(failed, 1, /copy\.duckdb\.part' cannot be used: .*fsync/);
+  expect(readdirSync(sandbox.home).filter((n) => n.includes("copy"))).toEqual(
+    [],
+  );
+  const [later] = plant(sandbox, [{ component: "later" }]);
+  expect(idsOf(await sandbox.list())).toEqual([...ids, later!].sort());
+  expect((await sandbox.run(["mcp", "health"])).exitCode).toBe(0);
+  await backup(sandbox, "other.duckdb");
+  await endServer(sandbox);
+  await child.exited;
 });
 
 test("a database on another host is not copied from here", async () => {
