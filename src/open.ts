@@ -42,7 +42,9 @@ export async function withStore<T>(
 ): Promise<T> {
   // What DuckDB creates beside its file is nobody else's either.
   process.umask(0o077);
-  const store = new SwitchingStore(() => nearest(settings, tell));
+  // One on another host is not waited for: it may be away for long.
+  const patience_ms = settings.config.server.endpoint === null ? WAIT_MS : 0;
+  const store = new SwitchingStore(() => nearest(settings, tell), patience_ms);
   try {
     return await use(store);
   } finally {

@@ -39,6 +39,7 @@ const COMMANDS = new Map<string, Load>([
   ["archive-sessions", () => load(import("./cli/archive-sessions.ts"))],
   ["backup", () => load(import("./cli/backup.ts"))],
   ["restore", () => load(import("./cli/restore.ts"))],
+  ["doctor", () => load(import("./cli/doctor.ts"))],
   ["drain", () => load(import("./cli/drain.ts"))],
   ["version", () => load(import("./cli/version.ts"))],
 ]);

@@ -86,6 +86,11 @@ export interface ServedStore extends SessionStore {
    * @returns null when no event of it is known
    */
   brief(session_id: string): Promise<SessionBrief | null>;
+  /**
+   * The session that a stored event belongs to.
+   * @param timestamp the event's; another one is found as long as its id is in memory
+   */
+  sessionOf(event_id: string, timestamp: string): Promise<string | null>;
   /** Sessions of a type that have not ended. */
   open(session_type: string): Promise<Session[]>;
 }

@@ -7,6 +7,7 @@
  */
 import { CString, type Pointer, dlopen, read } from "bun:ffi";
 import { CStrings, cString, signalSet } from "./layout.ts";
+import { signalName } from "./signals.ts";
 
 const SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
@@ -340,10 +341,10 @@ export const libc: Libc | null = open();
  */
 export function endAs(exit_code: number | null, signal: number | null): never {
   const status = exit_code ?? 128 + (signal ?? 0);
-  if (!libc) {
-    if (signal) process.kill(process.pid, signal);
-    process.exit(status);
-  }
-  if (signal) libc.dieBy(signal);
+  if (libc && signal) libc.dieBy(signal);
+  else if (signal)
+    // With nobody listening the runtime sets the signal's default again.
+    process.removeAllListeners(signalName(signal)).kill(process.pid, signal);
+  if (!libc) process.exit(status);
   return libc.exit(status);
 }

@@ -11,13 +11,7 @@
  * ended may be another user's a moment later.
  */
 import type { Pointer } from "bun:ffi";
-import {
-  isMapped,
-  isOwnAddress,
-  isWildcard,
-  mapped,
-  parseAddress,
-} from "./address.ts";
+import { isMapped, isOwnAddress, mapped, parseAddress } from "./address.ts";
 import { readProc } from "./proc.ts";
 import { libc } from "./libc.ts";
 
@@ -83,14 +77,14 @@ interface SocketRow {
 /**
  * The user who holds the other end of a connection within this host.
  * @param peer its end, as our socket names it
- * @param local our end; an exact address, for with 0.0.0.0 there may be
- *   connections of several users from one port
+ * @param local our end, the exact address: with 0.0.0.0 it is not known which
+ *   of several users' connections from one port it is, and nobody is named
  * @returns null when it cannot be told, or nobody holds it any more
  */
 export function peerUid(peer: Endpoint, local: Endpoint): number | null {
   const from = parseAddress(peer.address);
   const to = parseAddress(local.address);
-  if (!from || !to || isWildcard(local.address)) return null;
+  if (!from || !to) return null;
   const query = { from, fromPort: peer.port, to, toPort: local.port };
   const row = askKernel(query) ?? searchTable(query);
   if (!row || row === "none") return null;

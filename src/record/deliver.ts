@@ -16,6 +16,7 @@ export function startDrain(
   try {
     // By this path also when the executable was replaced meanwhile.
     Bun.spawn(["/proc/self/exe", "drain"], {
+      argv0: "session-buddy",
       cwd: "/",
       env: { ...env },
       stdio: ["ignore", "ignore", "ignore"],

@@ -23,7 +23,20 @@ export class PlainRun {
       process.on(name, () => {});
     // Ctrl-Z stops the child, of which nobody would tell us.
     process.on("SIGTSTP", () => process.kill(process.pid, "SIGSTOP"));
-    let child: Bun.Subprocess;
+    let child: Bun.Subprocess | null = null;
+    const abandoned = Promise.withResolvers<Outcome>();
+    const go = (signal: number) => {
+      if (told !== null) return;
+      told = signal;
+      for (const s of [SIGTERM, SIGHUP, SIGCONT]) child?.kill(s);
+      setTimeout(
+        () => abandoned.resolve({ kind: "abandoned", told_to_go: signal }),
+        GRACE_MS,
+      );
+    };
+    // Before the spawn: a child that is up may have us signalled at once.
+    process.on("SIGTERM", () => go(SIGTERM));
+    process.on("SIGHUP", () => go(SIGHUP));
     try {
       child = Bun.spawn(
         [text(program.file), ...program.argv.slice(1).map(text)],
@@ -36,18 +49,6 @@ export class PlainRun {
     } catch (error) {
       return unstarted((error as { errno?: number }).errno ?? 0);
     }
-    const abandoned = Promise.withResolvers<Outcome>();
-    const go = (signal: number) => {
-      if (told !== null) return;
-      told = signal;
-      for (const s of [SIGTERM, SIGHUP, SIGCONT]) child.kill(s);
-      setTimeout(
-        () => abandoned.resolve({ kind: "abandoned", told_to_go: signal }),
-        GRACE_MS,
-      );
-    };
-    process.on("SIGTERM", () => go(SIGTERM));
-    process.on("SIGHUP", () => go(SIGHUP));
     spawned(child.pid);
     const exited = child.exited.then((): Outcome => {
       const signal = child.signalCode && SIGNALS[child.signalCode as never];

@@ -96,6 +96,10 @@ export class Core implements ServedStore {
     return this.file.brief(session_id);
   }
 
+  sessionOf(event_id: string, timestamp: string): Promise<string | null> {
+    return this.file.sessionOf(event_id, timestamp);
+  }
+
   async open(session_type: string): Promise<Session[]> {
     return this.file.open(session_type);
   }

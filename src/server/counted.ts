@@ -31,7 +31,10 @@ export interface ToolMetrics {
 }
 
 /** What recording needs of a store. */
-export type Recorder = Pick<ServedStore, "append" | "brief" | "open" | "seen">;
+export type Recorder = Pick<
+  ServedStore,
+  "append" | "brief" | "open" | "seen" | "sessionOf"
+>;
 
 /** Counts sessions that begin and measures those that end, each once. */
 export function counted(
@@ -47,6 +50,7 @@ export function counted(
       return fresh;
     },
     brief: (session_id) => store.brief(session_id),
+    sessionOf: (event_id, timestamp) => store.sessionOf(event_id, timestamp),
     open: (session_type) => store.open(session_type),
     seen: (signs) => store.seen(signs),
   };

@@ -125,6 +125,7 @@ export async function startDetached(
   );
   // By this path also when the executable was replaced meanwhile.
   const child = Bun.spawn(["/proc/self/exe", "mcp", "start", ...flags], {
+    argv0: "session-buddy",
     cwd: "/",
     stdin: "ignore",
     stdout: out,

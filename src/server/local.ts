@@ -40,7 +40,7 @@ export interface LocalOptions {
   /** Each part of the server by its name; nothing private in it. */
   health: () => { healthy: boolean; checks: Record<string, "ok" | "failed"> };
   metrics?: ToolMetrics;
-  /** Hears of what went wrong although the caller got the tool's own answer. */
+  /** Hears of what went wrong, also where the caller got the tool's own answer. */
   onError?: (error: unknown, tool: string, caller: Caller) => void;
 }
 
@@ -154,8 +154,7 @@ export class LocalTools implements ToolBackend {
     if (!(failure instanceof Failure) || failure.code === "overloaded")
       throw failure;
     const { code, sentence, message } = failure;
-    const foreseen = code === "unauthorized" || code === "refused";
-    if (!foreseen) this.options.onError?.(failure, tool, caller);
+    this.options.onError?.(failure, tool, caller);
     return {
       session_id: null,
       ...(tool === "track_channel_session" && { event_id: null }),

@@ -80,25 +80,21 @@ export class Metrics {
     );
   }
 
-  /**
-   * A call of a tool that tracks, and how long it took.
-   * @param events how many of the kind it brought
-   */
+  /** A call of a tool that tracks, and how long it took. */
   emit(
     component: string,
     event_type: string,
     outcome: EmitOutcome,
     seconds: number,
-    events = 1,
   ): void {
     const labels = {
       component_name: this.component(component),
       event_type: this.value("event_type", event_type),
     };
     this.series.emit_duration.observe(labels, seconds);
-    if (outcome.ok) return this.series.emit_success.inc(labels, events);
+    if (outcome.ok) return this.series.emit_success.inc(labels);
     const error_type = this.value("error_type", outcome.error_type);
-    this.series.emit_failure.inc({ ...labels, error_type }, events);
+    this.series.emit_failure.inc({ ...labels, error_type });
   }
 
   /** A commit of the store. */

@@ -19,6 +19,7 @@ import type { Core } from "./core.ts";
 import { Guard, idOf } from "./guard.ts";
 import { listenFailure, tlsFiles } from "./listen.ts";
 import { LocalTools } from "./local.ts";
+import { failedCalls } from "./logged.ts";
 import { McpEndpoint } from "./mcp.ts";
 import { Metrics } from "./metrics.ts";
 import { Pressure } from "./pressure.ts";
@@ -37,8 +38,8 @@ export interface Parts {
 
 /** Streams may be quiet for long; the runtime's own limit of 10 s would end them. */
 const IDLE_SECONDS = 255;
-/** Above our own limit of a body: the runtime's refusal would be without words. */
-const RUNTIME_BODY_BYTES = 64 * 1024 * 1024;
+/** Ours is the limit of a body: the runtime's refusal would be without words. */
+const RUNTIME_BODY_BYTES = Number.MAX_SAFE_INTEGER;
 /** How long calls under way may take once the server is told to stop. */
 const GRACE_MS = 5_000;
 const LOOK_MS = 10;
@@ -62,11 +63,7 @@ export class Serving {
   private constructor(private readonly parts: Parts) {
     const { settings, core, auth, metrics, log, readOnly } = parts;
     const { lease_ms } = settings.config.session;
-    const onError = (error: unknown, tool: string, caller: Caller) => {
-      if (error instanceof Failure) return;
-      const { request_id } = caller;
-      log.error("tool_failed", { request_id, tool, reason: reasonOf(error) });
-    };
+    const onError = failedCalls(log);
     this.tools = new LocalTools(core, {
       ...{ auth, metrics, onError },
       spool: spoolFolder(settings.paths.data!),
@@ -154,7 +151,8 @@ export class Serving {
     try {
       const listener = this.listen(
         {
-          hostname: host,
+          // By number: the other end is looked up by the address of ours.
+          hostname: host === "localhost" ? "127.0.0.1" : host,
           port: port === "auto" ? 0 : port,
           ...(files && { tls: files }),
         },
@@ -197,9 +195,11 @@ export class Serving {
     { guard, peer: peerOf }: Edge,
   ): Promise<Response> {
     const peer = peerOf(request, listener);
-    const route = routeFor(request, peer);
+    const route = routeOf(request, peer.via === "socket");
     const request_id = Bun.randomUUIDv7();
-    const refused = this.pressure.enter(route, peer);
+    // Whoever asks how it is shall hear that it is busy, not be turned away.
+    const counted = route !== "/health" && route !== "/healthz";
+    const refused = counted ? this.pressure.enter(route, peer) : null;
     if (refused) return this.count(route, guard.finish(request, refused));
     this.requests++;
     try {
@@ -218,7 +218,7 @@ export class Serving {
       return this.count(route, guard.finish(request, response));
     } finally {
       this.requests--;
-      this.pressure.leave();
+      if (counted) this.pressure.leave();
     }
   }
 
@@ -350,12 +350,6 @@ export class Serving {
       { status: 500 },
     );
   }
-}
-
-/** Whoever comes over TCP finds nothing at /admin. */
-function routeFor(request: Request, { via }: Peer): Route {
-  const route = routeOf(request);
-  return route === "/admin" && via !== "socket" ? "other" : route;
 }
 
 function unauthorized(error: unknown, message: Message | null): Response {

@@ -51,10 +51,18 @@ export class Tracking {
     // Ids that may collide begin the same: they are given one after the other.
     const session_id = await this.turns.take(idOf(event, 8), async () => {
       event.session_id = await this.freeId(event);
-      await this.store.append([event], from);
-      return event.session_id;
+      const stored = await this.store.append([event], from);
+      return stored.has(event.event_id) ? event.session_id : this.began(event);
     });
     return { session_id, status: "tracked", error: null };
+  }
+
+  /** The session that a start which was stored before has begun, whatever this one says. */
+  private async began(event: SessionStart): Promise<string> {
+    const { event_id, timestamp, session_id } = event;
+    const brief = await this.store.brief(session_id);
+    if (brief?.start_event_id === event_id) return session_id;
+    return (await this.store.sessionOf(event_id, timestamp)) ?? session_id;
   }
 
   /** The shortest id that no other event has; that of this event if it has one. */

@@ -3,12 +3,7 @@
  * socket, which no MCP client can reach.
  */
 import { existsSync } from "node:fs";
-import {
-  Failure,
-  type FailureCode,
-  EXIT_STATUS,
-  reasonOf,
-} from "../model/failure.ts";
+import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
 import type {
   Archive,
   ArchivePlan,
@@ -17,6 +12,7 @@ import type {
   Backup,
   Keeping,
 } from "../model/keeping.ts";
+import { DIRECT, fetchReason } from "./http.ts";
 
 /** What is posted to /admin: a method of Keeping by name, and its arguments. */
 export type AdminCall =
@@ -60,6 +56,7 @@ export class HttpKeeping implements Keeping {
         headers: { "content-type": "application/json" },
         body: JSON.stringify(call),
         unix: this.socket,
+        ...DIRECT,
         // Millions of sessions take their time.
         timeout: false,
       } as RequestInit);
@@ -68,7 +65,7 @@ export class HttpKeeping implements Keeping {
     } catch (error) {
       throw new Failure(
         "unreachable",
-        `the server went away: ${reasonOf(error)}`,
+        `the server went away: ${fetchReason(error)}`,
         "nothing was lost; see: session-buddy mcp status, then try again",
         { cause: error },
       );

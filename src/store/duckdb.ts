@@ -258,6 +258,15 @@ export class DuckDBStore implements ServedStore {
     };
   }
 
+  async sessionOf(event_id: string, timestamp: string): Promise<string | null> {
+    const time = this.writer.timeOf(event_id) ?? timestamp;
+    const found = await this.ask<{ id: string }>(SQL.sessionOfEvent, [
+      event_id,
+      time,
+    ]);
+    return found[0]?.id ?? null;
+  }
+
   async *list(filter: SessionFilter): AsyncIterable<Session> {
     yield* this.sessions(listQuery(filter));
   }

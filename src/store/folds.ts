@@ -145,7 +145,6 @@ export class Folds {
   private keep(state: State, row: "open" | "closed"): void {
     this.states.set(state.session_id, state);
     this.rows.set(state.session_id, row);
-    this.recent.delete(state.session_id);
   }
 
   private drop(session_id: string): void {

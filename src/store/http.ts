@@ -31,6 +31,8 @@ const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
 const PAGE_ROWS = 10_000;
 const MAX_LENGTHENED = 20;
 const ANSWER_MS = 30_000;
+/** Whatever HTTP_PROXY says; Bun's types know only where a proxy is. */
+export const DIRECT = { proxy: false as unknown as string };
 
 interface Answer {
   result?: { isError?: boolean; structuredContent?: object; content?: Text[] };
@@ -74,9 +76,14 @@ export class ToolClient {
     const text = result?.content?.find(({ type }) => type === "text")?.text;
     if (status === 200 && (said ?? text))
       throw new Failure("refused", `${this.name} refused: ${said ?? text}`);
-    throw new Failure(
+    throw this.notOurs(`status ${status}`);
+  }
+
+  /** @param why nothing can be made of what it answered */
+  notOurs(why: string): Failure {
+    return new Failure(
       "refused",
-      `${this.name} answered nothing that session-buddy understands (status ${status})`,
+      `${this.name} answered nothing that session-buddy understands (${why})`,
       "check that the address is that of a session-buddy server",
     );
   }
@@ -99,6 +106,8 @@ export class ToolClient {
         },
         body: JSON.stringify(message),
         redirect: "error",
+        // A proxy would read what a plain connection carries, the bearer too.
+        ...(socket || target.url.startsWith("http:") ? DIRECT : {}),
         signal: AbortSignal.timeout(ANSWER_MS),
         ...(socket ? { unix: target.socket } : {}),
       });
@@ -119,12 +128,14 @@ export class ToolClient {
       return new Failure(
         "timeout",
         `${this.name} did not answer within ${ANSWER_MS / 1000} s`,
-        "see: session-buddy mcp status",
+        "socket" in this.target
+          ? "see: session-buddy mcp health"
+          : "look how it is, on its host: session-buddy mcp health",
         { cause: error },
       );
     return new Failure(
       "unreachable",
-      `${this.name} cannot be reached: ${reasonOf(error)}`,
+      `${this.name} cannot be reached: ${fetchReason(error)}`,
       "socket" in this.target
         ? "see: session-buddy mcp status"
         : "check SESSION_BUDDY_MCP_ENDPOINT and that the server runs; events wait in the spool",
@@ -158,9 +169,13 @@ export class HttpStore implements SessionStore {
     const stored = new Set<string>();
     const rejected: string[] = [];
     for (const batch of batches(events))
-      for (const { event_id, status, error } of await this.track(batch))
+      for (const [i, { status, error }] of (
+        await this.track(batch)
+      ).entries()) {
+        const { event_id } = batch[i]!;
         if (status === "stored") stored.add(event_id);
         else if (status === "rejected") rejected.push(`${event_id}: ${error}`);
+      }
     if (rejected.length > 0)
       throw new Failure(
         "refused",
@@ -181,14 +196,18 @@ export class HttpStore implements SessionStore {
     for (const batch of batches(heartbeats)) await this.track(batch);
   }
 
-  private async track(events: Event[]) {
+  private async track(events: Event[]): Promise<EventResult[]> {
     const sent_at = new Date().toISOString();
-    const { results } = (await this.client.call("track_events", {
-      sent_at,
-      events,
-    })) as {
-      results: { event_id: string; status: string; error: string | null }[];
+    const args = { sent_at, events };
+    const { results } = (await this.client.call("track_events", args)) as {
+      results?: EventResult[];
     };
+    // What leaves the spool by this answer is nowhere else: each event has its own.
+    if (
+      results?.length !== events.length ||
+      !results.every(({ status }) => EVENT_STATUS.has(status))
+    )
+      throw this.client.notOurs("not every event has its result");
     return results;
   }
 
@@ -249,6 +268,17 @@ export class HttpStore implements SessionStore {
   }
 }
 
+/** What became of an event, in the order they were sent. */
+interface EventResult {
+  status: string;
+  error: string | null;
+}
+const EVENT_STATUS: ReadonlySet<string> = new Set([
+  "stored",
+  "duplicate",
+  "rejected",
+]);
+
 interface Page {
   sessions?: Session[];
   events?: StoredEvent[];
@@ -286,6 +316,10 @@ function* batches(events: readonly Event[]): Generator<Event[]> {
   }
   if (batch.length > 0) yield batch;
 }
+
+/** Without the runtime's advice to programmers. */
+export const fetchReason = (error: unknown): string =>
+  reasonOf(error).replace(/ fetching "[^"]*"\. For more information,.*$/s, "");
 
 export interface Health {
   status: string;

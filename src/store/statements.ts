@@ -114,6 +114,9 @@ export const SQL = {
     WHERE timestamp = $2::TIMESTAMP AND session_id = $1
       AND kind = 'session_start' ORDER BY event_id LIMIT 1`,
 
+  sessionOfEvent: `SELECT session_id AS id FROM events
+    WHERE timestamp = $2::TIMESTAMP AND event_id = $1::UUID LIMIT 1`,
+
   /** Of some events, those stored already; the times let whole row groups be skipped. */
   knownEvents: `SELECT event_id::VARCHAR AS id FROM events
     WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP

@@ -13,8 +13,8 @@ import type {
   StoredEvent,
 } from "../model/store.ts";
 
-/** How often in a row a store may go away before that is the answer. */
-const MAX_SWITCHES = 5;
+/** A server that was killed holds its lock a moment longer than its socket. */
+const LOOK_MS = 15;
 
 /** A store, and how to let go of it and of all that it needs. */
 export interface Opened {
@@ -25,8 +25,15 @@ export interface Opened {
 export class SwitchingStore implements SessionStore {
   private behind: Opened | null = null;
 
-  /** @param open the nearest store at the moment */
-  constructor(private readonly open: () => Promise<Opened>) {}
+  /**
+   * @param open the nearest store at the moment
+   * @param patience_ms how long one after the other may go away before that is
+   *   the answer
+   */
+  constructor(
+    private readonly open: () => Promise<Opened>,
+    private readonly patience_ms: number,
+  ) {}
 
   append(events: readonly Event[]): Promise<ReadonlySet<string>> {
     return this.ask((store) => store.append(events));
@@ -67,11 +74,13 @@ export class SwitchingStore implements SessionStore {
   }
 
   private async ask<T>(use: (store: SessionStore) => Promise<T>): Promise<T> {
-    for (let switches = 0; ; switches++)
+    let failing_since: number | null = null;
+    for (;;)
       try {
         return await use(await this.store());
       } catch (error) {
-        await this.letGo(error, switches);
+        failing_since ??= performance.now();
+        await this.letGo(error, failing_since);
       }
   }
 
@@ -82,18 +91,20 @@ export class SwitchingStore implements SessionStore {
     after: (row: T) => Partial<F>,
   ): AsyncIterable<T> {
     let rest = filter;
-    for (let switches = 0; ; switches++)
+    let failing_since: number | null = null;
+    for (;;)
       try {
         for await (const row of read(await this.store(), rest)) {
           yield row;
-          switches = 0;
+          failing_since = null;
           rest = { ...rest, ...after(row) };
           if (rest.limit !== undefined)
             rest = { ...rest, limit: rest.limit - 1 };
         }
         return;
       } catch (error) {
-        await this.letGo(error, switches);
+        failing_since ??= performance.now();
+        await this.letGo(error, failing_since);
         if (rest.limit === 0) return;
       }
   }
@@ -103,9 +114,11 @@ export class SwitchingStore implements SessionStore {
   }
 
   /** Forgets a store that went away; any other failure is the answer. */
-  private async letGo(error: unknown, switches: number): Promise<void> {
+  private async letGo(error: unknown, failing_since: number): Promise<void> {
     const gone = error instanceof Failure && error.code === "unreachable";
-    if (!gone || switches >= MAX_SWITCHES) throw error;
+    const failing_ms = performance.now() - failing_since;
+    if (!gone || failing_ms >= this.patience_ms) throw error;
     await this.close();
+    await Bun.sleep(LOOK_MS);
   }
 }

@@ -20,6 +20,11 @@ export class IdWindow {
     return this.ids.has(event_id);
   }
 
+  /** The timestamp of one that is in here. */
+  timeOf(event_id: string): string | undefined {
+    return this.ids.get(event_id);
+  }
+
   /** Whether an event of that time that is not in here cannot have been stored. */
   reaches(timestamp: string): boolean {
     return timestamp > this.horizon;

@@ -205,6 +205,11 @@ export class Writer {
     return fresh.filter(({ event }) => !archived.has(event.session_id));
   }
 
+  /** The timestamp under which a stored event is found, when its id is in memory. */
+  timeOf(event_id: string): string | undefined {
+    return this.window.timeOf(event_id);
+  }
+
   /** What is known of a session, with what is about to be stored. */
   withPending(
     session_id: string,

@@ -164,6 +164,20 @@ describe("a session with a lease", () => {
       });
     });
 
+  test("comes back with a sign that comes while it is being closed", async () => {
+    await begin(ID, { lease_seconds: 60 });
+    expect(await lapse(59_000)).toBe(0);
+    const lapsing = lapse(99_000);
+    while (store.facts().queued_events === 0) await null;
+    const sign = iso(opened_ms + 98_000);
+    await store.seen(new Map([[ID, sign]]));
+    expect(await lapsing).toBe(1);
+    expect(await store.get(ID)).toMatchObject({
+      status: "active",
+      last_seen: sign,
+    });
+  });
+
   test("that has ended stays so, whatever signs still come", async () => {
     const begun = await begin(ID, { lease_seconds: 60 });
     await store.append([end(0, { session_id: ID, timestamp: begun })]);

@@ -88,6 +88,22 @@ describe("the start of a shell", () => {
     expect(events.result["events"]).toHaveLength(1);
   });
 
+  test("is told its session again, whatever else it says the second time", async () => {
+    const event_id = crypto.randomUUID();
+    const first = (await fresh({ event_id })).result;
+    for (const changes of [
+      { timestamp: "2026-02-06T13:00:00Z" },
+      { component_name: "oneiric" },
+    ]) {
+      const again = (await fresh({ event_id, ...changes })).result;
+      expect(again).toEqual(first);
+    }
+    const { session_id } = first;
+    expect((await host.call("get_session", { session_id })).isError).toBe(
+      false,
+    );
+  });
+
   test("says who brought it, as the server saw it", async () => {
     const { result } = await fresh();
     const { session_id } = result;

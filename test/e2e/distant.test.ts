@@ -3,6 +3,7 @@
  * waits, what it recorded is delivered beside it, and the commands ask there.
  */
 import { expect, test } from "bun:test";
+import { spoolBacklog } from "../../src/spool/drain.ts";
 import { expectFailure } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
@@ -134,4 +135,44 @@ test("a token does not go over plain http to another host", async () => {
     },
   });
   expectFailure(result, 5, /plain http.*https/);
+});
+
+/** Something that listens and is no server of ours. */
+function stranger(result: object) {
+  return Bun.serve({
+    port: 0,
+    fetch: () => Response.json({ jsonrpc: "2.0", id: 1, result }),
+  });
+}
+
+test("what a stranger's answer does not confirm event by event stays in the spool", async () => {
+  using near = new Sandbox();
+  await near.run(["shell", "--", "true"]);
+  for (const results of [[], [{ event_id: "x", status: "stored" }], null]) {
+    const far = stranger({ content: [], structuredContent: { results } });
+    const asked = await near.run(["drain"], {
+      env: { SESSION_BUDDY_MCP_ENDPOINT: `http://127.0.0.1:${far.port}/mcp` },
+    });
+    expectFailure(asked, 1, /understands \(not every event has its result\)/);
+    await far.stop(true);
+  }
+  expect(spoolBacklog(near.data).files).toBe(1);
+  expect(await near.list()).toHaveLength(1);
+});
+
+test("a proxy is not asked for what goes over plain http, nor shown the token", async () => {
+  const { far, server, near } = await hosts();
+  let seen = 0;
+  const proxy = Bun.serve({
+    port: 0,
+    fetch: () => (seen++, new Response("no", { status: 502 })),
+  });
+  near.env["HTTP_PROXY"] = `http://127.0.0.1:${proxy.port}`;
+  near.env["http_proxy"] = near.env["HTTP_PROXY"];
+  const { exitCode, stderr } = await near.run(["list-sessions"]);
+  expect([exitCode, stderr, seen]).toEqual([0, "", 0]);
+  await proxy.stop(true);
+  await server.stop();
+  near[Symbol.dispose]();
+  far[Symbol.dispose]();
 });
