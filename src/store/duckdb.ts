@@ -353,8 +353,10 @@ export class DuckDBStore implements ServedStore {
 
   private async end(): Promise<void> {
     try {
+      // From now on nothing more is taken.
+      const written = this.writer.close();
       await this.db.endJobs();
-      await this.writer.close();
+      await written;
       await this.db.inTurn(() => this.folds.flush());
     } finally {
       this.db.disconnect();

@@ -35,6 +35,7 @@ import { copyDatabase, rowsOf } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import type { Folds } from "./folds.ts";
+import { SQL } from "./statements.ts";
 import type { Tombstones } from "./tombstones.ts";
 
 /** How often an archive begins anew because a late event came in between. */
@@ -102,10 +103,7 @@ export class FileKeeping implements Keeping {
       const before = this.db.sizes().file;
       const went = await this.move(request, folder);
       const { seq: _seq, ...rest } = went;
-      const worth = went.sessions > 0 || (await this.hasRoom());
-      // Of one that was killed at it.
-      remove(`${this.db.path}.compact`);
-      const compacted = this.options.alone && worth && (await this.compact());
+      const compacted = this.options.alone && (await this.shrink(went));
       return {
         ...rest,
         folder: went.sessions > 0 ? folder : null,
@@ -158,8 +156,17 @@ export class FileKeeping implements Keeping {
     }
   }
 
+  /** Gives free space back where that is worth it. */
+  private async shrink({ sessions }: Exported): Promise<boolean> {
+    // Of one that was killed at it.
+    remove(`${this.db.path}.compact`);
+    return (sessions > 0 || (await this.hasRoom())) && this.compact();
+  }
+
   /** Whether much of the file is free. */
   private async hasRoom(): Promise<boolean> {
+    // What was removed counts only once the log is in the file.
+    await this.db.inTurn(() => this.db.run(SQL.checkpoint));
     const [size] = await this.db.aside((connection) =>
       rowsOf<{ free: number }>(
         connection,
@@ -170,7 +177,7 @@ export class FileKeeping implements Keeping {
     return size!.free > WORTH_COMPACTING;
   }
 
-  /** Gives free space back; without it all is as well, only larger. */
+  /** Writes the file anew; without that all is as well, only larger. */
   private async compact(): Promise<boolean> {
     const whole = `${this.db.path}.compact`;
     try {

@@ -157,7 +157,10 @@ export const SQL = {
   sessionDated: sessionIn("sessions", AMONG_DATED),
   sessionUndated: sessionIn("undated_sessions", AMONG),
   hasArchived: `SELECT count(*) > 0 AS value FROM archived_sessions`,
-  archivedAmong: `SELECT session_id AS id FROM archived_sessions WHERE ${AMONG}`,
+  archivedDated: `SELECT session_id AS id FROM archived_sessions WHERE ${AMONG}
+    AND named_second BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP`,
+  archivedUndated: `SELECT session_id AS id FROM archived_sessions
+    WHERE ${AMONG}`,
   archivedLike: `SELECT session_id, folder, ${time("archived_at", "archived_at")},
       late_events FROM archived_sessions
     WHERE starts_with(session_id, $1) OR ends_with(session_id, '-' || $1)

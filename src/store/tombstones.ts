@@ -5,6 +5,7 @@
 import { listValue } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
 import type { Archived } from "../model/keeping.ts";
+import { among, byTable } from "./closed.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import { SQL } from "./statements.ts";
@@ -32,16 +33,32 @@ export class Tombstones {
     for (const { session_id } of events)
       if (this.folds.recall(session_id) === undefined) ids.add(session_id);
     if (ids.size === 0) return ids;
-    const rows = await this.db.rows<{ id: string }>(SQL.archivedAmong, [
-      listValue([...ids]),
-    ]);
-    const archived = new Set(rows.map(({ id }) => id));
+    const archived = await this.among(ids);
     const late = events.filter((event) => archived.has(event.session_id));
     if (late.length > 0)
       await this.db.run(SQL.countLate, [
         listValue(late.map(({ session_id }) => session_id)),
       ]);
     return archived;
+  }
+
+  private async among(ids: Iterable<string>): Promise<Set<string>> {
+    const { dated, undated } = byTable(ids);
+    const rows: { id: string }[] = [];
+    if (dated.length > 0)
+      rows.push(
+        ...(await this.db.rows<{ id: string }>(
+          SQL.archivedDated,
+          among(dated),
+        )),
+      );
+    if (undated.length > 0)
+      rows.push(
+        ...(await this.db.rows<{ id: string }>(SQL.archivedUndated, [
+          listValue(undated),
+        ])),
+      );
+    return new Set(rows.map(({ id }) => id));
   }
 
   /** @param reference an id, a prefix of it, or its last 8 hex */
