@@ -177,6 +177,15 @@ export async function openFile(
   }
 }
 
+/** The same for who has closed it but not let go of its lock. */
+export async function openAgain(
+  settings: Settings,
+  options: StoreOptions,
+): Promise<DuckDBStore> {
+  const { DuckDBStore } = await loadDuckDB(settings);
+  return DuckDBStore.open(databasePath(settings), options);
+}
+
 /** Loads DuckDB's library, unpacking it when this is the first run. */
 export async function loadDuckDB({ config, paths }: Settings) {
   if (COMPILED) {

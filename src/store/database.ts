@@ -18,7 +18,7 @@ import {
   type DuckDBValue,
 } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
-import { newerSchema, storeFailure } from "./failure.ts";
+import { isFatal, newerSchema, storeFailure } from "./failure.ts";
 import { SQL } from "./statements.ts";
 
 export const OPTIONS = {
@@ -42,6 +42,8 @@ export class Database {
   /** Long work under way, and the connections that it uses. */
   private readonly jobs = new Map<Promise<unknown>, Set<DuckDBConnection>>();
   private closed = false;
+  /** What DuckDB gave the file up for: only to open it anew helps then. */
+  givenUp: Failure | null = null;
 
   private constructor(
     readonly path: string,
@@ -134,11 +136,17 @@ export class Database {
   /** Does a piece of writing once all before it are done. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.turn.then(work).catch((error) => {
-      throw storeFailure(this.path, error);
+      throw this.failure(error);
     });
     // Whoever asked for it hears of its failure, the next in turn does not.
     this.turn = mine.catch(() => {});
     return mine;
+  }
+
+  private failure(error: unknown): Failure {
+    const failure = storeFailure(this.path, error);
+    if (isFatal(error)) this.givenUp ??= failure;
+    return failure;
   }
 
   /** Runs a statement of the writer's, in its turn. */
@@ -209,9 +217,7 @@ export class Database {
       for await (const chunk of result.yieldRowObjectJson())
         yield* chunk as T[];
     } catch (error) {
-      throw this.closed
-        ? closedFailure(this.path)
-        : storeFailure(this.path, error);
+      throw this.closed ? closedFailure(this.path) : this.failure(error);
     } finally {
       if (reader && this.readers.delete(reader)) reader.closeSync();
     }

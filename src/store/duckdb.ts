@@ -5,6 +5,7 @@
  */
 import { listValue } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
+import type { Failure } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import { type Session, isClosed, parseState } from "../model/session.ts";
 import type {
@@ -60,6 +61,8 @@ export interface StoreFacts {
   /** Events that wait for their commit. */
   queued_events: number;
   last_commit_ok: boolean;
+  /** What the database was given up for: it has to be closed and opened anew. */
+  given_up: Failure | null;
   /** The file and its write-ahead log. */
   database_bytes: number;
 }
@@ -342,6 +345,7 @@ export class DuckDBStore implements ServedStore {
     return {
       queued_events: this.writer.queuedEvents,
       last_commit_ok: this.writer.lastCommitOk,
+      given_up: this.db.givenUp,
       database_bytes: file + log,
     };
   }

@@ -137,7 +137,7 @@ export class ToolClient {
       "unreachable",
       `${this.name} cannot be reached: ${fetchReason(error)}`,
       "socket" in this.target
-        ? "see: session-buddy mcp status"
+        ? "see: session-buddy mcp health"
         : "check SESSION_BUDDY_MCP_ENDPOINT and that the server runs; events wait in the spool",
       { cause: error },
     );

@@ -71,7 +71,7 @@ export class Leases {
   ): SessionEnd[] {
     const gone: SessionEnd[] = [];
     const timeOut = (id: string, lease: Lease) => {
-      if (now_ms > this.patience(id, lease, unleased_timeout_ms))
+      if (now_ms > this.patience(id, lease, unleased_timeout_ms, now_ms))
         gone.push(lostEnd(id, this.lastSign(id, lease)));
     };
     for (const [id, lease] of this.timed) timeOut(id, lease);
@@ -92,10 +92,19 @@ export class Leases {
     return sign > last_sign ? sign : last_sign;
   }
 
-  /** Until when a session may be silent, by our clock: its own may be wrong. */
-  private patience(id: string, lease: Lease, unleased_timeout_ms: number) {
+  /**
+   * Until when a session may be silent, by our clock: its own may be wrong, and
+   * a sign from the future says only that there was one.
+   */
+  private patience(
+    id: string,
+    lease: Lease,
+    unleased_timeout_ms: number,
+    now_ms: number,
+  ) {
     const { seconds, heard_ms } = lease;
-    const last = Math.max(heard_ms, Date.parse(this.lastSign(id, lease)));
+    const sign = Date.parse(this.lastSign(id, lease));
+    const last = Math.max(heard_ms, sign > now_ms ? this.opened_ms : sign);
     return seconds === null
       ? last + unleased_timeout_ms
       : Math.max(last, this.opened_ms) + seconds * 1_000;

@@ -167,7 +167,7 @@ export class Writer {
       await this.folds.prepare(fresh.map(({ event }) => event));
       const begun = performance.now();
       const lines = eventLines(fresh, this.folds.lastSeq + 1);
-      await this.db.run(SQL.insertEvents, [listValue(lines)]);
+      await this.db.run(SQL.insertEvents, [lines.join("\n")]);
       for (const { event, call } of fresh) {
         this.window.add(event.event_id, event.timestamp);
         this.folds.add(event);

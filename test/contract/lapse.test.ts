@@ -218,6 +218,14 @@ describe("a session that never sends a heartbeat", () => {
     expect((await store.get(ID))?.status).toBe("active");
   });
 
+  test("whose start came from a clock far ahead is lost after the timeout too", async () => {
+    await begin(ID, { lease_seconds: null, timestamp: iso(opened_ms + 9e11) });
+    expect(await lapse(DAY_MS - 1_000)).toBe(0);
+    await reopen();
+    expect(await lapse(DAY_MS - 1_000)).toBe(0);
+    expect(await lapse(DAY_MS + 60_000)).toBe(1);
+  });
+
   const processFacts = (pid: number) => ({
     pid,
     lease_seconds: null,

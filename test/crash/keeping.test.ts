@@ -166,7 +166,9 @@ test("archive: each session is in the database or in a whole archive", async () 
     expect([again.exitCode, again.stderr]).toEqual([0, ""]);
     expect(idsOf(await sandbox.list())).toEqual([running]);
     const shown = await sandbox.run(["show-session", dead[0]!]);
-    const named = archives(sandbox).filter((f) => shown.stderr.includes(f));
+    const named = archives(sandbox).filter((f) =>
+      shown.stderr.includes(`'${f}'`),
+    );
     expect(named).toHaveLength(1);
     const left = readdirSync(sandbox.data).filter((n) => /compact/.test(n));
     expect(left).toEqual([]);
