@@ -95,7 +95,8 @@ async function local(
   const file = await openFile(settings, lock);
   const open = await drained(file, settings, tell);
   const { unleased_timeout_ms } = settings.config.session;
-  await file.store.lapse(Date.now(), unleased_timeout_ms);
+  // Nobody looks again a second later, as a server does.
+  await file.store.lapse(Date.now(), unleased_timeout_ms, Infinity);
   return open;
 }
 

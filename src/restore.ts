@@ -17,6 +17,7 @@ import {
 import { basename, dirname, join, resolve } from "node:path";
 import type { Settings } from "./config.ts";
 import { Failure, errnoOf } from "./model/failure.ts";
+import { lostEnd } from "./model/lost.ts";
 import type { Session } from "./model/session.ts";
 import {
   claim,
@@ -32,7 +33,6 @@ import { drain } from "./spool/drain.ts";
 import { putBack, spooledSessions } from "./spool/held.ts";
 import { spoolFolder } from "./spool/write.ts";
 import type { DuckDBStore } from "./store/duckdb.ts";
-import { lostEnd } from "./store/leases.ts";
 import { StoreLock } from "./store/lock.ts";
 import type { Verified } from "./store/verify.ts";
 

@@ -4,21 +4,16 @@
  */
 import {
   closeSync,
-  constants,
-  openSync,
+  linkSync,
   readFileSync,
   readdirSync,
-  renameSync,
+  unlinkSync,
 } from "node:fs";
 import { join } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
-import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
-
-/** How long a drain is waited for. */
-const TURN_MS = 30_000;
-const LOOK_MS = 15;
+import { takeTurn } from "./turn.ts";
 
 const SESSION = /"session_id"\s*:\s*"([^"\\]+)"/g;
 
@@ -69,49 +64,39 @@ function textOf(file: string): string {
 
 /**
  * Puts done files back, so that the next drain brings them to the store once
- * more; under names that nobody writes to.
+ * more. One whose name is taken again stays: it is read again in its time.
  * @param folder of this machine's spool
  * @throws Failure (timeout) when a drain does not end
  */
 export async function putBack(folder: string): Promise<void> {
   const done = entriesOf(`${folder}/done`);
   if (done.length === 0) return;
-  const lock = await takeTurn(`${folder}/drain.lock`);
+  const turn = await takeTurn(folder);
+  if (turn === null)
+    throw new Failure(
+      "timeout",
+      "a drain of the spool does not end",
+      "look what it waits for; then restore again",
+    );
   try {
     for (const { name } of done) {
-      const stem = name.slice(0, name.indexOf(".ndjson"));
-      const again = `${stem}.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
-      renameIfThere(`${folder}/done/${name}`, `${folder}/${again}.ndjson`);
+      const file = name.slice(0, name.indexOf(".ndjson"));
+      moveFreely(`${folder}/done/${name}`, `${folder}/${file}.ndjson`);
     }
   } finally {
-    closeSync(lock);
+    closeSync(turn);
   }
 }
 
-function renameIfThere(from: string, to: string): void {
+/** Never over a file that somebody writes to. */
+function moveFreely(from: string, to: string): void {
   try {
-    renameSync(from, to);
+    linkSync(from, to);
+    unlinkSync(from);
   } catch (error) {
-    // A drain let it go before our turn came: it was stored once more.
-    if (errnoOf(error) !== "ENOENT") throw folderFailure(from, error);
+    const code = errnoOf(error);
+    // Gone: a drain let it go before our turn came, and had stored it.
+    if (code !== "EEXIST" && code !== "ENOENT")
+      throw folderFailure(from, error);
   }
-}
-
-/** The lock of whoever moves spool files, see drain.ts. */
-async function takeTurn(path: string): Promise<number> {
-  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  const lock = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  const deadline = performance.now() + TURN_MS;
-  while (libc && !libc.tryLock(lock)) {
-    if (performance.now() > deadline) {
-      closeSync(lock);
-      throw new Failure(
-        "timeout",
-        "a drain of the spool does not end",
-        "look what it waits for; then restore again",
-      );
-    }
-    await Bun.sleep(LOOK_MS);
-  }
-  return lock;
 }
