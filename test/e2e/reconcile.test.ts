@@ -5,9 +5,10 @@ import { bootId, pidNamespace } from "../../src/os/proc.ts";
 import { drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { storedEvents } from "../support/database.ts";
+import { recovered } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Sandbox } from "../support/sandbox.ts";
-import { id, leave, lines } from "../support/spool.ts";
+import { id, leave, life, lines } from "../support/spool.ts";
 
 test("this host can tell its own processes", () => {
   // Where it cannot, the tests above prove nothing about lost sessions.
@@ -198,5 +199,16 @@ describe("without locks (no JIT, no foreign calls)", () => {
       exit_code: 2,
     });
     expect(existsSync(live.file)).toBeFalse();
+  });
+
+  test("a reader takes no end that it finds for a sign of life", async () => {
+    using sandbox = new Sandbox();
+    const [begun] = life(8);
+    // As a drain left it that was killed: its end is older than the file.
+    const lost = recovered(1, { session_id: id(8) });
+    leave(sandbox, `${id(8)}.ndjson`, lines([begun!, lost]));
+    const { stdout } = await sandbox.run(["list-sessions"], { env });
+    expect(stdout).toContain("lost");
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
   });
 });
