@@ -20,6 +20,8 @@ import { Rules } from "./rules.ts";
 
 /** Of all events of a call, as JSON. */
 const MAX_BATCH_BYTES = 1024 * 1024;
+/** A clock that differs by less is right: the rest is the call's way to us. */
+const WAY_MS = 5_000;
 
 export interface EventResult {
   /** null when it has none that could be read. */
@@ -45,12 +47,14 @@ export async function trackEvents(
   from: Provenance,
   options: BatchOptions,
 ): Promise<EventResult[]> {
-  const behind_ms = options.received_ms - sentAt(args.sent_at);
+  const apart_ms = options.received_ms - sentAt(args.sent_at);
+  // Added to a sign, its way would put it after an end of the same moment.
+  const behind_ms = Math.abs(apart_ms) < WAY_MS ? 0 : apart_ms;
   await turnOfLoop();
   const read = readEvents(args.events, options.lease_seconds);
   const events = read.flatMap(({ event }) => (event ? [event] : []));
   const stored = new Set(await store.append(events.filter(isKept), from));
-  const signs = signsOf(events, behind_ms, options.received_ms);
+  const signs = signsOf(events, stored, behind_ms, options.received_ms);
   if (signs.size > 0) await store.seen(signs);
   return read.map(({ event, event_id, error }) => {
     if (!event) return { event_id, status: "rejected", error };
@@ -76,21 +80,33 @@ const isKept = ({ event_type }: Event) => event_type !== "heartbeat";
 
 /**
  * The last sign of life of each session, by this host's clock.
+ * @param stored ids of the events that are new
  * @param behind_ms how much the sender's clock is behind ours
  */
 function signsOf(
   events: readonly Event[],
+  stored: ReadonlySet<string>,
   behind_ms: number,
   received_ms: number,
 ): Map<string, string> {
   const last = new Map<string, string>();
-  for (const { event_type, session_id, timestamp } of events) {
-    // It may have been made long after the last sign.
-    if (event_type === "session_end") continue;
-    if (timestamp > (last.get(session_id) ?? ""))
-      last.set(session_id, timestamp);
+  const ends = new Map<string, string>();
+  for (const event of events) {
+    const { event_type, session_id, timestamp } = event;
+    // An end may have been made long after the last sign. What we have already
+    // is sent again, by nobody who lives perhaps.
+    const ends_it = event_type === "session_end";
+    if (!ends_it && isKept(event) && !stored.has(event.event_id)) continue;
+    const into = ends_it ? ends : last;
+    if (timestamp > (into.get(session_id) ?? ""))
+      into.set(session_id, timestamp);
   }
   for (const [session_id, timestamp] of last) {
+    // By its own clock it was no later than the end: by ours it would seem so.
+    if (timestamp <= (ends.get(session_id) ?? "")) {
+      last.delete(session_id);
+      continue;
+    }
     const sign_ms = Math.min(Date.parse(timestamp) + behind_ms, received_ms);
     last.set(session_id, new Date(sign_ms).toISOString());
   }

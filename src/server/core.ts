@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import type { Event } from "../model/event.ts";
 import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
+import type { Keeping } from "../model/keeping.ts";
 import type { Session } from "../model/session.ts";
 import {
   type Provenance,
@@ -22,6 +23,7 @@ import {
 import { databasePath, openAgain, openFile } from "../open.ts";
 import { Drain } from "../spool/drain.ts";
 import { spoolBacklog } from "../spool/folder.ts";
+import { spooledSessions } from "../spool/held.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { StoreLock } from "../store/lock.ts";
 import type { Gauges, Metrics } from "./metrics.ts";
@@ -39,6 +41,8 @@ export class Core implements ServedStore {
   /** Milliseconds since the epoch. */
   readonly started = Date.now();
   private readonly drain: Drain;
+  /** Of which store, for it may be opened anew. */
+  private keeper: { of: DuckDBStore; keeping: Keeping } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
   private pass: Promise<void> | null = null;
   private next: Promise<void> | null = null;
@@ -128,6 +132,23 @@ export class Core implements ServedStore {
   async stats(filter: SessionFilter): Promise<SessionStats> {
     await this.fresh();
     return this.file.stats(filter);
+  }
+
+  /** Its copies and archives, with what the spool holds brought in if it can be. */
+  async keeping(): Promise<Keeping> {
+    await this.fresh().catch((error) =>
+      this.log.error("drain_failed", { reason: reasonOf(error) }),
+    );
+    const { file, log } = this;
+    if (this.keeper?.of !== file) {
+      const keeping = file.keeping({
+        spooled: () => spooledSessions(this.settings.paths.data!),
+        alone: false,
+        tell: (reason) => log.warn("keeping", { reason }),
+      });
+      this.keeper = { of: file, keeping };
+    }
+    return this.keeper.keeping;
   }
 
   /** Takes the spool in a last time, then lets the database go. */

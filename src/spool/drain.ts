@@ -8,6 +8,7 @@ import {
   fstatSync,
   futimesSync,
   readdirSync,
+  rmSync,
   unlinkSync,
 } from "node:fs";
 import type { Event } from "../model/event.ts";
@@ -143,7 +144,11 @@ class Pass {
       const { size, mtime } = fstatSync(fd);
       if (size === 0) return this.clearEmpty(name, fd, mtime);
       let facts = await this.read(name, fd);
-      if (!this.writerGone(fd, facts)) return this.sign(name, mtime);
+      if (!this.writerGone(fd, facts)) {
+        // Who wrote the end was the last to touch it, and perhaps not the writer.
+        if (!facts.ended) this.sign(name, mtime);
+        return;
+      }
       // Its last words may have come after we read, or lack their newline.
       const now = fstatSync(fd);
       if (now.size !== size || facts.unfinished)
@@ -336,7 +341,7 @@ class Pass {
     }
     await this.commit();
     this.rereading = false;
-    for (const name of rested) unlinkSync(`${folder}/${name}`);
+    for (const name of rested) rmSync(`${folder}/${name}`, { force: true });
   }
 
   /**

@@ -75,7 +75,12 @@ export function moveToDone(folder: string, names: readonly string[]): void {
     // A shell that went on may have made its file anew, and that be done too.
     const taken = existsSync(`${done}/${name}`);
     const as = taken ? `${name}.${Bun.randomUUIDv7()}` : name;
-    renameSync(`${folder}/${name}`, `${done}/${as}`);
+    try {
+      renameSync(`${folder}/${name}`, `${done}/${as}`);
+    } catch (error) {
+      // Where there are no locks another drain may have been as far.
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
   }
 }
 

@@ -21,12 +21,12 @@ export type End = Pick<ClosedRow, "id" | "end_source" | "end_time">;
 type Ask = <T>(sql: string, values: DuckDBValue[]) => Promise<T[]>;
 
 /** Ids, and the span of the seconds that they name; null when none names one. */
-function among(ids: readonly string[]): DuckDBValue[] {
+export function among(ids: readonly string[]): DuckDBValue[] {
   const seconds = ids.map((id) => startSecondOf(id)!).sort();
   return [listValue(ids), seconds[0]!, seconds.at(-1)!];
 }
 
-function byTable(ids: Iterable<string>) {
+export function byTable(ids: Iterable<string>) {
   const of = { dated: [] as string[], undated: [] as string[] };
   for (const id of ids)
     of[startSecondOf(id) === null ? "undated" : "dated"].push(id);

@@ -22,7 +22,7 @@ import { isFatal, newerSchema, storeFailure } from "./failure.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 
-const OPTIONS = {
+export const OPTIONS = {
   memory_limit: "512MB",
   wal_autocheckpoint: "64MB",
   allocator_background_threads: "true",
@@ -32,19 +32,24 @@ const OPTIONS = {
 
 /** A write-ahead log of less is left to the next occasion. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
+/** How long an interrupted statement may take to end before it is told again. */
+const INTERRUPT_MS = 20;
 
 export class Database {
   /** The end of the queue of writes: they go one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
   private readonly readers = new Readers(() => this.instance.connect());
+  /** Long work under way, and the connections that it uses. */
+  private readonly jobs = new Map<Promise<unknown>, Set<DuckDBConnection>>();
+  private closed = false;
   /** What DuckDB gave the file up for: only to open it anew helps then. */
   givenUp: Failure | null = null;
 
   private constructor(
     readonly path: string,
-    private readonly instance: DuckDBInstance,
-    private readonly writer: DuckDBConnection,
+    private instance: DuckDBInstance,
+    private writer: DuckDBConnection,
   ) {}
 
   /**
@@ -150,6 +155,16 @@ export class Database {
     await (await this.prepared(sql, values)).run();
   }
 
+  /**
+   * Runs a statement of the writer's that is not run again, in its turn.
+   * @returns the number that it gives: of rows it changed, or what it counts
+   */
+  async once(sql: string): Promise<number> {
+    const result = await this.writer.runAndReadAll(sql);
+    const [row] = result.getRowsJson();
+    return Number(row?.[0] ?? 0);
+  }
+
   /** What a statement of the writer's gives, in its turn. */
   async rows<T>(sql: string, values: DuckDBValue[] = []): Promise<T[]> {
     const result = await (await this.prepared(sql, values)).runAndReadAll();
@@ -203,6 +218,57 @@ export class Database {
     }
   }
 
+  /**
+   * Long work by a connection of its own, beside all that is written and read.
+   * It is interrupted when the file is to be let go.
+   * @param work calls `joins` for connections elsewhere that it uses as well
+   */
+  async aside<T>(
+    work: (
+      connection: DuckDBConnection,
+      joins: (other: DuckDBConnection) => void,
+    ) => Promise<T>,
+  ): Promise<T> {
+    if (this.closed) throw closedFailure(this.path);
+    const connection = await this.instance.connect();
+    const used = new Set([connection]);
+    const job = work(connection, (other) => used.add(other));
+    this.jobs.set(job, used);
+    try {
+      return await job;
+    } finally {
+      this.jobs.delete(job);
+      connection.closeSync();
+    }
+  }
+
+  /** Interrupts what is done aside, until none of it is left. */
+  async endJobs(): Promise<void> {
+    while (this.jobs.size > 0) {
+      // One statement ends by it; what comes after may have to be ended too.
+      for (const used of this.jobs.values())
+        for (const connection of used) connection.interrupt();
+      await Promise.race([
+        Promise.allSettled(this.jobs.keys()),
+        Bun.sleep(INTERRUPT_MS),
+      ]);
+    }
+  }
+
+  /**
+   * Puts another file, which holds the same, in the place of this one. In the
+   * writer's turn, and only where nobody reads meanwhile.
+   * @param path on the same filesystem, closed, without a write-ahead log
+   */
+  async replaceBy(path: string): Promise<void> {
+    this.release();
+    // Closing has emptied the log; one that is there still belongs to the old.
+    if (this.sizes().log === 0) renameSync(path, this.path);
+    const again = await Database.connect(this.path);
+    this.instance = again.instance;
+    this.writer = again.writer;
+  }
+
   /** The file and its write-ahead log, in bytes. */
   sizes(): { file: number; log: number } {
     const bytes = (path: string) =>
@@ -218,11 +284,18 @@ export class Database {
 
   /** Ends all that is read, and lets the file go. */
   async close(): Promise<void> {
+    this.closed = true;
     await this.readers.close();
-    this.disconnect();
+    this.release();
   }
 
   private disconnect(): void {
+    this.closed = true;
+    this.release();
+  }
+
+  private release(): void {
+    this.statements.clear();
     this.writer.closeSync();
     this.instance.closeSync();
   }

@@ -24,6 +24,7 @@ import {
 } from "./closed.ts";
 import { Database } from "./database.ts";
 import { Folds, briefOf } from "./folds.ts";
+import { FileKeeping, type KeepingOptions } from "./keeping.ts";
 import { Leases } from "./leases.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
@@ -37,6 +38,7 @@ import {
 import { MIGRATIONS } from "./schema.ts";
 import { Signs, signOfLife } from "./signs.ts";
 import { SQL } from "./statements.ts";
+import { Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./window.ts";
 import { Writer } from "./writer.ts";
 
@@ -77,6 +79,7 @@ export class DuckDBStore implements ServedStore {
   private readonly signs = new Signs();
   private readonly leases: Leases;
   private readonly folds: Folds;
+  private readonly tombstones: Tombstones;
   private writer!: Writer;
   /** Whether the leases of sessions from before are known. */
   private watching: Promise<void> | null = null;
@@ -94,6 +97,7 @@ export class DuckDBStore implements ServedStore {
       )
         this.signs.delete(session_id);
     });
+    this.tombstones = new Tombstones(db, this.folds);
   }
 
   /**
@@ -110,10 +114,17 @@ export class DuckDBStore implements ServedStore {
       return await db.inTurn(async () => {
         const store = new DuckDBStore(db);
         await store.folds.open();
+        await store.tombstones.open();
         const last = await db.one<string | null>(SQL.lastTimestamp);
         const window = new IdWindow(window_events, last ?? "");
         const committed = options.onCommit ?? (() => {});
-        store.writer = new Writer(db, store.folds, window, committed);
+        store.writer = new Writer(
+          db,
+          store.folds,
+          window,
+          store.tombstones,
+          committed,
+        );
         return store;
       });
     } catch (error) {
@@ -342,6 +353,11 @@ export class DuckDBStore implements ServedStore {
     });
   }
 
+  /** Its copies and archives; one for all who ask for them. */
+  keeping(options: KeepingOptions): FileKeeping {
+    return new FileKeeping(this.db, this.folds, this.tombstones, options);
+  }
+
   facts(): StoreFacts {
     const { file, log } = this.db.sizes();
     return {
@@ -359,7 +375,10 @@ export class DuckDBStore implements ServedStore {
 
   private async end(): Promise<void> {
     try {
-      await this.writer.close();
+      // From now on nothing more is taken.
+      const written = this.writer.close();
+      await this.db.endJobs();
+      await written;
       await this.db.inTurn(() => this.folds.flush());
     } finally {
       await this.db.close();

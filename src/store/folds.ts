@@ -201,6 +201,17 @@ export class Folds {
     }
   }
 
+  /** Lets go of what is known of closed sessions, all flushed: rows may have gone. */
+  forgetClosed(): void {
+    for (const state of this.states.values())
+      if (isClosed(state)) {
+        this.drop(state.session_id);
+        this.left(state.session_id);
+      }
+    for (const id of this.recent.keys()) this.left(id);
+    this.recent.clear();
+  }
+
   /** A session is no longer in memory. */
   private left(session_id: string): void {
     const second = startSecondOf(session_id);

@@ -75,7 +75,7 @@ const EVENT_SHAPE = JSON.stringify({
 });
 
 /** A plain cast would give the time in the reader's zone. */
-const NOW = "make_timestamp(epoch_us(now()))";
+export const NOW = "make_timestamp(epoch_us(now()))";
 
 const ENDS = `SELECT session_id AS id, end_source,
   ${time("start_time", "start_time")}, ${time("end_time", "end_time")}`;
@@ -94,7 +94,7 @@ const sessionIn = (table: string, among: string) =>
       WHERE ${AMONG} AND start_time IS NOT NULL))`;
 
 /** The second that an id names, by its digits alone; NULL when it is no time. */
-const NAMED_SECOND = `try_cast(regexp_replace(
+export const NAMED_SECOND = `try_cast(regexp_replace(
   regexp_extract(session_id, '\\d{8}-\\d{6}-[0-9a-f]+$'),
   '^(....)(..)(..)-(..)(..)(..)-.*$', '\\1-\\2-\\3T\\4:\\5:\\6') AS TIMESTAMP)`;
 
@@ -105,7 +105,9 @@ export const SQL = {
     FROM schema_version`,
   setSchemaVersion: `INSERT INTO schema_version VALUES ($1, ${NOW})`,
 
-  lastSeq: `SELECT coalesce(max(seq), 0)::DOUBLE AS value FROM events`,
+  /** Of all that were ever given, the greatest: the last events may be in an archive. */
+  lastSeq: `SELECT greatest(coalesce(max(seq), 0),
+      (SELECT seq FROM folded))::DOUBLE AS value FROM events`,
   lastTimestamp: `SELECT ${time("max(timestamp)", "value")} FROM events`,
   foldedSeq: `SELECT seq::DOUBLE AS value FROM folded`,
   setFoldedSeq: `UPDATE folded SET seq = $1`,
@@ -132,7 +134,8 @@ export const SQL = {
   /** The last second in which a session with a row began, or is said to have begun. */
   lastStart: `SELECT ${time(
     `greatest((SELECT max(start_time) FROM sessions),
-      (SELECT max(${NAMED_SECOND}) FROM open_sessions))`,
+      (SELECT max(${NAMED_SECOND}) FROM open_sessions),
+      (SELECT max(named_second) FROM archived_sessions))`,
     "value",
   )}`,
   openStates: `SELECT session_id AS id, state FROM open_sessions WHERE ${AMONG}`,
@@ -162,6 +165,21 @@ export const SQL = {
 
   sessionDated: sessionIn("sessions", AMONG_DATED),
   sessionUndated: sessionIn("undated_sessions", AMONG),
+  hasArchived: `SELECT count(*) > 0 AS value FROM archived_sessions`,
+  archivedDated: `SELECT session_id AS id FROM archived_sessions WHERE ${AMONG}
+    AND named_second BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP`,
+  archivedUndated: `SELECT session_id AS id FROM archived_sessions
+    WHERE ${AMONG}`,
+  archivedLike: `SELECT session_id, folder, ${time("archived_at", "archived_at")},
+      late_events FROM archived_sessions
+    WHERE starts_with(session_id, $1) OR ends_with(session_id, '-' || $1)
+    ORDER BY session_id LIMIT 11`,
+  /** Of late events the sessions, each as often as it has such. */
+  countLate: `UPDATE archived_sessions SET late_events = late_events + late.n
+    FROM (SELECT id, count(*) AS n FROM
+      (SELECT unnest($1::VARCHAR[]) AS id) GROUP BY id) AS late
+    WHERE session_id = late.id`,
+
   begin: "BEGIN",
   commit: "COMMIT",
   rollback: "ROLLBACK",

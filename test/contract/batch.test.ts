@@ -172,6 +172,40 @@ test("an end found by a reconciler is no sign of life", async () => {
   });
 });
 
+/** An end that the sender's reconciler made, at that moment of its clock. */
+const lostAt = (session_id: string, timestamp: string) =>
+  end(0, { session_id, timestamp, end_source: "recovered", exit_code: null });
+
+test("events that were long on their way do not outlive the end that came with them", async () => {
+  const begun = ago(60);
+  const { session_id, events } = life(begun);
+  // Killed at once: its last event and its end are of the same moment.
+  await send([...events, lostAt(session_id, begun)], { sent_at: ago(2) });
+  expect(await host.store.get(session_id)).toMatchObject({
+    status: "lost",
+    end_time: begun,
+  });
+});
+
+test("what is sent once more is no new sign of life", async () => {
+  const begun = ago(60);
+  const { session_id, events } = life(begun);
+  await send([...events, lostAt(session_id, begun)]);
+  // As by a drain that was killed before it could put the file away.
+  await send(events, { sent_at: ago(2) });
+  expect(await host.store.get(session_id)).toMatchObject({ status: "lost" });
+});
+
+test("a heartbeat that was overtaken by an end of its own moment reopens nothing", async () => {
+  const begun = ago(60);
+  const { session_id, events } = life(begun);
+  await send([...events, lostAt(session_id, begun)]);
+  await send([heartbeat(session_id, begun)], { sent_at: ago(2) });
+  expect(await host.store.get(session_id)).toMatchObject({ status: "lost" });
+  await send([heartbeat(session_id, ago(30))], { sent_at: ago(2) });
+  expect(await host.store.get(session_id)).toMatchObject({ status: "active" });
+});
+
 test("the call as a whole has bounds, which it names", async () => {
   const many = Array.from({ length: 1_001 }, () => command(0));
   const full = await send(many);

@@ -5,9 +5,10 @@ import { bootId, pidNamespace } from "../../src/os/proc.ts";
 import { drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { storedEvents } from "../support/database.ts";
+import { recovered } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Sandbox } from "../support/sandbox.ts";
-import { id, leave, lines } from "../support/spool.ts";
+import { id, leave, life, lines } from "../support/spool.ts";
 
 test("this host can tell its own processes", () => {
   // Where it cannot, the tests above prove nothing about lost sessions.
@@ -162,6 +163,28 @@ describe("without locks (no JIT, no foreign calls)", () => {
     expect(await sandbox.only()).toMatchObject({ status: "lost" });
   });
 
+  test("it is found by four at once who have no locks either, and ended once", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox, env);
+    expect((await sandbox.only()).status).toBe("active");
+    await live.killWrapper();
+    await live.endChild();
+    const readers = [1, 2, 3, 4].map(() =>
+      sandbox.run(["list-sessions", "--status", "lost"], { env }),
+    );
+    // DuckDB's own lock lets one of them in at a time, and the others say so.
+    for (const { exitCode, stdout, stderr } of await Promise.all(readers))
+      if (exitCode !== 7)
+        expect([exitCode, stderr, stdout.split("\n").length]).toEqual([
+          0,
+          "",
+          2,
+        ]);
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+    const stored = await storedEvents(sandbox.database);
+    expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
+  });
+
   test("a reader leaves a locked file to those who can tell", async () => {
     using sandbox = new Sandbox();
     await using live = await Live.begin(sandbox);
@@ -176,5 +199,16 @@ describe("without locks (no JIT, no foreign calls)", () => {
       exit_code: 2,
     });
     expect(existsSync(live.file)).toBeFalse();
+  });
+
+  test("a reader takes no end that it finds for a sign of life", async () => {
+    using sandbox = new Sandbox();
+    const [begun] = life(8);
+    // As a drain left it that was killed: its end is older than the file.
+    const lost = recovered(1, { session_id: id(8) });
+    leave(sandbox, `${id(8)}.ndjson`, lines([begun!, lost]));
+    const { stdout } = await sandbox.run(["list-sessions"], { env });
+    expect(stdout).toContain("lost");
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
   });
 });

@@ -18,7 +18,7 @@ export const PLAIN = "/bin/bash";
 /** The script that the README gives for a login shell. */
 export function loginScript(): string {
   const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
-  const [, script] = /```sh\n(#!\/bin\/sh\n[^`]*)```/.exec(readme)!;
+  const [, script] = /```bash\n(#!\/bin\/sh\n[^`]*)```/.exec(readme)!;
   return script!;
 }
 

@@ -1,0 +1,231 @@
+/**
+ * The place of one round, and what is known of it from outside: which events
+ * were seen whole on the disk, which a server has acknowledged, who lives. It
+ * may be on a disk of its own, small enough to be filled.
+ */
+import {
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Event } from "../../src/model/event.ts";
+import { ensureSpool } from "../../src/spool/write.ts";
+import type { Random } from "../support/random.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import {
+  type Faults,
+  type Injector,
+  faultsIn,
+  randomFaults,
+} from "./inject.ts";
+import { Process, type Role } from "./process.ts";
+import { SmallDisk } from "./small-disk.ts";
+
+/** What goes wrong in a round besides kills. */
+export type Trouble = "none" | "calls" | "disk" | "clock";
+
+/** A session that a server was told of, and what it was told. */
+export interface Told {
+  ended: boolean;
+  /** An end was sent, and perhaps not answered. */
+  ending: boolean;
+}
+
+export class World {
+  readonly sandbox = new Sandbox();
+  /** Of the server, when it is another host's. */
+  readonly far: Sandbox | null;
+  /** Pipes and logs, on a disk that does not fail. */
+  readonly side = mkdtempSync(join(tmpdir(), "sb-side-"));
+  readonly violations: string[] = [];
+  /** What was done, in order. */
+  readonly story: string[] = [];
+  /** By event id, everything that was seen whole in the spool. */
+  readonly seen = new Map<string, Event>();
+  /** Event ids that were sent to a server; true once it has acknowledged them. */
+  readonly sent = new Map<string, boolean>();
+  readonly told = new Map<string, Told>();
+  /** Sessions of wrappers of ours, whatever came of them. */
+  readonly wrapped = new Set<string>();
+  readonly counts: Record<string, number> = {};
+  readonly disk: SmallDisk | null;
+  readonly spool: string;
+  endpoint: string | null = null;
+  /** Faults and wrong clocks come to processes that start now. */
+  private troubled = true;
+  private readonly faults: Faults;
+  private readonly faultLog: string;
+  private readonly began = performance.now();
+  /** Up to where each file was read, by its name. */
+  private readonly read = new Map<string, number>();
+  private readonly processes = new Set<Process>();
+
+  constructor(
+    readonly random: Random,
+    private readonly injector: Injector | null,
+    readonly trouble: Trouble,
+    distant: boolean,
+  ) {
+    this.far = distant ? new Sandbox() : null;
+    this.disk = trouble === "disk" ? new SmallDisk(this.sandbox.home) : null;
+    this.faults = randomFaults(random);
+    this.faultLog = join(this.side, "faults");
+    writeFileSync(this.faultLog, "");
+    if (trouble === "calls") this.tell(`faults ${JSON.stringify(this.faults)}`);
+    this.spool = ensureSpool(this.seenFromHere(this.sandbox.data));
+  }
+
+  /** A path of the round's processes, as this process reaches it. */
+  seenFromHere(path: string): string {
+    return `${this.disk?.root ?? ""}${path}`;
+  }
+
+  tell(what: string): void {
+    const at = Math.round(performance.now() - this.began);
+    this.story.push(`${at} ms: ${what}`);
+  }
+
+  count(what: string, by = 1): void {
+    this.counts[what] = (this.counts[what] ?? 0) + by;
+  }
+
+  blame(what: string): void {
+    this.tell(`VIOLATION ${what}`);
+    this.violations.push(what);
+  }
+
+  /** Starts one of ours, with its share of the round's trouble. */
+  spawn(role: Role, args: string[], far = false): Process {
+    const { random, injector } = this;
+    const sandbox = far ? (this.far ?? this.sandbox) : this.sandbox;
+    const env = { ...sandbox.env };
+    const how: string[] = [];
+    let argv = [BINARY, ...args];
+    const marked = (what: string) => (how.push(what), this.count(what));
+    if (this.endpoint && role !== "server")
+      env["SESSION_BUDDY_MCP_ENDPOINT"] = this.endpoint;
+    if (this.troubled && role !== "server" && random.chance(0.12)) {
+      env["BUN_JSC_useJIT"] = "0";
+      marked("without FFI");
+    }
+    const troubled = this.troubled && injector && random.chance(0.5);
+    if (troubled && this.trouble === "calls") {
+      const below = join(sandbox.home, ".local");
+      argv = [
+        ...injector.disk(random, this.faults, below, this.faultLog),
+        ...argv,
+      ];
+      marked("calls that fail");
+    }
+    if (troubled && this.trouble === "clock") {
+      Object.assign(env, injector.clock(random));
+      marked("wrong clock");
+    }
+    if (this.disk) argv = [...this.disk.enter, ...argv];
+    const started = new Process(
+      role,
+      { argv, env, cwd: "/", judged: role !== "wrapper" },
+      (what) => this.blame(what),
+    );
+    this.tell(`${role} ${started.pid}: ${args.join(" ")} ${how.join(", ")}`);
+    this.count(role);
+    this.processes.add(started);
+    return started;
+  }
+
+  /** From now on nothing goes wrong by itself any more. */
+  calm(): void {
+    this.troubled = false;
+  }
+
+  /** The same for as long as something takes. */
+  async calmly<T>(work: () => Promise<T>): Promise<T> {
+    this.troubled = false;
+    try {
+      return await work();
+    } finally {
+      this.troubled = true;
+    }
+  }
+
+  /** Reads every whole line that has come to the spool since the last look. */
+  look(): void {
+    for (const folder of [
+      this.spool,
+      `${this.spool}/done`,
+      `${this.spool}.away`,
+    ])
+      for (const name of spoolFiles(folder)) this.lookInto(folder, name);
+  }
+
+  private lookInto(folder: string, name: string): void {
+    const path = join(folder, name);
+    const from = this.read.get(name) ?? 0;
+    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= from) return;
+    const bytes = contentOf(path).subarray(from);
+    // A last line without its newline counts when it is whole.
+    for (const line of bytes.toString("utf8").split("\n")) this.remember(line);
+    this.read.set(name, from + bytes.lastIndexOf(10) + 1);
+  }
+
+  private remember(line: string): void {
+    try {
+      const event = JSON.parse(line) as Event;
+      this.seen.set(event.event_id, event);
+    } catch {
+      // Torn: no head of an event's line is JSON.
+    }
+  }
+
+  /** The database that everything is to be in, closed, as this process can open it. */
+  database(): string {
+    const path = (this.far ?? this.sandbox).database;
+    if (!this.disk || this.far) return path;
+    const copy = join(this.side, "sessions.duckdb");
+    for (const suffix of ["", ".wal"])
+      if (statSync(this.disk.root + path + suffix, { throwIfNoEntry: false }))
+        copyFileSync(this.disk.root + path + suffix, copy + suffix);
+    return copy;
+  }
+
+  /** Ends whatever is left, and counts the faults. */
+  async end(): Promise<void> {
+    for (const process of this.processes) process.kill();
+    await Promise.all(
+      [...this.processes].map((process) => process.child.exited),
+    );
+    for (const [name, n] of Object.entries(faultsIn(this.faultLog)))
+      this.count(name, n);
+    await this.disk?.[Symbol.asyncDispose]();
+  }
+
+  remove(): void {
+    this.sandbox[Symbol.dispose]();
+    this.far?.[Symbol.dispose]();
+    rmSync(this.side, { recursive: true, force: true });
+  }
+}
+
+export function spoolFiles(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith(".ndjson"));
+  } catch {
+    // Not made yet, or moved away.
+    return [];
+  }
+}
+
+/** Empty when it is not, or no more, there. */
+function contentOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
