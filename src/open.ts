@@ -56,17 +56,30 @@ export async function withStore<T>(
 async function nearest(settings: Settings, tell: Tell): Promise<Opened> {
   if (settings.config.server.endpoint !== null)
     return distant(settings, settings.config.server.endpoint, tell);
+  const here = await claim(settings);
+  return here instanceof StoreLock
+    ? local(settings, here, tell)
+    : opened(new HttpStore(here));
+}
+
+/**
+ * The database of this host: the server that has it, or its lock, now ours.
+ * @throws Failure (timeout) naming who holds it and does not let go
+ */
+export async function claim(
+  settings: Settings,
+): Promise<{ socket: string } | StoreLock> {
   ensurePrivateDir(settings.paths.data!);
   const path = lockPath(settings);
   const deadline = performance.now() + WAIT_MS;
   for (;;) {
-    const server = askableServer(path);
-    if (server) return opened(new HttpStore({ socket: server }));
+    const socket = askableServer(path);
+    if (socket) return { socket };
     if (!isHeld(path)) {
       // Unpacking the library may take a while: nobody shall wait for that.
       await loadDuckDB(settings);
       const lock = StoreLock.tryAcquire(path, "cli");
-      if (lock) return local(settings, lock, tell);
+      if (lock) return lock;
     }
     if (performance.now() > deadline) throw heldFailure(path, readHolder(path));
     await Bun.sleep(LOOK_MS);
@@ -82,7 +95,8 @@ async function local(
   const file = await openFile(settings, lock);
   const open = await drained(file, settings, tell);
   const { unleased_timeout_ms } = settings.config.session;
-  await file.store.lapse(Date.now(), unleased_timeout_ms);
+  // Nobody looks again a second later, as a server does.
+  await file.store.lapse(Date.now(), unleased_timeout_ms, Infinity);
   return open;
 }
 
@@ -164,6 +178,15 @@ export async function openFile(
   }
 }
 
+/** The same for who has closed it but not let go of its lock. */
+export async function openAgain(
+  settings: Settings,
+  options: StoreOptions,
+): Promise<DuckDBStore> {
+  const { DuckDBStore } = await loadDuckDB(settings);
+  return DuckDBStore.open(databasePath(settings), options);
+}
+
 /** Loads DuckDB's library, unpacking it when this is the first run. */
 export async function loadDuckDB({ config, paths }: Settings) {
   if (COMPILED) {
@@ -173,7 +196,7 @@ export async function loadDuckDB({ config, paths }: Settings) {
   return import("./store/duckdb.ts");
 }
 
-function sayDrained(
+export function sayDrained(
   { quarantined, refused }: DrainReport,
   tell: (sentence: string) => void,
 ): void {

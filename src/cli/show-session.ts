@@ -1,6 +1,7 @@
 /** `session-buddy show-session`: one session in full. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { type Settings, loadSettings, requireValid } from "../config.ts";
+import { withKeeping } from "../keep.ts";
 import { Failure } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import type { Session } from "../model/session.ts";
@@ -50,11 +51,11 @@ EXAMPLES
     const settings = loadSettings(process.env, args.config);
     await requireValid(settings);
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
+    const { id } = args;
     const session = await withStore(settings, note, (store) =>
-      args.id !== undefined
-        ? find(store, args.id)
-        : currentOrNewest(store, current),
+      id !== undefined ? find(store, id) : currentOrNewest(store, current),
     );
+    if (session === null) throw await missing(settings, id!);
     // The store is free again: whoever reads may take his time.
     const output = new Output();
     output.write(
@@ -64,7 +65,11 @@ EXAMPLES
   },
 });
 
-async function find(store: SessionStore, reference: string): Promise<Session> {
+/** @returns null when there is none */
+async function find(
+  store: SessionStore,
+  reference: string,
+): Promise<Session | null> {
   // An unset variable in a script shall not mean the newest session.
   if (reference === "")
     throw new Failure(
@@ -76,17 +81,44 @@ async function find(store: SessionStore, reference: string): Promise<Session> {
   if (exact) return exact;
   const limit = MAX_CANDIDATES + 1;
   const found = await Array.fromAsync(store.list({ reference, limit }));
-  if (found.length > 1)
-    throw new Failure(
-      "ambiguous",
-      `'${reference}' may mean ${found.length > MAX_CANDIDATES ? `more than ${MAX_CANDIDATES}` : found.length} sessions`,
-      `give more of the id: ${found
-        .slice(0, MAX_CANDIDATES)
-        .map(({ session_id }) => session_id)
-        .join(", ")}`,
+  if (found.length > 1) throw ambiguous(reference, found);
+  return found[0] ?? null;
+}
+
+/** What a reference may mean, when it is more than one session. */
+function ambiguous(
+  reference: string,
+  found: readonly { session_id: string }[],
+): Failure {
+  return new Failure(
+    "ambiguous",
+    `'${reference}' may mean ${found.length > MAX_CANDIDATES ? `more than ${MAX_CANDIDATES}` : found.length} sessions`,
+    `give more of the id: ${found
+      .slice(0, MAX_CANDIDATES)
+      .map(({ session_id }) => session_id)
+      .join(", ")}`,
+  );
+}
+
+/** Why there is no such session: it went to an archive, or never was here. */
+async function missing(
+  settings: Settings,
+  reference: string,
+): Promise<Failure> {
+  const archived =
+    settings.config.server.endpoint === null
+      ? await withKeeping(settings, note, (k) => k.archived(reference))
+      : [];
+  if (archived.length > 1) return ambiguous(reference, archived);
+  if (archived[0]) {
+    const { session_id, folder } = archived[0];
+    return new Failure(
+      "not_found",
+      `session '${session_id}' is archived in '${folder}'`,
+      "any reader of Parquet shows it: sessions.parquet, events.parquet",
     );
-  if (found[0]) return found[0];
-  throw new Failure(
+  }
+  return new Failure(
     "not_found",
     `no session '${reference}'`,
     "try: session-buddy list-sessions",

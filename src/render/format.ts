@@ -24,3 +24,12 @@ export function duration(seconds: number): string {
     return `${Math.floor(s / 3_600)}h${two(Math.floor(s / 60) % 60)}m`;
   return `${Math.floor(s / 86_400)}d${two(Math.floor(s / 3_600) % 24)}h`;
 }
+
+/** `812 B`, `4.2 kB`, `74.5 MB`, `1.3 GB`. */
+export function bytes(n: number): string {
+  let unit = 0;
+  for (; n >= 1_000 && unit < UNITS.length - 1; unit++) n /= 1_000;
+  return `${unit === 0 ? n : n.toFixed(1)} ${UNITS[unit]}`;
+}
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];

@@ -50,6 +50,7 @@ export async function trackEvents(
   const apart_ms = options.received_ms - sentAt(args.sent_at);
   // Added to a sign, its way would put it after an end of the same moment.
   const behind_ms = Math.abs(apart_ms) < WAY_MS ? 0 : apart_ms;
+  await turnOfLoop();
   const read = readEvents(args.events, options.lease_seconds);
   const events = read.flatMap(({ event }) => (event ? [event] : []));
   const stored = new Set(await store.append(events.filter(isKept), from));
@@ -61,6 +62,17 @@ export async function trackEvents(
     const fresh = !isKept(event) || stored.delete(event.event_id);
     return { event_id, status: fresh ? "stored" : "duplicate", error: null };
   });
+}
+
+let lastTurn = Promise.resolve();
+
+/**
+ * Each call is read in a turn of the event loop of its own: whoever asks for
+ * little is answered between, and does not wait for all of them.
+ */
+function turnOfLoop(): Promise<void> {
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  return (lastTurn = lastTurn.then(turn));
 }
 
 /** A heartbeat moves last_seen, it is no row. */

@@ -8,8 +8,9 @@ import { dirname } from "node:path";
 import type { Settings } from "../config.ts";
 import type { Log } from "../log.ts";
 import type { Event } from "../model/event.ts";
-import { reasonOf } from "../model/failure.ts";
+import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
+import type { Keeping } from "../model/keeping.ts";
 import type { Session } from "../model/session.ts";
 import {
   type Provenance,
@@ -19,8 +20,10 @@ import {
   type SessionStats,
   type StoredEvent,
 } from "../model/store.ts";
-import { databasePath, openFile } from "../open.ts";
-import { Drain, spoolBacklog } from "../spool/drain.ts";
+import { databasePath, openAgain, openFile } from "../open.ts";
+import { Drain } from "../spool/drain.ts";
+import { spoolBacklog } from "../spool/folder.ts";
+import { spooledSessions } from "../spool/held.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { StoreLock } from "../store/lock.ts";
 import type { Gauges, Metrics } from "./metrics.ts";
@@ -38,20 +41,26 @@ export class Core implements ServedStore {
   /** Milliseconds since the epoch. */
   readonly started = Date.now();
   private readonly drain: Drain;
+  /** Of which store, for it may be opened anew. */
+  private keeper: { of: DuckDBStore; keeping: Keeping } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
   private pass: Promise<void> | null = null;
   private next: Promise<void> | null = null;
+  /** Why the database is closed for now. */
+  private away: Failure | null = null;
+  private reopening: Promise<void> | null = null;
   private spoolFailed: string | null = null;
   private lastAppend = 0;
   private idle = false;
 
   private constructor(
     private readonly settings: Settings,
-    readonly file: DuckDBStore,
-    private readonly letGo: () => Promise<void>,
+    private store: DuckDBStore,
+    private readonly reopen: () => Promise<DuckDBStore>,
+    private readonly lock: StoreLock,
     private readonly log: Log,
   ) {
-    this.drain = new Drain(settings.paths.data!, file);
+    this.drain = new Drain(settings.paths.data!, this);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -65,10 +74,19 @@ export class Core implements ServedStore {
     log: Log,
     metrics: Metrics,
   ): Promise<Core> {
-    const { store, close } = await openFile(settings, lock, {
-      onCommit: (seconds, events) => metrics.commit(seconds, events),
-    });
-    return new Core(settings, store, close, log);
+    const options = {
+      onCommit: (seconds: number, events: number) =>
+        metrics.commit(seconds, events),
+    };
+    const { store } = await openFile(settings, lock, options);
+    const again = () => openAgain(settings, options);
+    return new Core(settings, store, again, lock, log);
+  }
+
+  /** @throws Failure while the database cannot be opened again */
+  private get file(): DuckDBStore {
+    if (this.away) throw this.away;
+    return this.store;
   }
 
   append(
@@ -116,24 +134,41 @@ export class Core implements ServedStore {
     return this.file.stats(filter);
   }
 
+  /** Its copies and archives, with what the spool holds brought in if it can be. */
+  async keeping(): Promise<Keeping> {
+    await this.fresh().catch((error) =>
+      this.log.error("drain_failed", { reason: reasonOf(error) }),
+    );
+    const { file, log } = this;
+    if (this.keeper?.of !== file) {
+      const keeping = file.keeping({
+        spooled: () => spooledSessions(this.settings.paths.data!),
+        alone: false,
+        tell: (reason) => log.warn("keeping", { reason }),
+      });
+      this.keeper = { of: file, keeping };
+    }
+    return this.keeper.keeping;
+  }
+
   /** Takes the spool in a last time, then lets the database go. */
   async close(): Promise<void> {
     clearInterval(this.timer);
     try {
+      await this.reopening;
       await this.fresh();
     } catch (error) {
       this.log.error("drain_failed", { reason: reasonOf(error) });
-    } finally {
-      await this.letGo();
     }
+    await this.store.close().finally(() => this.lock.release());
   }
 
   /** What a health check says: each part by name, nothing private in it. */
   health(): { healthy: boolean; checks: Checks } {
-    const { last_commit_ok, queued_events } = this.file.facts();
+    const { last_commit_ok, queued_events } = this.store.facts();
     const check = (ok: boolean): Check => (ok ? "ok" : "failed");
     const checks = {
-      database: check(last_commit_ok),
+      database: check(last_commit_ok && !this.away),
       disk: check(this.diskHasRoom()),
       queue: check(queued_events < QUEUE_EVENTS),
       spool: check(this.spoolFailed === null),
@@ -185,9 +220,7 @@ export class Core implements ServedStore {
   private async take(): Promise<void> {
     const now = Date.now();
     const { config } = this.settings;
-    const { stored, quarantined, refused } = await this.drain.pass(now);
-    if (stored > 0) this.lastAppend = performance.now();
-    if (stored > 0) this.idle = false;
+    const { quarantined, refused } = await this.drain.pass(now);
     for (const { path, reason } of quarantined)
       this.log.warn("line_quarantined", { path, reason });
     this.sayRefused(refused);
@@ -204,8 +237,33 @@ export class Core implements ServedStore {
     this.refusedSaid = all;
   }
 
+  /**
+   * DuckDB gives a file up for good when it cannot write at the wrong moment, on
+   * a full disk. What was acknowledged is in the file: it is opened anew as soon
+   * as that can be, and until then everything is refused with the reason.
+   */
+  private openAnew(): Promise<void> {
+    return (this.reopening ??= this.replace().finally(
+      () => (this.reopening = null),
+    ));
+  }
+
+  private async replace(): Promise<void> {
+    if (!this.away) {
+      this.away = this.store.facts().given_up!;
+      this.log.error("database_given_up", { reason: reasonOf(this.away) });
+      // Fails, as everything on it does, but lets go of the file.
+      await this.store.close().catch(() => {});
+    }
+    if (!this.diskHasRoom()) return;
+    this.store = await this.reopen();
+    this.away = null;
+    this.log.info("database_reopened", {});
+  }
+
   private async tick(): Promise<void> {
     try {
+      if (this.away || this.store.facts().given_up) await this.openAnew();
       if (!this.pass) await this.fresh();
       if (this.spoolFailed !== null) this.log.info("drain_recovered", {});
       this.spoolFailed = null;

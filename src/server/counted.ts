@@ -114,14 +114,15 @@ export function countBatch(
   seconds: number,
   metrics: ToolMetrics,
 ): void {
-  let component = UNKNOWN;
+  let last: unknown = null;
   for (const [i, { status }] of (results ?? []).entries()) {
     if (status === "rejected") continue;
     const { event_type, session_id } = events[i]!;
-    component = labelOf(String(session_id));
+    last = session_id;
     if (event_type === "session_end" && status === "stored")
-      metrics.sessionEnd(component, "success");
+      metrics.sessionEnd(labelOf(String(session_id)), "success");
   }
+  const component = last === null ? UNKNOWN : labelOf(String(last));
   const outcome = results ? ({ ok: true } as const) : failed(failure);
   metrics.emit(component, "track_events", outcome, seconds);
 }

@@ -117,10 +117,11 @@ export async function startDetached(
 ): Promise<Holder> {
   const { logs } = statePaths(settings);
   ensurePrivateDir(logs);
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NOFOLLOW } = constants;
   const out = openSync(
     `${logs}/server.out`,
-    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW,
+    // Another's at the same moment has the same file.
+    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW,
     0o600,
   );
   // By this path also when the executable was replaced meanwhile.
@@ -137,6 +138,8 @@ export async function startDetached(
   for (;;) {
     const holder = runningServer(lockPath(settings));
     if (holder?.pid === child.pid && holder.state === "ready") return holder;
+    if (child.exitCode === EXIT_STATUS.already_running && holder)
+      throw alreadyRunning(holder);
     if (child.exitCode !== null || child.signalCode !== null)
       throw await startFailure(`${logs}/server.out`, child.exitCode);
     await Bun.sleep(LOOK_MS);

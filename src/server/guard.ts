@@ -49,6 +49,7 @@ const METHODS: Record<Route, readonly string[]> = {
   "/healthz": ["GET", "HEAD"],
   "/readyz": ["GET", "HEAD"],
   "/metrics": ["GET", "HEAD"],
+  "/admin": ["POST"],
   other: [],
 };
 

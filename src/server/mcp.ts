@@ -1,6 +1,6 @@
 /**
  * One POST to /mcp, its body already read and parsed: the current revision and
- * those of 2025 are answered by the same tools. What comes in the older form
+ * those of 2025 are answered by the same tools, plain calls without the SDK. What comes in the older form
  * gets one JSON reply whatever it says it accepts, so plain curl works.
  */
 import {
@@ -12,14 +12,19 @@ import {
 import { Failure } from "../model/failure.ts";
 import type { Caller } from "./caller.ts";
 import { type RpcId, refusal } from "./refusal.ts";
+import { type PlainCall, plainCall } from "./plain.ts";
 import {
   type ServerOptions,
   type ToolBackend,
+  callsOf,
   makeMcpServer,
+  resultOf,
 } from "./tools.ts";
 
 /** Streams that stay open to hear of changes, of all callers together. */
 const MAX_SUBSCRIPTIONS = 64;
+
+const JSON_TYPE = { headers: { "content-type": "application/json" } };
 
 /** What one request's tools left behind beside their results. */
 interface Exchange {
@@ -53,17 +58,10 @@ export class McpEndpoint {
     caller: Caller,
   ): Promise<Response> {
     const exchange: Exchange = { caller, overloaded: null };
-    const response = (await isLegacyRequest(request, message))
-      ? await this.legacy(request, message, exchange)
-      : await this.modern.fetch(request, {
-          parsedBody: message,
-          authInfo: {
-            token: "",
-            clientId: "",
-            scopes: [],
-            extra: { exchange },
-          },
-        });
+    const plain = await plainCall(request, message, this.options.readOnly);
+    const response = await (plain
+      ? Promise.race([this.plain(plain, exchange), goneAway(request.signal)])
+      : this.throughSdk(request, message, exchange));
     const { overloaded } = exchange;
     if (!overloaded) return response;
     const { id = null } = message as { id?: RpcId };
@@ -75,8 +73,37 @@ export class McpEndpoint {
     return this.modern.close();
   }
 
+  private async plain(
+    { id, tool, args }: PlainCall,
+    exchange: Exchange,
+  ): Promise<Response> {
+    const options = this.optionsFor(exchange);
+    const call = callsOf(this.backend, options, exchange.caller);
+    const result = await resultOf(call, tool, args);
+    return Response.json({ jsonrpc: "2.0", id, result }, JSON_TYPE);
+  }
+
+  private async throughSdk(
+    request: Request,
+    message: object,
+    exchange: Exchange,
+  ): Promise<Response> {
+    if (await isLegacyRequest(request, message))
+      return this.legacy(request, message, exchange);
+    const extra = { exchange };
+    return this.modern.fetch(request, {
+      parsedBody: message,
+      authInfo: { token: "", clientId: "", scopes: [], extra },
+    });
+  }
+
   private serverFor(exchange: Exchange) {
-    const options: ServerOptions = {
+    const options = this.optionsFor(exchange);
+    return makeMcpServer(this.backend, options, exchange.caller);
+  }
+
+  private optionsFor(exchange: Exchange): ServerOptions {
+    return {
       ...this.options,
       onError: (error, tool, caller) => {
         if (error instanceof Failure && error.code === "overloaded")
@@ -84,7 +111,6 @@ export class McpEndpoint {
         this.options.onError?.(error, tool, caller);
       },
     };
-    return makeMcpServer(this.backend, options, exchange.caller);
   }
 
   private async legacy(
@@ -109,7 +135,7 @@ export class McpEndpoint {
   }
 }
 
-/** A closed transport never answers: the exchange ends with the client. */
+/** A closed transport never answers, and a tool may not: the exchange ends with the client. */
 function goneAway(signal: AbortSignal): Promise<Response> {
   const { promise, resolve } = Promise.withResolvers<Response>();
   const end = () => resolve(new Response(null, { status: 499 }));

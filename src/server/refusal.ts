@@ -12,8 +12,10 @@ export const ROUTES = [
   "/readyz",
   "/metrics",
 ] as const;
+/** What our own commands find, and nobody who comes over TCP. */
+const LOCAL_ROUTE = "/admin";
 /** A path that the server answers, or `other`: what it never heard of. */
-export type Route = (typeof ROUTES)[number] | "other";
+export type Route = (typeof ROUTES)[number] | typeof LOCAL_ROUTE | "other";
 
 /** The id of a JSON-RPC request. */
 export type RpcId = string | number | null;
@@ -39,10 +41,14 @@ const HEADERS: { [code in FailureCode]?: Record<string, string> } = {
   overloaded: { "retry-after": "1" },
 };
 
-/** Where a request goes, by its path alone, letter by letter. */
-export function routeOf({ url }: Request): Route {
+/**
+ * Where a request goes, by its path alone, letter by letter.
+ * @param local whether it came over our own socket
+ */
+export function routeOf({ url }: Request, local = false): Route {
   // By hand: with a malformed Host it is no URL.
   const path = url.replace(/^https?:\/\/[^/]*/, "").replace(/[?#].*$/s, "");
+  if (local && path === LOCAL_ROUTE) return LOCAL_ROUTE;
   return ROUTES.find((route) => route === path) ?? "other";
 }
 

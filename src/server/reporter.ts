@@ -24,6 +24,9 @@ type Facts = Pick<
   | "inherited_session_id"
 >;
 
+/** Where this process runs, which does not change while it does. */
+let here: Record<"pid_namespace" | "boot_id", string | null> | null = null;
+
 /**
  * @param pid as the client told it
  * @param spool the folder where wrapped sessions are written
@@ -36,9 +39,12 @@ export function reporterFacts(
 ): Facts {
   if (!caller.loopback) return {};
   const stat = processStat(pid);
-  const pid_namespace = pidNamespace();
-  const boot_id = bootId();
-  if (!stat || !pid_namespace || !boot_id) return {};
+  if (!stat) return {};
+  const { pid_namespace, boot_id } = (here ??= {
+    pid_namespace: pidNamespace(),
+    boot_id: bootId(),
+  });
+  if (!pid_namespace || !boot_id) return {};
   if (caller.uid !== null && ownerOf(pid) !== caller.uid) return {};
   return {
     start_ticks: stat.start_ticks,

@@ -11,6 +11,7 @@ import { Failure, reasonOf } from "../model/failure.ts";
 import { type Peer, tcpPeer } from "../os/peer.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
+import { administer } from "./admin.ts";
 import { type Auth, needsToken, tokenRequired } from "./auth.ts";
 import type { Message } from "./body.ts";
 import type { Caller } from "./caller.ts";
@@ -173,6 +174,8 @@ export class Serving {
     const listener = Bun.serve({
       ...(where as { unix: string }),
       development: false,
+      // Which would be on otherwise: two servers would share a port unawares.
+      reusePort: false,
       idleTimeout: IDLE_SECONDS,
       maxRequestBodySize: RUNTIME_BODY_BYTES,
       fetch: (request: Request, server: Listener) =>
@@ -194,7 +197,7 @@ export class Serving {
     { guard, peer: peerOf }: Edge,
   ): Promise<Response> {
     const peer = peerOf(request, listener);
-    const route = routeOf(request);
+    const route = routeOf(request, peer.via === "socket");
     const request_id = Bun.randomUUIDv7();
     // Whoever asks how it is shall hear that it is busy, not be turned away.
     const counted = route !== "/health" && route !== "/healthz";
@@ -240,7 +243,22 @@ export class Serving {
     const stranger = guard.reader(null, route, peer);
     if (stranger) return stranger;
     if (route === "/metrics") return this.metrics(request, peer);
+    if (route === "/admin") return this.admin(request, guard, peer);
     return this.health();
+  }
+
+  /** A POST to /admin, which comes over the socket alone. */
+  private async admin(
+    request: Request,
+    guard: Guard,
+    peer: Peer,
+  ): Promise<Response> {
+    const received = await guard.body(request, peer);
+    if (received instanceof Response) return received;
+    // Millions of sessions take their time, and nothing is said meanwhile.
+    for (const listener of this.listeners) listener.timeout(request, 0);
+    const keeping = await this.parts.core.keeping();
+    return Response.json(await administer(keeping, received.message));
   }
 
   /** A POST to /mcp. */

@@ -178,13 +178,21 @@ class PatientTransport implements Transport {
     this.inner = new StdioServerTransport(open, process.stdout);
     // By then the last of the input has gone through the pipe.
     input.once("close", () => setImmediate(() => this.end()));
+    // Nobody reads any more: no answer will ever be through.
+    process.stdout.once("error", () => this.finished());
   }
 
   async start(): Promise<void> {
     this.inner.onerror = (error) => this.onerror?.(error);
-    this.inner.onclose = () => this.onclose?.();
+    this.inner.onclose = () => {
+      // It gives up by itself when a line is longer than it can hold.
+      this.finished();
+      this.onclose?.();
+    };
     this.inner.onmessage = (message: JSONRPCMessage, ...rest: never[]) => {
       if ("method" in message && "id" in message) this.asked.add(message.id!);
+      const cancelled = cancelledBy(message);
+      if (cancelled !== undefined) this.asked.delete(cancelled);
       (this.onmessage as (m: JSONRPCMessage, ...r: never[]) => void)?.(
         message,
         ...rest,
@@ -215,4 +223,11 @@ class PatientTransport implements Transport {
   private finishIfDone(): void {
     if (this.ended && this.asked.size === 0) this.finished();
   }
+}
+
+/** The request that a message takes back: it is never answered. */
+function cancelledBy(message: JSONRPCMessage): string | number | undefined {
+  return "method" in message && message.method === "notifications/cancelled"
+    ? (message.params as { requestId?: string | number } | undefined)?.requestId
+    : undefined;
 }

@@ -77,18 +77,11 @@ export function makeMcpServer(
       instructions: INSTRUCTIONS,
     },
   );
-  const call: Call = async (tool, args) => {
-    try {
-      return await backend.call(tool, args as Record<string, unknown>, caller);
-    } catch (error) {
-      options.onError?.(error, tool, caller);
-      throw error instanceof Failure ? error : internal(caller);
-    }
-  };
+  const call = callsOf(backend, options, caller);
   for (const { name, tracks, config } of TOOLS) {
     if (tracks && options.readOnly) continue;
-    server.registerTool(name, config, async (args: unknown) =>
-      succeeded(await call(name, args as object)),
+    server.registerTool(name, config, (args: unknown) =>
+      resultOf(call, name, args as object),
     );
   }
   const template = new ResourceTemplate(SESSION_URI, {
@@ -105,7 +98,37 @@ export function makeMcpServer(
   return server;
 }
 
-type Call = (tool: ToolName, args: object) => Promise<object>;
+/** Calls a tool with arguments that are checked, and throws Failures alone. */
+export type Call = (tool: ToolName, args: object) => Promise<object>;
+
+export function callsOf(
+  backend: ToolBackend,
+  { onError }: Pick<ServerOptions, "onError">,
+  caller: Caller,
+): Call {
+  return async (tool, args) => {
+    try {
+      return await backend.call(tool, args as Record<string, unknown>, caller);
+    } catch (error) {
+      onError?.(error, tool, caller);
+      throw error instanceof Failure ? error : internal(caller);
+    }
+  };
+}
+
+/** What a call gives, be it that something went wrong. */
+export async function resultOf(
+  call: Call,
+  tool: ToolName,
+  args: object,
+): Promise<CallToolResult> {
+  try {
+    return succeeded(await call(tool, args));
+  } catch (error) {
+    const { message } = error as Failure;
+    return { isError: true, content: [{ type: "text", text: message }] };
+  }
+}
 
 function succeeded(result: object): CallToolResult {
   return {

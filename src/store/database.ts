@@ -18,10 +18,11 @@ import {
   type DuckDBValue,
 } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
-import { newerSchema, storeFailure } from "./failure.ts";
+import { isFatal, newerSchema, storeFailure } from "./failure.ts";
+import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 
-const OPTIONS = {
+export const OPTIONS = {
   memory_limit: "512MB",
   wal_autocheckpoint: "64MB",
   allocator_background_threads: "true",
@@ -31,18 +32,24 @@ const OPTIONS = {
 
 /** A write-ahead log of less is left to the next occasion. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
+/** How long an interrupted statement may take to end before it is told again. */
+const INTERRUPT_MS = 20;
 
 export class Database {
   /** The end of the queue of writes: they go one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
-  private readonly readers = new Set<DuckDBConnection>();
+  private readonly readers = new Readers(() => this.instance.connect());
+  /** Long work under way, and the connections that it uses. */
+  private readonly jobs = new Map<Promise<unknown>, Set<DuckDBConnection>>();
   private closed = false;
+  /** What DuckDB gave the file up for: only to open it anew helps then. */
+  givenUp: Failure | null = null;
 
   private constructor(
     readonly path: string,
-    private readonly instance: DuckDBInstance,
-    private readonly writer: DuckDBConnection,
+    private instance: DuckDBInstance,
+    private writer: DuckDBConnection,
   ) {}
 
   /**
@@ -130,16 +137,32 @@ export class Database {
   /** Does a piece of writing once all before it are done. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.turn.then(work).catch((error) => {
-      throw storeFailure(this.path, error);
+      throw this.failure(error);
     });
     // Whoever asked for it hears of its failure, the next in turn does not.
     this.turn = mine.catch(() => {});
     return mine;
   }
 
+  private failure(error: unknown): Failure {
+    const failure = storeFailure(this.path, error);
+    if (isFatal(error)) this.givenUp ??= failure;
+    return failure;
+  }
+
   /** Runs a statement of the writer's, in its turn. */
   async run(sql: string, values: DuckDBValue[] = []): Promise<void> {
     await (await this.prepared(sql, values)).run();
+  }
+
+  /**
+   * Runs a statement of the writer's that is not run again, in its turn.
+   * @returns the number that it gives: of rows it changed, or what it counts
+   */
+  async once(sql: string): Promise<number> {
+    const result = await this.writer.runAndReadAll(sql);
+    const [row] = result.getRowsJson();
+    return Number(row?.[0] ?? 0);
   }
 
   /** What a statement of the writer's gives, in its turn. */
@@ -185,22 +208,65 @@ export class Database {
     sql: string,
     values: DuckDBValue[] = [],
   ): AsyncGenerator<T, void> {
-    if (this.closed) throw closedFailure(this.path);
-    let reader: DuckDBConnection | null = null;
     try {
-      // Another statement on its connection would end a stream.
-      reader = await this.instance.connect();
-      this.readers.add(reader);
-      const result = await reader.stream(sql, values);
-      for await (const chunk of result.yieldRowObjectJson())
-        yield* chunk as T[];
+      for await (const rows of this.readers.read(sql, values))
+        yield* rows as T[];
     } catch (error) {
-      throw this.closed
+      throw error instanceof Closed
         ? closedFailure(this.path)
-        : storeFailure(this.path, error);
-    } finally {
-      if (reader && this.readers.delete(reader)) reader.closeSync();
+        : this.failure(error);
     }
+  }
+
+  /**
+   * Long work by a connection of its own, beside all that is written and read.
+   * It is interrupted when the file is to be let go.
+   * @param work calls `joins` for connections elsewhere that it uses as well
+   */
+  async aside<T>(
+    work: (
+      connection: DuckDBConnection,
+      joins: (other: DuckDBConnection) => void,
+    ) => Promise<T>,
+  ): Promise<T> {
+    if (this.closed) throw closedFailure(this.path);
+    const connection = await this.instance.connect();
+    const used = new Set([connection]);
+    const job = work(connection, (other) => used.add(other));
+    this.jobs.set(job, used);
+    try {
+      return await job;
+    } finally {
+      this.jobs.delete(job);
+      connection.closeSync();
+    }
+  }
+
+  /** Interrupts what is done aside, until none of it is left. */
+  async endJobs(): Promise<void> {
+    while (this.jobs.size > 0) {
+      // One statement ends by it; what comes after may have to be ended too.
+      for (const used of this.jobs.values())
+        for (const connection of used) connection.interrupt();
+      await Promise.race([
+        Promise.allSettled(this.jobs.keys()),
+        Bun.sleep(INTERRUPT_MS),
+      ]);
+    }
+  }
+
+  /**
+   * Puts another file, which holds the same, in the place of this one. In the
+   * writer's turn, and only where nobody reads meanwhile.
+   * @param path on the same filesystem, closed, without a write-ahead log
+   */
+  async replaceBy(path: string): Promise<void> {
+    this.release();
+    // Closing has emptied the log; one that is there still belongs to the old.
+    if (this.sizes().log === 0) renameSync(path, this.path);
+    const again = await Database.connect(this.path);
+    this.instance = again.instance;
+    this.writer = again.writer;
   }
 
   /** The file and its write-ahead log, in bytes. */
@@ -216,11 +282,20 @@ export class Database {
       await this.run(SQL.checkpoint);
   }
 
-  /** Ends all that reads, and lets the file go. */
-  disconnect(): void {
+  /** Ends all that is read, and lets the file go. */
+  async close(): Promise<void> {
     this.closed = true;
-    for (const reader of this.readers) reader.closeSync();
-    this.readers.clear();
+    await this.readers.close();
+    this.release();
+  }
+
+  private disconnect(): void {
+    this.closed = true;
+    this.release();
+  }
+
+  private release(): void {
+    this.statements.clear();
     this.writer.closeSync();
     this.instance.closeSync();
   }

@@ -5,6 +5,7 @@
  */
 import { listValue } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
+import type { Failure } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import { type Session, isClosed, parseState } from "../model/session.ts";
 import type {
@@ -14,9 +15,16 @@ import type {
   SessionStats,
   StoredEvent,
 } from "../model/store.ts";
-import { type ClosedRow, closedAmong, sessionQuery } from "./closed.ts";
+import {
+  type ClosedRow,
+  type End,
+  closedAmong,
+  sessionQuery,
+  writtenDown,
+} from "./closed.ts";
 import { Database } from "./database.ts";
 import { Folds, briefOf } from "./folds.ts";
+import { FileKeeping, type KeepingOptions } from "./keeping.ts";
 import { Leases } from "./leases.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
@@ -30,10 +38,13 @@ import {
 import { MIGRATIONS } from "./schema.ts";
 import { Signs, signOfLife } from "./signs.ts";
 import { SQL } from "./statements.ts";
+import { Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./window.ts";
 import { Writer } from "./writer.ts";
 
 const WINDOW_EVENTS = 262_144;
+/** Processes to look for at once: each costs some readings of /proc. */
+const MAX_LOOKS = 128;
 /** Events that are read at once. */
 const PAGE_EVENTS = 1_024;
 
@@ -58,16 +69,17 @@ export interface StoreFacts {
   /** Events that wait for their commit. */
   queued_events: number;
   last_commit_ok: boolean;
+  /** What the database was given up for: it has to be closed and opened anew. */
+  given_up: Failure | null;
   /** The file and its write-ahead log. */
   database_bytes: number;
 }
-
-type End = Pick<ClosedRow, "id" | "end_source" | "end_time">;
 
 export class DuckDBStore implements ServedStore {
   private readonly signs = new Signs();
   private readonly leases: Leases;
   private readonly folds: Folds;
+  private readonly tombstones: Tombstones;
   private writer!: Writer;
   /** Whether the leases of sessions from before are known. */
   private watching: Promise<void> | null = null;
@@ -85,6 +97,7 @@ export class DuckDBStore implements ServedStore {
       )
         this.signs.delete(session_id);
     });
+    this.tombstones = new Tombstones(db, this.folds);
   }
 
   /**
@@ -101,14 +114,21 @@ export class DuckDBStore implements ServedStore {
       return await db.inTurn(async () => {
         const store = new DuckDBStore(db);
         await store.folds.open();
+        await store.tombstones.open();
         const last = await db.one<string | null>(SQL.lastTimestamp);
         const window = new IdWindow(window_events, last ?? "");
         const committed = options.onCommit ?? (() => {});
-        store.writer = new Writer(db, store.folds, window, committed);
+        store.writer = new Writer(
+          db,
+          store.folds,
+          window,
+          store.tombstones,
+          committed,
+        );
         return store;
       });
     } catch (error) {
-      db.disconnect();
+      await db.close();
       throw error;
     }
   }
@@ -137,14 +157,20 @@ export class DuckDBStore implements ServedStore {
    */
   private async reopen(signs: ReadonlyMap<string, string>): Promise<void> {
     const back: Event[] = [];
-    for (const { id, end_source, end_time } of await this.endsOf(
-      signs.keys(),
-    )) {
+    const doubtful: End[] = [];
+    for (const end of await this.endsOf(signs.keys())) {
+      const { id, end_source, end_time } = end;
       const sign = signs.get(id)!;
-      if (end_source === "recovered" && sign > end_time)
-        back.push(signOfLife(id, sign));
-      else this.signs.delete(id);
+      if (end_source !== "recovered") this.signs.delete(id);
+      else if (sign > end_time) back.push(signOfLife(id, sign));
+      else doubtful.push(end);
     }
+    // By a clock that is ahead of ours it may have ended in times to come.
+    const found = await writtenDown(this.ask, doubtful);
+    for (const { id, end_time } of doubtful)
+      if (signs.get(id)! > (found.get(id) ?? end_time))
+        back.push(signOfLife(id, justAfter(end_time)));
+      else this.signs.delete(id);
     try {
       await this.writer.append(back, null);
     } catch (error) {
@@ -183,24 +209,31 @@ export class DuckDBStore implements ServedStore {
    * of life.
    * @param now_ms milliseconds since the epoch
    * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for; the others' turn comes
    * @returns how many
    */
-  async lapse(now_ms: number, unleased_timeout_ms: number): Promise<number> {
+  async lapse(
+    now_ms: number,
+    unleased_timeout_ms: number,
+    looks: number = MAX_LOOKS,
+  ): Promise<number> {
     await (this.watching ??= this.watch().catch((error) => {
       this.watching = null;
       throw error;
     }));
     const now = new Date(now_ms).toISOString();
-    const ends = this.leases.lost(now_ms, unleased_timeout_ms, (session_id) =>
-      this.signs.merge(session_id, now),
+    const ends = this.leases.lost(now_ms, unleased_timeout_ms, looks, (id) =>
+      this.signs.merge(id, now),
     );
     if (ends.length === 0) return 0;
     const stored = await this.writer.append(ends, null);
-    const late = ends.flatMap(({ session_id }): [string, string][] => {
-      const sign = this.signs.get(session_id);
-      return sign ? [[session_id, sign]] : [];
-    });
-    await this.reopen(new Map(late));
+    const late = new Map<string, string>();
+    for (const { session_id, timestamp } of ends) {
+      const sign = this.signs.get(session_id) ?? "";
+      if (sign > timestamp) late.set(session_id, sign);
+      else this.signs.delete(session_id);
+    }
+    await this.reopen(late);
     return stored.size;
   }
 
@@ -261,7 +294,6 @@ export class DuckDBStore implements ServedStore {
   }
 
   async get(session_id: string): Promise<Session | null> {
-    // Read to its end: a result that is left keeps the file open.
     const found = await Array.fromAsync(
       this.sessions(sessionQuery(session_id)),
     );
@@ -321,11 +353,17 @@ export class DuckDBStore implements ServedStore {
     });
   }
 
+  /** Its copies and archives; one for all who ask for them. */
+  keeping(options: KeepingOptions): FileKeeping {
+    return new FileKeeping(this.db, this.folds, this.tombstones, options);
+  }
+
   facts(): StoreFacts {
     const { file, log } = this.db.sizes();
     return {
       queued_events: this.writer.queuedEvents,
       last_commit_ok: this.writer.lastCommitOk,
+      given_up: this.db.givenUp,
       database_bytes: file + log,
     };
   }
@@ -337,10 +375,16 @@ export class DuckDBStore implements ServedStore {
 
   private async end(): Promise<void> {
     try {
-      await this.writer.close();
+      // From now on nothing more is taken.
+      const written = this.writer.close();
+      await this.db.endJobs();
+      await written;
       await this.db.inTurn(() => this.folds.flush());
     } finally {
-      this.db.disconnect();
+      await this.db.close();
     }
   }
 }
+
+const justAfter = (time: string) =>
+  new Date(Date.parse(time) + 1).toISOString();

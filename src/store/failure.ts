@@ -28,6 +28,12 @@ export function storeFailure(path: string, error: unknown): Failure {
       `'${path}' is open in ${holder[1]} (pid ${holder[2]})`,
       "close it there, events wait in the spool",
     );
+  if (/^INTERRUPT/.test(text))
+    return make(
+      "unreachable",
+      `the work on '${path}' was interrupted`,
+      "nothing of it is left; do it again once the server has stopped",
+    );
   if (/No space left|disk is full|failed to allocate.*disk/i.test(text))
     return make(
       "storage",
@@ -54,7 +60,7 @@ export function storeFailure(path: string, error: unknown): Failure {
     return make(
       "storage",
       `'${path}' is damaged: ${reasonOf(error)}`,
-      "move it and its .wal away and restore a backup, events wait in the spool",
+      "restore a backup: session-buddy restore FILE; events wait in the spool",
     );
   return make(
     "storage",
@@ -62,3 +68,7 @@ export function storeFailure(path: string, error: unknown): Failure {
     "check the disk, events wait in the spool",
   );
 }
+
+/** Whether DuckDB does nothing more with the file it has open. */
+export const isFatal = (error: unknown): boolean =>
+  /^FATAL Error|database has been invalidated/.test(reasonOf(error));

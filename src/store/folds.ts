@@ -73,9 +73,14 @@ export class Folds {
   async prepare(events: readonly Event[]): Promise<void> {
     if (this.unflushed >= FLUSH_EVENTS) await this.flush();
     const missing = new Set<string>();
-    for (const { session_id } of events)
+    let last = "";
+    for (const { session_id } of events) {
+      // Those of a session come together.
+      if (session_id === last) continue;
+      last = session_id;
       if (!this.states.has(session_id) && !this.isNew(session_id))
         missing.add(session_id);
+    }
     if (missing.size === 0) return;
     const open = await this.db.rows<{ id: string; state: string }>(
       SQL.openStates,
@@ -171,7 +176,7 @@ export class Folds {
         [SQL.insertUndated, lines.undated],
         [SQL.insertOpen, lines.open],
       ] as const)
-        if (of.length > 0) await this.db.run(sql, [listValue(of)]);
+        if (of.length > 0) await this.db.run(sql, [of.join("\n")]);
       await this.db.run(SQL.setFoldedSeq, [this.lastSeq]);
     });
     this.dirty.clear();
@@ -194,6 +199,17 @@ export class Folds {
       this.recent.delete(id);
       this.left(id);
     }
+  }
+
+  /** Lets go of what is known of closed sessions, all flushed: rows may have gone. */
+  forgetClosed(): void {
+    for (const state of this.states.values())
+      if (isClosed(state)) {
+        this.drop(state.session_id);
+        this.left(state.session_id);
+      }
+    for (const id of this.recent.keys()) this.left(id);
+    this.recent.clear();
   }
 
   /** A session is no longer in memory. */

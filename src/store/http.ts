@@ -32,7 +32,7 @@ const PAGE_ROWS = 10_000;
 const MAX_LENGTHENED = 20;
 const ANSWER_MS = 30_000;
 /** Whatever HTTP_PROXY says; Bun's types know only where a proxy is. */
-const DIRECT = { proxy: false as unknown as string };
+export const DIRECT = { proxy: false as unknown as string };
 
 interface Answer {
   result?: { isError?: boolean; structuredContent?: object; content?: Text[] };
@@ -137,7 +137,7 @@ export class ToolClient {
       "unreachable",
       `${this.name} cannot be reached: ${fetchReason(error)}`,
       "socket" in this.target
-        ? "see: session-buddy mcp status"
+        ? "see: session-buddy mcp health"
         : "check SESSION_BUDDY_MCP_ENDPOINT and that the server runs; events wait in the spool",
       { cause: error },
     );
@@ -318,7 +318,7 @@ function* batches(events: readonly Event[]): Generator<Event[]> {
 }
 
 /** Without the runtime's advice to programmers. */
-const fetchReason = (error: unknown): string =>
+export const fetchReason = (error: unknown): string =>
   reasonOf(error).replace(/ fetching "[^"]*"\. For more information,.*$/s, "");
 
 export interface Health {

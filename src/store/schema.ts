@@ -5,7 +5,9 @@
  * `sessions` holds closed sessions that began in the second that their id
  * names, `undated_sessions` closed ones whose id names none, `open_sessions` the
  * rest, with the fold's registers (`state`) so that the next event can be folded
- * in; `folded` says up to which event that was done.
+ * in; `folded` says up to which event that was done. `archived_sessions` are
+ * tombstones: those sessions and their events stand in files, and what comes of
+ * them late changes nothing.
  */
 
 const SESSION_COLUMNS = `
@@ -38,5 +40,11 @@ export const MIGRATIONS: readonly string[] = [
   CREATE OR REPLACE VIEW all_sessions AS
     FROM sessions UNION ALL BY NAME FROM undated_sessions UNION ALL BY NAME
     SELECT * EXCLUDE (state) FROM open_sessions WHERE start_time IS NOT NULL;
+  `,
+  // What is left of a session in an archive; `named_second` as its id has it.
+  `
+  CREATE TABLE archived_sessions (
+    session_id VARCHAR, named_second TIMESTAMP, archived_at TIMESTAMP,
+    folder VARCHAR, late_events INTEGER);
   `,
 ];

@@ -1,6 +1,6 @@
 /**
- * Every statement that the store runs, by name. A list of things comes in as
- * one parameter, an array of JSON texts: one statement a commit.
+ * Every statement that the store runs, by name. Rows come in as one parameter,
+ * lines of JSON: one statement a commit.
  */
 /** What a session row is in JSON, for from_json. */
 const SESSION_SHAPE = JSON.stringify({
@@ -43,11 +43,15 @@ const AMONG_DATED = `${AMONG}
   AND start_time >= $2::TIMESTAMP
   AND start_time < $3::TIMESTAMP + INTERVAL 1 SECOND`;
 
-/** A cast of the texts to JSON would parse them once more. */
+/**
+ * Rows out of lines of JSON, which come as one text: each value that is handed
+ * over by itself costs as much as its line takes to make. A cast of the lines
+ * to JSON would parse them once more.
+ */
 const rowsFrom = (shape: string, columns: string) => `
   SELECT ${columns} FROM (
     SELECT unnest(from_json(line, '${shape}'))
-    FROM (SELECT unnest($1::VARCHAR[]) AS line))`;
+    FROM (SELECT unnest(string_split($1, chr(10))) AS line))`;
 
 /** A time as UTC text. */
 export const time = (value: string, name: string) =>
@@ -71,7 +75,7 @@ const EVENT_SHAPE = JSON.stringify({
 });
 
 /** A plain cast would give the time in the reader's zone. */
-const NOW = "make_timestamp(epoch_us(now()))";
+export const NOW = "make_timestamp(epoch_us(now()))";
 
 const ENDS = `SELECT session_id AS id, end_source,
   ${time("start_time", "start_time")}, ${time("end_time", "end_time")}`;
@@ -90,7 +94,7 @@ const sessionIn = (table: string, among: string) =>
       WHERE ${AMONG} AND start_time IS NOT NULL))`;
 
 /** The second that an id names, by its digits alone; NULL when it is no time. */
-const NAMED_SECOND = `try_cast(regexp_replace(
+export const NAMED_SECOND = `try_cast(regexp_replace(
   regexp_extract(session_id, '\\d{8}-\\d{6}-[0-9a-f]+$'),
   '^(....)(..)(..)-(..)(..)(..)-.*$', '\\1-\\2-\\3T\\4:\\5:\\6') AS TIMESTAMP)`;
 
@@ -101,7 +105,9 @@ export const SQL = {
     FROM schema_version`,
   setSchemaVersion: `INSERT INTO schema_version VALUES ($1, ${NOW})`,
 
-  lastSeq: `SELECT coalesce(max(seq), 0)::DOUBLE AS value FROM events`,
+  /** Of all that were ever given, the greatest: the last events may be in an archive. */
+  lastSeq: `SELECT greatest(coalesce(max(seq), 0),
+      (SELECT seq FROM folded))::DOUBLE AS value FROM events`,
   lastTimestamp: `SELECT ${time("max(timestamp)", "value")} FROM events`,
   foldedSeq: `SELECT seq::DOUBLE AS value FROM folded`,
   setFoldedSeq: `UPDATE folded SET seq = $1`,
@@ -128,7 +134,8 @@ export const SQL = {
   /** The last second in which a session with a row began, or is said to have begun. */
   lastStart: `SELECT ${time(
     `greatest((SELECT max(start_time) FROM sessions),
-      (SELECT max(${NAMED_SECOND}) FROM open_sessions))`,
+      (SELECT max(${NAMED_SECOND}) FROM open_sessions),
+      (SELECT max(named_second) FROM archived_sessions))`,
     "value",
   )}`,
   openStates: `SELECT session_id AS id, state FROM open_sessions WHERE ${AMONG}`,
@@ -139,6 +146,11 @@ export const SQL = {
     WHERE start_time IS NOT NULL AND end_source IS NULL AND session_type = $1
     ORDER BY start_time DESC, session_id`,
   openEnds: `${ENDS} FROM open_sessions WHERE ${AMONG}`,
+  /** When ends were written down; the time lets whole row groups be skipped. */
+  endsFound: `SELECT session_id AS id,
+      ${time("max(received_at)", "received_at")} FROM events
+    WHERE timestamp >= $2::TIMESTAMP AND kind = 'session_end' AND ${AMONG}
+    GROUP BY session_id`,
   closedDated: `${ENDS} FROM sessions WHERE ${AMONG_DATED}`,
   closedUndated: `${ENDS} FROM undated_sessions WHERE ${AMONG}`,
   deleteOpen: `DELETE FROM open_sessions WHERE ${AMONG}`,
@@ -153,6 +165,21 @@ export const SQL = {
 
   sessionDated: sessionIn("sessions", AMONG_DATED),
   sessionUndated: sessionIn("undated_sessions", AMONG),
+  hasArchived: `SELECT count(*) > 0 AS value FROM archived_sessions`,
+  archivedDated: `SELECT session_id AS id FROM archived_sessions WHERE ${AMONG}
+    AND named_second BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP`,
+  archivedUndated: `SELECT session_id AS id FROM archived_sessions
+    WHERE ${AMONG}`,
+  archivedLike: `SELECT session_id, folder, ${time("archived_at", "archived_at")},
+      late_events FROM archived_sessions
+    WHERE starts_with(session_id, $1) OR ends_with(session_id, '-' || $1)
+    ORDER BY session_id LIMIT 11`,
+  /** Of late events the sessions, each as often as it has such. */
+  countLate: `UPDATE archived_sessions SET late_events = late_events + late.n
+    FROM (SELECT id, count(*) AS n FROM
+      (SELECT unnest($1::VARCHAR[]) AS id) GROUP BY id) AS late
+    WHERE session_id = late.id`,
+
   begin: "BEGIN",
   commit: "COMMIT",
   rollback: "ROLLBACK",

@@ -2,13 +2,25 @@
  * The ids of the newest stored events, and how far back they reach. What is
  * newer than the horizon and not among them has not been stored: no question
  * to the database is needed to know.
+ *
+ * Ids are kept in two halves. When the younger is full the elder is let go as
+ * a whole: to take single ones out of a large map costs more than to put them in.
  */
+interface Half {
+  /** Event id → timestamp. */
+  ids: Map<string, string>;
+  /** The greatest timestamp of its events. */
+  last: string;
+}
+
+const empty = (): Half => ({ ids: new Map(), last: "" });
+
 export class IdWindow {
-  /** Event id → timestamp, in the order of arrival. */
-  private readonly ids = new Map<string, string>();
+  private elder = empty();
+  private younger = empty();
 
   /**
-   * @param size ids to keep, at most
+   * @param size ids to keep, at most; at least half as many are
    * @param horizon the greatest timestamp of events stored before; "" for none
    */
   constructor(
@@ -17,12 +29,12 @@ export class IdWindow {
   ) {}
 
   has(event_id: string): boolean {
-    return this.ids.has(event_id);
+    return this.younger.ids.has(event_id) || this.elder.ids.has(event_id);
   }
 
   /** The timestamp of one that is in here. */
   timeOf(event_id: string): string | undefined {
-    return this.ids.get(event_id);
+    return this.younger.ids.get(event_id) ?? this.elder.ids.get(event_id);
   }
 
   /** Whether an event of that time that is not in here cannot have been stored. */
@@ -31,17 +43,12 @@ export class IdWindow {
   }
 
   add(event_id: string, timestamp: string): void {
-    this.ids.set(event_id, timestamp);
-    if (this.ids.size > this.size) this.evict();
-  }
-
-  /** Many at once: to find a map's oldest entry takes longer the more went before it. */
-  private evict(): void {
-    const keep = Math.floor((this.size * 15) / 16);
-    for (const [event_id, timestamp] of this.ids) {
-      if (this.ids.size <= keep) return;
-      this.ids.delete(event_id);
-      if (timestamp > this.horizon) this.horizon = timestamp;
-    }
+    const { younger } = this;
+    younger.ids.set(event_id, timestamp);
+    if (timestamp > younger.last) younger.last = timestamp;
+    if (younger.ids.size < this.size / 2) return;
+    if (this.elder.last > this.horizon) this.horizon = this.elder.last;
+    this.elder = younger;
+    this.younger = empty();
   }
 }

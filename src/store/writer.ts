@@ -16,6 +16,7 @@ import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import { type Arrival, arrivalOf, eventLines } from "./rows.ts";
 import { SQL } from "./statements.ts";
+import type { Tombstones } from "./tombstones.ts";
 import type { IdWindow } from "./window.ts";
 
 /** In one statement, at most. */
@@ -52,6 +53,7 @@ export class Writer {
     private readonly db: Database,
     private readonly folds: Folds,
     private readonly window: IdWindow,
+    private readonly tombstones: Tombstones,
     private readonly committed: (seconds: number, events: number) => void,
   ) {}
 
@@ -165,7 +167,7 @@ export class Writer {
       await this.folds.prepare(fresh.map(({ event }) => event));
       const begun = performance.now();
       const lines = eventLines(fresh, this.folds.lastSeq + 1);
-      await this.db.run(SQL.insertEvents, [listValue(lines)]);
+      await this.db.run(SQL.insertEvents, [lines.join("\n")]);
       for (const { event, call } of fresh) {
         this.window.add(event.event_id, event.timestamp);
         this.folds.add(event);
@@ -176,7 +178,7 @@ export class Writer {
     this.lastCommitOk = true;
   }
 
-  /** Those that are not stored yet, each once. */
+  /** Those that are not stored yet, each once, and of no archived session. */
   private async fresh(batch: readonly Item[]): Promise<Item[]> {
     const byId = new Map<string, Item>();
     const doubtful: string[] = [];
@@ -198,7 +200,9 @@ export class Writer {
       ]);
       for (const { id } of known) byId.delete(id);
     }
-    return [...byId.values()];
+    const fresh = [...byId.values()];
+    const archived = await this.tombstones.late(fresh.map((i) => i.event));
+    return fresh.filter(({ event }) => !archived.has(event.session_id));
   }
 
   /** The timestamp under which a stored event is found, when its id is in memory. */

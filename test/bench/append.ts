@@ -5,7 +5,6 @@
  * folds nothing. Run it with the seconds a measurement takes:
  * `bun test/bench/append.ts 5`. Trust the ratios; times are this machine's.
  */
-import { Database as SQLite } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +12,8 @@ import type { Event } from "../../src/model/event.ts";
 import { sessionIdOf } from "../../src/model/id.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { command, end, processOf, start } from "../support/events.ts";
+import { quantile } from "./figures.ts";
+import { Peer } from "./sqlite.ts";
 
 const MEASURE_MS = Number(process.argv[2] ?? 5) * 1_000;
 const home = mkdtempSync(join(tmpdir(), "sb-bench-"));
@@ -35,46 +36,6 @@ function* lives(): Generator<Event> {
       command: `git show ${event_id}`,
     });
     yield end(0, { session_id, timestamp });
-  }
-}
-
-class Peer {
-  private readonly db = new SQLite(join(home, "peer.sqlite"));
-  private waiting: (readonly Event[])[] = [];
-  private commit: Promise<void> | null = null;
-
-  constructor() {
-    this.db.run("PRAGMA journal_mode = WAL");
-    this.db.run("PRAGMA synchronous = FULL");
-    this.db.run(`CREATE TABLE events (
-      seq INTEGER PRIMARY KEY, event_id TEXT UNIQUE, session_id TEXT, kind TEXT,
-      timestamp TEXT, received_at TEXT DEFAULT CURRENT_TIMESTAMP, payload TEXT)`);
-    this.db.run("CREATE INDEX by_session ON events (session_id)");
-  }
-
-  readonly append: Append = (events) => {
-    this.waiting.push(events);
-    return (this.commit ??= new Promise((resolve) =>
-      setImmediate(resolve),
-    ).then(() => this.store()));
-  };
-
-  private store(): void {
-    const insert = this.db.query(`INSERT OR IGNORE INTO events
-      (event_id, session_id, kind, timestamp, payload) VALUES (?, ?, ?, ?, ?)`);
-    const taken = this.waiting;
-    this.waiting = [];
-    this.commit = null;
-    this.db.transaction(() => {
-      for (const event of taken.flat())
-        insert.run(
-          event.event_id,
-          event.session_id,
-          event.event_type,
-          event.timestamp,
-          JSON.stringify(event),
-        );
-    })();
   }
 }
 
@@ -105,13 +66,11 @@ async function measure(
     }),
   );
   const seconds = (performance.now() - begun) / 1_000;
-  took.sort((a, b) => a - b);
-  const at = (share: number) => took[Math.floor((took.length - 1) * share)]!;
   return {
     events_per_second: (took.length * events) / seconds,
-    p50_ms: at(0.5),
-    p99_ms: at(0.99),
-    max_ms: at(1),
+    p50_ms: quantile(took, 0.5),
+    p99_ms: quantile(took, 0.99),
+    max_ms: quantile(took, 1),
   };
 }
 
@@ -123,7 +82,7 @@ const commits: number[] = [];
 const store = await DuckDBStore.open(join(home, "sessions.duckdb"), {
   onCommit: (_seconds, events) => commits.push(events),
 });
-const peer = new Peer();
+const peer = new Peer(join(home, "peer.sqlite"));
 const append: Append = (events) => store.append(events);
 for (const [callers, events] of [
   [64, 50],
@@ -133,7 +92,11 @@ for (const [callers, events] of [
   await measure(append, callers, events);
   commits.length = 0;
   const ours = await measure(append, callers, events);
-  const theirs = await measure(peer.append, callers, events);
+  const theirs = await measure(
+    (events) => peer.append(events),
+    callers,
+    events,
+  );
   const ratio = ours.events_per_second / theirs.events_per_second;
   const mean = commits.reduce((sum, n) => sum + n, 0) / commits.length;
   const line = (name: string, m: Measured) =>

@@ -163,6 +163,28 @@ describe("without locks (no JIT, no foreign calls)", () => {
     expect(await sandbox.only()).toMatchObject({ status: "lost" });
   });
 
+  test("it is found by four at once who have no locks either, and ended once", async () => {
+    using sandbox = new Sandbox();
+    await using live = await Live.begin(sandbox, env);
+    expect((await sandbox.only()).status).toBe("active");
+    await live.killWrapper();
+    await live.endChild();
+    const readers = [1, 2, 3, 4].map(() =>
+      sandbox.run(["list-sessions", "--status", "lost"], { env }),
+    );
+    // DuckDB's own lock lets one of them in at a time, and the others say so.
+    for (const { exitCode, stdout, stderr } of await Promise.all(readers))
+      if (exitCode !== 7)
+        expect([exitCode, stderr, stdout.split("\n").length]).toEqual([
+          0,
+          "",
+          2,
+        ]);
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+    const stored = await storedEvents(sandbox.database);
+    expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
+  });
+
   test("a reader leaves a locked file to those who can tell", async () => {
     using sandbox = new Sandbox();
     await using live = await Live.begin(sandbox);

@@ -1,0 +1,56 @@
+/**
+ * The database as a whole: who copies and archives it (a server when one has
+ * it, else we), and how a copy takes its place. The second place, beside open.ts,
+ * that wires spool and store.
+ */
+import type { Settings } from "./config.ts";
+import { Failure, reasonOf } from "./model/failure.ts";
+import type { Keeping } from "./model/keeping.ts";
+import { claim, openFile, sayDrained } from "./open.ts";
+import { drain } from "./spool/drain.ts";
+import { spooledSessions } from "./spool/held.ts";
+import { HttpKeeping } from "./store/admin.ts";
+import { StoreLock } from "./store/lock.ts";
+
+type Tell = (sentence: string) => void;
+
+/**
+ * Hands over the keeping of this host's database, with what the spool holds
+ * brought in if it can be.
+ * @param settings valid ones, see `requireValid`
+ * @throws Failure (config) when the database is on another host
+ */
+export async function withKeeping<T>(
+  settings: Settings,
+  tell: Tell,
+  use: (keeping: Keeping) => Promise<T>,
+): Promise<T> {
+  requireHere(settings);
+  process.umask(0o077);
+  const here = await claim(settings);
+  if (!(here instanceof StoreLock)) return use(new HttpKeeping(here.socket));
+  const { store, close } = await openFile(settings, here);
+  const data = settings.paths.data!;
+  try {
+    try {
+      sayDrained(await drain(data, store, Date.now()), tell);
+    } catch (error) {
+      // A full disk, perhaps: all the more reason for a copy on another one.
+      tell(`the spool could not be brought in: ${reasonOf(error)}`);
+    }
+    const spooled = () => spooledSessions(data);
+    return await use(store.keeping({ spooled, alone: true, tell }));
+  } finally {
+    await close();
+  }
+}
+
+/** @throws Failure (config) when the database is on another host */
+export function requireHere({ config }: Settings): void {
+  if (config.server.endpoint === null) return;
+  throw new Failure(
+    "config",
+    `the database is kept by the server at ${config.server.endpoint}`,
+    "do this on that host, or unset SESSION_BUDDY_MCP_ENDPOINT for the one here",
+  );
+}

@@ -1,0 +1,245 @@
+/**
+ * A backup takes the place of the database. First it is copied beside it and
+ * looked through there; then, with nobody else at work, the old one gets another
+ * name and the copy takes its own. Killed anywhere, one of the two is there.
+ */
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Settings } from "./config.ts";
+import { Failure, errnoOf } from "./model/failure.ts";
+import { lostEnd } from "./model/lost.ts";
+import type { Session } from "./model/session.ts";
+import {
+  claim,
+  databasePath,
+  loadDuckDB,
+  lockPath,
+  openFile,
+  runningServer,
+  sayDrained,
+} from "./open.ts";
+import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
+import { drain } from "./spool/drain.ts";
+import { putBack, spooledSessions } from "./spool/held.ts";
+import { spoolFolder } from "./spool/write.ts";
+import type { DuckDBStore } from "./store/duckdb.ts";
+import { StoreLock } from "./store/lock.ts";
+import type { Verified } from "./store/verify.ts";
+
+type Tell = (sentence: string) => void;
+
+export interface Restored extends Verified {
+  /** Where the database from before is; null when there was none. */
+  kept: string | null;
+  /** Events that the spool still held, and that the backup had not. */
+  drained: number;
+  /** Sessions that run in the backup, and of which nothing is left here. */
+  lost: number;
+}
+
+/** A copy of a backup, beside the database, that was looked through. */
+export class Candidate {
+  private constructor(
+    private readonly settings: Settings,
+    private readonly path: string,
+    readonly verified: Verified,
+  ) {}
+
+  /**
+   * Copies a backup and looks through the copy.
+   * @throws Failure naming the file and what is wrong with it
+   */
+  static async of(settings: Settings, file: string): Promise<Candidate> {
+    refuseServer(settings);
+    const from = resolve(file);
+    const database = databasePath(settings);
+    ensurePrivateDir(settings.paths.data!);
+    requireOther(from, database);
+    await loadDuckDB(settings);
+    const { verify } = await import("./store/verify.ts");
+    clearScratch(database);
+    const path = `${database}.restore-${process.pid}`;
+    try {
+      copy(from, path);
+      return new Candidate(settings, path, await verify(path, from));
+    } catch (error) {
+      remove(path);
+      throw errnoOf(error) ? folderFailure(path, error) : error;
+    }
+  }
+
+  /** Lets it go; after `take` there is nothing left to let go. */
+  discard(): void {
+    remove(this.path);
+  }
+
+  /**
+   * Puts it in the database's place, and brings what the spool holds to it.
+   * @throws Failure (already_running) when a server has started meanwhile
+   */
+  async take(tell: Tell): Promise<Restored> {
+    const { settings, verified } = this;
+    const data = settings.paths.data!;
+    const lock = await claim(settings);
+    if (!(lock instanceof StoreLock)) {
+      this.discard();
+      throw serverFailure(settings);
+    }
+    let kept: string | null;
+    try {
+      kept = await replace(databasePath(settings), this.path);
+      // Before anybody can take it for known: what is done may not be in there.
+      await putBack(spoolFolder(data));
+    } catch (error) {
+      lock.release();
+      throw errnoOf(error)
+        ? folderFailure(databasePath(settings), error)
+        : error;
+    }
+    const { store, close } = await openFile(settings, lock);
+    try {
+      const report = await drain(data, store, Date.now());
+      sayDrained(report, tell);
+      const lost = await endForsaken(store, spooledSessions(data));
+      return { ...verified, kept, drained: report.stored, lost };
+    } finally {
+      await close();
+    }
+  }
+}
+
+/** @throws Failure (already_running) */
+function refuseServer(settings: Settings): void {
+  if (runningServer(lockPath(settings))) throw serverFailure(settings);
+}
+
+function serverFailure(settings: Settings): Failure {
+  const holder = runningServer(lockPath(settings));
+  return new Failure(
+    "already_running",
+    `a server has the database open${holder ? ` (pid ${holder.pid})` : ""}`,
+    "stop it first: session-buddy mcp stop",
+  );
+}
+
+function requireOther(from: string, database: string): void {
+  const file = statSync(from, { throwIfNoEntry: false });
+  if (!file?.isFile())
+    throw new Failure(
+      file ? "usage" : "not_found",
+      file ? `'${from}' is no file` : `there is no file '${from}'`,
+      "give a file that `session-buddy backup` wrote",
+    );
+  const own = statSync(database, { throwIfNoEntry: false });
+  if (own && own.dev === file.dev && own.ino === file.ino)
+    throw new Failure("usage", `'${from}' is the database itself`);
+}
+
+/** With its write-ahead log, where it was copied with one. */
+function copy(from: string, to: string): void {
+  for (const suffix of ["", ".wal"]) {
+    if (suffix !== "" && !existsSync(`${from}${suffix}`)) continue;
+    try {
+      const how = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE;
+      copyFileSync(`${from}${suffix}`, `${to}${suffix}`, how);
+      chmodSync(`${to}${suffix}`, 0o600);
+    } catch (error) {
+      const code = errnoOf(error);
+      throw code === "EACCES"
+        ? new Failure(
+            "permission",
+            `'${from}' cannot be copied to '${to}'`,
+            "check the permissions of both",
+            { cause: error },
+          )
+        : folderFailure(to, error);
+    }
+  }
+}
+
+function remove(path: string): void {
+  for (const suffix of ["", ".wal"])
+    rmSync(`${path}${suffix}`, { force: true });
+}
+
+/** What restores that were killed have left. */
+function clearScratch(database: string): void {
+  const scratch = `${basename(database)}.restore-`;
+  for (const name of readdirSync(dirname(database))) {
+    const pid = /^(\d+)(\.wal)?$/.exec(name.slice(scratch.length))?.[1];
+    if (!name.startsWith(scratch) || pid === undefined) continue;
+    if (!existsSync(`/proc/${pid}`) || pid === String(process.pid))
+      rmSync(join(dirname(database), name), { force: true });
+  }
+}
+
+/**
+ * Gives the old file another name and the new one its own.
+ * @returns the other name
+ */
+async function replace(database: string, by: string): Promise<string | null> {
+  const { emptyLog } = await import("./store/copy.ts");
+  const { sync } = await import("./store/archive.ts");
+  if (!existsSync(database) && !existsSync(`${database}.wal`)) {
+    renameSync(by, database);
+    sync(dirname(database));
+    return null;
+  }
+  // A log would be taken for the new file's: with none, one rename is all.
+  if (existsSync(`${database}.wal`)) await emptyLog(database);
+  const stamp = new Date().toISOString().replace(/\..*|[-:]/g, "");
+  let kept = `${database}.before-${stamp.replace("T", "-")}`;
+  for (let n = 2; existsSync(kept); n++) kept = `${kept.split("+")[0]}+${n}`;
+  for (const suffix of ["", ".wal"])
+    if (existsSync(`${database}${suffix}`))
+      keep(`${database}${suffix}`, `${kept}${suffix}`);
+  sync(dirname(database));
+  // Only of one that no longer opens is there a log still; both are kept.
+  rmSync(`${database}.wal`, { force: true });
+  renameSync(by, database);
+  sync(dirname(database));
+  return kept;
+}
+
+/** The same file by another name; a copy where a file can have but one. */
+function keep(path: string, kept: string): void {
+  try {
+    linkSync(path, kept);
+  } catch {
+    copyFileSync(path, kept, constants.COPYFILE_EXCL);
+  }
+}
+
+/**
+ * Sessions recorded here that ran when the backup was made, and have no file in
+ * the spool: whatever came of them is not here, and they do not run.
+ * @returns how many were closed, at their last sign of life
+ */
+async function endForsaken(
+  store: DuckDBStore,
+  spooled: ReadonlySet<string>,
+): Promise<number> {
+  const ends = [];
+  for await (const session of store.list({ status: "active" }))
+    if (!spooled.has(session.session_id) && (await isOurs(store, session)))
+      ends.push(lostEnd(session.session_id, session.last_seen));
+  if (ends.length > 0) await store.append(ends);
+  return ends.length;
+}
+
+/** Whether it came out of a spool, and not over the wire. */
+async function isOurs(store: DuckDBStore, { session_id }: Session) {
+  for await (const { provenance } of store.events({ session_id, limit: 1 }))
+    return provenance === null || provenance.via === "spool";
+  return false;
+}

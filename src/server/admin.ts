@@ -1,0 +1,59 @@
+/**
+ * What our own commands ask of the database as a whole, over the socket alone.
+ */
+import { isAbsolute } from "node:path";
+import { Failure } from "../model/failure.ts";
+import type { ArchiveRequest, Keeping } from "../model/keeping.ts";
+import type { AdminCall } from "../store/admin.ts";
+import type { Message } from "./body.ts";
+
+/**
+ * @param message an AdminCall, if it is one
+ * @throws Failure (refused) when it is none
+ */
+export async function administer(
+  keeping: Keeping,
+  message: Message,
+): Promise<object> {
+  const call = callOf(message);
+  switch (call.command) {
+    case "backup":
+      return keeping.backup(call.file, call.force);
+    case "plan":
+      return keeping.plan(call.request);
+    case "archive":
+      return keeping.archive(call.request, call.folder);
+    case "archived":
+      return { archived: await keeping.archived(call.reference) };
+  }
+}
+
+function callOf(message: Message): AdminCall {
+  const { command, file, force, folder, reference } = message;
+  if (command === "backup" && isPath(file) && typeof force === "boolean")
+    return { command, file, force };
+  if (command === "archived" && typeof reference === "string")
+    return { command, reference };
+  if (command === "plan") return { command, request: requestOf(message) };
+  if (command === "archive" && isPath(folder))
+    return { command, request: requestOf(message), folder };
+  throw unknownCall();
+}
+
+const isPath = (value: unknown): value is string =>
+  typeof value === "string" && isAbsolute(value) && !value.includes("\0");
+
+function requestOf({ request }: Message): ArchiveRequest {
+  const { ended_before, keep_tagged } = (request ?? {}) as Message;
+  if (typeof ended_before !== "string" || typeof keep_tagged !== "boolean")
+    throw unknownCall();
+  if (Number.isNaN(Date.parse(ended_before))) throw unknownCall();
+  return { ended_before, keep_tagged };
+}
+
+const unknownCall = () =>
+  new Failure(
+    "refused",
+    "the server does not know that call",
+    "try: session-buddy mcp restart",
+  );

@@ -1,0 +1,256 @@
+/**
+ * The database as a whole, for whoever has it open: its copies and archives.
+ * One such work at a time.
+ */
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import type {
+  Archive,
+  ArchivePlan,
+  ArchiveRequest,
+  Archived,
+  Backup,
+  Keeping,
+} from "../model/keeping.ts";
+import { folderFailure } from "../os/paths.ts";
+import {
+  type Exported,
+  existsFailure,
+  exportTo,
+  nameFolder,
+  plan,
+  removeExported,
+  sync,
+} from "./archive.ts";
+import { copyDatabase, rowsOf } from "./copy.ts";
+import type { Database } from "./database.ts";
+import { storeFailure } from "./failure.ts";
+import type { Folds } from "./folds.ts";
+import { SQL } from "./statements.ts";
+import type { Tombstones } from "./tombstones.ts";
+
+/** How often an archive begins anew because a late event came in between. */
+const MAX_ATTEMPTS = 5;
+/** The part of the file that is free from which on it is written anew for that alone. */
+const WORTH_COMPACTING = 0.25;
+
+export interface KeepingOptions {
+  /** Sessions of which the spool has files, whatever is in them. */
+  spooled(): Iterable<string>;
+  /** Whether nobody else asks meanwhile, so that the file can be written anew. */
+  alone: boolean;
+  /** Hears of what went wrong without harm. */
+  tell(sentence: string): void;
+}
+
+export class FileKeeping implements Keeping {
+  private busy = false;
+
+  constructor(
+    private readonly db: Database,
+    private readonly folds: Folds,
+    private readonly tombstones: Tombstones,
+    private readonly options: KeepingOptions,
+  ) {}
+
+  backup(file: string, force: boolean): Promise<Backup> {
+    return this.alone(async () => {
+      requireFolder(dirname(file));
+      if (file.includes("?")) throw questionMark(file);
+      if (!force && existsSync(file)) throw backupExists(file);
+      await this.settle();
+      const half = join(dirname(file), `.${basename(file)}.part`);
+      remove(half);
+      const held = await copyDatabase(this.db, half);
+      try {
+        chmodSync(half, 0o600);
+        sync(half);
+        const bytes = statSync(half).size;
+        if (!force && existsSync(file)) throw backupExists(file);
+        renameSync(half, file);
+        sync(dirname(file));
+        return { file, bytes, ...held };
+      } catch (error) {
+        rmSync(half, { force: true });
+        throw errnoOf(error) ? folderFailure(file, error) : error;
+      }
+    });
+  }
+
+  async plan(request: ArchiveRequest): Promise<ArchivePlan> {
+    await this.settle();
+    const spooled = [...this.options.spooled()];
+    return this.db.aside((connection) => plan(connection, request, spooled));
+  }
+
+  archived(reference: string): Promise<Archived[]> {
+    return this.tombstones.like(reference);
+  }
+
+  archive(request: ArchiveRequest, folder: string): Promise<Archive> {
+    return this.alone(async () => {
+      requireFolder(dirname(folder));
+      if (existsSync(folder)) throw existsFailure(folder);
+      const before = this.db.sizes().file;
+      const went = await this.move(request, folder);
+      const { seq: _seq, ...rest } = went;
+      const compacted = this.options.alone && (await this.shrink(went));
+      return {
+        ...rest,
+        folder: went.sessions > 0 ? folder : null,
+        database_bytes: { before, after: this.db.sizes().file },
+        compacted,
+      };
+    });
+  }
+
+  /** Until what the files hold is what the database has. */
+  private async move(
+    request: ArchiveRequest,
+    folder: string,
+  ): Promise<Exported> {
+    const half = join(dirname(folder), `.${basename(folder)}.part`);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      await this.settle();
+      const exported = await this.export(request, half);
+      if (exported.sessions === 0) return exported;
+      nameFolder(half, folder);
+      const removed = await this.db.inTurn(async () => {
+        await this.folds.flush();
+        if (!(await removeExported(this.db, folder, exported))) return false;
+        await this.tombstones.open();
+        this.folds.forgetClosed();
+        return true;
+      });
+      if (removed) return exported;
+      rmSync(folder, { recursive: true });
+    }
+    throw new Failure(
+      "overloaded",
+      "events of old sessions keep coming",
+      "nothing was removed; try again in a while",
+    );
+  }
+
+  private async export(
+    request: ArchiveRequest,
+    half: string,
+  ): Promise<Exported> {
+    const spooled = [...this.options.spooled()];
+    try {
+      return await this.db.aside((connection) =>
+        exportTo(connection, half, request, spooled),
+      );
+    } catch (error) {
+      rmSync(half, { recursive: true, force: true });
+      throw storeFailure(half, error);
+    }
+  }
+
+  /** Gives free space back where that is worth it. */
+  private async shrink({ sessions }: Exported): Promise<boolean> {
+    // Of one that was killed at it.
+    remove(`${this.db.path}.compact`);
+    return (sessions > 0 || (await this.hasRoom())) && this.compact();
+  }
+
+  /** Whether much of the file is free. */
+  private async hasRoom(): Promise<boolean> {
+    // What was removed counts only once the log is in the file.
+    await this.db.inTurn(() => this.db.run(SQL.checkpoint));
+    const [size] = await this.db.aside((connection) =>
+      rowsOf<{ free: number }>(
+        connection,
+        `SELECT (free_blocks / greatest(total_blocks, 1))::DOUBLE AS free
+          FROM pragma_database_size() WHERE database_name = current_database()`,
+      ),
+    );
+    return size!.free > WORTH_COMPACTING;
+  }
+
+  /** Writes the file anew; without that all is as well, only larger. */
+  private async compact(): Promise<boolean> {
+    const whole = `${this.db.path}.compact`;
+    try {
+      remove(whole);
+      return await this.db.inTurn(async () => {
+        await this.folds.flush();
+        await copyDatabase(this.db, whole);
+        await this.db.replaceBy(whole);
+        return true;
+      });
+    } catch (error) {
+      this.options.tell(
+        `the database was not made smaller: ${reasonOf(error)}`,
+      );
+      return false;
+    } finally {
+      remove(whole);
+    }
+  }
+
+  /** Brings the rows up to the events. */
+  private settle(): Promise<void> {
+    return this.db.inTurn(() => this.folds.flush());
+  }
+
+  private async alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.busy)
+      throw new Failure(
+        "overloaded",
+        "a backup or an archive is under way",
+        "try again when it is done",
+      );
+    this.busy = true;
+    try {
+      return await work();
+    } finally {
+      this.busy = false;
+    }
+  }
+}
+
+/** Removes half a copy, with all that it is made of. */
+function remove(path: string): void {
+  for (const suffix of ["", ".wal", ".rows"])
+    rmSync(`${path}${suffix}`, { recursive: true, force: true });
+}
+
+/** @throws Failure when nothing can be written there */
+function requireFolder(path: string): void {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+    if (statSync(path).isDirectory()) return;
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw folderFailure(path, error);
+  }
+  throw new Failure(
+    "usage",
+    `there is no folder '${path}'`,
+    "make it, or give a file in one that exists",
+  );
+}
+
+const backupExists = (file: string) =>
+  new Failure(
+    "usage",
+    `'${file}' exists already`,
+    "give another name, or --force to replace it",
+  );
+
+/** DuckDB looks for a log's name before it. */
+const questionMark = (file: string) =>
+  new Failure(
+    "usage",
+    `'${file}' cannot be a database: it has a question mark in its name`,
+    "give another name",
+  );

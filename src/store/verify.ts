@@ -1,0 +1,153 @@
+/**
+ * Whether a file is a database of ours that can be trusted with the future: it
+ * opens, its schema is known, and its sessions are what their events come to.
+ */
+import { rmSync } from "node:fs";
+import type { Event } from "../model/event.ts";
+import { Failure } from "../model/failure.ts";
+import { fold, settle } from "../model/session.ts";
+import { quoted, rowsOf, withFile } from "./copy.ts";
+import { DuckDBStore } from "./duckdb.ts";
+import { newerSchema, storeFailure } from "./failure.ts";
+import { type ReadRow } from "./rows.ts";
+import { MIGRATIONS } from "./schema.ts";
+import { SESSION_READ, SQL } from "./statements.ts";
+
+/** Sessions that are folded anew, about; of more a sample. */
+const COMPARED_SESSIONS = 16_384;
+/** Of those at once, with all their events. */
+const PORTION_SESSIONS = 4_096;
+
+const TABLES = [
+  "schema_version",
+  "events",
+  "sessions",
+  "open_sessions",
+  "folded",
+];
+
+export interface Verified {
+  sessions: number;
+  events: number;
+  /** Sessions that were folded anew and found the same. */
+  compared: number;
+  /** The schema that it had; it has the newest now. */
+  schema: number;
+}
+
+/**
+ * Looks through a scratch copy, and brings it up to date.
+ * @param path the copy, which may be changed
+ * @param shown the file that it was copied from
+ * @throws Failure (storage) naming `shown`
+ */
+export async function verify(path: string, shown: string): Promise<Verified> {
+  try {
+    const schema = await inspect(path, shown);
+    // By the code that will open it later: what it cannot use is found now.
+    await (await DuckDBStore.open(path)).close();
+    rmSync(`${path}.schema-${schema}`, { force: true });
+    return { schema, ...(await readThrough(path, shown)) };
+  } catch (error) {
+    throw storeFailure(shown, error);
+  }
+}
+
+/** Asks a file of which nobody knows yet what it is. */
+const asking = <T>(
+  path: string,
+  work: (ask: <R>(sql: string) => Promise<R[]>) => Promise<T>,
+) =>
+  withFile(path, "READ_ONLY", (connection) =>
+    work((sql) => rowsOf(connection, sql)),
+  );
+
+/** @returns the schema's version */
+function inspect(path: string, shown: string): Promise<number> {
+  return asking(path, async (ask) => {
+    const tables = await ask<{ name: string }>(
+      "SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'main'",
+    );
+    const names = new Set(tables.map(({ name }) => name));
+    const missing = TABLES.filter((name) => !names.has(name));
+    if (missing.length > 0)
+      throw new Failure(
+        "storage",
+        `'${shown}' is a DuckDB file, but no database of session-buddy: it has no table ${missing[0]}`,
+        "give a file that `session-buddy backup` wrote",
+      );
+    const [{ value }] = (await ask(SQL.schemaVersion)) as [{ value: number }];
+    if (value > MIGRATIONS.length)
+      throw newerSchema(shown, value, MIGRATIONS.length);
+    return value;
+  });
+}
+
+/** Reads every row once, and folds as many sessions as is quick. */
+function readThrough(path: string, shown: string) {
+  return asking(path, async (ask) => {
+    const count = async (sql: string) =>
+      (await ask<{ n: number }>(`SELECT (${sql})::DOUBLE AS n`))[0]!.n;
+    const inconsistent = (what: string) =>
+      new Failure(
+        "storage",
+        `'${shown}' is not consistent: ${what}`,
+        "give another backup; the database is as it was",
+      );
+    // The hash makes DuckDB read, and check, every block.
+    await ask("SELECT sum(hash(e)) FROM events AS e");
+    const events = await count("SELECT count(*) FROM events");
+    const twice = await count(
+      "SELECT count(*) - count(DISTINCT event_id) FROM events",
+    );
+    if (twice > 0) throw inconsistent(`${twice} events are in it twice`);
+    const sessions = await count("SELECT count(*) FROM all_sessions");
+    const astray = await count(
+      `SELECT count(*) FROM (
+        (SELECT session_id FROM all_sessions EXCEPT ALL
+          SELECT DISTINCT session_id FROM events WHERE kind = 'session_start')
+        UNION ALL
+        (SELECT DISTINCT session_id FROM events WHERE kind = 'session_start'
+          EXCEPT SELECT session_id FROM all_sessions))`,
+    );
+    if (astray > 0)
+      throw inconsistent(
+        `of ${astray} sessions the row or the start is missing`,
+      );
+    const each = Math.ceil(sessions / COMPARED_SESSIONS) || 1;
+    const rows = await ask<ReadRow>(
+      `SELECT ${SESSION_READ} FROM all_sessions
+        WHERE hash(session_id) % ${each} = 0`,
+    );
+    for (let at = 0; at < rows.length; at += PORTION_SESSIONS) {
+      const odd = await firstOdd(rows.slice(at, at + PORTION_SESSIONS), ask);
+      if (odd) throw inconsistent(`${odd} is not what its events come to`);
+    }
+    const compared = rows.length;
+    return { sessions, events, compared };
+  });
+}
+
+/** The id of the first session whose row is not the fold of its events. */
+async function firstOdd(
+  rows: readonly ReadRow[],
+  ask: <R>(sql: string) => Promise<R[]>,
+): Promise<string | null> {
+  const ids = rows.map(({ session_id }) => quoted(session_id)).join(",");
+  const lines = await ask<{ payload: string }>(
+    `SELECT payload FROM events
+      WHERE session_id IN (SELECT unnest([${ids}]))`,
+  );
+  const events = lines.map(({ payload }) => JSON.parse(payload) as Event);
+  const of = Map.groupBy(events, ({ session_id }) => session_id);
+  for (const row of rows) {
+    const want = settle(fold(row.session_id, of.get(row.session_id) ?? []));
+    const have = { ...row, metadata: JSON.parse(row.metadata) as object };
+    // By JSON: a map without a prototype is as good as one with.
+    if (!Bun.deepEquals(plain(want), plain(have))) return row.session_id;
+  }
+  return null;
+}
+
+const plain = (value: object | null) =>
+  JSON.parse(JSON.stringify(value)) as unknown;

@@ -1,0 +1,103 @@
+/** Reading beside the writer: who leaves early, who is cut short, who waits. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { pbkdf2 } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Database } from "../../src/store/database.ts";
+import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { MIGRATIONS } from "../../src/store/schema.ts";
+import { at, start } from "../support/events.ts";
+import { id } from "./expected.ts";
+
+const hash = promisify(pbkdf2);
+let home: string;
+const path = () => join(home, "sessions.duckdb");
+beforeEach(() => void (home = mkdtempSync(join(tmpdir(), "sb-readers-"))));
+afterEach(() => rmSync(home, { recursive: true }));
+
+async function filled(): Promise<DuckDBStore> {
+  const store = await DuckDBStore.open(path());
+  await store.append(
+    Array.from({ length: 8_000 }, (_, n) =>
+      start({ session_id: id(n), timestamp: at(n) }),
+    ),
+  );
+  return store;
+}
+
+/** What another program says that opens the file. */
+async function another(): Promise<string> {
+  const program = join(import.meta.dir, "../support/duckdb.ts");
+  const child = Bun.spawn([process.execPath, program, path(), "SELECT 42"], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  await child.exited;
+  return (await child.stdout.text()) + (await child.stderr.text());
+}
+
+test("a list that is left in its midst does not keep the file open", async () => {
+  const store = await filled();
+  for await (const _ of store.list({})) break;
+  for await (const _ of store.events({})) break;
+  const suspended = store.list({})[Symbol.asyncIterator]();
+  expect((await suspended.next()).done).toBeFalse();
+  await store.close();
+  expect(await another()).toBe("done\n");
+  // Who has read on slowly hears of it once what he has got is used up.
+  const rest = (async () => {
+    while (!(await suspended.next()).done);
+  })();
+  await expect(rest).rejects.toMatchObject({ code: "storage" });
+  await expect(store.get(id(1))).rejects.toMatchObject({ code: "storage" });
+});
+
+test("a question under way when the store is closed ends, however far it has come", async () => {
+  for (const turns of [0, 1, 2, 4, 8, 16, Infinity]) {
+    const db = await Database.open(path(), MIGRATIONS);
+    const slow = Array.fromAsync(
+      db.read("SELECT sum(hash(i)) FROM range(100_000_000_000) AS r(i)"),
+    ).catch((error: unknown) => error);
+    if (turns === Infinity) await Array.fromAsync(db.read("SELECT 42"));
+    else for (let n = 0; n < turns; n++) await null;
+    await db.close();
+    expect([turns, await slow]).toMatchObject([turns, { code: "storage" }]);
+  }
+  expect(await another()).toBe("done\n");
+});
+
+test("a question that has not even begun when the store is closed ends", async () => {
+  const db = await Database.open(path(), MIGRATIONS);
+  const slow = Array.fromAsync(
+    db.read("SELECT sum(hash(i)) FROM range(100_000_000_000) AS r(i)"),
+  ).catch((error: unknown) => error);
+  // Once it is connected, every thread of the runtime is busy for a while.
+  const busy = Array.from({ length: navigator.hardwareConcurrency }, () =>
+    hash("a password", "salt", 500_000, 32, "sha256"),
+  );
+  for (let n = 0; n < 20; n++)
+    await new Promise((resolve) => setImmediate(resolve));
+  await db.close();
+  expect(await slow).toMatchObject({ code: "storage" });
+  await Promise.all(busy);
+});
+
+test("slow questions, however many, leave room for a commit", async () => {
+  const db = await Database.open(path(), MIGRATIONS);
+  let answered = 0;
+  const slow = Array.from({ length: 16 }, async () => {
+    await Array.fromAsync(
+      db.read("SELECT sum(hash(i)) FROM range(10_000_000) AS r(i)"),
+    );
+    answered++;
+  });
+  // By now all have been asked.
+  await Promise.race(slow);
+  await db.inTurn(() => db.run("CREATE TABLE written (n INTEGER)"));
+  expect(answered).toBeLessThan(8);
+  await Promise.all(slow);
+  await db.close();
+});
