@@ -6,6 +6,7 @@ import { withStore } from "../open.ts";
 import { spoolBacklog } from "../spool/drain.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { Check } from "./check.ts";
+import { deliveryChecks } from "./delivery.ts";
 
 export function databaseChecks(settings: Settings): Check[] {
   const data = settings.paths.data!;
@@ -37,6 +38,7 @@ export function databaseChecks(settings: Settings): Check[] {
         );
       },
     },
+    ...deliveryChecks(settings),
     { name: "spool_quarantine", look: () => quarantined(data) },
     {
       name: "spool_backlog",
@@ -51,10 +53,10 @@ export function databaseChecks(settings: Settings): Check[] {
 function quarantined(data: string): string {
   const folder = `${spoolFolder(data)}/quarantine`;
   const lines = names(folder).length;
-  if (lines === 0) return "no line could not be read";
+  if (lines === 0) return "no line had to be put aside";
   throw new Failure(
     "storage",
-    `${lines} lines could not be read, and are kept`,
+    `${lines} lines could not be read or were rejected, and are kept`,
     `look at them, and remove those that are nothing: ${folder}`,
   );
 }

@@ -132,7 +132,7 @@ class Recording {
     );
     clearInterval(heartbeat);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
-    if (this.request.distant) startDrain(this.request.env);
+    if (this.request.distant) startDrain(this.folder, this.request.env);
     stopAsking();
     if (this.trouble)
       this.request.say?.(
@@ -164,7 +164,8 @@ class Recording {
   private beat(): void {
     this.attempt(() => this.spool.touch());
     const { distant, heartbeat_ms, env } = this.request;
-    if (distant && !drainedLately(this.folder, heartbeat_ms)) startDrain(env);
+    if (distant && !drainedLately(this.folder, heartbeat_ms))
+      startDrain(this.folder, env);
   }
 
   /** Finds out what takes time, once the child has had its start. */
@@ -175,7 +176,7 @@ class Recording {
     this.version = asked.then((facts) => void (this.facts = facts));
     await Bun.sleep(CHILD_STARTED_MS);
     if (this.ended) return;
-    if (this.request.distant) startDrain(this.request.env);
+    if (this.request.distant) startDrain(this.folder, this.request.env);
     const command_tree_size = countCommands(this.path, this.request.cache);
     await this.version;
     if (this.ended) return;

@@ -18,12 +18,17 @@ import {
   writeSync,
 } from "node:fs";
 import type { Event } from "../model/event.ts";
-import { errnoOf } from "../model/failure.ts";
+import { Rejected, errnoOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import type { SessionStore } from "../model/store.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
-import { type Quarantined, quarantine } from "./quarantine.ts";
+import {
+  type Quarantined,
+  quarantine,
+  quarantineRejected,
+  rejectedEvents,
+} from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
 import { FileFacts } from "./reconcile.ts";
 import { spoolFolder } from "./write.ts";
@@ -33,6 +38,8 @@ export interface DrainReport {
   stored: number;
   /** Lines that could not be read, kept beside the spool. */
   quarantined: Quarantined[];
+  /** Events that the store will never take as they are, kept there too. */
+  rejected: Quarantined[];
   /** Files that are not ours to read, and why. */
   refused: string[];
 }
@@ -70,7 +77,9 @@ export class Drain {
    * @param now milliseconds since the epoch
    */
   async pass(now: number): Promise<DrainReport> {
-    const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
+    const report: DrainReport = {
+      ...{ stored: 0, quarantined: [], rejected: [], refused: [] },
+    };
     const folder = spoolFolder(this.data);
     const lock = await takeTurn(folder);
     if (lock === null) return report;
@@ -151,6 +160,8 @@ class Pass {
   /** Files whose every line is in the batch or stored before it. */
   private finished: string[] = [];
   private readonly signs = new Map<string, string>();
+  /** Looked up when the first line is there. */
+  private rejected: Set<string> | null = null;
   /** Files that live on, as they were read. */
   readonly unchanged = new Map<string, Known>();
 
@@ -232,6 +243,8 @@ class Pass {
       return;
     }
     facts.take(line.event);
+    this.rejected ??= rejectedEvents(this.folder);
+    if (this.rejected.has(line.event.event_id)) return;
     this.batch.push(line.event);
     if (this.batch.length >= BATCH_EVENTS) await this.commit();
   }
@@ -284,14 +297,32 @@ class Pass {
   private async commit(): Promise<void> {
     const batch = this.batch;
     this.batch = [];
-    if (batch.length > 0)
-      this.report.stored += (await this.store.append(batch)).size;
+    if (batch.length > 0) this.report.stored += (await this.stored(batch)).size;
     const finished = this.finished;
     this.finished = [];
     if (finished.length === 0) return;
     mkdirSync(`${this.folder}/done`, { recursive: true, mode: 0o700 });
     for (const name of finished)
       renameSync(`${this.folder}/${name}`, `${this.folder}/done/${name}`);
+  }
+
+  /** Brings events to the store; what it will never take is put aside. */
+  private async stored(batch: readonly Event[]): Promise<ReadonlySet<string>> {
+    try {
+      return await this.store.append(batch);
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      const { reasons, stored } = error;
+      for (const event of batch) {
+        const reason = reasons.get(event.event_id);
+        if (reason === undefined || this.rejected?.has(event.event_id))
+          continue;
+        const kept = quarantineRejected(this.folder, event, reason);
+        this.report.rejected.push(kept);
+        this.rejected?.add(event.event_id);
+      }
+      return stored;
+    }
   }
 
   /** Reads files that were done a while ago once more, then lets them go. */

@@ -9,7 +9,7 @@ import {
   jsonBytes,
 } from "../model/event.ts";
 import { sessionCursor } from "../model/cursor.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { Failure, Overloaded, Rejected, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Session } from "../model/session.ts";
 import type {
@@ -43,6 +43,14 @@ interface Text {
   text?: string;
 }
 
+interface Posted {
+  status: number;
+  /** What its Retry-After header asks for. */
+  retry_after_ms: number | null;
+  /** null when it was no JSON. */
+  answer: Answer | null;
+}
+
 /** Calls one tool of a server by a bare POST. */
 export class ToolClient {
   private calls = 0;
@@ -54,7 +62,7 @@ export class ToolClient {
    * @throws Failure (unreachable, timeout, unauthorized, permission, overloaded, refused)
    */
   async call(tool: string, args: object): Promise<object> {
-    const { status, answer } = await this.post({
+    const { status, retry_after_ms, answer } = await this.post({
       jsonrpc: "2.0",
       id: ++this.calls,
       method: "tools/call",
@@ -65,11 +73,13 @@ export class ToolClient {
     if (status === 403)
       throw new Failure("permission", said ?? `${this.name} refuses us`);
     if (status === 429 || status === 503)
-      throw new Failure(
-        "overloaded",
+      throw new Overloaded(
         said ?? `${this.name} has too much to do`,
-        "try again in a moment",
+        retry_after_ms,
       );
+    // What stands before it says that it is not there.
+    if (status === 502 || status === 504)
+      throw this.unreachable(`status ${status}`);
     const result = answer?.result;
     if (result?.structuredContent && !result.isError)
       return result.structuredContent;
@@ -88,9 +98,7 @@ export class ToolClient {
     );
   }
 
-  private async post(
-    message: object,
-  ): Promise<{ status: number; answer: Answer | null }> {
+  private async post(message: object): Promise<Posted> {
     const { target } = this;
     const socket = "socket" in target;
     const bearer = socket ? null : target.token;
@@ -115,11 +123,14 @@ export class ToolClient {
     } catch (error) {
       throw this.unanswered(error);
     }
+    const { status, headers } = response;
+    const retry_after_ms = retryAfterMs(headers.get("retry-after"));
     try {
-      return { status: response.status, answer: JSON.parse(body) as Answer };
+      const answer = JSON.parse(body) as Answer;
+      return { status, retry_after_ms, answer };
     } catch {
       // No JSON: whoever it is, it is not our server.
-      return { status: response.status, answer: null };
+      return { status, retry_after_ms, answer: null };
     }
   }
 
@@ -133,13 +144,17 @@ export class ToolClient {
           : "look how it is, on its host: session-buddy mcp health",
         { cause: error },
       );
+    return this.unreachable(fetchReason(error), error);
+  }
+
+  private unreachable(why: string, cause?: unknown): Failure {
     return new Failure(
       "unreachable",
-      `${this.name} cannot be reached: ${fetchReason(error)}`,
+      `${this.name} cannot be reached: ${why}`,
       "socket" in this.target
         ? "see: session-buddy mcp health"
         : "check SESSION_BUDDY_MCP_ENDPOINT and that the server runs; events wait in the spool",
-      { cause: error },
+      { cause },
     );
   }
 
@@ -167,21 +182,17 @@ export class HttpStore implements SessionStore {
 
   async append(events: readonly Event[]): Promise<ReadonlySet<string>> {
     const stored = new Set<string>();
-    const rejected: string[] = [];
+    const rejected = new Map<string, string>();
     for (const batch of batches(events))
       for (const [i, { status, error }] of (
         await this.track(batch)
       ).entries()) {
         const { event_id } = batch[i]!;
         if (status === "stored") stored.add(event_id);
-        else if (status === "rejected") rejected.push(`${event_id}: ${error}`);
+        else if (status === "rejected")
+          rejected.set(event_id, error ?? "without a reason");
       }
-    if (rejected.length > 0)
-      throw new Failure(
-        "refused",
-        `the server rejects ${rejected.length} events, the first is ${rejected[0]}`,
-        "a newer server may take them; they stay in the spool",
-      );
+    if (rejected.size > 0) throw new Rejected(rejected, stored);
     return stored;
   }
 
@@ -315,6 +326,15 @@ function* batches(events: readonly Event[]): Generator<Event[]> {
     bytes += size + 1;
   }
   if (batch.length > 0) yield batch;
+}
+
+/** Seconds or a date, as HTTP has it. */
+function retryAfterMs(header: string | null): number | null {
+  if (header === null) return null;
+  const ms = /^\d+$/.test(header)
+    ? Number(header) * 1_000
+    : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : null;
 }
 
 /** Without the runtime's advice to programmers. */
