@@ -132,7 +132,7 @@ async function distant(
     const { files } = spoolBacklog(data);
     if (files > 0 && failing_since !== null)
       tell(
-        `${files} files of events could not be delivered since ${failing_since}: ${last_error}`,
+        `undelivered spool files: ${files}, since ${failing_since}: ${last_error}`,
       );
     // Where nobody answers, reading would only wait as long again.
     if (!(error instanceof Failure) || AWAY.has(error.code)) throw error;

@@ -23,7 +23,7 @@ export function deliveryChecks({ config, paths }: Settings): Check[] {
         const { files } = spoolBacklog(data);
         throw new Failure(
           "unreachable",
-          `${files} files of events wait since ${failing_since}: ${last_error}`,
+          `undelivered spool files: ${files}, since ${failing_since}: ${last_error}`,
           mend ?? "try: session-buddy drain",
         );
       },

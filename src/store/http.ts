@@ -339,7 +339,9 @@ function retryAfterMs(header: string | null): number | null {
 
 /** Without the runtime's advice to programmers. */
 const fetchReason = (error: unknown): string =>
-  reasonOf(error).replace(/ fetching "[^"]*"\. For more information,.*$/s, "");
+  reasonOf(error)
+    .replace(/ fetching "[^"]*"\. For more information,.*$/s, "")
+    .replace(/\. Is the computer able to access the url\?$/, "");
 
 export interface Health {
   status: string;
