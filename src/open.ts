@@ -11,7 +11,8 @@ import type { SessionStore } from "./model/store.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
 import { checkEndpoint, clientToken } from "./os/token.ts";
 import { Courier, readDelivery } from "./spool/delivery.ts";
-import { type DrainReport, drain, spoolBacklog } from "./spool/drain.ts";
+import { type DrainReport, drain } from "./spool/drain.ts";
+import { spoolBacklog } from "./spool/folder.ts";
 import { spoolFolder } from "./spool/write.ts";
 import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
 import { HttpStore } from "./store/http.ts";
@@ -94,7 +95,8 @@ async function local(
   const file = await openFile(settings, lock);
   const open = await drained(file, settings, tell);
   const { unleased_timeout_ms } = settings.config.session;
-  await file.store.lapse(Date.now(), unleased_timeout_ms);
+  // Nobody looks again a second later, as a server does.
+  await file.store.lapse(Date.now(), unleased_timeout_ms, Infinity);
   return open;
 }
 

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import type { Settings } from "../config.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { withStore } from "../open.ts";
-import { spoolBacklog } from "../spool/drain.ts";
+import { spoolBacklog } from "../spool/folder.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { Check } from "./check.ts";
 import { deliveryChecks } from "./delivery.ts";

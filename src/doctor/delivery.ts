@@ -2,7 +2,7 @@
 import type { Settings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { readDelivery } from "../spool/delivery.ts";
-import { spoolBacklog } from "../spool/drain.ts";
+import { spoolBacklog } from "../spool/folder.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { Check } from "./check.ts";
 

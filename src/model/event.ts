@@ -60,7 +60,7 @@ export interface SessionStart extends Base {
    * sign of life comes within so many seconds. null: no sign ever comes.
    */
   lease_seconds?: number | null;
-  /** Of `pid` and `start_ticks`, when the server could look the process up. */
+  /** Of `pid` and `start_ticks`; of a client's, when the server could look it up. */
   pid_namespace?: string | null;
   boot_id?: string | null;
   metadata: JsonObject;

@@ -81,6 +81,8 @@ const kinds = new Map<string, z.ZodType>(
       parent_session_id: text.nullish(),
       inherited_session_id: text.nullish(),
       lock: z.enum(["flock", "none"]).optional(),
+      pid_namespace: text.nullish(),
+      boot_id: text.nullish(),
       metadata: object,
       measured: object.optional(),
     }),

@@ -15,8 +15,10 @@ import { sessionIdOf } from "../model/id.ts";
 import { passwdEntry } from "../os/paths.ts";
 import {
   ancestry,
-  isTerminal,
+  bootId,
   hostNames,
+  isTerminal,
+  pidNamespace,
   processStat,
   readProc,
   terminalOf,
@@ -64,6 +66,8 @@ export function startEvent(
     pid: process.pid,
     ppid: process.ppid,
     start_ticks: processStat(process.pid)?.start_ticks ?? null,
+    pid_namespace: pidNamespace(),
+    boot_id: bootId(),
     user: {
       username: passwd?.username ?? `uid-${process.geteuid!()}`,
       home: passwd?.home ?? "",

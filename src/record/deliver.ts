@@ -51,5 +51,7 @@ function circuitIsOpen(folder: string): boolean {
 export function drainedLately(folder: string, heartbeat_ms: number): boolean {
   const { statSync } = process.getBuiltinModule("node:fs");
   const lock = statSync(`${folder}/drain.lock`, { throwIfNoEntry: false });
-  return Date.now() - (lock?.mtimeMs ?? 0) < heartbeat_ms * LATELY;
+  // A time to come was written before the clock was set back.
+  const age_ms = Date.now() - (lock?.mtimeMs ?? 0);
+  return age_ms >= 0 && age_ms < heartbeat_ms * LATELY;
 }

@@ -3,12 +3,12 @@
  * written. Recording trouble is never the user's trouble: the program runs
  * whatever the spool says, except under `--audit strict`.
  */
-import { EVENT_VERSION, type Event } from "../model/event.ts";
+import { EVENT_VERSION, type Event, type Process } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
 import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
-import { bootId, pidNamespace, processStat } from "../os/proc.ts";
+import { processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
 import { SESSION_ID_VARIABLE } from "../spool/parent.ts";
 import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
@@ -92,6 +92,8 @@ function beginRecording(request: WrapRequest): Recording | string {
 class Recording {
   readonly session_id: string;
   private readonly spool: SpoolWriter;
+  /** Where our pid and the child's mean something. */
+  private readonly place: Pick<Process, "pid_namespace" | "boot_id">;
   private trouble: string | null = null;
   private floor_bytes = 0;
   private facts: Facts = { measured: {} };
@@ -114,6 +116,8 @@ class Recording {
     this.spool = writer;
     this.session_id = session_id;
     start = start!;
+    const { pid_namespace = null, boot_id = null } = start;
+    this.place = { pid_namespace, boot_id };
     start.measured = { ...start.measured, recorder_version: VERSION };
     this.spool.append({ ...start, lock: locked ? "flock" : "none" });
     if (request.strict) {
@@ -148,8 +152,7 @@ class Recording {
         pid,
         ppid: process.pid,
         start_ticks: processStat(pid)?.start_ticks ?? null,
-        pid_namespace: pidNamespace(),
-        boot_id: bootId(),
+        ...this.place,
       }),
     );
     // Of a child that is over by then, the end's own sync covers all.

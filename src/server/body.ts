@@ -12,6 +12,12 @@ export type Message = Record<string, unknown>;
 const DEPTH_MAX = 100;
 /** Read in one go, which is cheaper, but shows nothing before its end. */
 const SMALL_BYTES = 64 * 1024;
+/**
+ * A body that is too large is read to its end up to here, and forgotten as it
+ * comes: many clients look for an answer only once they have sent everything.
+ */
+const PATIENCE_BYTES = 16 * 1024 * 1024;
+const PATIENCE_MS = 2_000;
 /** The bounds on reading. */
 export interface BodyLimits {
   /** From the first look at a body to its end. */
@@ -45,11 +51,11 @@ export class Bodies {
     if (!request.body) return new Uint8Array();
     const length = request.headers.get("content-length");
     const declared = length === null ? Infinity : Number(length);
-    if (length !== null && declared > max_bytes) return null;
+    if (length !== null && declared > PATIENCE_BYTES) return null;
     // The runtime holds the body to its Content-Length.
     return declared <= Math.min(SMALL_BYTES, max_bytes)
       ? this.readSmall(request)
-      : this.readChunks(request.body, max_bytes);
+      : this.readChunks(request.body, max_bytes, declared);
   }
 
   private async readSmall(request: Request): Promise<Uint8Array> {
@@ -67,33 +73,54 @@ export class Bodies {
   private async readChunks(
     body: ReadableStream<Uint8Array>,
     max_bytes: number,
+    declared: number,
   ): Promise<Uint8Array | null> {
     const { timeout_ms, under_way_max_bytes } = this.limits;
     const reader = body.getReader();
-    const deadline = performance.now() + timeout_ms;
+    let tooLarge = Number.isFinite(declared) && declared > max_bytes;
+    const patience_ms = Math.min(timeout_ms, PATIENCE_MS);
     // Wakes a read that waits; what it returns then is not looked at.
-    const timer = setTimeout(() => void reader.cancel(), timeout_ms);
-    const chunks: Uint8Array[] = [];
+    let ends = deadlineFor(reader, tooLarge ? patience_ms : timeout_ms);
+    let chunks: Uint8Array[] = [];
     let bytes = 0;
+    let kept = 0;
     try {
       for (;;) {
         const { done, value } = await reader.read().catch((error: unknown) => {
           throw senderGone(error);
         });
-        if (performance.now() >= deadline) throw late();
+        const isLate = performance.now() >= ends.at;
+        if (tooLarge && (done || isLate)) return null;
+        if (isLate) throw late();
         if (done) return Buffer.concat(chunks, bytes);
         bytes += value.length;
+        if (bytes > PATIENCE_BYTES) return null;
+        if (!tooLarge && bytes > max_bytes) {
+          tooLarge = true;
+          chunks = [];
+          clearTimeout(ends.timer);
+          ends = deadlineFor(reader, patience_ms);
+        }
+        if (tooLarge) continue;
+        kept += value.length;
         this.underWayBytes += value.length;
-        if (bytes > max_bytes) return null;
         if (this.underWayBytes > under_way_max_bytes) throw tooMuchUnderWay();
         chunks.push(value);
       }
     } finally {
-      clearTimeout(timer);
-      this.underWayBytes -= bytes;
+      clearTimeout(ends.timer);
+      this.underWayBytes -= kept;
       void reader.cancel().catch(() => undefined);
     }
   }
+}
+
+function deadlineFor(
+  reader: { cancel(): Promise<void> },
+  in_ms: number,
+): { at: number; timer: ReturnType<typeof setTimeout> } {
+  const timer = setTimeout(() => void reader.cancel(), in_ms);
+  return { at: performance.now() + in_ms, timer };
 }
 
 const late = () =>

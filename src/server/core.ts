@@ -20,7 +20,8 @@ import {
   type StoredEvent,
 } from "../model/store.ts";
 import { databasePath, openAgain, openFile } from "../open.ts";
-import { Drain, spoolBacklog } from "../spool/drain.ts";
+import { Drain } from "../spool/drain.ts";
+import { spoolBacklog } from "../spool/folder.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { StoreLock } from "../store/lock.ts";
 import type { Gauges, Metrics } from "./metrics.ts";

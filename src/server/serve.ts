@@ -173,6 +173,8 @@ export class Serving {
     const listener = Bun.serve({
       ...(where as { unix: string }),
       development: false,
+      // Which would be on otherwise: two servers would share a port unawares.
+      reusePort: false,
       idleTimeout: IDLE_SECONDS,
       maxRequestBodySize: RUNTIME_BODY_BYTES,
       fetch: (request: Request, server: Listener) =>

@@ -1,36 +1,34 @@
 /**
  * Moves events from the spool to a store, and closes sessions whose wrapper is
- * gone. Only the holder of `drain.lock` probes session locks, closes, renames
- * or unlinks. A file leaves in two steps: renamed to `done/` once every line is
+ * gone. A file leaves in two steps: renamed to `done/` once every line is
  * committed, and unlinked by a later pass that has read it again.
  */
 import {
   closeSync,
-  constants,
   fstatSync,
   futimesSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
   readdirSync,
-  renameSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import type { Event } from "../model/event.ts";
 import { Rejected, errnoOf } from "../model/failure.ts";
-import { isSessionId } from "../model/id.ts";
+import { lostEnd } from "../model/lost.ts";
 import type { SessionStore } from "../model/store.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
+import { variableLiveness } from "../os/proc.ts";
+import { SESSION_ID_VARIABLE } from "./parent.ts";
 import {
-  type Quarantined,
-  quarantine,
-  quarantineRejected,
-  rejectedEvents,
-} from "./quarantine.ts";
+  append,
+  isSpoolFile,
+  listFolder,
+  moveToDone,
+  openOwn,
+} from "./folder.ts";
+import { type Quarantined, Rejections, quarantine } from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
-import { FileFacts } from "./reconcile.ts";
+import { FileFacts, writerOf } from "./reconcile.ts";
+import { sayBegun, takeTurn } from "./turn.ts";
 import { spoolFolder } from "./write.ts";
 
 export interface DrainReport {
@@ -47,12 +45,6 @@ export interface DrainReport {
 const BATCH_EVENTS = 4_096;
 /** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
 const REST_MS = 60_000;
-/** How long a drain waits for its turn. */
-const TURN_MS = 30_000;
-const LOOK_MS = 15;
-/** A server drains each second and need not say so each time. */
-const SAID_MS = 5_000;
-const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 /** What is known of a file whose every line is stored, while it does not grow. */
 interface Known {
@@ -108,51 +100,10 @@ export function drain(
   return new Drain(data, store).pass(now);
 }
 
-/**
- * Takes `drain.lock`. When another drain is at work, one at a time waits for it
- * (`drain.next`): it may have passed by what was written since. Those that come
- * while one waits leave it to that one.
- * @returns null when there is no spool yet, or another one will see to it
- */
-async function takeTurn(folder: string): Promise<number | null> {
-  const lock = openLock(`${folder}/drain.lock`);
-  if (lock === null || tryLock(lock)) return lock;
-  const next = openLock(`${folder}/drain.next`);
-  try {
-    if (next === null || !tryLock(next)) throw new Elsewhere();
-    const deadline = performance.now() + TURN_MS;
-    while (!tryLock(lock)) {
-      if (performance.now() > deadline) throw new Elsewhere();
-      await Bun.sleep(LOOK_MS);
-    }
-    return lock;
-  } catch (error) {
-    closeSync(lock);
-    if (error instanceof Elsewhere) return null;
-    throw error;
-  } finally {
-    if (next !== null) closeSync(next);
-  }
-}
-
-/** When a drain last began; others look at it. */
-function sayBegun(lock: number, now: number): void {
-  if (now - fstatSync(lock).mtimeMs < SAID_MS) return;
-  futimesSync(lock, new Date(now), new Date(now));
-}
-
-/** Another drain will see to it. */
-class Elsewhere extends Error {}
-
-const tryLock = (fd: number): boolean => !libc || libc.tryLock(fd);
-
-function openLock(path: string): number | null {
-  try {
-    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return null;
-    throw folderFailure(path, error);
-  }
+/** A file of a shell within a session. */
+interface ShellFile {
+  name: string;
+  facts: FileFacts;
 }
 
 class Pass {
@@ -160,8 +111,13 @@ class Pass {
   /** Files whose every line is in the batch or stored before it. */
   private finished: string[] = [];
   private readonly signs = new Map<string, string>();
-  /** Looked up when the first line is there. */
-  private rejected: Set<string> | null = null;
+  private readonly rejections = new Rejections(this.folder);
+  /** Of sessions whose own file is here. */
+  private readonly shells = new Map<string, ShellFile[]>();
+  /** Sessions that may be open although nobody of them is left. */
+  private readonly leftOpen = new Set<string>();
+  /** What is new now comes late. */
+  private rereading = false;
   /** Files that live on, as they were read. */
   readonly unchanged = new Map<string, Known>();
 
@@ -175,9 +131,13 @@ class Pass {
 
   async run(): Promise<void> {
     await this.clearDone();
-    for (const name of readdirSync(this.folder))
-      if (name.endsWith(".ndjson")) await this.takeFile(name);
+    const names = new Set(readdirSync(this.folder).filter(isSpoolFile));
+    // First what shells wrote: the end of their session may depend on it.
+    for (const name of names)
+      if (isShells(name)) await this.takeShell(name, names);
+    for (const name of names) if (!isShells(name)) await this.takeFile(name);
     await this.commit();
+    await this.closeLeftOpen(names);
     await this.store.seen(this.signs);
   }
 
@@ -185,12 +145,9 @@ class Pass {
     const fd = this.open(name);
     if (fd === null) return;
     try {
-      const { ino: inode, size, mtime } = fstatSync(fd);
+      const { size, mtime } = fstatSync(fd);
       if (size === 0) return this.clearEmpty(name, fd, mtime);
-      const known = this.known.get(name);
-      const same = known?.inode === inode && known.size === size;
-      let facts = same ? known.facts : await this.takeLines(name, fd, "here");
-      this.unchanged.set(name, { inode, size, facts });
+      let facts = await this.read(name, fd);
       if (!this.writerGone(fd, facts)) return this.sign(name, mtime);
       // Its last words may have come after we read, or lack their newline.
       const now = fstatSync(fd);
@@ -202,21 +159,52 @@ class Pass {
     }
   }
 
-  /** Opens a regular file of our own, whatever else lies there. */
-  private open(name: string): number | null {
-    let fd: number;
+  /** What a shell wrote belongs to its session, and ends when that does. */
+  private async takeShell(
+    name: string,
+    names: ReadonlySet<string>,
+  ): Promise<void> {
+    const fd = this.open(name);
+    if (fd === null) return;
     try {
-      fd = openSync(`${this.folder}/${name}`, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT")
-        this.report.refused.push(`${name}: ${errnoOf(error)}`);
-      return null;
+      const { size, mtime } = fstatSync(fd);
+      if (size === 0) return this.clearEmpty(name, fd, mtime);
+      const { session_id, shell } = writerOf(name)!;
+      const facts = await this.read(name, fd);
+      if (names.has(`${session_id}.ndjson`)) {
+        const file = { name, facts };
+        this.shells.set(session_id, [...this.shellsOf(session_id), file]);
+        return;
+      }
+      // It has outlived its session's program, in the background perhaps.
+      const entry = `${SESSION_ID_VARIABLE}=${session_id}`;
+      const state = variableLiveness(shell!, entry);
+      if (state !== "gone")
+        return this.sign(name, state === "alive" ? new Date(this.now) : mtime);
+      this.leftOpen.add(session_id);
+      this.finish(name);
+    } finally {
+      closeSync(fd);
     }
-    const stat = fstatSync(fd);
-    if (stat.isFile() && stat.uid === process.geteuid!()) return fd;
-    this.report.refused.push(`${name}: not a file of ours`);
-    closeSync(fd);
-    return null;
+  }
+
+  private shellsOf(session_id: string): readonly ShellFile[] {
+    return this.shells.get(session_id) ?? [];
+  }
+
+  /** What a file holds, from the last pass when it has not grown. */
+  private async read(name: string, fd: number): Promise<FileFacts> {
+    const { ino: inode, size } = fstatSync(fd);
+    const known = this.known.get(name);
+    const same = known?.inode === inode && known.size === size;
+    const facts = same ? known.facts : await this.takeLines(name, fd, "here");
+    this.unchanged.set(name, { inode, size, facts });
+    return facts;
+  }
+
+  private open(name: string): number | null {
+    const { refused } = this.report;
+    return openOwn(this.folder, name, (reason) => refused.push(reason));
   }
 
   private async takeLines(
@@ -243,8 +231,7 @@ class Pass {
       return;
     }
     facts.take(line.event);
-    this.rejected ??= rejectedEvents(this.folder);
-    if (this.rejected.has(line.event.event_id)) return;
+    if (this.rejections.has(line.event)) return;
     this.batch.push(line.event);
     if (this.batch.length >= BATCH_EVENTS) await this.commit();
   }
@@ -264,6 +251,7 @@ class Pass {
     facts: FileFacts,
     mtime: Date,
   ): Promise<void> {
+    const session_id = writerOf(name)?.session_id ?? "";
     if (!facts.ended) {
       const child = facts.childLiveness();
       if (child === "alive") {
@@ -272,20 +260,48 @@ class Pass {
         return this.sign(name, now);
       }
       if (child === "unknown") return this.sign(name, mtime);
-      const end = facts.recoveredEnd(mtime);
+      const shells = await this.lastWords(session_id);
+      const end = facts.recoveredEnd(this.past(mtime), shells);
       if (end) {
         // The last line may be torn: the end stands alone.
         append(this.folder, name, `\n${JSON.stringify(end)}\n`);
         this.batch.push(end);
       }
     }
+    for (const shell of this.shellsOf(session_id)) this.finish(shell.name);
+    this.finish(name);
+  }
+
+  /** What its shells have written until now, when the session's child is gone. */
+  private async lastWords(session_id: string): Promise<FileFacts[]> {
+    const all: FileFacts[] = [];
+    for (const { name, facts } of this.shellsOf(session_id)) {
+      all.push(facts);
+      const fd = this.open(name);
+      if (fd === null) continue;
+      try {
+        all.push(await this.read(name, fd));
+      } finally {
+        closeSync(fd);
+      }
+    }
+    return all;
+  }
+
+  private finish(name: string): void {
     this.finished.push(name);
     this.unchanged.delete(name);
   }
 
   private sign(name: string, at: Date): void {
-    const session_id = name.slice(0, -".ndjson".length);
-    if (isSessionId(session_id)) this.signs.set(session_id, at.toISOString());
+    const session_id = writerOf(name)?.session_id;
+    if (session_id) this.signs.set(session_id, this.past(at).toISOString());
+  }
+
+  /** A time to come was written before the clock was set back: now, at most. */
+  private past(at: Date): Date {
+    const now = Math.max(this.now, Date.now());
+    return at.getTime() > now ? new Date(now) : at;
   }
 
   private clearEmpty(name: string, fd: number, mtime: Date): void {
@@ -295,33 +311,27 @@ class Pass {
   }
 
   private async commit(): Promise<void> {
-    const batch = this.batch;
+    const { batch, finished } = this;
     this.batch = [];
-    if (batch.length > 0) this.report.stored += (await this.stored(batch)).size;
-    const finished = this.finished;
     this.finished = [];
-    if (finished.length === 0) return;
-    mkdirSync(`${this.folder}/done`, { recursive: true, mode: 0o700 });
-    for (const name of finished)
-      renameSync(`${this.folder}/${name}`, `${this.folder}/done/${name}`);
+    if (batch.length > 0) {
+      const stored = await this.bring(batch);
+      this.report.stored += stored.size;
+      if (this.rereading)
+        for (const { event_id, session_id } of batch)
+          if (stored.has(event_id)) this.leftOpen.add(session_id);
+    }
+    moveToDone(this.folder, finished);
   }
 
-  /** Brings events to the store; what it will never take is put aside. */
-  private async stored(batch: readonly Event[]): Promise<ReadonlySet<string>> {
+  /** To the store; what it will never take is put aside. */
+  private async bring(batch: readonly Event[]): Promise<ReadonlySet<string>> {
     try {
       return await this.store.append(batch);
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
-      const { reasons, stored } = error;
-      for (const event of batch) {
-        const reason = reasons.get(event.event_id);
-        if (reason === undefined || this.rejected?.has(event.event_id))
-          continue;
-        const kept = quarantineRejected(this.folder, event, reason);
-        this.report.rejected.push(kept);
-        this.rejected?.add(event.event_id);
-      }
-      return stored;
+      this.report.rejected.push(...this.rejections.keep(batch, error.reasons));
+      return error.stored;
     }
   }
 
@@ -329,6 +339,7 @@ class Pass {
   private async clearDone(): Promise<void> {
     const folder = `${this.folder}/done`;
     const rested: string[] = [];
+    this.rereading = true;
     for (const name of listFolder(folder)) {
       const fd = this.open(`done/${name}`);
       if (fd === null) continue;
@@ -341,40 +352,25 @@ class Pass {
       }
     }
     await this.commit();
+    this.rereading = false;
     for (const name of rested) unlinkSync(`${folder}/${name}`);
   }
-}
 
-/** What waits in this machine's spool, done files not counted. */
-export function spoolBacklog(data: string): { files: number; bytes: number } {
-  const folder = spoolFolder(data);
-  let files = 0;
-  let bytes = 0;
-  for (const name of listFolder(folder)) {
-    if (!name.endsWith(".ndjson")) continue;
-    const stat = lstatSync(`${folder}/${name}`, { throwIfNoEntry: false });
-    files++;
-    bytes += stat?.size ?? 0;
-  }
-  return { files, bytes };
-}
-
-function append(folder: string, name: string, text: string): void {
-  const { O_WRONLY, O_APPEND } = constants;
-  const fd = openSync(`${folder}/${name}`, O_WRONLY | O_APPEND | O_NOFOLLOW);
-  try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-  } finally {
-    closeSync(fd);
+  /**
+   * A line that came when its session had been found lost has opened it again:
+   * nobody is left who would end it.
+   */
+  private async closeLeftOpen(names: ReadonlySet<string>): Promise<void> {
+    for (const session_id of this.leftOpen) {
+      if (names.has(`${session_id}.ndjson`) || this.signs.has(session_id))
+        continue;
+      const session = await this.store.get(session_id);
+      if (session?.status === "active")
+        this.batch.push(lostEnd(session_id, session.last_seen));
+    }
+    await this.commit();
   }
 }
 
-function listFolder(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
-}
+const isShells = (name: string): boolean =>
+  typeof writerOf(name)?.shell === "number";

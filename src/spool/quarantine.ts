@@ -25,8 +25,39 @@ export interface Quarantined {
 
 const REJECTED = ".rejected";
 
-/** Events that a store has rejected, by id: they are not brought to it again. */
-export function rejectedEvents(folder: string): Set<string> {
+/** Events that a store has rejected: they are not brought to it again. */
+export class Rejections {
+  /** Their ids; looked up when the first event is asked for. */
+  private known: Set<string> | null = null;
+
+  /** @param folder this machine's spool folder */
+  constructor(private readonly folder: string) {}
+
+  has({ event_id }: Event): boolean {
+    this.known ??= rejectedEvents(this.folder);
+    return this.known.has(event_id);
+  }
+
+  /**
+   * Keeps those of some events that a store rejects.
+   * @param reasons event_id → what it says against it
+   */
+  keep(
+    events: readonly Event[],
+    reasons: ReadonlyMap<string, string>,
+  ): Quarantined[] {
+    const kept: Quarantined[] = [];
+    for (const event of events) {
+      const reason = reasons.get(event.event_id);
+      if (reason === undefined || this.has(event)) continue;
+      kept.push(quarantineRejected(this.folder, event, reason));
+      this.known?.add(event.event_id);
+    }
+    return kept;
+  }
+}
+
+function rejectedEvents(folder: string): Set<string> {
   const names = existsSync(`${folder}/quarantine`)
     ? readdirSync(`${folder}/quarantine`)
     : [];
@@ -37,8 +68,8 @@ export function rejectedEvents(folder: string): Set<string> {
   );
 }
 
-/** Keeps an event that a store rejects, with what that says against it. */
-export function quarantineRejected(
+/** With what the store says against it. */
+function quarantineRejected(
   folder: string,
   event: Event,
   reason: string,

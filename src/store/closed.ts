@@ -15,6 +15,8 @@ export interface ClosedRow {
   end_time: string;
 }
 
+export type End = Pick<ClosedRow, "id" | "end_source" | "end_time">;
+
 /** Runs a statement, by whatever connection. */
 type Ask = <T>(sql: string, values: DuckDBValue[]) => Promise<T[]>;
 
@@ -45,6 +47,20 @@ export async function closedAmong(
       ...(await ask<ClosedRow>(SQL.closedUndated, [listValue(undated)])),
     );
   return rows;
+}
+
+/** When the ends of some sessions were written down, by our own clock. */
+export async function writtenDown(
+  ask: Ask,
+  ends: readonly End[],
+): Promise<Map<string, string>> {
+  if (ends.length === 0) return new Map();
+  const earliest = ends.map(({ end_time }) => end_time).sort()[0]!;
+  const rows = await ask<{ id: string; received_at: string }>(SQL.endsFound, [
+    listValue(ends.map(({ id }) => id)),
+    earliest,
+  ]);
+  return new Map(rows.map(({ id, received_at }) => [id, received_at]));
 }
 
 export async function deleteOpen(

@@ -15,7 +15,13 @@ import type {
   SessionStats,
   StoredEvent,
 } from "../model/store.ts";
-import { type ClosedRow, closedAmong, sessionQuery } from "./closed.ts";
+import {
+  type ClosedRow,
+  type End,
+  closedAmong,
+  sessionQuery,
+  writtenDown,
+} from "./closed.ts";
 import { Database } from "./database.ts";
 import { Folds, briefOf } from "./folds.ts";
 import { Leases } from "./leases.ts";
@@ -35,6 +41,8 @@ import { IdWindow } from "./window.ts";
 import { Writer } from "./writer.ts";
 
 const WINDOW_EVENTS = 262_144;
+/** Processes to look for at once: each costs some readings of /proc. */
+const MAX_LOOKS = 128;
 /** Events that are read at once. */
 const PAGE_EVENTS = 1_024;
 
@@ -64,8 +72,6 @@ export interface StoreFacts {
   /** The file and its write-ahead log. */
   database_bytes: number;
 }
-
-type End = Pick<ClosedRow, "id" | "end_source" | "end_time">;
 
 export class DuckDBStore implements ServedStore {
   private readonly signs = new Signs();
@@ -140,14 +146,20 @@ export class DuckDBStore implements ServedStore {
    */
   private async reopen(signs: ReadonlyMap<string, string>): Promise<void> {
     const back: Event[] = [];
-    for (const { id, end_source, end_time } of await this.endsOf(
-      signs.keys(),
-    )) {
+    const doubtful: End[] = [];
+    for (const end of await this.endsOf(signs.keys())) {
+      const { id, end_source, end_time } = end;
       const sign = signs.get(id)!;
-      if (end_source === "recovered" && sign > end_time)
-        back.push(signOfLife(id, sign));
-      else this.signs.delete(id);
+      if (end_source !== "recovered") this.signs.delete(id);
+      else if (sign > end_time) back.push(signOfLife(id, sign));
+      else doubtful.push(end);
     }
+    // By a clock that is ahead of ours it may have ended in times to come.
+    const found = await writtenDown(this.ask, doubtful);
+    for (const { id, end_time } of doubtful)
+      if (signs.get(id)! > (found.get(id) ?? end_time))
+        back.push(signOfLife(id, justAfter(end_time)));
+      else this.signs.delete(id);
     try {
       await this.writer.append(back, null);
     } catch (error) {
@@ -186,24 +198,31 @@ export class DuckDBStore implements ServedStore {
    * of life.
    * @param now_ms milliseconds since the epoch
    * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for; the others' turn comes
    * @returns how many
    */
-  async lapse(now_ms: number, unleased_timeout_ms: number): Promise<number> {
+  async lapse(
+    now_ms: number,
+    unleased_timeout_ms: number,
+    looks: number = MAX_LOOKS,
+  ): Promise<number> {
     await (this.watching ??= this.watch().catch((error) => {
       this.watching = null;
       throw error;
     }));
     const now = new Date(now_ms).toISOString();
-    const ends = this.leases.lost(now_ms, unleased_timeout_ms, (session_id) =>
-      this.signs.merge(session_id, now),
+    const ends = this.leases.lost(now_ms, unleased_timeout_ms, looks, (id) =>
+      this.signs.merge(id, now),
     );
     if (ends.length === 0) return 0;
     const stored = await this.writer.append(ends, null);
-    const late = ends.flatMap(({ session_id }): [string, string][] => {
-      const sign = this.signs.get(session_id);
-      return sign ? [[session_id, sign]] : [];
-    });
-    await this.reopen(new Map(late));
+    const late = new Map<string, string>();
+    for (const { session_id, timestamp } of ends) {
+      const sign = this.signs.get(session_id) ?? "";
+      if (sign > timestamp) late.set(session_id, sign);
+      else this.signs.delete(session_id);
+    }
+    await this.reopen(late);
     return stored.size;
   }
 
@@ -348,3 +367,6 @@ export class DuckDBStore implements ServedStore {
     }
   }
 }
+
+const justAfter = (time: string) =>
+  new Date(Date.parse(time) + 1).toISOString();

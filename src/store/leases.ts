@@ -3,13 +3,16 @@
  * sign of life came for so long; of one without, its process may tell, when it
  * runs on this host; else patience ends some day.
  */
-import { EVENT_VERSION, type SessionEnd } from "../model/event.ts";
+import type { SessionEnd } from "../model/event.ts";
+import { lostEnd } from "../model/lost.ts";
 import { type State, isClosed } from "../model/session.ts";
 import { type ProcessIdentity, liveness } from "../os/proc.ts";
 
-/** Processes to look for at once: each costs some readings of /proc. */
-const MAX_LOOKS = 128;
-const NAMESPACE = "6f1c2f0e-1a5b-4d8c-9b0e-7e5d2c4a9b31";
+/**
+ * Between two looks, at most: whoever looks later was stopped or suspended, or
+ * the clock was set, and has heard nobody meanwhile.
+ */
+const ABSENT_MS = 2_500;
 
 interface Lease {
   /** null: no sign of life ever comes. */
@@ -26,15 +29,22 @@ export class Leases {
   /** Those whose process can be looked for; whose turn it is comes first. */
   private readonly processes = new Map<string, Lease>();
 
+  /** Since when we listen without a break: everyone has a lease from then. */
+  private listening_ms: number;
+  private looked_ms: number;
+
   /**
    * @param opened_ms when the store was opened: signs of life from before are
-   * forgotten, so that everyone has a lease from then
+   * forgotten
    * @param signs of life beside the events
    */
   constructor(
     private readonly opened_ms: number,
     private readonly signs: ReadonlyMap<string, string>,
-  ) {}
+  ) {
+    this.listening_ms = opened_ms;
+    this.looked_ms = opened_ms;
+  }
 
   /** Takes note of a session as it is now. */
   note(state: State, heard_ms: number): void {
@@ -62,20 +72,25 @@ export class Leases {
 
   /**
    * The ends of those that are gone, at their last sign of life.
+   * @param looks how many processes may be looked for
    * @param alive hears of each session whose process was found
    */
   lost(
     now_ms: number,
     unleased_timeout_ms: number,
+    looks: number,
     alive: (session_id: string) => void,
   ): SessionEnd[] {
+    const passed_ms = now_ms - this.looked_ms;
+    if (passed_ms < 0 || passed_ms > ABSENT_MS) this.listening_ms = now_ms;
+    this.looked_ms = now_ms;
     const gone: SessionEnd[] = [];
     const timeOut = (id: string, lease: Lease) => {
       if (now_ms > this.patience(id, lease, unleased_timeout_ms, now_ms))
         gone.push(lostEnd(id, this.lastSign(id, lease)));
     };
     for (const [id, lease] of this.timed) timeOut(id, lease);
-    for (const [id, lease] of [...this.processes.entries().take(MAX_LOOKS)]) {
+    for (const [id, lease] of [...this.processes.entries().take(looks)]) {
       this.processes.delete(id);
       this.processes.set(id, lease);
       const found = liveness(lease.process!);
@@ -94,20 +109,20 @@ export class Leases {
 
   /**
    * Until when a session may be silent, by our clock: its own may be wrong, and
-   * a sign from the future says only that there was one.
+   * a sign from the future (or ours was set back) says only that there was one.
    */
   private patience(
     id: string,
     lease: Lease,
     unleased_timeout_ms: number,
     now_ms: number,
-  ) {
+  ): number {
     const { seconds, heard_ms } = lease;
-    const sign = Date.parse(this.lastSign(id, lease));
-    const last = Math.max(heard_ms, sign > now_ms ? this.opened_ms : sign);
-    return seconds === null
-      ? last + unleased_timeout_ms
-      : Math.max(last, this.opened_ms) + seconds * 1_000;
+    const signs = [heard_ms, Date.parse(this.lastSign(id, lease))];
+    const from = seconds === null ? this.opened_ms : this.listening_ms;
+    const last = Math.max(...signs.map((ms) => (ms > now_ms ? from : ms)));
+    if (seconds === null) return last + unleased_timeout_ms;
+    return Math.max(last, from) + seconds * 1_000;
   }
 }
 
@@ -117,19 +132,4 @@ function processOf({ start }: State): ProcessIdentity | null {
   return start_ticks && pid_namespace && boot_id
     ? { pid, start_ticks, pid_namespace, boot_id }
     : null;
-}
-
-/** The same for the same silence: to write it twice changes nothing. */
-function lostEnd(session_id: string, timestamp: string): SessionEnd {
-  return {
-    event_version: EVENT_VERSION,
-    event_id: Bun.randomUUIDv5(`${session_id} lost ${timestamp}`, NAMESPACE),
-    event_type: "session_end",
-    session_id,
-    timestamp,
-    end_source: "recovered",
-    exit_code: null,
-    signal: null,
-    measured: { exit_reason: "lost" },
-  };
 }

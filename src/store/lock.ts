@@ -15,6 +15,7 @@ import {
 import { Failure, errnoOf } from "../model/failure.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
+import { processStat } from "../os/proc.ts";
 
 export interface Holder {
   pid: number;
@@ -30,6 +31,8 @@ export interface Holder {
   started_at?: string;
   /** The flags that it was started with. */
   flags?: string[];
+  /** When the process of a server began that could not take the lock itself. */
+  unlocked_start_ticks?: number;
 }
 
 const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
@@ -45,7 +48,7 @@ export class StoreLock {
    */
   static tryAcquire(path: string, role: Holder["role"]): StoreLock | null {
     const fd = openLock(path);
-    if (libc && !libc.tryLock(fd)) {
+    if (servesUnlocked(path) || (libc && !libc.tryLock(fd))) {
       closeSync(fd);
       return null;
     }
@@ -55,7 +58,8 @@ export class StoreLock {
   }
 
   /** Says who holds it. */
-  sign(holder: Holder): void {
+  sign(given: Holder): void {
+    const holder = libc || given.role === "cli" ? given : unlocked(given);
     try {
       // Over the old text, then cut: a reader never finds nothing.
       const bytes = Buffer.from(`${JSON.stringify(holder)}\n`);
@@ -128,7 +132,8 @@ export function isHeld(path: string): boolean {
     throw folderFailure(path, error);
   }
   try {
-    if (!libc) return ownerLives(path);
+    if (servesUnlocked(path)) return true;
+    if (!libc) return false;
     // Taken for a moment when it is free; whoever wants it looks again.
     if (!libc.tryLock(fd)) return true;
     libc.unlock(fd);
@@ -138,14 +143,18 @@ export function isHeld(path: string): boolean {
   }
 }
 
-/** The best that can be told without locks. */
-function ownerLives(path: string): boolean {
+/** Without locks a server says which process it is. */
+const unlocked = (holder: Holder): Holder => ({
+  ...holder,
+  unlocked_start_ticks: processStat(process.pid)!.start_ticks,
+});
+
+/** Whether a server that could take no lock is still there. */
+function servesUnlocked(path: string): boolean {
   const holder = readHolder(path);
-  if (!holder || holder.role === "cli") return false;
-  try {
-    process.kill(holder.pid, 0);
-    return true;
-  } catch (error) {
-    return errnoOf(error) === "EPERM";
-  }
+  if (holder?.unlocked_start_ticks === undefined) return false;
+  const stat = processStat(holder.pid);
+  return (
+    stat?.start_ticks === holder.unlocked_start_ticks && stat.state !== "Z"
+  );
 }

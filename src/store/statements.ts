@@ -143,6 +143,11 @@ export const SQL = {
     WHERE start_time IS NOT NULL AND end_source IS NULL AND session_type = $1
     ORDER BY start_time DESC, session_id`,
   openEnds: `${ENDS} FROM open_sessions WHERE ${AMONG}`,
+  /** When ends were written down; the time lets whole row groups be skipped. */
+  endsFound: `SELECT session_id AS id,
+      ${time("max(received_at)", "received_at")} FROM events
+    WHERE timestamp >= $2::TIMESTAMP AND kind = 'session_end' AND ${AMONG}
+    GROUP BY session_id`,
   closedDated: `${ENDS} FROM sessions WHERE ${AMONG_DATED}`,
   closedUndated: `${ENDS} FROM undated_sessions WHERE ${AMONG}`,
   deleteOpen: `DELETE FROM open_sessions WHERE ${AMONG}`,

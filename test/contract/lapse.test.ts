@@ -14,9 +14,10 @@ const DAY_MS = 86_400_000;
 let home: string;
 let store: DuckDBStore;
 let opened_ms: number;
+let looked_ms: number;
 
 const open = async () => {
-  opened_ms = Date.now();
+  opened_ms = looked_ms = Date.now();
   store = await DuckDBStore.open(join(home, "sessions.duckdb"));
 };
 beforeEach(async () => {
@@ -35,6 +36,16 @@ const reopen = async () => {
 const iso = (ms: number) => new Date(ms).toISOString();
 const channel = (n: number) => `chan_${n.toString(16).padStart(12, "0")}`;
 const lapse = (after_ms: number) => store.lapse(opened_ms + after_ms, DAY_MS);
+
+/** Goes on looking until then, as often as a server does. */
+async function listen(until_ms: number): Promise<number> {
+  let lost = 0;
+  do {
+    looked_ms = Math.min(until_ms, looked_ms + 2_000);
+    lost += await store.lapse(looked_ms, DAY_MS);
+  } while (looked_ms < until_ms);
+  return lost;
+}
 
 /** The clock, once it has gone on. */
 function later(): Promise<number> {
@@ -57,6 +68,7 @@ const ends = async () =>
 
 describe("a session with a lease", () => {
   const ID = channel(1);
+  const lapse = (after_ms: number) => listen(opened_ms + after_ms);
 
   test("is lost at its last sign of life once the lease has run out", async () => {
     await begin(ID, { lease_seconds: 60 });
@@ -106,11 +118,11 @@ describe("a session with a lease", () => {
     // Its clock stands an hour behind.
     const behind = iso(opened_ms - 3_600_000);
     await store.append([annotation(0, { session_id, timestamp: behind })]);
-    expect(await store.lapse(heard_ms + 59_999, DAY_MS)).toBe(0);
+    expect(await listen(heard_ms + 59_999)).toBe(0);
     const again_ms = await later();
     await store.seen(new Map([[ID, behind]]));
-    expect(await store.lapse(again_ms + 60_000, DAY_MS)).toBe(0);
-    expect(await store.lapse(Date.now() + 60_001, DAY_MS)).toBe(1);
+    expect(await listen(again_ms + 60_000)).toBe(0);
+    expect(await listen(Date.now() + 60_001)).toBe(1);
   });
 
   test("comes back with a later event", async () => {
@@ -167,15 +179,52 @@ describe("a session with a lease", () => {
   test("comes back with a sign that comes while it is being closed", async () => {
     await begin(ID, { lease_seconds: 60 });
     expect(await lapse(59_000)).toBe(0);
-    const lapsing = lapse(99_000);
+    const lapsing = lapse(61_000);
     while (store.facts().queued_events === 0) await null;
-    const sign = iso(opened_ms + 98_000);
+    const sign = iso(opened_ms + 60_500);
     await store.seen(new Map([[ID, sign]]));
     expect(await lapsing).toBe(1);
     expect(await store.get(ID)).toMatchObject({
       status: "active",
       last_seen: sign,
     });
+  });
+
+  test("has a whole lease after the server was stopped, suspended or misled by its clock", async () => {
+    await begin(ID, { lease_seconds: 60 });
+    expect(await lapse(50_000)).toBe(0);
+    // Nobody looked for an hour; then an hour forward, and a day back.
+    for (const jump_ms of [3_600_000, 7_200_000, -DAY_MS]) {
+      looked_ms = opened_ms + jump_ms;
+      expect(await store.lapse(looked_ms, DAY_MS)).toBe(0);
+      expect(await listen(looked_ms + 59_000)).toBe(0);
+    }
+    expect(await listen(looked_ms + 2_000)).toBe(1);
+    expect((await store.get(ID))?.status).toBe("lost");
+  });
+
+  test("whose clock is ahead comes back with the next sign of life, too", async () => {
+    const ahead = iso(opened_ms + 3_600_000);
+    await begin(ID, { lease_seconds: 60, timestamp: ahead });
+    expect(await lapse(61_000)).toBe(1);
+    const lost = { status: "lost", end_time: ahead, duration_seconds: 0 };
+    expect(await store.get(ID)).toMatchObject(lost);
+    // One from before it was found lost is no news.
+    for (const pause of [async () => {}, () => store.idle(), reopen]) {
+      await pause();
+      await store.seen(new Map([[ID, iso(opened_ms - 1_000)]]));
+      expect(await store.get(ID)).toMatchObject(lost);
+    }
+    const now_ms = await later();
+    await store.seen(new Map([[ID, iso(now_ms)]]));
+    expect(await store.get(ID)).toMatchObject({
+      status: "active",
+      end_time: null,
+    });
+    // And may be lost again.
+    expect(await listen(now_ms + 59_000)).toBe(0);
+    expect(await listen(now_ms + 62_000)).toBe(1);
+    expect((await store.get(ID))?.status).toBe("lost");
   });
 
   test("that has ended stays so, whatever signs still come", async () => {
@@ -261,6 +310,13 @@ describe("a session that never sends a heartbeat", () => {
       ...processFacts(process.pid),
       pid_namespace: "pid:[another]",
     });
+    expect(await lapse(DAY_MS - 1_000)).toBe(0);
+    expect(await lapse(DAY_MS + 60_000)).toBe(1);
+  });
+
+  test("is not timed out by a clock that was set back", async () => {
+    await begin(ID, { lease_seconds: null });
+    expect(await lapse(-9 * DAY_MS)).toBe(0);
     expect(await lapse(DAY_MS - 1_000)).toBe(0);
     expect(await lapse(DAY_MS + 60_000)).toBe(1);
   });

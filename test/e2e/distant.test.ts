@@ -3,7 +3,7 @@
  * waits, what it recorded is delivered beside it, and the commands ask there.
  */
 import { expect, test } from "bun:test";
-import { spoolBacklog } from "../../src/spool/drain.ts";
+import { spoolBacklog } from "../../src/spool/folder.ts";
 import { expectFailure } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";

@@ -78,6 +78,20 @@ test("a port that another program has is named with its holder and the way out",
   await sandbox.list();
 });
 
+test("a port that the server of another database has is not shared with it", async () => {
+  using sandbox = new Sandbox();
+  await using first = await TestServer.start(sandbox);
+  const second = await sandbox.run(
+    ["mcp", "start", "--port", `${first.port}`],
+    {
+      env: { SESSION_BUDDY_DATA_DIR: join(sandbox.home, "other") },
+      timeout_ms: 10_000,
+    },
+  );
+  const { pid } = first.child;
+  expectFailure(second, 1, new RegExp(`port ${first.port} .*pid ${pid}`));
+});
+
 test("a start right after a kill waits for the old one, and takes the port over", async () => {
   using sandbox = new Sandbox();
   const first = await TestServer.start(sandbox);
@@ -139,6 +153,24 @@ test("of two that are started at once one serves, and the other names it", async
   const [pid] = /pid \d+/.exec(winner!.stdout)!;
   expectFailure(loser!, 3, new RegExp(`serves already, .*\\(${pid}\\)`));
   await endServer(sandbox);
+});
+
+test("a server that can take no lock, without the JIT, is found all the same", async () => {
+  using sandbox = new Sandbox();
+  const env = { BUN_JSC_useJIT: "0" };
+  const detach = ["mcp", "start", "--detach", "--port", "auto"];
+  expect((await sandbox.run(detach, { env })).exitCode).toBe(0);
+  for (const options of [{}, { env }]) {
+    const status = await sandbox.run(["mcp", "status"], options);
+    expect(status.stdout).toMatch(/^running: http/);
+    const list = await sandbox.run(["list-sessions"], options);
+    expect([list.exitCode, list.stderr]).toEqual([0, ""]);
+    const second = await sandbox.run(detach, options);
+    expectFailure(second, 3, /serves already, at http/);
+  }
+  expect((await sandbox.run(["mcp", "stop"])).exitCode).toBe(0);
+  const status = await sandbox.run(["mcp", "status"]);
+  expect(status.exitCode).toBe(2);
 });
 
 test("a graceful end keeps what was acknowledged and ends with 0", async () => {

@@ -7,6 +7,7 @@ import { SignJWT, UnsecuredJWT } from "jose";
 import { expectFailure, needsRoot } from "../support/host.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
+import { needs } from "../support/tools.ts";
 
 const SECRET = "a secret of more than thirty-two characters";
 const withSecret = { env: { SESSION_BUDDY_SECRET: SECRET } };
@@ -105,6 +106,21 @@ test("too large a body, a batch, plain text, no JSON, an unknown path: JSON each
     expect([method, response.status]).toEqual([method, 405]);
     expect(response.headers.get("allow")).toContain("POST");
   }
+});
+
+test("a client that sends all before it reads is told that its body is too large", async () => {
+  if (!needs("python3")) return;
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  const script = `import sys, urllib.request, urllib.error
+request = urllib.request.Request(sys.argv[1], b"x" * 5 * 1024 * 1024, {"Content-Type": "application/json"})
+try: urllib.request.urlopen(request, timeout=20)
+except urllib.error.HTTPError as error: print(error.code, error.read().decode())`;
+  const { stdout, stderr } = await sandbox.command([
+    ...["python3", "-c", script, server.url],
+  ]);
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^413 \{.*larger than/);
 });
 
 test("with a secret: no token, alg none, another audience, issuer or secret, expired: 401 each", async () => {
