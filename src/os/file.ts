@@ -275,6 +275,15 @@ export function linkCount(fd: number): number {
   return statx(fd, "", AT_EMPTY_PATH)?.nlink ?? 0;
 }
 
+/** Whether a path leads to an open file, and not to another one or nowhere. */
+export function isFileAt(fd: number, path: string): boolean {
+  const there = statFile(path, { follow: false })?.identity;
+  if (there === undefined) return false;
+  if (libc) return statx(fd, "", AT_EMPTY_PATH)?.identity === there;
+  const { dev, ino } = nodeFs().fstatSync(fd);
+  return there === `${dev}:${ino}`;
+}
+
 function statx(dirfd: number, path: string, flags: number): FileStat | null {
   const out = new Uint8Array(256);
   const { statx: call } = libc!.calls;

@@ -4,7 +4,7 @@
  * whatever the spool says, except under `--audit strict`.
  */
 import { EVENT_VERSION, type Event, type Process } from "../model/event.ts";
-import { Failure } from "../model/failure.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
 import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
@@ -95,6 +95,8 @@ class Recording {
   /** Where our pid and the child's mean something. */
   private readonly place: Pick<Process, "pid_namespace" | "boot_id">;
   private trouble: string | null = null;
+  /** What could not be found out. */
+  private lacking: string | null = null;
   private floor_bytes = 0;
   private facts: Facts = { measured: {} };
   private version: Promise<void> = Promise.resolve();
@@ -138,9 +140,10 @@ class Recording {
     if (outcome.kind !== "abandoned") await this.finish(outcome);
     if (this.request.distant) startDrain(this.folder, this.request.env);
     stopAsking();
-    if (this.trouble)
+    const trouble = this.trouble ?? this.lacking;
+    if (trouble)
       this.request.say?.(
-        `session-buddy: this session is not fully recorded: ${this.trouble}\n`,
+        `session-buddy: this session is not fully recorded: ${trouble}\n`,
       );
     return leave(outcome, this.request);
   }
@@ -160,12 +163,16 @@ class Recording {
       if (!this.ended) this.attempt(() => this.spool.sync());
     }, START_SYNC_MS);
     this.floor_bytes = libc?.ownMaxRss() ?? 0;
-    this.learn().catch((error) => this.note(error));
+    this.learn().catch((error) => (this.lacking = reasonOf(error)));
     this.recalled = recallCommands(this.path, this.request.cache);
   }
 
   private beat(): void {
-    this.attempt(() => this.spool.touch());
+    this.attempt(() => {
+      this.renew();
+      this.spool.retry();
+      this.spool.touch();
+    });
     const { distant, heartbeat_ms, env } = this.request;
     if (distant && !drainedLately(this.folder, heartbeat_ms))
       startDrain(this.folder, env);
@@ -200,6 +207,7 @@ class Recording {
     const { measured, ...rest } = this.annotated
       ? { measured: {} }
       : this.withCommands();
+    this.attempt(() => this.renew());
     this.attempt(() => {
       this.write({
         event_type: "session_end",
@@ -215,7 +223,14 @@ class Recording {
         },
       });
       this.spool.sync();
+      // All that there was no room for is on the disk now.
+      this.trouble = null;
     });
+  }
+
+  /** The folder may have been removed under our hands. */
+  private renew(): void {
+    this.spool.renew(() => ensureSpool(this.request.data!));
   }
 
   private withCommands(): Facts {

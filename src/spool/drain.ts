@@ -111,7 +111,7 @@ class Pass {
   /** Files whose every line is in the batch or stored before it. */
   private finished: string[] = [];
   private readonly signs = new Map<string, string>();
-  private readonly rejections = new Rejections(this.folder);
+  private readonly rejections: Rejections;
   /** Of sessions whose own file is here. */
   private readonly shells = new Map<string, ShellFile[]>();
   /** Sessions that may be open although nobody of them is left. */
@@ -127,7 +127,9 @@ class Pass {
     private readonly now: number,
     private readonly report: DrainReport,
     private readonly known: ReadonlyMap<string, Known>,
-  ) {}
+  ) {
+    this.rejections = new Rejections(folder);
+  }
 
   async run(): Promise<void> {
     await this.clearDone();
