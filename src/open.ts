@@ -13,6 +13,7 @@ import { checkEndpoint, clientToken } from "./os/token.ts";
 import { Courier, readDelivery } from "./spool/delivery.ts";
 import { type DrainReport, drain } from "./spool/drain.ts";
 import { spoolBacklog } from "./spool/folder.ts";
+import { nearlyFull } from "./spool/level.ts";
 import { spoolFolder } from "./spool/write.ts";
 import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
 import { HttpStore } from "./store/http.ts";
@@ -58,6 +59,10 @@ export async function withStore<T>(
     return await use(store);
   } finally {
     await store.close();
+    const { config, paths } = settings;
+    const folder = spoolFolder(paths.data!);
+    const warning = nearlyFull(folder, config.spool.max_bytes);
+    if (warning) tell(warning);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Settings } from "../config.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { withStore } from "../open.ts";
 import { spoolBacklog } from "../spool/folder.ts";
+import { nearlyFull } from "../spool/level.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { Check } from "./check.ts";
 import { deliveryChecks } from "./delivery.ts";
@@ -44,6 +45,14 @@ export function databaseChecks(settings: Settings): Check[] {
       name: "spool_backlog",
       look() {
         const { files, bytes } = spoolBacklog(data);
+        const folder = spoolFolder(data);
+        const full = nearlyFull(folder, settings.config.spool.max_bytes);
+        if (full)
+          throw new Failure(
+            "storage",
+            full,
+            "mend what keeps the events from the store, or raise spool.max_bytes",
+          );
         return `${files} files (${bytes} bytes) of sessions that may go on`;
       },
     },

@@ -10,6 +10,7 @@ import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
+import { countNowAndThen, nearlyFull, spoolFull } from "../spool/level.ts";
 import { SESSION_ID_VARIABLE } from "../spool/parent.ts";
 import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
@@ -32,6 +33,8 @@ export interface WrapRequest {
   cache: string;
   strict: boolean;
   heartbeat_ms: number;
+  /** With so much in the spool, no further session is recorded. */
+  spool_bytes: number;
   /** The store is on another host: what is recorded has to be brought there. */
   distant: boolean;
   /** Talks to the person at the terminal; null when there is none. */
@@ -72,6 +75,7 @@ export async function wrap(request: WrapRequest): Promise<never> {
     );
   }
   request.say?.(request.banner(recording));
+  recording.sayNearlyFull();
   return recording.run();
 }
 
@@ -83,7 +87,12 @@ function beginRecording(request: WrapRequest): Recording | string {
       "there is no home folder to keep it in (set HOME, or SESSION_BUDDY_DATA_DIR)"
     );
   try {
-    return new Recording(request, ensureSpool(request.data));
+    const folder = ensureSpool(request.data);
+    const full = spoolFull(folder, request.spool_bytes);
+    if (full === null) return new Recording(request, folder);
+    // Nobody else would start one, on a host whose sessions are not recorded.
+    if (request.distant) startDrain(folder, request.env);
+    return full;
   } catch (error) {
     return folderFailure(spoolFolder(request.data), error).message;
   }
@@ -148,6 +157,12 @@ class Recording {
     return leave(outcome, this.request);
   }
 
+  sayNearlyFull(): void {
+    const { say, spool_bytes } = this.request;
+    const warning = say && nearlyFull(this.folder, spool_bytes);
+    if (warning) say(`session-buddy: ${warning}\n`);
+  }
+
   private started(pid: number): void {
     this.attempt(() =>
       this.write({
@@ -194,6 +209,8 @@ class Recording {
     const facts = { ...rest, measured: { ...measured, command_tree_size } };
     this.attempt(() => this.write({ event_type: "annotation", ...facts }));
     this.annotated = true;
+    // Trouble with it is the next one's who counts.
+    await countNowAndThen(this.folder).catch(() => {});
   }
 
   private async finish(

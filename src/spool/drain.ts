@@ -25,6 +25,7 @@ import {
   moveToDone,
   openOwn,
 } from "./folder.ts";
+import { countSpool } from "./level.ts";
 import { type Quarantined, Rejections, quarantine } from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
 import { FileFacts, writerOf } from "./reconcile.ts";
@@ -46,6 +47,9 @@ const BATCH_EVENTS = 4_096;
 /** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
 const REST_MS = 60_000;
 
+/** How often one that drains on and on counts what is left. */
+const COUNT_MS = 10_000;
+
 /** What is known of a file whose every line is stored, while it does not grow. */
 interface Known {
   inode: number;
@@ -57,6 +61,7 @@ interface Known {
 export class Drain {
   /** Files that the last pass left as they are; none after one that failed. */
   private known: ReadonlyMap<string, Known> = new Map();
+  private counted = -Infinity;
 
   /** @param data the data folder */
   constructor(
@@ -85,9 +90,17 @@ export class Drain {
     } catch (error) {
       throw errnoOf(error) ? folderFailure(folder, error) : error;
     } finally {
+      await this.count(folder);
       closeSync(lock);
     }
     return report;
+  }
+
+  /** What is left; a full disk cannot be told how full the spool is. */
+  private async count(folder: string): Promise<void> {
+    if (performance.now() - this.counted < COUNT_MS) return;
+    this.counted = performance.now();
+    await countSpool(folder).catch(() => {});
   }
 }
 
