@@ -31,6 +31,8 @@ const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
 const PAGE_ROWS = 10_000;
 const MAX_LENGTHENED = 20;
 const ANSWER_MS = 30_000;
+/** Far more than a server puts into a page. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Whatever HTTP_PROXY says; Bun's types know only where a proxy is. */
 const DIRECT = { proxy: false as unknown as string };
 
@@ -119,7 +121,7 @@ export class ToolClient {
         signal: AbortSignal.timeout(ANSWER_MS),
         ...(socket ? { unix: target.socket } : {}),
       });
-      body = await response.text();
+      body = await bodyOf(response);
     } catch (error) {
       throw this.unanswered(error);
     }
@@ -326,6 +328,19 @@ function* batches(events: readonly Event[]): Generator<Event[]> {
     bytes += size + 1;
   }
   if (batch.length > 0) yield batch;
+}
+
+/** An answer that has no end would fill the memory. */
+async function bodyOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES)
+      throw new Error(`its answer is larger than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** Seconds or a date, as HTTP has it. */

@@ -88,6 +88,16 @@ const rpcError = (status: number, code: number, message: string) =>
     JSON.stringify({ jsonrpc: "2.0", id: 1, error: { code, message } }),
   );
 
+/** Zeros, as fast as they are taken. */
+const endless: Behaviour = async (_, socket) => {
+  socket.write("HTTP/1.1 200 OK\r\n\r\n");
+  const block = Buffer.alloc(1 << 20);
+  while (socket.readyState > 0) {
+    socket.write(block);
+    await Bun.sleep(0);
+  }
+};
+
 const BEHAVIOURS: [string, Behaviour, status: number, said: RegExp][] = [
   ["401", () => rpcError(401, -32000, "no"), 6, /wants another token: no/],
   ["403", () => rpcError(403, -32000, "not you"), 6, /not you/],
@@ -109,6 +119,7 @@ const BEHAVIOURS: [string, Behaviour, status: number, said: RegExp][] = [
     2,
     /cannot be reached/,
   ],
+  ["an answer without an end", endless, 2, /larger than \d+ bytes/],
   [
     "a redirect",
     () => http(302, "", { Location: "http://127.0.0.1:1/" }),
