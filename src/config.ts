@@ -7,28 +7,20 @@
  * that hold, for a broken file must not keep anybody from his shell. Commands
  * other than `shell` refuse to go on (`requireValid`).
  */
+import type { Json } from "./model/event.ts";
 import { Failure, reasonOf } from "./model/failure.ts";
-import type { Json, JsonObject } from "./model/event.ts";
 import { isMissing, readText } from "./os/file.ts";
-import { type Paths, resolvePaths } from "./os/paths.ts";
+import { type Paths, machineId, resolvePaths, socketPath } from "./os/paths.ts";
+import {
+  type Config,
+  KEYS,
+  PROFILE_KEYS,
+  type Profile,
+  VARIABLES,
+  defaults,
+} from "./settings.ts";
 
-export interface Profile {
-  command?: string[];
-  component?: string;
-  metadata?: JsonObject;
-}
-
-export interface Config {
-  session: {
-    enabled: boolean;
-    audit: "strict" | "best-effort";
-    banner: "full" | "line" | "none";
-    heartbeat_ms: number;
-  };
-  store: { path: string | null; network_filesystem: boolean };
-  cache_dir: string | null;
-  profiles: Record<string, Profile>;
-}
+export type { Config, Profile } from "./settings.ts";
 
 /** One thing wrong: where (a file and the keys down to it, or a variable) and what. */
 export interface Problem {
@@ -45,101 +37,6 @@ export interface Settings {
   problems: Problem[];
 }
 
-type Parse<T> = (value: Json) => T | undefined;
-
-const boolean: Parse<boolean> = (v) => (typeof v === "boolean" ? v : undefined);
-const text: Parse<string> = (v) =>
-  typeof v === "string" && v !== "" ? v : undefined;
-const absolutePath: Parse<string | null> = (v) =>
-  v === null || (typeof v === "string" && v.startsWith("/")) ? v : undefined;
-const oneOf =
-  <const T extends string>(...words: T[]): Parse<T> =>
-  (v) =>
-    words.find((word) => word === v);
-
-/** `30s`, `500ms`, `2m`, `24h`, or seconds as a number; in milliseconds. */
-const duration: Parse<number> = (value) => {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(String(value));
-  const unit = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[match?.[2] ?? "s"];
-  const ms = Number(match?.[1]) * (unit ?? NaN);
-  return ms > 0 ? ms : undefined;
-};
-
-interface Key {
-  parse: Parse<unknown>;
-  takes: string;
-  set(config: Config, value: never): void;
-}
-
-const key = <T>(
-  takes: string,
-  parse: Parse<T>,
-  set: (config: Config, value: T) => void,
-): Key => ({ takes, parse, set });
-
-const BOOLEAN = "true or false";
-
-const KEYS = new Map<string, Key>(
-  Object.entries({
-    "session.enabled": key(BOOLEAN, boolean, (c, v) => (c.session.enabled = v)),
-    "session.audit": key(
-      "strict or best-effort",
-      oneOf("strict", "best-effort"),
-      (c, v) => (c.session.audit = v),
-    ),
-    "session.banner": key(
-      "full, line or none",
-      oneOf("full", "line", "none"),
-      (c, v) => (c.session.banner = v),
-    ),
-    "session.heartbeat": key(
-      "a duration such as 30s",
-      duration,
-      (c, v) => (c.session.heartbeat_ms = v),
-    ),
-    "store.path": key(
-      "an absolute path, or null",
-      absolutePath,
-      (c, v) => (c.store.path = v),
-    ),
-    "store.network_filesystem": key(
-      BOOLEAN,
-      boolean,
-      (c, v) => (c.store.network_filesystem = v),
-    ),
-    cache_dir: key(
-      "an absolute path, or null",
-      absolutePath,
-      (c, v) => (c.cache_dir = v),
-    ),
-  }),
-);
-
-interface ProfileKey {
-  takes: string;
-  parse: Parse<unknown>;
-}
-
-const PROFILE_KEYS = new Map<string, ProfileKey>(
-  Object.entries({
-    command: {
-      takes: "a list of words",
-      parse: (v) =>
-        Array.isArray(v) &&
-        v.length > 0 &&
-        v.every((w) => typeof w === "string")
-          ? v
-          : undefined,
-    },
-    component: { takes: "a name", parse: text },
-    metadata: {
-      takes: "keys and values",
-      parse: (v) =>
-        v && typeof v === "object" && !Array.isArray(v) ? v : undefined,
-    },
-  }),
-);
-
 /** Without a home, nobody knows where to keep anything. */
 const NO_HOME: Problem = {
   file: "the environment",
@@ -147,6 +44,15 @@ const NO_HOME: Problem = {
   path: ["HOME"],
   what: "is not set (or belongs to another user), and passwd names no home",
   mend: "set HOME, or SESSION_BUDDY_DATA_DIR",
+};
+
+/** Each half may come from a file of its own: no line is the wrong one. */
+const HALF_TLS: Problem = {
+  file: "the configuration",
+  text: null,
+  path: ["server.tls"],
+  what: "takes cert and key together",
+  mend: "set both, or neither",
 };
 
 const ETC_FILE = "/etc/session-buddy/config.yaml";
@@ -161,17 +67,7 @@ export function loadSettings(
 ): Settings {
   const paths = resolvePaths(env);
   const problems: Problem[] = [];
-  const config: Config = {
-    session: {
-      enabled: true,
-      audit: "best-effort",
-      banner: "full",
-      heartbeat_ms: 30_000,
-    },
-    store: { path: null, network_filesystem: false },
-    cache_dir: null,
-    profiles: Object.create(null) as Record<string, Profile>,
-  };
+  const config = defaults();
   readFile(ETC_FILE, false, config, problems);
   const hostAudit = config.session.audit;
   if (paths.config)
@@ -180,6 +76,11 @@ export function loadSettings(
   if (named !== undefined) readFile(named, true, config, problems);
   readEnvironment(env, config, paths, problems);
   if (paths.data === null) problems.push(NO_HOME);
+  // The default place by its own name is the default: it has but one lock.
+  if (config.store.path === `${paths.data}/sessions.duckdb`)
+    config.store.path = null;
+  const { cert, key } = config.server.tls;
+  if ((cert === null) !== (key === null)) problems.push(HALF_TLS);
   // What the host demands, no user turns off.
   if (hostAudit === "strict") config.session.audit = "strict";
   return { config, paths, problems };
@@ -218,6 +119,9 @@ function readFile(
   readTree(root, [], config, report);
 }
 
+/** What was given, but for a password in a URL. */
+const shown = (given: string) => given.replace(/\/\/.*@/gs, "//…@");
+
 type Report = (path: string[], what: string, mend: string) => void;
 
 function readTree(
@@ -231,7 +135,7 @@ function readTree(
   if (leaf) {
     const value = leaf.parse(node);
     if (value === undefined)
-      report(path, `takes ${leaf.takes}`, `not ${JSON.stringify(node)}`);
+      report(path, `takes ${leaf.takes}`, `not ${shown(JSON.stringify(node))}`);
     else leaf.set(config, value as never);
     return;
   }
@@ -271,7 +175,11 @@ function readProfiles(node: Json, config: Config, report: Report): void {
       const known = [...PROFILE_KEYS.keys()].join(", ");
       if (!spec) report(path, "is not a profile setting", `known: ${known}`);
       else if (spec.parse(value) === undefined)
-        report(path, `takes ${spec.takes}`, `not ${JSON.stringify(value)}`);
+        report(
+          path,
+          `takes ${spec.takes}`,
+          `not ${shown(JSON.stringify(value))}`,
+        );
       else profile[field] = value;
     }
     config.profiles[name] = profile as Profile;
@@ -290,26 +198,48 @@ function readEnvironment(
       text: null,
       path: [name],
       what: `takes ${takes}`,
-      mend: `not '${env[name]}'`,
+      mend: `not '${shown(env[name]!)}'`,
     });
-  const path = (...names: string[]): string | null => {
-    for (const name of names) {
-      const value = env[name];
-      if (value?.startsWith("/")) return value;
-      if (value) report(name, "an absolute path");
-    }
-    return null;
+  for (const [name, variable] of VARIABLES) {
+    const given = env[name];
+    if (!given) continue;
+    const value = variable.parse(given);
+    if (value === undefined) report(name, variable.takes);
+    else variable.set(config, value as never);
+  }
+  const data = env["SESSION_BUDDY_DATA_DIR"];
+  if (data && !data.startsWith("/"))
+    report("SESSION_BUDDY_DATA_DIR", "an absolute path");
+  else if (data && data !== paths.data) {
+    paths.data = data;
+    paths.state = `${data}/state`;
+  }
+}
+
+/** Where a running server is found, and what it leaves. */
+export interface StatePaths {
+  /** This machine's state folder; the server makes it, private. */
+  folder: string;
+  /** In a private folder of its own or the one above: check that one too. */
+  socket: string;
+  logs: string;
+}
+
+/**
+ * The state of the server of these settings' store. Whoever would take the
+ * same `store.lock` gets the same paths, and nobody else does: a database that
+ * was put elsewhere has its state beside it.
+ * @param settings valid ones, see `requireValid`
+ */
+export function statePaths({ config, paths }: Settings): StatePaths {
+  const { store, log } = config;
+  const root = store.path === null ? paths.state! : `${store.path}.state`;
+  const folder = `${root}/${machineId()}`;
+  return {
+    folder,
+    socket: socketPath(folder),
+    logs: log.folder ?? `${folder}/logs`,
   };
-  const enabled = env["SESSION_BUDDY_SESSION_ENABLED"]?.toLowerCase();
-  if (enabled && ["true", "1", "yes", "on"].includes(enabled))
-    config.session.enabled = true;
-  else if (enabled && ["false", "0", "no", "off"].includes(enabled))
-    config.session.enabled = false;
-  else if (enabled) report("SESSION_BUDDY_SESSION_ENABLED", BOOLEAN);
-  paths.data = path("SESSION_BUDDY_DATA_DIR") ?? paths.data;
-  config.store.path =
-    path("SESSION_BUDDY_DB_PATH", "SESSION_BUDDY_DATABASE_PATH") ??
-    config.store.path;
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
- * Which store a command gets, drained: the one place that wires spool and
- * store. Today it is always the file, under `store.lock`.
+ * Which store a command gets, drained: a server on another host when one is
+ * configured, else the server that runs here, else the file. The one place that
+ * wires spool and store.
  */
 import { readFileSync, realpathSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
@@ -8,9 +9,25 @@ import type { Settings } from "./config.ts";
 import { Failure, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
+import { checkEndpoint, clientToken } from "./os/token.ts";
 import { type DrainReport, drain } from "./spool/drain.ts";
-import { StoreLock } from "./store/lock.ts";
+import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
+import { HttpStore } from "./store/http.ts";
+import {
+  type Holder,
+  StoreLock,
+  heldFailure,
+  isHeld,
+  readHolder,
+} from "./store/lock.ts";
+import { type Opened, SwitchingStore } from "./store/switching.ts";
 import { COMPILED } from "./version.ts";
+
+/** How long a busy database is waited for. */
+const WAIT_MS = 5_000;
+const LOOK_MS = 15;
+
+type Tell = (sentence: string) => void;
 
 /**
  * Opens the store, brings the spool into it, hands it over, and closes it.
@@ -20,36 +37,145 @@ import { COMPILED } from "./version.ts";
  */
 export async function withStore<T>(
   settings: Settings,
-  tell: (sentence: string) => void,
+  tell: Tell,
   use: (store: SessionStore) => Promise<T>,
 ): Promise<T> {
-  const { config, paths } = settings;
   // What DuckDB creates beside its file is nobody else's either.
   process.umask(0o077);
-  const data = paths.data!;
-  ensurePrivateDir(data);
-  const path = config.store.path ?? `${data}/sessions.duckdb`;
-  if (!config.store.network_filesystem) refuseNetwork(dirname(path));
-  // Unpacking the library may take a while: nobody shall wait for that.
-  const { DuckDBStore } = await loadDuckDB(settings);
-  const lock = await StoreLock.acquire(
-    config.store.path ? `${path}.lock` : `${data}/store.lock`,
-    "cli",
-  );
+  // One on another host is not waited for: it may be away for long.
+  const patience_ms = settings.config.server.endpoint === null ? WAIT_MS : 0;
+  const store = new SwitchingStore(() => nearest(settings, tell), patience_ms);
   try {
-    const store = await DuckDBStore.open(path);
-    try {
-      sayDrained(await drain(data, store, Date.now()), tell);
-      return await use(store);
-    } finally {
-      await store.close();
-    }
+    return await use(store);
   } finally {
-    lock.release();
+    await store.close();
   }
 }
 
-async function loadDuckDB({ config, paths }: Settings) {
+/** The store that is nearest now; a server drains by itself. */
+async function nearest(settings: Settings, tell: Tell): Promise<Opened> {
+  if (settings.config.server.endpoint !== null)
+    return distant(settings, settings.config.server.endpoint, tell);
+  ensurePrivateDir(settings.paths.data!);
+  const path = lockPath(settings);
+  const deadline = performance.now() + WAIT_MS;
+  for (;;) {
+    const server = askableServer(path);
+    if (server) return opened(new HttpStore({ socket: server }));
+    if (!isHeld(path)) {
+      // Unpacking the library may take a while: nobody shall wait for that.
+      await loadDuckDB(settings);
+      const lock = StoreLock.tryAcquire(path, "cli");
+      if (lock) return local(settings, lock, tell);
+    }
+    if (performance.now() > deadline) throw heldFailure(path, readHolder(path));
+    await Bun.sleep(LOOK_MS);
+  }
+}
+
+/** The file, with what the spool holds in it and the dead told from the living. */
+async function local(
+  settings: Settings,
+  lock: StoreLock,
+  tell: Tell,
+): Promise<Opened> {
+  const file = await openFile(settings, lock);
+  const open = await drained(file, settings, tell);
+  const { unleased_timeout_ms } = settings.config.session;
+  // Nobody looks again a second later, as a server does.
+  await file.store.lapse(Date.now(), unleased_timeout_ms, Infinity);
+  return open;
+}
+
+/** The socket of a server that holds the database and can be asked. */
+export function askableServer(path: string): string | null {
+  const holder = runningServer(path);
+  return holder?.state === "ready" ? (holder.socket ?? null) : null;
+}
+
+/** Who serves this database now; null when nobody does. */
+export function runningServer(path: string): Holder | null {
+  const holder = readHolder(path);
+  // What it says counts only while it holds the lock.
+  return holder && holder.role !== "cli" && isHeld(path) ? holder : null;
+}
+
+/** A server on another host, with what this host's spool holds brought to it. */
+async function distant(
+  settings: Settings,
+  url: string,
+  tell: Tell,
+): Promise<Opened> {
+  const token = clientToken(settings, process.env);
+  checkEndpoint(url, token);
+  return drained(opened(new HttpStore({ url, token })), settings, tell);
+}
+
+const opened = (store: SessionStore): Opened => ({
+  store,
+  close: () => store.close(),
+});
+
+/** With what the spool holds brought to it. */
+async function drained(
+  open: Opened,
+  { paths }: Settings,
+  tell: Tell,
+): Promise<Opened> {
+  try {
+    sayDrained(await drain(paths.data!, open.store, Date.now()), tell);
+    return open;
+  } catch (error) {
+    await open.close();
+    throw error;
+  }
+}
+
+/** Where the database is. */
+export function databasePath({ config, paths }: Settings): string {
+  return config.store.path ?? `${paths.data!}/sessions.duckdb`;
+}
+
+/** Where the lock of the database is. */
+export function lockPath({ config, paths }: Settings): string {
+  return config.store.path
+    ? `${config.store.path}.lock`
+    : `${paths.data!}/store.lock`;
+}
+
+/**
+ * The database itself, for the holder of its lock; closing it lets the lock go.
+ * @throws Failure when it cannot be opened; the lock is free then
+ */
+export async function openFile(
+  settings: Settings,
+  lock: StoreLock,
+  options: StoreOptions = {},
+): Promise<{ store: DuckDBStore; close(): Promise<void> }> {
+  try {
+    const path = databasePath(settings);
+    if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
+    const { DuckDBStore } = await loadDuckDB(settings);
+    const store = await DuckDBStore.open(path, options);
+    const close = () => store.close().finally(() => lock.release());
+    return { store, close };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** The same for who has closed it but not let go of its lock. */
+export async function openAgain(
+  settings: Settings,
+  options: StoreOptions,
+): Promise<DuckDBStore> {
+  const { DuckDBStore } = await loadDuckDB(settings);
+  return DuckDBStore.open(databasePath(settings), options);
+}
+
+/** Loads DuckDB's library, unpacking it when this is the first run. */
+export async function loadDuckDB({ config, paths }: Settings) {
   if (COMPILED) {
     const { loadNative } = await import("./store/native.ts");
     loadNative(config.cache_dir ? [config.cache_dir] : paths.caches);

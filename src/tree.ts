@@ -15,8 +15,10 @@ const load = (module: Promise<{ default: unknown }>) =>
   module.then((m) => m.default as CommandDef);
 
 const listSessions: Load = () => load(import("./cli/list-sessions.ts"));
+const health: Load = () => load(import("./cli/mcp-health.ts"));
 const showSession: Load = () => load(import("./cli/show-session.ts"));
 
+/** By their full names; `mcp` is a group and no command of its own. */
 const COMMANDS = new Map<string, Load>([
   [
     "shell",
@@ -25,35 +27,59 @@ const COMMANDS = new Map<string, Load>([
   ],
   ["list-sessions", listSessions],
   ["show-session", showSession],
+  ["mcp start", () => load(import("./cli/mcp-start.ts"))],
+  ["mcp stop", () => load(import("./cli/mcp-stop.ts"))],
+  ["mcp restart", () => load(import("./cli/mcp-restart.ts"))],
+  ["mcp status", () => load(import("./cli/mcp-status.ts"))],
+  ["mcp health", health],
+  ["mcp logs", () => load(import("./cli/mcp-logs.ts"))],
+  ["mcp unit", () => load(import("./cli/mcp-unit.ts"))],
+  ["mcp stdio", () => load(import("./cli/mcp-stdio.ts"))],
+  ["token", () => load(import("./cli/token.ts"))],
+  ["doctor", () => load(import("./cli/doctor.ts"))],
+  ["drain", () => load(import("./cli/drain.ts"))],
   ["version", () => load(import("./cli/version.ts"))],
 ]);
+const GROUP = "mcp";
 
 const ALIASES = new Map<string, Load>([
   ["ls", listSessions],
   ["show", showSession],
   ["get-session", showSession],
+  ["health", health],
   ["--version", () => load(import("./cli/version.ts"))],
   ["-V", () => load(import("./cli/version.ts"))],
 ]);
 
-export async function runTree([
-  name,
-  ...words
-]: readonly string[]): Promise<number> {
+export async function runTree(argv: readonly string[]): Promise<number> {
+  const [name, ...words] = grouped(argv);
   if (name === undefined) throw usage("no command was given");
   if (name === "help" || isHelp(name)) {
-    const about = words.find((word) => !isHelp(word));
+    const about = grouped(words.filter((word) => !isHelp(word)))[0];
     print(await (about === undefined ? overview() : help(about)));
     return 0;
   }
-  const command = await find(name);
-  if (words.some((w, i) => isHelp(w) && !words.slice(0, i).includes("--"))) {
+  const asked = words.some(
+    (word, i) => isHelp(word) && !words.slice(0, i).includes("--"),
+  );
+  if (asked) {
     print(await help(name));
     return 0;
   }
+  const command = await find(name);
   const specs = (command.args ?? {}) as Record<string, ArgSpec>;
-  await runCommand(command, { rawArgs: strictArgs(name, words, specs) });
-  return 0;
+  const { result } = await runCommand(command, {
+    rawArgs: strictArgs(name, words, specs),
+  });
+  return typeof result === "number" ? result : 0;
+}
+
+/** The words with a command of the group as one: `mcp start`. */
+function grouped(words: readonly string[]): string[] {
+  const [first, second, ...rest] = words;
+  if (first !== GROUP || second === undefined || second.startsWith("-"))
+    return [...words];
+  return [`${first} ${second}`, ...rest];
 }
 
 const isHelp = (word: string) => word === "-h" || word === "--help";
@@ -62,6 +88,12 @@ const isHelp = (word: string) => word === "-h" || word === "--help";
 function find(name: string): Promise<CommandDef> {
   const found = COMMANDS.get(name) ?? ALIASES.get(name);
   if (found) return found();
+  if (name === GROUP)
+    throw new Failure(
+      "usage",
+      "mcp needs a command",
+      "try: session-buddy mcp start, or session-buddy mcp --help",
+    );
   const near = nearest(name, [...COMMANDS.keys(), ...ALIASES.keys()]);
   throw usage(
     name.startsWith("-")
@@ -82,15 +114,42 @@ function print(text: string): void {
 }
 
 async function help(name: string): Promise<string> {
-  return name === "shell" ? SHELL_HELP : commandHelp(await find(name));
+  if (name === "shell") return SHELL_HELP;
+  return name === GROUP ? groupHelp() : commandHelp(await find(name));
 }
 
-async function overview(): Promise<string> {
+async function rowsOf(
+  wanted: (name: string) => boolean,
+): Promise<[string, string][]> {
   const rows: [string, string][] = [];
   for (const [name, command] of COMMANDS) {
+    if (!wanted(name)) continue;
     const { description } = (await command()).meta as { description: string };
     rows.push([name, description.split("\n", 1)[0]!.replace(/\.$/, "")]);
   }
+  return rows;
+}
+
+async function groupHelp(): Promise<string> {
+  const rows = await rowsOf((name) => name.startsWith(`${GROUP} `));
+  return `The server that other shells and programs send their sessions to, and ask.
+
+USAGE  session-buddy mcp COMMAND [flags]
+
+COMMANDS
+${columns(rows).join("\n")}
+
+  session-buddy mcp COMMAND --help says more, with examples
+
+EXAMPLES
+  session-buddy mcp start
+  session-buddy mcp start --detach --port auto
+  session-buddy mcp logs -f
+`;
+}
+
+async function overview(): Promise<string> {
+  const rows = await rowsOf(() => true);
   return `session-buddy ${VERSION}: the flight recorder for admin shells
 
 USAGE  session-buddy COMMAND [flags]
@@ -98,7 +157,7 @@ USAGE  session-buddy COMMAND [flags]
 COMMANDS
 ${columns(rows).join("\n")}
 
-  ls = list-sessions, show = get-session = show-session
+  ls = list-sessions, show = get-session = show-session, health = mcp health
   session-buddy help COMMAND says more, with examples
 
 EXAMPLES

@@ -37,19 +37,42 @@ function importsOf(file: string): Import[] {
 const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/model/": [],
   "src/os/": ["src/model/"],
-  "src/config.ts": ["src/model/", "src/os/"],
+  "src/config.ts": ["src/model/", "src/os/", "src/settings.ts"],
+  "src/settings.ts": [],
+  "src/log.ts": ["src/config.ts", "src/model/", "src/os/", "src/settings.ts"],
+  "src/log-tail.ts": ["src/log.ts", "src/model/", "src/os/"],
   "src/version.ts": [],
   "src/args.ts": ["src/model/"],
   "src/talk.ts": ["src/os/", "src/render/"],
   "src/record/": [
     "src/model/",
     "src/os/",
+    "src/spool/parent.ts",
     "src/spool/write.ts",
+    "src/version.ts",
+  ],
+  "src/doctor/": [
+    "src/config.ts",
+    "src/model/",
+    "src/open.ts",
+    "src/os/",
+    "src/spool/",
+    "src/store/",
     "src/version.ts",
   ],
   "src/spool/": ["src/model/", "src/os/"],
   "src/store/": ["src/model/", "src/os/", "dist/native/"],
   "src/render/": ["src/model/"],
+  "src/server/": [
+    "src/config.ts",
+    "src/log.ts",
+    "src/model/",
+    "src/open.ts",
+    "src/os/",
+    "src/spool/",
+    "src/store/",
+    "src/version.ts",
+  ],
   "src/open.ts": [
     "src/config.ts",
     "src/model/",
@@ -89,7 +112,7 @@ test("the nouns import nothing, and the schema is loaded where data enters", () 
       if (target === "src/model/schema.ts") schemaUsers.push(file);
     }
   expect(packages).toEqual(["src/model/schema.ts imports zod"]);
-  expect(schemaUsers).toEqual(["src/spool/read.ts"]);
+  expect(schemaUsers).toEqual(["src/server/batch.ts", "src/spool/read.ts"]);
 });
 
 test("the wrapper's start loads nothing but bun:ffi", () => {

@@ -5,9 +5,10 @@ import { Failure } from "../model/failure.ts";
 import { type SessionFilter, parseCount, parseTime } from "../model/filter.ts";
 import { STATUSES, type Session, type Status } from "../model/session.ts";
 import { withStore } from "../open.ts";
-import { Output } from "../os/output.ts";
+import { Output, writeFileWhole } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
-import { JsonArray } from "../render/json.ts";
+import { Csv } from "../render/csv.ts";
+import { JsonArray, sessionLine } from "../render/json.ts";
 import { tabRow, table } from "../render/table.ts";
 import { note, wantsColor } from "../talk.ts";
 
@@ -26,7 +27,8 @@ tab-separated, without a header.
 EXAMPLES
   session-buddy list-sessions --type admin_shell --limit 1
   session-buddy list-sessions --component mahavishnu --status active
-  session-buddy list-sessions --after yesterday --format json | jq -r '.[].session_id'`,
+  session-buddy list-sessions --after yesterday --format json | jq -r '.[].session_id'
+  session-buddy list-sessions --after 2026-02-01 --before 2026-02-08 --output week.csv`,
   },
   args: {
     type: { type: "string", description: "Session type, such as admin_shell" },
@@ -55,8 +57,14 @@ EXAMPLES
       valueHint: "count",
       description: "At most so many",
     },
-    format: { type: "string", description: "table or json" },
+    format: { type: "string", description: "table, json, ndjson or csv" },
     json: { type: "boolean", description: "The same as --format json" },
+    output: {
+      type: "string",
+      alias: "o",
+      valueHint: "file",
+      description: "Write to this file, in the format that its name ends with",
+    },
     color: {
       type: "boolean",
       default: true,
@@ -69,28 +77,56 @@ EXAMPLES
     },
   },
   async run({ args }) {
-    const json = formatOf(args) === "json";
+    const format = formatOf(args);
     const settings = loadSettings(process.env, args.config);
     await requireValid(settings);
     const filter = filterOf(args);
-    const person = !json && isTerminal(1);
-    const capped = person && filter.limit === undefined;
-    if (capped) filter.limit = DEFAULT_LIMIT + 1;
+    if (args.output !== undefined && args.output !== "-")
+      return writeFileWhole(args.output, (output) =>
+        withStore(settings, note, (store) =>
+          writeRows(store.list(filter), format, output),
+        ),
+      );
     const output = new Output();
-    const shown = await withStore(settings, note, async (store) => {
-      const rows = store.list(filter);
-      if (person) return Array.fromAsync(rows);
-      const array = new JsonArray();
-      for await (const row of rows)
-        output.write(json ? array.row(row) : tabRow(row));
-      if (json) output.write(array.end());
-      output.flush();
-      return null;
-    });
+    const person = format === "table" && isTerminal(1);
+    if (!person)
+      return withStore(settings, note, (store) =>
+        writeRows(store.list(filter), format, output),
+      );
+    const capped = filter.limit === undefined;
+    if (capped) filter.limit = DEFAULT_LIMIT + 1;
+    const shown = await withStore(settings, note, (store) =>
+      Array.fromAsync(store.list(filter)),
+    );
     // A terminal may be stopped for long: the store is free again by now.
-    if (shown) showTable(shown, capped, output, args.color);
+    showTable(shown, capped, output, args.color);
   },
 });
+
+/** The forms for programs: rows go out as they come. */
+async function writeRows(
+  sessions: AsyncIterable<Session>,
+  format: Format,
+  output: Output,
+): Promise<void> {
+  const form = FORMS[format]();
+  for await (const session of sessions) output.write(form.row(session));
+  output.write(form.end?.() ?? "");
+  output.flush();
+}
+
+interface Form {
+  row(session: Session): string;
+  end?(): string;
+}
+
+const FORMS = {
+  table: (): Form => ({ row: tabRow }),
+  json: (): Form => new JsonArray(),
+  ndjson: (): Form => ({ row: sessionLine }),
+  csv: (): Form => new Csv(),
+};
+type Format = keyof typeof FORMS;
 
 function showTable(
   sessions: Session[],
@@ -117,17 +153,23 @@ interface ListArgs {
   limit?: string | undefined;
   format?: string | undefined;
   json?: boolean | undefined;
+  output?: string | undefined;
 }
 
-function formatOf({ format, json }: ListArgs): string {
-  const wanted = format ?? (json ? "json" : "table");
-  if (wanted === "json" || (wanted === "table" && !json)) return wanted;
+function formatOf({ format, json, output }: ListArgs): Format {
+  const suffix = output?.slice(output.lastIndexOf(".") + 1);
+  const wanted =
+    format ?? (json ? "json" : isFormat(suffix) ? suffix : "table");
+  if (isFormat(wanted) && (wanted === "json" || !json)) return wanted;
   throw new Failure(
     "usage",
-    `--format takes table or json, not '${wanted}'`,
+    `--format takes ${Object.keys(FORMS).join(", ")}, not '${wanted}'`,
     "try: --format json",
   );
 }
+
+const isFormat = (text: string | undefined): text is Format =>
+  text !== undefined && Object.hasOwn(FORMS, text);
 
 function filterOf(args: ListArgs): SessionFilter {
   const now = Date.now();

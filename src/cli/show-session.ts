@@ -72,16 +72,20 @@ async function find(store: SessionStore, reference: string): Promise<Session> {
       "the session's id is empty",
       "leave it out for the session that you are in, else the newest",
     );
-  const ids = await store.resolve(reference, MAX_CANDIDATES + 1);
-  const exact = ids[0] === reference;
-  if (ids.length > 1 && !exact)
+  const exact = isSessionId(reference) ? await store.get(reference) : null;
+  if (exact) return exact;
+  const limit = MAX_CANDIDATES + 1;
+  const found = await Array.fromAsync(store.list({ reference, limit }));
+  if (found.length > 1)
     throw new Failure(
       "ambiguous",
-      `'${reference}' may mean ${ids.length > MAX_CANDIDATES ? `more than ${MAX_CANDIDATES}` : ids.length} sessions`,
-      `give more of the id: ${ids.slice(0, MAX_CANDIDATES).join(", ")}`,
+      `'${reference}' may mean ${found.length > MAX_CANDIDATES ? `more than ${MAX_CANDIDATES}` : found.length} sessions`,
+      `give more of the id: ${found
+        .slice(0, MAX_CANDIDATES)
+        .map(({ session_id }) => session_id)
+        .join(", ")}`,
     );
-  const session = ids[0] === undefined ? null : await store.get(ids[0]);
-  if (session) return session;
+  if (found[0]) return found[0];
   throw new Failure(
     "not_found",
     `no session '${reference}'`,

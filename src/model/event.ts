@@ -10,6 +10,8 @@ export const EVENT_VERSION = "1.0";
 export const MAX_EVENT_BYTES = 256 * 1024;
 /** One recorded text inside an event, at most; `truncated_bytes` says what was cut. */
 export const MAX_TEXT_BYTES = 64 * 1024;
+/** Levels of arrays and objects within an event, at most: what is written out again recurses. */
+export const MAX_DEPTH = 100;
 
 export type Json =
   null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -52,6 +54,15 @@ export interface SessionStart extends Base {
   inherited_session_id?: string | null;
   /** `none`: written without FFI, nobody may judge the file by its lock. */
   lock?: "flock" | "none";
+  /**
+   * Stamped by the server that received it, never by a client. Absent: recorded
+   * on the store's own host, whose spool tells whether it lives. A number: a
+   * sign of life comes within so many seconds. null: no sign ever comes.
+   */
+  lease_seconds?: number | null;
+  /** Of `pid` and `start_ticks`; of a client's, when the server could look it up. */
+  pid_namespace?: string | null;
+  boot_id?: string | null;
   metadata: JsonObject;
   /** What the recorder found out by itself: below any metadata given to it. */
   measured?: JsonObject;
@@ -93,13 +104,18 @@ export interface SessionEnd extends Base {
   python_version?: string;
 }
 
+/** A sign of life from another host: it moves last_seen and is not stored. */
+export interface Heartbeat extends Base {
+  event_type: "heartbeat";
+}
+
 /** A kind that this version does not know: stored, and ignored by the fold. */
 export interface Unknown extends Base {
   event_type: string & {};
 }
 
 export type KnownEvent =
-  SessionStart | Process | CommandStart | Annotation | SessionEnd;
+  SessionStart | Process | CommandStart | Annotation | SessionEnd | Heartbeat;
 export type Event = KnownEvent | Unknown;
 
 /** Metadata that the recorder alone may set, in the order of printing. */
@@ -133,6 +149,15 @@ export function compareEvents(a: EventKey, b: EventKey): number {
 }
 
 export type EventKey = Pick<Base, "timestamp" | "event_id">;
+
+/** Whether arrays and objects lie deeper within each other than so many levels. */
+export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return (
+    levels === 0 ||
+    Object.values(value).some((inner) => isDeeper(inner, levels - 1))
+  );
+}
 
 /** How long a value is as JSON, in bytes of UTF-8. */
 export function jsonBytes(value: Json): number {

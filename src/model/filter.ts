@@ -5,6 +5,8 @@ import { Failure } from "./failure.ts";
 import type { Status } from "./session.ts";
 
 export interface SessionFilter {
+  /** An id, a prefix of one, or its last 8 hex. */
+  reference?: string;
   session_type?: string;
   component_name?: string;
   username?: string;
@@ -15,6 +17,21 @@ export interface SessionFilter {
   after?: string;
   /** Started before this time, UTC ISO 8601. */
   before?: string;
+  /** Only what comes after this row in the order of the list. */
+  from?: { start_time: string; session_id: string };
+  limit?: number;
+}
+
+export interface EventFilter {
+  session_id?: string;
+  /** Kinds of events: `session_start`, `command_end`… */
+  kinds?: readonly string[];
+  /** Happened at or after this time, UTC ISO 8601. */
+  after?: string;
+  /** Happened before this time, UTC ISO 8601. */
+  before?: string;
+  /** Only what arrived after the event of this number. */
+  after_seq?: number;
   limit?: number;
 }
 
@@ -119,4 +136,19 @@ export function parseCount(text: string, flag: string): number {
       `try: ${flag} 50`,
     );
   return Number(text);
+}
+
+/**
+ * A time to wait as typed after a flag, in seconds.
+ * @returns milliseconds
+ * @throws Failure (usage) naming the flag
+ */
+export function parseSeconds(text: string, flag: string): number {
+  const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
+  if (seconds >= 0) return seconds * 1_000;
+  throw new Failure(
+    "usage",
+    `${flag} takes seconds, not '${text}'`,
+    `try: ${flag} 10`,
+  );
 }

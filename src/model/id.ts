@@ -1,10 +1,12 @@
 /**
  * Session ids: `{component}-{YYYYMMDD}-{HHMMSS}-{8 hex}`, the time in UTC, the
- * hex the head of the start event's UUIDv4. They name files and are handed to
- * children, so nothing that fails the pattern is ever taken for one.
+ * hex the head of the start event's UUIDv4; of a channel's session `chan_` and
+ * 12 hex. They name files and are handed to children, so nothing that fails the
+ * pattern is ever taken for one.
  */
 
-const SESSION_ID = /^[a-zA-Z0-9_-]{1,100}-\d{8}-\d{6}-[0-9a-f]{8,32}$/;
+const SESSION_ID =
+  /^(?:[a-zA-Z0-9_-]{1,100}-\d{8}-\d{6}-[0-9a-f]{8,32}|chan_[0-9a-f]{12})$/;
 const COMPONENT = /^[a-zA-Z0-9_-]{1,100}$/;
 
 export function isSessionId(text: string): boolean {
@@ -44,17 +46,65 @@ export function toComponentName(text: string): string {
 export function uuidOf(random: Uint8Array): string {
   random[6] = (random[6]! & 0x0f) | 0x40;
   random[8] = (random[8]! & 0x3f) | 0x80;
-  const hex = random.toHex();
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  return hyphenated(random.toHex());
 }
 
-/** @param eventId the UUIDv4 of the session_start event */
+const hyphenated = (hex: string) =>
+  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+
+const UUID_V4 =
+  /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/**
+ * The hex that a session's id may take from its start event: all of a UUIDv4;
+ * of others, whose head may be a clock, all of their SHA-256.
+ * @param eventId a UUID in lower case with hyphens
+ */
+export function idHexOf(eventId: string): string {
+  const hex = eventId.replaceAll("-", "");
+  if (UUID_V4.test(eventId)) return hex;
+  return digest("sha256", Uint8Array.fromHex(hex)).toHex();
+}
+
+/** Of the UUIDs that are made of a session's id. */
+const NAMESPACE = Uint8Array.fromHex("8d6d1b0a5c7e4f0f9a53c1e0b7d24e96");
+
+/**
+ * The event_id of an end that the wire brings, a UUIDv5: brought again, it is
+ * the same.
+ */
+export function endEventId(session_id: string): string {
+  const name = new TextEncoder().encode(`${session_id} end`);
+  const bytes = digest("sha1", Buffer.concat([NAMESPACE, name]));
+  bytes[6] = (bytes[6]! & 0x0f) | 0x50;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  return hyphenated(bytes.subarray(0, 16).toHex());
+}
+
+export function digest(
+  algorithm: "sha1" | "sha256",
+  bytes: Uint8Array,
+): Uint8Array {
+  return new Bun.CryptoHasher(algorithm).update(bytes).digest();
+}
+
+/**
+ * @param hex the session_start's UUIDv4, or its `idHexOf`
+ * @param digits how much of it: more than 8 where 8 are taken
+ */
 export function sessionIdOf(
   component: string,
   startedAt: Date,
-  eventId: string,
+  hex: string,
+  digits: number = 8,
 ): string {
   const [date, time] = startedAt.toISOString().slice(0, 19).split("T");
-  const digits = (part: string) => part.replaceAll("-", "").replaceAll(":", "");
-  return `${component}-${digits(date!)}-${digits(time!)}-${eventId.slice(0, 8)}`;
+  const plain = (part: string) => part.replaceAll("-", "").replaceAll(":", "");
+  return `${component}-${plain(date!)}-${plain(time!)}-${hex.slice(0, digits)}`;
+}
+
+/** The component that an id names; null of a channel's session. */
+export function componentOf(session_id: string): string | null {
+  const named = NAMED_SECOND.exec(session_id);
+  return named && session_id.slice(0, named.index);
 }

@@ -4,7 +4,13 @@
  * through; of the known ones every field that a fold reads is checked.
  */
 import { z } from "zod";
-import { EVENT_VERSION, type Event, type JsonObject } from "./event.ts";
+import {
+  EVENT_VERSION,
+  type Event,
+  type JsonObject,
+  MAX_DEPTH,
+  isDeeper,
+} from "./event.ts";
 import { isSessionId } from "./id.ts";
 
 const object = z.custom<JsonObject>(
@@ -75,6 +81,8 @@ const kinds = new Map<string, z.ZodType>(
       parent_session_id: text.nullish(),
       inherited_session_id: text.nullish(),
       lock: z.enum(["flock", "none"]).optional(),
+      pid_namespace: text.nullish(),
+      boot_id: text.nullish(),
       metadata: object,
       measured: object.optional(),
     }),
@@ -101,27 +109,23 @@ const kinds = new Map<string, z.ZodType>(
   }),
 );
 
-/** Levels of arrays and objects within an event: what is written out again recurses. */
-const MAX_DEPTH = 100;
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return (
-    levels === 0 ||
-    Object.values(value).some((inner) => isDeeper(inner, levels - 1))
-  );
-}
-
 /**
  * One line of a spool file.
  * @param bytes the line without its newline
  * @throws Error with the reason, in a few words
  */
 export function parseEventLine(bytes: Uint8Array): Event {
-  const value: unknown = JSON.parse(
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+  return parseEvent(
+    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
   );
-  if (isDeeper(value, MAX_DEPTH))
+}
+
+/**
+ * One event, out of its JSON.
+ * @throws Error with the reason, in a few words
+ */
+export function parseEvent(value: unknown): Event {
+  if (isDeeper(value))
     throw new Error(`nested deeper than ${MAX_DEPTH} levels`);
   const kind = (value as { event_type?: unknown } | null)?.event_type;
   const schema = typeof kind === "string" ? kinds.get(kind) : undefined;

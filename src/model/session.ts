@@ -171,6 +171,8 @@ export function apply(state: State, event: Event): void {
     case "command_start":
       state.command_count++;
       break;
+    case "heartbeat":
+      break;
     case "session_end": {
       merge(state.given, known.metadata, known, 2);
       merge(state.measured, known.measured, known, 2);
@@ -294,7 +296,8 @@ function metadataOf(
   const out = Object.create(null) as JsonObject;
   for (const key of REPORT_KEYS)
     out[key] = given[key]?.value ?? measured[key]?.value ?? null;
-  out["adapters"] ??= [];
+  // Who recorded it here knows that there is none; a client just did not say.
+  if (start?.value.lease_seconds === undefined) out["adapters"] ??= [];
   const facts: JsonObject = {
     exit_code: end?.value.exit_code ?? null,
     signal: end?.value.signal ?? null,

@@ -2,32 +2,102 @@
  * What every store can do. A command cannot tell which one it has.
  */
 import type { Event } from "./event.ts";
-import type { SessionFilter } from "./filter.ts";
-import type { Session } from "./session.ts";
+import type { EventFilter, SessionFilter } from "./filter.ts";
+import type { Session, Status } from "./session.ts";
+
+/** Events that may wait for their commit at once; more are refused as overload. */
+export const QUEUE_EVENTS = 65_536;
+
+/** Who brought an event, as the receiving server saw it; never as it was told. */
+export interface Provenance {
+  via: "spool" | "tcp" | "socket" | "stdio";
+  /** The peer's user on this host; null when it cannot be told. */
+  uid: number | null;
+  /** `sub` of the token that it came with. */
+  subject: string | null;
+  /** The peer's address, without its port. */
+  address: string | null;
+}
+
+/** An event as it is kept. */
+export interface StoredEvent {
+  /** The order of arrival. */
+  seq: number;
+  /** UTC, ISO 8601 with milliseconds. */
+  received_at: string;
+  /** null for what came before it was kept. */
+  provenance: Provenance | null;
+  event: Event;
+}
+
+/** Some sessions, counted and summed. */
+export interface SessionStats {
+  sessions: number;
+  by_status: Record<Status, number>;
+  /** Ended with another exit status than 0, or by a signal. */
+  failed: number;
+  /** Of sessions with an end, in seconds; null when there is none. */
+  duration_seconds: {
+    total: number;
+    mean: number;
+    median: number;
+    p95: number;
+    max: number;
+  } | null;
+  /** The 100 with most sessions, most first. */
+  by_component: { component_name: string; sessions: number; failed: number }[];
+  first_start: string | null;
+  last_start: string | null;
+}
 
 export interface SessionStore {
   /**
    * Stores events durably; resolves once they are committed. Idempotent by
    * event_id: an event that is already stored changes nothing.
-   * @returns how many were new
+   * @param from who brought them; the spool when left out
+   * @returns the ids of those that were new
    */
-  append(events: readonly Event[]): Promise<number>;
+  append(
+    events: readonly Event[],
+    from?: Provenance,
+  ): Promise<ReadonlySet<string>>;
   /**
-   * Moves last_seen of sessions that live on, for the reads of this store;
-   * nothing is written.
+   * Moves last_seen of sessions that live on; nothing is written.
    * @param signs session id → time of the sign, UTC ISO 8601
    */
-  seen(signs: ReadonlyMap<string, string>): void;
+  seen(signs: ReadonlyMap<string, string>): Promise<void>;
   /** Sessions that match, newest start first, ties by id. */
   list(filter: SessionFilter): AsyncIterable<Session>;
   /** The session of this very id. */
   get(session_id: string): Promise<Session | null>;
-  /**
-   * Ids that a reference may mean: the id itself, a prefix of it, or its last
-   * 8 hex. Newest first.
-   * @param limit how many at most
-   */
-  resolve(reference: string, limit: number): Promise<string[]>;
+  /** Events that match, in the order of their arrival. */
+  events(filter: EventFilter): AsyncIterable<StoredEvent>;
+  /** What the matching sessions come to; `limit` and `from` do not count. */
+  stats(filter: SessionFilter): Promise<SessionStats>;
   /** Writes what is pending and lets the storage go. */
   close(): Promise<void>;
+}
+
+/** What a server asks of its own store beside that. */
+export interface ServedStore extends SessionStore {
+  /**
+   * What is known of a session at once, from memory where possible: stored or
+   * about to be.
+   * @returns null when no event of it is known
+   */
+  brief(session_id: string): Promise<SessionBrief | null>;
+  /**
+   * The session that a stored event belongs to.
+   * @param timestamp the event's; another one is found as long as its id is in memory
+   */
+  sessionOf(event_id: string, timestamp: string): Promise<string | null>;
+  /** Sessions of a type that have not ended. */
+  open(session_type: string): Promise<Session[]>;
+}
+
+export interface SessionBrief {
+  /** event_id of its start; null while only later events have come. */
+  start_event_id: string | null;
+  /** Whether an observed or declared end is known. */
+  ended: boolean;
 }

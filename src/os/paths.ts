@@ -28,6 +28,11 @@ export interface Paths {
   /** null when there is no home to put it in. */
   data: string | null;
   config: string | null;
+  /**
+   * What belongs to a data folder's server, one folder a machine in it; null as
+   * `data` is.
+   */
+  state: string | null;
   /** Where the native library may be unpacked, best first. */
   caches: string[];
 }
@@ -40,17 +45,23 @@ export interface Paths {
 export function resolvePaths(env: Environment): Paths {
   const ours = env["HOME"] && ownedByUs(env["HOME"]) ? env["HOME"] : null;
   const home = ours ?? passwdEntry()?.home;
-  const xdg = (name: string, fallback: string) => {
+  const given = (name: string) => {
     const path = env[name];
-    if (path?.startsWith("/") && (ours || env["HOME"] === undefined))
-      return `${path}/session-buddy`;
-    return home?.startsWith("/") ? `${home}/${fallback}/session-buddy` : null;
+    const counts = path?.startsWith("/") && (ours || env["HOME"] === undefined);
+    return counts ? `${path}/session-buddy` : null;
   };
+  const usual = (folder: string) =>
+    home?.startsWith("/") ? `${home}/${folder}/session-buddy` : null;
+  const xdg = (name: string, folder: string) => given(name) ?? usual(folder);
+  const data = xdg("XDG_DATA_HOME", ".local/share");
+  // Data folders that were moved alone shall not share one server's state.
+  const alone = data !== usual(".local/share") && !given("XDG_STATE_HOME");
   const cache = xdg("XDG_CACHE_HOME", ".cache");
   const runtime = env["XDG_RUNTIME_DIR"];
   return {
-    data: xdg("XDG_DATA_HOME", ".local/share"),
+    data,
     config: xdg("XDG_CONFIG_HOME", ".config"),
+    state: alone ? `${data}/state` : xdg("XDG_STATE_HOME", ".local/state"),
     caches: [
       ...(cache ? [cache] : []),
       ...(runtime?.startsWith("/") ? [`${runtime}/session-buddy`] : []),
@@ -173,4 +184,21 @@ export function machineId(): string {
   const id = tryReadText("/etc/machine-id")?.trim();
   if (id?.length === 32 && !id.includes("/")) return id;
   return `host-${hostNames().hostname.replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;
+}
+
+/** sockaddr_un holds 108 bytes, a NUL among them. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+/**
+ * The socket of the server whose state is in `folder`: there, or where the path
+ * would be too long, in a folder that only `folder` and the user choose.
+ * $XDG_RUNTIME_DIR is no place for it: a login has it, a cron job does not, and
+ * both look for the same server.
+ */
+export function socketPath(folder: string): string {
+  const path = `${folder}/server.sock`;
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return path;
+  const digest = new Bun.CryptoHasher("sha256").update(folder).digest("hex");
+  const name = `session-buddy-${process.geteuid!()}-${digest.slice(0, 16)}`;
+  return `/var/tmp/${name}/server.sock`;
 }

@@ -8,6 +8,7 @@ import {
   namesIn,
   readBytes,
   readLink,
+  statFile,
   tryReadText,
 } from "./file.ts";
 import { libc } from "./libc.ts";
@@ -67,23 +68,33 @@ export interface ProcessIdentity {
   boot_id: string | null;
 }
 
+export type Liveness = "alive" | "gone" | "unknown";
+
 /**
  * Whether that very process still runs. `unknown` when this process cannot
  * tell: another pid namespace, or pids hidden from us.
  */
-export function liveness(who: ProcessIdentity): "alive" | "gone" | "unknown" {
-  const boot = bootId();
-  if (!boot || !who.boot_id || !who.pid_namespace) return "unknown";
-  if (boot !== who.boot_id) return "gone";
-  if (pidNamespace() !== who.pid_namespace) return "unknown";
+export function liveness(who: ProcessIdentity): Liveness {
+  const place = placeOf(who);
+  if (place !== "ours") return place;
   const stat = processStat(who.pid);
   if (stat) {
     if (who.start_ticks === null) return "unknown";
     const same = stat.start_ticks === who.start_ticks;
-    return same && !"ZX".includes(stat.state) ? "alive" : "gone";
+    return same && isAlive(stat) ? "alive" : "gone";
   }
   return exists(who.pid) ? "unknown" : "gone";
 }
+
+/** Whether the processes among which one was are those that we see. */
+function placeOf(who: ProcessIdentity): "ours" | "gone" | "unknown" {
+  const boot = bootId();
+  if (!boot || !who.boot_id || !who.pid_namespace) return "unknown";
+  if (boot !== who.boot_id) return "gone";
+  return pidNamespace() === who.pid_namespace ? "ours" : "unknown";
+}
+
+const isAlive = ({ state }: ProcessStat) => !"ZX".includes(state);
 
 /** Whether a pid is taken, also by a process that /proc hides from us. */
 function exists(pid: number): boolean {
@@ -95,18 +106,53 @@ function exists(pid: number): boolean {
   }
 }
 
+/** How long after its parent a child may have begun, in clock ticks of 10 ms. */
+const CHILD_BEGAN_TICKS = 1_000;
+
 /**
- * Whether any process of ours carries a variable in its environment.
+ * Whether a child runs on of which nobody has written the pid: it began soon
+ * after its parent, and has a variable in its environment. `unknown` when it
+ * may be one that we cannot look into: another user's (sudo), a hidden one.
+ * @param entry `NAME=value`
+ */
+export function childLiveness(
+  parent: ProcessIdentity,
+  entry: string,
+): Liveness {
+  const place = placeOf(parent);
+  if (place === "gone") return "gone";
+  if (anyProcessWith(entry)) return "alive";
+  if (place === "unknown" || parent.start_ticks === null) return "unknown";
+  // Where one of another user is hidden, so is that of init.
+  if (!processStat(1)) return "unknown";
+  const earliest = parent.start_ticks;
+  const mayBe = pids().some((pid) => {
+    const stat = processStat(pid);
+    if (!stat || !isAlive(stat) || stat.ppid === KTHREADD) return false;
+    const after = stat.start_ticks - earliest;
+    if (after < 0 || after > CHILD_BEGAN_TICKS) return false;
+    return readProc(`${pid}/environ`) === null && exists(pid);
+  });
+  return mayBe ? "unknown" : "gone";
+}
+
+/** The parent of the kernel's own threads. */
+const KTHREADD = 2;
+
+const pids = (): number[] =>
+  process
+    .getBuiltinModule("node:fs")
+    .readdirSync("/proc")
+    .map(Number)
+    .filter(Number.isInteger);
+
+/**
+ * Whether any process that we can look into carries a variable in its
+ * environment.
  * @param entry `NAME=value`
  */
 export function anyProcessWith(entry: string): boolean {
-  const needle = `\0${entry}\0`;
-  const { readdirSync } = process.getBuiltinModule("node:fs");
-  return readdirSync("/proc").some(
-    (pid) =>
-      /^\d+$/.test(pid) &&
-      `\0${readProc(`${pid}/environ`) ?? ""}`.includes(needle),
-  );
+  return pids().some((pid) => carries(readProc(`${pid}/environ`), entry));
 }
 
 /** A process's name (15 bytes of it) and the signals that it ignores. */
@@ -183,15 +229,46 @@ export function inOrphanedGroup(): boolean {
   }
 }
 
-/** Our ancestors, nearest first: pid and start. */
-export function* ancestors(): Generator<{ pid: number; start_ticks: number }> {
-  for (let pid = process.ppid; pid > 0;) {
+export interface StartedProcess {
+  pid: number;
+  start_ticks: number;
+}
+
+/** A process and its ancestors, nearest first, as far as they can be seen. */
+export function* ancestry(of: number): Generator<StartedProcess> {
+  for (let pid = of; pid > 0;) {
     const stat = processStat(pid);
     if (!stat) return;
     yield { pid, start_ticks: stat.start_ticks };
     pid = stat.ppid;
   }
 }
+
+/** The user whose process it is; null when there is none that we can see. */
+export const ownerOf = (pid: number): number | null =>
+  statFile(`/proc/${pid}`, { follow: false })?.uid ?? null;
+
+/**
+ * A variable that a process was started with.
+ * @returns null when it has none of that name, or is not ours to look into
+ */
+export function variableOf(pid: number, name: string): string | null {
+  const words = readProc(`${pid}/environ`)?.split("\0") ?? [];
+  const entry = words.find((word) => word.startsWith(`${name}=`));
+  return entry?.slice(name.length + 1) ?? null;
+}
+
+/** Whether the process of that pid runs that was started with that variable. */
+export function variableLiveness(pid: number, entry: string): Liveness {
+  const stat = processStat(pid);
+  if (stat && !isAlive(stat)) return "gone";
+  const environ = readProc(`${pid}/environ`);
+  if (environ !== null) return carries(environ, entry) ? "alive" : "gone";
+  return exists(pid) ? "unknown" : "gone";
+}
+
+const carries = (environ: string | null, entry: string) =>
+  `\0${environ ?? ""}`.includes(`\0${entry}\0`);
 
 /**
  * The words that /proc gives as NUL-ended bytes: `self/cmdline`, `self/environ`.

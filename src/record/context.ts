@@ -11,17 +11,19 @@ import {
   boundText,
   jsonBytes,
 } from "../model/event.ts";
-import { isSessionId, sessionIdOf } from "../model/id.ts";
-import { tryReadText } from "../os/file.ts";
+import { sessionIdOf } from "../model/id.ts";
 import { passwdEntry } from "../os/paths.ts";
 import {
-  ancestors,
-  isTerminal,
+  ancestry,
+  bootId,
   hostNames,
+  isTerminal,
+  pidNamespace,
   processStat,
   readProc,
   terminalOf,
 } from "../os/proc.ts";
+import { SESSION_ID_VARIABLE, parentOf } from "../spool/parent.ts";
 import { programOf } from "./program.ts";
 
 export interface StartOptions {
@@ -35,8 +37,6 @@ export interface StartOptions {
   metadata: JsonObject;
   argv: readonly string[];
 }
-
-export const SESSION_ID_VARIABLE = "SESSION_BUDDY_SESSION_ID";
 
 /**
  * The session_start event of a wrapped program.
@@ -66,6 +66,8 @@ export function startEvent(
     pid: process.pid,
     ppid: process.ppid,
     start_ticks: processStat(process.pid)?.start_ticks ?? null,
+    pid_namespace: pidNamespace(),
+    boot_id: bootId(),
     user: {
       username: passwd?.username ?? `uid-${process.geteuid!()}`,
       home: passwd?.home ?? "",
@@ -80,7 +82,7 @@ export function startEvent(
     reason: options.reason && cut.text(options.reason),
     tags: options.tags,
     command: cut.words(options.argv),
-    ...parentOf(env[SESSION_ID_VARIABLE], spool),
+    ...parentOf(env[SESSION_ID_VARIABLE], ancestry(process.ppid), spool),
     metadata: options.metadata,
     measured: {
       ...origin(env),
@@ -144,37 +146,4 @@ function origin(env: Readonly<Record<string, string | undefined>>): JsonObject {
   // 4294967295 is the kernel's "not set".
   if (Number.isInteger(login) && login < 0xffffffff) out["login_uid"] = login;
   return out;
-}
-
-/**
- * The session around us. The variable alone proves nothing (tmux keeps a stale
- * one): the session is a parent only when its wrapper or its shell is an
- * ancestor of ours.
- */
-function parentOf(
-  id: string | undefined,
-  spool: string,
-): Pick<SessionStart, "parent_session_id" | "inherited_session_id"> {
-  if (!id || !isSessionId(id)) return {};
-  const claimed = processesOf(`${spool}/${id}.ndjson`);
-  for (const { pid, start_ticks } of ancestors())
-    if (claimed.has(`${pid}@${start_ticks}`)) return { parent_session_id: id };
-  return { inherited_session_id: id };
-}
-
-/** The processes that a spool file names: `pid@start_ticks`. */
-function processesOf(file: string): Set<string> {
-  const found = new Set<string>();
-  // None: not a session of this data folder.
-  const lines = tryReadText(file)?.split("\n") ?? [];
-  for (const line of lines) {
-    if (!/"event_type":"(session_start|process)"/.test(line)) continue;
-    try {
-      const { pid, start_ticks } = JSON.parse(line) as SessionStart;
-      found.add(`${pid}@${start_ticks}`);
-    } catch {
-      // A torn line (disk full, killed): it names nobody.
-    }
-  }
-  return found;
 }

@@ -3,22 +3,20 @@
  * written. Recording trouble is never the user's trouble: the program runs
  * whatever the spool says, except under `--audit strict`.
  */
-import { EVENT_VERSION, type Event } from "../model/event.ts";
+import { EVENT_VERSION, type Event, type Process } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
 import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
-import { bootId, pidNamespace, processStat } from "../os/proc.ts";
+import { processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
+import { SESSION_ID_VARIABLE } from "../spool/parent.ts";
 import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { countCommands, recallCommands } from "./commands.ts";
 import { runChild } from "./child.ts";
-import {
-  SESSION_ID_VARIABLE,
-  type StartOptions,
-  startEvent,
-} from "./context.ts";
+import { type StartOptions, startEvent } from "./context.ts";
+import { drainedLately, startDrain } from "./deliver.ts";
 import { type Facts, askVersion, stopAsking } from "./ask.ts";
 import type { ChildProgram, Outcome } from "./outcome.ts";
 import { usageMetadata } from "./usage.ts";
@@ -34,6 +32,8 @@ export interface WrapRequest {
   cache: string;
   strict: boolean;
   heartbeat_ms: number;
+  /** The store is on another host: what is recorded has to be brought there. */
+  distant: boolean;
   /** Talks to the person at the terminal; null when there is none. */
   say: ((text: string) => void) | null;
   /** The banner for a session, or for none and why. */
@@ -92,6 +92,8 @@ function beginRecording(request: WrapRequest): Recording | string {
 class Recording {
   readonly session_id: string;
   private readonly spool: SpoolWriter;
+  /** Where our pid and the child's mean something. */
+  private readonly place: Pick<Process, "pid_namespace" | "boot_id">;
   private trouble: string | null = null;
   private floor_bytes = 0;
   private facts: Facts = { measured: {} };
@@ -114,6 +116,8 @@ class Recording {
     this.spool = writer;
     this.session_id = session_id;
     start = start!;
+    const { pid_namespace = null, boot_id = null } = start;
+    this.place = { pid_namespace, boot_id };
     start.measured = { ...start.measured, recorder_version: VERSION };
     this.spool.append({ ...start, lock: locked ? "flock" : "none" });
     if (request.strict) {
@@ -124,10 +128,7 @@ class Recording {
 
   async run(): Promise<never> {
     const { program } = this.request;
-    const heartbeat = setInterval(
-      () => this.attempt(() => this.spool.touch()),
-      this.request.heartbeat_ms,
-    );
+    const heartbeat = setInterval(() => this.beat(), this.request.heartbeat_ms);
     const outcome = await runChild(
       { ...program, envp: withSessionId(this.request, this.session_id) },
       (pid) => this.started(pid),
@@ -135,6 +136,7 @@ class Recording {
     );
     clearInterval(heartbeat);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
+    if (this.request.distant) startDrain(this.request.env);
     stopAsking();
     if (this.trouble)
       this.request.say?.(
@@ -150,8 +152,7 @@ class Recording {
         pid,
         ppid: process.pid,
         start_ticks: processStat(pid)?.start_ticks ?? null,
-        pid_namespace: pidNamespace(),
-        boot_id: bootId(),
+        ...this.place,
       }),
     );
     // Of a child that is over by then, the end's own sync covers all.
@@ -163,6 +164,12 @@ class Recording {
     this.recalled = recallCommands(this.path, this.request.cache);
   }
 
+  private beat(): void {
+    this.attempt(() => this.spool.touch());
+    const { distant, heartbeat_ms, env } = this.request;
+    if (distant && !drainedLately(this.folder, heartbeat_ms)) startDrain(env);
+  }
+
   /** Finds out what takes time, once the child has had its start. */
   private async learn(): Promise<void> {
     const { start, program } = this.request;
@@ -171,6 +178,7 @@ class Recording {
     this.version = asked.then((facts) => void (this.facts = facts));
     await Bun.sleep(CHILD_STARTED_MS);
     if (this.ended) return;
+    if (this.request.distant) startDrain(this.request.env);
     const command_tree_size = countCommands(this.path, this.request.cache);
     await this.version;
     if (this.ended) return;

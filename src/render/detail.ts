@@ -2,10 +2,10 @@
  * One session in full: a key and its value a line, then the metadata.
  */
 import type { Json } from "../model/event.ts";
+import { sessionJson } from "../model/json.ts";
 import type { Session } from "../model/session.ts";
 import { escapeText } from "./escape.ts";
 import { duration, localTime } from "./format.ts";
-import { sessionJson } from "./json.ts";
 
 const TIMES = ["start_time", "end_time", "last_seen"];
 

@@ -1,30 +1,34 @@
 /**
  * Moves events from the spool to a store, and closes sessions whose wrapper is
- * gone. Only the holder of `drain.lock` probes session locks, closes, renames
- * or unlinks. A file leaves in two steps: renamed to `done/` once every line is
+ * gone. A file leaves in two steps: renamed to `done/` once every line is
  * committed, and unlinked by a later pass that has read it again.
  */
 import {
   closeSync,
-  constants,
   fstatSync,
   futimesSync,
-  mkdirSync,
-  openSync,
   readdirSync,
-  renameSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import type { Event } from "../model/event.ts";
 import { errnoOf } from "../model/failure.ts";
-import { isSessionId } from "../model/id.ts";
+import { lostEnd } from "../model/lost.ts";
 import type { SessionStore } from "../model/store.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
+import { variableLiveness } from "../os/proc.ts";
+import { SESSION_ID_VARIABLE } from "./parent.ts";
+import {
+  append,
+  isSpoolFile,
+  listFolder,
+  moveToDone,
+  openOwn,
+} from "./folder.ts";
 import { type Quarantined, quarantine } from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
-import { FileFacts } from "./reconcile.ts";
+import { FileFacts, writerOf } from "./reconcile.ts";
+import { sayBegun, takeTurn } from "./turn.ts";
 import { spoolFolder } from "./write.ts";
 
 export interface DrainReport {
@@ -39,44 +43,63 @@ export interface DrainReport {
 const BATCH_EVENTS = 4_096;
 /** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
 const REST_MS = 60_000;
-const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
 
-/**
- * One pass over this machine's spool.
- * @param data the data folder
- * @param now milliseconds since the epoch
- */
-export async function drain(
+/** What is known of a file whose every line is stored, while it does not grow. */
+interface Known {
+  inode: number;
+  size: number;
+  facts: FileFacts;
+}
+
+/** Passes over this machine's spool, into one store. */
+export class Drain {
+  /** Files that the last pass left as they are; none after one that failed. */
+  private known: ReadonlyMap<string, Known> = new Map();
+
+  /** @param data the data folder */
+  constructor(
+    private readonly data: string,
+    private readonly store: SessionStore,
+  ) {}
+
+  /**
+   * One pass.
+   * @param now milliseconds since the epoch
+   */
+  async pass(now: number): Promise<DrainReport> {
+    const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
+    const folder = spoolFolder(this.data);
+    const lock = await takeTurn(folder);
+    if (lock === null) return report;
+    const { known } = this;
+    this.known = new Map();
+    try {
+      sayBegun(lock, now);
+      const pass = new Pass(folder, this.store, now, report, known);
+      await pass.run();
+      this.known = pass.unchanged;
+    } catch (error) {
+      throw errnoOf(error) ? folderFailure(folder, error) : error;
+    } finally {
+      closeSync(lock);
+    }
+    return report;
+  }
+}
+
+/** A single pass, see Drain. */
+export function drain(
   data: string,
   store: SessionStore,
   now: number,
 ): Promise<DrainReport> {
-  const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
-  const folder = spoolFolder(data);
-  const lock = takeLock(folder);
-  if (lock === null) return report;
-  try {
-    await new Pass(folder, store, now, report).run();
-  } catch (error) {
-    throw errnoOf(error) ? folderFailure(folder, error) : error;
-  } finally {
-    closeSync(lock);
-  }
-  return report;
+  return new Drain(data, store).pass(now);
 }
 
-/** @returns null when there is no spool yet, or another drain is at work */
-function takeLock(folder: string): number | null {
-  let fd: number;
-  try {
-    fd = openSync(`${folder}/drain.lock`, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return null;
-    throw folderFailure(folder, error);
-  }
-  if (!libc || libc.tryLock(fd)) return fd;
-  closeSync(fd);
-  return null;
+/** A file of a shell within a session. */
+interface ShellFile {
+  name: string;
+  facts: FileFacts;
 }
 
 class Pass {
@@ -84,20 +107,33 @@ class Pass {
   /** Files whose every line is in the batch or stored before it. */
   private finished: string[] = [];
   private readonly signs = new Map<string, string>();
+  /** Of sessions whose own file is here. */
+  private readonly shells = new Map<string, ShellFile[]>();
+  /** Sessions that may be open although nobody of them is left. */
+  private readonly leftOpen = new Set<string>();
+  /** What is new now comes late. */
+  private rereading = false;
+  /** Files that live on, as they were read. */
+  readonly unchanged = new Map<string, Known>();
 
   constructor(
     private readonly folder: string,
     private readonly store: SessionStore,
     private readonly now: number,
     private readonly report: DrainReport,
+    private readonly known: ReadonlyMap<string, Known>,
   ) {}
 
   async run(): Promise<void> {
     await this.clearDone();
-    for (const name of readdirSync(this.folder))
-      if (name.endsWith(".ndjson")) await this.takeFile(name);
+    const names = new Set(readdirSync(this.folder).filter(isSpoolFile));
+    // First what shells wrote: the end of their session may depend on it.
+    for (const name of names)
+      if (isShells(name)) await this.takeShell(name, names);
+    for (const name of names) if (!isShells(name)) await this.takeFile(name);
     await this.commit();
-    this.store.seen(this.signs);
+    await this.closeLeftOpen(names);
+    await this.store.seen(this.signs);
   }
 
   private async takeFile(name: string): Promise<void> {
@@ -106,7 +142,7 @@ class Pass {
     try {
       const { size, mtime } = fstatSync(fd);
       if (size === 0) return this.clearEmpty(name, fd, mtime);
-      let facts = await this.takeLines(name, fd, "here");
+      let facts = await this.read(name, fd);
       if (!this.writerGone(fd, facts)) return this.sign(name, mtime);
       // Its last words may have come after we read, or lack their newline.
       const now = fstatSync(fd);
@@ -118,21 +154,52 @@ class Pass {
     }
   }
 
-  /** Opens a regular file of our own, whatever else lies there. */
-  private open(name: string): number | null {
-    let fd: number;
+  /** What a shell wrote belongs to its session, and ends when that does. */
+  private async takeShell(
+    name: string,
+    names: ReadonlySet<string>,
+  ): Promise<void> {
+    const fd = this.open(name);
+    if (fd === null) return;
     try {
-      fd = openSync(`${this.folder}/${name}`, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT")
-        this.report.refused.push(`${name}: ${errnoOf(error)}`);
-      return null;
+      const { size, mtime } = fstatSync(fd);
+      if (size === 0) return this.clearEmpty(name, fd, mtime);
+      const { session_id, shell } = writerOf(name)!;
+      const facts = await this.read(name, fd);
+      if (names.has(`${session_id}.ndjson`)) {
+        const file = { name, facts };
+        this.shells.set(session_id, [...this.shellsOf(session_id), file]);
+        return;
+      }
+      // It has outlived its session's program, in the background perhaps.
+      const entry = `${SESSION_ID_VARIABLE}=${session_id}`;
+      const state = variableLiveness(shell!, entry);
+      if (state !== "gone")
+        return this.sign(name, state === "alive" ? new Date(this.now) : mtime);
+      this.leftOpen.add(session_id);
+      this.finish(name);
+    } finally {
+      closeSync(fd);
     }
-    const stat = fstatSync(fd);
-    if (stat.isFile() && stat.uid === process.geteuid!()) return fd;
-    this.report.refused.push(`${name}: not a file of ours`);
-    closeSync(fd);
-    return null;
+  }
+
+  private shellsOf(session_id: string): readonly ShellFile[] {
+    return this.shells.get(session_id) ?? [];
+  }
+
+  /** What a file holds, from the last pass when it has not grown. */
+  private async read(name: string, fd: number): Promise<FileFacts> {
+    const { ino: inode, size } = fstatSync(fd);
+    const known = this.known.get(name);
+    const same = known?.inode === inode && known.size === size;
+    const facts = same ? known.facts : await this.takeLines(name, fd, "here");
+    this.unchanged.set(name, { inode, size, facts });
+    return facts;
+  }
+
+  private open(name: string): number | null {
+    const { refused } = this.report;
+    return openOwn(this.folder, name, (reason) => refused.push(reason));
   }
 
   private async takeLines(
@@ -178,6 +245,7 @@ class Pass {
     facts: FileFacts,
     mtime: Date,
   ): Promise<void> {
+    const session_id = writerOf(name)?.session_id ?? "";
     if (!facts.ended) {
       const child = facts.childLiveness();
       if (child === "alive") {
@@ -186,19 +254,48 @@ class Pass {
         return this.sign(name, now);
       }
       if (child === "unknown") return this.sign(name, mtime);
-      const end = facts.recoveredEnd(mtime);
+      const shells = await this.lastWords(session_id);
+      const end = facts.recoveredEnd(this.past(mtime), shells);
       if (end) {
         // The last line may be torn: the end stands alone.
         append(this.folder, name, `\n${JSON.stringify(end)}\n`);
         this.batch.push(end);
       }
     }
+    for (const shell of this.shellsOf(session_id)) this.finish(shell.name);
+    this.finish(name);
+  }
+
+  /** What its shells have written until now, when the session's child is gone. */
+  private async lastWords(session_id: string): Promise<FileFacts[]> {
+    const all: FileFacts[] = [];
+    for (const { name, facts } of this.shellsOf(session_id)) {
+      all.push(facts);
+      const fd = this.open(name);
+      if (fd === null) continue;
+      try {
+        all.push(await this.read(name, fd));
+      } finally {
+        closeSync(fd);
+      }
+    }
+    return all;
+  }
+
+  private finish(name: string): void {
     this.finished.push(name);
+    this.unchanged.delete(name);
   }
 
   private sign(name: string, at: Date): void {
-    const session_id = name.slice(0, -".ndjson".length);
-    if (isSessionId(session_id)) this.signs.set(session_id, at.toISOString());
+    const session_id = writerOf(name)?.session_id;
+    if (session_id) this.signs.set(session_id, this.past(at).toISOString());
+  }
+
+  /** A time to come was written before the clock was set back: now, at most. */
+  private past(at: Date): Date {
+    const now = Math.max(this.now, Date.now());
+    return at.getTime() > now ? new Date(now) : at;
   }
 
   private clearEmpty(name: string, fd: number, mtime: Date): void {
@@ -208,21 +305,24 @@ class Pass {
   }
 
   private async commit(): Promise<void> {
-    const batch = this.batch;
+    const { batch, finished } = this;
     this.batch = [];
-    if (batch.length > 0) this.report.stored += await this.store.append(batch);
-    const finished = this.finished;
     this.finished = [];
-    if (finished.length === 0) return;
-    mkdirSync(`${this.folder}/done`, { recursive: true, mode: 0o700 });
-    for (const name of finished)
-      renameSync(`${this.folder}/${name}`, `${this.folder}/done/${name}`);
+    if (batch.length > 0) {
+      const stored = await this.store.append(batch);
+      this.report.stored += stored.size;
+      if (this.rereading)
+        for (const { event_id, session_id } of batch)
+          if (stored.has(event_id)) this.leftOpen.add(session_id);
+    }
+    moveToDone(this.folder, finished);
   }
 
   /** Reads files that were done a while ago once more, then lets them go. */
   private async clearDone(): Promise<void> {
     const folder = `${this.folder}/done`;
     const rested: string[] = [];
+    this.rereading = true;
     for (const name of listFolder(folder)) {
       const fd = this.open(`done/${name}`);
       if (fd === null) continue;
@@ -235,26 +335,25 @@ class Pass {
       }
     }
     await this.commit();
+    this.rereading = false;
     for (const name of rested) unlinkSync(`${folder}/${name}`);
   }
-}
 
-function append(folder: string, name: string, text: string): void {
-  const { O_WRONLY, O_APPEND } = constants;
-  const fd = openSync(`${folder}/${name}`, O_WRONLY | O_APPEND | O_NOFOLLOW);
-  try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-  } finally {
-    closeSync(fd);
+  /**
+   * A line that came when its session had been found lost has opened it again:
+   * nobody is left who would end it.
+   */
+  private async closeLeftOpen(names: ReadonlySet<string>): Promise<void> {
+    for (const session_id of this.leftOpen) {
+      if (names.has(`${session_id}.ndjson`) || this.signs.has(session_id))
+        continue;
+      const session = await this.store.get(session_id);
+      if (session?.status === "active")
+        this.batch.push(lostEnd(session_id, session.last_seen));
+    }
+    await this.commit();
   }
 }
 
-function listFolder(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
-}
+const isShells = (name: string): boolean =>
+  typeof writerOf(name)?.shell === "number";

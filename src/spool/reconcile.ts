@@ -9,8 +9,25 @@ import type {
   SessionEnd,
   SessionStart,
 } from "../model/event.ts";
-import { EVENT_VERSION } from "../model/event.ts";
-import { anyProcessWith, liveness, processStat } from "../os/proc.ts";
+import { isSessionId } from "../model/id.ts";
+import { lostEnd } from "../model/lost.ts";
+import { type Liveness, childLiveness, liveness } from "../os/proc.ts";
+import { SESSION_ID_VARIABLE } from "./parent.ts";
+
+const NAME = /^(.+?)(?:\.(\d{1,7}))?\.ndjson$/;
+
+/**
+ * Whose lines a spool file holds, by its name: the wrapper writes
+ * `ID.ndjson`, a hooked shell within that session `ID.<pid>.ndjson`.
+ * @returns null of any other file
+ */
+export function writerOf(
+  name: string,
+): { session_id: string; shell: number | null } | null {
+  const [, session_id = "", pid] = NAME.exec(name) ?? [];
+  if (!isSessionId(session_id)) return null;
+  return { session_id, shell: pid === undefined ? null : Number(pid) };
+}
 
 /** What one pass over a file needs to remember of it. */
 export class FileFacts {
@@ -38,42 +55,43 @@ export class FileFacts {
   }
 
   /** Whether the recorder runs on, of a file that has no lock to tell. */
-  writerLiveness(): "alive" | "gone" | "unknown" {
+  writerLiveness(): Liveness {
     if (this.ended || !this.start) return "gone";
-    const { pid, start_ticks = null } = this.start;
-    if (this.process) return liveness({ ...this.process, pid, start_ticks });
-    const stat = processStat(pid);
-    return stat && stat.start_ticks === start_ticks ? "alive" : "gone";
+    return liveness(recorderOf(this.start));
   }
 
   /** Whether the wrapped child runs on, of a file whose writer is gone. */
-  childLiveness(): "alive" | "gone" | "unknown" {
+  childLiveness(): Liveness {
     if (this.process) return liveness(this.process);
-    // Killed around the spawn, before the child's pid was written: a child, if
-    // there is one, carries the session in its environment.
-    if (!this.session_id) return "gone";
-    return anyProcessWith(`SESSION_BUDDY_SESSION_ID=${this.session_id}`)
-      ? "alive"
-      : "gone";
+    // Killed around the spawn, before the child's pid was written. Without a
+    // start nobody will ever see the session.
+    if (!this.session_id || !this.start) return "gone";
+    const entry = `${SESSION_ID_VARIABLE}=${this.session_id}`;
+    return childLiveness(recorderOf(this.start), entry);
   }
 
   /**
    * The end that nobody saw, at the last sign of life.
    * @param touched the file's modification time: its last heartbeat
+   * @param shells what shells within the session have written
    */
-  recoveredEnd(touched: Date): SessionEnd | null {
+  recoveredEnd(touched: Date, shells: readonly FileFacts[]): SessionEnd | null {
     if (!this.session_id) return null;
-    const sign = touched.toISOString();
-    return {
-      event_version: EVENT_VERSION,
-      event_id: Bun.randomUUIDv7(),
-      event_type: "session_end",
-      session_id: this.session_id,
-      timestamp: sign > this.lastTimestamp ? sign : this.lastTimestamp,
-      end_source: "recovered",
-      exit_code: null,
-      signal: null,
-      measured: { exit_reason: "lost" },
-    };
+    // Before the last event it would hold no longer than until it is read.
+    const signs = [this, ...shells].map((facts) => facts.lastTimestamp);
+    const last = [touched.toISOString(), ...signs].sort().at(-1)!;
+    return lostEnd(this.session_id, last);
   }
 }
+
+const recorderOf = ({
+  pid,
+  start_ticks,
+  pid_namespace,
+  boot_id,
+}: SessionStart) => ({
+  pid,
+  start_ticks: start_ticks ?? null,
+  pid_namespace: pid_namespace ?? null,
+  boot_id: boot_id ?? null,
+});

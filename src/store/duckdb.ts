@@ -2,370 +2,371 @@
  * The store in a DuckDB file. Events are appended and never changed; sessions
  * are folds over them, written behind the events and always reconstructible:
  * on open, what was not folded yet is.
- *
- * Exactly one process has the file open (`store.lock`), and in it one instance.
  */
-import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
-import {
-  type DuckDBConnection,
-  DuckDBInstance,
-  type DuckDBValue,
-  listValue,
-} from "@duckdb/node-api";
+import { listValue } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
-import type { SessionFilter } from "../model/filter.ts";
+import type { Failure } from "../model/failure.ts";
+import type { EventFilter, SessionFilter } from "../model/filter.ts";
+import { type Session, isClosed, parseState } from "../model/session.ts";
+import type {
+  Provenance,
+  ServedStore,
+  SessionBrief,
+  SessionStats,
+  StoredEvent,
+} from "../model/store.ts";
 import {
-  type Session,
-  type State,
-  apply,
-  emptyState,
-  isClosed,
-  parseState,
-} from "../model/session.ts";
-import type { SessionStore } from "../model/store.ts";
-import { newerSchema, storeFailure } from "./failure.ts";
+  type ClosedRow,
+  type End,
+  closedAmong,
+  sessionQuery,
+  writtenDown,
+} from "./closed.ts";
+import { Database } from "./database.ts";
+import { Folds, briefOf } from "./folds.ts";
+import { Leases } from "./leases.ts";
+import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
-  among,
-  eventLines,
-  sessionLines,
+  type ReadRow,
+  type StatsRow,
+  type StoredRow,
   sessionOf,
-  wellFormed,
+  statsOf,
+  storedEventOf,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { SQL, listQuery } from "./statements.ts";
+import { Signs, signOfLife } from "./signs.ts";
+import { SQL } from "./statements.ts";
+import { IdWindow } from "./window.ts";
+import { Writer } from "./writer.ts";
 
-const BATCH_EVENTS = 4_096;
-const OPTIONS = {
-  memory_limit: "512MB",
-  wal_autocheckpoint: "64MB",
-  autoinstall_known_extensions: "false",
-  autoload_known_extensions: "false",
+const WINDOW_EVENTS = 262_144;
+/** Processes to look for at once: each costs some readings of /proc. */
+const MAX_LOOKS = 128;
+/** Events that are read at once. */
+const PAGE_EVENTS = 1_024;
+
+const SPOOL: Provenance = {
+  via: "spool",
+  uid: null,
+  subject: null,
+  address: null,
 };
 
-export class DuckDBStore implements SessionStore {
-  /** Folds of open sessions, as far as this process has needed them. */
-  private readonly states = new Map<string, State>();
-  /** Sessions whose fold is ahead of their row. */
-  private readonly dirty = new Set<string>();
-  /** Those in memory that have a row among the closed. */
-  private readonly closedRows = new Set<string>();
-  private signs: ReadonlyMap<string, string> = new Map();
-  private lastSeq = 0;
-  /** Events since the rows were brought up to the folds. */
-  private unflushed = 0;
-  /** The end of the queue of writes: they go one after the other. */
-  private turn: Promise<unknown> = Promise.resolve();
+export interface StoreOptions {
+  /** The steps to the newest schema, oldest first. */
+  migrations?: readonly string[];
+  /** Of how many events the ids are kept in memory. */
+  window_events?: number;
+  /** Hears of each commit of events: how long it took, how many were new. */
+  onCommit?: (seconds: number, events: number) => void;
+}
 
-  private constructor(
-    private readonly path: string,
-    private readonly instance: DuckDBInstance,
-    private readonly db: DuckDBConnection,
-  ) {}
+/** What can be told of a store at no cost. */
+export interface StoreFacts {
+  /** Events that wait for their commit. */
+  queued_events: number;
+  last_commit_ok: boolean;
+  /** What the database was given up for: it has to be closed and opened anew. */
+  given_up: Failure | null;
+  /** The file and its write-ahead log. */
+  database_bytes: number;
+}
+
+export class DuckDBStore implements ServedStore {
+  private readonly signs = new Signs();
+  private readonly leases: Leases;
+  private readonly folds: Folds;
+  private writer!: Writer;
+  /** Whether the leases of sessions from before are known. */
+  private watching: Promise<void> | null = null;
+  private closing: Promise<void> | null = null;
+
+  private constructor(private readonly db: Database) {
+    this.leases = new Leases(Date.now(), this.signs);
+    this.folds = new Folds(db, (state) => {
+      const { session_id, end } = state;
+      this.leases.note(state, Date.now());
+      // A later sign of life than its end is for `lapse` to look at.
+      if (
+        isClosed(state) &&
+        (this.signs.get(session_id) ?? "") <= end!.timestamp
+      )
+        this.signs.delete(session_id);
+    });
+  }
 
   /**
    * Opens the file, makes it when it is not there, and brings it up to date.
-   * @param migrations the steps to the newest schema, oldest first
    * @throws Failure (timeout, storage, permission) with the mend
    */
   static async open(
     path: string,
-    migrations: readonly string[] = MIGRATIONS,
+    options: StoreOptions = {},
   ): Promise<DuckDBStore> {
-    let store: DuckDBStore | null = null;
+    const { migrations = MIGRATIONS, window_events = WINDOW_EVENTS } = options;
+    const db = await Database.open(path, migrations);
     try {
-      if (!existsSync(path)) await DuckDBStore.create(path, migrations);
-      store = await DuckDBStore.connect(path);
-      const have = await store.schemaVersion();
-      if (have > migrations.length)
-        throw newerSchema(path, have, migrations.length);
-      if (have > 0 && have < migrations.length) {
-        store.disconnect();
-        store = null;
-        copyFileSync(path, `${path}.schema-${have}`);
-        store = await DuckDBStore.connect(path);
-      }
-      await store.migrate(have, migrations);
-      await store.catchUp();
-      return store;
-    } catch (error) {
-      // A second instance of an open file would lose rows: leave none behind.
-      store?.disconnect();
-      throw storeFailure(path, error);
-    }
-  }
-
-  /**
-   * A new file appears whole or not at all: half of one, from a full disk or a
-   * kill, would never open again.
-   */
-  private static async create(
-    path: string,
-    migrations: readonly string[],
-  ): Promise<void> {
-    const half = `${path}.new`;
-    const remove = () => {
-      for (const file of [half, `${half}.wal`]) rmSync(file, { force: true });
-    };
-    remove();
-    try {
-      const store = await DuckDBStore.connect(half);
-      try {
-        await store.migrate(0, migrations);
-      } finally {
-        store.disconnect();
-      }
-      renameSync(half, path);
-    } finally {
-      remove();
-    }
-  }
-
-  private static async connect(path: string): Promise<DuckDBStore> {
-    const instance = await DuckDBInstance.create(path, OPTIONS);
-    return new DuckDBStore(path, instance, await instance.connect());
-  }
-
-  /** The schema's version; 0 for an empty file. */
-  private async schemaVersion(): Promise<number> {
-    if ((await this.number(SQL.hasSchema)) === 0) return 0;
-    return this.number(SQL.schemaVersion);
-  }
-
-  private async migrate(
-    have: number,
-    migrations: readonly string[],
-  ): Promise<void> {
-    for (let version = have + 1; version <= migrations.length; version++) {
-      await this.transaction(async () => {
-        await this.db.run(migrations[version - 1]!);
-        await this.db.run(SQL.setSchemaVersion, [version]);
+      return await db.inTurn(async () => {
+        const store = new DuckDBStore(db);
+        await store.folds.open();
+        const last = await db.one<string | null>(SQL.lastTimestamp);
+        const window = new IdWindow(window_events, last ?? "");
+        const committed = options.onCommit ?? (() => {});
+        store.writer = new Writer(db, store.folds, window, committed);
+        return store;
       });
-      // A changed table in the write-ahead log cannot always be replayed.
-      await this.db.run(SQL.checkpoint);
-    }
-    this.lastSeq = await this.number(SQL.lastSeq);
-  }
-
-  /** Folds what was committed but not folded when the last process ended. */
-  private async catchUp(): Promise<void> {
-    const folded = await this.number(SQL.foldedSeq);
-    if (folded === this.lastSeq) return;
-    const tail = await this.payloads(SQL.eventsAfter, [folded]);
-    const ids = new Set(tail.map(({ session_id }) => session_id));
-    await this.noteClosed(ids);
-    await this.refold(ids);
-    for (const id of ids) this.dirty.add(id);
-    await this.flush();
-  }
-
-  append(events: readonly Event[]): Promise<number> {
-    return this.inTurn(async () => {
-      let stored = 0;
-      for (let at = 0; at < events.length; at += BATCH_EVENTS)
-        stored += await this.appendBatch(events.slice(at, at + BATCH_EVENTS));
-      return stored;
-    });
-  }
-
-  private async appendBatch(events: readonly Event[]): Promise<number> {
-    const fresh = (await this.unknown(events)).map(wellFormed);
-    if (fresh.length === 0) return 0;
-    if (this.unflushed >= BATCH_EVENTS) await this.flush();
-    await this.loadStates(fresh.map(({ event }) => event));
-    const lines = eventLines(fresh, this.lastSeq + 1);
-    await this.db.run(SQL.insertEvents, [listValue(lines)]);
-    this.lastSeq += fresh.length;
-    this.unflushed += fresh.length;
-    for (const { event } of fresh) {
-      apply(this.states.get(event.session_id)!, event);
-      this.dirty.add(event.session_id);
-    }
-    return fresh.length;
-  }
-
-  /** Does a piece of writing once all before it are done. */
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.turn.then(work).catch((error) => {
-      throw storeFailure(this.path, error);
-    });
-    // Whoever asked for it hears of its failure, the next in turn does not.
-    this.turn = mine.catch(() => {});
-    return mine;
-  }
-
-  /** Those that are not stored yet, each once. */
-  private async unknown(events: readonly Event[]): Promise<Event[]> {
-    const byId = new Map(events.map((event) => [event.event_id, event]));
-    const times = events.map((event) => event.timestamp).sort();
-    const known = await this.rows<{ id: string }>(SQL.knownEvents, [
-      listValue([...byId.keys()]),
-      times[0]!,
-      times.at(-1)!,
-    ]);
-    for (const { id } of known) byId.delete(id);
-    return [...byId.values()];
-  }
-
-  /**
-   * Makes the state of every session of some events available in memory: from
-   * its open row, empty for one that starts now, else (a late event of a closed
-   * session) from all its events.
-   */
-  private async loadStates(events: readonly Event[]): Promise<void> {
-    const missing = new Set<string>();
-    for (const { session_id } of events)
-      if (!this.states.has(session_id)) missing.add(session_id);
-    if (missing.size === 0) return;
-    const open = await this.rows<{ id: string; state: string }>(
-      SQL.openStates,
-      [listValue([...missing])],
-    );
-    for (const { id, state } of open) {
-      this.states.set(id, parseState(state));
-      missing.delete(id);
-    }
-    const closed = await this.noteClosed(missing);
-    for (const { event_type, session_id } of events)
-      if (
-        event_type === "session_start" &&
-        missing.has(session_id) &&
-        !closed.has(session_id)
-      ) {
-        missing.delete(session_id);
-        this.states.set(session_id, emptyState(session_id));
-      }
-    await this.refold(missing);
-  }
-
-  /** Which of some sessions have a row among the closed; it will be replaced. */
-  private async noteClosed(ids: ReadonlySet<string>): Promise<Set<string>> {
-    if (ids.size === 0) return new Set();
-    const rows = await this.rows<{ id: string }>(SQL.closedAmong, among(ids));
-    for (const { id } of rows) this.closedRows.add(id);
-    return new Set(rows.map(({ id }) => id));
-  }
-
-  /** Folds some sessions anew from all their stored events. */
-  private async refold(ids: ReadonlySet<string>): Promise<void> {
-    if (ids.size === 0) return;
-    for (const id of ids) this.states.set(id, emptyState(id));
-    const list = listValue([...ids]);
-    for (const event of await this.payloads(SQL.eventsOf, [list]))
-      apply(this.states.get(event.session_id)!, event);
-  }
-
-  /** Brings the rows up to the folds, in one transaction. */
-  private async flush(): Promise<void> {
-    if (this.dirty.size === 0) return;
-    const states = [...this.dirty].map((id) => this.states.get(id)!);
-    const { open, closed } = sessionLines(states);
-    // Only of rows that are written anew: others were looked at for an append that failed.
-    const replaced = [...this.closedRows].filter((id) => this.dirty.has(id));
-    await this.transaction(async () => {
-      await this.db.run(SQL.deleteOpen, [listValue([...this.dirty])]);
-      if (replaced.length > 0)
-        await this.db.run(SQL.deleteClosed, among(replaced));
-      if (closed.length > 0)
-        await this.db.run(SQL.insertClosed, [listValue(closed)]);
-      if (open.length > 0) await this.db.run(SQL.insertOpen, [listValue(open)]);
-      await this.db.run(SQL.setFoldedSeq, [this.lastSeq]);
-    });
-    this.dirty.clear();
-    this.unflushed = 0;
-    for (const id of replaced) this.closedRows.delete(id);
-    for (const state of states)
-      if (isClosed(state)) this.states.delete(state.session_id);
-  }
-
-  seen(signs: ReadonlyMap<string, string>): void {
-    this.signs = signs;
-  }
-
-  async *list(filter: SessionFilter): AsyncIterable<Session> {
-    const { sql, values } = listQuery(filter);
-    yield* this.sessions(sql, values);
-  }
-
-  async get(session_id: string): Promise<Session | null> {
-    for await (const session of this.sessions(SQL.session, among([session_id])))
-      return session;
-    return null;
-  }
-
-  async resolve(reference: string, limit: number): Promise<string[]> {
-    const ids: string[] = [];
-    for await (const rows of this.chunks(SQL.resolve, [reference, limit]))
-      ids.push(...(rows as { id: string }[]).map(({ id }) => id));
-    return ids;
-  }
-
-  async close(): Promise<void> {
-    try {
-      await this.inTurn(() => this.flush());
     } catch (error) {
-      throw storeFailure(this.path, error);
-    } finally {
-      this.disconnect();
-    }
-  }
-
-  private disconnect(): void {
-    this.db.closeSync();
-    this.instance.closeSync();
-  }
-
-  private async *sessions(
-    sql: string,
-    values: DuckDBValue[],
-  ): AsyncIterable<Session> {
-    const now = Date.now();
-    for await (const rows of this.chunks(sql, values))
-      for (const row of rows) yield sessionOf(row as never, this.signs, now);
-  }
-
-  /** The rows of a query, brought up to date, as they come. */
-  private async *chunks(
-    sql: string,
-    values: DuckDBValue[],
-  ): AsyncIterable<object[]> {
-    let db: DuckDBConnection | null = null;
-    try {
-      await this.inTurn(() => this.flush());
-      // Another statement on its connection would end a stream.
-      db = await this.instance.connect();
-      const result = await db.stream(sql, values);
-      yield* result.yieldRowObjectJson();
-    } catch (error) {
-      throw storeFailure(this.path, error);
-    } finally {
-      db?.closeSync();
-    }
-  }
-
-  private async rows<T>(sql: string, values: DuckDBValue[]): Promise<T[]> {
-    const result = await this.db.runAndReadAll(sql, values);
-    return result.getRowObjectsJson() as T[];
-  }
-
-  private async number(sql: string): Promise<number> {
-    return (await this.rows<{ n: number }>(sql, []))[0]!.n;
-  }
-
-  private async payloads(sql: string, values: DuckDBValue[]): Promise<Event[]> {
-    const rows = await this.rows<{ payload: string }>(sql, values);
-    return rows.map(({ payload }) => JSON.parse(payload) as Event);
-  }
-
-  private async transaction(work: () => Promise<void>): Promise<void> {
-    await this.db.run(SQL.begin);
-    try {
-      await work();
-      await this.db.run(SQL.commit);
-    } catch (error) {
-      await this.db.run(SQL.rollback).catch(() => {
-        // The database has rolled back by itself; the cause is what counts.
-      });
+      db.disconnect();
       throw error;
     }
   }
+
+  append(
+    events: readonly Event[],
+    from: Provenance = SPOOL,
+  ): Promise<ReadonlySet<string>> {
+    // A heartbeat moves last_seen and is not kept.
+    const kept = events.filter(({ event_type }) => event_type !== "heartbeat");
+    return this.writer.append(kept, JSON.stringify(from));
+  }
+
+  async seen(signs: ReadonlyMap<string, string>): Promise<void> {
+    const first = new Map<string, string>();
+    for (const [session_id, sign] of signs) {
+      this.leases.heard(session_id, Date.now());
+      if (this.signs.merge(session_id, sign)) first.set(session_id, sign);
+    }
+    await this.reopen(first);
+  }
+
+  /**
+   * Sessions that were thought lost and show a later sign of life get an event
+   * that says so; of those that have ended, signs are forgotten.
+   */
+  private async reopen(signs: ReadonlyMap<string, string>): Promise<void> {
+    const back: Event[] = [];
+    const doubtful: End[] = [];
+    for (const end of await this.endsOf(signs.keys())) {
+      const { id, end_source, end_time } = end;
+      const sign = signs.get(id)!;
+      if (end_source !== "recovered") this.signs.delete(id);
+      else if (sign > end_time) back.push(signOfLife(id, sign));
+      else doubtful.push(end);
+    }
+    // By a clock that is ahead of ours it may have ended in times to come.
+    const found = await writtenDown(this.ask, doubtful);
+    for (const { id, end_time } of doubtful)
+      if (signs.get(id)! > (found.get(id) ?? end_time))
+        back.push(signOfLife(id, justAfter(end_time)));
+      else this.signs.delete(id);
+    try {
+      await this.writer.append(back, null);
+    } catch (error) {
+      // The next sign will be the first again.
+      for (const { session_id } of back) this.signs.delete(session_id);
+      throw error;
+    }
+  }
+
+  /** The ends of those of some sessions that have one. */
+  private async endsOf(ids: Iterable<string>): Promise<End[]> {
+    const ends: End[] = [];
+    const asked = new Set<string>();
+    for (const id of ids) {
+      const state = this.folds.get(id);
+      if (!state) {
+        if (this.folds.recall(id) !== null) asked.add(id);
+      } else if (isClosed(state)) {
+        const { timestamp, value } = state.end!;
+        ends.push({ id, end_source: value.end_source, end_time: timestamp });
+      }
+    }
+    if (asked.size === 0) return ends;
+    // Most live on: what is among the open rows need not be looked for further.
+    for (const row of await this.ask<ClosedRow>(SQL.openEnds, [
+      listValue([...asked]),
+    ])) {
+      asked.delete(row.id);
+      if (row.end_source) ends.push(row);
+    }
+    return [...ends, ...(await closedAmong(this.ask, asked))];
+  }
+
+  /**
+   * Closes sessions that came over the wire and are gone, at their last sign
+   * of life.
+   * @param now_ms milliseconds since the epoch
+   * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for; the others' turn comes
+   * @returns how many
+   */
+  async lapse(
+    now_ms: number,
+    unleased_timeout_ms: number,
+    looks: number = MAX_LOOKS,
+  ): Promise<number> {
+    await (this.watching ??= this.watch().catch((error) => {
+      this.watching = null;
+      throw error;
+    }));
+    const now = new Date(now_ms).toISOString();
+    const ends = this.leases.lost(now_ms, unleased_timeout_ms, looks, (id) =>
+      this.signs.merge(id, now),
+    );
+    if (ends.length === 0) return 0;
+    const stored = await this.writer.append(ends, null);
+    const late = new Map<string, string>();
+    for (const { session_id, timestamp } of ends) {
+      const sign = this.signs.get(session_id) ?? "";
+      if (sign > timestamp) late.set(session_id, sign);
+      else this.signs.delete(session_id);
+    }
+    await this.reopen(late);
+    return stored.size;
+  }
+
+  /** Learns the leases of sessions from before this process. */
+  private watch(): Promise<void> {
+    return this.db.inTurn(async () => {
+      await this.folds.flush();
+      const rows = await this.db.rows<{ state: string }>(SQL.leasedStates);
+      for (const { state } of rows) {
+        const { session_id } = parseState(state);
+        if (!this.folds.get(session_id)) this.leases.note(parseState(state), 0);
+      }
+    });
+  }
+
+  /**
+   * Whoever decides by it whether to append shall have no other such decision
+   * about that session under way until he has called `append`.
+   */
+  async brief(session_id: string): Promise<SessionBrief | null> {
+    let stored = this.folds.recall(session_id);
+    if (stored === undefined) {
+      const read = await this.readBrief(session_id);
+      // It may have come into memory meanwhile, and changed there.
+      stored = this.folds.recall(session_id) ?? read;
+    }
+    return this.writer.withPending(session_id, stored);
+  }
+
+  private async readBrief(session_id: string): Promise<SessionBrief | null> {
+    const [open] = await this.ask<{ state: string }>(SQL.openStates, [
+      listValue([session_id]),
+    ]);
+    if (open) return briefOf(parseState(open.state));
+    const [closed] = await closedAmong(this.ask, [session_id]);
+    if (!closed) return null;
+    const [start] = await this.ask<{ id: string }>(SQL.startOf, [
+      session_id,
+      closed.start_time,
+    ]);
+    return {
+      start_event_id: start?.id ?? null,
+      ended: closed.end_source !== "recovered",
+    };
+  }
+
+  async sessionOf(event_id: string, timestamp: string): Promise<string | null> {
+    const time = this.writer.timeOf(event_id) ?? timestamp;
+    const found = await this.ask<{ id: string }>(SQL.sessionOfEvent, [
+      event_id,
+      time,
+    ]);
+    return found[0]?.id ?? null;
+  }
+
+  async *list(filter: SessionFilter): AsyncIterable<Session> {
+    yield* this.sessions(listQuery(filter));
+  }
+
+  async get(session_id: string): Promise<Session | null> {
+    // Read to its end: a result that is left keeps the file open.
+    const found = await Array.fromAsync(
+      this.sessions(sessionQuery(session_id)),
+    );
+    return found[0] ?? null;
+  }
+
+  open(session_type: string): Promise<Session[]> {
+    return Array.fromAsync(
+      this.sessions({ sql: SQL.openOfType, values: [session_type] }),
+    );
+  }
+
+  async stats(filter: SessionFilter): Promise<SessionStats> {
+    await this.flush();
+    const { sql, values } = statsQuery(filter);
+    const [row] = await this.ask<StatsRow>(sql, values);
+    return statsOf(row!);
+  }
+
+  async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
+    let { after_seq, limit = Infinity } = filter;
+    while (limit > 0) {
+      const page = Math.min(limit, PAGE_EVENTS);
+      const { sql, values } = eventsQuery({
+        ...filter,
+        ...(after_seq !== undefined && { after_seq }),
+        limit: page,
+      });
+      const rows = await this.ask<StoredRow>(sql, values);
+      for (const row of rows) yield storedEventOf(row);
+      if (rows.length < page) return;
+      limit -= page;
+      after_seq = rows.at(-1)!.seq;
+    }
+  }
+
+  /** Sessions as the rows say, brought up to date. */
+  private async *sessions({ sql, values }: Query): AsyncIterable<Session> {
+    await this.flush();
+    const now = Date.now();
+    for await (const row of this.db.read<ReadRow>(sql, values))
+      yield sessionOf(row, this.signs, now);
+  }
+
+  private readonly ask = <T>(sql: string, values: Query["values"]) =>
+    Array.fromAsync(this.db.read<T>(sql, values));
+
+  private async flush(): Promise<void> {
+    if (this.folds.isDirty) await this.db.inTurn(() => this.folds.flush());
+  }
+
+  /** To be called in a quiet moment: moves what is pending to its place. */
+  async idle(): Promise<void> {
+    await this.db.inTurn(async () => {
+      await this.folds.flush();
+      await this.db.checkpoint();
+    });
+  }
+
+  facts(): StoreFacts {
+    const { file, log } = this.db.sizes();
+    return {
+      queued_events: this.writer.queuedEvents,
+      last_commit_ok: this.writer.lastCommitOk,
+      given_up: this.db.givenUp,
+      database_bytes: file + log,
+    };
+  }
+
+  /** Stores what was accepted, and lets the file go. */
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  private async end(): Promise<void> {
+    try {
+      await this.writer.close();
+      await this.db.inTurn(() => this.folds.flush());
+    } finally {
+      this.db.disconnect();
+    }
+  }
 }
+
+const justAfter = (time: string) =>
+  new Date(Date.parse(time) + 1).toISOString();

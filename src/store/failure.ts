@@ -62,3 +62,7 @@ export function storeFailure(path: string, error: unknown): Failure {
     "check the disk, events wait in the spool",
   );
 }
+
+/** Whether DuckDB does nothing more with the file it has open. */
+export const isFatal = (error: unknown): boolean =>
+  /^FATAL Error|database has been invalidated/.test(reasonOf(error));

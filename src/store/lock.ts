@@ -1,10 +1,12 @@
 /**
  * `store.lock`: whoever holds it may open the database. Its content names the
- * holder for people; only the lock itself decides.
+ * holder, for people and for those who would rather ask a server that holds it;
+ * only the lock itself decides.
  */
 import {
   closeSync,
   constants,
+  fstatSync,
   ftruncateSync,
   openSync,
   readFileSync,
@@ -13,41 +15,59 @@ import {
 import { Failure, errnoOf } from "../model/failure.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
+import { processStat } from "../os/proc.ts";
 
 export interface Holder {
   pid: number;
-  /** `cli`, later `server`. */
-  role: string;
+  role: "cli" | "server" | "stdio";
+  /** Of a server: whether it can be asked. */
+  state?: "starting" | "ready" | "stopping";
+  /** Where it listens for our own commands. */
+  socket?: string;
+  /** Where it listens for MCP clients; none over stdio. */
+  url?: string;
+  version?: string;
+  /** UTC, ISO 8601. */
+  started_at?: string;
+  /** The flags that it was started with. */
+  flags?: string[];
+  /** When the process of a server began that could not take the lock itself. */
+  unlocked_start_ticks?: number;
 }
 
-const WAIT_MS = 5_000;
-const LOOK_MS = 15;
 const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
 
 export class StoreLock {
   private constructor(private readonly fd: number) {}
 
   /**
-   * Waits for the lock, at most `wait_ms`. Without FFI there are no locks, and
-   * DuckDB's own, held while the file is open, has to do.
-   * @throws Failure (timeout) naming the holder
+   * Takes the lock when it is free; never waits. Without FFI there are no
+   * locks, and DuckDB's own, held while the file is open, has to do.
+   * @returns null when another process holds it
+   * @throws Failure (config, permission) when there can be no lock
    */
-  static async acquire(
-    path: string,
-    role: string,
-    wait_ms: number = WAIT_MS,
-  ): Promise<StoreLock> {
+  static tryAcquire(path: string, role: Holder["role"]): StoreLock | null {
     const fd = openLock(path);
-    const deadline = performance.now() + wait_ms;
-    while (libc && !libc.tryLock(fd)) {
-      if (performance.now() > deadline) {
-        closeSync(fd);
-        throw held(path);
-      }
-      await Bun.sleep(LOOK_MS);
+    if (servesUnlocked(path) || (libc && !libc.tryLock(fd))) {
+      closeSync(fd);
+      return null;
     }
-    sign(fd, { pid: process.pid, role });
-    return new StoreLock(fd);
+    const lock = new StoreLock(fd);
+    lock.sign({ pid: process.pid, role });
+    return lock;
+  }
+
+  /** Says who holds it. */
+  sign(given: Holder): void {
+    const holder = libc || given.role === "cli" ? given : unlocked(given);
+    try {
+      // Over the old text, then cut: a reader never finds nothing.
+      const bytes = Buffer.from(`${JSON.stringify(holder)}\n`);
+      writeSync(this.fd, bytes, 0, bytes.length, 0);
+      ftruncateSync(this.fd, bytes.length);
+    } catch {
+      // A full disk: the name is missing then, the lock is held all the same.
+    }
   }
 
   release(): void {
@@ -56,8 +76,9 @@ export class StoreLock {
 }
 
 function openLock(path: string): number {
+  let fd: number;
   try {
-    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
   } catch (error) {
     throw errnoOf(error) === "ENOENT"
       ? new Failure(
@@ -67,32 +88,73 @@ function openLock(path: string): number {
         )
       : folderFailure(path, error);
   }
+  // Its content says whom to ask: nobody else may have written it.
+  if (fstatSync(fd).uid === process.geteuid!()) return fd;
+  closeSync(fd);
+  throw new Failure(
+    "permission",
+    `'${path}' belongs to another user`,
+    "remove it, or keep the database in a folder of your own",
+  );
 }
 
-function sign(fd: number, holder: Holder): void {
-  try {
-    ftruncateSync(fd);
-    writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
-  } catch {
-    // A full disk: the name is missing then, the lock is held all the same.
-  }
-}
-
-function held(path: string): Failure {
-  const { pid, role } = readHolder(path);
+/** @param holder as far as it has signed */
+export function heldFailure(path: string, holder: Holder | null): Failure {
+  const who = holder
+    ? `${holder.role} (pid ${holder.pid})`
+    : "another session-buddy (pid unknown)";
   return new Failure(
     "timeout",
-    `the database is busy: ${role} (pid ${pid}) holds '${path}'`,
+    `the database is busy: ${who} holds '${path}'`,
     "try again once it is done; nothing is lost, events wait in the spool",
   );
 }
 
-function readHolder(path: string): { pid: number | string; role: string } {
+/** Who signed the lock last; null when nobody did properly. */
+export function readHolder(path: string): Holder | null {
   try {
-    const { pid, role } = JSON.parse(readFileSync(path, "utf8")) as Holder;
-    if (Number.isInteger(pid) && typeof role === "string") return { pid, role };
+    const holder = JSON.parse(readFileSync(path, "utf8")) as Holder;
+    if (Number.isInteger(holder.pid) && typeof holder.role === "string")
+      return holder;
   } catch {
     // Taken a moment ago, or on a full disk, and not signed.
   }
-  return { pid: "unknown", role: "another session-buddy" };
+  return null;
+}
+
+/** Whether some process holds the lock now. */
+export function isHeld(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, O_RDWR | O_NOFOLLOW);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw folderFailure(path, error);
+  }
+  try {
+    if (servesUnlocked(path)) return true;
+    if (!libc) return false;
+    // Taken for a moment when it is free; whoever wants it looks again.
+    if (!libc.tryLock(fd)) return true;
+    libc.unlock(fd);
+    return false;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Without locks a server says which process it is. */
+const unlocked = (holder: Holder): Holder => ({
+  ...holder,
+  unlocked_start_ticks: processStat(process.pid)!.start_ticks,
+});
+
+/** Whether a server that could take no lock is still there. */
+function servesUnlocked(path: string): boolean {
+  const holder = readHolder(path);
+  if (holder?.unlocked_start_ticks === undefined) return false;
+  const stat = processStat(holder.pid);
+  return (
+    stat?.start_ticks === holder.unlocked_start_ticks && stat.state !== "Z"
+  );
 }

@@ -2,9 +2,10 @@
  * The tables, as numbered migrations: append-only, never edited. No primary
  * keys and no indexes: one on ids costs 2–7× a commit and bloats the file.
  *
- * `sessions` holds closed sessions, `open_sessions` the rest, with the fold's
- * registers (`state`) so that the next event can be folded in; `folded` says up
- * to which event that was done.
+ * `sessions` holds closed sessions that began in the second that their id
+ * names, `undated_sessions` closed ones whose id names none, `open_sessions` the
+ * rest, with the fold's registers (`state`) so that the next event can be folded
+ * in; `folded` says up to which event that was done.
  */
 
 const SESSION_COLUMNS = `
@@ -28,6 +29,14 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO folded VALUES (0);
   CREATE VIEW all_sessions AS
     FROM sessions UNION ALL BY NAME
+    SELECT * EXCLUDE (state) FROM open_sessions WHERE start_time IS NOT NULL;
+  `,
+  // Ids without a time are looked for among all of their like: these stay apart.
+  `
+  ALTER TABLE events ADD COLUMN provenance VARCHAR;
+  CREATE TABLE undated_sessions (${SESSION_COLUMNS});
+  CREATE OR REPLACE VIEW all_sessions AS
+    FROM sessions UNION ALL BY NAME FROM undated_sessions UNION ALL BY NAME
     SELECT * EXCLUDE (state) FROM open_sessions WHERE start_time IS NOT NULL;
   `,
 ];

@@ -1,9 +1,7 @@
 /**
- * Every statement that the store runs, by name. A list of things comes in as
- * one parameter, an array of JSON texts: one statement a commit.
+ * Every statement that the store runs, by name. Rows come in as one parameter,
+ * lines of JSON: one statement a commit.
  */
-import type { SessionFilter } from "../model/filter.ts";
-
 /** What a session row is in JSON, for from_json. */
 const SESSION_SHAPE = JSON.stringify({
   session_id: "VARCHAR",
@@ -36,27 +34,34 @@ const SESSION_FIELDS = Object.keys(
   JSON.parse(SESSION_SHAPE) as Record<string, string>,
 );
 
+const AMONG = "session_id IN (SELECT unnest($1::VARCHAR[]))";
 /**
- * A closed session began in the second that its id names (others stay among
- * the open ones): the ids' span of time lets whole row groups be skipped.
+ * In \`sessions\` each began in the second that its id names: the ids' span of
+ * time lets whole row groups be skipped.
  */
-const AMONG = `session_id IN (SELECT unnest($1::VARCHAR[]))
+const AMONG_DATED = `${AMONG}
   AND start_time >= $2::TIMESTAMP
   AND start_time < $3::TIMESTAMP + INTERVAL 1 SECOND`;
 
+/**
+ * Rows out of lines of JSON, which come as one text: each value that is handed
+ * over by itself costs as much as its line takes to make. A cast of the lines
+ * to JSON would parse them once more.
+ */
 const rowsFrom = (shape: string, columns: string) => `
   SELECT ${columns} FROM (
     SELECT unnest(from_json(line, '${shape}'))
-    FROM (SELECT unnest($1::JSON[]) AS line))`;
+    FROM (SELECT unnest(string_split($1, chr(10))) AS line))`;
 
-const time = (column: string) =>
-  `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${column}`;
+/** A time as UTC text. */
+export const time = (value: string, name: string) =>
+  `strftime(${value}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${name}`;
 
 const TIMES = ["start_time", "end_time", "last_seen"];
 
 /** A session's columns as they are read: times as UTC text. */
-const SESSION_READ = SESSION_FIELDS.map((field) =>
-  TIMES.includes(field) ? time(field) : field,
+export const SESSION_READ = SESSION_FIELDS.map((field) =>
+  TIMES.includes(field) ? time(field, field) : field,
 ).join(", ");
 
 const EVENT_SHAPE = JSON.stringify({
@@ -65,24 +70,54 @@ const EVENT_SHAPE = JSON.stringify({
   session_id: "VARCHAR",
   kind: "VARCHAR",
   timestamp: "VARCHAR",
+  provenance: "VARCHAR",
   payload: "VARCHAR",
 });
 
 /** A plain cast would give the time in the reader's zone. */
 const NOW = "make_timestamp(epoch_us(now()))";
 
+const ENDS = `SELECT session_id AS id, end_source,
+  ${time("start_time", "start_time")}, ${time("end_time", "end_time")}`;
+
+const insertSessions = (table: string, shape: string) =>
+  `INSERT INTO ${table} BY NAME ${rowsFrom(
+    shape,
+    `* REPLACE (start_time::TIMESTAMP AS start_time,
+      end_time::TIMESTAMP AS end_time, last_seen::TIMESTAMP AS last_seen)`,
+  )}`;
+
+const sessionIn = (table: string, among: string) =>
+  `SELECT ${SESSION_READ} FROM (
+    (FROM ${table} WHERE ${among}) UNION ALL BY NAME
+    (SELECT * EXCLUDE (state) FROM open_sessions
+      WHERE ${AMONG} AND start_time IS NOT NULL))`;
+
+/** The second that an id names, by its digits alone; NULL when it is no time. */
+const NAMED_SECOND = `try_cast(regexp_replace(
+  regexp_extract(session_id, '\\d{8}-\\d{6}-[0-9a-f]+$'),
+  '^(....)(..)(..)-(..)(..)(..)-.*$', '\\1-\\2-\\3T\\4:\\5:\\6') AS TIMESTAMP)`;
+
 export const SQL = {
-  hasSchema: `SELECT count(*)::INTEGER AS n FROM duckdb_tables()
+  hasSchema: `SELECT count(*)::INTEGER AS value FROM duckdb_tables()
     WHERE table_name = 'schema_version'`,
-  schemaVersion: `SELECT coalesce(max(version), 0)::INTEGER AS n FROM schema_version`,
+  schemaVersion: `SELECT coalesce(max(version), 0)::INTEGER AS value
+    FROM schema_version`,
   setSchemaVersion: `INSERT INTO schema_version VALUES ($1, ${NOW})`,
 
-  lastSeq: `SELECT coalesce(max(seq), 0)::DOUBLE AS n FROM events`,
-  foldedSeq: `SELECT seq::DOUBLE AS n FROM folded`,
+  lastSeq: `SELECT coalesce(max(seq), 0)::DOUBLE AS value FROM events`,
+  lastTimestamp: `SELECT ${time("max(timestamp)", "value")} FROM events`,
+  foldedSeq: `SELECT seq::DOUBLE AS value FROM folded`,
   setFoldedSeq: `UPDATE folded SET seq = $1`,
   eventsAfter: `SELECT payload FROM events WHERE seq > $1 ORDER BY seq`,
-  eventsOf: `SELECT payload FROM events
-    WHERE session_id IN (SELECT unnest($1::VARCHAR[])) ORDER BY seq`,
+  eventsOf: `SELECT payload FROM events WHERE ${AMONG} ORDER BY seq`,
+  /** The start event of a session, whose time is known. */
+  startOf: `SELECT event_id::VARCHAR AS id FROM events
+    WHERE timestamp = $2::TIMESTAMP AND session_id = $1
+      AND kind = 'session_start' ORDER BY event_id LIMIT 1`,
+
+  sessionOfEvent: `SELECT session_id AS id FROM events
+    WHERE timestamp = $2::TIMESTAMP AND event_id = $1::UUID LIMIT 1`,
 
   /** Of some events, those stored already; the times let whole row groups be skipped. */
   knownEvents: `SELECT event_id::VARCHAR AS id FROM events
@@ -94,76 +129,41 @@ export const SQL = {
      ${NOW} AS received_at`,
   )}`,
 
-  openStates: `SELECT session_id AS id, state FROM open_sessions
-    WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
-  closedAmong: `SELECT session_id AS id FROM sessions WHERE ${AMONG}`,
-  deleteOpen: `DELETE FROM open_sessions
-    WHERE session_id IN (SELECT unnest($1::VARCHAR[]))`,
-  deleteClosed: `DELETE FROM sessions WHERE ${AMONG}`,
-  insertClosed: `INSERT INTO sessions BY NAME ${rowsFrom(
-    SESSION_SHAPE,
-    `* REPLACE (start_time::TIMESTAMP AS start_time,
-      end_time::TIMESTAMP AS end_time, last_seen::TIMESTAMP AS last_seen)`,
+  /** The last second in which a session with a row began, or is said to have begun. */
+  lastStart: `SELECT ${time(
+    `greatest((SELECT max(start_time) FROM sessions),
+      (SELECT max(${NAMED_SECOND}) FROM open_sessions))`,
+    "value",
   )}`,
-  insertOpen: `INSERT INTO open_sessions BY NAME ${rowsFrom(
+  openStates: `SELECT session_id AS id, state FROM open_sessions WHERE ${AMONG}`,
+  /** Of those that came over the wire. */
+  leasedStates: `SELECT state FROM open_sessions
+    WHERE json_exists(state, '$.start.value.lease_seconds')`,
+  openOfType: `SELECT ${SESSION_READ} FROM open_sessions
+    WHERE start_time IS NOT NULL AND end_source IS NULL AND session_type = $1
+    ORDER BY start_time DESC, session_id`,
+  openEnds: `${ENDS} FROM open_sessions WHERE ${AMONG}`,
+  /** When ends were written down; the time lets whole row groups be skipped. */
+  endsFound: `SELECT session_id AS id,
+      ${time("max(received_at)", "received_at")} FROM events
+    WHERE timestamp >= $2::TIMESTAMP AND kind = 'session_end' AND ${AMONG}
+    GROUP BY session_id`,
+  closedDated: `${ENDS} FROM sessions WHERE ${AMONG_DATED}`,
+  closedUndated: `${ENDS} FROM undated_sessions WHERE ${AMONG}`,
+  deleteOpen: `DELETE FROM open_sessions WHERE ${AMONG}`,
+  deleteDated: `DELETE FROM sessions WHERE ${AMONG_DATED}`,
+  deleteUndated: `DELETE FROM undated_sessions WHERE ${AMONG}`,
+  insertDated: insertSessions("sessions", SESSION_SHAPE),
+  insertUndated: insertSessions("undated_sessions", SESSION_SHAPE),
+  insertOpen: insertSessions(
+    "open_sessions",
     SESSION_SHAPE.replace("}", ',"state":"VARCHAR"}'),
-    `* REPLACE (start_time::TIMESTAMP AS start_time,
-      end_time::TIMESTAMP AS end_time, last_seen::TIMESTAMP AS last_seen)`,
-  )}`,
+  ),
 
-  session: `SELECT ${SESSION_READ} FROM (
-      (FROM sessions WHERE ${AMONG}) UNION ALL BY NAME
-      (SELECT * EXCLUDE (state) FROM open_sessions
-        WHERE session_id IN (SELECT unnest($1::VARCHAR[]))
-          AND start_time IS NOT NULL))`,
-  resolve: `SELECT session_id AS id FROM all_sessions
-    WHERE starts_with(session_id, $1) OR (length($1) = 8 AND ends_with(session_id, $1))
-    ORDER BY session_id = $1 DESC, start_time DESC, session_id LIMIT $2`,
+  sessionDated: sessionIn("sessions", AMONG_DATED),
+  sessionUndated: sessionIn("undated_sessions", AMONG),
   begin: "BEGIN",
   commit: "COMMIT",
   rollback: "ROLLBACK",
   checkpoint: "CHECKPOINT",
 } as const;
-
-/** A filter as a query, newest start first; every value goes as a parameter. */
-export function listQuery(filter: SessionFilter): {
-  sql: string;
-  values: (string | number)[];
-} {
-  const values: (string | number)[] = [];
-  const conditions: string[] = [];
-  const where = (condition: string, value: string | number | undefined) => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(condition.replace("?", `$${values.length}`));
-  };
-  where("s.session_type = ?", filter.session_type);
-  where("s.component_name = ?", filter.component_name);
-  where("s.username = ?", filter.username);
-  where("s.start_time >= ?::TIMESTAMP", filter.after);
-  where("s.start_time < ?::TIMESTAMP", filter.before);
-  if (filter.status === "active") conditions.push("s.end_source IS NULL");
-  if (filter.status === "lost") conditions.push("s.end_source = 'recovered'");
-  if (filter.status === "ended")
-    conditions.push("s.end_source IN ('observed', 'declared')");
-  if (filter.incomplete)
-    conditions.push("(s.end_source IS NULL OR s.end_source = 'recovered')");
-  const matching = conditions.length ? `WHERE ${conditions.join(" AND ")}` : "";
-  if (filter.limit === undefined)
-    return { sql: selectSessions(`all_sessions AS s ${matching}`), values };
-  values.push(filter.limit);
-  const newest = `${matching} ${NEWEST_FIRST} LIMIT $${values.length}`;
-  // Each table picks its newest rows by two columns; through the view all
-  // columns of all rows would pass before any is dropped.
-  const from = `(
-    (FROM sessions AS s ${newest}) UNION ALL BY NAME
-    (FROM (SELECT * EXCLUDE (state) FROM open_sessions
-      WHERE start_time IS NOT NULL) AS s ${newest})) AS s`;
-  const sql = `${selectSessions(from)} LIMIT $${values.length}`;
-  return { sql, values };
-}
-
-const NEWEST_FIRST = "ORDER BY s.start_time DESC, s.session_id";
-
-const selectSessions = (from: string) =>
-  `SELECT ${SESSION_READ} FROM ${from} ${NEWEST_FIRST}`;

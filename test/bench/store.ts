@@ -6,13 +6,12 @@
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
 import type { SessionFilter } from "../../src/model/filter.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { end, start } from "../support/events.ts";
+import { fillStore } from "./fill.ts";
 
 const SESSIONS = Number(process.argv[2] ?? 1_000_000);
-const OPEN = 100;
 const home = mkdtempSync(join(tmpdir(), "sb-bench-"));
 process.on("exit", () => rmSync(home, { recursive: true, force: true }));
 const path = join(home, "sessions.duckdb");
@@ -24,7 +23,7 @@ const sessionId = (n: number) => {
   return { id: `mahavishnu-${digits}-${hex}`, time };
 };
 
-await fill();
+await fillStore(path, SESSIONS);
 const store = await timed("open", 1, () => DuckDBStore.open(path));
 const latest: SessionFilter = { limit: 50 };
 await timed("list: latest 50", 15, () => drained(latest));
@@ -41,11 +40,11 @@ await timed("list: one hour", 15, () =>
   }),
 );
 await timed("get", 15, (n) => store.get(sessionId(n * 1_000).id));
-await timed("resolve: prefix", 15, (n) =>
-  store.resolve(sessionId(n * 1_000).id.slice(0, 26), 11),
+await timed("list: by prefix", 15, (n) =>
+  drained({ reference: sessionId(n * 1_000).id.slice(0, 26), limit: 11 }),
 );
-await timed("resolve: last 8 hex", 15, (n) =>
-  store.resolve(sessionId(n * 1_000).id.slice(-8), 11),
+await timed("list: by last 8 hex", 15, (n) =>
+  drained({ reference: sessionId(n * 1_000).id.slice(-8), limit: 11 }),
 );
 await timed("append: start of a new session", 15, (n) => {
   const { id, time } = sessionId(SESSIONS + n);
@@ -94,41 +93,4 @@ async function timed<T>(
     `${what.padEnd(34)} ${at(0.5).padStart(8)} ms  (${at(0)}–${at(1)})`,
   );
   return result;
-}
-
-/** Rows as the store makes them, written by the database itself; three events a session. */
-async function fill(): Promise<void> {
-  await (await DuckDBStore.open(path)).close();
-  const instance = await DuckDBInstance.create(path);
-  const db = await instance.connect();
-  const source = `
-    SELECT i, TIMESTAMP '2025-01-01' + to_seconds(i * 30) AS t,
-      'mahavishnu-' || strftime(t, '%Y%m%d-%H%M%S-') || lpad(to_hex(hash(i) & 4294967295), 8, '0') AS id
-    FROM range(${SESSIONS}) AS r(i)`;
-  await db.run(`
-    INSERT INTO events BY NAME
-    SELECT i * 3 + k AS seq, uuid() AS event_id, id AS session_id,
-      ['session_start', 'process', 'session_end'][k] AS kind,
-      t + to_seconds(k) AS timestamp, t AS received_at,
-      json_object('event_id', i, 'session_id', id, 'text', repeat('x', 200))::VARCHAR AS payload
-    FROM (${source}), range(1, 4) AS ks(k) ORDER BY seq`);
-  const row = `
-    SELECT id AS session_id, 'admin_shell' AS session_type, 'mahavishnu' AS component_name,
-      'bash' AS shell_type, t AS start_time,
-      CASE WHEN i < ${SESSIONS - OPEN} THEN t + to_seconds(i % 7200) END AS end_time,
-      0 AS exit_code, 1000 + i % 30000 AS pid, 1 AS ppid, 'user' || i % 20 AS username,
-      'host' || i % 10 AS hostname, '/dev/pts/1' AS tty, '/srv/app' || i % 100 AS working_directory,
-      'Linux' AS platform, []::VARCHAR[] AS tags,
-      CASE WHEN i >= ${SESSIONS - OPEN} THEN NULL WHEN i % 50 = 0 THEN 'recovered' ELSE 'observed' END AS end_source,
-      t AS last_seen, json_object('version', '5.2.' || i % 10, 'adapters', [], 'max_rss_bytes', i * 100)::VARCHAR AS metadata`;
-  await db.run(
-    `INSERT INTO sessions BY NAME ${row} FROM (${source}) WHERE i < ${SESSIONS - OPEN} ORDER BY i`,
-  );
-  await db.run(
-    `INSERT INTO open_sessions BY NAME ${row}, '{"given":{},"measured":{}}' AS state FROM (${source}) WHERE i >= ${SESSIONS - OPEN}`,
-  );
-  await db.run(`UPDATE folded SET seq = ${SESSIONS * 3}`);
-  await db.run("CHECKPOINT");
-  db.closeSync();
-  instance.closeSync();
 }

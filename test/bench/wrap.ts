@@ -3,14 +3,16 @@
  * `script -qc true` and beside an empty program compiled by the same Bun.
  * Run it with `bun run bench`; `bun test/bench/wrap.ts 200` makes 200 rounds.
  */
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ratios, spread } from "./figures.ts";
+import { buildEmpty } from "./floor.ts";
 
 const rounds = Number(process.argv[2] ?? 60);
 const folder = mkdtempSync(join(tmpdir(), "session-buddy-bench-"));
 const binary = join(import.meta.dir, "../../dist/session-buddy");
-const empty = join(folder, "empty");
+const empty = await buildEmpty(folder);
 
 const env = {
   ...process.env,
@@ -28,28 +30,9 @@ const commands = {
 };
 type Name = keyof typeof commands;
 
-await buildEmpty();
 const runs = measure();
 report(runs);
 rmSync(folder, { recursive: true });
-
-async function buildEmpty(): Promise<void> {
-  writeFileSync(join(folder, "empty.ts"), "export {};\n");
-  await Bun.build({
-    entrypoints: [join(folder, "empty.ts")],
-    target: "bun",
-    format: "esm",
-    minify: true,
-    bytecode: true,
-    compile: {
-      outfile: `${empty}.built`,
-      autoloadDotenv: false,
-      autoloadBunfig: false,
-    },
-  });
-  // How a file was written counts for its start: build.ts writes ours plainly.
-  copyFileSync(`${empty}.built`, empty);
-}
 
 /** Milliseconds of each run; the commands take turns. */
 function measure(): Record<Name, number[]> {
@@ -78,21 +61,12 @@ function report(times: Record<Name, number[]>): void {
     `${rounds} rounds, milliseconds: median (10th to 90th percentile)`,
   );
   for (const [name, all] of Object.entries(times))
-    console.log(
-      `  ${name.padEnd(16)} ${at(all, 0.5)} (${at(all, 0.1)} to ${at(all, 0.9)})`,
-    );
+    console.log(`  ${name.padEnd(16)} ${spread(all)}`);
   ratio("script -qc true", 0.5);
   ratio("empty program", 2.2);
 
   function ratio(peer: Name, budget: number): void {
-    const pairs = times["wrapped true"].map((ms, i) => ms / times[peer][i]!);
-    console.log(
-      `wrapped true ÷ ${peer}: ${at(pairs, 0.5)} (${at(pairs, 0.1)} to ${at(pairs, 0.9)}), budget ${budget}`,
-    );
+    const pairs = ratios(times["wrapped true"], times[peer]);
+    console.log(`wrapped true ÷ ${peer}: ${spread(pairs)}, budget ${budget}`);
   }
-}
-
-function at(values: readonly number[], quantile: number): string {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(quantile * (sorted.length - 1))]!.toFixed(2);
 }

@@ -14,7 +14,7 @@ import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { MIGRATIONS } from "../../src/store/schema.ts";
 import { query } from "../support/database.ts";
 import { ID, annotation, at, command, end, start } from "../support/events.ts";
-import { expectFold, listed } from "./expected.ts";
+import { expectFold, id, listed } from "./expected.ts";
 import { storeContract } from "./store.ts";
 
 const root = mkdtempSync(join(tmpdir(), "sb-store-"));
@@ -63,7 +63,7 @@ describe("after a crash between the commit of events and their fold", () => {
 
     const again = await DuckDBStore.open(left);
     await expectFold(again, [...folded, ...tail]);
-    expect(await again.append([...folded, ...tail])).toBe(0);
+    expect((await again.append([...folded, ...tail])).size).toBe(0);
     await again.close();
     expect(
       await query(
@@ -123,6 +123,7 @@ test("what the store makes is private", async () => {
 });
 
 describe("a file of an older schema", () => {
+  const KNOWN = MIGRATIONS.length;
   const newer = [
     ...MIGRATIONS,
     "ALTER TABLE events ADD COLUMN colour VARCHAR DEFAULT 'red'",
@@ -139,7 +140,7 @@ describe("a file of an older schema", () => {
     await old.close();
     expect(existsSync(`${left}.wal`)).toBeTrue();
 
-    const store = await DuckDBStore.open(left, newer);
+    const store = await DuckDBStore.open(left, { migrations: newer });
     await expectFold(store, events);
     // Of the migrations nothing waits in the log: it could not be replayed.
     const later = crashed(left);
@@ -151,15 +152,59 @@ describe("a file of an older schema", () => {
     ]);
     expect(
       await query(later, "SELECT version FROM schema_version ORDER BY 1"),
-    ).toEqual([{ version: 1 }, { version: 2 }, { version: 3 }]);
-    const copy = await DuckDBStore.open(`${left}.schema-1`);
+    ).toEqual(newer.map((_, n) => ({ version: n + 1 })));
+    const copy = await DuckDBStore.open(`${left}.schema-${KNOWN}`);
     await expectFold(copy, events);
     await copy.close();
     // Up to date: nothing is done again.
-    const again = await DuckDBStore.open(left, newer);
+    const again = await DuckDBStore.open(left, { migrations: newer });
     await expectFold(again, events);
     await again.close();
-    expect(existsSync(`${left}.schema-3`)).toBeFalse();
+    expect(existsSync(`${left}.schema-${newer.length}`)).toBeFalse();
+  });
+
+  test("of the first schema keeps its sessions and events", async () => {
+    const path = join(folder(), "sessions.duckdb");
+    const [open, other] = [id(1), id(2)];
+    const events: Event[] = [
+      start(),
+      command(1),
+      end(5),
+      start({ session_id: open, timestamp: at(2) }),
+      end(9, { session_id: other }),
+    ];
+    const today = await DuckDBStore.open(`${path}.today`);
+    await today.append(events);
+    await today.close();
+    await query(
+      path,
+      `${MIGRATIONS[0]};
+      INSERT INTO schema_version VALUES (1, now()::TIMESTAMP);
+      ATTACH '${path}.today' AS today;
+      INSERT INTO events BY NAME
+        SELECT * EXCLUDE (provenance) FROM today.events;
+      INSERT INTO sessions FROM today.sessions;
+      INSERT INTO open_sessions FROM today.open_sessions;
+      UPDATE folded SET seq = (SELECT max(seq) FROM events)`,
+    );
+    const store = await DuckDBStore.open(path);
+    await expectFold(store, events);
+    const more: Event[] = [
+      start({ session_id: other }),
+      end(7, { session_id: open }),
+      annotation(3),
+      start({ session_id: "chan_0123456789ab", timestamp: at(20) }),
+      end(30, { session_id: "chan_0123456789ab" }),
+    ];
+    expect((await store.append([...events, ...more])).size).toBe(more.length);
+    await expectFold(store, [...events, ...more]);
+    const kept = await Array.fromAsync(store.events({}));
+    expect(kept.map(({ event }) => event)).toEqual([...events, ...more]);
+    expect(kept.map(({ provenance }) => provenance?.via ?? null)).toEqual([
+      ...events.map(() => null),
+      ...more.map(() => "spool" as const),
+    ]);
+    await store.close();
   });
 
   test("that cannot be brought up stays as it was", async () => {
@@ -172,9 +217,9 @@ describe("a file of an older schema", () => {
       ...MIGRATIONS,
       "CREATE TABLE moons (phase INTEGER); SELECT no_such_column",
     ];
-    await expect(DuckDBStore.open(path, broken)).rejects.toThrow(
-      /no_such_column/,
-    );
+    await expect(
+      DuckDBStore.open(path, { migrations: broken }),
+    ).rejects.toThrow(/no_such_column/);
     const again = await DuckDBStore.open(path);
     await expectFold(again, events);
     await again.close();
@@ -182,16 +227,16 @@ describe("a file of an older schema", () => {
 
   test("of a newer one is refused, naming both versions, and left alone", async () => {
     const path = join(folder(), "sessions.duckdb");
-    const store = await DuckDBStore.open(path, newer);
+    const store = await DuckDBStore.open(path, { migrations: newer });
     await store.append([start()]);
     await store.close();
     await expect(DuckDBStore.open(path)).rejects.toMatchObject({
       code: "storage",
-      message: expect.stringMatching(
-        /has schema version 3, this session-buddy knows 1 \(/,
+      message: expect.stringContaining(
+        `has schema version ${newer.length}, this session-buddy knows ${KNOWN} (`,
       ),
     });
-    const again = await DuckDBStore.open(path, newer);
+    const again = await DuckDBStore.open(path, { migrations: newer });
     expect(await listed(again)).toHaveLength(1);
     await again.close();
   });

@@ -2,8 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import type { Event } from "../../src/model/event.ts";
 import type { SessionFilter } from "../../src/model/filter.ts";
+import type { Session } from "../../src/model/session.ts";
 import type { SessionStore } from "../../src/model/store.ts";
 import { at, end, recovered, start } from "../support/events.ts";
+import { Random } from "../support/random.ts";
 import { id, listed } from "./expected.ts";
 
 export function listing(
@@ -87,6 +89,47 @@ export function listing(
       }
     });
 
+    test("goes on after any of its rows", async () => {
+      const random = Random.seeded("cursor");
+      const ids = Array.from({ length: 40 }, (_, n) =>
+        random.chance(0.3) ? `chan_${random.hex(12)}` : id(n),
+      );
+      await store().append(
+        ids.flatMap((session_id): Event[] => {
+          // Many begin in the same moment: their ids tell the order.
+          const begun = random.int(0, 5);
+          const timestamp = at(begun);
+          return [
+            start({ session_id, timestamp }),
+            ...(random.chance(0.6) ? [end(begun + 9, { session_id })] : []),
+          ];
+        }),
+      );
+      for (const filter of [{}, { status: "ended" }] as SessionFilter[]) {
+        const all = await listed(store(), filter);
+        const pages: Session[] = [];
+        while (pages.length < all.length) {
+          const from = pages.at(-1);
+          const limit = random.int(1, 7);
+          const page = await listed(store(), {
+            ...filter,
+            limit,
+            ...(from && { from }),
+          });
+          expect(page.length).toBe(Math.min(limit, all.length - pages.length));
+          pages.push(...page);
+        }
+        const names = (of: Session[]) => of.map((s) => s.session_id);
+        expect(names(pages)).toEqual(names(all));
+        expect(await listed(store(), { ...filter, from: all.at(-1)! })).toEqual(
+          [],
+        );
+        expect(
+          names(await listed(store(), { ...filter, from: all[3]! })),
+        ).toEqual(names(all.slice(4)));
+      }
+    });
+
     test("may be left in the middle, and asked again", async () => {
       const starts = Array.from({ length: 5_000 }, (_, n) =>
         start({ session_id: id(n), timestamp: at(n) }),
@@ -103,7 +146,7 @@ export function listing(
     test("shows the last sign of life of those that live on, and of no other", async () => {
       await store().append([...lives["a"]!, ...lives["b"]!]);
       const late = at(1_000);
-      store().seen(
+      await store().seen(
         new Map([
           [id(1), late],
           [id(2, "zsh"), late],
@@ -111,8 +154,9 @@ export function listing(
       );
       const seen = await listed(store());
       expect(seen.map(({ last_seen }) => last_seen)).toEqual([at(260), late]);
-      store().seen(new Map([[id(1), at(1)]]));
-      expect((await store().get(id(1)))?.last_seen).toBe(at(100));
+      await store().seen(new Map([[id(1), at(1)]]));
+      // An older one moves nothing back.
+      expect((await store().get(id(1)))?.last_seen).toBe(late);
     });
   });
 }

@@ -24,7 +24,7 @@ const FILES: [string, string, number, RegExp][] = [
     "an unknown section",
     "store: {}\nsesion: {enabled: true}\n",
     2,
-    /sesion is not a setting \(known: session, store, cache_dir, profiles\)/,
+    /sesion is not a setting \(known: session, server, auth, store, cache_dir, profiles\)/,
   ],
   [
     "a bad value",
@@ -36,13 +36,25 @@ const FILES: [string, string, number, RegExp][] = [
     "a bad duration",
     "session: {enabled: true,\n  heartbeat: -3s}\n",
     2,
-    /session.heartbeat takes a duration such as 30s \(not "-3s"\)/,
+    /session.heartbeat takes a duration such as 30s, at most 24h \(not "-3s"\)/,
   ],
   [
     "a wrong type",
     "store:\n  path: [a, b]\n",
     2,
     /store.path takes an absolute path, or null \(not \["a","b"\]\)/,
+  ],
+  [
+    "a port that there is not",
+    "server:\n  host: ::1\n  port: 70000\n",
+    3,
+    /server.port takes a port from 1 to 65535, or auto \(not 70000\)/,
+  ],
+  [
+    "a password in a URL",
+    "server: {endpoint: 'https://les:hunter2@sessions.example.org/mcp'}\n",
+    1,
+    /server.endpoint takes a URL .* \(not "https:\/\/…@sessions.example.org\/mcp"\)/,
   ],
   ["a relative path", "cache_dir: here\n", 1, /cache_dir takes an absolute/],
   [
@@ -149,6 +161,11 @@ test.each([
   ["SESSION_BUDDY_DATA_DIR", "here", "an absolute path"],
   ["SESSION_BUDDY_DB_PATH", "./x.duckdb", "an absolute path"],
   ["SESSION_BUDDY_DATABASE_PATH", "x.duckdb", "an absolute path"],
+  ["SESSION_BUDDY_HOST", "127.0.0.1:8678", "a host name or an IP address"],
+  ["SESSION_BUDDY_PORT", "0", "a port from 1 to 65535, or auto"],
+  ["SESSION_BUDDY_MCP_ENDPOINT", "localhost:8678", "a URL such as http://"],
+  ["SESSION_BUDDY_LOG_DIR", "logs", "an absolute path"],
+  ["SESSION_BUDDY_LOG_LEVEL", "loud", "debug, info, warn or error"],
 ])("a bad %s is named", async (name, value, takes) => {
   using sandbox = new Sandbox();
   const env = { [name]: value };
@@ -184,7 +201,7 @@ const WORDS: [string[], RegExp][] = [
   ],
   [["list"], /did you mean list-sessions\?/],
   [["shwo"], /did you mean show\?/],
-  [["mcp"], /no command 'mcp' \(try: session-buddy --help\)/],
+  [["mcp"], /mcp needs a command \(try: session-buddy mcp start/],
   [["constructor"], /no command 'constructor' \(try/],
   [["__proto__"], /no command '__proto__' \(try/],
   [["\x1b[2J"], /no command '\\x1b\[2J'/],
@@ -207,7 +224,7 @@ const WORDS: [string[], RegExp][] = [
   [["ls", "--until", "2026-02-30"], /'2026-02-30' is not a time/],
   [["ls", "--after", "-999999d"], /'-999999d' is not a time/],
   [["ls", "--after", ""], /'' is not a time/],
-  [["ls", "--format", "xml"], /--format takes table or json, not 'xml'/],
+  [["ls", "--format", "xml"], /--format takes table, json, .*, not 'xml'/],
   [["ls", "--format", "table", "--json"], /not 'table'/],
   [["ls", "spare"], /ls takes no word 'spare'/],
   [["show", "--format", "csv"], /--format takes text or json, not 'csv'/],

@@ -16,9 +16,10 @@ export const id = (n: number) =>
 /** A whole life of which nobody is left: recorded before a reboot. */
 export function life(n: number, ...more: Event[]): Event[] {
   const session_id = id(n);
+  const boot_id = "another boot";
   return [
-    start({ session_id, lock: "flock" }),
-    processOf(1, { session_id, boot_id: "another boot" }),
+    start({ session_id, lock: "flock", pid_namespace: "pid:[1]", boot_id }),
+    processOf(1, { session_id, boot_id }),
     ...more.map((event) => ({ ...event, session_id })),
   ];
 }

@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
 import {
+  componentOf,
+  endEventId,
+  idHexOf,
   isComponentName,
   isSessionId,
   sessionIdOf,
@@ -21,7 +24,13 @@ test("a session id holds the component, the UTC second and the event's head", ()
 
 test("nothing else passes for a session id", () => {
   const good = "a-20260206-123456-1a2b3c4d";
-  for (const id of [good, `${good}00ff`, `${"x".repeat(100)}${good.slice(1)}`])
+  const channel = "chan_0123456789ab";
+  for (const id of [
+    good,
+    channel,
+    `${good}00ff`,
+    `${"x".repeat(100)}${good.slice(1)}`,
+  ])
     expect([id, isSessionId(id)]).toEqual([id, true]);
   for (const id of [
     "",
@@ -37,6 +46,10 @@ test("nothing else passes for a session id", () => {
     `${"x".repeat(101)}${good.slice(1)}`,
     "a-2026026-123456-1a2b3c4d",
     "ä-20260206-123456-1a2b3c4d",
+    `${channel}0`,
+    channel.slice(0, -1),
+    `x${channel}`,
+    "chan_0123456789aB",
   ])
     expect([id, isSessionId(id)]).toEqual([id, false]);
 });
@@ -70,4 +83,40 @@ test("the second that an id names is read back, when it is one", () => {
     expect([time, second(time)]).toEqual([time, null]);
   for (const text of ["", "x", "bash-", "20260206-123456-1a2b3c4d", "a-1-2-3"])
     expect([text, startSecondOf(text)]).toEqual([text, null]);
+});
+
+test("the hex of a session's id is a UUIDv4's own, of others their SHA-256", () => {
+  const v4 = "550e8400-e29b-41d4-a716-446655440000";
+  expect(idHexOf(v4)).toBe(v4.replaceAll("-", ""));
+  for (const other of [
+    "01890a5d-ac96-774b-bcce-b302099a8057",
+    // Version 4 in another variant.
+    "550e8400-e29b-41d4-c716-446655440000",
+  ]) {
+    const bytes = Buffer.from(other.replaceAll("-", ""), "hex");
+    const sha = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+    expect(idHexOf(other)).toBe(sha);
+  }
+  const began = new Date("2026-02-06T12:34:56Z");
+  for (const digits of [8, 12, 32]) {
+    const id = sessionIdOf("bash", began, idHexOf(v4), digits);
+    expect(id).toBe(`bash-20260206-123456-${idHexOf(v4).slice(0, digits)}`);
+    expect(isSessionId(id)).toBeTrue();
+  }
+});
+
+test("an end's event_id is a UUIDv5 of its session, always the same", () => {
+  const id = endEventId("bash-20260206-123456-1a2b3c4d");
+  expect(id).toMatch(
+    /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+  );
+  expect(endEventId("bash-20260206-123456-1a2b3c4d")).toBe(id);
+  expect(endEventId("bash-20260206-123456-1a2b3c4e")).not.toBe(id);
+  // Stored databases hold it: it may not change.
+  expect(id).toBe("d9496e33-5716-511b-824c-3ef519be1cba");
+});
+
+test("an id names its component", () => {
+  expect(componentOf("a-b_c-20260206-123456-1a2b3c4d")).toBe("a-b_c");
+  expect(componentOf("chan_0123456789ab")).toBeNull();
 });

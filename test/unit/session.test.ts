@@ -230,6 +230,16 @@ describe("metadata", () => {
     expect(seen["adapters"]).toEqual([]);
   });
 
+  test("of a session from the wire holds null where nothing was sent", () => {
+    for (const lease_seconds of [null, 120]) {
+      expect(of(start({ lease_seconds }))["adapters"]).toBeNull();
+      const metadata = { adapters: ["agno"] };
+      expect(of(start({ lease_seconds, metadata }))["adapters"]).toEqual([
+        "agno",
+      ]);
+    }
+  });
+
   test("an end's beats an annotation's beats the start's, whatever their times", () => {
     const events = [
       end(1, { metadata: { x: "end" } }),

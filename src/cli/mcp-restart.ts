@@ -1,0 +1,53 @@
+/** `session-buddy mcp restart`: a new server in the place of the running one. */
+import { defineCommand } from "citty";
+import { loadSettings, requireValid } from "../config.ts";
+import { parseSeconds } from "../model/filter.ts";
+import { lockPath, runningServer } from "../open.ts";
+import { Output } from "../os/output.ts";
+import { startDetached, stop } from "../server/daemon.ts";
+
+export default defineCommand({
+  meta: {
+    name: "mcp restart",
+    description: `Ends the running server and starts a new one, detached, with the same flags.
+
+When none runs, one is started.
+
+EXAMPLES
+  session-buddy mcp restart
+  session-buddy mcp restart --force`,
+  },
+  args: {
+    timeout: {
+      type: "string",
+      valueHint: "seconds",
+      description: "How long to wait for its end (default: 10)",
+    },
+    force: {
+      type: "boolean",
+      description: "Kill it when it has not ended then",
+    },
+    json: { type: "boolean", description: "As JSON" },
+    config: {
+      type: "string",
+      valueHint: "file",
+      description: "Read this configuration too",
+    },
+  },
+  async run({ args }) {
+    const settings = loadSettings(process.env, args.config);
+    await requireValid(settings);
+    const timeout_ms = parseSeconds(args.timeout ?? "10", "--timeout");
+    const before = runningServer(lockPath(settings));
+    if (before) await stop(settings, timeout_ms, args.force === true);
+    const given = args.config === undefined ? [] : ["--config", args.config];
+    const { pid, url } = await startDetached(settings, before?.flags ?? given);
+    const output = new Output();
+    output.write(
+      args.json
+        ? `${JSON.stringify({ running: true, pid, url })}\n`
+        : `restarted: ${url} (pid ${pid})\n`,
+    );
+    output.flush();
+  },
+});

@@ -1,0 +1,59 @@
+/** `session-buddy mcp status`: whether a server runs, and where. */
+import { defineCommand } from "citty";
+import { loadSettings, requireValid } from "../config.ts";
+import { EXIT_STATUS } from "../model/failure.ts";
+import { lockPath, runningServer } from "../open.ts";
+import { Output } from "../os/output.ts";
+import { duration } from "../render/format.ts";
+import { note } from "../talk.ts";
+
+export default defineCommand({
+  meta: {
+    name: "mcp status",
+    description: `Tells whether a server runs, and where it listens.
+
+Exit status 0 when one runs, 2 when none does.
+
+EXAMPLES
+  session-buddy mcp status
+  session-buddy mcp status --json | jq -r .url`,
+  },
+  args: {
+    json: { type: "boolean", description: "As JSON" },
+    config: {
+      type: "string",
+      valueHint: "file",
+      description: "Read this configuration too",
+    },
+  },
+  async run({ args }) {
+    const settings = loadSettings(process.env, args.config);
+    await requireValid(settings);
+    const holder = runningServer(lockPath(settings));
+    const running = holder !== null;
+    const output = new Output();
+    if (args.json) {
+      const {
+        pid = null,
+        url = null,
+        state = null,
+        role = null,
+      } = holder ?? {};
+      const { version = null, started_at = null } = holder ?? {};
+      const facts = { pid, url, state, role, version, started_at };
+      output.write(`${JSON.stringify({ running, ...facts }, null, 2)}\n`);
+    } else if (holder) {
+      const { pid, url, role, version = "", started_at } = holder;
+      const where = url ?? (role === "stdio" ? "over stdio" : "its socket");
+      const up = started_at
+        ? `, up ${duration((Date.now() - Date.parse(started_at)) / 1000)}`
+        : "";
+      const state = holder.state === "ready" ? "running" : holder.state;
+      output.write(
+        `${state}: ${where} (pid ${pid}, version ${version}${up})\n`,
+      );
+    } else note("the server is not running (try: session-buddy mcp start)");
+    output.flush();
+    return running ? 0 : EXIT_STATUS.unreachable;
+  },
+});

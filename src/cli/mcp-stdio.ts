@@ -1,0 +1,33 @@
+/** `session-buddy mcp stdio`: MCP for the program that started it. */
+import { defineCommand } from "citty";
+import { loadSettings, requireValid } from "../config.ts";
+
+export default defineCommand({
+  meta: {
+    name: "mcp stdio",
+    description: `Serves MCP on standard input and output, for the client that starts it.
+
+The same as: mcp start --transport stdio. When a server runs, it is asked;
+the database is opened here only when none does.
+
+EXAMPLE
+  session-buddy mcp stdio`,
+  },
+  args: {
+    "read-only": {
+      type: "boolean",
+      description: "Offer no tools that record anything",
+    },
+    config: {
+      type: "string",
+      valueHint: "file",
+      description: "Read this configuration too",
+    },
+  },
+  async run({ args }) {
+    const settings = loadSettings(process.env, args.config);
+    await requireValid(settings);
+    const { serveStdio } = await import("../server/stdio.ts");
+    return serveStdio(settings, args["read-only"] === true);
+  },
+});

@@ -1,0 +1,97 @@
+/** `session-buddy token`: a token for whoever may talk to the server. */
+import { defineCommand } from "citty";
+import { loadSettings, requireValid } from "../config.ts";
+import { Failure } from "../model/failure.ts";
+import { Output } from "../os/output.ts";
+import { readSecret } from "../os/secret.ts";
+import { type Scope, mintToken, ownSubject } from "../os/token.ts";
+import { durationMs } from "../settings.ts";
+
+const MAX_TTL_SECONDS = 365 * 86_400;
+const MAX_SUBJECT_LENGTH = 200;
+
+export default defineCommand({
+  meta: {
+    name: "token",
+    description: `Prints a token that lets its bearer talk to the server.
+
+It is signed by the server's secret: SESSION_BUDDY_SECRET, else
+BODAI_SHARED_SECRET, else auth.secret_file. Whoever has the token may use it
+until it expires, nobody can take it back but by another secret.
+
+EXAMPLES
+  session-buddy token
+  session-buddy token --subject backup@maha --ttl 30d
+  export SESSION_BUDDY_TOKEN="$(ssh maha session-buddy token --scope read)"`,
+  },
+  args: {
+    subject: {
+      type: "string",
+      valueHint: "name",
+      description:
+        "Whose it is, kept with what he sends (default: you@this-host)",
+    },
+    ttl: {
+      type: "string",
+      default: "1h",
+      valueHint: "duration",
+      description: "How long it holds, from 1s to 365d (default: 1h)",
+    },
+    scope: {
+      type: "string",
+      default: "write",
+      description: "read, or write for both (default: write)",
+    },
+    config: {
+      type: "string",
+      valueHint: "file",
+      description: "Read this configuration too",
+    },
+  },
+  async run({ args }) {
+    const subject = subjectOf(args.subject ?? ownSubject());
+    const ttl_seconds = secondsOf(args.ttl);
+    const scope = scopeOf(args.scope);
+    const settings = loadSettings(process.env, args.config);
+    await requireValid(settings);
+    const secret = readSecret(settings.config.auth.secret_file, process.env);
+    if (secret === null)
+      throw new Failure(
+        "config",
+        "no secret is set that could sign a token",
+        "set SESSION_BUDDY_SECRET, or auth.secret_file, as the server has it",
+      );
+    const facts = { subject, ttl_seconds, scope };
+    const output = new Output();
+    output.write(`${mintToken(secret, facts, Date.now())}\n`);
+    output.flush();
+  },
+});
+
+function subjectOf(subject: string): string {
+  if (subject !== "" && subject.length <= MAX_SUBJECT_LENGTH) return subject;
+  throw new Failure(
+    "usage",
+    `--subject takes 1 to ${MAX_SUBJECT_LENGTH} characters`,
+    "try: --subject backup@maha",
+  );
+}
+
+function secondsOf(ttl: string): number {
+  const seconds = Math.floor((durationMs(ttl) ?? 0) / 1000);
+  if (seconds >= 1 && seconds <= MAX_TTL_SECONDS) return seconds;
+  throw new Failure(
+    "usage",
+    `--ttl takes a duration from 1s to 365d, not '${ttl}'`,
+    "try: --ttl 1h",
+  );
+}
+
+function scopeOf(scope: string): Scope {
+  if (scope === "read" || scope === "write") return scope;
+  throw new Failure(
+    "usage",
+    `--scope takes read or write, not '${scope}'`,
+    "try: --scope read",
+  );
+}

@@ -1,0 +1,69 @@
+/** The database, and what has not come into it yet. */
+import { readdirSync } from "node:fs";
+import type { Settings } from "../config.ts";
+import { Failure, errnoOf } from "../model/failure.ts";
+import { withStore } from "../open.ts";
+import { spoolBacklog } from "../spool/folder.ts";
+import { spoolFolder } from "../spool/write.ts";
+import type { Check } from "./check.ts";
+
+export function databaseChecks(settings: Settings): Check[] {
+  const data = settings.paths.data!;
+  // What opening it has to say is the check's to say.
+  const said: string[] = [];
+  const tell = (sentence: string) => void said.push(sentence);
+  return [
+    {
+      name: "database_opens",
+      async look() {
+        const { sessions, by_status } = await withStore(
+          settings,
+          tell,
+          (store) => store.stats({}),
+        );
+        const { active, ended, lost } = by_status;
+        return `${sessions} sessions: ${active} active, ${ended} ended, ${lost} lost`;
+      },
+    },
+    {
+      name: "spool_readable",
+      look() {
+        const refused = said.filter((sentence) => sentence.includes("alone"));
+        if (refused.length === 0) return "every file was read";
+        throw new Failure(
+          "permission",
+          refused.join("; "),
+          "make these files yours, or move them away",
+        );
+      },
+    },
+    { name: "spool_quarantine", look: () => quarantined(data) },
+    {
+      name: "spool_backlog",
+      look() {
+        const { files, bytes } = spoolBacklog(data);
+        return `${files} files (${bytes} bytes) of sessions that may go on`;
+      },
+    },
+  ];
+}
+
+function quarantined(data: string): string {
+  const folder = `${spoolFolder(data)}/quarantine`;
+  const lines = names(folder).length;
+  if (lines === 0) return "no line could not be read";
+  throw new Failure(
+    "storage",
+    `${lines} lines could not be read, and are kept`,
+    `look at them, and remove those that are nothing: ${folder}`,
+  );
+}
+
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}

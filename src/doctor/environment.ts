@@ -1,0 +1,81 @@
+/** What any command needs of the host and of the settings. */
+import { chmodSync, statfsSync } from "node:fs";
+import { type Settings, describe, statePaths } from "../config.ts";
+import { Failure } from "../model/failure.ts";
+import { loadDuckDB } from "../open.ts";
+import { libc } from "../os/libc.ts";
+import { ensurePrivateDir } from "../os/paths.ts";
+import { readSecret } from "../os/secret.ts";
+import type { Check } from "./check.ts";
+
+/** Below this neither a commit nor a log is sure to fit. */
+const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+export function environmentChecks(settings: Settings): Check[] {
+  const { config, paths, problems } = settings;
+  const data = paths.data!;
+  return [
+    {
+      name: "configuration",
+      async look() {
+        if (problems[0]) throw await describe(problems[0]);
+        return "valid";
+      },
+    },
+    {
+      name: "data_folder",
+      look() {
+        ensurePrivateDir(data);
+        return data;
+      },
+      mend: () => chmodSync(data, 0o700),
+    },
+    {
+      name: "state_folder",
+      look() {
+        const { folder } = statePaths(settings);
+        ensurePrivateDir(folder);
+        return folder;
+      },
+      mend: () => chmodSync(statePaths(settings).folder, 0o700),
+    },
+    { name: "disk_space", look: () => diskSpace(data) },
+    {
+      name: "native_library",
+      async look() {
+        await loadDuckDB(settings);
+        return "DuckDB's library loads";
+      },
+    },
+    {
+      name: "locks",
+      look() {
+        if (libc) return "file locks can be taken";
+        throw new Failure(
+          "unhealthy",
+          "the engine may not compile code here, so no file can be locked",
+          "unset BUN_JSC_useJIT; in a systemd unit set MemoryDenyWriteExecute=no",
+        );
+      },
+    },
+    {
+      name: "secret",
+      look: () =>
+        readSecret(config.auth.secret_file, process.env) === null
+          ? "none is set: a server answers its own user and root alone"
+          : "set, and long enough",
+    },
+  ];
+}
+
+function diskSpace(folder: string): string {
+  const { bavail, bsize } = statfsSync(folder);
+  const free = Math.floor((bavail * bsize) / MIB);
+  if (bavail * bsize >= DISK_FLOOR_BYTES) return `${free} MiB are free`;
+  throw new Failure(
+    "storage",
+    `only ${free} MiB are free where '${folder}' is`,
+    "free some space, or move the data folder (SESSION_BUDDY_DATA_DIR)",
+  );
+}

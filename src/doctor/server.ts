@@ -1,0 +1,87 @@
+/** The server that runs here, and the one on another host. */
+import type { Settings } from "../config.ts";
+import { Failure } from "../model/failure.ts";
+import { lockPath, runningServer } from "../open.ts";
+import { portHolder } from "../os/port.ts";
+import { checkEndpoint, clientToken } from "../os/token.ts";
+import { ToolClient, askHealth } from "../store/http.ts";
+import { VERSION } from "../version.ts";
+import type { Check } from "./check.ts";
+
+export function serverChecks(settings: Settings): Check[] {
+  const { endpoint } = settings.config.server;
+  const holder = runningServer(lockPath(settings));
+  return [
+    {
+      name: "server_running",
+      look: () =>
+        holder
+          ? `${holder.url ?? "over stdio"} (pid ${holder.pid})`
+          : "none runs; commands open the database themselves",
+    },
+    ...(holder ? runningChecks(settings) : [portFree(settings)]),
+    ...(endpoint === null ? [] : [endpointCheck(settings, endpoint)]),
+  ];
+}
+
+function runningChecks(settings: Settings): Check[] {
+  return [
+    {
+      name: "server_health",
+      async look() {
+        const socket = runningServer(lockPath(settings))?.socket;
+        if (!socket) return "it is starting or stopping";
+        const { status, checks } = await askHealth(socket);
+        const failed = Object.entries(checks).filter(([, s]) => s !== "ok");
+        if (status === "ok") return "healthy";
+        throw new Failure(
+          "unhealthy",
+          `it says that these fail: ${failed.map(([name]) => name).join(", ")}`,
+          "see: session-buddy mcp logs",
+        );
+      },
+    },
+    {
+      name: "server_version",
+      look() {
+        const version = runningServer(lockPath(settings))?.version ?? VERSION;
+        if (version === VERSION) return version;
+        throw new Failure(
+          "unhealthy",
+          `it is ${version}, this is ${VERSION}`,
+          "try: session-buddy mcp restart",
+        );
+      },
+    },
+  ];
+}
+
+function portFree({ config }: Settings): Check {
+  const { port } = config.server;
+  return {
+    name: "server_port",
+    look() {
+      if (port === "auto") return "any free one";
+      const holder = portHolder(port);
+      if (!holder) return `${port} is free`;
+      throw new Failure(
+        "port_taken",
+        `port ${port} belongs to another program (pid ${holder.pid}, ${holder.command})`,
+        "end it, or use another one: SESSION_BUDDY_PORT=auto",
+      );
+    },
+  };
+}
+
+function endpointCheck(settings: Settings, url: string): Check {
+  return {
+    name: "endpoint",
+    async look() {
+      const token = clientToken(settings, process.env);
+      checkEndpoint(url, token);
+      const client = new ToolClient({ url, token });
+      await client.call("list_sessions", { limit: 1 });
+      return `${url} answers`;
+    },
+  };
+}

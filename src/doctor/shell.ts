@@ -1,0 +1,96 @@
+/** Whether a shell that is wrapped now would be recorded. */
+import {
+  accessSync,
+  constants,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import type { Settings } from "../config.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
+import { readText } from "../os/file.ts";
+import { passwdEntry } from "../os/paths.ts";
+import { ensureSpool } from "../spool/write.ts";
+import type { Check } from "./check.ts";
+
+/** How long a wrapped `true` may take. */
+const TRIAL_MS = 10_000;
+
+export function shellChecks(settings: Settings): Check[] {
+  return [
+    {
+      name: "recording_enabled",
+      look() {
+        if (settings.config.session.enabled) return "yes";
+        throw new Failure(
+          "config",
+          "sessions are not recorded: it is turned off",
+          process.env["SESSION_BUDDY_SESSION_ENABLED"]
+            ? "unset SESSION_BUDDY_SESSION_ENABLED"
+            : "set session.enabled to true in the configuration",
+        );
+      },
+    },
+    { name: "shell_program", look: shellProgram },
+    { name: "spool_folder", look: () => ensureSpool(settings.paths.data!) },
+    { name: "trial_session", look: trialSession },
+  ];
+}
+
+function shellProgram(): string {
+  const shell = process.env["SHELL"] || passwdEntry()?.shell || "/bin/sh";
+  try {
+    accessSync(shell, constants.X_OK);
+    return shell;
+  } catch (error) {
+    throw new Failure(
+      "config",
+      `your shell '${shell}' cannot be run: ${reasonOf(error)}`,
+      "set SHELL to one that is there",
+    );
+  }
+}
+
+/** Wraps a real program, into a folder that is nobody's. */
+async function trialSession(): Promise<string> {
+  const data = mkdtempSync(`${tmpdir()}/session-buddy-doctor-`);
+  try {
+    const child = Bun.spawn(["/proc/self/exe", "shell", "--", "true"], {
+      env: {
+        ...process.env,
+        SESSION_BUDDY_DATA_DIR: data,
+        SESSION_BUDDY_SESSION_ENABLED: "true",
+        SESSION_BUDDY_MCP_ENDPOINT: undefined,
+        SESSION_BUDDY_SESSION_ID: undefined,
+      },
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: TRIAL_MS,
+      killSignal: "SIGKILL",
+    });
+    const [said, status] = await Promise.all([
+      child.stderr.text(),
+      child.exited,
+    ]);
+    const kinds = recordedKinds(`${data}/spool`);
+    if (status === 0 && kinds.includes("session_end"))
+      return `a wrapped program was recorded: ${kinds.join(", ")}`;
+    throw new Failure(
+      "unhealthy",
+      `a wrapped program was not recorded to its end (status ${status}${said && `, it said: ${said.trim()}`})`,
+      "look at the checks above; else report it with the whole output",
+    );
+  } finally {
+    rmSync(data, { recursive: true, force: true });
+  }
+}
+
+/** The kinds of the events in the one spool file below a folder. */
+function recordedKinds(spool: string): string[] {
+  const files = readdirSync(spool, { recursive: true }) as string[];
+  return files
+    .filter((file) => file.endsWith(".ndjson"))
+    .flatMap((file) => readText(`${spool}/${file}`).split("\n"))
+    .filter((line) => line !== "")
+    .map((line) => (JSON.parse(line) as { event_type: string }).event_type);
+}

@@ -1,0 +1,58 @@
+/**
+ * Where a page of rows ended, as a word that only we read. It names the last
+ * row by its place in the order of the list, so rows that come and go between
+ * two pages move nothing.
+ */
+import { Failure } from "./failure.ts";
+import type { SessionFilter } from "./filter.ts";
+
+type Row = NonNullable<SessionFilter["from"]>;
+
+const encode = (value: unknown) =>
+  new TextEncoder()
+    .encode(JSON.stringify(value))
+    .toBase64({ alphabet: "base64url", omitPadding: true });
+
+/** @param row the last of a page of sessions */
+export const sessionCursor = ({ start_time, session_id }: Row): string =>
+  encode([start_time, session_id]);
+
+/** @param seq that of the last event of a page */
+export const eventCursor = (seq: number): string => encode(seq);
+
+/** @throws Failure (refused) when it is no cursor of a list of sessions */
+export function readSessionCursor(cursor: string): Row {
+  const value = decode(cursor);
+  if (!Array.isArray(value) || value.length !== 2) throw notOurs();
+  const [start_time, session_id] = value as unknown[];
+  if (typeof start_time !== "string" || typeof session_id !== "string")
+    throw notOurs();
+  const time = new Date(start_time);
+  if (Number.isNaN(time.getTime()) || time.toISOString() !== start_time)
+    throw notOurs();
+  return { start_time, session_id };
+}
+
+/** @throws Failure (refused) when it is no cursor of a list of events */
+export function readEventCursor(cursor: string): number {
+  const value = decode(cursor);
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw notOurs();
+  return value as number;
+}
+
+function decode(cursor: string): unknown {
+  try {
+    const bytes = Uint8Array.fromBase64(cursor, { alphabet: "base64url" });
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw notOurs();
+  }
+}
+
+function notOurs(): Failure {
+  return new Failure(
+    "refused",
+    "cursor: not one that this list gave",
+    "leave it out for the first page, then send next_cursor as it is",
+  );
+}

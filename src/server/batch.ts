@@ -1,0 +1,159 @@
+/**
+ * Events of another host, many at once: each is judged by itself, so one that
+ * cannot be read never blocks its neighbours. What only the receiving server
+ * can know is stamped here, and a sign of life is told in this host's time.
+ */
+import {
+  type Event,
+  type Json,
+  type JsonObject,
+  type KnownEvent,
+  MAX_EVENT_BYTES,
+  jsonBytes,
+} from "../model/event.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
+import { parseEvent } from "../model/schema.ts";
+import type { Provenance } from "../model/store.ts";
+import type { Recorder } from "./counted.ts";
+import type { Args } from "./inputs.ts";
+import { Rules } from "./rules.ts";
+
+/** Of all events of a call, as JSON. */
+const MAX_BATCH_BYTES = 1024 * 1024;
+
+export interface EventResult {
+  /** null when it has none that could be read. */
+  event_id: string | null;
+  status: "stored" | "duplicate" | "rejected";
+  error: string | null;
+}
+
+export interface BatchOptions {
+  /** Within how many seconds a session's next sign of life must come. */
+  lease_seconds: number;
+  /** When the call came, in milliseconds since the epoch. */
+  received_ms: number;
+}
+
+/**
+ * @returns a result an event, in their order
+ * @throws Failure (refused) for the call as a whole
+ */
+export async function trackEvents(
+  store: Recorder,
+  args: Args<"track_events">,
+  from: Provenance,
+  options: BatchOptions,
+): Promise<EventResult[]> {
+  const behind_ms = options.received_ms - sentAt(args.sent_at);
+  await turnOfLoop();
+  const read = readEvents(args.events, options.lease_seconds);
+  const events = read.flatMap(({ event }) => (event ? [event] : []));
+  const stored = new Set(await store.append(events.filter(isKept), from));
+  const signs = signsOf(events, behind_ms, options.received_ms);
+  if (signs.size > 0) await store.seen(signs);
+  return read.map(({ event, event_id, error }) => {
+    if (!event) return { event_id, status: "rejected", error };
+    // The same one twice in a call: the first counts.
+    const fresh = !isKept(event) || stored.delete(event.event_id);
+    return { event_id, status: fresh ? "stored" : "duplicate", error: null };
+  });
+}
+
+let lastTurn = Promise.resolve();
+
+/**
+ * Each call is read in a turn of the event loop of its own: whoever asks for
+ * little is answered between, and does not wait for all of them.
+ */
+function turnOfLoop(): Promise<void> {
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  return (lastTurn = lastTurn.then(turn));
+}
+
+/** A heartbeat moves last_seen, it is no row. */
+const isKept = ({ event_type }: Event) => event_type !== "heartbeat";
+
+/**
+ * The last sign of life of each session, by this host's clock.
+ * @param behind_ms how much the sender's clock is behind ours
+ */
+function signsOf(
+  events: readonly Event[],
+  behind_ms: number,
+  received_ms: number,
+): Map<string, string> {
+  const last = new Map<string, string>();
+  for (const { event_type, session_id, timestamp } of events) {
+    // It may have been made long after the last sign.
+    if (event_type === "session_end") continue;
+    if (timestamp > (last.get(session_id) ?? ""))
+      last.set(session_id, timestamp);
+  }
+  for (const [session_id, timestamp] of last) {
+    const sign_ms = Math.min(Date.parse(timestamp) + behind_ms, received_ms);
+    last.set(session_id, new Date(sign_ms).toISOString());
+  }
+  return last;
+}
+
+/** What became of a value; its id as sent while it is no event. */
+interface Read {
+  event: Event | null;
+  event_id: string | null;
+  error: string | null;
+}
+
+function readEvents(
+  values: readonly JsonObject[],
+  lease_seconds: number,
+): Read[] {
+  let bytes = 0;
+  return values.map((value) => {
+    const read = readEvent(value, lease_seconds);
+    if (!read.event) return read;
+    const length = jsonBytes(read.event as unknown as Json);
+    bytes += length;
+    if (bytes > MAX_BATCH_BYTES)
+      throw new Failure(
+        "refused",
+        `events: together more than ${MAX_BATCH_BYTES} bytes`,
+        "send fewer at once",
+      );
+    const { event_id } = read;
+    return length > MAX_EVENT_BYTES
+      ? { event: null, event_id, error: `longer than ${MAX_EVENT_BYTES} bytes` }
+      : read;
+  });
+}
+
+function readEvent(value: JsonObject, lease_seconds: number): Read {
+  try {
+    const event = stamped(parseEvent(value), lease_seconds);
+    return { event, event_id: event.event_id, error: null };
+  } catch (error) {
+    const { event_id } = value;
+    return {
+      event: null,
+      event_id: typeof event_id === "string" ? event_id.slice(0, 64) : null,
+      error: reasonOf(error),
+    };
+  }
+}
+
+/** With what no client may say of itself. */
+function stamped(event: Event, lease_seconds: number): Event {
+  const known = event as KnownEvent;
+  if (known.event_type !== "session_start") return event;
+  // Another host's process: this one cannot look at it.
+  const { pid_namespace: _n, boot_id: _b, ...start } = known;
+  return { ...start, lease_seconds };
+}
+
+/** @throws Failure (refused) when it is no time */
+function sentAt(text: string): number {
+  const rules = new Rules();
+  const utc = rules.time("sent_at", text);
+  rules.check();
+  return Date.parse(utc);
+}

@@ -1,0 +1,259 @@
+/**
+ * What a server keeps: the database, for as long as it lives. It takes the spool
+ * in each second and before every read, tells the dead from the living, and
+ * writes to the file what can wait when nobody asks for anything.
+ */
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Settings } from "../config.ts";
+import type { Log } from "../log.ts";
+import type { Event } from "../model/event.ts";
+import { type Failure, reasonOf } from "../model/failure.ts";
+import type { EventFilter, SessionFilter } from "../model/filter.ts";
+import type { Session } from "../model/session.ts";
+import {
+  type Provenance,
+  QUEUE_EVENTS,
+  type ServedStore,
+  type SessionBrief,
+  type SessionStats,
+  type StoredEvent,
+} from "../model/store.ts";
+import { databasePath, openAgain, openFile } from "../open.ts";
+import { Drain } from "../spool/drain.ts";
+import { spoolBacklog } from "../spool/folder.ts";
+import type { DuckDBStore } from "../store/duckdb.ts";
+import type { StoreLock } from "../store/lock.ts";
+import type { Gauges, Metrics } from "./metrics.ts";
+
+const TICK_MS = 1_000;
+/** Quiet for so long, the file is brought up to date. */
+const IDLE_MS = 5_000;
+/** Below this a disk counts as full: a checkpoint would not fit. */
+const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
+
+export type Checks = Record<"database" | "disk" | "queue" | "spool", Check>;
+export type Check = "ok" | "failed";
+
+export class Core implements ServedStore {
+  /** Milliseconds since the epoch. */
+  readonly started = Date.now();
+  private readonly drain: Drain;
+  private readonly timer: ReturnType<typeof setInterval>;
+  private pass: Promise<void> | null = null;
+  private next: Promise<void> | null = null;
+  /** Why the database is closed for now. */
+  private away: Failure | null = null;
+  private reopening: Promise<void> | null = null;
+  private spoolFailed: string | null = null;
+  private lastAppend = 0;
+  private idle = false;
+
+  private constructor(
+    private readonly settings: Settings,
+    private store: DuckDBStore,
+    private readonly reopen: () => Promise<DuckDBStore>,
+    private readonly lock: StoreLock,
+    private readonly log: Log,
+  ) {
+    this.drain = new Drain(settings.paths.data!, this);
+    this.timer = setInterval(() => void this.tick(), TICK_MS);
+  }
+
+  /**
+   * @param lock held for this process; it is free again after `close`
+   * @throws Failure when the database cannot be opened
+   */
+  static async open(
+    settings: Settings,
+    lock: StoreLock,
+    log: Log,
+    metrics: Metrics,
+  ): Promise<Core> {
+    const options = {
+      onCommit: (seconds: number, events: number) =>
+        metrics.commit(seconds, events),
+    };
+    const { store } = await openFile(settings, lock, options);
+    const again = () => openAgain(settings, options);
+    return new Core(settings, store, again, lock, log);
+  }
+
+  /** @throws Failure while the database cannot be opened again */
+  private get file(): DuckDBStore {
+    if (this.away) throw this.away;
+    return this.store;
+  }
+
+  append(
+    events: readonly Event[],
+    from?: Provenance,
+  ): Promise<ReadonlySet<string>> {
+    this.lastAppend = performance.now();
+    this.idle = false;
+    return this.file.append(events, from);
+  }
+
+  seen(signs: ReadonlyMap<string, string>): Promise<void> {
+    return this.file.seen(signs);
+  }
+
+  brief(session_id: string): Promise<SessionBrief | null> {
+    return this.file.brief(session_id);
+  }
+
+  sessionOf(event_id: string, timestamp: string): Promise<string | null> {
+    return this.file.sessionOf(event_id, timestamp);
+  }
+
+  async open(session_type: string): Promise<Session[]> {
+    return this.file.open(session_type);
+  }
+
+  async *list(filter: SessionFilter): AsyncIterable<Session> {
+    await this.fresh();
+    yield* this.file.list(filter);
+  }
+
+  async get(session_id: string): Promise<Session | null> {
+    await this.fresh();
+    return this.file.get(session_id);
+  }
+
+  async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
+    await this.fresh();
+    yield* this.file.events(filter);
+  }
+
+  async stats(filter: SessionFilter): Promise<SessionStats> {
+    await this.fresh();
+    return this.file.stats(filter);
+  }
+
+  /** Takes the spool in a last time, then lets the database go. */
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    try {
+      await this.reopening;
+      await this.fresh();
+    } catch (error) {
+      this.log.error("drain_failed", { reason: reasonOf(error) });
+    }
+    await this.store.close().finally(() => this.lock.release());
+  }
+
+  /** What a health check says: each part by name, nothing private in it. */
+  health(): { healthy: boolean; checks: Checks } {
+    const { last_commit_ok, queued_events } = this.store.facts();
+    const check = (ok: boolean): Check => (ok ? "ok" : "failed");
+    const checks = {
+      database: check(last_commit_ok && !this.away),
+      disk: check(this.diskHasRoom()),
+      queue: check(queued_events < QUEUE_EVENTS),
+      spool: check(this.spoolFailed === null),
+    };
+    const healthy = Object.values(checks).every((state) => state === "ok");
+    return { healthy, checks };
+  }
+
+  /** What /metrics tells of the moment. */
+  async gauges(): Promise<Gauges> {
+    const active = await this.file.stats({ status: "active" });
+    const lost = await this.file.stats({ status: "lost" });
+    const { queued_events, database_bytes } = this.file.facts();
+    const backlog = spoolBacklog(this.settings.paths.data!);
+    return {
+      active_sessions: new Map(
+        active.by_component.map((c) => [c.component_name, c.sessions]),
+      ),
+      lost_sessions: lost.sessions,
+      queue_depth: queued_events,
+      spool_backlog_files: backlog.files,
+      spool_backlog_bytes: backlog.bytes,
+      database_bytes,
+      log_dropped: this.log.dropped,
+    };
+  }
+
+  private diskHasRoom(): boolean {
+    const { bavail, bsize } = statfsSync(dirname(databasePath(this.settings)));
+    return bavail * bsize > DISK_FLOOR_BYTES;
+  }
+
+  /**
+   * Resolves after a pass over the spool that began after this call. Calls that
+   * come while one is under way share the one after it.
+   */
+  private fresh(): Promise<void> {
+    if (!this.pass) {
+      this.pass = this.take().finally(() => (this.pass = null));
+      return this.pass;
+    }
+    const begin = () => {
+      this.next = null;
+      return this.fresh();
+    };
+    return (this.next ??= this.pass.then(begin, begin));
+  }
+
+  private async take(): Promise<void> {
+    const now = Date.now();
+    const { config } = this.settings;
+    const { quarantined, refused } = await this.drain.pass(now);
+    for (const { path, reason } of quarantined)
+      this.log.warn("line_quarantined", { path, reason });
+    this.sayRefused(refused);
+    await this.file.lapse(now, config.session.unleased_timeout_ms);
+  }
+
+  private refusedSaid = "";
+
+  /** The same files are met each second: said once. */
+  private sayRefused(refused: readonly string[]): void {
+    const all = refused.join("; ");
+    if (all !== this.refusedSaid && all !== "")
+      this.log.warn("spool_file_refused", { files: refused });
+    this.refusedSaid = all;
+  }
+
+  /**
+   * DuckDB gives a file up for good when it cannot write at the wrong moment, on
+   * a full disk. What was acknowledged is in the file: it is opened anew as soon
+   * as that can be, and until then everything is refused with the reason.
+   */
+  private openAnew(): Promise<void> {
+    return (this.reopening ??= this.replace().finally(
+      () => (this.reopening = null),
+    ));
+  }
+
+  private async replace(): Promise<void> {
+    if (!this.away) {
+      this.away = this.store.facts().given_up!;
+      this.log.error("database_given_up", { reason: reasonOf(this.away) });
+      // Fails, as everything on it does, but lets go of the file.
+      await this.store.close().catch(() => {});
+    }
+    if (!this.diskHasRoom()) return;
+    this.store = await this.reopen();
+    this.away = null;
+    this.log.info("database_reopened", {});
+  }
+
+  private async tick(): Promise<void> {
+    try {
+      if (this.away || this.store.facts().given_up) await this.openAnew();
+      if (!this.pass) await this.fresh();
+      if (this.spoolFailed !== null) this.log.info("drain_recovered", {});
+      this.spoolFailed = null;
+      if (this.idle || performance.now() - this.lastAppend < IDLE_MS) return;
+      this.idle = true;
+      await this.file.idle();
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (this.spoolFailed !== reason)
+        this.log.error("drain_failed", { reason });
+      this.spoolFailed = reason;
+    }
+  }
+}

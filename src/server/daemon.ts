@@ -1,0 +1,165 @@
+/**
+ * A server's life as a process: `store.lock` decides who serves. No file with a
+ * pid decides anything: who does not hold the lock does not run.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { type Settings, statePaths } from "../config.ts";
+import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
+import { lockPath, runningServer } from "../open.ts";
+import { ensurePrivateDir } from "../os/paths.ts";
+import {
+  type Holder,
+  StoreLock,
+  heldFailure,
+  isHeld,
+  readHolder,
+} from "../store/lock.ts";
+
+const LOOK_MS = 15;
+/** A server that was just told to stop may not have heard of it yet. */
+const DEAF_MS = 1_000;
+/** How long a server may take to stop, and a command to be done. */
+const STOPPING_MS = 15_000;
+
+/**
+ * Takes the lock for a server; waits out one that is stopping, and commands.
+ * @throws Failure (already_running) naming the server; (timeout) naming the holder
+ */
+export async function acquire(
+  path: string,
+  role: "server" | "stdio",
+): Promise<StoreLock> {
+  const began = performance.now();
+  for (;;) {
+    const lock = StoreLock.tryAcquire(path, role);
+    if (lock) return lock;
+    const holder = readHolder(path);
+    const waited = performance.now() - began;
+    const serves = holder && holder.role !== "cli";
+    if (serves && holder.state !== "stopping" && waited > DEAF_MS)
+      throw alreadyRunning(holder);
+    if (waited > STOPPING_MS) throw heldFailure(path, holder);
+    await Bun.sleep(LOOK_MS);
+  }
+}
+
+function alreadyRunning({ pid, role, url }: Holder): Failure {
+  const where = role === "stdio" ? "over stdio" : `at ${url ?? "its socket"}`;
+  return new Failure(
+    "already_running",
+    `session-buddy serves already, ${where} (pid ${pid})`,
+    role === "stdio"
+      ? "end the program that started it first"
+      : "use it, or try: session-buddy mcp restart",
+  );
+}
+
+/** @throws Failure (unreachable) when no server runs */
+export function requireServer(settings: Settings): Holder {
+  const holder = runningServer(lockPath(settings));
+  if (holder) return holder;
+  throw new Failure(
+    "unreachable",
+    "the server is not running",
+    "try: session-buddy mcp start --detach",
+  );
+}
+
+/**
+ * Ends a running server and waits until it has let the database go.
+ * @param force kills it when it has not ended in time
+ * @throws Failure (timeout) when it is still there then
+ */
+export async function stop(
+  settings: Settings,
+  timeout_ms: number,
+  force: boolean,
+): Promise<Holder> {
+  const holder = requireServer(settings);
+  const path = lockPath(settings);
+  process.kill(holder.pid, "SIGTERM");
+  if (await released(path, holder, timeout_ms)) return holder;
+  if (force) {
+    process.kill(holder.pid, "SIGKILL");
+    if (await released(path, holder, timeout_ms)) return holder;
+  }
+  throw new Failure(
+    "timeout",
+    `the server (pid ${holder.pid}) has not ended within ${timeout_ms / 1000} s`,
+    force
+      ? "look what it waits for: its disk?"
+      : "try --force: what it has acknowledged is on the disk",
+  );
+}
+
+/** Whether a holder lets go within a time. */
+async function released(
+  path: string,
+  { pid }: Holder,
+  timeout_ms: number,
+): Promise<boolean> {
+  const deadline = performance.now() + timeout_ms;
+  while (isHeld(path) && readHolder(path)?.pid === pid) {
+    if (performance.now() > deadline) return false;
+    await Bun.sleep(LOOK_MS);
+  }
+  return true;
+}
+
+/**
+ * Starts a server that outlives us, and waits until it can be asked.
+ * @param flags of `mcp start`, without --detach
+ * @throws Failure that the server itself died of
+ */
+export async function startDetached(
+  settings: Settings,
+  flags: readonly string[],
+): Promise<Holder> {
+  const { logs } = statePaths(settings);
+  ensurePrivateDir(logs);
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NOFOLLOW } = constants;
+  const out = openSync(
+    `${logs}/server.out`,
+    // Another's at the same moment has the same file.
+    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW,
+    0o600,
+  );
+  // By this path also when the executable was replaced meanwhile.
+  const child = Bun.spawn(["/proc/self/exe", "mcp", "start", ...flags], {
+    argv0: "session-buddy",
+    cwd: "/",
+    stdin: "ignore",
+    stdout: out,
+    stderr: out,
+    detached: true,
+  });
+  closeSync(out);
+  child.unref();
+  for (;;) {
+    const holder = runningServer(lockPath(settings));
+    if (holder?.pid === child.pid && holder.state === "ready") return holder;
+    if (child.exitCode === EXIT_STATUS.already_running && holder)
+      throw alreadyRunning(holder);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw await startFailure(`${logs}/server.out`, child.exitCode);
+    await Bun.sleep(LOOK_MS);
+  }
+}
+
+/** What the server that did not start has said, as our own failure. */
+async function startFailure(
+  output: string,
+  exitCode: number | null,
+): Promise<Failure> {
+  const text = (await Bun.file(output).text()).trim();
+  const said = text
+    .split("\n")
+    .at(-1)
+    ?.replace(/^session-buddy: /, "");
+  const codes = Object.entries(EXIT_STATUS) as [FailureCode, number][];
+  const code = codes.find(([, status]) => status === exitCode)?.[0];
+  return new Failure(
+    code ?? "storage",
+    said || "the server died as it started",
+  );
+}

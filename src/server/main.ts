@@ -1,0 +1,144 @@
+/**
+ * A server in the foreground, from its first word to its last: it takes the
+ * lock, opens the database, listens, says where, and on TERM or INT stops
+ * accepting, commits what it has, and ends.
+ */
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { type Settings, statePaths } from "../config.ts";
+import { Log } from "../log.ts";
+import { Failure } from "../model/failure.ts";
+import { databasePath, lockPath } from "../open.ts";
+import { notifySystemd } from "../os/notify.ts";
+import { ensurePrivateDir } from "../os/paths.ts";
+import { isLoopback } from "../os/address.ts";
+import { processStatus } from "../os/proc.ts";
+import { SIGNALS } from "../os/signals.ts";
+import type { Holder } from "../store/lock.ts";
+import { VERSION } from "../version.ts";
+import { Auth } from "./auth.ts";
+import { Core } from "./core.ts";
+import { acquire } from "./daemon.ts";
+import { Metrics } from "./metrics.ts";
+import { Serving } from "./serve.ts";
+
+export interface ServeOptions {
+  /** Offer no tools that record anything. */
+  readOnly: boolean;
+  /** The flags that a restart gives again. */
+  flags: string[];
+}
+
+/** Says what a person should know of the server, a line at a time. */
+type Say = (sentence: string) => void;
+
+/**
+ * Serves until it is told to stop.
+ * @returns the exit status
+ * @throws Failure when it cannot begin
+ */
+export async function serveHere(
+  settings: Settings,
+  options: ServeOptions,
+  say: Say,
+): Promise<number> {
+  const told = untilTold();
+  // What DuckDB creates beside its file is nobody else's either.
+  process.umask(0o077);
+  const auth = Auth.fromSettings(settings, process.env);
+  refuseOpenAddress(settings, auth);
+  const { socket } = statePaths(settings);
+  ensurePrivateDir(settings.paths.data!);
+  ensurePrivateDir(dirname(socket));
+  const log = Log.open(settings);
+  const metrics = new Metrics();
+  const lock = await acquire(lockPath(settings), "server");
+  const holder: Holder = {
+    pid: process.pid,
+    role: "server",
+    version: VERSION,
+    started_at: new Date().toISOString(),
+    flags: options.flags,
+  };
+  lock.sign({ ...holder, state: "starting" });
+  const core = await Core.open(settings, lock, log, metrics);
+  let serving: Serving;
+  try {
+    const parts = { settings, core, auth, metrics, log };
+    serving = Serving.start({ ...parts, socket, readOnly: options.readOnly });
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
+  const ready = { ...holder, socket, url: serving.url! };
+  lock.sign({ ...ready, state: "ready" });
+  announce(settings, auth, serving, options, say);
+  log.info("ready", { url: serving.url, version: VERSION, pid: process.pid });
+  notifySystemd(`READY=1\nSTATUS=${serving.url}`);
+  const signal = await told;
+  log.info("stopping", { signal });
+  notifySystemd("STOPPING=1");
+  lock.sign({ ...ready, state: "stopping" });
+  await finish(serving, core, socket);
+  log.info("stopped", {});
+  return 0;
+}
+
+/** Stops listening, lets calls end, and commits what they brought. */
+export async function finish(
+  serving: Serving,
+  core: Core,
+  socket: string,
+): Promise<void> {
+  try {
+    await serving.stop();
+    // Ours still: the lock is held.
+    rmSync(socket, { force: true });
+  } finally {
+    await core.close();
+  }
+}
+
+/** The signal that ends a server, from now on. */
+export function untilTold(): Promise<string> {
+  return new Promise((resolve) => {
+    // nohup: who is not to hear of a hangup goes on.
+    const { ignored } = processStatus("self");
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+      if (!ignored.has(SIGNALS[signal]))
+        process.on(signal, () => resolve(signal));
+  });
+}
+
+function refuseOpenAddress({ config }: Settings, auth: Auth): void {
+  const { host } = config.server;
+  if (auth.required || host === "localhost" || isLoopback(host)) return;
+  throw new Failure(
+    "config",
+    `'${host}' can be reached from other hosts, and no secret is set`,
+    "set SESSION_BUDDY_SECRET (32 characters or more), or listen on 127.0.0.1",
+  );
+}
+
+function announce(
+  settings: Settings,
+  auth: Auth,
+  { url }: Serving,
+  { readOnly }: ServeOptions,
+  say: Say,
+): void {
+  say(`MCP server ${VERSION} at ${url}`);
+  say(
+    readOnly
+      ? "Session Tracking: ✗ Disabled - the server was started with --read-only"
+      : "Session Tracking: ✓ Enabled",
+  );
+  say(
+    auth.required
+      ? "Authentication: on (a token is needed, see session-buddy token)"
+      : "Authentication: off (only this user and root are served; set SESSION_BUDDY_SECRET to serve others)",
+  );
+  say(`Database: ${databasePath(settings)}`);
+  say(`Logs: ${statePaths(settings).logs} (session-buddy mcp logs -f)`);
+  say(`ready (pid ${process.pid})`);
+}

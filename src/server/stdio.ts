@@ -1,0 +1,233 @@
+/**
+ * MCP over standard input and output, for the program that started us. When a
+ * server runs, it is asked, call by call; when none does, this process becomes
+ * the one that owns the database, so that our own commands can ask it too.
+ * Standard output carries the protocol alone.
+ */
+import { dirname } from "node:path";
+import { PassThrough } from "node:stream";
+import {
+  type JSONRPCMessage,
+  type Transport,
+  type TransportSendOptions,
+} from "@modelcontextprotocol/server";
+import {
+  StdioServerTransport,
+  serveStdio as serveSdk,
+} from "@modelcontextprotocol/server/stdio";
+import { type Settings, statePaths } from "../config.ts";
+import { Log } from "../log.ts";
+import { Failure } from "../model/failure.ts";
+import { askableServer, lockPath } from "../open.ts";
+import { ensurePrivateDir } from "../os/paths.ts";
+import { ToolClient } from "../store/http.ts";
+import { type Holder, StoreLock } from "../store/lock.ts";
+import { VERSION } from "../version.ts";
+import { Auth } from "./auth.ts";
+import type { Caller } from "./caller.ts";
+import { Core } from "./core.ts";
+import { finish, untilTold } from "./main.ts";
+import { Metrics } from "./metrics.ts";
+import { Serving } from "./serve.ts";
+import { type ToolBackend, makeMcpServer } from "./tools.ts";
+
+const LOOK_MS = 15;
+/** How long the database may be busy with a command, or a server starting. */
+const WAIT_MS = 10_000;
+
+/**
+ * Serves until standard input ends, or we are told to stop.
+ * @returns the exit status
+ */
+export async function serveStdio(
+  settings: Settings,
+  readOnly: boolean,
+): Promise<number> {
+  const told = untilTold();
+  process.umask(0o077);
+  ensurePrivateDir(settings.paths.data!);
+  ensurePrivateDir(dirname(statePaths(settings).socket));
+  const nearest = new NearestTools(settings, readOnly);
+  const transport = new PatientTransport();
+  const caller: Caller = {
+    via: "stdio",
+    uid: process.geteuid!(),
+    address: null,
+    loopback: true,
+    token: null,
+    request_id: `stdio-${process.pid}`,
+  };
+  const handle = serveSdk(
+    () => makeMcpServer(nearest, { readOnly, version: VERSION }, caller),
+    { transport },
+  );
+  await Promise.race([transport.done, told]);
+  await handle.close();
+  await nearest.close();
+  return 0;
+}
+
+/** The tools of the server that runs, or else our own. */
+class NearestTools implements ToolBackend {
+  private client: ToolClient | null = null;
+  private own: { backend: ToolBackend; close(): Promise<void> } | null = null;
+  private search: Promise<void> | null = null;
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly readOnly: boolean,
+  ) {}
+
+  async call(
+    tool: string,
+    args: Record<string, unknown>,
+    caller: Caller,
+  ): Promise<object> {
+    for (let again = true; ; again = false) {
+      await (this.search ??= this.find());
+      if (this.own) return this.own.backend.call(tool, args, caller);
+      try {
+        return await this.client!.call(tool, args);
+      } catch (error) {
+        const gone = error instanceof Failure && error.code === "unreachable";
+        if (!gone || !again) throw error;
+        // Its server ended: there may be another, or none.
+        this.search = null;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.own?.close();
+  }
+
+  /** @throws Failure (timeout) when the database stays busy */
+  private async find(): Promise<void> {
+    const path = lockPath(this.settings);
+    const deadline = performance.now() + WAIT_MS;
+    for (;;) {
+      const socket = askableServer(path);
+      if (socket) {
+        this.client = new ToolClient({ socket });
+        return;
+      }
+      const lock = StoreLock.tryAcquire(path, "stdio");
+      if (lock) return this.become(lock);
+      if (performance.now() > deadline) {
+        this.search = null;
+        throw new Failure(
+          "timeout",
+          "the database is busy",
+          "try again; see: session-buddy mcp status",
+        );
+      }
+      await Bun.sleep(LOOK_MS);
+    }
+  }
+
+  /** Owns the database from here on, and lets our own commands ask. */
+  private async become(lock: StoreLock): Promise<void> {
+    const { settings, readOnly } = this;
+    const log = Log.open(settings);
+    const metrics = new Metrics();
+    const core = await Core.open(settings, lock, log, metrics);
+    const { socket } = statePaths(settings);
+    const auth = Auth.fromSettings(settings, process.env);
+    const parts = { settings, core, auth, metrics, log };
+    const serving = Serving.startLocal({ ...parts, socket, readOnly });
+    const holder: Holder = {
+      pid: process.pid,
+      role: "stdio",
+      version: VERSION,
+    };
+    lock.sign({
+      ...holder,
+      socket,
+      state: "ready",
+      started_at: new Date().toISOString(),
+    });
+    const close = async () => {
+      lock.sign({ ...holder, state: "stopping" });
+      await finish(serving, core, socket);
+    };
+    this.own = { backend: serving.tools, close };
+  }
+}
+
+/**
+ * Standard input and output as a transport that answers what it was asked
+ * before its input ended: `echo '…' | session-buddy mcp stdio` gets its reply.
+ */
+class PatientTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: Transport["onmessage"];
+  /** Resolves when the input has ended and every call is answered. */
+  readonly done: Promise<void>;
+  private readonly inner: StdioServerTransport;
+  private readonly asked = new Set<string | number>();
+  private ended = false;
+  private finished!: () => void;
+
+  constructor() {
+    this.done = new Promise((resolve) => (this.finished = resolve));
+    const input = process.stdin;
+    // The inner one ends with its input: it is not told of the end.
+    const open = new PassThrough();
+    input.pipe(open, { end: false });
+    this.inner = new StdioServerTransport(open, process.stdout);
+    // By then the last of the input has gone through the pipe.
+    input.once("close", () => setImmediate(() => this.end()));
+    // Nobody reads any more: no answer will ever be through.
+    process.stdout.once("error", () => this.finished());
+  }
+
+  async start(): Promise<void> {
+    this.inner.onerror = (error) => this.onerror?.(error);
+    this.inner.onclose = () => {
+      // It gives up by itself when a line is longer than it can hold.
+      this.finished();
+      this.onclose?.();
+    };
+    this.inner.onmessage = (message: JSONRPCMessage, ...rest: never[]) => {
+      if ("method" in message && "id" in message) this.asked.add(message.id!);
+      const cancelled = cancelledBy(message);
+      if (cancelled !== undefined) this.asked.delete(cancelled);
+      (this.onmessage as (m: JSONRPCMessage, ...r: never[]) => void)?.(
+        message,
+        ...rest,
+      );
+    };
+    await this.inner.start();
+  }
+
+  async send(
+    message: JSONRPCMessage,
+    _options?: TransportSendOptions,
+  ): Promise<void> {
+    await this.inner.send(message);
+    if (!("method" in message) && "id" in message)
+      this.asked.delete(message.id!);
+    this.finishIfDone();
+  }
+
+  async close(): Promise<void> {
+    await this.inner.close();
+  }
+
+  private end(): void {
+    this.ended = true;
+    this.finishIfDone();
+  }
+
+  private finishIfDone(): void {
+    if (this.ended && this.asked.size === 0) this.finished();
+  }
+}
+
+/** The request that a message takes back: it is never answered. */
+function cancelledBy(message: JSONRPCMessage): string | number | undefined {
+  return "method" in message && message.method === "notifications/cancelled"
+    ? (message.params as { requestId?: string | number } | undefined)?.requestId
+    : undefined;
+}

@@ -1,0 +1,90 @@
+/**
+ * The files of a spool folder, by name: opened only when they are our own,
+ * listed, appended to, and put aside when they are done.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
+import { errnoOf } from "../model/failure.ts";
+import { spoolFolder } from "./write.ts";
+
+const { O_RDWR, O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
+
+/**
+ * Opens a regular file of our own, whatever else lies there.
+ * @param refuse hears why it is not ours to read
+ * @returns null when it is not, or is gone
+ */
+export function openOwn(
+  folder: string,
+  name: string,
+  refuse: (reason: string) => void,
+): number | null {
+  let fd: number;
+  try {
+    fd = openSync(`${folder}/${name}`, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") refuse(`${name}: ${errnoOf(error)}`);
+    return null;
+  }
+  const stat = fstatSync(fd);
+  if (stat.isFile() && stat.uid === process.geteuid!()) return fd;
+  refuse(`${name}: not a file of ours`);
+  closeSync(fd);
+  return null;
+}
+
+/** The names in a folder; none when it is not there. */
+export function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+export const isSpoolFile = (name: string): boolean => name.endsWith(".ndjson");
+
+/** Writes text at the end of a file, all of it. */
+export function append(folder: string, name: string, text: string): void {
+  const fd = openSync(`${folder}/${name}`, O_WRONLY | O_APPEND | O_NOFOLLOW);
+  try {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Puts files aside whose every line is stored. */
+export function moveToDone(folder: string, names: readonly string[]): void {
+  if (names.length === 0) return;
+  const done = `${folder}/done`;
+  mkdirSync(done, { recursive: true, mode: 0o700 });
+  for (const name of names) {
+    // A shell that went on may have made its file anew, and that be done too.
+    const taken = existsSync(`${done}/${name}`);
+    const as = taken ? `${name}.${Bun.randomUUIDv7()}` : name;
+    renameSync(`${folder}/${name}`, `${done}/${as}`);
+  }
+}
+
+/** What waits in this machine's spool, done files not counted. */
+export function spoolBacklog(data: string): { files: number; bytes: number } {
+  const folder = spoolFolder(data);
+  const names = listFolder(folder).filter(isSpoolFile);
+  const sizeOf = (name: string) =>
+    lstatSync(`${folder}/${name}`, { throwIfNoEntry: false })?.size ?? 0;
+  const bytes = names.reduce((sum, name) => sum + sizeOf(name), 0);
+  return { files: names.length, bytes };
+}

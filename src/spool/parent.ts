@@ -1,0 +1,45 @@
+/**
+ * The session around a process. The variable in its environment alone proves
+ * nothing (tmux keeps a stale one): the session is a parent only when its
+ * wrapper or its shell is an ancestor.
+ */
+import type { SessionStart } from "../model/event.ts";
+import { isSessionId } from "../model/id.ts";
+import { tryReadText } from "../os/file.ts";
+import type { StartedProcess } from "../os/proc.ts";
+
+export const SESSION_ID_VARIABLE = "SESSION_BUDDY_SESSION_ID";
+
+/**
+ * @param id what the variable says
+ * @param ancestors whom the process descends from
+ * @param spool where the parent's file would be
+ */
+export function parentOf(
+  id: string | null | undefined,
+  ancestors: Iterable<StartedProcess>,
+  spool: string,
+): Pick<SessionStart, "parent_session_id" | "inherited_session_id"> {
+  if (!id || !isSessionId(id)) return {};
+  const claimed = processesOf(`${spool}/${id}.ndjson`);
+  for (const { pid, start_ticks } of ancestors)
+    if (claimed.has(`${pid}@${start_ticks}`)) return { parent_session_id: id };
+  return { inherited_session_id: id };
+}
+
+/** The processes that a spool file names: `pid@start_ticks`. */
+function processesOf(file: string): Set<string> {
+  const found = new Set<string>();
+  // None: not a session of this data folder.
+  const lines = tryReadText(file)?.split("\n") ?? [];
+  for (const line of lines) {
+    if (!/"event_type":"(session_start|process)"/.test(line)) continue;
+    try {
+      const { pid, start_ticks } = JSON.parse(line) as SessionStart;
+      found.add(`${pid}@${start_ticks}`);
+    } catch {
+      // A torn line (disk full, killed): it names nobody.
+    }
+  }
+  return found;
+}

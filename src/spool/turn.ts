@@ -1,0 +1,69 @@
+/**
+ * `drain.lock`: one drain at a time works on a spool. Only its holder probes
+ * session locks, closes, renames or unlinks.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  futimesSync,
+  openSync,
+} from "node:fs";
+import { errnoOf } from "../model/failure.ts";
+import { libc } from "../os/libc.ts";
+import { folderFailure } from "../os/paths.ts";
+
+/** How long a drain waits for its turn. */
+const TURN_MS = 30_000;
+const LOOK_MS = 15;
+/** A server drains each second and need not say so each time. */
+const SAID_MS = 5_000;
+const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
+
+/**
+ * Takes `drain.lock`. When another drain is at work, one at a time waits for it
+ * (`drain.next`): it may have passed by what was written since. Those that come
+ * while one waits leave it to that one.
+ * @returns null when there is no spool yet, or another one will see to it
+ */
+export async function takeTurn(folder: string): Promise<number | null> {
+  const lock = openLock(`${folder}/drain.lock`);
+  if (lock === null || tryLock(lock)) return lock;
+  const next = openLock(`${folder}/drain.next`);
+  try {
+    if (next === null || !tryLock(next)) throw new Elsewhere();
+    const deadline = performance.now() + TURN_MS;
+    while (!tryLock(lock)) {
+      if (performance.now() > deadline) throw new Elsewhere();
+      await Bun.sleep(LOOK_MS);
+    }
+    return lock;
+  } catch (error) {
+    closeSync(lock);
+    if (error instanceof Elsewhere) return null;
+    throw error;
+  } finally {
+    if (next !== null) closeSync(next);
+  }
+}
+
+/** When a drain last began; others look at it. */
+export function sayBegun(lock: number, now: number): void {
+  // A time to come was written before the clock was set back.
+  if (Math.abs(now - fstatSync(lock).mtimeMs) < SAID_MS) return;
+  futimesSync(lock, new Date(now), new Date(now));
+}
+
+/** Another drain will see to it. */
+class Elsewhere extends Error {}
+
+const tryLock = (fd: number): boolean => !libc || libc.tryLock(fd);
+
+function openLock(path: string): number | null {
+  try {
+    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return null;
+    throw folderFailure(path, error);
+  }
+}

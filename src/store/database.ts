@@ -1,0 +1,240 @@
+/**
+ * The database's file: opened, brought up to date, written in turns through
+ * one connection and read through others beside it.
+ *
+ * Exactly one process has the file open (`store.lock`), and in it one instance.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  type DuckDBPreparedStatement,
+  type DuckDBValue,
+} from "@duckdb/node-api";
+import { Failure } from "../model/failure.ts";
+import { isFatal, newerSchema, storeFailure } from "./failure.ts";
+import { SQL } from "./statements.ts";
+
+const OPTIONS = {
+  memory_limit: "512MB",
+  wal_autocheckpoint: "64MB",
+  allocator_background_threads: "true",
+  autoinstall_known_extensions: "false",
+  autoload_known_extensions: "false",
+};
+
+/** A write-ahead log of less is left to the next occasion. */
+const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
+
+export class Database {
+  /** The end of the queue of writes: they go one after the other. */
+  private turn: Promise<unknown> = Promise.resolve();
+  private readonly statements = new Map<string, DuckDBPreparedStatement>();
+  private readonly readers = new Set<DuckDBConnection>();
+  private closed = false;
+  /** What DuckDB gave the file up for: only to open it anew helps then. */
+  givenUp: Failure | null = null;
+
+  private constructor(
+    readonly path: string,
+    private readonly instance: DuckDBInstance,
+    private readonly writer: DuckDBConnection,
+  ) {}
+
+  /**
+   * Opens the file, makes it when it is not there, and brings it up to date.
+   * @param migrations the steps to the newest schema, oldest first
+   * @throws Failure (timeout, storage, permission) with the mend
+   */
+  static async open(
+    path: string,
+    migrations: readonly string[],
+  ): Promise<Database> {
+    let db: Database | null = null;
+    try {
+      if (!existsSync(path)) await Database.create(path, migrations);
+      db = await Database.connect(path);
+      const have = await db.schemaVersion();
+      if (have > migrations.length)
+        throw newerSchema(path, have, migrations.length);
+      if (have > 0 && have < migrations.length) {
+        db.disconnect();
+        db = null;
+        copyFileSync(path, `${path}.schema-${have}`);
+        db = await Database.connect(path);
+      }
+      await db.migrate(have, migrations);
+      return db;
+    } catch (error) {
+      // A second instance of an open file would lose rows: leave none behind.
+      db?.disconnect();
+      throw storeFailure(path, error);
+    }
+  }
+
+  /**
+   * A new file appears whole or not at all: half of one, from a full disk or a
+   * kill, would never open again.
+   */
+  private static async create(
+    path: string,
+    migrations: readonly string[],
+  ): Promise<void> {
+    const half = `${path}.new`;
+    const remove = () => {
+      for (const file of [half, `${half}.wal`]) rmSync(file, { force: true });
+    };
+    remove();
+    try {
+      const db = await Database.connect(half);
+      try {
+        await db.migrate(0, migrations);
+      } finally {
+        db.disconnect();
+      }
+      renameSync(half, path);
+    } finally {
+      remove();
+    }
+  }
+
+  private static async connect(path: string): Promise<Database> {
+    const instance = await DuckDBInstance.create(path, OPTIONS);
+    return new Database(path, instance, await instance.connect());
+  }
+
+  /** The schema's version; 0 for an empty file. */
+  private async schemaVersion(): Promise<number> {
+    if ((await this.one<number>(SQL.hasSchema)) === 0) return 0;
+    return this.one<number>(SQL.schemaVersion);
+  }
+
+  private async migrate(
+    have: number,
+    migrations: readonly string[],
+  ): Promise<void> {
+    for (let version = have + 1; version <= migrations.length; version++) {
+      await this.transaction(async () => {
+        await this.writer.run(migrations[version - 1]!);
+        await this.run(SQL.setSchemaVersion, [version]);
+      });
+      // A changed table in the write-ahead log cannot always be replayed.
+      await this.run(SQL.checkpoint);
+    }
+  }
+
+  /** Does a piece of writing once all before it are done. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(work).catch((error) => {
+      throw this.failure(error);
+    });
+    // Whoever asked for it hears of its failure, the next in turn does not.
+    this.turn = mine.catch(() => {});
+    return mine;
+  }
+
+  private failure(error: unknown): Failure {
+    const failure = storeFailure(this.path, error);
+    if (isFatal(error)) this.givenUp ??= failure;
+    return failure;
+  }
+
+  /** Runs a statement of the writer's, in its turn. */
+  async run(sql: string, values: DuckDBValue[] = []): Promise<void> {
+    await (await this.prepared(sql, values)).run();
+  }
+
+  /** What a statement of the writer's gives, in its turn. */
+  async rows<T>(sql: string, values: DuckDBValue[] = []): Promise<T[]> {
+    const result = await (await this.prepared(sql, values)).runAndReadAll();
+    return result.getRowObjectsJson() as T[];
+  }
+
+  /** The one value, called `value`, of the one row of a statement of the writer's. */
+  async one<T>(sql: string): Promise<T> {
+    return (await this.rows<{ value: T }>(sql))[0]!.value;
+  }
+
+  /** To plan a statement takes as long as to run it: each is planned once. */
+  private async prepared(
+    sql: string,
+    values: DuckDBValue[],
+  ): Promise<DuckDBPreparedStatement> {
+    let statement = this.statements.get(sql);
+    if (!statement) {
+      statement = await this.writer.prepare(sql);
+      this.statements.set(sql, statement);
+    }
+    statement.bind(values);
+    return statement;
+  }
+
+  async transaction(work: () => Promise<void>): Promise<void> {
+    await this.run(SQL.begin);
+    try {
+      await work();
+      await this.run(SQL.commit);
+    } catch (error) {
+      await this.run(SQL.rollback).catch(() => {
+        // The database has rolled back by itself; the cause is what counts.
+      });
+      throw error;
+    }
+  }
+
+  /** The rows of a query, as they come, whatever is written meanwhile. */
+  async *read<T>(
+    sql: string,
+    values: DuckDBValue[] = [],
+  ): AsyncGenerator<T, void> {
+    if (this.closed) throw closedFailure(this.path);
+    let reader: DuckDBConnection | null = null;
+    try {
+      // Another statement on its connection would end a stream.
+      reader = await this.instance.connect();
+      this.readers.add(reader);
+      const result = await reader.stream(sql, values);
+      for await (const chunk of result.yieldRowObjectJson())
+        yield* chunk as T[];
+    } catch (error) {
+      throw this.closed ? closedFailure(this.path) : this.failure(error);
+    } finally {
+      if (reader && this.readers.delete(reader)) reader.closeSync();
+    }
+  }
+
+  /** The file and its write-ahead log, in bytes. */
+  sizes(): { file: number; log: number } {
+    const bytes = (path: string) =>
+      statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    return { file: bytes(this.path), log: bytes(`${this.path}.wal`) };
+  }
+
+  /** Moves what is in the write-ahead log into the file, in its turn. */
+  async checkpoint(): Promise<void> {
+    if (this.sizes().log >= WORTH_A_CHECKPOINT_BYTES)
+      await this.run(SQL.checkpoint);
+  }
+
+  /** Ends all that reads, and lets the file go. */
+  disconnect(): void {
+    this.closed = true;
+    for (const reader of this.readers) reader.closeSync();
+    this.readers.clear();
+    this.writer.closeSync();
+    this.instance.closeSync();
+  }
+}
+
+const closedFailure = (path: string) =>
+  new Failure(
+    "storage",
+    `'${path}' was closed in the middle of a question`,
+    "ask again",
+  );

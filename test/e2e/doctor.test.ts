@@ -1,0 +1,173 @@
+/**
+ * The doctor: each thing that can be wrong is found where it is, with the mend,
+ * and everything else stays well.
+ */
+import { expect, test } from "bun:test";
+import { chmodSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { configure } from "../support/host.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+import { until } from "../support/wait.ts";
+
+interface Test {
+  name: string;
+  status: "pass" | "fail";
+  detail: string;
+  fix: string | null;
+  fixed: boolean;
+}
+
+const PHASES = [
+  ...["environment_setup", "session_buddy_server"],
+  ...["admin_shell", "database_verification"],
+];
+
+/** Every check by its name, and whether all of them passed. */
+async function examine(
+  sandbox: Sandbox,
+  env: Record<string, string> = {},
+  ...flags: string[]
+): Promise<{ status: string; tests: Map<string, Test>; exitCode: number }> {
+  const { stdout, stderr, exitCode } = await sandbox.run(
+    ["doctor", "--json", ...flags],
+    { env: { SESSION_BUDDY_PORT: "auto", ...env } },
+  );
+  expect(stderr).toBe("");
+  const report = JSON.parse(stdout) as {
+    status: string;
+    phases: Record<string, { status: string; tests: Test[] }>;
+  };
+  expect(Object.keys(report.phases)).toEqual(PHASES);
+  const tests = Object.values(report.phases).flatMap((phase) => {
+    const failed = phase.tests.some(({ status }) => status === "fail");
+    expect(phase.status).toBe(failed ? "fail" : "pass");
+    return phase.tests;
+  });
+  for (const { status, fix } of tests)
+    expect(fix === null).toBe(status === "pass");
+  const byName = new Map(tests.map((test) => [test.name, test]));
+  return { status: report.status, tests: byName, exitCode: exitCode! };
+}
+
+/** The one check that fails, of all. */
+async function onlyFailure(
+  sandbox: Sandbox,
+  env: Record<string, string> = {},
+): Promise<Test> {
+  const { status, tests, exitCode } = await examine(sandbox, env);
+  const failed = [...tests.values()].filter((test) => test.status === "fail");
+  expect([status, exitCode, failed.map(({ name }) => name)]).toEqual([
+    ...["fail", 4],
+    [failed[0]!.name],
+  ] as never);
+  return failed[0]!;
+}
+
+test("a healthy host passes, before anything was recorded, after, and with a server", async () => {
+  using sandbox = new Sandbox();
+  const fresh = await examine(sandbox);
+  expect([fresh.status, fresh.exitCode]).toEqual(["pass", 0]);
+  expect(fresh.tests.get("trial_session")!.detail).toContain("session_end");
+  // The trial is nobody's session.
+  expect(await sandbox.list()).toEqual([]);
+  await sandbox.run(["shell", "--", "true"]);
+  const after = await examine(sandbox);
+  expect(after.tests.get("database_opens")!.detail).toStartWith("1 sessions");
+  await using server = await TestServer.start(sandbox);
+  const served = await examine(sandbox);
+  expect([served.status, served.exitCode]).toEqual(["pass", 0]);
+  expect(served.tests.get("server_running")!.detail).toContain(server.url);
+  const words = await sandbox.run(["doctor"]);
+  expect(words.stdout).toContain("✓ server_health: healthy");
+  expect(words.stdout).not.toContain("✗");
+});
+
+test("a wrong configuration, a missing shell, recording turned off", async () => {
+  using sandbox = new Sandbox();
+  const file = configure(sandbox, "session: {enabeld: true}\n");
+  const wrong = await onlyFailure(sandbox);
+  expect(wrong.name).toBe("configuration");
+  expect(wrong.detail).toContain(`${file}:1: session.enabeld`);
+  configure(sandbox, "session: {enabled: false}\n");
+  const off = await onlyFailure(sandbox);
+  expect([off.name, off.fix]).toEqual([
+    "recording_enabled",
+    "set session.enabled to true in the configuration",
+  ]);
+  configure(sandbox, "");
+  const shell = await onlyFailure(sandbox, { SHELL: "/nonexistent/sh" });
+  expect([shell.name, shell.fix]).toEqual([
+    "shell_program",
+    "set SHELL to one that is there",
+  ]);
+});
+
+test("a weak secret, and an engine that may not compile", async () => {
+  using sandbox = new Sandbox();
+  const weak = await onlyFailure(sandbox, { SESSION_BUDDY_SECRET: "short" });
+  expect(weak.name).toBe("secret");
+  const { tests } = await examine(sandbox, { BUN_JSC_useJIT: "0" });
+  expect(tests.get("locks")).toMatchObject({
+    status: "fail",
+    fix: expect.stringContaining("MemoryDenyWriteExecute=no"),
+  });
+});
+
+test("a state folder that others can write to is found, and mended when asked", async () => {
+  using sandbox = new Sandbox();
+  const { tests } = await examine(sandbox);
+  const folder = tests.get("state_folder")!.detail;
+  chmodSync(folder, 0o777);
+  expect((await onlyFailure(sandbox)).name).toBe("state_folder");
+  const mended = await examine(sandbox, {}, "--fix");
+  expect(mended.tests.get("state_folder")).toMatchObject({
+    ...{ status: "pass", fixed: true },
+  });
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+  expect((await examine(sandbox)).status).toBe("pass");
+});
+
+test("a port that another program has", async () => {
+  using sandbox = new Sandbox();
+  const other = createServer().listen(0, "127.0.0.1");
+  await until("the port", () => other.listening);
+  const { port } = other.address() as { port: number };
+  const taken = await onlyFailure(sandbox, { SESSION_BUDDY_PORT: `${port}` });
+  other.close();
+  expect(taken.name).toBe("server_port");
+  expect(taken.detail).toContain(`pid ${process.pid}`);
+});
+
+test("a line that could not be read, and a database that is damaged", async () => {
+  using sandbox = new Sandbox();
+  await sandbox.run(["shell", "--", "true"]);
+  writeFileSync(join(sandbox.spool, "torn.ndjson"), "not an event\n");
+  await sandbox.list();
+  const quarantined = await onlyFailure(sandbox);
+  expect(quarantined.name).toBe("spool_quarantine");
+  expect(quarantined.detail).toContain("1 lines");
+  writeFileSync(sandbox.database, "no database at all\n".repeat(1_000));
+  const { tests } = await examine(sandbox);
+  expect(tests.get("database_opens")).toMatchObject({
+    status: "fail",
+    fix: expect.stringContaining("restore a backup"),
+  });
+});
+
+test("a server on another host that does not answer, or wants another token", async () => {
+  using near = new Sandbox();
+  using far = new Sandbox();
+  await using server = await TestServer.start(far, {
+    env: {
+      SESSION_BUDDY_SECRET: "a secret of more than thirty-two characters",
+    },
+  });
+  const env = { SESSION_BUDDY_MCP_ENDPOINT: server.url };
+  const refused = await examine(near, { ...env, SESSION_BUDDY_TOKEN: "abc" });
+  expect(refused.tests.get("endpoint")!.fix).toContain("session-buddy token");
+  await server.stop();
+  const away = await examine(near, env);
+  expect(away.tests.get("endpoint")!.detail).toContain("cannot be reached");
+});

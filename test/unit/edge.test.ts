@@ -1,0 +1,284 @@
+/**
+ * Connections that misbehave: a server whose edge is real, and clients that
+ * write what they like, byte by byte.
+ */
+import { afterEach, describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import net from "node:net";
+import type { BodyLimits } from "../../src/server/body.ts";
+import { Guard } from "../../src/server/guard.ts";
+import { routeOf } from "../../src/server/refusal.ts";
+import { tcpPeer } from "../../src/os/peer.ts";
+import { needsRoot } from "../support/host.ts";
+import { until } from "../support/wait.ts";
+
+const MIB = 1024 * 1024;
+
+/** A server that answers with the size of what it was sent. */
+class Edge {
+  /** Requests whose body is being read. */
+  reading = 0;
+  readonly server: Bun.Server<undefined>;
+  private readonly guard: Guard;
+
+  constructor({
+    secret = false,
+    body,
+  }: { secret?: boolean; body?: Partial<BodyLimits> } = {}) {
+    this.server = Bun.serve({
+      ...{ hostname: "127.0.0.1", port: 0, development: false },
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      fetch: (request): Promise<Response> => this.answer(request),
+    });
+    this.guard = new Guard({
+      bound: { host: "127.0.0.1", port: this.port },
+      ...{ tls: false, allowed_hosts: [], allowed_origins: [] },
+      ...{ uid: process.geteuid!(), secret, ...(body ? { body } : {}) },
+    });
+  }
+
+  get port(): number {
+    return this.server.port!;
+  }
+
+  private async answer(request: Request): Promise<Response> {
+    const local = { address: "127.0.0.1", port: this.port };
+    const peer = tcpPeer(() => this.server.requestIP(request), local);
+    const route = routeOf(request);
+    const refused = this.guard.edge(request, route, peer);
+    if (refused) return refused;
+    this.reading++;
+    const received = await this.guard.body(request, peer);
+    this.reading--;
+    if (received instanceof Response) return received;
+    const stranger = this.guard.reader(received.message, route, peer);
+    return stranger ?? Response.json({ bytes: received.bytes });
+  }
+
+  /** A POST to /mcp, headers and body as they are written. */
+  async post(headers: string, body = ""): Promise<Client> {
+    const client = new Client(this.port);
+    client.write(
+      `POST /mcp HTTP/1.1\r\nHost: localhost:${this.port}\r\n` +
+        `Content-Type: application/json\r\n${headers}\r\n\r\n${body}`,
+    );
+    return client;
+  }
+}
+
+/** A client that shows what came back. */
+class Client {
+  private text = "";
+  readonly socket: net.Socket;
+
+  constructor(port: number) {
+    this.socket = net.connect({ host: "127.0.0.1", port });
+    this.socket.setEncoding("utf8");
+    this.socket.on("data", (text) => void (this.text += text));
+    this.socket.on("error", () => undefined);
+  }
+
+  write(text: string): void {
+    this.socket.write(text);
+  }
+
+  /** The first whole answer: its status and its JSON. */
+  answer(): Promise<{ status: number; body: { error: { code: number } } }> {
+    return until("an answer", () => {
+      const [head, rest] = this.text.split("\r\n\r\n");
+      const length = Number(/content-length: (\d+)/i.exec(head!)?.[1]);
+      if (rest === undefined || rest.length < length) return null;
+      const body = JSON.parse(rest.slice(0, length)) as never;
+      return { status: Number(head!.slice(9, 12)), body };
+    });
+  }
+
+  end(): void {
+    this.socket.destroy();
+  }
+}
+
+let edge: Edge;
+afterEach(() => edge.server.stop(true));
+
+const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
+
+describe("Content-Length", () => {
+  test("one that promises too much is refused, also when it never comes", async () => {
+    edge = new Edge();
+    for (const length of [
+      4 * MIB + 1,
+      5_000_000_000,
+      Number.MAX_SAFE_INTEGER,
+    ]) {
+      const client = await edge.post(`Content-Length: ${length}`);
+      expect(await client.answer()).toMatchObject({
+        ...{ status: 413, body: { jsonrpc: "2.0", error: { code: -32600 } } },
+      });
+      client.end();
+    }
+  });
+
+  test("the rest of such a body is not kept", async () => {
+    edge = new Edge();
+    const before = process.memoryUsage.rss();
+    const client = await edge.post(`Content-Length: ${1024 * MIB}`);
+    expect((await client.answer()).status).toBe(413);
+    const block = "x".repeat(MIB);
+    for (let sent = 0; sent < 200; sent++)
+      if (!client.socket.write(block)) await once(client.socket, "drain");
+    expect(process.memoryUsage.rss() - before).toBeLessThan(100 * MIB);
+    client.end();
+  });
+
+  test("one that promises less than comes cuts the body there", async () => {
+    edge = new Edge();
+    const client = await edge.post("Content-Length: 2", '{}{"id":1}');
+    expect(await client.answer()).toMatchObject({
+      status: 200,
+      body: { bytes: 2 },
+    });
+    client.end();
+  });
+
+  test("one that promises more than comes is waited for, not for ever", async () => {
+    edge = new Edge({ body: { timeout_ms: 100 } });
+    for (const length of [100, 100_000]) {
+      const client = await edge.post(`Content-Length: ${length}`, "{}");
+      expect(await client.answer()).toMatchObject({
+        ...{ status: 408, body: { jsonrpc: "2.0", id: null } },
+      });
+      client.end();
+    }
+  });
+
+  test("a client that goes away in the middle leaves nothing behind", async () => {
+    edge = new Edge();
+    for (const length of [100, 100_000]) {
+      const client = await edge.post(`Content-Length: ${length}`, "{}");
+      await until("the body to be read", () => edge.reading === 1);
+      client.end();
+      await until("its end", () => edge.reading === 0);
+    }
+    const next = await edge.post("Content-Length: 2", "{}");
+    expect((await next.answer()).status).toBe(200);
+    next.end();
+  });
+});
+
+describe("a body without a length", () => {
+  test("is taken as it comes", async () => {
+    edge = new Edge();
+    const client = await edge.post(
+      "Transfer-Encoding: chunked",
+      chunk('{"a":'),
+    );
+    await until("the body to be read", () => edge.reading === 1);
+    client.write(`${chunk('"ä"}'.replace("ä", "a"))}0\r\n\r\n`);
+    expect(await client.answer()).toMatchObject({
+      status: 200,
+      body: { bytes: 9 },
+    });
+    client.end();
+  });
+
+  test("is counted while it comes, and refused where it is too much", async () => {
+    edge = new Edge();
+    const client = await edge.post("Transfer-Encoding: chunked");
+    const block = chunk("x".repeat(MIB));
+    for (let sent = 0; sent < 5; sent++) client.write(block);
+    // Its end never came.
+    expect(await client.answer()).toMatchObject({
+      ...{ status: 413, body: { jsonrpc: "2.0", error: { code: -32600 } } },
+    });
+    client.end();
+  });
+
+  test("that comes drop by drop is not waited for longer", async () => {
+    edge = new Edge({ body: { timeout_ms: 200 } });
+    const client = await edge.post("Transfer-Encoding: chunked", chunk("{"));
+    const drops = setInterval(() => client.write(chunk(" ")), 20);
+    expect((await client.answer()).status).toBe(408);
+    clearInterval(drops);
+    client.end();
+  });
+
+  test("both ways of telling the length at once are refused", async () => {
+    edge = new Edge();
+    const both = "Content-Length: 2\r\nTransfer-Encoding: chunked";
+    const client = await edge.post(both, `${chunk("{}")}0\r\n\r\n`);
+    await until("the connection's end", () => client.socket.closed);
+    expect(edge.reading).toBe(0);
+  });
+});
+
+test("bodies under way are bounded together, and what ends makes room", async () => {
+  edge = new Edge({ body: { under_way_max_bytes: 2 * MIB } });
+  const half = () => edge.post(`Content-Length: ${1.5 * MIB}`, "x".repeat(MIB));
+  const clients = await Promise.all([half(), half(), half()]);
+  const first = await Promise.race(clients.map((client) => client.answer()));
+  expect(first).toMatchObject({ status: 503, body: { jsonrpc: "2.0" } });
+  for (const client of clients) client.end();
+  await until("their end", () => edge.reading === 0);
+  const body = JSON.stringify({ a: "x".repeat(1.9 * MIB) });
+  const next = await edge.post(`Content-Length: ${body.length}`, body);
+  expect((await next.answer()).status).toBe(200);
+  next.end();
+});
+
+test("no Host, two hosts, and a Host that is a path", async () => {
+  edge = new Edge();
+  const ask = async (head: string) => {
+    const client = new Client(edge.port);
+    client.write(`${head}\r\nContent-Length: 0\r\n\r\n`);
+    const { status } = await client.answer();
+    client.end();
+    return status;
+  };
+  const host = `Host: localhost:${edge.port}`;
+  expect(await ask("GET /health HTTP/1.0")).toBe(400);
+  expect(await ask(`GET /health HTTP/1.1\r\n${host}\r\n${host}`)).toBe(400);
+  expect(await ask(`GET /mcp HTTP/1.1\r\n${host}/health?`)).toBe(400);
+  expect(await ask("GET /mcp HTTP/1.1\r\nHost: [::")).toBe(400);
+  expect(
+    await ask(`GET http://evil.example/mcp HTTP/1.1\r\nHost: evil.example`),
+  ).toBe(403);
+  expect(await ask(`GET http://evil.example/mcp HTTP/1.1\r\n${host}`)).toBe(
+    405,
+  );
+});
+
+test("another user's program is refused, his health_check is not", async () => {
+  if (!needsRoot("setpriv", "bash")) return;
+  edge = new Edge();
+  const asStranger = async (tool: string) => {
+    const body = JSON.stringify({
+      id: 1,
+      method: "tools/call",
+      params: { name: tool },
+    });
+    const head = [
+      ...[
+        "POST /mcp HTTP/1.1",
+        `Host: localhost:${edge.port}`,
+        "Connection: close",
+      ],
+      ...[
+        "Content-Type: application/json",
+        `Content-Length: ${body.length}`,
+        "",
+        body,
+      ],
+    ].join("\\r\\n");
+    const script = `exec 3<>/dev/tcp/127.0.0.1/${edge.port}; printf '${head}' >&3; cat <&3`;
+    const child = Bun.spawn(
+      ["setpriv", "--reuid=54321", "--clear-groups", "bash", "-c", script],
+      { stdout: "pipe" },
+    );
+    return new Response(child.stdout).text();
+  };
+  const refused = await asStranger("list_sessions");
+  expect(refused).toStartWith("HTTP/1.1 403 ");
+  expect(refused).toContain("you are 54321");
+  expect(await asStranger("health_check")).toStartWith("HTTP/1.1 200 ");
+});

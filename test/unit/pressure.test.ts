@@ -1,0 +1,146 @@
+/** Too much at once, with a clock of the test's own. */
+import { describe, expect, test } from "bun:test";
+import type { Peer } from "../../src/os/peer.ts";
+import { Pressure, type PressureOptions } from "../../src/server/pressure.ts";
+import type { Route } from "../../src/server/refusal.ts";
+
+const OWNER = 1000;
+const remote = (address: string): Peer => ({
+  ...{ via: "tcp", uid: null, address, loopback: false },
+});
+const local = (uid: number): Peer => ({
+  ...{ via: "tcp", uid, address: "127.0.0.1", loopback: true },
+});
+const SOCKET: Peer = {
+  via: "socket",
+  uid: null,
+  address: null,
+  loopback: true,
+};
+
+let now = 0;
+const pressure = (options: Partial<PressureOptions> = {}) =>
+  new Pressure({ max_in_flight: 1024, uid: OWNER, now: () => now, ...options });
+
+/** How many of so many requests, one after the other, are let in. */
+function admitted(to: Pressure, peer: Peer, requests: number): number {
+  let count = 0;
+  for (let n = 0; n < requests; n++)
+    if (to.enter("/mcp", peer) === null) {
+      count++;
+      to.leave();
+    }
+  return count;
+}
+
+async function refusedAs(response: Response | null) {
+  const { status, headers } = response!;
+  const body = (await response!.json()) as object;
+  return { status, retry: Number(headers.get("retry-after")), body };
+}
+
+describe("requests under way", () => {
+  test("as many as allowed; who leaves makes room", async () => {
+    const two = pressure({ max_in_flight: 2 });
+    expect(two.enter("/mcp", local(OWNER))).toBeNull();
+    expect(two.enter("/mcp", SOCKET)).toBeNull();
+    expect(await refusedAs(two.enter("/mcp", local(OWNER)))).toMatchObject({
+      ...{ status: 429, retry: 1, body: { jsonrpc: "2.0", id: null } },
+    });
+    expect(await refusedAs(two.enter("/health", SOCKET))).toMatchObject({
+      ...{ status: 429, retry: 1, body: { error: { code: "overloaded" } } },
+    });
+    expect(two.depth).toBe(2);
+    two.leave();
+    expect(two.enter("/mcp", local(OWNER))).toBeNull();
+  });
+
+  test("who is refused is not counted", () => {
+    const one = pressure({
+      max_in_flight: 1,
+      peer_rate: { per_second: 1, burst: 1 },
+    });
+    expect(one.enter("/mcp", remote("192.0.2.1"))).toBeNull();
+    one.leave();
+    expect(one.enter("/mcp", remote("192.0.2.1"))).not.toBeNull();
+    expect(one.depth).toBe(0);
+  });
+});
+
+describe("the rate of a peer", () => {
+  const peer_rate = { per_second: 10, burst: 20 };
+
+  test("a burst, then its rate, and never more than a burst again", () => {
+    const to = pressure({ peer_rate });
+    const peer = remote("192.0.2.1");
+    expect(admitted(to, peer, 100)).toBe(20);
+    now += 500;
+    expect(admitted(to, peer, 100)).toBe(5);
+    now += 3_600_000;
+    expect(admitted(to, peer, 100)).toBe(20);
+  });
+
+  test("says when to come again", async () => {
+    const to = pressure({ peer_rate: { per_second: 0.1, burst: 1 } });
+    const peer = remote("192.0.2.1");
+    expect(to.enter("/mcp", peer)).toBeNull();
+    now += 2_000;
+    expect(await refusedAs(to.enter("/mcp", peer))).toMatchObject({
+      ...{ status: 429, retry: 8 },
+    });
+    now += 8_000;
+    expect(to.enter("/mcp", peer)).toBeNull();
+  });
+
+  test("is each peer's own", () => {
+    const to = pressure({ peer_rate });
+    const peers = [
+      "192.0.2.1",
+      "192.0.2.2",
+      "2001:db8:0:1::1",
+      "2001:db8:0:2::1",
+    ].map(remote);
+    for (const peer of [...peers, local(1), local(2)])
+      expect(admitted(to, peer, 100)).toBe(20);
+  });
+
+  test("is one for the addresses that one peer has at will", () => {
+    const to = pressure({ peer_rate });
+    expect(admitted(to, remote("2001:db8::1"), 15)).toBe(15);
+    expect(admitted(to, remote("2001:db8::ffff:2"), 15)).toBe(5);
+  });
+
+  test("does not hold back our own user, root or the unix socket", () => {
+    const to = pressure({ peer_rate });
+    for (const peer of [local(OWNER), local(0), SOCKET])
+      expect(admitted(to, peer, 20_000)).toBe(20_000);
+  });
+
+  test("by default leaves room for thousands a second", () => {
+    const to = pressure();
+    expect(admitted(to, remote("192.0.2.1"), 10_000)).toBe(4_000);
+    now += 1_000;
+    expect(admitted(to, remote("192.0.2.1"), 10_000)).toBe(2_000);
+  });
+
+  test("is forgotten for the longest silent, once there are too many peers", () => {
+    const to = pressure({ peer_rate: { per_second: 0.001, burst: 1 } });
+    const nth = (n: number) =>
+      remote(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
+    for (let n = 0; n < 10_000; n++) expect(admitted(to, nth(n), 1)).toBe(1);
+    // It came again, so the second is the longest silent now.
+    expect(admitted(to, nth(0), 1)).toBe(0);
+    expect(admitted(to, nth(10_000), 1)).toBe(1);
+    expect(admitted(to, nth(0), 1)).toBe(0);
+    expect(admitted(to, nth(2), 1)).toBe(0);
+    expect(admitted(to, nth(1), 1)).toBe(1);
+  });
+});
+
+test("every route is refused in its own shape", async () => {
+  const full = pressure({ max_in_flight: 0 });
+  for (const route of ["/mcp", "/metrics", "other"] as Route[])
+    expect("jsonrpc" in (await refusedAs(full.enter(route, SOCKET))).body).toBe(
+      route === "/mcp",
+    );
+});
