@@ -27,7 +27,12 @@ import {
   openOwn,
 } from "./folder.ts";
 import { countSpool } from "./level.ts";
-import { type Quarantined, Rejections, quarantine } from "./quarantine.ts";
+import {
+  type Quarantined,
+  type QuarantinedLine,
+  Rejections,
+  quarantine,
+} from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
 import { FileFacts, writerOf } from "./reconcile.ts";
 import { sayBegun, takeTurn } from "./turn.ts";
