@@ -103,37 +103,32 @@ export function listQuery(filter: SessionFilter): Query {
 
 const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
 
+const DURATION_MS = `CASE WHEN s.end_time IS NOT NULL THEN
+  greatest(0, epoch_ms(s.end_time) - epoch_ms(s.start_time)) END`;
+
 /** One row: what the matching sessions come to, the components as a list. */
 export function statsQuery(filter: SessionFilter): Query {
   const conditions = sessionConditions(filter);
+  const matching = `all_sessions AS s ${conditions.where}`;
+  const count = (condition: string) =>
+    `(count(*) FILTER (${condition}))::INTEGER`;
+  // To pass over the rows twice takes a third of the time of keeping them.
   const sql = `
-    WITH matching AS MATERIALIZED (
-      SELECT s.component_name, s.start_time, ${FAILED} AS failed,
-        CASE WHEN ${STATUS.active} THEN 'active'
-          WHEN ${STATUS.lost} THEN 'lost' ELSE 'ended' END AS status,
-        CASE WHEN s.end_time IS NOT NULL THEN
-          greatest(0, epoch_ms(s.end_time) - epoch_ms(s.start_time)) / 1000
-          END AS seconds
-      FROM all_sessions AS s ${conditions.where}),
-    components AS (
-      SELECT component_name, count(*)::INTEGER AS sessions,
-        (count(*) FILTER (failed))::INTEGER AS failed
-      FROM matching GROUP BY component_name
-      ORDER BY sessions DESC, component_name LIMIT 100)
     SELECT count(*)::INTEGER AS sessions,
-      (count(*) FILTER (status = 'active'))::INTEGER AS active,
-      (count(*) FILTER (status = 'ended'))::INTEGER AS ended,
-      (count(*) FILTER (status = 'lost'))::INTEGER AS lost,
-      (count(*) FILTER (failed))::INTEGER AS failed,
-      sum(seconds)::DOUBLE AS total, avg(seconds)::DOUBLE AS mean,
-      quantile_cont(seconds, 0.5)::DOUBLE AS median,
-      quantile_cont(seconds, 0.95)::DOUBLE AS p95,
-      max(seconds)::DOUBLE AS max,
-      ${time("min(start_time)", "first_start")},
-      ${time("max(start_time)", "last_start")},
-      (SELECT coalesce(to_json(list(c ORDER BY c.sessions DESC, c.component_name)), '[]')
-        FROM components AS c)::VARCHAR AS by_component
-    FROM matching`;
+      ${count(STATUS.active)} AS active, ${count(STATUS.ended)} AS ended,
+      ${count(STATUS.lost)} AS lost, ${count(FAILED)} AS failed,
+      sum(${DURATION_MS})::DOUBLE AS total, avg(${DURATION_MS}) AS mean,
+      quantile_cont(${DURATION_MS}, [0.5, 0.95])::DOUBLE[] AS quantiles,
+      max(${DURATION_MS})::DOUBLE AS max,
+      ${time("min(s.start_time)", "first_start")},
+      ${time("max(s.start_time)", "last_start")},
+      (SELECT coalesce(to_json(list(c ORDER BY c.sessions DESC, c.component_name)), '[]')::VARCHAR FROM (
+        SELECT s.component_name, count(*)::INTEGER AS sessions,
+          ${count(FAILED)} AS failed
+        FROM ${matching} GROUP BY s.component_name
+        ORDER BY sessions DESC, s.component_name LIMIT 100) AS c)
+        AS by_component
+    FROM ${matching}`;
   return { sql, values: conditions.values };
 }
 

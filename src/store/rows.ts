@@ -125,6 +125,7 @@ export function storedEventOf(row: StoredRow): StoredEvent {
   return { seq, received_at, provenance, event };
 }
 
+/** Durations in milliseconds, null when no session has ended. */
 export interface StatsRow {
   sessions: number;
   active: number;
@@ -133,8 +134,8 @@ export interface StatsRow {
   failed: number;
   total: number | null;
   mean: number;
-  median: number;
-  p95: number;
+  /** The median and the 95th percentile. */
+  quantiles: [number, number];
   max: number;
   first_start: string | null;
   last_start: string | null;
@@ -144,12 +145,21 @@ export interface StatsRow {
 export function statsOf(row: StatsRow): SessionStats {
   const { sessions, active, ended, lost, failed, first_start, last_start } =
     row;
-  const { total, mean, median, p95, max } = row;
+  const { total, mean, quantiles, max } = row;
   return {
     sessions,
     by_status: { active, ended, lost },
     failed,
-    duration_seconds: total === null ? null : { total, mean, median, p95, max },
+    duration_seconds:
+      total === null
+        ? null
+        : {
+            total: total / 1_000,
+            mean: mean / 1_000,
+            median: quantiles[0] / 1_000,
+            p95: quantiles[1] / 1_000,
+            max: max / 1_000,
+          },
     by_component: JSON.parse(row.by_component) as SessionStats["by_component"],
     first_start,
     last_start,

@@ -46,6 +46,20 @@ await timed("list: by prefix", 15, (n) =>
 await timed("list: by last 8 hex", 15, (n) =>
   drained({ reference: sessionId(n * 1_000).id.slice(-8), limit: 11 }),
 );
+await timed("brief: of a closed session", 15, (n) =>
+  store.brief(sessionId(n * 1_000).id),
+);
+await timed("brief: of a new session", 15, (n) =>
+  store.brief(sessionId(SESSIONS + n).id),
+);
+await timed("stats: all", 5, () => store.stats({}));
+await timed("stats: of one user", 5, () => store.stats({ username: "user7" }));
+await timed("events: of one session", 5, (n) =>
+  Array.fromAsync(store.events({ session_id: sessionId(n * 1_000).id })),
+);
+await timed("events: the first 1,000", 5, () =>
+  Array.fromAsync(store.events({ limit: 1_000 })),
+);
 await timed("append: start of a new session", 15, (n) => {
   const { id, time } = sessionId(SESSIONS + n);
   return store.append([start({ session_id: id, timestamp: time })]);
