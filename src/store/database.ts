@@ -257,10 +257,12 @@ export class Database {
 
   /**
    * Puts another file, which holds the same, in the place of this one. In the
-   * writer's turn, and only where nobody reads meanwhile.
+   * writer's turn; who reads meanwhile is cut short.
    * @param path on the same filesystem, closed, without a write-ahead log
    */
   async replaceBy(path: string): Promise<void> {
+    // One who still read would keep the old file open.
+    await this.readers.cut();
     this.release();
     // Closing has emptied the log; one that is there still belongs to the old.
     if (this.sizes().log === 0) renameSync(path, this.path);

@@ -30,22 +30,27 @@ export class Readers {
       await this.gate.pass(() => reading.begin(sql, values));
       for (;;) {
         const { done, value } = await this.gate.pass(() => reading.next());
-        if (this.closed) throw new Closed();
+        if (reading.isEnded) throw new Closed();
         if (done) return;
         yield value;
       }
     } catch (error) {
-      throw this.closed ? new Closed() : error;
+      throw reading.isEnded ? new Closed() : error;
     } finally {
       this.open.delete(reading);
       await reading.end();
     }
   }
 
-  /** Ends all that is still read. */
+  /** Ends all that is still read; more may be asked. */
+  async cut(): Promise<void> {
+    await Promise.allSettled([...this.open].map((reading) => reading.end()));
+  }
+
+  /** Ends all that is still read, and answers nothing more. */
   async close(): Promise<void> {
     this.closed = true;
-    await Promise.allSettled([...this.open].map((reading) => reading.end()));
+    await this.cut();
   }
 }
 
@@ -72,6 +77,10 @@ class Reading {
   async next(): Promise<IteratorResult<object[], void>> {
     if (this.ended || !this.chunks) return { done: true, value: undefined };
     return (await this.chunks).next();
+  }
+
+  get isEnded(): boolean {
+    return this.ended !== null;
   }
 
   end(): Promise<void> {

@@ -55,6 +55,23 @@ test("a list that is left in its midst does not keep the file open", async () =>
   await expect(store.get(id(1))).rejects.toMatchObject({ code: "storage" });
 });
 
+test("a list that was begun before the file was replaced is cut short, others go on", async () => {
+  const db = await Database.open(path(), MIGRATIONS);
+  const numbers = "SELECT i FROM range(100_000) AS r(i)";
+  const suspended = db.read(numbers);
+  await suspended.next();
+  const other = `${path()}.other`;
+  await (await Database.open(other, MIGRATIONS)).close();
+  await db.inTurn(() => db.replaceBy(other));
+  const rest = (async () => {
+    while (!(await suspended.next()).done);
+  })();
+  await expect(rest).rejects.toMatchObject({ code: "storage" });
+  expect(await Array.fromAsync(db.read(numbers))).toHaveLength(100_000);
+  await db.close();
+  expect(await another()).toBe("done\n");
+});
+
 test("a question under way when the store is closed ends, however far it has come", async () => {
   for (const turns of [0, 1, 2, 4, 8, 16, Infinity]) {
     const db = await Database.open(path(), MIGRATIONS);
