@@ -6,11 +6,15 @@
 import { readFileSync, realpathSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Settings } from "./config.ts";
-import { Failure, errnoOf } from "./model/failure.ts";
+import { Failure, type FailureCode, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
 import { checkEndpoint, clientToken } from "./os/token.ts";
+import { Courier, readDelivery } from "./spool/delivery.ts";
 import { type DrainReport, drain } from "./spool/drain.ts";
+import { spoolBacklog } from "./spool/folder.ts";
+import { nearlyFull } from "./spool/level.ts";
+import { spoolFolder } from "./spool/write.ts";
 import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
 import { HttpStore } from "./store/http.ts";
 import {
@@ -33,29 +37,43 @@ type Tell = (sentence: string) => void;
  * Opens the store, brings the spool into it, hands it over, and closes it.
  * @param settings valid ones, see `requireValid`
  * @param tell gets what the user should know beside the result
+ * @param courier notes how it goes with a server on another host; without one
+ *   events that cannot be brought there are told of, and reading goes on
  * @throws Failure when the store cannot be used
  */
 export async function withStore<T>(
   settings: Settings,
   tell: Tell,
   use: (store: SessionStore) => Promise<T>,
+  courier: Courier | null = null,
 ): Promise<T> {
   // What DuckDB creates beside its file is nobody else's either.
   process.umask(0o077);
   // One on another host is not waited for: it may be away for long.
   const patience_ms = settings.config.server.endpoint === null ? WAIT_MS : 0;
-  const store = new SwitchingStore(() => nearest(settings, tell), patience_ms);
+  const store = new SwitchingStore(
+    () => nearest(settings, tell, courier),
+    patience_ms,
+  );
   try {
     return await use(store);
   } finally {
     await store.close();
+    const { config, paths } = settings;
+    const folder = spoolFolder(paths.data!);
+    const warning = nearlyFull(folder, config.spool.max_bytes);
+    if (warning) tell(warning);
   }
 }
 
 /** The store that is nearest now; a server drains by itself. */
-async function nearest(settings: Settings, tell: Tell): Promise<Opened> {
+async function nearest(
+  settings: Settings,
+  tell: Tell,
+  courier: Courier | null,
+): Promise<Opened> {
   if (settings.config.server.endpoint !== null)
-    return distant(settings, settings.config.server.endpoint, tell);
+    return distant(settings, settings.config.server.endpoint, tell, courier);
   const here = await claim(settings);
   return here instanceof StoreLock
     ? local(settings, here, tell)
@@ -118,11 +136,31 @@ async function distant(
   settings: Settings,
   url: string,
   tell: Tell,
+  courier: Courier | null,
 ): Promise<Opened> {
   const token = clientToken(settings, process.env);
   checkEndpoint(url, token);
-  return drained(opened(new HttpStore({ url, token })), settings, tell);
+  const store = new HttpStore({ url, token });
+  const data = settings.paths.data!;
+  const folder = spoolFolder(data);
+  const noted = (courier ?? new Courier(folder, false)).noting(store);
+  try {
+    await drained(opened(noted), settings, tell);
+  } catch (error) {
+    if (courier) throw error;
+    const { failing_since, last_error } = readDelivery(folder);
+    const { files } = spoolBacklog(data);
+    if (files > 0 && failing_since !== null)
+      tell(
+        `undelivered spool files: ${files}, since ${failing_since}: ${last_error}`,
+      );
+    // Where nobody answers, reading would only wait as long again.
+    if (!(error instanceof Failure) || AWAY.has(error.code)) throw error;
+  }
+  return opened(store);
 }
+
+const AWAY: ReadonlySet<FailureCode> = new Set(["unreachable", "timeout"]);
 
 const opened = (store: SessionStore): Opened => ({
   store,
@@ -197,11 +235,13 @@ export async function loadDuckDB({ config, paths }: Settings) {
 }
 
 export function sayDrained(
-  { quarantined, refused }: DrainReport,
+  { quarantined, rejected, refused }: DrainReport,
   tell: (sentence: string) => void,
 ): void {
   for (const { path, reason } of quarantined)
     tell(`a spool line could not be read (${reason}) and is kept in '${path}'`);
+  for (const { path, reason } of rejected)
+    tell(`the server rejects an event (${reason}), which is kept in '${path}'`);
   for (const what of refused) tell(`a spool file was left alone: ${what}`);
 }
 

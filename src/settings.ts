@@ -41,12 +41,19 @@ export interface Config {
     max_connections: number;
   };
   auth: { secret_file: string | null };
+  spool: {
+    /** With so much waiting, further sessions are not recorded. */
+    max_bytes: number;
+  };
   store: { path: string | null; network_filesystem: boolean };
   /** Set by variables alone. */
   log: { level: LogLevel; folder: string | null };
   cache_dir: string | null;
   profiles: Record<string, Profile>;
 }
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
 
 export function defaults(): Config {
   return {
@@ -69,6 +76,7 @@ export function defaults(): Config {
       max_connections: 1_024,
     },
     auth: { secret_file: null },
+    spool: { max_bytes: GIB },
     store: { path: null, network_filesystem: false },
     log: { level: "info", folder: null },
     cache_dir: null,
@@ -292,6 +300,11 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
       PATH_OR_NULL,
       pathOrNull,
       (c, v) => (c.auth.secret_file = v),
+    ),
+    "spool.max_bytes": key(
+      "a whole number of bytes, at least 1048576",
+      wholeNumber(MIB, 1024 ** 2 * GIB),
+      (c, v) => (c.spool.max_bytes = v),
     ),
     "store.path": key(PATH_OR_NULL, pathOrNull, (c, v) => (c.store.path = v)),
     "store.network_filesystem": key(

@@ -47,6 +47,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/record/": [
     "src/model/",
     "src/os/",
+    "src/spool/level.ts",
     "src/spool/parent.ts",
     "src/spool/write.ts",
     "src/version.ts",

@@ -1,7 +1,9 @@
 /** `session-buddy drain`: brings what is spooled here to the store. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { type Settings, loadSettings, requireValid } from "../config.ts";
 import { withStore } from "../open.ts";
+import { Courier } from "../spool/delivery.ts";
+import { spoolFolder } from "../spool/write.ts";
 import { note } from "../talk.ts";
 
 export default defineCommand({
@@ -10,12 +12,17 @@ export default defineCommand({
     description: `Brings what this host has recorded to the store.
 
 Every command that reads does that first; wrappers start it for a server on
-another host. It says nothing when all went well.
+another host. It says nothing when all went well. With --auto it tries for a while,
+but leaves a server alone that did not answer lately.
 
 EXAMPLE
   SESSION_BUDDY_MCP_ENDPOINT=https://audit.example:8678/mcp session-buddy drain`,
   },
   args: {
+    auto: {
+      type: "boolean",
+      description: "As wrappers start it: nobody asked, nobody waits",
+    },
     config: {
       type: "string",
       valueHint: "file",
@@ -25,9 +32,26 @@ EXAMPLE
   async run({ args }) {
     const settings = loadSettings(process.env, args.config);
     await requireValid(settings);
-    // A store is drained as it is opened; asking makes a server drain too.
-    await withStore(settings, note, (store) =>
-      store.get("none-00000000-000000-00000000"),
-    );
+    const folder = spoolFolder(settings.paths.data!);
+    await deliver(settings, new Courier(folder, args.auto === true));
   },
 });
+
+/** Until it is done, or the courier sees no sense in going on. */
+async function deliver(settings: Settings, courier: Courier): Promise<void> {
+  for (;;)
+    try {
+      // A store is drained as it is opened; asking makes a server drain too.
+      await withStore(
+        settings,
+        note,
+        (store) => store.get("none-00000000-000000-00000000"),
+        courier,
+      );
+      return;
+    } catch (error) {
+      const pause_ms = courier.pause_ms();
+      if (pause_ms === null) throw error;
+      await Bun.sleep(pause_ms);
+    }
+}

@@ -137,7 +137,7 @@ export async function shell(args: readonly string[]): Promise<number> {
   const words = given ? args.slice(flags.consumed) : argv.map(decode);
   const component = componentOf(flags, profile, words);
   const shell_type = flags.values.get("shell-type") ?? kindOf(words[0]!);
-  const { session, server, cache_dir } = settings.config;
+  const { session, server, spool, cache_dir } = settings.config;
   const interactive = isTerminal(0) && isTerminal(2) && !flags.quiet;
   const tell = interactive ? say : null;
   if (tell) await sayProblems(settings, tell);
@@ -158,6 +158,7 @@ export async function shell(args: readonly string[]): Promise<number> {
     disabled: disabledBy(session, env),
     strict: strictness(flags, session),
     heartbeat_ms: session.heartbeat_ms,
+    spool_bytes: spool.max_bytes,
     distant: server.endpoint !== null,
     say: session.banner === "none" ? null : tell,
     banner: (tracking) => {

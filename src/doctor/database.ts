@@ -4,8 +4,10 @@ import type { Settings } from "../config.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { withStore } from "../open.ts";
 import { spoolBacklog } from "../spool/folder.ts";
+import { nearlyFull } from "../spool/level.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { Check } from "./check.ts";
+import { deliveryChecks } from "./delivery.ts";
 
 export function databaseChecks(settings: Settings): Check[] {
   const data = settings.paths.data!;
@@ -37,11 +39,20 @@ export function databaseChecks(settings: Settings): Check[] {
         );
       },
     },
+    ...deliveryChecks(settings),
     { name: "spool_quarantine", look: () => quarantined(data) },
     {
       name: "spool_backlog",
       look() {
         const { files, bytes } = spoolBacklog(data);
+        const folder = spoolFolder(data);
+        const full = nearlyFull(folder, settings.config.spool.max_bytes);
+        if (full)
+          throw new Failure(
+            "storage",
+            full,
+            "mend what keeps the events from the store, or raise spool.max_bytes",
+          );
         return `${files} files (${bytes} bytes) of sessions that may go on`;
       },
     },
@@ -51,10 +62,10 @@ export function databaseChecks(settings: Settings): Check[] {
 function quarantined(data: string): string {
   const folder = `${spoolFolder(data)}/quarantine`;
   const lines = names(folder).length;
-  if (lines === 0) return "no line could not be read";
+  if (lines === 0) return "no line had to be put aside";
   throw new Failure(
     "storage",
-    `${lines} lines could not be read, and are kept`,
+    `${lines} lines could not be read or were rejected, and are kept`,
     `look at them, and remove those that are nothing: ${folder}`,
   );
 }

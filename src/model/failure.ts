@@ -111,6 +111,39 @@ export class Failure extends Error {
   }
 }
 
+/** A server that has too much to do just now. */
+export class Overloaded extends Failure {
+  /** @param retry_after_ms how long it asks to be left alone; null when it does not say */
+  constructor(
+    sentence: string,
+    readonly retry_after_ms: number | null,
+  ) {
+    super("overloaded", sentence, "try again in a moment");
+  }
+}
+
+/**
+ * A store took all events but these, and never will take them as it is: an
+ * older server, or one with other rules.
+ */
+export class Rejected extends Failure {
+  /**
+   * @param reasons event_id → what the store says against it
+   * @param stored the ids of those that were new
+   */
+  constructor(
+    readonly reasons: ReadonlyMap<string, string>,
+    readonly stored: ReadonlySet<string>,
+  ) {
+    const [first] = reasons;
+    super(
+      "refused",
+      `the server rejects ${reasons.size} events, the first is ${first?.join(": ")}`,
+      "a newer server may take them",
+    );
+  }
+}
+
 /** Not a failure: the reader of our output is gone. Stop, tidy up, end with 0. */
 export class OutputClosed extends Error {}
 

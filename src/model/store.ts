@@ -56,6 +56,7 @@ export interface SessionStore {
    * event_id: an event that is already stored changes nothing.
    * @param from who brought them; the spool when left out
    * @returns the ids of those that were new
+   * @throws Rejected once all the others are stored
    */
   append(
     events: readonly Event[],

@@ -56,6 +56,7 @@ export interface FileStat {
   /** Permission bits. */
   mode: number;
   nlink: number;
+  bytes: number;
   /** Device and inode: the same file has the same. */
   readonly identity: string;
   /** Changes whenever content or attributes do. */
@@ -275,19 +276,29 @@ export function linkCount(fd: number): number {
   return statx(fd, "", AT_EMPTY_PATH)?.nlink ?? 0;
 }
 
+/** Whether a path leads to an open file, and not to another one or nowhere. */
+export function isFileAt(fd: number, path: string): boolean {
+  const there = statFile(path, { follow: false })?.identity;
+  if (there === undefined) return false;
+  if (libc) return statx(fd, "", AT_EMPTY_PATH)?.identity === there;
+  const { dev, ino } = nodeFs().fstatSync(fd);
+  return there === `${dev}:${ino}`;
+}
+
 function statx(dirfd: number, path: string, flags: number): FileStat | null {
   const out = new Uint8Array(256);
   const { statx: call } = libc!.calls;
   const name = encoder.encode(`${path}\0`);
   if (call(dirfd, name, flags, STATX_BASIC, out) !== 0) return null;
   const u32 = new Uint32Array(out.buffer);
-  // As 32-bit words: nlink 4, uid 5, mode 7, inode 8–9, ctime 24–27, mtime 28–31, device 34–35.
+  // As 32-bit words: nlink 4, uid 5, mode 7, inode 8–9, size 10–11, ctime 24–27, mtime 28–31, device 34–35.
   const mode = u32[7]! & 0xffff;
   return {
     kind: KINDS[mode >> 12] ?? "other",
     uid: u32[5]!,
     mode: mode & 0o7777,
     nlink: u32[4]!,
+    bytes: u32[10]! + u32[11]! * 2 ** 32,
     identity: `${u32[34]}:${u32[35]}:${u32[8]}:${u32[9]}`,
     get changed() {
       return u32.subarray(24, 32).join(".");
@@ -314,6 +325,7 @@ function nodeStat(path: string, follow: boolean): FileStat | null {
       uid: stat.uid,
       mode: stat.mode & 0o7777,
       nlink: stat.nlink,
+      bytes: stat.size,
       identity: `${stat.dev}:${stat.ino}`,
       changed: `${stat.mtimeMs}:${stat.ctimeMs}`,
     };

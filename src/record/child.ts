@@ -27,6 +27,7 @@ import {
   type ChildProgram,
   GRACE_MS,
   type Outcome,
+  tellToGo,
   unstarted,
 } from "./outcome.ts";
 import { PlainRun } from "./plain.ts";
@@ -37,8 +38,6 @@ const FROM_TERMINAL = [SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
 /** glibc's own two: its posix_spawn leaves them ignored unless told otherwise. */
 const LIBC_OWN = [32, 33];
 const ENOEXEC = 8;
-/** When, within the grace, a child that is still there is told again. */
-const AGAIN_MS = [500, 1_500];
 /** How long a signal that came with the one that continued us may take to be heard. */
 const SETTLED_MS = 20;
 
@@ -46,7 +45,7 @@ const SETTLED_MS = 20;
  * @param spawned called once, right after the start
  * @param alive called when the child was seen to go on after a stop
  */
-export async function runChild(
+export function runChild(
   program: ChildProgram,
   spawned: (pid: number) => void,
   alive: () => void,
@@ -120,9 +119,7 @@ class NativeRun {
   private go(signal: number): void {
     if (this.told !== null) return;
     this.told = signal;
-    for (const s of [SIGTERM, SIGHUP, SIGCONT]) this.relay(s);
-    // Bash, hit between its prompt and its read, notes the first one and reads on.
-    for (const ms of AGAIN_MS) setTimeout(() => this.relay(SIGHUP), ms);
+    tellToGo(signal, this.pid, (s) => this.relay(s));
     setTimeout(
       () => this.finish({ kind: "abandoned", told_to_go: signal }),
       GRACE_MS,

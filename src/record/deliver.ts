@@ -3,19 +3,25 @@
  * speaking to it: a `drain` is started beside us, which takes the whole spool and
  * every session's sign of life. One serves all wrappers of the host.
  */
+import { tryReadText } from "../os/file.ts";
+
 /** A drain that began so lately has taken our sign of life along. */
 const LATELY = 0.5;
 
 /**
- * Starts a drain that outlives us; never waits for it. Trouble with it is not
- * the user's: what is not delivered stays in the spool.
+ * Starts a drain that outlives us, unless the server is to be left alone; never
+ * waits for it. Trouble with it is not the user's: what is not delivered stays
+ * in the spool.
+ * @param folder this machine's spool folder
  */
 export function startDrain(
+  folder: string,
   env: Readonly<Record<string, string | undefined>>,
 ): void {
+  if (circuitIsOpen(folder)) return;
   try {
     // By this path also when the executable was replaced meanwhile.
-    Bun.spawn(["/proc/self/exe", "drain"], {
+    Bun.spawn(["/proc/self/exe", "drain", "--auto"], {
       argv0: "session-buddy",
       cwd: "/",
       env: { ...env },
@@ -25,6 +31,17 @@ export function startDrain(
   } catch {
     // No process to be had, or the executable is gone: the next drain takes it.
   }
+}
+
+/** No drain writes a longer one: the clock was set back. */
+const LONGEST_INTERVAL_MS = 600_000;
+
+/** Whether drains have found the server away, and not long ago. */
+function circuitIsOpen(folder: string): boolean {
+  const text = tryReadText(`${folder}/delivery.json`);
+  const [, open_until] = /"open_until":"([^"]+)"/.exec(text ?? "") ?? [];
+  const left_ms = Date.parse(open_until ?? "") - Date.now();
+  return left_ms > 0 && left_ms <= LONGEST_INTERVAL_MS;
 }
 
 /**

@@ -2,6 +2,8 @@
  * What is run and how it ended: what the two ways to run a child share.
  */
 import type { Usage } from "../os/libc.ts";
+import { processStatus } from "../os/proc.ts";
+import { SIGNALS } from "../os/signals.ts";
 
 export interface ChildProgram {
   /** Looked up on PATH when it holds no slash. */
@@ -29,6 +31,33 @@ export type Outcome =
 
 /** How long a child that is told to go may take. */
 export const GRACE_MS = 3_000;
+/** When, within the grace, a child that is still there is told again. */
+const AGAIN_MS = 500;
+const LAST_MS = 1_500;
+
+/**
+ * Tells a child to go, stopped or not, as we were told: it may have something
+ * to put away, which another signal at once would keep it from. An interactive
+ * shell ignores SIGTERM, and goes by SIGHUP.
+ * @param told SIGTERM or SIGHUP
+ * @param relay sends the child a signal, while it is there
+ */
+export function tellToGo(
+  told: number,
+  pid: number,
+  relay: (signal: number) => void,
+): void {
+  const { SIGHUP, SIGTERM, SIGCONT } = SIGNALS;
+  const shell = processStatus(pid).ignored.has(SIGTERM);
+  const word = shell ? SIGHUP : told;
+  for (const signal of [word, SIGCONT]) relay(signal);
+  if (word === SIGHUP) {
+    // Bash, hit between its prompt and its read, notes the first one and reads on.
+    setTimeout(() => relay(SIGHUP), AGAIN_MS);
+    setTimeout(() => relay(SIGTERM), LAST_MS);
+  }
+  setTimeout(() => relay(SIGHUP), LAST_MS);
+}
 
 const ENOENT = 2;
 

@@ -7,10 +7,11 @@ import {
   type ChildProgram,
   GRACE_MS,
   type Outcome,
+  tellToGo,
   unstarted,
 } from "./outcome.ts";
 
-const { SIGHUP, SIGTERM, SIGCONT } = SIGNALS;
+const { SIGHUP, SIGTERM } = SIGNALS;
 
 export class PlainRun {
   async run(
@@ -28,7 +29,7 @@ export class PlainRun {
     const go = (signal: number) => {
       if (told !== null) return;
       told = signal;
-      for (const s of [SIGTERM, SIGHUP, SIGCONT]) child?.kill(s);
+      if (child) tellToGo(signal, child.pid, (s) => child?.kill(s));
       setTimeout(
         () => abandoned.resolve({ kind: "abandoned", told_to_go: signal }),
         GRACE_MS,

@@ -4,12 +4,13 @@
  * whatever the spool says, except under `--audit strict`.
  */
 import { EVENT_VERSION, type Event, type Process } from "../model/event.ts";
-import { Failure } from "../model/failure.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
 import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
+import { countNowAndThen, nearlyFull, spoolFull } from "../spool/level.ts";
 import { SESSION_ID_VARIABLE } from "../spool/parent.ts";
 import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
@@ -32,6 +33,8 @@ export interface WrapRequest {
   cache: string;
   strict: boolean;
   heartbeat_ms: number;
+  /** With so much in the spool, no further session is recorded. */
+  spool_bytes: number;
   /** The store is on another host: what is recorded has to be brought there. */
   distant: boolean;
   /** Talks to the person at the terminal; null when there is none. */
@@ -72,6 +75,7 @@ export async function wrap(request: WrapRequest): Promise<never> {
     );
   }
   request.say?.(request.banner(recording));
+  recording.sayNearlyFull();
   return recording.run();
 }
 
@@ -83,7 +87,12 @@ function beginRecording(request: WrapRequest): Recording | string {
       "there is no home folder to keep it in (set HOME, or SESSION_BUDDY_DATA_DIR)"
     );
   try {
-    return new Recording(request, ensureSpool(request.data));
+    const folder = ensureSpool(request.data);
+    const full = spoolFull(folder, request.spool_bytes);
+    if (full === null) return new Recording(request, folder);
+    // Nobody else would start one, on a host whose sessions are not recorded.
+    if (request.distant) startDrain(folder, request.env);
+    return full;
   } catch (error) {
     return folderFailure(spoolFolder(request.data), error).message;
   }
@@ -95,6 +104,8 @@ class Recording {
   /** Where our pid and the child's mean something. */
   private readonly place: Pick<Process, "pid_namespace" | "boot_id">;
   private trouble: string | null = null;
+  /** What could not be found out. */
+  private lacking: string | null = null;
   private floor_bytes = 0;
   private facts: Facts = { measured: {} };
   private version: Promise<void> = Promise.resolve();
@@ -126,23 +137,36 @@ class Recording {
     }
   }
 
-  async run(): Promise<never> {
+  /** No async function: to make one ready takes 0.1 ms, which the child's start can cover. */
+  run(): Promise<never> {
     const { program } = this.request;
-    const heartbeat = setInterval(() => this.beat(), this.request.heartbeat_ms);
-    const outcome = await runChild(
+    const ending = runChild(
       { ...program, envp: withSessionId(this.request, this.session_id) },
       (pid) => this.started(pid),
       () => this.attempt(() => this.spool.touch()),
     );
+    return this.outlive(ending);
+  }
+
+  private async outlive(ending: Promise<Outcome>): Promise<never> {
+    const heartbeat = setInterval(() => this.beat(), this.request.heartbeat_ms);
+    const outcome = await ending;
     clearInterval(heartbeat);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
-    if (this.request.distant) startDrain(this.request.env);
+    if (this.request.distant) startDrain(this.folder, this.request.env);
     stopAsking();
-    if (this.trouble)
+    const trouble = this.trouble ?? this.lacking;
+    if (trouble)
       this.request.say?.(
-        `session-buddy: this session is not fully recorded: ${this.trouble}\n`,
+        `session-buddy: this session is not fully recorded: ${trouble}\n`,
       );
     return leave(outcome, this.request);
+  }
+
+  sayNearlyFull(): void {
+    const { say, spool_bytes } = this.request;
+    const warning = say && nearlyFull(this.folder, spool_bytes);
+    if (warning) say(`session-buddy: ${warning}\n`);
   }
 
   private started(pid: number): void {
@@ -160,14 +184,19 @@ class Recording {
       if (!this.ended) this.attempt(() => this.spool.sync());
     }, START_SYNC_MS);
     this.floor_bytes = libc?.ownMaxRss() ?? 0;
-    this.learn().catch((error) => this.note(error));
+    this.learn().catch((error) => (this.lacking = reasonOf(error)));
     this.recalled = recallCommands(this.path, this.request.cache);
   }
 
   private beat(): void {
-    this.attempt(() => this.spool.touch());
+    this.attempt(() => {
+      this.renew();
+      this.spool.retry();
+      this.spool.touch();
+    });
     const { distant, heartbeat_ms, env } = this.request;
-    if (distant && !drainedLately(this.folder, heartbeat_ms)) startDrain(env);
+    if (distant && !drainedLately(this.folder, heartbeat_ms))
+      startDrain(this.folder, env);
   }
 
   /** Finds out what takes time, once the child has had its start. */
@@ -178,7 +207,7 @@ class Recording {
     this.version = asked.then((facts) => void (this.facts = facts));
     await Bun.sleep(CHILD_STARTED_MS);
     if (this.ended) return;
-    if (this.request.distant) startDrain(this.request.env);
+    if (this.request.distant) startDrain(this.folder, this.request.env);
     const command_tree_size = countCommands(this.path, this.request.cache);
     await this.version;
     if (this.ended) return;
@@ -186,6 +215,8 @@ class Recording {
     const facts = { ...rest, measured: { ...measured, command_tree_size } };
     this.attempt(() => this.write({ event_type: "annotation", ...facts }));
     this.annotated = true;
+    // Trouble with it is the next one's who counts.
+    await countNowAndThen(this.folder).catch(() => {});
   }
 
   private async finish(
@@ -199,6 +230,7 @@ class Recording {
     const { measured, ...rest } = this.annotated
       ? { measured: {} }
       : this.withCommands();
+    this.attempt(() => this.renew());
     this.attempt(() => {
       this.write({
         event_type: "session_end",
@@ -214,7 +246,14 @@ class Recording {
         },
       });
       this.spool.sync();
+      // All that there was no room for is on the disk now.
+      this.trouble = null;
     });
+  }
+
+  /** The folder may have been removed under our hands. */
+  private renew(): void {
+    this.spool.renew(() => ensureSpool(this.request.data!));
   }
 
   private withCommands(): Facts {

@@ -12,7 +12,7 @@ import {
   unlinkSync,
 } from "node:fs";
 import type { Event } from "../model/event.ts";
-import { errnoOf } from "../model/failure.ts";
+import { Rejected, errnoOf } from "../model/failure.ts";
 import { lostEnd } from "../model/lost.ts";
 import type { SessionStore } from "../model/store.ts";
 import { libc } from "../os/libc.ts";
@@ -26,7 +26,13 @@ import {
   moveToDone,
   openOwn,
 } from "./folder.ts";
-import { type Quarantined, quarantine } from "./quarantine.ts";
+import { countSpool } from "./level.ts";
+import {
+  type Quarantined,
+  type QuarantinedLine,
+  Rejections,
+  quarantine,
+} from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
 import { FileFacts, writerOf } from "./reconcile.ts";
 import { sayBegun, takeTurn } from "./turn.ts";
@@ -36,7 +42,9 @@ export interface DrainReport {
   /** Events that were new to the store. */
   stored: number;
   /** Lines that could not be read, kept beside the spool. */
-  quarantined: Quarantined[];
+  quarantined: QuarantinedLine[];
+  /** Events that the store will never take as they are, kept there too. */
+  rejected: Quarantined[];
   /** Files that are not ours to read, and why. */
   refused: string[];
 }
@@ -44,6 +52,9 @@ export interface DrainReport {
 const BATCH_EVENTS = 4_096;
 /** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
 const REST_MS = 60_000;
+
+/** How often one that drains on and on counts what is left. */
+const COUNT_MS = 10_000;
 
 /** What is known of a file whose every line is stored, while it does not grow. */
 interface Known {
@@ -56,6 +67,7 @@ interface Known {
 export class Drain {
   /** Files that the last pass left as they are; none after one that failed. */
   private known: ReadonlyMap<string, Known> = new Map();
+  private counted = -Infinity;
 
   /** @param data the data folder */
   constructor(
@@ -68,7 +80,9 @@ export class Drain {
    * @param now milliseconds since the epoch
    */
   async pass(now: number): Promise<DrainReport> {
-    const report: DrainReport = { stored: 0, quarantined: [], refused: [] };
+    const report: DrainReport = {
+      ...{ stored: 0, quarantined: [], rejected: [], refused: [] },
+    };
     const folder = spoolFolder(this.data);
     const lock = await takeTurn(folder);
     if (lock === null) return report;
@@ -82,9 +96,17 @@ export class Drain {
     } catch (error) {
       throw errnoOf(error) ? folderFailure(folder, error) : error;
     } finally {
+      await this.count(folder);
       closeSync(lock);
     }
     return report;
+  }
+
+  /** What is left; a full disk cannot be told how full the spool is. */
+  private async count(folder: string): Promise<void> {
+    if (performance.now() - this.counted < COUNT_MS) return;
+    this.counted = performance.now();
+    await countSpool(folder).catch(() => {});
   }
 }
 
@@ -108,6 +130,7 @@ class Pass {
   /** Files whose every line is in the batch or stored before it. */
   private finished: string[] = [];
   private readonly signs = new Map<string, string>();
+  private readonly rejections: Rejections;
   /** Of sessions whose own file is here. */
   private readonly shells = new Map<string, ShellFile[]>();
   /** Sessions that may be open although nobody of them is left. */
@@ -123,7 +146,9 @@ class Pass {
     private readonly now: number,
     private readonly report: DrainReport,
     private readonly known: ReadonlyMap<string, Known>,
-  ) {}
+  ) {
+    this.rejections = new Rejections(folder);
+  }
 
   async run(): Promise<void> {
     await this.clearDone();
@@ -231,6 +256,7 @@ class Pass {
       return;
     }
     facts.take(line.event);
+    if (this.rejections.has(line.event)) return;
     this.batch.push(line.event);
     if (this.batch.length >= BATCH_EVENTS) await this.commit();
   }
@@ -314,13 +340,24 @@ class Pass {
     this.batch = [];
     this.finished = [];
     if (batch.length > 0) {
-      const stored = await this.store.append(batch);
+      const stored = await this.bring(batch);
       this.report.stored += stored.size;
       if (this.rereading)
         for (const { event_id, session_id } of batch)
           if (stored.has(event_id)) this.leftOpen.add(session_id);
     }
     moveToDone(this.folder, finished);
+  }
+
+  /** To the store; what it will never take is put aside. */
+  private async bring(batch: readonly Event[]): Promise<ReadonlySet<string>> {
+    try {
+      return await this.store.append(batch);
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      this.report.rejected.push(...this.rejections.keep(batch, error.reasons));
+      return error.stored;
+    }
   }
 
   /** Reads files that were done a while ago once more, then lets them go. */

@@ -10,15 +10,85 @@ import {
   mkdirSync,
   openSync,
   readSync,
+  readdirSync,
   renameSync,
   writeSync,
 } from "node:fs";
+import type { Event } from "../model/event.ts";
 import type { BadLine } from "./read.ts";
 
-export interface Quarantined extends BadLine {
+export interface Quarantined {
   /** Where the line is kept now. */
   path: string;
+  reason: string;
 }
+
+/** One that could not be read, and where it stood. */
+export type QuarantinedLine = Quarantined & BadLine;
+
+const REJECTED = ".rejected";
+
+/** Events that a store has rejected: they are not brought to it again. */
+export class Rejections {
+  /** Their ids; looked up when the first event is asked for. */
+  private known: Set<string> | null = null;
+
+  /** @param folder this machine's spool folder */
+  constructor(private readonly folder: string) {}
+
+  has({ event_id }: Event): boolean {
+    this.known ??= rejectedEvents(this.folder);
+    return this.known.has(event_id);
+  }
+
+  /**
+   * Keeps those of some events that a store rejects.
+   * @param reasons event_id → what it says against it
+   */
+  keep(
+    events: readonly Event[],
+    reasons: ReadonlyMap<string, string>,
+  ): Quarantined[] {
+    const kept: Quarantined[] = [];
+    for (const event of events) {
+      const reason = reasons.get(event.event_id);
+      if (reason === undefined || this.has(event)) continue;
+      kept.push(quarantineRejected(this.folder, event, reason));
+      this.known?.add(event.event_id);
+    }
+    return kept;
+  }
+}
+
+function rejectedEvents(folder: string): Set<string> {
+  const names = existsSync(`${folder}/quarantine`)
+    ? readdirSync(`${folder}/quarantine`)
+    : [];
+  return new Set(
+    names
+      .filter((name) => name.endsWith(REJECTED))
+      .map((name) => name.slice(0, -REJECTED.length).split(".").at(-1)!),
+  );
+}
+
+/** With what the store says against it. */
+function quarantineRejected(
+  folder: string,
+  event: Event,
+  reason: string,
+): Quarantined {
+  const name = `${event.session_id}.${event.event_id}${REJECTED}`;
+  const path = keep(folder, name, (out) => {
+    writeAll(out, Buffer.from(JSON.stringify(event)));
+    writeAll(out, Buffer.from(`\n# rejected: ${oneLine(reason)}\n`));
+  });
+  return { path, reason };
+}
+
+/** A server's words; they stand in a file by lines, and are nobody's to believe. */
+const oneLine = (text: string): string =>
+  JSON.stringify(text.slice(0, MOST_REASON)).slice(1, -1);
+const MOST_REASON = 1_000;
 
 /**
  * Keeps one line of an open spool file.
@@ -30,21 +100,35 @@ export function quarantine(
   file: string,
   fd: number,
   line: BadLine,
-): Quarantined | null {
+): QuarantinedLine | null {
+  const name = `${file}.${line.offset}`;
+  if (existsSync(`${folder}/quarantine/${name}`)) return null;
+  const why = `\n# ${file} at byte ${line.offset}: ${line.reason}\n`;
+  const path = keep(folder, name, (out) => {
+    copy(fd, line, out);
+    writeAll(out, Buffer.from(why));
+  });
+  return { ...line, path };
+}
+
+/** Makes a file that is whole or not there, and on the disk. */
+function keep(
+  folder: string,
+  name: string,
+  write: (out: number) => void,
+): string {
   const kept = `${folder}/quarantine`;
-  const path = `${kept}/${file}.${line.offset}`;
-  if (existsSync(path)) return null;
   mkdirSync(kept, { recursive: true, mode: 0o700 });
+  const path = `${kept}/${name}`;
   const out = openSync(`${path}.new`, "w", 0o600);
   try {
-    copy(fd, line, out);
-    writeSync(out, `\n# ${file} at byte ${line.offset}: ${line.reason}\n`);
+    write(out);
     fsyncSync(out);
   } finally {
     closeSync(out);
   }
   renameSync(`${path}.new`, path);
-  return { ...line, path };
+  return path;
 }
 
 function copy(from: number, { offset, length }: BadLine, to: number): void {
@@ -53,8 +137,11 @@ function copy(from: number, { offset, length }: BadLine, to: number): void {
     const want = Math.min(chunk.length, length - at);
     const got = readSync(from, chunk, 0, want, offset + at);
     if (got === 0) return;
-    for (let wrote = 0; wrote < got;)
-      wrote += writeSync(to, chunk, wrote, got - wrote);
+    writeAll(to, chunk.subarray(0, got));
     at += got;
   }
+}
+
+function writeAll(to: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(to, bytes, at);
 }

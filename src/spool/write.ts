@@ -3,6 +3,10 @@
  * file is created for this session alone and stays locked for the writer's
  * life; it has no content before it is locked, so whoever finds content and a
  * free lock knows that the writer is gone.
+ *
+ * A writer has few events, and remembers them: what a full disk did not take is
+ * written once there is room, and a file whose name is gone (the folder was
+ * removed, or moved away) is made anew with all of them.
  */
 import { type Event, MAX_EVENT_BYTES } from "../model/event.ts";
 import { errnoOf } from "../model/failure.ts";
@@ -14,6 +18,8 @@ import {
   O_RDONLY,
   O_WRONLY,
   closeFile,
+  isFileAt,
+  isMissing,
   linkCount,
   openFile,
   syncAll,
@@ -40,15 +46,23 @@ export function ensureSpool(data: string): string {
 }
 
 const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
+const FOUND = O_WRONLY | O_APPEND | O_NOFOLLOW;
 const encoder = new TextEncoder();
+/** More than a session's own events ever are. */
+const MOST_EVENTS = 16;
 
 export class SpoolWriter {
   /** True after a write that stopped within a line: the next one starts afresh. */
   private torn = false;
+  /** The events so far, as lines. */
+  private readonly lines: Uint8Array[] = [];
+  /** How many of them are on file. */
+  private written = 0;
 
   private constructor(
-    private readonly fd: number,
+    private fd: number,
     private readonly folder: string,
+    private readonly path: string,
   ) {}
 
   /**
@@ -62,9 +76,10 @@ export class SpoolWriter {
   ): { writer: SpoolWriter; session_id: string; locked: boolean } {
     for (;;) {
       const session_id = nextId();
+      const path = `${folder}/${session_id}.ndjson`;
       let fd: number;
       try {
-        fd = openFile(`${folder}/${session_id}.ndjson`, CREATE, 0o600);
+        fd = openFile(path, CREATE, 0o600);
       } catch (error) {
         if (errnoOf(error) === "EEXIST") continue;
         throw error;
@@ -73,7 +88,7 @@ export class SpoolWriter {
       // A drain may have cleared an empty file away before it was locked.
       if (locked !== "taken" && linkCount(fd) > 0)
         return {
-          writer: new SpoolWriter(fd, folder),
+          writer: new SpoolWriter(fd, folder, path),
           session_id,
           locked: locked === "held",
         };
@@ -82,17 +97,50 @@ export class SpoolWriter {
   }
 
   /**
-   * Appends one event as one line.
-   * @throws Error with the system's errno when the line is not whole on file
+   * Appends one event as one line, after those that there was no room for.
+   * @throws Error with the system's errno when a line is not whole on file; it
+   *   is kept in mind, see `retry`
    */
   append(event: Event): void {
-    const line = `${this.torn ? "\n" : ""}${JSON.stringify(event)}\n`;
-    const bytes = encoder.encode(line);
-    if (bytes.length > MAX_EVENT_BYTES)
+    const line = encoder.encode(`${JSON.stringify(event)}\n`);
+    if (line.length > MAX_EVENT_BYTES || this.lines.length >= MOST_EVENTS)
       throw new Error(
-        `event of ${bytes.length} bytes exceeds ${MAX_EVENT_BYTES}`,
+        `event ${this.lines.length + 1} of ${line.length} bytes exceeds ${MOST_EVENTS} of ${MAX_EVENT_BYTES}`,
       );
-    // A full disk or a file size limit writes less than asked, then fails.
+    this.lines.push(line);
+    this.retry();
+  }
+
+  /**
+   * Writes the events that are not on file yet.
+   * @throws Error with the system's errno when that fails again
+   */
+  retry(): void {
+    for (; this.written < this.lines.length; this.written++) {
+      if (this.torn) this.put(NEWLINE);
+      this.put(this.lines[this.written]!);
+    }
+  }
+
+  /**
+   * Makes the file anew, with all events, when its name is gone.
+   * @param makeFolder makes the folder, if that is gone too
+   * @throws what that throws, or Error with the system's errno
+   */
+  renew(makeFolder: () => void): void {
+    if (isFileAt(this.fd, this.path)) return;
+    makeFolder();
+    const { fd, found } = openAnew(this.path);
+    closeFile(this.fd);
+    this.fd = fd;
+    this.written = 0;
+    // A copy may end within a line; its events are ours, and count once.
+    this.torn = found;
+    this.retry();
+  }
+
+  /** A full disk or a file size limit writes less than asked, then fails. */
+  private put(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
       at += writeSome(this.fd, bytes.subarray(at));
       this.torn = at < bytes.length;
@@ -118,6 +166,17 @@ export class SpoolWriter {
   touch(): void {
     touchFile(this.fd);
   }
+}
+
+const NEWLINE = encoder.encode("\n");
+
+/** In a folder that was put in the place of ours, a copy of our file may be. */
+function openAnew(path: string): { fd: number; found: boolean } {
+  const found = !isMissing(path);
+  const fd = openFile(path, found ? FOUND : CREATE, 0o600);
+  if (lock(fd) !== "taken") return { fd, found };
+  closeFile(fd);
+  throw new Error(`'${path}' is locked by another`);
 }
 
 function lock(fd: number): "held" | "taken" | "none" {

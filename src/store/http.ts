@@ -9,7 +9,7 @@ import {
   jsonBytes,
 } from "../model/event.ts";
 import { sessionCursor } from "../model/cursor.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { Failure, Overloaded, Rejected, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Session } from "../model/session.ts";
 import type {
@@ -31,6 +31,8 @@ const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
 const PAGE_ROWS = 10_000;
 const MAX_LENGTHENED = 20;
 const ANSWER_MS = 30_000;
+/** Far more than a server puts into a page. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Whatever HTTP_PROXY says; Bun's types know only where a proxy is. */
 export const DIRECT = { proxy: false as unknown as string };
 
@@ -41,6 +43,14 @@ interface Answer {
 interface Text {
   type: string;
   text?: string;
+}
+
+interface Posted {
+  status: number;
+  /** What its Retry-After header asks for. */
+  retry_after_ms: number | null;
+  /** null when it was no JSON. */
+  answer: Answer | null;
 }
 
 /** Calls one tool of a server by a bare POST. */
@@ -54,7 +64,7 @@ export class ToolClient {
    * @throws Failure (unreachable, timeout, unauthorized, permission, overloaded, refused)
    */
   async call(tool: string, args: object): Promise<object> {
-    const { status, answer } = await this.post({
+    const { status, retry_after_ms, answer } = await this.post({
       jsonrpc: "2.0",
       id: ++this.calls,
       method: "tools/call",
@@ -65,11 +75,13 @@ export class ToolClient {
     if (status === 403)
       throw new Failure("permission", said ?? `${this.name} refuses us`);
     if (status === 429 || status === 503)
-      throw new Failure(
-        "overloaded",
+      throw new Overloaded(
         said ?? `${this.name} has too much to do`,
-        "try again in a moment",
+        retry_after_ms,
       );
+    // What stands before it says that it is not there.
+    if (status === 502 || status === 504)
+      throw this.unreachable(`status ${status}`);
     const result = answer?.result;
     if (result?.structuredContent && !result.isError)
       return result.structuredContent;
@@ -88,9 +100,7 @@ export class ToolClient {
     );
   }
 
-  private async post(
-    message: object,
-  ): Promise<{ status: number; answer: Answer | null }> {
+  private async post(message: object): Promise<Posted> {
     const { target } = this;
     const socket = "socket" in target;
     const bearer = socket ? null : target.token;
@@ -111,15 +121,18 @@ export class ToolClient {
         signal: AbortSignal.timeout(ANSWER_MS),
         ...(socket ? { unix: target.socket } : {}),
       });
-      body = await response.text();
+      body = await bodyOf(response);
     } catch (error) {
       throw this.unanswered(error);
     }
+    const { status, headers } = response;
+    const retry_after_ms = retryAfterMs(headers.get("retry-after"));
     try {
-      return { status: response.status, answer: JSON.parse(body) as Answer };
+      const answer = JSON.parse(body) as Answer;
+      return { status, retry_after_ms, answer };
     } catch {
       // No JSON: whoever it is, it is not our server.
-      return { status: response.status, answer: null };
+      return { status, retry_after_ms, answer: null };
     }
   }
 
@@ -133,13 +146,17 @@ export class ToolClient {
           : "look how it is, on its host: session-buddy mcp health",
         { cause: error },
       );
+    return this.unreachable(fetchReason(error), error);
+  }
+
+  private unreachable(why: string, cause?: unknown): Failure {
     return new Failure(
       "unreachable",
-      `${this.name} cannot be reached: ${fetchReason(error)}`,
+      `${this.name} cannot be reached: ${why}`,
       "socket" in this.target
         ? "see: session-buddy mcp health"
         : "check SESSION_BUDDY_MCP_ENDPOINT and that the server runs; events wait in the spool",
-      { cause: error },
+      { cause },
     );
   }
 
@@ -167,21 +184,17 @@ export class HttpStore implements SessionStore {
 
   async append(events: readonly Event[]): Promise<ReadonlySet<string>> {
     const stored = new Set<string>();
-    const rejected: string[] = [];
+    const rejected = new Map<string, string>();
     for (const batch of batches(events))
       for (const [i, { status, error }] of (
         await this.track(batch)
       ).entries()) {
         const { event_id } = batch[i]!;
         if (status === "stored") stored.add(event_id);
-        else if (status === "rejected") rejected.push(`${event_id}: ${error}`);
+        else if (status === "rejected")
+          rejected.set(event_id, error ?? "without a reason");
       }
-    if (rejected.length > 0)
-      throw new Failure(
-        "refused",
-        `the server rejects ${rejected.length} events, the first is ${rejected[0]}`,
-        "a newer server may take them; they stay in the spool",
-      );
+    if (rejected.size > 0) throw new Rejected(rejected, stored);
     return stored;
   }
 
@@ -317,9 +330,33 @@ function* batches(events: readonly Event[]): Generator<Event[]> {
   if (batch.length > 0) yield batch;
 }
 
+/** An answer that has no end would fill the memory. */
+async function bodyOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES)
+      throw new Error(`its answer is larger than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** Seconds or a date, as HTTP has it. */
+function retryAfterMs(header: string | null): number | null {
+  if (header === null) return null;
+  const ms = /^\d+$/.test(header)
+    ? Number(header) * 1_000
+    : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : null;
+}
+
 /** Without the runtime's advice to programmers. */
 export const fetchReason = (error: unknown): string =>
-  reasonOf(error).replace(/ fetching "[^"]*"\. For more information,.*$/s, "");
+  reasonOf(error)
+    .replace(/ fetching "[^"]*"\. For more information,.*$/s, "")
+    .replace(/\. Is the computer able to access the url\?$/, "");
 
 export interface Health {
   status: string;

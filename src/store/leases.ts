@@ -22,6 +22,10 @@ interface Lease {
   /** When we heard of it, by our own clock. */
   heard_ms: number;
   process: ProcessIdentity | null;
+  /** The recovered end that does not hold, for a sign was later. */
+  end_id: string | null;
+  /** Its own host said last that it is gone: our clocks need not agree on when. */
+  said_gone: boolean;
 }
 
 export class Leases {
@@ -48,7 +52,7 @@ export class Leases {
 
   /** Takes note of a session as it is now. */
   note(state: State, heard_ms: number): void {
-    const { session_id, start, last_sign } = state;
+    const { session_id, start, last_sign, end } = state;
     const seconds = start?.value.lease_seconds;
     if (seconds === undefined || isClosed(state)) {
       this.timed.delete(session_id);
@@ -56,11 +60,12 @@ export class Leases {
       return;
     }
     const process = seconds === null ? processOf(state) : null;
-    (process ? this.processes : this.timed).set(session_id, {
-      seconds,
-      last_sign,
-      heard_ms,
-      process,
+    const leases = process ? this.processes : this.timed;
+    const end_id = end?.event_id ?? null;
+    const before = leases.get(session_id)?.end_id;
+    const said_gone = before !== undefined && before !== end_id;
+    leases.set(session_id, {
+      ...{ seconds, last_sign, heard_ms, process, end_id, said_gone },
     });
   }
 
@@ -71,7 +76,7 @@ export class Leases {
   /** A sign of life came. */
   heard(session_id: string, heard_ms: number): void {
     const lease = this.timed.get(session_id);
-    if (lease) lease.heard_ms = heard_ms;
+    if (lease) Object.assign(lease, { heard_ms, said_gone: false });
   }
 
   /**
@@ -90,7 +95,8 @@ export class Leases {
     this.looked_ms = now_ms;
     const gone: SessionEnd[] = [];
     const timeOut = (id: string, lease: Lease) => {
-      if (now_ms > this.patience(id, lease, unleased_timeout_ms, now_ms))
+      const until_ms = this.patience(id, lease, unleased_timeout_ms, now_ms);
+      if (lease.said_gone || now_ms > until_ms)
         gone.push(lostEnd(id, this.lastSign(id, lease)));
     };
     for (const [id, lease] of this.timed) timeOut(id, lease);

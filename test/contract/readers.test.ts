@@ -101,20 +101,3 @@ test("a question that has not even begun when the store is closed ends", async (
   expect(await slow).toMatchObject({ code: "storage" });
   await Promise.all(busy);
 });
-
-test("slow questions, however many, leave room for a commit", async () => {
-  const db = await Database.open(path(), MIGRATIONS);
-  let answered = 0;
-  const slow = Array.from({ length: 16 }, async () => {
-    await Array.fromAsync(
-      db.read("SELECT sum(hash(i)) FROM range(10_000_000) AS r(i)"),
-    );
-    answered++;
-  });
-  // By now all have been asked.
-  await Promise.race(slow);
-  await db.inTurn(() => db.run("CREATE TABLE written (n INTEGER)"));
-  expect(answered).toBeLessThan(8);
-  await Promise.all(slow);
-  await db.close();
-});

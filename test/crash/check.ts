@@ -9,6 +9,7 @@ import { endEventId } from "../../src/model/id.ts";
 import { fold, view } from "../../src/model/session.ts";
 import { query } from "../support/database.ts";
 import type { SessionJson } from "../support/sandbox.ts";
+import { until } from "../support/wait.ts";
 import type { Actors } from "./actors.ts";
 import { type World, spoolFiles } from "./world.ts";
 
@@ -42,6 +43,9 @@ export async function checkAll(
   actors: Actors,
   stopServer: () => Promise<void>,
 ): Promise<void> {
+  await listed(world);
+  // A wrapper's own drain may be at it still.
+  await until("the spool to be taken", () => leftIn(world.spool).length === 0);
   const sessions = await listed(world);
   world.look();
   await stopServer();
@@ -181,9 +185,7 @@ function checkOneEnd(world: World, rows: readonly Row[]): void {
 /** Nothing waits any more, and what was put aside is no event. */
 function checkSpool(world: World): void {
   const { spool } = world;
-  for (const name of spoolFiles(spool))
-    if (statSync(`${spool}/${name}`).size > 0)
-      world.blame(`still in the spool: ${name}`);
+  for (const name of leftIn(spool)) world.blame(`still in the spool: ${name}`);
   for (const name of filesIn(`${spool}/quarantine`)) {
     const line = readFileSync(`${spool}/quarantine/${name}`, "utf8").split(
       "\n",
@@ -192,6 +194,13 @@ function checkSpool(world: World): void {
     if (isWhole(line)) world.blame(`quarantined, and whole: ${name}`);
   }
 }
+
+/** Files with something in them: an empty one rests for a minute. */
+const leftIn = (spool: string) =>
+  spoolFiles(spool).filter(
+    (name) =>
+      (statSync(`${spool}/${name}`, { throwIfNoEntry: false })?.size ?? 0) > 0,
+  );
 
 function isWhole(line: string): boolean {
   try {

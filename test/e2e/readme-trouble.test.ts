@@ -3,6 +3,7 @@
  * is seen is seen, what it says to do is typed as it stands, and it helps.
  */
 import { expect, test } from "bun:test";
+import { constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { configure, plant } from "../support/host.ts";
 import {
@@ -15,6 +16,7 @@ import { BLOCKS, SECTIONS, commandsOf, section } from "../support/readme.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { startArguments } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
+import { until } from "../support/wait.ts";
 
 const SECRET = "a secret of more than thirty-two characters";
 
@@ -247,13 +249,25 @@ test("the database is locked: by a listing that nobody reads on, and by another 
 
 /** A listing under way whose output nobody takes. */
 async function unread(sandbox: Sandbox): Promise<Bun.Subprocess> {
-  const child = Bun.spawn([BINARY, "list-sessions"], {
-    env: sandbox.env,
-    stdout: "pipe",
-  });
-  const reader = child.stdout.getReader();
-  await reader.read();
+  // A pipe of our own: the runtime would read its pipes ahead, to their end.
+  const pipe = join(sandbox.home, "unread");
+  await sandbox.command(["mkfifo", pipe]);
+  const fd = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const child = Bun.spawn(
+    ["sh", "-c", `exec ${BINARY} list-sessions > '${pipe}'`],
+    { env: sandbox.env },
+  );
+  await until("the listing's first byte", () => firstByte(fd));
   return child;
+}
+
+function firstByte(fd: number): boolean {
+  try {
+    return readSync(fd, new Uint8Array(1)) === 1;
+  } catch {
+    // It has written nothing yet.
+    return false;
+  }
 }
 
 test("no case of the README is left out", () => {

@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { configure } from "../support/host.ts";
 import { annotation, end, start } from "../support/events.ts";
+import { Live } from "../support/live.ts";
 import { Sandbox, type SessionJson } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
 import { until } from "../support/wait.ts";
@@ -112,6 +113,26 @@ describe("a session of another host", () => {
     host.server.child.kill("SIGCONT");
     expect((await host.only()).status).toBe("active");
     await host.until("lost");
+  });
+
+  test("whose wrapper was killed there comes back once that host is asked, and is lost with its program", async () => {
+    await using host = await serving("lease: 1s");
+    using far = new Sandbox();
+    far.env["SESSION_BUDDY_MCP_ENDPOINT"] = host.server.url;
+    await using live = await Live.begin(far);
+    expect((await far.only()).status).toBe("active");
+    await live.killWrapper();
+    const silent = await host.until("lost");
+    expect(await far.only()).toMatchObject({
+      status: "active",
+      end_time: null,
+    });
+    expect((await host.only()).status).toBe("active");
+    await live.endChild();
+    const lost = await far.only();
+    expect(lost).toMatchObject({ status: "lost", end_source: "recovered" });
+    expect(lost.end_time! > silent.end_time!).toBeTrue();
+    expect(await host.only()).toEqual(lost);
   });
 
   test("is what it was when nobody serves: nobody could hear it", async () => {

@@ -1,6 +1,10 @@
 /**
  * Job control: inside a wrapped shell as without us, and the wrapped program
  * as a job of the shell around it.
+ *
+ * A process with threads has stopped for its parent when the last of them has:
+ * `set -b` lets the outer shell say so at once, and only then does `fg` go on
+ * with a job that it would take for running before.
  */
 import { expect, test } from "bun:test";
 import { Pty } from "../support/pty.ts";
@@ -36,14 +40,15 @@ for (const argv of INNER)
     const sleeper = Number((await pty.expect(/sleeper=(\d+)\./))[1]);
     pty.type("\x1a");
     await stopped(sleeper);
-    pty.line("echo st''opped");
-    await pty.expect(/^stopped/m);
+    // Typed before the prompt, so what is said may share a line with it.
+    pty.line("echo wi''th-us");
+    await pty.expect("with-us");
     // A stopped program within is no stop of the wrapper.
     expect(processState(pty.pid)).not.toBe("T");
     pty.line("bg");
     await until("the program to go on", () => processState(sleeper) === "S");
-    pty.line("echo back''ground");
-    await pty.expect(/^background/m);
+    pty.line("echo be''side-us");
+    await pty.expect("beside-us");
     pty.line("fg");
     await until(
       "the program to have the terminal",
@@ -134,7 +139,8 @@ for (const { argv, pids } of SUSPENDING)
     pty.line("suspend");
     await pty.expect(/Stopped/);
     await stopped(wrapper);
-    pty.line("bg");
+    const before = pty.text().length;
+    pty.line("set -b; bg");
     await pty.expect(/\[1\]\+ .*&/);
     for (const turn of [1, 2, 3]) {
       pty.line(`echo out''er=$$,${turn}.`);
@@ -142,7 +148,9 @@ for (const { argv, pids } of SUSPENDING)
       expect(foreground(pty.pid)).toBe(pty.pid);
     }
     // It waits for the terminal, as any job that wants it.
-    await stopped(wrapper);
+    await pty.until("the outer shell to say so", () =>
+      pty.text().slice(before).includes("Stopped"),
+    );
     pty.line("fg");
     await until(
       "the inner shell to have the terminal",
@@ -165,10 +173,10 @@ test("suspend without anybody who could continue us does not hang", async () => 
     const wrapped = [BINARY, "shell", "--quiet", "--", ...argv];
     await using pty = new Pty(sandbox, wrapped, { env: OUTER_ENV });
     pty.line("echo read''y");
-    await pty.expect(/^ready/m);
+    await pty.expect("ready");
     pty.line("suspend");
     pty.line("echo al''ive");
-    await pty.expect(/^alive/m);
+    await pty.expect("alive");
     pty.line("exit 5");
     expect(await pty.ended()).toEqual({ code: 5, signal: null });
   }
@@ -232,12 +240,12 @@ test("a shell that is wrapped in the background waits for fg", async () => {
   using sandbox = new Sandbox();
   await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
   await pty.expect("<> ");
-  pty.line("$BINARY shell --quiet -- bash --norc --noprofile &");
+  pty.line("set -b; $BINARY shell --quiet -- bash --norc --noprofile &");
   const wrapper = await until(
     "the wrapper",
     () => childrenOf(pty.pid)[0] ?? null,
   );
-  await stopped(wrapper);
+  await pty.expect("Stopped");
   pty.line("echo out''er=$$.");
   await pty.expect(`outer=${pty.pid}.`);
   pty.line("fg");
@@ -262,13 +270,9 @@ test("a program in the background that reads the terminal stops, and goes on by 
   await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
   await pty.expect("<> ");
   pty.line(
-    "$BINARY shell --quiet -- sh -c 'read -r line; echo got\"\"=$line.' &",
+    "set -b; $BINARY shell --quiet -- sh -c 'read -r line; echo got\"\"=$line.' &",
   );
-  const wrapper = await until(
-    "the wrapper",
-    () => childrenOf(pty.pid)[0] ?? null,
-  );
-  await stopped(wrapper);
+  await pty.expect("Stopped");
   pty.line("fg");
   await until("it to have the terminal", () => foreground(pty.pid) !== pty.pid);
   pty.line("words");

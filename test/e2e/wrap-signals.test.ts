@@ -193,6 +193,20 @@ test("SIGTERM to the wrapper ends a program without a terminal", async () => {
   });
 });
 
+for (const env of [{}, { BUN_JSC_useJIT: "0" }])
+  test(`SIGTERM to the wrapper lets a program that handles it end in its own way: ${JSON.stringify(env)}`, async () => {
+    using sandbox = new Sandbox();
+    const script =
+      "trap 'echo tidied; exit 4' TERM; kill -TERM $PPID; while :; do :; done";
+    const argv = ["shell", "--", "sh", "-c", script];
+    const done = await sandbox.run(argv, { env });
+    expect(done).toMatchObject({ exitCode: 4, stdout: "tidied\n" });
+    expect(await sandbox.only()).toMatchObject({
+      exit_code: 4,
+      metadata: { exit_reason: "terminated" },
+    });
+  });
+
 test("a program that will not go is left after the grace: active, and lost once it is gone", async () => {
   using sandbox = new Sandbox();
   const stubborn = "trap '' TERM HUP; echo pid=$$.; while :; do sleep 1; done";
