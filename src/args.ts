@@ -12,6 +12,13 @@ export interface ArgSpec {
   default?: unknown;
 }
 
+/** The flag that every command has who reads settings. */
+export const CONFIG_FLAG = {
+  type: "string",
+  valueHint: "file",
+  description: "Read this configuration too",
+} as const;
+
 /**
  * Rewrites a command's words to `--name=value` and `--name`.
  * @param command its name, for the sentence

@@ -5,7 +5,7 @@
  *
  * Reading never throws: what is wrong is a list of problems beside the values
  * that hold, for a broken file must not keep anybody from his shell. Commands
- * other than `shell` refuse to go on (`requireValid`).
+ * other than `shell` refuse to go on (`validSettings`).
  */
 import type { Json } from "./model/event.ts";
 import { Failure, reasonOf } from "./model/failure.ts";
@@ -229,7 +229,7 @@ export interface StatePaths {
  * The state of the server of these settings' store. Whoever would take the
  * same `store.lock` gets the same paths, and nobody else does: a database that
  * was put elsewhere has its state beside it.
- * @param settings valid ones, see `requireValid`
+ * @param settings valid ones, see `validSettings`
  */
 export function statePaths({ config, paths }: Settings): StatePaths {
   const { store, log } = config;
@@ -269,7 +269,16 @@ async function lineOf(problem: Problem): Promise<number> {
   return lines.linePos(range?.[0] ?? 0).line;
 }
 
-/** @throws Failure (config) for the first problem */
-export async function requireValid(settings: Settings): Promise<void> {
+/**
+ * The effective settings, for a command that wants them right.
+ * @param flagFile the value of --config
+ * @throws Failure (config) naming file, line and key
+ */
+export async function validSettings(
+  env: Readonly<Record<string, string | undefined>>,
+  flagFile?: string,
+): Promise<Settings> {
+  const settings = loadSettings(env, flagFile);
   if (settings.problems[0]) throw await describe(settings.problems[0]);
+  return settings;
 }

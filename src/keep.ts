@@ -17,7 +17,7 @@ type Tell = (sentence: string) => void;
 /**
  * Hands over the keeping of this host's database, with what the spool holds
  * brought in if it can be.
- * @param settings valid ones, see `requireValid`
+ * @param settings valid ones, see `validSettings`
  * @throws Failure (config) when the database is on another host
  */
 export async function withKeeping<T>(

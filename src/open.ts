@@ -36,7 +36,7 @@ type Tell = (sentence: string) => void;
 
 /**
  * Opens the store, brings the spool into it, hands it over, and closes it.
- * @param settings valid ones, see `requireValid`
+ * @param settings valid ones, see `validSettings`
  * @param tell gets what the user should know beside the result
  * @param courier notes how it goes with a server on another host; without one
  *   events that cannot be brought there are told of, and reading goes on

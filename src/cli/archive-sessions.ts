@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { defineCommand } from "citty";
-import { type Settings, loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { type Settings, validSettings } from "../config.ts";
 import { withKeeping } from "../keep.ts";
 import { Failure } from "../model/failure.ts";
 import { parseCount } from "../model/filter.ts";
@@ -51,11 +52,7 @@ EXAMPLES
         "A folder to make (default: archive/<date>-<time> beside the database)",
     },
     json: { type: "boolean", description: "Print the result as JSON" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
     if (args.days === undefined)
@@ -65,8 +62,7 @@ EXAMPLES
         "try: session-buddy archive-sessions --days 30 --dry-run",
       );
     const days = parseCount(args.days, "--days");
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const request = {
       ended_before: before(days),
       keep_tagged: args["keep-tagged"] ?? false,

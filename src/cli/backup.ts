@@ -1,7 +1,8 @@
 /** `session-buddy backup`: a copy of the database, whoever has it open. */
 import { resolve } from "node:path";
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
 import { withKeeping } from "../keep.ts";
@@ -26,11 +27,7 @@ EXAMPLES
     file: { type: "positional", required: false, description: "Where it goes" },
     force: { type: "boolean", description: "Replace a file of that name" },
     json: { type: "boolean", description: "Print the result as JSON" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
     if (!args.file)
@@ -39,8 +36,7 @@ EXAMPLES
         "backup needs a file",
         "try: session-buddy backup sessions-backup.duckdb",
       );
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const file = resolve(args.file);
     const done = await withKeeping(settings, note, (keeping) =>
       keeping.backup(file, args.force ?? false),

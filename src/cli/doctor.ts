@@ -1,5 +1,6 @@
 /** `session-buddy doctor`: looks at everything and says what to do. */
 import { defineCommand } from "citty";
+import { CONFIG_FLAG } from "../args.ts";
 import { loadSettings } from "../config.ts";
 import { type Check, type CheckResult, run } from "../doctor/check.ts";
 import { databaseChecks } from "../doctor/database.ts";
@@ -36,11 +37,7 @@ EXAMPLES
       default: true,
       description: "No colours at a terminal",
     },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
     const settings = loadSettings(process.env, args.config);

@@ -1,6 +1,7 @@
 /** `session-buddy drain`: brings what is spooled here to the store. */
 import { defineCommand } from "citty";
-import { type Settings, loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { type Settings, validSettings } from "../config.ts";
 import { withStore } from "../open.ts";
 import { Courier } from "../spool/delivery.ts";
 import { spoolFolder } from "../spool/write.ts";
@@ -23,15 +24,10 @@ EXAMPLE
       type: "boolean",
       description: "As wrappers start it: nobody asked, nobody waits",
     },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const folder = spoolFolder(settings.paths.data!);
     await deliver(settings, new Courier(folder, args.auto === true));
   },

@@ -1,6 +1,7 @@
 /** `session-buddy list-sessions`: which sessions there were. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { type SessionFilter, parseCount, parseTime } from "../model/filter.ts";
 import { STATUSES, type Session, type Status } from "../model/session.ts";
@@ -70,16 +71,11 @@ EXAMPLES
       default: true,
       description: "No colours at a terminal",
     },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
     const format = formatOf(args);
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const filter = filterOf(args);
     if (args.output !== undefined && args.output !== "-")
       return writeFileWhole(args.output, (output) =>

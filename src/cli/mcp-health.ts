@@ -1,6 +1,7 @@
 /** `session-buddy mcp health`: how the running server is. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../config.ts";
 import { EXIT_STATUS, Failure } from "../model/failure.ts";
 import { Output } from "../os/output.ts";
 import { requireServer } from "../server/daemon.ts";
@@ -19,15 +20,10 @@ EXAMPLES
   },
   args: {
     json: { type: "boolean", description: "As JSON" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const { socket, pid } = requireServer(settings);
     if (!socket)
       throw new Failure(

@@ -1,6 +1,7 @@
 /** `session-buddy mcp logs`: what the server says of its life. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid, statePaths } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { statePaths, validSettings } from "../config.ts";
 import { followLog } from "../log-tail.ts";
 import { logFile } from "../log.ts";
 import { Failure } from "../model/failure.ts";
@@ -37,16 +38,11 @@ EXAMPLES
       description: "How many of its last lines (default: 100)",
     },
     json: { type: "boolean", description: "The lines as they are: JSON" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
     const lines = linesOf(args.lines);
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const { logs } = statePaths(settings);
     if (isMissing(logFile(logs, 0)))
       note(`there is no log in '${logs}' yet (try: session-buddy mcp start)`);

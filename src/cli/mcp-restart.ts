@@ -1,6 +1,7 @@
 /** `session-buddy mcp restart`: a new server in the place of the running one. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../config.ts";
 import { parseSeconds } from "../model/filter.ts";
 import { lockPath, runningServer } from "../open.ts";
 import { Output } from "../os/output.ts";
@@ -28,15 +29,10 @@ EXAMPLES
       description: "Kill it when it has not ended then",
     },
     json: { type: "boolean", description: "As JSON" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const timeout_ms = parseSeconds(args.timeout ?? "10", "--timeout");
     const before = runningServer(lockPath(settings));
     if (before) await stop(settings, timeout_ms, args.force === true);

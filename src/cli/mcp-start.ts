@@ -1,6 +1,7 @@
 /** `session-buddy mcp start`: the server, here or detached. */
 import { defineCommand } from "citty";
-import { type Settings, loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { type Settings, validSettings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { Output } from "../os/output.ts";
 import { startDetached } from "../server/daemon.ts";
@@ -37,15 +38,10 @@ EXAMPLES
     },
     detach: { type: "boolean", description: "Leave it running behind" },
     json: { type: "boolean", description: "With --detach: say where as JSON" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const { host, port, config } = args;
     const readOnly = args["read-only"] === true;
     if (host !== undefined) settings.config.server.host = host;

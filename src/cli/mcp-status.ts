@@ -1,6 +1,7 @@
 /** `session-buddy mcp status`: whether a server runs, and where. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../config.ts";
 import { EXIT_STATUS } from "../model/failure.ts";
 import { lockPath, runningServer } from "../open.ts";
 import { Output } from "../os/output.ts";
@@ -20,15 +21,10 @@ EXAMPLES
   },
   args: {
     json: { type: "boolean", description: "As JSON" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const holder = runningServer(lockPath(settings));
     const running = holder !== null;
     const output = new Output();

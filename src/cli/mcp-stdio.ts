@@ -1,6 +1,7 @@
 /** `session-buddy mcp stdio`: MCP for the program that started it. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../config.ts";
 
 export default defineCommand({
   meta: {
@@ -18,15 +19,10 @@ EXAMPLE
       type: "boolean",
       description: "Offer no tools that record anything",
     },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const { serveStdio } = await import("../server/stdio.ts");
     return serveStdio(settings, args["read-only"] === true);
   },

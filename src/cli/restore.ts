@@ -1,6 +1,7 @@
 /** `session-buddy restore`: a backup becomes the database. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../config.ts";
 import { requireHere } from "../keep.ts";
 import { Failure } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
@@ -26,11 +27,7 @@ EXAMPLES
     file: { type: "positional", required: false, description: "The backup" },
     yes: { type: "boolean", alias: "y", description: "Do it without asking" },
     json: { type: "boolean", description: "Print the result as JSON" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
     if (!args.file)
@@ -39,8 +36,7 @@ EXAMPLES
         "restore needs a file",
         "give one that `session-buddy backup` wrote",
       );
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     requireHere(settings);
     process.umask(0o077);
     const candidate = await Candidate.of(settings, args.file);

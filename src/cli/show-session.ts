@@ -1,6 +1,7 @@
 /** `session-buddy show-session`: one session in full. */
 import { defineCommand } from "citty";
-import { type Settings, loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { type Settings, validSettings } from "../config.ts";
 import { withKeeping } from "../keep.ts";
 import { Failure } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
@@ -34,11 +35,7 @@ EXAMPLES
     },
     format: { type: "string", description: "text or json" },
     json: { type: "boolean", description: "The same as --format json" },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
     const format = args.format ?? (args.json ? "json" : "text");
@@ -48,8 +45,7 @@ EXAMPLES
         `--format takes text or json, not '${format}'`,
         "try: --format json",
       );
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
     const { id } = args;
     const session = await withStore(settings, note, (store) =>

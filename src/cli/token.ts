@@ -1,6 +1,7 @@
 /** `session-buddy token`: a token for whoever may talk to the server. */
 import { defineCommand } from "citty";
-import { loadSettings, requireValid } from "../config.ts";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { Output } from "../os/output.ts";
 import { readSecret } from "../os/secret.ts";
@@ -42,18 +43,13 @@ EXAMPLES
       default: "write",
       description: "read, or write for both (default: write)",
     },
-    config: {
-      type: "string",
-      valueHint: "file",
-      description: "Read this configuration too",
-    },
+    config: CONFIG_FLAG,
   },
   async run({ args }) {
     const subject = subjectOf(args.subject ?? ownSubject());
     const ttl_seconds = secondsOf(args.ttl);
     const scope = scopeOf(args.scope);
-    const settings = loadSettings(process.env, args.config);
-    await requireValid(settings);
+    const settings = await validSettings(process.env, args.config);
     const secret = readSecret(settings.config.auth.secret_file, process.env);
     if (secret === null)
       throw new Failure(
