@@ -11,7 +11,7 @@ import { Failure, Overloaded, Rejected, reasonOf } from "../model/failure.ts";
 import type { SessionStore } from "../model/store.ts";
 
 export interface DeliveryState {
-  /** Failures since the last success. */
+  /** Intervals at whose end the server was away, since the last success. */
   failures: number;
   /** UTC, ISO 8601; null when the last attempt succeeded. */
   failing_since: string | null;
@@ -87,11 +87,6 @@ export class Courier {
     return new NotedStore(store, this);
   }
 
-  /** What stopped the last attempt; null when nothing did. */
-  get trouble(): Failure | null {
-    return this.failure instanceof Failure ? this.failure : null;
-  }
-
   /** @throws Failure while the circuit is open, and nobody asked */
   begin(): void {
     if (!this.automatic || this.attempts > 0) return;
@@ -115,14 +110,20 @@ export class Courier {
   failed(error: unknown): void {
     this.failure = error;
     const { state } = this;
-    // Our own retries are one failure: the interval is that between processes.
-    const failures = state.failures + (this.attempts++ === 0 ? 1 : 0);
+    const now = Date.now();
+    const first = this.attempts++ === 0;
     const failure = error instanceof Failure ? error : null;
+    // Who asks while the server is left alone changes nothing for the others,
+    // and our own retries are one failure.
+    const asked = first && isOpen(state, now);
+    const failures = state.failures + (first && !asked ? 1 : 0);
     const open_ms = interval(failures, failure, this.random());
     this.write({
       failures,
-      failing_since: state.failing_since ?? new Date().toISOString(),
-      open_until: new Date(Date.now() + open_ms).toISOString(),
+      failing_since: state.failing_since ?? new Date(now).toISOString(),
+      open_until: asked
+        ? state.open_until
+        : new Date(now + open_ms).toISOString(),
       last_error: (failure?.sentence ?? reasonOf(error)).slice(0, MOST_TEXT),
       mend: failure?.hint?.slice(0, MOST_TEXT) ?? null,
       last_success: state.last_success,

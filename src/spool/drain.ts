@@ -27,32 +27,16 @@ import {
   openOwn,
 } from "./folder.ts";
 import { countSpool } from "./level.ts";
-import {
-  type Quarantined,
-  type QuarantinedLine,
-  Rejections,
-  quarantine,
-} from "./quarantine.ts";
+import { Rejections, quarantine } from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
 import { FileFacts, writerOf } from "./reconcile.ts";
+import { type DrainReport, emptyReport } from "./report.ts";
 import { sayBegun, takeTurn } from "./turn.ts";
 import { spoolFolder } from "./write.ts";
-
-export interface DrainReport {
-  /** Events that were new to the store. */
-  stored: number;
-  /** Lines that could not be read, kept beside the spool. */
-  quarantined: QuarantinedLine[];
-  /** Events that the store will never take as they are, kept there too. */
-  rejected: Quarantined[];
-  /** Files that are not ours to read, and why. */
-  refused: string[];
-}
 
 const BATCH_EVENTS = 4_096;
 /** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
 const REST_MS = 60_000;
-
 /** How often one that drains on and on counts what is left. */
 const COUNT_MS = 10_000;
 
@@ -80,9 +64,7 @@ export class Drain {
    * @param now milliseconds since the epoch
    */
   async pass(now: number): Promise<DrainReport> {
-    const report: DrainReport = {
-      ...{ stored: 0, quarantined: [], rejected: [], refused: [] },
-    };
+    const report = emptyReport();
     const folder = spoolFolder(this.data);
     const lock = await takeTurn(folder);
     if (lock === null) return report;

@@ -271,6 +271,10 @@ export class Database {
     this.writer = again.writer;
   }
 
+  /** All the rows of a query. */
+  readonly ask = <T>(sql: string, values: DuckDBValue[]): Promise<T[]> =>
+    Array.fromAsync(this.read<T>(sql, values));
+
   /** The file and its write-ahead log, in bytes. */
   sizes(): { file: number; log: number } {
     const bytes = (path: string) =>

@@ -7,7 +7,7 @@ import { listValue } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
 import type { Failure } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
-import { type Session, isClosed, parseState } from "../model/session.ts";
+import { type Session, parseState } from "../model/session.ts";
 import type {
   Provenance,
   ServedStore,
@@ -15,17 +15,11 @@ import type {
   SessionStats,
   StoredEvent,
 } from "../model/store.ts";
-import {
-  type ClosedRow,
-  type End,
-  closedAmong,
-  sessionQuery,
-  writtenDown,
-} from "./closed.ts";
+import { closedAmong, sessionQuery } from "./closed.ts";
 import { Database } from "./database.ts";
 import { Folds, briefOf } from "./folds.ts";
 import { FileKeeping, type KeepingOptions } from "./keeping.ts";
-import { Leases } from "./leases.ts";
+import { Life } from "./life.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
   type ReadRow,
@@ -36,15 +30,12 @@ import {
   storedEventOf,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { Signs, signOfLife } from "./signs.ts";
 import { SQL } from "./statements.ts";
 import { Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./window.ts";
 import { Writer } from "./writer.ts";
 
 const WINDOW_EVENTS = 262_144;
-/** Processes to look for at once: each costs some readings of /proc. */
-const MAX_LOOKS = 128;
 /** Events that are read at once. */
 const PAGE_EVENTS = 1_024;
 
@@ -76,27 +67,17 @@ export interface StoreFacts {
 }
 
 export class DuckDBStore implements ServedStore {
-  private readonly signs = new Signs();
-  private readonly leases: Leases;
   private readonly folds: Folds;
+  private readonly life: Life;
   private readonly tombstones: Tombstones;
   private writer!: Writer;
-  /** Whether the leases of sessions from before are known. */
-  private watching: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
 
   private constructor(private readonly db: Database) {
-    this.leases = new Leases(Date.now(), this.signs);
-    this.folds = new Folds(db, (state) => {
-      const { session_id, end } = state;
-      this.leases.note(state, Date.now());
-      // A later sign of life than its end is for `lapse` to look at.
-      if (
-        isClosed(state) &&
-        (this.signs.get(session_id) ?? "") <= end!.timestamp
-      )
-        this.signs.delete(session_id);
-    });
+    this.folds = new Folds(db, (state) => this.life.note(state));
+    this.life = new Life(db, this.folds, (events) =>
+      this.writer.append(events, null),
+    );
     this.tombstones = new Tombstones(db, this.folds);
   }
 
@@ -142,66 +123,8 @@ export class DuckDBStore implements ServedStore {
     return this.writer.append(kept, JSON.stringify(from));
   }
 
-  async seen(signs: ReadonlyMap<string, string>): Promise<void> {
-    const first = new Map<string, string>();
-    for (const [session_id, sign] of signs) {
-      this.leases.heard(session_id, Date.now());
-      if (this.signs.merge(session_id, sign)) first.set(session_id, sign);
-    }
-    await this.reopen(first);
-  }
-
-  /**
-   * Sessions that were thought lost and show a later sign of life get an event
-   * that says so; of those that have ended, signs are forgotten.
-   */
-  private async reopen(signs: ReadonlyMap<string, string>): Promise<void> {
-    const back: Event[] = [];
-    const doubtful: End[] = [];
-    for (const end of await this.endsOf(signs.keys())) {
-      const { id, end_source, end_time } = end;
-      const sign = signs.get(id)!;
-      if (end_source !== "recovered") this.signs.delete(id);
-      else if (sign > end_time) back.push(signOfLife(id, sign));
-      else doubtful.push(end);
-    }
-    // By a clock that is ahead of ours it may have ended in times to come.
-    const found = await writtenDown(this.ask, doubtful);
-    for (const { id, end_time } of doubtful)
-      if (signs.get(id)! > (found.get(id) ?? end_time))
-        back.push(signOfLife(id, justAfter(end_time)));
-      else this.signs.delete(id);
-    try {
-      await this.writer.append(back, null);
-    } catch (error) {
-      // The next sign will be the first again.
-      for (const { session_id } of back) this.signs.delete(session_id);
-      throw error;
-    }
-  }
-
-  /** The ends of those of some sessions that have one. */
-  private async endsOf(ids: Iterable<string>): Promise<End[]> {
-    const ends: End[] = [];
-    const asked = new Set<string>();
-    for (const id of ids) {
-      const state = this.folds.get(id);
-      if (!state) {
-        if (this.folds.recall(id) !== null) asked.add(id);
-      } else if (isClosed(state)) {
-        const { timestamp, value } = state.end!;
-        ends.push({ id, end_source: value.end_source, end_time: timestamp });
-      }
-    }
-    if (asked.size === 0) return ends;
-    // Most live on: what is among the open rows need not be looked for further.
-    for (const row of await this.ask<ClosedRow>(SQL.openEnds, [
-      listValue([...asked]),
-    ])) {
-      asked.delete(row.id);
-      if (row.end_source) ends.push(row);
-    }
-    return [...ends, ...(await closedAmong(this.ask, asked))];
+  seen(signs: ReadonlyMap<string, string>): Promise<void> {
+    return this.life.seen(signs);
   }
 
   /**
@@ -212,41 +135,12 @@ export class DuckDBStore implements ServedStore {
    * @param looks how many processes may be looked for; the others' turn comes
    * @returns how many
    */
-  async lapse(
+  lapse(
     now_ms: number,
     unleased_timeout_ms: number,
-    looks: number = MAX_LOOKS,
+    looks?: number,
   ): Promise<number> {
-    await (this.watching ??= this.watch().catch((error) => {
-      this.watching = null;
-      throw error;
-    }));
-    const now = new Date(now_ms).toISOString();
-    const ends = this.leases.lost(now_ms, unleased_timeout_ms, looks, (id) =>
-      this.signs.merge(id, now),
-    );
-    if (ends.length === 0) return 0;
-    const stored = await this.writer.append(ends, null);
-    const late = new Map<string, string>();
-    for (const { session_id, timestamp } of ends) {
-      const sign = this.signs.get(session_id) ?? "";
-      if (sign > timestamp) late.set(session_id, sign);
-      else this.signs.delete(session_id);
-    }
-    await this.reopen(late);
-    return stored.size;
-  }
-
-  /** Learns the leases of sessions from before this process. */
-  private watch(): Promise<void> {
-    return this.db.inTurn(async () => {
-      await this.folds.flush();
-      const rows = await this.db.rows<{ state: string }>(SQL.leasedStates);
-      for (const { state } of rows) {
-        const { session_id } = parseState(state);
-        if (!this.folds.get(session_id)) this.leases.note(parseState(state), 0);
-      }
-    });
+    return this.life.lapse(now_ms, unleased_timeout_ms, looks);
   }
 
   /**
@@ -264,13 +158,13 @@ export class DuckDBStore implements ServedStore {
   }
 
   private async readBrief(session_id: string): Promise<SessionBrief | null> {
-    const [open] = await this.ask<{ state: string }>(SQL.openStates, [
+    const [open] = await this.db.ask<{ state: string }>(SQL.openStates, [
       listValue([session_id]),
     ]);
     if (open) return briefOf(parseState(open.state));
-    const [closed] = await closedAmong(this.ask, [session_id]);
+    const [closed] = await closedAmong(this.db.ask, [session_id]);
     if (!closed) return null;
-    const [start] = await this.ask<{ id: string }>(SQL.startOf, [
+    const [start] = await this.db.ask<{ id: string }>(SQL.startOf, [
       session_id,
       closed.start_time,
     ]);
@@ -282,7 +176,7 @@ export class DuckDBStore implements ServedStore {
 
   async sessionOf(event_id: string, timestamp: string): Promise<string | null> {
     const time = this.writer.timeOf(event_id) ?? timestamp;
-    const found = await this.ask<{ id: string }>(SQL.sessionOfEvent, [
+    const found = await this.db.ask<{ id: string }>(SQL.sessionOfEvent, [
       event_id,
       time,
     ]);
@@ -309,7 +203,7 @@ export class DuckDBStore implements ServedStore {
   async stats(filter: SessionFilter): Promise<SessionStats> {
     await this.flush();
     const { sql, values } = statsQuery(filter);
-    const [row] = await this.ask<StatsRow>(sql, values);
+    const [row] = await this.db.ask<StatsRow>(sql, values);
     return statsOf(row!);
   }
 
@@ -322,7 +216,7 @@ export class DuckDBStore implements ServedStore {
         ...(after_seq !== undefined && { after_seq }),
         limit: page,
       });
-      const rows = await this.ask<StoredRow>(sql, values);
+      const rows = await this.db.ask<StoredRow>(sql, values);
       for (const row of rows) yield storedEventOf(row);
       if (rows.length < page) return;
       limit -= page;
@@ -335,11 +229,8 @@ export class DuckDBStore implements ServedStore {
     await this.flush();
     const now = Date.now();
     for await (const row of this.db.read<ReadRow>(sql, values))
-      yield sessionOf(row, this.signs, now);
+      yield sessionOf(row, this.life.signs, now);
   }
-
-  private readonly ask = <T>(sql: string, values: Query["values"]) =>
-    Array.fromAsync(this.db.read<T>(sql, values));
 
   private async flush(): Promise<void> {
     if (this.folds.isDirty) await this.db.inTurn(() => this.folds.flush());
@@ -385,6 +276,3 @@ export class DuckDBStore implements ServedStore {
     }
   }
 }
-
-const justAfter = (time: string) =>
-  new Date(Date.parse(time) + 1).toISOString();

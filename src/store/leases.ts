@@ -69,6 +69,10 @@ export class Leases {
     });
   }
 
+  has(session_id: string): boolean {
+    return this.timed.has(session_id) || this.processes.has(session_id);
+  }
+
   /** A sign of life came. */
   heard(session_id: string, heard_ms: number): void {
     const lease = this.timed.get(session_id);

@@ -3,7 +3,7 @@
  * with one. The peer, in the same run, is bun:sqlite with synchronous=FULL and
  * an index on the ids, which commits all that waits in one transaction too; it
  * folds nothing. Run it with the seconds a measurement takes:
- * `bun test/bench/append.ts 5`. Trust the ratios; times are this machine's.
+ * `bun test/bench/append.ts 5`. Trust the ratios, and on a busy machine the CPU.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -41,6 +41,8 @@ function* lives(): Generator<Event> {
 
 interface Measured {
   events_per_second: number;
+  /** Of all threads, the making of the events included. */
+  cpu_us_per_event: number;
   p50_ms: number;
   p99_ms: number;
   max_ms: number;
@@ -53,6 +55,7 @@ async function measure(
 ): Promise<Measured> {
   const source = lives();
   const took: number[] = [];
+  const before = process.cpuUsage();
   const begun = performance.now();
   const until = begun + MEASURE_MS;
   await Promise.all(
@@ -66,8 +69,10 @@ async function measure(
     }),
   );
   const seconds = (performance.now() - begun) / 1_000;
+  const cpu = process.cpuUsage(before);
   return {
     events_per_second: (took.length * events) / seconds,
+    cpu_us_per_event: (cpu.user + cpu.system) / (took.length * events),
     p50_ms: quantile(took, 0.5),
     p99_ms: quantile(took, 0.99),
     max_ms: quantile(took, 1),
@@ -100,7 +105,7 @@ for (const [callers, events] of [
   const ratio = ours.events_per_second / theirs.events_per_second;
   const mean = commits.reduce((sum, n) => sum + n, 0) / commits.length;
   const line = (name: string, m: Measured) =>
-    `  ${name.padEnd(10)} ${m.events_per_second.toFixed(0).padStart(8)} events/s   p50 ${m.p50_ms.toFixed(1)}  p99 ${m.p99_ms.toFixed(1)}  max ${m.max_ms.toFixed(1)} ms`;
+    `  ${name.padEnd(10)} ${m.events_per_second.toFixed(0).padStart(8)} events/s  ${m.cpu_us_per_event.toFixed(1).padStart(6)} µs CPU each   p50 ${m.p50_ms.toFixed(1)}  p99 ${m.p99_ms.toFixed(1)}  max ${m.max_ms.toFixed(1)} ms`;
   console.log(
     `${callers} × ${events}: ${ratio.toFixed(2)} of bun:sqlite (${mean.toFixed(0)} events a commit)`,
   );

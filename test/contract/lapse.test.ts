@@ -111,6 +111,14 @@ describe("a session with a lease", () => {
     expect((await store.get(ID))?.end_time).toBe(timestamp);
   });
 
+  test("is watched although the first that came of it was not stored", async () => {
+    await begin(ID, { lease_seconds: 60 });
+    await reopen();
+    const broken = command(0, { session_id: ID, timestamp: "1 o'clock" });
+    await expect(store.append([broken])).rejects.toThrow();
+    expect(await lapse(61_000)).toBe(1);
+  });
+
   test("lives by our clock, however wrong its own", async () => {
     await begin(ID, { lease_seconds: 60 });
     const heard_ms = await later();

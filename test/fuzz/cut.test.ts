@@ -31,6 +31,8 @@ interface Line {
 }
 
 const session = { session_id: id(1) };
+/** Of a boot that is over: nobody of it can be left. */
+const elsewhen = { boot_id: "another boot", pid_namespace: "pid:[1]" };
 const good = (event: Event, before = "", after = ""): Line => ({
   bytes: Buffer.from(`${before}${JSON.stringify(event)}${after}`),
   event,
@@ -48,7 +50,7 @@ function longest(): Event {
 }
 
 const SMALL: Line[] = [
-  good(start({ ...session, lock: "flock" })),
+  good(start({ ...session, ...elsewhen, lock: "flock" })),
   good(processOf(1, { ...session, boot_id: "another boot" })),
   good(
     annotation(2, { ...session, metadata: { ключ: "значение 🐚", n: 1 } }),
@@ -69,7 +71,7 @@ const SMALL: Line[] = [
 ];
 
 const LARGE: Line[] = [
-  good(start({ ...session, lock: "flock" })),
+  good(start({ ...session, ...elsewhen, lock: "flock" })),
   good(longest()),
   bad("y".repeat(MAX_EVENT_BYTES + 1)),
   good(command(3, session)),

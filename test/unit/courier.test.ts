@@ -16,6 +16,12 @@ const away = new Failure("unreachable", "it is away", "look there");
 /** A process that nobody asked for, when chance is as given. */
 const automatic = (random = 1) => new Courier(folder, true, () => random);
 
+/** As when the time has gone by in which it is left alone. */
+function later(): void {
+  const state = { ...readDelivery(folder), open_until: null };
+  writeFileSync(join(folder, "delivery.json"), JSON.stringify(state));
+}
+
 /** How long the server is left alone now, in seconds. */
 const openFor = () =>
   Math.round(
@@ -24,6 +30,7 @@ const openFor = () =>
 
 test("the server is left alone for 30 s, and twice as long each time, up to 10 min", () => {
   const seen = Array.from({ length: 8 }, () => {
+    later();
     automatic().failed(away);
     return openFor();
   });
@@ -39,6 +46,7 @@ test("chance takes up to half of it away", () => {
 test("a Retry-After is obeyed, as far as anybody waits", () => {
   automatic().failed(new Overloaded("too much", 200_000));
   expect(openFor()).toBe(200);
+  later();
   automatic().failed(new Overloaded("too much", 1e12));
   expect(openFor()).toBe(600);
 });
@@ -63,6 +71,15 @@ test("while the server is left alone nobody tries unasked", () => {
   automatic().failed(away);
   expect(() => automatic().begin()).toThrow(/not delivered before 20.*is away/);
   new Courier(folder, false).begin();
+});
+
+test("who asks while it is left alone makes that no longer for the others", () => {
+  automatic().failed(away);
+  const { failures, open_until } = readDelivery(folder);
+  for (let i = 0; i < 5; i++)
+    new Courier(folder, false).failed(new Failure("timeout", "too slow"));
+  expect(readDelivery(folder)).toMatchObject({ failures, open_until });
+  expect(readDelivery(folder).last_error).toBe("too slow");
 });
 
 test("a process tries again only what may be different, when it was the first to fail", () => {

@@ -1,0 +1,157 @@
+/**
+ * Which sessions live. Signs of life move last_seen in memory; a session that
+ * came over the wire and shows none is closed, and one that was thought lost
+ * comes back with the next.
+ */
+import { listValue } from "@duckdb/node-api";
+import type { Event } from "../model/event.ts";
+import { type State, isClosed, parseState } from "../model/session.ts";
+import {
+  type ClosedRow,
+  type End,
+  closedAmong,
+  writtenDown,
+} from "./closed.ts";
+import type { Database } from "./database.ts";
+import type { Folds } from "./folds.ts";
+import { Leases } from "./leases.ts";
+import { Signs, signOfLife } from "./signs.ts";
+import { SQL } from "./statements.ts";
+
+/** Processes to look for at once: each costs some readings of /proc. */
+const MAX_LOOKS = 128;
+
+export class Life {
+  readonly signs = new Signs();
+  private readonly leases = new Leases(Date.now(), this.signs);
+  /** Whether the leases of sessions from before are known. */
+  private watching: Promise<void> | null = null;
+
+  /** @param append stores what nobody brought */
+  constructor(
+    private readonly db: Database,
+    private readonly folds: Folds,
+    private readonly append: (
+      events: readonly Event[],
+    ) => Promise<ReadonlySet<string>>,
+  ) {}
+
+  /** Takes note of a session that an event has changed. */
+  note(state: State): void {
+    const { session_id, end } = state;
+    this.leases.note(state, Date.now());
+    // A later sign of life than its end is for `lapse` to look at.
+    if (isClosed(state) && (this.signs.get(session_id) ?? "") <= end!.timestamp)
+      this.signs.delete(session_id);
+  }
+
+  async seen(signs: ReadonlyMap<string, string>): Promise<void> {
+    const first = new Map<string, string>();
+    for (const [session_id, sign] of signs) {
+      this.leases.heard(session_id, Date.now());
+      if (this.signs.merge(session_id, sign)) first.set(session_id, sign);
+    }
+    await this.reopen(first);
+  }
+
+  /**
+   * Sessions that were thought lost and show a later sign of life get an event
+   * that says so; of those that have ended, signs are forgotten.
+   */
+  private async reopen(signs: ReadonlyMap<string, string>): Promise<void> {
+    const back: Event[] = [];
+    const doubtful: End[] = [];
+    for (const end of await this.endsOf(signs.keys())) {
+      const { id, end_source, end_time } = end;
+      const sign = signs.get(id)!;
+      if (end_source !== "recovered") this.signs.delete(id);
+      else if (sign > end_time) back.push(signOfLife(id, sign));
+      else doubtful.push(end);
+    }
+    // By a clock that is ahead of ours it may have ended in times to come.
+    const found = await writtenDown(this.db.ask, doubtful);
+    for (const { id, end_time } of doubtful)
+      if (signs.get(id)! > (found.get(id) ?? end_time))
+        back.push(signOfLife(id, justAfter(end_time)));
+      else this.signs.delete(id);
+    try {
+      await this.append(back);
+    } catch (error) {
+      // The next sign will be the first again.
+      for (const { session_id } of back) this.signs.delete(session_id);
+      throw error;
+    }
+  }
+
+  /** The ends of those of some sessions that have one. */
+  private async endsOf(ids: Iterable<string>): Promise<End[]> {
+    const ends: End[] = [];
+    const asked = new Set<string>();
+    for (const id of ids) {
+      const state = this.folds.get(id);
+      if (!state) {
+        if (this.folds.recall(id) !== null) asked.add(id);
+      } else if (isClosed(state)) {
+        const { timestamp, value } = state.end!;
+        ends.push({ id, end_source: value.end_source, end_time: timestamp });
+      }
+    }
+    if (asked.size === 0) return ends;
+    // Most live on: what is among the open rows need not be looked for further.
+    for (const row of await this.db.ask<ClosedRow>(SQL.openEnds, [
+      listValue([...asked]),
+    ])) {
+      asked.delete(row.id);
+      if (row.end_source) ends.push(row);
+    }
+    return [...ends, ...(await closedAmong(this.db.ask, asked))];
+  }
+
+  /**
+   * Closes sessions that came over the wire and are gone, at their last sign
+   * of life.
+   * @param now_ms milliseconds since the epoch
+   * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for; the others' turn comes
+   * @returns how many
+   */
+  async lapse(
+    now_ms: number,
+    unleased_timeout_ms: number,
+    looks: number = MAX_LOOKS,
+  ): Promise<number> {
+    await (this.watching ??= this.watch().catch((error) => {
+      this.watching = null;
+      throw error;
+    }));
+    const now = new Date(now_ms).toISOString();
+    const ends = this.leases.lost(now_ms, unleased_timeout_ms, looks, (id) =>
+      this.signs.merge(id, now),
+    );
+    if (ends.length === 0) return 0;
+    const stored = await this.append(ends);
+    const late = new Map<string, string>();
+    for (const { session_id, timestamp } of ends) {
+      const sign = this.signs.get(session_id) ?? "";
+      if (sign > timestamp) late.set(session_id, sign);
+      else this.signs.delete(session_id);
+    }
+    await this.reopen(late);
+    return stored.size;
+  }
+
+  /** Learns the leases of sessions from before this process. */
+  private watch(): Promise<void> {
+    return this.db.inTurn(async () => {
+      await this.folds.flush();
+      const rows = await this.db.rows<{ state: string }>(SQL.leasedStates);
+      for (const { state } of rows) {
+        const read = parseState(state);
+        if (!this.leases.has(read.session_id)) this.leases.note(read, 0);
+      }
+    });
+  }
+}
+
+const justAfter = (time: string) =>
+  new Date(Date.parse(time) + 1).toISOString();
