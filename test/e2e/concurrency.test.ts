@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { storedEvents } from "../support/database.ts";
 import { Live } from "../support/live.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -57,3 +58,19 @@ test(`${SHELLS} shells end at once while ${READERS} readers list: each ends once
   for (const kind of ["session_start", "process", "session_end"])
     expect(stored.filter((e) => e.kind === kind)).toHaveLength(SHELLS);
 }, 120_000);
+
+test("a database that goes from hand to hand is waited for, longer than for one holder", async () => {
+  using sandbox = new Sandbox();
+  await sandbox.run(["shell", "--", "true"]);
+  await sandbox.only();
+  const lock = join(sandbox.data, "store.lock");
+  // Each has it for a while that is bearable; both together are not.
+  const script = `for pid in 1 2; do
+    echo "{\\"pid\\":$pid,\\"role\\":\\"cli\\"}" > ${lock}; echo held; sleep 3
+  done`;
+  await using holders = Bun.spawn(["flock", lock, "sh", "-c", script], {
+    stdout: "pipe",
+  });
+  await holders.stdout.getReader().read();
+  expect(await sandbox.list()).toHaveLength(1);
+});
