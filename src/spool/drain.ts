@@ -16,6 +16,7 @@ import { Rejected, errnoOf } from "../model/failure.ts";
 import { lostEnd } from "../model/lost.ts";
 import type { SessionStore } from "../model/store.ts";
 import { libc } from "../os/libc.ts";
+import { isFileAt } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
 import { variableLiveness } from "../os/proc.ts";
 import { SESSION_ID_VARIABLE } from "./parent.ts";
@@ -109,8 +110,8 @@ interface ShellFile {
 
 class Pass {
   private batch: Event[] = [];
-  /** Files whose every line is in the batch or stored before it. */
-  private finished: string[] = [];
+  /** Files whose every line is in the batch or stored before it: name → inode. */
+  private finished = new Map<string, number>();
   private readonly signs = new Map<string, string>();
   private readonly rejections: Rejections;
   /** Of sessions whose own file is here. */
@@ -160,7 +161,9 @@ class Pass {
       const now = fstatSync(fd);
       if (now.size !== size || facts.unfinished)
         facts = await this.takeLines(name, fd, "gone");
-      await this.close(name, fd, facts, now.mtime);
+      // Its writer may have made it anew elsewhere, and let go of this one.
+      if (isFileAt(fd, `${this.folder}/${name}`))
+        await this.close(name, fd, facts, now.mtime);
     } finally {
       closeSync(fd);
     }
@@ -271,7 +274,7 @@ class Pass {
       const end = facts.recoveredEnd(this.past(mtime), shells);
       if (end) {
         // The last line may be torn: the end stands alone.
-        append(this.folder, name, `\n${JSON.stringify(end)}\n`);
+        append(fd, `\n${JSON.stringify(end)}\n`);
         this.batch.push(end);
       }
     }
@@ -296,7 +299,8 @@ class Pass {
   }
 
   private finish(name: string): void {
-    this.finished.push(name);
+    const { inode } = this.unchanged.get(name)!;
+    this.finished.set(name, inode);
     this.unchanged.delete(name);
   }
 
@@ -320,7 +324,7 @@ class Pass {
   private async commit(): Promise<void> {
     const { batch, finished } = this;
     this.batch = [];
-    this.finished = [];
+    this.finished = new Map();
     if (batch.length > 0) {
       const stored = await this.bring(batch);
       this.report.stored += stored.size;

@@ -17,7 +17,7 @@ import {
 import { errnoOf } from "../model/failure.ts";
 import { spoolFolder } from "./write.ts";
 
-const { O_RDWR, O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
+const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 /**
  * Opens a regular file of our own, whatever else lies there.
@@ -55,28 +55,36 @@ export function listFolder(folder: string): string[] {
 
 export const isSpoolFile = (name: string): boolean => name.endsWith(".ndjson");
 
-/** Writes text at the end of a file, all of it. */
-export function append(folder: string, name: string, text: string): void {
-  const fd = openSync(`${folder}/${name}`, O_WRONLY | O_APPEND | O_NOFOLLOW);
-  try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-  } finally {
-    closeSync(fd);
-  }
+/**
+ * Writes text at the end of an open file that nobody writes to any more: of that
+ * very file, whatever has its name by now.
+ */
+export function append(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  const end = fstatSync(fd).size;
+  for (let at = 0; at < bytes.length;)
+    at += writeSync(fd, bytes, at, bytes.length - at, end + at);
 }
 
-/** Puts files aside whose every line is stored. */
-export function moveToDone(folder: string, names: readonly string[]): void {
-  if (names.length === 0) return;
+/**
+ * Puts files aside whose every line is stored.
+ * @param files name → inode: one that was made anew meanwhile stays
+ */
+export function moveToDone(
+  folder: string,
+  files: ReadonlyMap<string, number>,
+): void {
+  if (files.size === 0) return;
   const done = `${folder}/done`;
   mkdirSync(done, { recursive: true, mode: 0o700 });
-  for (const name of names) {
+  for (const [name, inode] of files) {
+    const path = `${folder}/${name}`;
+    if (lstatSync(path, { throwIfNoEntry: false })?.ino !== inode) continue;
     // A shell that went on may have made its file anew, and that be done too.
     const taken = existsSync(`${done}/${name}`);
     const as = taken ? `${name}.${Bun.randomUUIDv7()}` : name;
     try {
-      renameSync(`${folder}/${name}`, `${done}/${as}`);
+      renameSync(path, `${done}/${as}`);
     } catch (error) {
       // Where there are no locks another drain may have been as far.
       if (errnoOf(error) !== "ENOENT") throw error;

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -296,4 +297,31 @@ test("a spool that cannot be written to is said, with the mend", async () => {
   expect(exitCode).not.toBe(0);
   expect(stderr).toContain(spool);
   expect(stderr).not.toContain("internal error");
+});
+
+test("a file that was made anew while its lines were stored stays for the next pass", async () => {
+  using sandbox = new Sandbox();
+  const folder = ensureSpool(sandbox.data);
+  const name = `${id(1)}.ndjson`;
+  const [first, ...rest] = life(1, end(9, { session_id: id(1) }));
+  leave(sandbox, name, lines([first!, ...rest]));
+  const store = await DuckDBStore.open(join(sandbox.home, "s.duckdb"));
+  const late = command(5, { session_id: id(1) });
+  const append = store.append.bind(store);
+  store.append = async (events, from) => {
+    const stored = await append(events, from);
+    // As a wrapper does whose folder was moved away: the same name, another file.
+    const anew = join(folder, name);
+    renameSync(anew, `${anew}.old`);
+    writeFileSync(anew, lines([first!, late, ...rest]), { mode: 0o600 });
+    return stored;
+  };
+  await drain(sandbox.data, store, Date.now());
+  expect(named(folder)).toContain(name);
+  store.append = append;
+  await drain(sandbox.data, store, Date.now());
+  await store.close();
+  const stored = await storedEvents(join(sandbox.home, "s.duckdb"));
+  expect(stored.map((e) => e.event_id)).toContain(late.event_id);
+  expect(named(folder)).not.toContain(name);
 });
