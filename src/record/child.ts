@@ -45,7 +45,7 @@ const SETTLED_MS = 20;
  * @param spawned called once, right after the start
  * @param alive called when the child was seen to go on after a stop
  */
-export function runChild(
+export async function runChild(
   program: ChildProgram,
   spawned: (pid: number) => void,
   alive: () => void,

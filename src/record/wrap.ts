@@ -137,20 +137,14 @@ class Recording {
     }
   }
 
-  /** No async function: to make one ready takes 0.1 ms, which the child's start can cover. */
-  run(): Promise<never> {
+  async run(): Promise<never> {
     const { program } = this.request;
-    const ending = runChild(
+    const heartbeat = setInterval(() => this.beat(), this.request.heartbeat_ms);
+    const outcome = await runChild(
       { ...program, envp: withSessionId(this.request, this.session_id) },
       (pid) => this.started(pid),
       () => this.attempt(() => this.spool.touch()),
     );
-    return this.outlive(ending);
-  }
-
-  private async outlive(ending: Promise<Outcome>): Promise<never> {
-    const heartbeat = setInterval(() => this.beat(), this.request.heartbeat_ms);
-    const outcome = await ending;
     clearInterval(heartbeat);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
     if (this.request.distant) startDrain(this.folder, this.request.env);
