@@ -130,13 +130,22 @@ export class SpoolWriter {
   renew(makeFolder: () => void): void {
     if (isFileAt(this.fd, this.path)) return;
     makeFolder();
+    const { fd: old, written, torn } = this;
     const { fd, found } = openAnew(this.path);
-    closeFile(this.fd);
     this.fd = fd;
     this.written = 0;
     // A copy may end within a line; its events are ours, and count once.
     this.torn = found;
-    this.retry();
+    try {
+      this.retry();
+    } catch (error) {
+      // Half of it is worse than the old one, which may come back to its place.
+      if (!found) removeFile(this.path);
+      closeFile(fd);
+      Object.assign(this, { fd: old, written, torn });
+      throw error;
+    }
+    closeFile(old);
   }
 
   /** A full disk or a file size limit writes less than asked, then fails. */
@@ -169,6 +178,10 @@ export class SpoolWriter {
 }
 
 const NEWLINE = encoder.encode("\n");
+
+/** Rare enough for what is slow to load. */
+const removeFile = (path: string) =>
+  process.getBuiltinModule("node:fs").rmSync(path, { force: true });
 
 /** In a folder that was put in the place of ours, a copy of our file may be. */
 function openAnew(path: string): { fd: number; found: boolean } {

@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  linkSync,
 } from "node:fs";
 import {
   type DuckDBConnection,
@@ -17,7 +18,8 @@ import {
   type DuckDBPreparedStatement,
   type DuckDBValue,
 } from "@duckdb/node-api";
-import { Failure } from "../model/failure.ts";
+import { Failure, errnoOf } from "../model/failure.ts";
+import { libc } from "../os/libc.ts";
 import { isFatal, newerSchema, storeFailure } from "./failure.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
@@ -91,7 +93,8 @@ export class Database {
     path: string,
     migrations: readonly string[],
   ): Promise<void> {
-    const half = `${path}.new`;
+    // Without locks several may be at it, each with a file of its own.
+    const half = libc ? `${path}.new` : `${path}.${process.pid}.new`;
     const remove = () => {
       for (const file of [half, `${half}.wal`]) rmSync(file, { force: true });
     };
@@ -103,7 +106,7 @@ export class Database {
       } finally {
         db.disconnect();
       }
-      renameSync(half, path);
+      publish(half, path);
     } finally {
       remove();
     }
@@ -304,6 +307,17 @@ export class Database {
     this.statements.clear();
     this.writer.closeSync();
     this.instance.closeSync();
+  }
+}
+
+/** Gives a file its name, unless another has it by now. */
+function publish(half: string, path: string): void {
+  try {
+    linkSync(half, path);
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return;
+    // A filesystem without links.
+    renameSync(half, path);
   }
 }
 

@@ -4,10 +4,12 @@
  * becomes of it is chance.
  */
 import {
+  appendFileSync,
   closeSync,
   existsSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -231,9 +233,13 @@ export class Actors {
       const from = `${spool}.away/${folder}`;
       if (!existsSync(from)) continue;
       mkdirSync(`${spool}/${folder}`, { recursive: true, mode: 0o700 });
-      for (const name of readdirSync(from))
-        if (!existsSync(`${spool}/${folder}${name}`))
-          renameSync(`${from}${name}`, `${spool}/${folder}${name}`);
+      for (const name of readdirSync(from)) {
+        const place = `${spool}/${folder}${name}`;
+        if (!existsSync(place)) renameSync(`${from}${name}`, place);
+        else if (name.includes(".ndjson"))
+          // Made anew meanwhile, perhaps in part: nobody throws the other away.
+          appendFileSync(place, `\n${readFileSync(`${from}${name}`, "utf8")}`);
+      }
     }
     rmSync(`${spool}.away`, { recursive: true });
     this.away = false;
