@@ -5,7 +5,7 @@ import { validSettings } from "../config.ts";
 import { EXIT_STATUS, Failure } from "../model/failure.ts";
 import { Output } from "../os/output.ts";
 import { requireServer } from "../server/daemon.ts";
-import { askHealth } from "../store/http.ts";
+import { askHealth } from "../store/client.ts";
 
 export default defineCommand({
   meta: {

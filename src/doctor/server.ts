@@ -4,7 +4,7 @@ import { Failure } from "../model/failure.ts";
 import { lockPath, runningServer } from "../open.ts";
 import { portHolder } from "../os/port.ts";
 import { checkEndpoint, clientToken } from "../os/token.ts";
-import { ToolClient, askHealth } from "../store/http.ts";
+import { ToolClient, askHealth } from "../store/client.ts";
 import { VERSION } from "../version.ts";
 import type { Check } from "./check.ts";
 

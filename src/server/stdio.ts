@@ -20,7 +20,7 @@ import { Log } from "../log.ts";
 import { Failure } from "../model/failure.ts";
 import { askableServer, lockPath } from "../open.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { ToolClient } from "../store/http.ts";
+import { ToolClient } from "../store/client.ts";
 import { type Holder, StoreLock } from "../store/lock.ts";
 import { VERSION } from "../version.ts";
 import { Auth } from "./auth.ts";

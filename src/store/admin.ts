@@ -12,7 +12,7 @@ import type {
   Backup,
   Keeping,
 } from "../model/keeping.ts";
-import { DIRECT, fetchReason } from "./http.ts";
+import { DIRECT, fetchReason } from "./client.ts";
 
 /** What is posted to /admin: a method of Keeping by name, and its arguments. */
 export type AdminCall =

@@ -8,6 +8,7 @@ import { expectFailure, needsRoot } from "../support/host.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
+import { until } from "../support/wait.ts";
 
 const SECRET = "a secret of more than thirty-two characters";
 const withSecret = { env: { SESSION_BUDDY_SECRET: SECRET } };
@@ -291,4 +292,48 @@ test("over TLS it serves, and plain http is no way in", async () => {
       () => true,
     ),
   ).toBe(true);
+});
+
+test("/metrics needs no token where server.metrics_public says so; all else still does", async () => {
+  using sandbox = new Sandbox();
+  const config = `${sandbox.home}/config.yaml`;
+  await Bun.write(config, "server: {metrics_public: true}\n");
+  await using server = await TestServer.start(sandbox, {
+    ...withSecret,
+    flags: ["--config", config],
+  });
+  const metrics = await fetch(`${server.origin}/metrics`);
+  expect(metrics.status).toBe(200);
+  expect(await metrics.text()).toContain("session_buddy_build_info{");
+  expect((await fetch(`${server.origin}/readyz`)).status).toBe(200);
+  expect((await server.post(LIST)).status).toBe(401);
+});
+
+test("more requests than server.max_connections are told when to come again; /health is answered", async () => {
+  using sandbox = new Sandbox();
+  const config = `${sandbox.home}/config.yaml`;
+  await Bun.write(config, "server: {max_connections: 1}\n");
+  await using server = await TestServer.start(sandbox, {
+    flags: ["--config", config],
+  });
+  // One whose body never ends is under way.
+  const held = await Bun.connect({
+    ...{ hostname: "127.0.0.1", port: server.port },
+    socket: { data() {} },
+  });
+  held.write(
+    `POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+  );
+  const refused = await until("a refusal", async () => {
+    const response = await server.post(LIST);
+    return response.status === 429 && response;
+  });
+  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+  expect(await said(refused)).toContain("under way already");
+  expect((await fetch(`${server.origin}/health`)).status).toBe(200);
+  held.end();
+  await until(
+    "an answer",
+    async () => (await server.post(LIST)).status === 200,
+  );
 });
