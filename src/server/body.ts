@@ -10,24 +10,27 @@ export type Message = Record<string, unknown>;
 
 /** Deeper JSON is refused before anything recurses into it. */
 const DEPTH_MAX = 100;
-/** Read in one go, which is cheaper, but shows nothing before its end. */
-const SMALL_BYTES = 64 * 1024;
-/**
- * A body that is too large is read to its end up to here, and forgotten as it
- * comes: many clients look for an answer only once they have sent everything.
- */
-const PATIENCE_BYTES = 16 * 1024 * 1024;
-const PATIENCE_MS = 2_000;
+
+/** A body, and what its headers say of it. */
+export interface BodySource {
+  headers: Headers;
+  /** null when there is none. */
+  body: AsyncIterable<Uint8Array> | null;
+}
+
 /** The bounds on reading. */
 export interface BodyLimits {
   /** From the first look at a body to its end. */
   timeout_ms: number;
-  /** Of all larger bodies together while they are being read. */
+  /** The same for who has not proved himself yet. */
+  unproven_timeout_ms: number;
+  /** Of all bodies together while they are being read. */
   under_way_max_bytes: number;
 }
 
 const LIMITS: BodyLimits = {
   timeout_ms: 30_000,
+  unproven_timeout_ms: 5_000,
   under_way_max_bytes: 256 * 1024 * 1024,
 };
 
@@ -43,84 +46,57 @@ export class Bodies {
   }
 
   /**
+   * @param proven whether its sender has proved who he is
    * @returns null when it is larger than `max_bytes`, whatever Content-Length says
    * @throws Failure (timeout) when it is not there in time, (overloaded) when
    *   too much is under way, (unreachable) when its sender is gone
    */
-  async read(request: Request, max_bytes: number): Promise<Uint8Array | null> {
-    if (!request.body) return new Uint8Array();
-    const length = request.headers.get("content-length");
-    const declared = length === null ? Infinity : Number(length);
-    if (length !== null && declared > PATIENCE_BYTES) return null;
-    // The runtime holds the body to its Content-Length.
-    return declared <= Math.min(SMALL_BYTES, max_bytes)
-      ? this.readSmall(request)
-      : this.readChunks(request.body, max_bytes, declared);
-  }
-
-  private async readSmall(request: Request): Promise<Uint8Array> {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(late()), this.limits.timeout_ms);
+  async read(
+    { headers, body }: BodySource,
+    max_bytes: number,
+    proven: boolean,
+  ): Promise<Uint8Array | null> {
+    if (!body) return new Uint8Array();
+    if (Number(headers.get("content-length") ?? 0) > max_bytes) return null;
+    const { timeout_ms, unproven_timeout_ms } = this.limits;
+    const { promise: end, resolve } = Promise.withResolvers<"late">();
+    const ms = proven ? timeout_ms : unproven_timeout_ms;
+    const timer = setTimeout(() => resolve("late"), ms);
     try {
-      return await Promise.race([request.bytes(), promise]);
-    } catch (error) {
-      throw error instanceof Failure ? error : senderGone(error);
+      return await this.collect(body[Symbol.asyncIterator](), max_bytes, end);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  private async readChunks(
-    body: ReadableStream<Uint8Array>,
+  private async collect(
+    reader: AsyncIterator<Uint8Array>,
     max_bytes: number,
-    declared: number,
+    end: Promise<"late">,
   ): Promise<Uint8Array | null> {
-    const { timeout_ms, under_way_max_bytes } = this.limits;
-    const reader = body.getReader();
-    let tooLarge = Number.isFinite(declared) && declared > max_bytes;
-    const patience_ms = Math.min(timeout_ms, PATIENCE_MS);
-    // Wakes a read that waits; what it returns then is not looked at.
-    let ends = deadlineFor(reader, tooLarge ? patience_ms : timeout_ms);
-    let chunks: Uint8Array[] = [];
+    const chunks: Uint8Array[] = [];
     let bytes = 0;
-    let kept = 0;
     try {
       for (;;) {
-        const { done, value } = await reader.read().catch((error: unknown) => {
-          throw senderGone(error);
-        });
-        const isLate = performance.now() >= ends.at;
-        if (tooLarge && (done || isLate)) return null;
-        if (isLate) throw late();
-        if (done) return Buffer.concat(chunks, bytes);
-        bytes += value.length;
-        if (bytes > PATIENCE_BYTES) return null;
-        if (!tooLarge && bytes > max_bytes) {
-          tooLarge = true;
-          chunks = [];
-          clearTimeout(ends.timer);
-          ends = deadlineFor(reader, patience_ms);
-        }
-        if (tooLarge) continue;
-        kept += value.length;
-        this.underWayBytes += value.length;
-        if (this.underWayBytes > under_way_max_bytes) throw tooMuchUnderWay();
-        chunks.push(value);
+        const next = await Promise.race([reader.next(), end]).catch(
+          (error: unknown) => {
+            throw senderGone(error);
+          },
+        );
+        if (next === "late") throw late();
+        if (next.done)
+          return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+        bytes += next.value.length;
+        this.underWayBytes += next.value.length;
+        if (bytes > max_bytes) return null;
+        if (this.underWayBytes > this.limits.under_way_max_bytes)
+          throw tooMuchUnderWay();
+        chunks.push(next.value);
       }
     } finally {
-      clearTimeout(ends.timer);
-      this.underWayBytes -= kept;
-      void reader.cancel().catch(() => undefined);
+      this.underWayBytes -= bytes;
     }
   }
-}
-
-function deadlineFor(
-  reader: { cancel(): Promise<void> },
-  in_ms: number,
-): { at: number; timer: ReturnType<typeof setTimeout> } {
-  const timer = setTimeout(() => void reader.cancel(), in_ms);
-  return { at: performance.now() + in_ms, timer };
 }
 
 const late = () =>

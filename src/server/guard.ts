@@ -4,8 +4,11 @@
  * on; they come in this order:
  *
  *   edge    Host, Origin, method, content type
+ *   early   without a secret, a user of this host other than ours is a stranger
  *   body    size, JSON, one object, depth
- *   reader  without a secret, a user of this host other than ours is a stranger
+ *   reader  what such a stranger may ask all the same, for the body tells it
+ *
+ * Between early and body a request gets its place, by its standing.
  *
  * The unix socket lies in a folder that only our user can enter: what comes
  * there skips Host, Origin and reader.
@@ -15,6 +18,7 @@ import type { Peer } from "../os/peer.ts";
 import {
   Bodies,
   type BodyLimits,
+  type BodySource,
   type Malformed,
   type Message,
   parseMessage,
@@ -36,8 +40,8 @@ import {
 
 const BODY_MAX_BYTES = 4 * 1024 * 1024;
 const TRACK_EVENTS_MAX_BYTES = 1024 * 1024;
-/** All that a stranger may call takes no arguments. */
-const STRANGER_MAX_BYTES = 64 * 1024;
+/** Before anything is proved: a call with its token, or what takes no arguments. */
+const UNPROVEN_MAX_BYTES = 64 * 1024;
 /** How long a browser remembers that an allowed origin may ask. */
 const PREFLIGHT_SECONDS = "600";
 
@@ -60,6 +64,12 @@ export interface GuardOptions extends Names {
   secret: boolean;
   body?: Partial<BodyLimits>;
 }
+
+/**
+ * What is known of who asks before the body is read: he comes by our own
+ * socket; he is our user or root; his token is good; or only the body can tell.
+ */
+export type Standing = "socket" | "owner" | "proven" | "unproven";
 
 /** A message as it came. */
 export interface Received {
@@ -85,19 +95,47 @@ export class Guard {
     );
   }
 
+  /** Refuses who may ask nothing on this route, and a stranger's long body, by uid and headers alone. */
+  early(request: Request, route: Route, peer: Peer): Response | null {
+    if (route !== "/mcp") return this.reader(null, route, peer);
+    const length = Number(request.headers.get("content-length") ?? 0);
+    const failure =
+      length > UNPROVEN_MAX_BYTES ? this.strangerFailure(peer) : null;
+    return failure && refusal(failure, route);
+  }
+
+  /** @param proven whether the Authorization header holds a good token */
+  standing({ via, uid }: Peer, proven: boolean): Standing {
+    if (via === "socket") return "socket";
+    if (uid === this.options.uid || uid === 0) return "owner";
+    return proven ? "proven" : "unproven";
+  }
+
   /** Reads the message of a POST to /mcp. */
-  async body(request: Request, peer: Peer): Promise<Received | Response> {
+  async body(
+    source: BodySource,
+    peer: Peer,
+    standing: Standing,
+  ): Promise<Received | Response> {
+    const proven = standing !== "unproven";
     const stranger = this.strangerFailure(peer);
-    const max_bytes = stranger ? STRANGER_MAX_BYTES : BODY_MAX_BYTES;
+    const max_bytes = proven ? BODY_MAX_BYTES : UNPROVEN_MAX_BYTES;
     let bytes: Uint8Array | null;
     try {
-      bytes = await this.bodies.read(request, max_bytes);
+      bytes = await this.bodies.read(source, max_bytes, proven);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       return refusal(error, "/mcp", BODY_STATUS[error.code]);
     }
     if (!bytes)
-      return stranger ? refusal(stranger, "/mcp") : tooLarge(max_bytes);
+      return stranger
+        ? refusal(stranger, "/mcp")
+        : tooLarge(
+            max_bytes,
+            proven
+              ? {}
+              : { hint: "send the token in the Authorization header" },
+          );
     const parsed = parseMessage(bytes);
     if (!("message" in parsed)) return malformed(parsed);
     const { message } = parsed;
@@ -240,13 +278,15 @@ function contentType({ headers }: Request): Response | null {
   );
 }
 
-const tooLarge = (max_bytes: number, options: RefusalOptions = {}) =>
+const tooLarge = (
+  max_bytes: number,
+  {
+    hint = "send less at a time",
+    ...options
+  }: RefusalOptions & { hint?: string } = {},
+) =>
   refusal(
-    new Failure(
-      "refused",
-      `the body is larger than ${max_bytes} bytes`,
-      "send less at a time",
-    ),
+    new Failure("refused", `the body is larger than ${max_bytes} bytes`, hint),
     "/mcp",
     { ...options, status: 413 },
   );

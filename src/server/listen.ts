@@ -1,6 +1,7 @@
 /**
  * What it takes to listen, and what is said when it cannot be.
  */
+import { readFileSync } from "node:fs";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { portHolder } from "../os/port.ts";
 
@@ -12,7 +13,10 @@ export function tlsFiles({
   cert: string | null;
   key: string | null;
 }) {
-  return { cert: Bun.file(cert!), key: Bun.file(key!) };
+  return {
+    cert: readFileSync(cert!, "utf8"),
+    key: readFileSync(key!, "utf8"),
+  };
 }
 
 /** Why an address could not be listened on, and the way out. */

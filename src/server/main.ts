@@ -65,7 +65,11 @@ export async function serveHere(
   let serving: Serving;
   try {
     const parts = { settings, core, auth, metrics, log };
-    serving = Serving.start({ ...parts, socket, readOnly: options.readOnly });
+    serving = await Serving.start({
+      ...parts,
+      socket,
+      readOnly: options.readOnly,
+    });
   } catch (error) {
     await core.close();
     throw error;

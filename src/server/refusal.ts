@@ -43,11 +43,11 @@ const HEADERS: { [code in FailureCode]?: Record<string, string> } = {
 
 /**
  * Where a request goes, by its path alone, letter by letter.
+ * @param target as the client wrote it: a path, or a whole address
  * @param local whether it came over our own socket
  */
-export function routeOf({ url }: Request, local = false): Route {
-  // By hand: with a malformed Host it is no URL.
-  const path = url.replace(/^https?:\/\/[^/]*/, "").replace(/[?#].*$/s, "");
+export function routeOf(target: string, local = false): Route {
+  const path = target.replace(/^https?:\/\/[^/]*/i, "").replace(/[?#].*$/s, "");
   if (local && path === LOCAL_ROUTE) return LOCAL_ROUTE;
   return ROUTES.find((route) => route === path) ?? "other";
 }

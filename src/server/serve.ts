@@ -1,8 +1,8 @@
 /**
  * Where a server listens: on TCP for MCP clients, and on a socket of its own
  * user's for our commands. Every request goes the same way, from the edge
- * inwards: pressure, Host and Origin, method and type, body, who asks, token;
- * then its route.
+ * inwards: rate, Host and Origin, method and type, who asks as far as uid and
+ * headers tell, its place, the body, who asks as the body tells; then its route.
  */
 import { rmSync } from "node:fs";
 import type { Settings } from "../config.ts";
@@ -15,15 +15,22 @@ import { administer } from "./admin.ts";
 import { type Auth, needsToken, tokenRequired } from "./auth.ts";
 import type { Message } from "./body.ts";
 import type { Caller } from "./caller.ts";
-import type { Core } from "./core.ts";
+import type { Check, Core } from "./core.ts";
 import { Guard, idOf } from "./guard.ts";
 import { listenFailure, tlsFiles } from "./listen.ts";
+import { type Arrival, HttpListener, type Where } from "./listener.ts";
 import { LocalTools } from "./local.ts";
 import { failedCalls } from "./logged.ts";
 import { McpEndpoint } from "./mcp.ts";
 import { Metrics } from "./metrics.ts";
 import { Pressure } from "./pressure.ts";
-import { type Route, refusal, routeOf, unknownPath } from "./refusal.ts";
+import {
+  type Route,
+  type RpcId,
+  refusal,
+  routeOf,
+  unknownPath,
+} from "./refusal.ts";
 
 export interface Parts {
   settings: Settings;
@@ -36,27 +43,22 @@ export interface Parts {
   readOnly: boolean;
 }
 
-/** Streams may be quiet for long; the runtime's own limit of 10 s would end them. */
-const IDLE_SECONDS = 255;
-/** Ours is the limit of a body: the runtime's refusal would be without words. */
-const RUNTIME_BODY_BYTES = Number.MAX_SAFE_INTEGER;
 /** How long calls under way may take once the server is told to stop. */
 const GRACE_MS = 5_000;
 const LOOK_MS = 10;
 
-type Listener = Bun.Server<undefined>;
-
-/** What every request is answered by. */
+/** What every request on a listener is answered by. */
 interface Edge {
   guard: Guard;
-  peer(request: Request, listener: Listener): Peer;
+  peer(arrival: Arrival): Peer;
 }
 
 export class Serving {
   readonly tools: LocalTools;
   private readonly mcp: McpEndpoint;
   private readonly pressure: Pressure;
-  private readonly listeners: Listener[] = [];
+  private readonly listeners: HttpListener[] = [];
+  private tcp: HttpListener | null = null;
   private requests = 0;
   private stopping = false;
 
@@ -68,7 +70,7 @@ export class Serving {
       ...{ auth, metrics, onError },
       spool: spoolFolder(settings.paths.data!),
       lease_seconds: Math.ceil(lease_ms / 1000),
-      health: () => core.health(),
+      health: () => this.state(),
     });
     this.mcp = new McpEndpoint(this.tools, {
       ...{ readOnly, version: VERSION, onError },
@@ -84,20 +86,20 @@ export class Serving {
    * @throws Failure (port_taken) naming the holder; (config) for an address or
    *   a certificate that cannot be used
    */
-  static start(parts: Parts): Serving {
-    const serving = Serving.startLocal(parts);
+  static async start(parts: Parts): Promise<Serving> {
+    const serving = await Serving.startLocal(parts);
     try {
-      serving.listenTcp();
+      await serving.listenTcp();
       return serving;
     } catch (error) {
-      for (const listener of serving.listeners) void listener.stop(true);
+      for (const listener of serving.listeners) listener.kill();
       rmSync(parts.socket, { force: true });
       throw error;
     }
   }
 
   /** Listens for our own commands alone. */
-  static startLocal(parts: Parts): Serving {
+  static async startLocal(parts: Parts): Promise<Serving> {
     const serving = new Serving(parts);
     // A dead server's: the lock that we hold says that there is no other.
     rmSync(parts.socket, { force: true });
@@ -108,17 +110,18 @@ export class Serving {
       loopback: true,
     };
     const guard = serving.guardFor({ host: "localhost", port: 0 });
-    serving.listen({ unix: parts.socket }, { guard, peer: () => peer });
+    const edge = { guard, peer: () => peer };
+    await serving.listen({ unix: parts.socket }, () => edge);
     return serving;
   }
 
   /** Where MCP clients find it; undefined when it serves our commands alone. */
   get url(): string | undefined {
-    const tcp = this.listeners.find(({ port }) => port);
-    if (!tcp) return undefined;
+    const address = this.tcp?.address;
+    if (!address) return undefined;
     const { host, tls } = this.parts.settings.config.server;
     const name = host.includes(":") ? `[${host}]` : host;
-    return `${tls.cert ? "https" : "http"}://${name}:${tcp.port}/mcp`;
+    return `${tls.cert ? "https" : "http"}://${name}:${address.port}/mcp`;
   }
 
   /** Accepts no more, lets calls under way end, and closes. */
@@ -129,7 +132,7 @@ export class Serving {
     const deadline = performance.now() + GRACE_MS;
     while (this.requests > 0 && performance.now() < deadline)
       await Bun.sleep(LOOK_MS);
-    for (const listener of this.listeners) void listener.stop(true);
+    for (const listener of this.listeners) listener.kill();
     await Promise.race([Promise.all(stopped), Bun.sleep(LOOK_MS)]);
   }
 
@@ -143,152 +146,165 @@ export class Serving {
     });
   }
 
-  private listenTcp(): void {
+  private async listenTcp(): Promise<void> {
     const { host, port, tls } = this.parts.settings.config.server;
-    const files = tls.cert === null ? null : tlsFiles(tls);
     // Known once it listens, and nothing comes before.
     let edge: Edge;
     try {
-      const listener = this.listen(
-        {
-          // By number: the other end is looked up by the address of ours.
-          hostname: host === "localhost" ? "127.0.0.1" : host,
-          port: port === "auto" ? 0 : port,
-          ...(files && { tls: files }),
-        },
-        () => edge,
-      );
-      const bound = { host: listener.hostname!, port: listener.port! };
-      const local = { address: bound.host, port: bound.port };
+      const where = {
+        // By number: the other end is looked up by the address of ours.
+        host: host === "localhost" ? "127.0.0.1" : host,
+        port: port === "auto" ? 0 : port,
+        tls: tls.cert === null ? null : tlsFiles(tls),
+      };
+      this.tcp = await this.listen(where, () => edge);
+      const local = this.tcp.address!;
+      // Looked up once, at a connection's first request: it keeps its ends, and
+      // once it is reset its port may be another user's.
+      const known = new WeakMap<object, Peer>();
       edge = {
-        guard: this.guardFor({ host, port: bound.port }),
-        peer: (request, { requestIP }) =>
-          tcpPeer(() => requestIP.call(listener, request), local),
+        guard: this.guardFor({ host, port: local.port }),
+        peer: ({ connection, remote }) => {
+          const peer = known.get(connection) ?? tcpPeer(remote, local);
+          known.set(connection, peer);
+          return peer;
+        },
       };
     } catch (error) {
       throw listenFailure(host, port, error);
     }
   }
 
-  private listen(where: object, edge: Edge | (() => Edge)): Listener {
-    const listener = Bun.serve({
-      ...(where as { unix: string }),
-      development: false,
-      // Which would be on otherwise: two servers would share a port unawares.
-      reusePort: false,
-      idleTimeout: IDLE_SECONDS,
-      maxRequestBodySize: RUNTIME_BODY_BYTES,
-      fetch: (request: Request, server: Listener) =>
-        this.respond(
-          request,
-          server,
-          typeof edge === "function" ? edge() : edge,
-        ),
-      error: (error: Error) => this.internal(error, "other", null),
-    } as never) as unknown as Listener;
+  private async listen(where: Where, edge: () => Edge): Promise<HttpListener> {
+    const listener = await HttpListener.listen(where, (arrival) =>
+      this.respond(arrival, edge()),
+    );
     this.listeners.push(listener);
     return listener;
   }
 
-  /** One request from its first byte to its answer. */
-  private async respond(
-    request: Request,
-    listener: Listener,
-    { guard, peer: peerOf }: Edge,
-  ): Promise<Response> {
-    const peer = peerOf(request, listener);
-    const route = routeOf(request, peer.via === "socket");
-    const request_id = Bun.randomUUIDv7();
-    // Whoever asks how it is shall hear that it is busy, not be turned away.
-    const counted = route !== "/health" && route !== "/healthz";
-    const refused = counted ? this.pressure.enter(route, peer) : null;
-    if (refused) return this.count(route, guard.finish(request, refused));
+  /** One request from its headers to its answer. */
+  private async respond(arrival: Arrival, edge: Edge): Promise<Response> {
+    const { request } = arrival;
+    const peer = edge.peer(arrival);
+    const route = routeOf(arrival.target, peer.via === "socket");
+    const caller: Caller = {
+      ...{ via: peer.via, uid: peer.uid, address: peer.address },
+      ...{ loopback: peer.loopback, token: null },
+      request_id: Bun.randomUUIDv7(),
+    };
     this.requests++;
+    let response: Response;
     try {
-      const caller: Caller = {
-        ...{ via: peer.via, uid: peer.uid, address: peer.address },
-        ...{ loopback: peer.loopback, token: null, request_id },
-      };
-      const response = await this.answer(request, route, guard, peer, caller);
-      this.logRequest(request, route, response, caller);
-      return this.count(route, guard.finish(request, response));
+      response = await this.answer(arrival, route, edge.guard, peer, caller);
     } catch (error) {
-      const response =
+      response =
         error instanceof Failure
           ? refusal(error, route)
-          : this.internal(error, route, request_id);
-      return this.count(route, guard.finish(request, response));
+          : this.internal(error, route, caller.request_id);
     } finally {
       this.requests--;
-      if (counted) this.pressure.leave();
     }
+    this.logRequest(request, route, response, caller);
+    this.parts.metrics.request(route, response.status);
+    return edge.guard.finish(request, response);
   }
 
   private async answer(
-    request: Request,
+    arrival: Arrival,
     route: Route,
     guard: Guard,
     peer: Peer,
     caller: Caller,
   ): Promise<Response> {
+    const { request } = arrival;
     if (this.stopping)
       return refusal(
         new Failure("overloaded", "the server is stopping"),
         route,
       );
-    const refused = guard.edge(request, route, peer);
+    // Whoever asks how it is shall hear that it is busy, not be turned away.
+    const counted = route !== "/health" && route !== "/healthz";
+    const refused =
+      (counted ? this.pressure.rate(route, peer) : null) ??
+      guard.edge(request, route, peer) ??
+      guard.early(request, route, peer);
     if (refused) return refused;
-    if (route === "/mcp") return this.message(request, guard, peer, caller);
     if (route === "other") return unknownPath();
-    const stranger = guard.reader(null, route, peer);
-    if (stranger) return stranger;
-    if (route === "/metrics") return this.metrics(request, peer);
-    if (route === "/admin") return this.admin(request, guard, peer);
-    return this.health();
+    if (route !== "/mcp" && route !== "/metrics" && route !== "/admin")
+      return this.health();
+    try {
+      await this.authenticate(request, route, peer, caller);
+    } catch (error) {
+      return unauthorized(error, route, null);
+    }
+    const standing = guard.standing(peer, caller.token !== null);
+    const full = this.pressure.enter(route, peer, standing);
+    if (full) return full;
+    try {
+      if (route === "/metrics") return await this.metrics();
+      const source = { headers: request.headers, body: arrival.body };
+      const received = await guard.body(source, peer, standing);
+      if (received instanceof Response) return received;
+      if (route === "/admin") return await this.admin(received.message);
+      return await this.message(request, received.message, guard, peer, caller);
+    } finally {
+      this.pressure.leave(peer, standing);
+    }
   }
 
-  /** A POST to /admin, which comes over the socket alone. */
-  private async admin(
-    request: Request,
-    guard: Guard,
+  /**
+   * What the Authorization header proves, before anything is read.
+   * @throws Failure (unauthorized) for a bad one, and where there must be one
+   */
+  private async authenticate(
+    { headers }: Request,
+    route: Route,
     peer: Peer,
-  ): Promise<Response> {
-    const received = await guard.body(request, peer);
-    if (received instanceof Response) return received;
-    // Millions of sessions take their time, and nothing is said meanwhile.
-    for (const listener of this.listeners) listener.timeout(request, 0);
-    const keeping = await this.parts.core.keeping();
-    return Response.json(await administer(keeping, received.message));
+    caller: Caller,
+  ): Promise<void> {
+    const { auth, settings } = this.parts;
+    if (peer.via !== "tcp") return;
+    if (route === "/metrics" && settings.config.server.metrics_public) return;
+    caller.token = await auth.authenticate(headers.get("authorization"));
+    if (route === "/metrics" && auth.required && caller.token === null)
+      throw tokenRequired();
   }
 
-  /** A POST to /mcp. */
+  /** What came to /admin, which is there over the socket alone. */
+  private async admin(message: Message): Promise<Response> {
+    const keeping = await this.parts.core.keeping();
+    return Response.json(await administer(keeping, message));
+  }
+
+  /** What came to /mcp. */
   private async message(
     request: Request,
+    message: Message,
     guard: Guard,
     peer: Peer,
     caller: Caller,
   ): Promise<Response> {
-    const received = await guard.body(request, peer);
-    if (received instanceof Response) return received;
-    const { message } = received;
     const stranger = guard.reader(message, "/mcp", peer);
     if (stranger) return stranger;
-    if (peer.via === "tcp") {
-      const { auth } = this.parts;
-      try {
-        const header = request.headers.get("authorization");
-        caller.token = await auth.authenticate(header);
-        if (auth.required && caller.token === null && needsToken(message))
-          throw tokenRequired();
-      } catch (error) {
-        return unauthorized(error, message);
-      }
-    }
+    const { required } = this.parts.auth;
+    if (peer.via === "tcp" && required && !caller.token && needsToken(message))
+      return unauthorized(tokenRequired(), "/mcp", idOf(message));
     return this.mcp.handle(request, message, caller);
   }
 
-  private health(): Response {
+  /** Each part by name, nothing private in it. */
+  private state(): { healthy: boolean; checks: Record<string, Check> } {
     const { healthy, checks } = this.parts.core.health();
+    const { hasRoom } = this.pressure;
+    return {
+      healthy: healthy && hasRoom,
+      checks: { ...checks, requests: hasRoom ? "ok" : "failed" },
+    };
+  }
+
+  private health(): Response {
+    const { healthy, checks } = this.state();
     const status = healthy ? "ok" : "degraded";
     return Response.json(
       { status, service: "session-buddy", version: VERSION, checks },
@@ -299,25 +315,12 @@ export class Serving {
     );
   }
 
-  private async metrics(request: Request, peer: Peer): Promise<Response> {
-    const { auth, settings, core, metrics } = this.parts;
-    const open = settings.config.server.metrics_public || peer.via !== "tcp";
-    if (auth.required && !open)
-      try {
-        const header = request.headers.get("authorization");
-        if ((await auth.authenticate(header)) === null) throw tokenRequired();
-      } catch (error) {
-        return unauthorized(error, null);
-      }
+  private async metrics(): Promise<Response> {
+    const { core, metrics } = this.parts;
     const text = await metrics.render(await core.gauges());
     return new Response(text, {
       headers: { "content-type": Metrics.CONTENT_TYPE },
     });
-  }
-
-  private count(route: Route, response: Response): Response {
-    this.parts.metrics.request(route, response.status);
-    return response;
   }
 
   private logRequest(
@@ -354,10 +357,10 @@ export class Serving {
   }
 }
 
-function unauthorized(error: unknown, message: Message | null): Response {
+function unauthorized(error: unknown, route: Route, id: RpcId): Response {
   if (!(error instanceof Failure)) throw error;
-  return refusal(error, message ? "/mcp" : "/metrics", {
-    id: message && idOf(message),
+  return refusal(error, route, {
+    id,
     headers: { "www-authenticate": 'Bearer realm="session-buddy"' },
   });
 }

@@ -134,7 +134,7 @@ class NearestTools implements ToolBackend {
     const { socket } = statePaths(settings);
     const auth = Auth.fromSettings(settings, process.env);
     const parts = { settings, core, auth, metrics, log };
-    const serving = Serving.startLocal({ ...parts, socket, readOnly });
+    const serving = await Serving.startLocal({ ...parts, socket, readOnly });
     const holder: Holder = {
       pid: process.pid,
       role: "stdio",

@@ -309,7 +309,7 @@ test("/metrics needs no token where server.metrics_public says so; all else stil
   expect((await server.post(LIST)).status).toBe(401);
 });
 
-test("more requests than server.max_connections are told when to come again; /health is answered", async () => {
+test("more requests than server.max_connections are told when to come again; /health says so", async () => {
   using sandbox = new Sandbox();
   const config = `${sandbox.home}/config.yaml`;
   await Bun.write(config, "server: {max_connections: 1}\n");
@@ -330,7 +330,12 @@ test("more requests than server.max_connections are told when to come again; /he
   });
   expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
   expect(await said(refused)).toContain("under way already");
-  expect((await fetch(`${server.origin}/health`)).status).toBe(200);
+  // It is answered at once, and says what is so.
+  const health = await fetch(`${server.origin}/health`);
+  expect(health.status).toBe(503);
+  expect(await health.json()).toMatchObject({
+    ...{ status: "degraded", checks: { requests: "failed", database: "ok" } },
+  });
   held.end();
   await until(
     "an answer",

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import net from "node:net";
 import type { BodyLimits } from "../../src/server/body.ts";
 import { Guard } from "../../src/server/guard.ts";
+import { type Arrival, HttpListener } from "../../src/server/listener.ts";
 import { routeOf } from "../../src/server/refusal.ts";
 import { tcpPeer } from "../../src/os/peer.ts";
 import { needsRoot } from "../support/host.ts";
@@ -18,37 +19,53 @@ const MIB = 1024 * 1024;
 class Edge {
   /** Requests whose body is being read. */
   reading = 0;
-  readonly server: Bun.Server<undefined>;
-  private readonly guard: Guard;
 
-  constructor({
+  private constructor(
+    private readonly listener: HttpListener,
+    private readonly guard: Guard,
+  ) {}
+
+  static async start({
     secret = false,
     body,
-  }: { secret?: boolean; body?: Partial<BodyLimits> } = {}) {
-    this.server = Bun.serve({
-      ...{ hostname: "127.0.0.1", port: 0, development: false },
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      fetch: (request): Promise<Response> => this.answer(request),
-    });
-    this.guard = new Guard({
-      bound: { host: "127.0.0.1", port: this.port },
-      ...{ tls: false, allowed_hosts: [], allowed_origins: [] },
-      ...{ uid: process.geteuid!(), secret, ...(body ? { body } : {}) },
-    });
+  }: { secret?: boolean; body?: Partial<BodyLimits> } = {}): Promise<Edge> {
+    // Known once it listens, and nothing comes before.
+    let made: Edge;
+    const listener = await HttpListener.listen(
+      { host: "127.0.0.1", port: 0, tls: null },
+      (arrival) => made.answer(arrival),
+    );
+    const bound = { host: "127.0.0.1", port: listener.address!.port };
+    made = new Edge(
+      listener,
+      new Guard({
+        ...{ bound, tls: false, allowed_hosts: [], allowed_origins: [] },
+        ...{ uid: process.geteuid!(), secret, ...(body ? { body } : {}) },
+      }),
+    );
+    return made;
   }
 
   get port(): number {
-    return this.server.port!;
+    return this.listener.address!.port;
   }
 
-  private async answer(request: Request): Promise<Response> {
-    const local = { address: "127.0.0.1", port: this.port };
-    const peer = tcpPeer(() => this.server.requestIP(request), local);
-    const route = routeOf(request);
-    const refused = this.guard.edge(request, route, peer);
+  kill(): void {
+    this.listener.kill();
+  }
+
+  private async answer(arrival: Arrival): Promise<Response> {
+    const { request, body, target, remote } = arrival;
+    const peer = tcpPeer(remote, { address: "127.0.0.1", port: this.port });
+    const route = routeOf(target);
+    const refused =
+      this.guard.edge(request, route, peer) ??
+      this.guard.early(request, route, peer);
     if (refused) return refused;
     this.reading++;
-    const received = await this.guard.body(request, peer);
+    const standing = this.guard.standing(peer, false);
+    const source = { headers: request.headers, body };
+    const received = await this.guard.body(source, peer, standing);
     this.reading--;
     if (received instanceof Response) return received;
     const stranger = this.guard.reader(received.message, route, peer);
@@ -68,7 +85,7 @@ class Edge {
 
 /** A client that shows what came back. */
 class Client {
-  private text = "";
+  text = "";
   readonly socket: net.Socket;
 
   constructor(port: number) {
@@ -99,13 +116,13 @@ class Client {
 }
 
 let edge: Edge;
-afterEach(() => edge.server.stop(true));
+afterEach(() => edge.kill());
 
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
 describe("Content-Length", () => {
   test("one that promises too much is refused, also when it never comes", async () => {
-    edge = new Edge();
+    edge = await Edge.start();
     for (const length of [
       4 * MIB + 1,
       5_000_000_000,
@@ -119,20 +136,25 @@ describe("Content-Length", () => {
     }
   });
 
-  test("the rest of such a body is not kept", async () => {
-    edge = new Edge();
+  test("the rest of such a body is not kept, and taken for a while only", async () => {
+    edge = await Edge.start();
     const before = process.memoryUsage.rss();
     const client = await edge.post(`Content-Length: ${1024 * MIB}`);
     expect((await client.answer()).status).toBe(413);
     const block = "x".repeat(MIB);
-    for (let sent = 0; sent < 200; sent++)
-      if (!client.socket.write(block)) await once(client.socket, "drain");
+    const over = new Promise((resolve) => client.socket.once("close", resolve));
+    for (let sent = 0; sent < 1_000 && !client.socket.destroyed; sent++)
+      if (!client.socket.write(block))
+        await Promise.race([
+          once(client.socket, "drain").catch(() => {}),
+          over,
+        ]);
+    await over;
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * MIB);
-    client.end();
   });
 
   test("one that promises less than comes cuts the body there", async () => {
-    edge = new Edge();
+    edge = await Edge.start();
     const client = await edge.post("Content-Length: 2", '{}{"id":1}');
     expect(await client.answer()).toMatchObject({
       status: 200,
@@ -142,7 +164,7 @@ describe("Content-Length", () => {
   });
 
   test("one that promises more than comes is waited for, not for ever", async () => {
-    edge = new Edge({ body: { timeout_ms: 100 } });
+    edge = await Edge.start({ body: { timeout_ms: 100 } });
     for (const length of [100, 100_000]) {
       const client = await edge.post(`Content-Length: ${length}`, "{}");
       expect(await client.answer()).toMatchObject({
@@ -153,7 +175,7 @@ describe("Content-Length", () => {
   });
 
   test("a client that goes away in the middle leaves nothing behind", async () => {
-    edge = new Edge();
+    edge = await Edge.start();
     for (const length of [100, 100_000]) {
       const client = await edge.post(`Content-Length: ${length}`, "{}");
       await until("the body to be read", () => edge.reading === 1);
@@ -168,7 +190,7 @@ describe("Content-Length", () => {
 
 describe("a body without a length", () => {
   test("is taken as it comes", async () => {
-    edge = new Edge();
+    edge = await Edge.start();
     const client = await edge.post(
       "Transfer-Encoding: chunked",
       chunk('{"a":'),
@@ -183,7 +205,7 @@ describe("a body without a length", () => {
   });
 
   test("is counted while it comes, and refused where it is too much", async () => {
-    edge = new Edge();
+    edge = await Edge.start();
     const client = await edge.post("Transfer-Encoding: chunked");
     const block = chunk("x".repeat(MIB));
     for (let sent = 0; sent < 5; sent++) client.write(block);
@@ -195,7 +217,7 @@ describe("a body without a length", () => {
   });
 
   test("that comes drop by drop is not waited for longer", async () => {
-    edge = new Edge({ body: { timeout_ms: 200 } });
+    edge = await Edge.start({ body: { timeout_ms: 200 } });
     const client = await edge.post("Transfer-Encoding: chunked", chunk("{"));
     const drops = setInterval(() => client.write(chunk(" ")), 20);
     expect((await client.answer()).status).toBe(408);
@@ -204,7 +226,7 @@ describe("a body without a length", () => {
   });
 
   test("both ways of telling the length at once are refused", async () => {
-    edge = new Edge();
+    edge = await Edge.start();
     const both = "Content-Length: 2\r\nTransfer-Encoding: chunked";
     const client = await edge.post(both, `${chunk("{}")}0\r\n\r\n`);
     await until("the connection's end", () => client.socket.closed);
@@ -213,7 +235,7 @@ describe("a body without a length", () => {
 });
 
 test("bodies under way are bounded together, and what ends makes room", async () => {
-  edge = new Edge({ body: { under_way_max_bytes: 2 * MIB } });
+  edge = await Edge.start({ body: { under_way_max_bytes: 2 * MIB } });
   const half = () => edge.post(`Content-Length: ${1.5 * MIB}`, "x".repeat(MIB));
   const clients = await Promise.all([half(), half(), half()]);
   const first = await Promise.race(clients.map((client) => client.answer()));
@@ -226,8 +248,64 @@ test("bodies under way are bounded together, and what ends makes room", async ()
   next.end();
 });
 
+describe("what the parser refuses", () => {
+  const cases: [what: string, text: string, status: number][] = [
+    ["no HTTP", "garbage\r\n\r\n", 400],
+    ["another version", "GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505],
+    ["long headers", `GET / HTTP/1.1\r\nX: ${"a".repeat(40_000)}\r\n\r\n`, 431],
+    [
+      "a length that is none",
+      "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+      400,
+    ],
+    ["CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 400],
+  ];
+  test.each(cases)("%s", async (_what, text, status) => {
+    edge = await Edge.start();
+    const client = new Client(edge.port);
+    client.write(text);
+    const answer = await client.answer();
+    expect(answer).toMatchObject({
+      ...{ status, body: { error: { code: "refused" } } },
+    });
+    await until("the connection's end", () => client.socket.closed);
+  });
+});
+
+test("requests one behind the other are answered in their order", async () => {
+  edge = await Edge.start();
+  const head = `POST /mcp HTTP/1.1\r\nHost: localhost:${edge.port}\r\nContent-Type: application/json\r\n`;
+  const client = new Client(edge.port);
+  client.write(
+    [2, 9, 4]
+      .map((n) => `${head}Content-Length: ${n}\r\n\r\n${"{}".padEnd(n)}`)
+      .join(""),
+  );
+  const answers = await until("three answers", () => {
+    const found = [...client.text.matchAll(/\{"bytes":(\d+)\}/g)];
+    return found.length === 3 && found.map(([, bytes]) => Number(bytes));
+  });
+  expect(answers).toEqual([2, 9, 4]);
+  client.end();
+});
+
+test("a body that was refused unread does not become the next request", async () => {
+  edge = await Edge.start();
+  const within = `GET /health HTTP/1.1\r\nHost: localhost:${edge.port}\r\n\r\n`;
+  const client = await edge.post(
+    `Origin: http://evil.example\r\nContent-Length: ${within.length}`,
+  );
+  expect((await client.answer()).status).toBe(403);
+  client.write(
+    `${within}GET /mcp HTTP/1.1\r\nHost: localhost:${edge.port}\r\n\r\n`,
+  );
+  await until("the next answer", () => client.text.includes("HTTP/1.1 405"));
+  expect(client.text.match(/HTTP\/1.1 /g)).toHaveLength(2);
+  client.end();
+});
+
 test("no Host, two hosts, and a Host that is a path", async () => {
-  edge = new Edge();
+  edge = await Edge.start();
   const ask = async (head: string) => {
     const client = new Client(edge.port);
     client.write(`${head}\r\nContent-Length: 0\r\n\r\n`);
@@ -250,7 +328,7 @@ test("no Host, two hosts, and a Host that is a path", async () => {
 
 test("another user's program is refused, his health_check is not", async () => {
   if (!needsRoot("setpriv", "bash")) return;
-  edge = new Edge();
+  edge = await Edge.start();
   const asStranger = async (tool: string) => {
     const body = JSON.stringify({
       id: 1,

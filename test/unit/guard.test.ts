@@ -29,8 +29,7 @@ import {
 } from "../support/guard.ts";
 
 test("routes are paths, letter by letter", async () => {
-  const route = (path: string) =>
-    routeOf(new Request(`http://localhost${path}`));
+  const route = (path: string) => routeOf(path);
   for (const path of ROUTES) expect(route(path)).toBe(path);
   expect(route("/mcp?x=/health")).toBe("/mcp");
   for (const path of [
@@ -132,7 +131,8 @@ describe("Content-Type", () => {
 });
 
 describe("body", () => {
-  const take = (body: Body, peer = OURS) => guard().body(post(body), peer);
+  const take = (body: Body, peer = OURS) =>
+    guard().body(post(body), peer, guard().standing(peer, false));
   const fails = async (body: Body, peer = OURS) => {
     const result = await take(body, peer);
     return refused(result instanceof Response ? result : null);
@@ -233,7 +233,11 @@ describe("body", () => {
     expect(status).toBe(403);
     expect(message).toContain("another user");
     expect(
-      await guard({ secret: true }).body(post(sized(65_537)), STRANGER),
+      await guard({ secret: true }).body(
+        post(sized(65_537)),
+        STRANGER,
+        "proven",
+      ),
     ).toHaveProperty("message");
   });
 });

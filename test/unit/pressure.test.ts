@@ -1,6 +1,7 @@
 /** Too much at once, with a clock of the test's own. */
 import { describe, expect, test } from "bun:test";
 import type { Peer } from "../../src/os/peer.ts";
+import type { Standing } from "../../src/server/guard.ts";
 import { Pressure, type PressureOptions } from "../../src/server/pressure.ts";
 import type { Route } from "../../src/server/refusal.ts";
 
@@ -26,10 +27,7 @@ const pressure = (options: Partial<PressureOptions> = {}) =>
 function admitted(to: Pressure, peer: Peer, requests: number): number {
   let count = 0;
   for (let n = 0; n < requests; n++)
-    if (to.enter("/mcp", peer) === null) {
-      count++;
-      to.leave();
-    }
+    if (to.rate("/mcp", peer) === null) count++;
   return count;
 }
 
@@ -39,31 +37,60 @@ async function refusedAs(response: Response | null) {
   return { status, retry: Number(headers.get("retry-after")), body };
 }
 
+/** How many of so many requests of a peer are let in, none of which ends. */
+function held(
+  to: Pressure,
+  peer: Peer,
+  standing: Standing,
+  requests = 10_000,
+): number {
+  let count = 0;
+  for (let n = 0; n < requests; n++)
+    if (to.enter("/mcp", peer, standing) === null) count++;
+  return count;
+}
+
 describe("requests under way", () => {
   test("as many as allowed; who leaves makes room", async () => {
     const two = pressure({ max_in_flight: 2 });
-    expect(two.enter("/mcp", local(OWNER))).toBeNull();
-    expect(two.enter("/mcp", SOCKET)).toBeNull();
-    expect(await refusedAs(two.enter("/mcp", local(OWNER)))).toMatchObject({
+    const enter = (route: Route = "/mcp") => two.enter(route, SOCKET, "socket");
+    expect(enter()).toBeNull();
+    expect(enter()).toBeNull();
+    expect(await refusedAs(enter())).toMatchObject({
       ...{ status: 429, retry: 1, body: { jsonrpc: "2.0", id: null } },
     });
-    expect(await refusedAs(two.enter("/health", SOCKET))).toMatchObject({
+    expect(await refusedAs(enter("/metrics"))).toMatchObject({
       ...{ status: 429, retry: 1, body: { error: { code: "overloaded" } } },
     });
     expect(two.depth).toBe(2);
-    two.leave();
-    expect(two.enter("/mcp", local(OWNER))).toBeNull();
+    two.leave(SOCKET, "socket");
+    expect(enter()).toBeNull();
   });
 
-  test("who is refused is not counted", () => {
-    const one = pressure({
-      max_in_flight: 1,
-      peer_rate: { per_second: 1, burst: 1 },
-    });
-    expect(one.enter("/mcp", remote("192.0.2.1"))).toBeNull();
-    one.leave();
-    expect(one.enter("/mcp", remote("192.0.2.1"))).not.toBeNull();
-    expect(one.depth).toBe(0);
+  test("a peer has its share, all have theirs, our user's and the socket's stay", () => {
+    const to = pressure();
+    for (const last of [1, 2, 3])
+      expect(held(to, remote(`192.0.2.${last}`), "proven")).toBe(256);
+    // What is left of the common places: 1024 - 64 - 128 - 768.
+    expect(held(to, remote("192.0.2.4"), "proven")).toBe(64);
+    expect(held(to, remote("192.0.2.5"), "proven")).toBe(0);
+    expect(to.hasRoom).toBe(true);
+    expect(held(to, local(OWNER), "owner")).toBe(128);
+    expect(to.hasRoom).toBe(false);
+    expect(held(to, SOCKET, "socket")).toBe(64);
+    expect(held(to, SOCKET, "socket")).toBe(0);
+    to.leave(remote("192.0.2.1"), "proven");
+    expect(held(to, SOCKET, "socket")).toBe(1);
+  });
+
+  test("whom only the body can tell of waits in a pool of its own", () => {
+    const to = pressure();
+    for (const uid of [1, 2, 3, 4])
+      expect(held(to, local(uid), "unproven")).toBe(16);
+    expect(held(to, local(5), "unproven")).toBe(0);
+    expect(held(to, remote("192.0.2.1"), "proven")).toBe(256);
+    to.leave(local(1), "unproven");
+    expect(held(to, local(5), "unproven")).toBe(1);
   });
 });
 
@@ -83,13 +110,13 @@ describe("the rate of a peer", () => {
   test("says when to come again", async () => {
     const to = pressure({ peer_rate: { per_second: 0.1, burst: 1 } });
     const peer = remote("192.0.2.1");
-    expect(to.enter("/mcp", peer)).toBeNull();
+    expect(to.rate("/mcp", peer)).toBeNull();
     now += 2_000;
-    expect(await refusedAs(to.enter("/mcp", peer))).toMatchObject({
+    expect(await refusedAs(to.rate("/mcp", peer))).toMatchObject({
       ...{ status: 429, retry: 8 },
     });
     now += 8_000;
-    expect(to.enter("/mcp", peer)).toBeNull();
+    expect(to.rate("/mcp", peer)).toBeNull();
   });
 
   test("is each peer's own", () => {
@@ -140,7 +167,7 @@ describe("the rate of a peer", () => {
 test("every route is refused in its own shape", async () => {
   const full = pressure({ max_in_flight: 0 });
   for (const route of ["/mcp", "/metrics", "other"] as Route[])
-    expect("jsonrpc" in (await refusedAs(full.enter(route, SOCKET))).body).toBe(
-      route === "/mcp",
-    );
+    expect(
+      "jsonrpc" in (await refusedAs(full.enter(route, SOCKET, "socket"))).body,
+    ).toBe(route === "/mcp");
 });
