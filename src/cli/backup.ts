@@ -1,12 +1,16 @@
 /** `session-buddy backup`: a copy of the database, whoever has it open. */
-import { resolve } from "node:path";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
-import { validSettings } from "../config.ts";
+import { type Settings, validSettings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
-import { withKeeping } from "../keep.ts";
-import { Output } from "../os/output.ts";
+import { requireHere, withKeeping } from "../keep.ts";
+import type { Backup } from "../model/keeping.ts";
+import { say } from "../os/file.ts";
+import { Output, goneOnSignal } from "../os/output.ts";
+import { ensurePrivateDir } from "../os/paths.ts";
+import { type StreamPlace, copy, openStream, placeOf } from "../os/place.ts";
 import { escapeText } from "../render/escape.ts";
 import { bytes } from "../render/format.ts";
 import { note } from "../talk.ts";
@@ -17,11 +21,14 @@ export default defineCommand({
     description: `Writes a copy of the database into a file, a running server included.
 
 The copy is that of one moment, and compact; recording goes on. The file has its
-name once it was read back and found the same, and only you can read it.
+name once it was read back and found the same, and only you can read it; one that
+it replaces keeps its mode and its owner. A FIFO or a device gets what the file
+would hold, and the result is told on stderr then.
 
 EXAMPLES
   session-buddy backup /backup/sessions.duckdb
-  session-buddy backup --force ~/sessions-latest.duckdb`,
+  session-buddy backup --force ~/sessions-latest.duckdb
+  session-buddy backup /dev/stdout | zstd > sessions.duckdb.zst`,
   },
   args: {
     file: { type: "positional", required: false, description: "Where it goes" },
@@ -37,16 +44,56 @@ EXAMPLES
         "try: session-buddy backup sessions-backup.duckdb",
       );
     const settings = await validSettings(process.env, args.config);
-    const file = resolve(args.file);
+    const place = placeOf(args.file);
+    if (place.kind === "stream") {
+      const done = await sendBackup(settings, place, args.file);
+      say(args.json ? `${plainJson({ ...done })}\n` : words(done));
+      return;
+    }
     const done = await withKeeping(settings, note, (keeping) =>
-      keeping.backup(file, args.force ?? false),
+      keeping.backup(place.path, args.force ?? false),
     );
     const output = new Output();
-    output.write(
-      args.json
-        ? `${plainJson(done)}\n`
-        : `backup: ${escapeText(file)} (${bytes(done.bytes)})\nholds: ${done.sessions} sessions, ${done.events} events\n`,
-    );
+    output.write(args.json ? `${plainJson({ ...done })}\n` : words(done));
     output.flush();
   },
 });
+
+const words = ({ file, bytes: size, sessions, events }: Backup) =>
+  `backup: ${escapeText(file)} (${bytes(size)})\nholds: ${sessions} sessions, ${events} events\n`;
+
+/** Into what is no file: a database is one, so it is made beside ours first. */
+async function sendBackup(
+  settings: Settings,
+  place: StreamPlace,
+  name: string,
+): Promise<Backup> {
+  requireHere(settings);
+  // A FIFO's reader is waited for before anything is held.
+  const { fd, own } = openStream(place);
+  const data = settings.paths.data!;
+  ensurePrivateDir(data);
+  const folder = mkdtempSync(`${data}/.backup-`);
+  const stay = goneOnSignal(folder);
+  try {
+    const file = `${folder}/sessions.duckdb`;
+    const done = await withKeeping(settings, note, (keeping) =>
+      keeping.backup(file, false),
+    );
+    sendFile(file, new Output(fd, `'${name}'`));
+    return { ...done, file: name };
+  } finally {
+    stay();
+    rmSync(folder, { recursive: true, force: true });
+    if (own) closeSync(fd);
+  }
+}
+
+function sendFile(file: string, output: Output): void {
+  const from = openSync(file, "r");
+  try {
+    copy(from, (bytes) => output.writeBytes(bytes));
+  } finally {
+    closeSync(from);
+  }
+}

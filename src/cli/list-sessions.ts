@@ -6,7 +6,7 @@ import { Failure } from "../model/failure.ts";
 import { type SessionFilter, parseCount, parseTime } from "../model/filter.ts";
 import { STATUSES, type Session, type Status } from "../model/session.ts";
 import { withStore } from "../open.ts";
-import { Output, writeFileWhole } from "../os/output.ts";
+import { Output, writeOutput } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
 import { Csv } from "../render/csv.ts";
 import { JsonArray, sessionLine } from "../render/json.ts";
@@ -78,7 +78,7 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const filter = filterOf(args);
     if (args.output !== undefined && args.output !== "-")
-      return writeFileWhole(args.output, (output) =>
+      return writeOutput(args.output, (output) =>
         withStore(settings, note, (store) =>
           writeRows(store.list(filter), format, output),
         ),

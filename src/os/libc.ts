@@ -5,7 +5,7 @@
  *
  * Numbers and offsets are those of 64-bit Linux, glibc and musl alike.
  */
-import { CString, type Pointer, dlopen, read } from "bun:ffi";
+import { CString, type FFIFunction, type Pointer, dlopen, read } from "bun:ffi";
 import { CStrings, cString, signalSet } from "./layout.ts";
 import { signalName } from "./signals.ts";
 
@@ -95,14 +95,23 @@ export interface PasswdEntry {
   shell: string;
 }
 
-function open() {
+/**
+ * Further calls of the C library, for a file that only some commands load: each
+ * one that is bound costs time at every start.
+ */
+export function cLibrary<T extends Record<string, FFIFunction>>(symbols: T) {
   for (const name of ["libc.so.6", `libc.musl-${muslArch()}.so.1`])
     try {
-      return new Libc(dlopen(name, SYMBOLS).symbols);
+      return dlopen(name, symbols).symbols;
     } catch {
       // Not this C library, or no JIT: the caller sees null and goes without.
     }
   return null;
+}
+
+function open() {
+  const calls = cLibrary(SYMBOLS);
+  return calls && new Libc(calls);
 }
 
 const muslArch = () => (process.arch === "arm64" ? "aarch64" : "x86_64");

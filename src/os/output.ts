@@ -1,18 +1,34 @@
 /**
- * Standard output, written in full and in order. A reader that goes away
- * (`| head -1`) ends the writing, not with an error.
+ * Standard output, or what --output names, written in full and in order. A reader
+ * that goes away (`| head -1`) ends the writing, not with an error.
  */
-import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { Failure, OutputClosed, errnoOf, reasonOf } from "../model/failure.ts";
-import { folderFailure } from "./paths.ts";
+import { endAs } from "./libc.ts";
+import {
+  type FilePlace,
+  openBeside,
+  openStream,
+  outputFailure,
+  placeOf,
+  putInPlace,
+} from "./place.ts";
+import { SIGNALS } from "./signals.ts";
 
 const BUFFER_BYTES = 64 * 1024;
 
 export class Output {
   private pending = "";
 
-  /** @param fd an open descriptor; standard output when left out */
-  constructor(private readonly fd = 1) {}
+  /**
+   * @param fd an open descriptor; standard output when left out
+   * @param name of what it writes to, in sentences
+   */
+  constructor(
+    private readonly fd = 1,
+    private readonly name = "the output",
+  ) {}
 
   /** @throws OutputClosed */
   write(text: string): void {
@@ -24,6 +40,11 @@ export class Output {
   flush(): void {
     const bytes = Buffer.from(this.pending);
     this.pending = "";
+    this.writeBytes(bytes);
+  }
+
+  /** At once, after what was flushed. @throws OutputClosed */
+  writeBytes(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;)
       try {
         at += writeSync(this.fd, bytes, at, bytes.length - at);
@@ -32,7 +53,7 @@ export class Output {
         if (errnoOf(error) !== "EAGAIN")
           throw new Failure(
             "storage",
-            `the output cannot be written: ${reasonOf(error)}`,
+            `${this.name} cannot be written: ${reasonOf(error)}`,
             "what was written so far is not whole; check where it goes to",
             { cause: error },
           );
@@ -43,33 +64,76 @@ export class Output {
 }
 
 /**
- * A file that appears whole or not at all, in the place of one of that name.
+ * Writes to what stands at a path, or will: see place.ts. A file holds the new
+ * content whole, or the old one.
+ * @param given as it was typed
  * @throws Failure when it cannot be written; nothing is left behind then
  */
-export async function writeFileWhole(
-  path: string,
+export async function writeOutput(
+  given: string,
   write: (output: Output) => Promise<void>,
 ): Promise<void> {
-  const half = `${path}.${process.pid}.new`;
+  const place = placeOf(given);
+  if (place.kind === "file") return writeWhole(place, write);
+  const { fd, own } = openStream(place);
   try {
-    const fd = openSync(half, "wx", 0o600);
-    try {
-      const output = new Output(fd);
-      await write(output);
-      output.flush();
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(half, path);
-  } catch (error) {
-    rmSync(half, { force: true });
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "EISDIR")
-      throw new Failure(
-        "usage",
-        `'${path}' cannot be written: ${reasonOf(error)}`,
-        "give a file in a folder that exists",
-        { cause: error },
-      );
-    throw errnoOf(error) ? folderFailure(path, error) : error;
+    await writeAll(new Output(fd, `'${given}'`), write);
+  } finally {
+    if (own) closeSync(fd);
   }
+}
+
+async function writeAll(
+  output: Output,
+  write: (output: Output) => Promise<void>,
+): Promise<void> {
+  await write(output);
+  output.flush();
+}
+
+async function writeWhole(
+  place: FilePlace,
+  write: (output: Output) => Promise<void>,
+): Promise<void> {
+  const half = openHalf(place);
+  const stay = goneOnSignal(half.path);
+  try {
+    try {
+      await writeAll(new Output(half.fd, `'${place.path}'`), write);
+    } finally {
+      closeSync(half.fd);
+    }
+    putInPlace(half.path, place);
+  } catch (error) {
+    rmSync(half.path, { force: true });
+    throw error;
+  } finally {
+    stay();
+  }
+}
+
+/** Beside the place; where only the file itself is ours to write, elsewhere. */
+function openHalf({ path, old }: FilePlace): { fd: number; path: string } {
+  try {
+    return openBeside(path);
+  } catch (error) {
+    if (old === null || !REFUSED.has(errnoOf(error) ?? ""))
+      throw outputFailure(path, error);
+    return openBeside(`${tmpdir()}/any`);
+  }
+}
+
+const REFUSED: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"]);
+
+/** @returns call it when the file, or folder, may stay */
+export function goneOnSignal(path: string): () => void {
+  const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((name) => {
+    const end = () => {
+      rmSync(path, { recursive: true, force: true });
+      endAs(null, SIGNALS[name]);
+    };
+    process.once(name, end);
+    return () => process.removeListener(name, end);
+  });
+  return () => signals.forEach((forget) => forget());
 }

@@ -131,8 +131,19 @@ function checkPrivateDir(path: string, stat: FileStat): void {
     );
 }
 
-/** The sentence for a folder or file that the system would not let us use. */
-export function folderFailure(path: string, error: unknown): Failure {
+/** What to do about a folder of ours that is closed to us. */
+const OTHER_DATA =
+  "make its folder writable, or set SESSION_BUDDY_DATA_DIR to one that is";
+
+/**
+ * The sentence for a folder or file that the system would not let us use.
+ * @param writable what to do where it may not be written
+ */
+export function folderFailure(
+  path: string,
+  error: unknown,
+  writable: string = OTHER_DATA,
+): Failure {
   if (error instanceof Failure) return error;
   switch (errnoOf(error)) {
     case "EACCES":
@@ -141,7 +152,7 @@ export function folderFailure(path: string, error: unknown): Failure {
       return new Failure(
         "permission",
         `'${path}' cannot be written`,
-        "make its folder writable, or set SESSION_BUDDY_DATA_DIR to one that is",
+        writable,
         { cause: error },
       );
     case "ENOSPC":
@@ -157,6 +168,16 @@ export function folderFailure(path: string, error: unknown): Failure {
         "storage",
         `a limit on the size of files stops the writing to '${path}'`,
         "raise it (ulimit -f)",
+        { cause: error },
+      );
+    case "EMFILE":
+    case "ENFILE":
+      return new Failure(
+        "storage",
+        `'${path}' cannot be opened: too many files are open`,
+        errnoOf(error) === "EMFILE"
+          ? "raise the limit (ulimit -n)"
+          : "end a program, or raise fs.file-max",
         { cause: error },
       );
     case "ENOTDIR":

@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import { Failure, errnoOf } from "../model/failure.ts";
 import type { ArchivePlan, ArchiveRequest } from "../model/keeping.ts";
-import { folderFailure } from "../os/paths.ts";
+import { outputFailure } from "../os/place.ts";
 import { fingerprint, inSnapshot, makeFolder, quoted, rowsOf } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
@@ -165,7 +165,7 @@ export function nameFolder(half: string, folder: string): void {
   } catch (error) {
     if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST")
       throw existsFailure(folder);
-    throw folderFailure(folder, error);
+    throw outputFailure(folder, error);
   }
   sync(dirname(folder));
 }

@@ -5,7 +5,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
-import { folderFailure } from "../os/paths.ts";
+import { outputFailure } from "../os/place.ts";
 import { type Database, OPTIONS } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import { SQL } from "./statements.ts";
@@ -168,6 +168,6 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
-    throw folderFailure(path, error);
+    throw outputFailure(path, error);
   }
 }

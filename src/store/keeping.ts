@@ -6,8 +6,7 @@ import {
   accessSync,
   chmodSync,
   constants,
-  existsSync,
-  renameSync,
+  lstatSync,
   rmSync,
   statSync,
 } from "node:fs";
@@ -21,7 +20,12 @@ import type {
   Backup,
   Keeping,
 } from "../model/keeping.ts";
-import { folderFailure } from "../os/paths.ts";
+import {
+  type FilePlace,
+  outputFailure,
+  placeOf,
+  putInPlace,
+} from "../os/place.ts";
 import {
   type Exported,
   existsFailure,
@@ -29,7 +33,6 @@ import {
   nameFolder,
   plan,
   removeExported,
-  sync,
 } from "./archive.ts";
 import { copyDatabase, rowsOf } from "./copy.ts";
 import type { Database } from "./database.ts";
@@ -66,22 +69,19 @@ export class FileKeeping implements Keeping {
     return this.alone(async () => {
       requireFolder(dirname(file));
       if (file.includes("?")) throw questionMark(file);
-      if (!force && existsSync(file)) throw backupExists(file);
+      filePlace(file, force);
       await this.settle();
       const half = join(dirname(file), `.${basename(file)}.part`);
       remove(half);
       const held = await copyDatabase(this.db, half);
       try {
         chmodSync(half, 0o600);
-        sync(half);
         const bytes = statSync(half).size;
-        if (!force && existsSync(file)) throw backupExists(file);
-        renameSync(half, file);
-        sync(dirname(file));
+        putInPlace(half, filePlace(file, force));
         return { file, bytes, ...held };
       } catch (error) {
         rmSync(half, { force: true });
-        throw errnoOf(error) ? folderFailure(file, error) : error;
+        throw errnoOf(error) ? outputFailure(file, error) : error;
       }
     });
   }
@@ -99,7 +99,9 @@ export class FileKeeping implements Keeping {
   archive(request: ArchiveRequest, folder: string): Promise<Archive> {
     return this.alone(async () => {
       requireFolder(dirname(folder));
-      if (existsSync(folder)) throw existsFailure(folder);
+      // A link that leads nowhere is there, too.
+      if (lstatSync(folder, { throwIfNoEntry: false }))
+        throw existsFailure(folder);
       const before = this.db.sizes().file;
       const went = await this.move(request, folder);
       const { seq: _seq, ...rest } = went;
@@ -231,14 +233,25 @@ function requireFolder(path: string): void {
     accessSync(path, constants.W_OK | constants.X_OK);
     if (statSync(path).isDirectory()) return;
   } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw folderFailure(path, error);
+    if (errnoOf(error) !== "ENOENT") throw outputFailure(path, error);
   }
-  throw new Failure(
-    "usage",
-    `there is no folder '${path}'`,
-    "make it, or give a file in one that exists",
-  );
+  throw outputFailure(`${path}/file`, { code: "ENOENT" });
 }
+
+/** @throws Failure when something is there, but for a file with `force` */
+function filePlace(file: string, force: boolean): FilePlace {
+  const place = placeOf(file);
+  if (place.kind !== "file") throw noDatabase(file);
+  if (!force && place.old) throw backupExists(file);
+  return place;
+}
+
+const noDatabase = (file: string) =>
+  new Failure(
+    "usage",
+    `'${file}' is no file, and a database is one`,
+    "give another name",
+  );
 
 const backupExists = (file: string) =>
   new Failure(
