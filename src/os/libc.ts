@@ -39,6 +39,7 @@ const SYMBOLS = {
     returns: "i32",
   },
   raise: { args: ["i32"], returns: "i32" },
+  setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   signal: { args: ["i32", "ptr"], returns: "ptr" },
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
@@ -165,6 +166,12 @@ class Libc {
   /** @returns false when the process does not exist or may not be signalled */
   kill(pid: number, signal: number): boolean {
     return this.calls.kill(pid, signal) === 0;
+  }
+
+  /** Sets a variable that the runtime's native parts read, unless it is set. */
+  setDefault(name: string, value: string): void {
+    const text = (of: string) => cString(Buffer.from(of));
+    this.calls.setenv(text(name), text(value), 0);
   }
 
   /** Lets signals reach us that our parent may have left blocked. */

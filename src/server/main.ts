@@ -4,11 +4,13 @@
  * accepting, commits what it has, and ends.
  */
 import { rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { type Settings, statePaths } from "../config.ts";
 import { Log } from "../log.ts";
 import { Failure } from "../model/failure.ts";
 import { databasePath, lockPath } from "../open.ts";
+import { libc } from "../os/libc.ts";
 import { notifySystemd } from "../os/notify.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { isLoopback } from "../os/address.ts";
@@ -29,6 +31,12 @@ export interface ServeOptions {
   flags: string[];
 }
 
+/**
+ * The runtime's threads for files and for DuckDB: with as few as there are cores
+ * two long queries keep each commit and each line of the log waiting.
+ */
+const POOL_THREADS = 8;
+
 /** Says what a person should know of the server, a line at a time. */
 type Say = (sentence: string) => void;
 
@@ -42,9 +50,7 @@ export async function serveHere(
   options: ServeOptions,
   say: Say,
 ): Promise<number> {
-  const told = untilTold();
-  // What DuckDB creates beside its file is nobody else's either.
-  process.umask(0o077);
+  const told = begin();
   const auth = Auth.fromSettings(settings, process.env);
   refuseOpenAddress(settings, auth);
   const { socket } = statePaths(settings);
@@ -103,8 +109,20 @@ export async function finish(
   }
 }
 
-/** The signal that ends a server, from now on. */
-export function untilTold(): Promise<string> {
+/**
+ * What comes first in a server, before any thread of the pool is made.
+ * @returns the signal that ends it, from now on
+ */
+export function begin(): Promise<string> {
+  const threads = Math.max(POOL_THREADS, availableParallelism());
+  // It is read by native code: process.env does not reach that.
+  libc?.setDefault("UV_THREADPOOL_SIZE", String(threads));
+  // What DuckDB creates beside its file is nobody else's either.
+  process.umask(0o077);
+  return untilTold();
+}
+
+function untilTold(): Promise<string> {
   return new Promise((resolve) => {
     // nohup: who is not to hear of a hangup goes on.
     const { ignored } = processStatus("self");

@@ -26,7 +26,7 @@ import { VERSION } from "../version.ts";
 import { Auth } from "./auth.ts";
 import type { Caller } from "./caller.ts";
 import { Core } from "./core.ts";
-import { finish, untilTold } from "./main.ts";
+import { begin, finish } from "./main.ts";
 import { Metrics } from "./metrics.ts";
 import { Serving } from "./serve.ts";
 import { type ToolBackend, makeMcpServer } from "./tools.ts";
@@ -43,8 +43,7 @@ export async function serveStdio(
   settings: Settings,
   readOnly: boolean,
 ): Promise<number> {
-  const told = untilTold();
-  process.umask(0o077);
+  const told = begin();
   ensurePrivateDir(settings.paths.data!);
   ensurePrivateDir(dirname(statePaths(settings).socket));
   const nearest = new NearestTools(settings, readOnly);

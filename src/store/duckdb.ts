@@ -71,6 +71,8 @@ export class DuckDBStore implements ServedStore {
   private readonly life: Life;
   private readonly tombstones: Tombstones;
   private writer!: Writer;
+  /** Rows that are being written for those who read. */
+  private slice: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
 
   private constructor(private readonly db: Database) {
@@ -232,16 +234,22 @@ export class DuckDBStore implements ServedStore {
       yield sessionOf(row, this.life.signs, now);
   }
 
+  /**
+   * Brings the rows up to what is stored by now, a slice a turn: commits pass
+   * between, and what they bring is not waited for. All who read share a slice.
+   */
   private async flush(): Promise<void> {
-    if (this.folds.isDirty) await this.db.inTurn(() => this.folds.flush());
+    const { lastSeq } = this.folds;
+    while (this.folds.folded < lastSeq)
+      await (this.slice ??= this.db
+        .inTurn(() => this.folds.flushOldest())
+        .finally(() => (this.slice = null)));
   }
 
   /** To be called in a quiet moment: moves what is pending to its place. */
   async idle(): Promise<void> {
-    await this.db.inTurn(async () => {
-      await this.folds.flush();
-      await this.db.checkpoint();
-    });
+    await this.flush();
+    await this.db.inTurn(() => this.db.checkpoint());
   }
 
   /** Its copies and archives; one for all who ask for them. */

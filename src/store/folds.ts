@@ -21,8 +21,12 @@ import type { Database } from "./database.ts";
 import { sessionLines } from "./rows.ts";
 import { SQL } from "./statements.ts";
 
-/** So many events may be stored before their sessions' rows are written. */
-const FLUSH_EVENTS = 4_096;
+/** So many sessions may be ahead of their rows before the oldest are written. */
+const MAX_DIRTY = 4_096;
+/** So many events at most are folded anew after a crash. */
+const MAX_TAIL_EVENTS = 32_768;
+/** Rows that are written at once: what waits meanwhile waits for these alone. */
+const SLICE = 256;
 /** Folds of open sessions that are kept although their rows are written. */
 const MAX_STATES = 8_192;
 /** Closed sessions that are remembered. */
@@ -30,16 +34,17 @@ const MAX_RECENT = 16_384;
 
 export class Folds {
   private readonly states = new Map<string, State>();
-  /** Sessions whose fold is ahead of their row. */
-  private readonly dirty = new Set<string>();
+  /**
+   * Sessions whose fold is ahead of their row, and the number of the first event
+   * that the row lacks: ascending, for each enters at its end.
+   */
+  private readonly dirty = new Map<string, number>();
   /** Where those in memory have a row, which the next one replaces. */
   private readonly rows = new Map<string, "open" | "closed">();
   /** What to know of sessions that closed a while ago. */
   private readonly recent = new Map<string, SessionBrief>();
   /** The last second that the id of a session names that is not in memory. */
   private horizon = "";
-  /** Events since the rows were brought up to the folds. */
-  private unflushed = 0;
   /** The number of the last event that is stored and folded. */
   lastSeq = 0;
 
@@ -56,12 +61,12 @@ export class Folds {
     this.lastSeq = await this.db.one<number>(SQL.lastSeq);
     const folded = await this.db.one<number>(SQL.foldedSeq);
     if (folded === this.lastSeq) return;
-    const tail = await this.payloads(SQL.eventsAfter, folded);
+    const tail = await this.payloads(SQL.eventsAfter, BigInt(folded));
     const ids = new Set(tail.map(({ session_id }) => session_id));
     const closed = await this.closedAmong(ids);
     await this.refold(closed, "closed");
     await this.refold(ids.difference(closed), "open");
-    for (const id of ids) this.dirty.add(id);
+    for (const id of ids) this.dirty.set(id, folded + 1);
     await this.flush();
   }
 
@@ -71,7 +76,11 @@ export class Folds {
    * all events.
    */
   async prepare(events: readonly Event[]): Promise<void> {
-    if (this.unflushed >= FLUSH_EVENTS) await this.flush();
+    while (
+      this.dirty.size >= MAX_DIRTY ||
+      this.lastSeq - this.folded >= MAX_TAIL_EVENTS
+    )
+      await this.flushOldest();
     const missing = new Set<string>();
     let last = "";
     for (const { session_id } of events) {
@@ -99,9 +108,8 @@ export class Folds {
     let state = this.states.get(session_id);
     if (!state) this.states.set(session_id, (state = emptyState(session_id)));
     apply(state, event);
-    this.dirty.add(session_id);
     this.lastSeq++;
-    this.unflushed++;
+    if (!this.dirty.has(session_id)) this.dirty.set(session_id, this.lastSeq);
     this.changed(state);
   }
 
@@ -157,17 +165,41 @@ export class Folds {
     this.rows.delete(session_id);
   }
 
-  get isDirty(): boolean {
-    return this.dirty.size > 0;
+  /** The number of the last event up to which every row has all. */
+  get folded(): number {
+    for (const seq of this.dirty.values()) return seq - 1;
+    return this.lastSeq;
   }
 
-  /** Brings the rows up to the folds, in one transaction. */
+  /** Brings all rows up to the folds, in this turn. */
   async flush(): Promise<void> {
-    if (!this.isDirty) return;
-    const states = [...this.dirty].map((id) => this.states.get(id)!);
+    while (this.dirty.size > 0) await this.flushOldest();
+  }
+
+  /** Brings the rows that lag most up to their folds, in one transaction. */
+  async flushOldest(): Promise<void> {
+    const [...oldest] = this.dirty.keys().take(SLICE);
+    if (oldest.length === 0) return;
+    const [next] = this.dirty.values().drop(SLICE);
+    const states = oldest.map((id) => this.states.get(id)!);
+    await this.writeRows(states, next === undefined ? this.lastSeq : next - 1);
+    for (const id of oldest) {
+      this.dirty.delete(id);
+      this.rows.set(id, "open");
+    }
+    this.forget(states.filter(isClosed));
+  }
+
+  /** @param folded the number of the last event up to which every row has all then */
+  private async writeRows(
+    states: readonly State[],
+    folded: number,
+  ): Promise<void> {
     const lines = sessionLines(states);
     const replaced = (place: "open" | "closed") =>
-      [...this.dirty].filter((id) => this.rows.get(id) === place);
+      states
+        .map(({ session_id }) => session_id)
+        .filter((id) => this.rows.get(id) === place);
     await this.db.transaction(async () => {
       await deleteOpen(this.db, replaced("open"));
       await deleteClosed(this.db, replaced("closed"));
@@ -177,12 +209,8 @@ export class Folds {
         [SQL.insertOpen, lines.open],
       ] as const)
         if (of.length > 0) await this.db.run(sql, [of.join("\n")]);
-      await this.db.run(SQL.setFoldedSeq, [this.lastSeq]);
+      await this.db.run(SQL.setFoldedSeq, [BigInt(folded)]);
     });
-    this.dirty.clear();
-    this.unflushed = 0;
-    for (const { session_id } of states) this.rows.set(session_id, "open");
-    this.forget(states.filter(isClosed));
   }
 
   /** Lets go of closed sessions, and of the oldest where there are too many. */
@@ -191,11 +219,15 @@ export class Folds {
       this.drop(state.session_id);
       this.recent.set(state.session_id, briefOf(state));
     }
-    for (const id of oldest(this.states, MAX_STATES)) {
+    for (const id of this.states.keys()) {
+      if (this.states.size <= MAX_STATES) break;
+      // Only memory has what its row lacks.
+      if (this.dirty.has(id)) continue;
       this.drop(id);
       this.left(id);
     }
-    for (const id of oldest(this.recent, MAX_RECENT)) {
+    for (const id of this.recent.keys()) {
+      if (this.recent.size <= MAX_RECENT) break;
       this.recent.delete(id);
       this.left(id);
     }
@@ -229,9 +261,4 @@ export function briefOf({ start, end }: State): SessionBrief {
     start_event_id: start?.event_id ?? null,
     ended: end !== null && end.value.end_source !== "recovered",
   };
-}
-
-/** The first keys of a map, as many as it has too many. */
-function oldest(map: ReadonlyMap<string, unknown>, size: number): string[] {
-  return [...map.keys().take(Math.max(0, map.size - size))];
 }

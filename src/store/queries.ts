@@ -148,7 +148,12 @@ export function eventsQuery(filter: EventFilter): Query {
     );
   conditions.add("e.timestamp >= ?::TIMESTAMP", filter.after);
   conditions.add("e.timestamp < ?::TIMESTAMP", filter.before);
-  conditions.add("e.seq > ?", filter.after_seq);
+  // A number would be compared as a DOUBLE, with each row that there is.
+  const { after_seq } = filter;
+  conditions.add(
+    "e.seq > ?",
+    after_seq === undefined ? after_seq : BigInt(after_seq),
+  );
   const limit = conditions.optional("LIMIT ?", filter.limit);
   const sql = `SELECT e.seq::DOUBLE AS seq,
       ${time("e.received_at", "received_at")}, e.provenance, e.payload

@@ -125,10 +125,11 @@ export const SQL = {
   knownEvents: `SELECT event_id::VARCHAR AS id FROM events
     WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
       AND event_id IN (SELECT unnest($1::UUID[]))`,
+  /** With `now()` in it the statement would be planned anew each time. */
   insertEvents: `INSERT INTO events BY NAME ${rowsFrom(
     EVENT_SHAPE,
     `* REPLACE (timestamp::TIMESTAMP AS timestamp),
-     ${NOW} AS received_at`,
+     $2::TIMESTAMP AS received_at`,
   )}`,
 
   /** The last second in which a session with a row began, or is said to have begun. */

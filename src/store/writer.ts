@@ -167,7 +167,10 @@ export class Writer {
       await this.folds.prepare(fresh.map(({ event }) => event));
       const begun = performance.now();
       const lines = eventLines(fresh, this.folds.lastSeq + 1);
-      await this.db.run(SQL.insertEvents, [lines.join("\n")]);
+      await this.db.run(SQL.insertEvents, [
+        lines.join("\n"),
+        new Date().toISOString(),
+      ]);
       for (const { event, call } of fresh) {
         this.window.add(event.event_id, event.timestamp);
         this.folds.add(event);
