@@ -26,6 +26,8 @@ interface Lease {
   end_id: string | null;
   /** Its own host said last that it is gone: our clocks need not agree on when. */
   said_gone: boolean;
+  /** Until then it cannot be gone, whatever comes: later signs only add to it. */
+  holds_until_ms: number;
 }
 
 export class Leases {
@@ -66,6 +68,7 @@ export class Leases {
     const said_gone = before !== undefined && before !== end_id;
     leases.set(session_id, {
       ...{ seconds, last_sign, heard_ms, process, end_id, said_gone },
+      holds_until_ms: 0,
     });
   }
 
@@ -93,10 +96,17 @@ export class Leases {
     const passed_ms = now_ms - this.looked_ms;
     if (passed_ms < 0 || passed_ms > ABSENT_MS) this.listening_ms = now_ms;
     this.looked_ms = now_ms;
+    // What was reckoned by a clock that has been set back does not hold.
+    if (passed_ms < 0)
+      for (const leases of [this.timed, this.processes])
+        for (const lease of leases.values()) lease.holds_until_ms = 0;
     const gone: SessionEnd[] = [];
     const timeOut = (id: string, lease: Lease) => {
+      // Most are passed by at this: all are looked at each second.
+      if (now_ms <= lease.holds_until_ms) return;
       const until_ms = this.patience(id, lease, unleased_timeout_ms, now_ms);
-      if (lease.said_gone || now_ms > until_ms)
+      lease.holds_until_ms = lease.said_gone ? 0 : until_ms;
+      if (now_ms > lease.holds_until_ms)
         gone.push(lostEnd(id, this.lastSign(id, lease)));
     };
     for (const [id, lease] of this.timed) timeOut(id, lease);

@@ -7,7 +7,7 @@
  * An event counts as stored once its commit is done, and not before. Who brings
  * it again meanwhile waits in the queue behind it, and finds it stored, or not.
  */
-import { listValue } from "@duckdb/node-api";
+import { DuckDBTimestampValue, listValue } from "@duckdb/node-api";
 import type { Event, KnownEvent } from "../model/event.ts";
 import { compareEvents } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
@@ -169,7 +169,8 @@ export class Writer {
       const lines = eventLines(fresh, this.folds.lastSeq + 1);
       await this.db.run(SQL.insertEvents, [
         lines.join("\n"),
-        new Date().toISOString(),
+        // Text would be planned anew for each commit.
+        new DuckDBTimestampValue(BigInt(Date.now()) * 1_000n),
       ]);
       for (const { event, call } of fresh) {
         this.window.add(event.event_id, event.timestamp);

@@ -2,10 +2,10 @@
  * Load on a server, from a process of its own: so many clients that each send
  * their next call once the last one is answered.
  *
- *   bun test/bench/load.ts URL CLIENTS EVENTS SECONDS
+ *   bun test/bench/load.ts URL CLIENTS EVENTS SECONDS [CALLS]
  *
  * With 0 events a call is a `track_session_start`, else a `track_events` of so
- * many. It prints one line of JSON, a `Load`.
+ * many; it ends when the seconds are over and so many calls are made. It prints one line of JSON, a `Load`.
  */
 import { quantile } from "./figures.ts";
 
@@ -19,7 +19,7 @@ export interface Load {
   max_ms: number;
 }
 
-const [url, clients, events, seconds] = process.argv.slice(2) as [
+const [url, clients, events, seconds, calls = 0] = process.argv.slice(2) as [
   string,
   ...string[],
 ];
@@ -89,7 +89,7 @@ const begun = performance.now();
 const until = begun + Number(seconds) * 1_000;
 await Promise.all(
   Array.from({ length: Number(clients) }, async () => {
-    while (performance.now() < until) {
+    while (performance.now() < until || took.length < Number(calls)) {
       const asked = performance.now();
       await call();
       took.push(performance.now() - asked);

@@ -5,15 +5,12 @@
  * program. Load comes from a process of its own, and so does the peer.
  *
  *   bun test/bench/server.ts [ROUNDS] [SECONDS] [SESSIONS]
+ *   bun test/bench/server.ts --against EXECUTABLE [ROUNDS] [CALLS]
+ *
+ * The second compares the tail of single calls with that of another build.
  */
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-} from "node:fs";
-import { loadavg, tmpdir } from "node:os";
+import { mkdirSync, readFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import {
   Client,
@@ -23,25 +20,40 @@ import { startArguments } from "../support/server.ts";
 import { quantile, ratios, spread } from "./figures.ts";
 import { fillStore } from "./fill.ts";
 import { buildEmpty } from "./floor.ts";
+import { against } from "./against.ts";
 import type { Load } from "./load.ts";
+import {
+  CLIENTS,
+  type Measured,
+  type Serving,
+  cpuNanoseconds,
+  firstAddress,
+  folder,
+  healthOf,
+  homeOf,
+  measured,
+  probed,
+  run,
+  say,
+  serve,
+  stop,
+  timed,
+  loaded,
+} from "./serving.ts";
+
+if (process.argv[2] === "--against") {
+  await against(process.argv[3]!, process.argv.slice(4).map(Number));
+  process.exit();
+}
 
 const [ROUNDS = 5, SECONDS = 3, SESSIONS = 1_000_000] = process.argv
   .slice(2)
   .map(Number);
-const CLIENTS = 64;
 const EVENTS = 50;
 const STARTS = 15;
 /** What a terminal shows; into a pipe all would go. */
 const LIST = ["list-sessions", "--limit", "50"];
 const REST_SECONDS = 15;
-const binary = join(import.meta.dir, "../../dist/session-buddy");
-const folder = mkdtempSync(join(tmpdir(), "session-buddy-bench-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-
-interface Serving {
-  url: string;
-  child: Bun.Subprocess;
-}
 
 console.log(`load average ${loadavg()[0]!.toFixed(1)}`);
 const empty = await buildEmpty(folder);
@@ -69,54 +81,6 @@ await listing(1_000);
 await listing(SESSIONS);
 console.log(`load average ${loadavg()[0]!.toFixed(1)}`);
 
-function homeOf(name: string): string {
-  const home = join(folder, name);
-  mkdirSync(home);
-  return home;
-}
-
-function environment(home: string): Record<string, string> {
-  const cache = join(folder, "cache");
-  return { HOME: home, PATH: process.env["PATH"]!, XDG_CACHE_HOME: cache };
-}
-
-/** @returns milliseconds from its start to its end */
-function run(home: string, args: string[], program = binary): number {
-  const begun = performance.now();
-  const { exitCode } = Bun.spawnSync([program, ...args], {
-    env: environment(home),
-    cwd: home,
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const ms = performance.now() - begun;
-  if (exitCode !== 0)
-    throw new Error(`${args.join(" ")} ended with ${exitCode}`);
-  return ms;
-}
-
-/** The address that a process says once it serves. */
-async function firstAddress(stream: ReadableStream<Uint8Array>, ready: RegExp) {
-  const decoder = new TextDecoder();
-  const reader = stream.getReader();
-  let said = "";
-  while (!ready.test(said)) {
-    const { done, value } = await reader.read();
-    if (done) throw new Error(`it does not serve: ${said}`);
-    said += decoder.decode(value, { stream: true });
-  }
-  reader.releaseLock();
-  return /http:\/\/\S+/.exec(said)![0];
-}
-
-async function serve(home: string): Promise<Serving> {
-  const child = Bun.spawn([binary, "mcp", "start", "--port", "auto"], {
-    env: environment(home),
-    cwd: home,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  return { child, url: await firstAddress(child.stderr, /ready \(/) };
-}
-
 async function servePeer(): Promise<Serving> {
   const child = Bun.spawn(
     [
@@ -127,15 +91,6 @@ async function servePeer(): Promise<Serving> {
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   return { child, url: await firstAddress(child.stdout, /\n/) };
-}
-
-async function stop({ child }: Serving): Promise<void> {
-  child.kill("SIGTERM");
-  await child.exited;
-}
-
-function healthOf({ url }: Serving): string {
-  return url.replace("/mcp", "/health");
 }
 
 /** From nothing to an answer of /health. */
@@ -172,15 +127,6 @@ function memory({ child }: Serving, when: string, budget?: string): void {
   say("  of that its own, not of files", mb("RssAnon"));
 }
 
-function cpuNanoseconds(pid: number): number {
-  const tasks = readdirSync(`/proc/${pid}/task`);
-  const spent = (task: string) =>
-    Number(
-      readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0],
-    );
-  return tasks.reduce((sum, task) => sum + spent(task), 0);
-}
-
 /** @param events a call; 0 for single calls */
 async function load(
   server: Serving,
@@ -190,12 +136,12 @@ async function load(
   const ours: Measured[] = [];
   const theirs: Measured[] = [];
   const health: number[] = [];
-  await loaded(server, events, 1);
+  await loaded(server, { events, seconds: 1 });
   for (let round = 0; round < ROUNDS; round++) {
-    const under = measured(server, events);
+    const under = measured(server, { events, seconds: SECONDS });
     health.push(...(await probed(server, under)));
     ours.push(await under);
-    theirs.push(await measured(peer, events));
+    theirs.push(await measured(peer, { events, seconds: SECONDS }));
   }
   const what = events === 0 ? "calls" : "events";
   const rate = ({ calls_per_second, events_per_second }: Load) =>
@@ -221,50 +167,6 @@ async function load(
   }
   say("  /health p50_ms", quantile(health, 0.5).toFixed(1));
   say("  /health p99_ms", quantile(health, 0.99).toFixed(1), "≤ 15");
-}
-
-/** A load, and what it cost the server for each event or call. */
-interface Measured extends Load {
-  cpu_us: number;
-}
-
-async function measured(server: Serving, events: number): Promise<Measured> {
-  const { pid } = server.child;
-  const before = cpuNanoseconds(pid);
-  const load = await loaded(server, events);
-  const spent = cpuNanoseconds(pid) - before;
-  const count = load.calls * Math.max(1, events);
-  return { ...load, cpu_us: spent / 1_000 / count };
-}
-
-async function loaded(
-  { url }: Serving,
-  events: number,
-  seconds = SECONDS,
-): Promise<Load> {
-  const args = [url, CLIENTS, events, seconds].map(String);
-  const child = Bun.spawn(
-    [process.execPath, join(import.meta.dir, "load.ts"), ...args],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
-  return (await new Response(child.stdout).json()) as Load;
-}
-
-/** How long /health takes while something else goes on. */
-async function probed(
-  server: Serving,
-  other: Promise<unknown>,
-): Promise<number[]> {
-  let going = true;
-  void other.finally(() => (going = false));
-  const took: number[] = [];
-  while (going) {
-    const asked = performance.now();
-    await (await fetch(healthOf(server))).text();
-    took.push(performance.now() - asked);
-    await Bun.sleep(5);
-  }
-  return took;
 }
 
 /** One client that waits for each answer: by bare POSTs and by the SDK's client. */
@@ -299,12 +201,6 @@ async function oneCaller({ url }: Serving): Promise<void> {
   say("  ÷ the SDK's client", spread(ratios(bare, sdk)));
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
-}
-
 /** `list-sessions` as a whole process, with and without a server. */
 async function listing(sessions: number): Promise<void> {
   const served = homeOf(`served-${sessions}`);
@@ -336,9 +232,4 @@ async function listing(sessions: number): Promise<void> {
   say("  ÷ an empty program", spread(ratios(times.served, times.floor), 1));
   say("  without a server, ms", spread(times.alone, 1), "≤ 120");
   say("  ÷ an empty program", spread(ratios(times.alone, times.floor), 1));
-}
-
-function say(what: string, value: string, budget = ""): void {
-  const bound = budget && `   budget ${budget}`;
-  console.log(`${what.padEnd(32)} ${value}${bound}`);
 }
