@@ -27,8 +27,12 @@ function report(error: unknown): number {
   return process.argv[2] === "shell" ? 125 : 1;
 }
 
-try {
-  endAs(await main(process.argv.slice(2)), null);
-} catch (error) {
-  endAs(report(error), null);
-}
+// The runtime spins when a module waits and nothing is left that could wake it:
+// no `await` here, and it comes to this.
+process.once("beforeExit", () =>
+  endAs(report(new Error("nothing is left to wait for")), null),
+);
+void main(process.argv.slice(2)).then(
+  (status) => endAs(status, null),
+  (error: unknown) => endAs(report(error), null),
+);

@@ -34,6 +34,7 @@ EXAMPLES
     const health = await askHealth(socket);
     const output = new Output();
     const checks = Object.entries(health.checks);
+    const { last_drain_age_seconds: age } = health;
     output.write(
       args.json
         ? `${JSON.stringify(health, null, 2)}\n`
@@ -42,6 +43,7 @@ EXAMPLES
             ...checks.map(
               ([name, state]) => `  ${`${name}:`.padEnd(10)}${state}`,
             ),
+            ...(age === undefined ? [] : [`  last drain: ${age} s ago`]),
             "",
           ].join("\n"),
     );

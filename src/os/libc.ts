@@ -12,6 +12,7 @@ import { signalName } from "./signals.ts";
 const SYMBOLS = {
   __errno_location: { args: [], returns: "ptr" },
   _exit: { args: ["i32"], returns: "void" },
+  alarm: { args: ["u32"], returns: "u32" },
   access: { args: ["ptr", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
@@ -67,6 +68,7 @@ const RLIMIT_CORE = 4;
 const RLIMIT_NOFILE = 7;
 /** Each of the six texts in struct utsname. */
 const UTSNAME_BYTES = 65;
+const SIGALRM = 14;
 const EWOULDBLOCK = 11;
 const ECHILD = 10;
 
@@ -183,6 +185,12 @@ class Libc {
   /** @param path NUL-ended; whether we may execute (of a folder: enter) it */
   isExecutable(path: Uint8Array): boolean {
     return this.calls.access(path, X_OK) === 0;
+  }
+
+  /** The kernel ends this process after so many seconds, whatever it is at. */
+  endAfter(seconds: number): void {
+    this.defaultSignal(SIGALRM);
+    this.calls.alarm(seconds);
   }
 
   ignoreSignal(signal: number): void {

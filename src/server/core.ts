@@ -31,11 +31,23 @@ import type { Gauges, Metrics } from "./metrics.ts";
 const TICK_MS = 1_000;
 /** Quiet for so long, the file is brought up to date. */
 const IDLE_MS = 5_000;
+/** A last pass that was longer ago, in seconds: what is recorded is not seen. */
+const PASS_AGE_SECONDS = 60;
+/** How long the last pass of all may take; what it leaves waits in the spool. */
+const LAST_PASS_MS = 2_000;
 /** Below this a disk counts as full: a checkpoint would not fit. */
 const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
 
 export type Checks = Record<"database" | "disk" | "queue" | "spool", Check>;
 export type Check = "ok" | "failed";
+
+/** How a server is: each part by name, nothing private in it. */
+export interface Health {
+  healthy: boolean;
+  checks: Checks;
+  /** Since the last whole pass over the spool, or since the start. */
+  last_drain_age_seconds: number;
+}
 
 export class Core implements ServedStore {
   /** Milliseconds since the epoch. */
@@ -50,6 +62,7 @@ export class Core implements ServedStore {
   private away: Failure | null = null;
   private reopening: Promise<void> | null = null;
   private spoolFailed: string | null = null;
+  private lastPass = performance.now();
   private lastAppend = 0;
   private idle = false;
 
@@ -60,7 +73,11 @@ export class Core implements ServedStore {
     private readonly lock: StoreLock,
     private readonly log: Log,
   ) {
-    this.drain = new Drain(settings.paths.data!, this);
+    this.drain = new Drain(settings.paths.data!, {
+      append: (events) => this.append(events),
+      seen: (signs) => this.file.seen(signs),
+      get: (session_id) => this.file.get(session_id),
+    });
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -155,26 +172,33 @@ export class Core implements ServedStore {
   async close(): Promise<void> {
     clearInterval(this.timer);
     try {
-      await this.reopening;
-      await this.fresh();
+      await Promise.race([this.lastLook(), Bun.sleep(LAST_PASS_MS)]);
     } catch (error) {
       this.log.error("drain_failed", { reason: reasonOf(error) });
     }
     await this.store.close().finally(() => this.lock.release());
   }
 
-  /** What a health check says: each part by name, nothing private in it. */
-  health(): { healthy: boolean; checks: Checks } {
+  private async lastLook(): Promise<void> {
+    await this.reopening;
+    await this.fresh();
+  }
+
+  health(): Health {
     const { last_commit_ok, queued_events } = this.store.facts();
     const check = (ok: boolean): Check => (ok ? "ok" : "failed");
+    const age_ms = performance.now() - this.lastPass;
+    const last_drain_age_seconds = Math.round(age_ms / 100) / 10;
     const checks = {
       database: check(last_commit_ok && !this.away),
       disk: check(this.diskHasRoom()),
       queue: check(queued_events < QUEUE_EVENTS),
-      spool: check(this.spoolFailed === null),
+      spool: check(
+        this.spoolFailed === null && last_drain_age_seconds < PASS_AGE_SECONDS,
+      ),
     };
     const healthy = Object.values(checks).every((state) => state === "ok");
-    return { healthy, checks };
+    return { healthy, checks, last_drain_age_seconds };
   }
 
   /** What /metrics tells of the moment. */
@@ -220,7 +244,8 @@ export class Core implements ServedStore {
   private async take(): Promise<void> {
     const now = Date.now();
     const { config } = this.settings;
-    const { quarantined, refused } = await this.drain.pass(now);
+    const { passed, quarantined, refused } = await this.drain.pass(now);
+    if (passed) this.lastPass = performance.now();
     for (const { path, reason } of quarantined)
       this.log.warn("line_quarantined", { path, reason });
     this.sayRefused(refused);

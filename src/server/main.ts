@@ -8,9 +8,10 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { type Settings, statePaths } from "../config.ts";
 import { Log } from "../log.ts";
-import { Failure } from "../model/failure.ts";
+import { EXIT_STATUS, Failure } from "../model/failure.ts";
 import { databasePath, lockPath } from "../open.ts";
-import { libc } from "../os/libc.ts";
+import { say } from "../os/file.ts";
+import { endAs, libc } from "../os/libc.ts";
 import { notifySystemd } from "../os/notify.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { isLoopback } from "../os/address.ts";
@@ -36,6 +37,13 @@ export interface ServeOptions {
  * two long queries keep each commit and each line of the log waiting.
  */
 const POOL_THREADS = 8;
+
+/**
+ * How long a server may take to end: calls under way, a last look at the spool,
+ * the database. Then it goes as it is, for what it has acknowledged is on the
+ * disk; a second later the kernel ends it.
+ */
+const STOP_SECONDS = 9;
 
 /** Says what a person should know of the server, a line at a time. */
 type Say = (sentence: string) => void;
@@ -122,14 +130,29 @@ export function begin(): Promise<string> {
   return untilTold();
 }
 
+/** The signal that ends a server, from now on: it has STOP_SECONDS then. */
 function untilTold(): Promise<string> {
   return new Promise((resolve) => {
+    let heard = false;
+    const hear = (signal: string) => {
+      if (heard) return;
+      heard = true;
+      resolve(signal);
+      setTimeout(endAsItIs, STOP_SECONDS * 1_000);
+      libc?.endAfter(STOP_SECONDS + 1);
+    };
     // nohup: who is not to hear of a hangup goes on.
     const { ignored } = processStatus("self");
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
-      if (!ignored.has(SIGNALS[signal]))
-        process.on(signal, () => resolve(signal));
+      if (!ignored.has(SIGNALS[signal])) process.on(signal, () => hear(signal));
   });
+}
+
+function endAsItIs(): void {
+  say(
+    `session-buddy: the server has not come to its end within ${STOP_SECONDS} s, and goes as it is: what it has acknowledged is on the disk\n`,
+  );
+  endAs(EXIT_STATUS.timeout, null);
 }
 
 function refuseOpenAddress({ config }: Settings, auth: Auth): void {

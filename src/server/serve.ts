@@ -294,20 +294,22 @@ export class Serving {
   }
 
   /** Each part by name, nothing private in it. */
-  private state(): { healthy: boolean; checks: Record<string, Check> } {
-    const { healthy, checks } = this.parts.core.health();
+  private state() {
+    const { healthy, checks, ...rest } = this.parts.core.health();
     const { hasRoom } = this.pressure;
+    const requests: Check = hasRoom ? "ok" : "failed";
     return {
+      ...rest,
       healthy: healthy && hasRoom,
-      checks: { ...checks, requests: hasRoom ? "ok" : "failed" },
+      checks: { ...checks, requests },
     };
   }
 
   private health(): Response {
-    const { healthy, checks } = this.state();
+    const { healthy, ...parts } = this.state();
     const status = healthy ? "ok" : "degraded";
     return Response.json(
-      { status, service: "session-buddy", version: VERSION, checks },
+      { status, service: "session-buddy", version: VERSION, ...parts },
       {
         status: healthy ? 200 : 503,
         headers: healthy ? {} : { "retry-after": "1" },

@@ -48,6 +48,12 @@ interface Known {
   facts: FileFacts;
 }
 
+/**
+ * The store itself, and no more of it: one that drains before it reads would
+ * wait for the very pass that asks it.
+ */
+export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get">;
+
 /** Passes over this machine's spool, into one store. */
 export class Drain {
   /** Files that the last pass left as they are; none after one that failed. */
@@ -57,7 +63,7 @@ export class Drain {
   /** @param data the data folder */
   constructor(
     private readonly data: string,
-    private readonly store: SessionStore,
+    private readonly store: DrainTarget,
   ) {}
 
   /**
@@ -68,7 +74,8 @@ export class Drain {
     const report = emptyReport();
     const folder = spoolFolder(this.data);
     const lock = await takeTurn(folder);
-    if (lock === null) return report;
+    if (typeof lock === "string")
+      return { ...report, passed: lock === "no spool" };
     const { known } = this;
     this.known = new Map();
     try {
@@ -96,7 +103,7 @@ export class Drain {
 /** A single pass, see Drain. */
 export function drain(
   data: string,
-  store: SessionStore,
+  store: DrainTarget,
   now: number,
 ): Promise<DrainReport> {
   return new Drain(data, store).pass(now);
@@ -125,7 +132,7 @@ class Pass {
 
   constructor(
     private readonly folder: string,
-    private readonly store: SessionStore,
+    private readonly store: DrainTarget,
     private readonly now: number,
     private readonly report: DrainReport,
     private readonly known: ReadonlyMap<string, Known>,

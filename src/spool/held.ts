@@ -72,7 +72,7 @@ export async function putBack(folder: string): Promise<void> {
   const done = entriesOf(`${folder}/done`);
   if (done.length === 0) return;
   const turn = await takeTurn(folder);
-  if (turn === null)
+  if (typeof turn === "string")
     throw new Failure(
       "timeout",
       "a drain of the spool does not end",

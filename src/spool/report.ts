@@ -2,6 +2,8 @@
 import type { Quarantined, QuarantinedLine } from "./quarantine.ts";
 
 export interface DrainReport {
+  /** Whether the spool was gone through; else another drain was at it. */
+  passed: boolean;
   /** Events that were new to the store. */
   stored: number;
   /** Lines that could not be read, kept beside the spool. */
@@ -13,5 +15,5 @@ export interface DrainReport {
 }
 
 export const emptyReport = (): DrainReport => ({
-  ...{ stored: 0, quarantined: [], rejected: [], refused: [] },
+  ...{ passed: true, stored: 0, quarantined: [], rejected: [], refused: [] },
 });

@@ -24,11 +24,14 @@ const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
  * Takes `drain.lock`. When another drain is at work, one at a time waits for it
  * (`drain.next`): it may have passed by what was written since. Those that come
  * while one waits leave it to that one.
- * @returns null when there is no spool yet, or another one will see to it
+ * @returns the lock's descriptor, or why there is none
  */
-export async function takeTurn(folder: string): Promise<number | null> {
+export async function takeTurn(
+  folder: string,
+): Promise<number | "no spool" | "elsewhere"> {
   const lock = openLock(`${folder}/drain.lock`);
-  if (lock === null || tryLock(lock)) return lock;
+  if (lock === null) return "no spool";
+  if (tryLock(lock)) return lock;
   const next = openLock(`${folder}/drain.next`);
   try {
     if (next === null || !tryLock(next)) throw new Elsewhere();
@@ -40,7 +43,7 @@ export async function takeTurn(folder: string): Promise<number | null> {
     return lock;
   } catch (error) {
     closeSync(lock);
-    if (error instanceof Elsewhere) return null;
+    if (error instanceof Elsewhere) return "elsewhere";
     throw error;
   } finally {
     if (next !== null) closeSync(next);

@@ -188,6 +188,8 @@ export interface Health {
   service: string;
   version: string;
   checks: Record<string, string>;
+  /** Since its last whole pass over the spool. */
+  last_drain_age_seconds?: number;
 }
 
 /**

@@ -8,7 +8,8 @@
  *   fault SEED AFTER PERMILLE BURST KINDS FOLDER LOG program arguments…
  *
  * KINDS: enospc, eio, efbig (writes, and new files or names), short (a part is
- * written, no error), sync (fsync and fdatasync say EIO). The first AFTER calls
+ * written, no error), sync (fsync and fdatasync say EIO), hang (from the moment
+ * on that LOG.hang exists, fsync and fdatasync do not come back). The first AFTER calls
  * are let be: a server has begun by then. A fault is followed by up to BURST
  * calls that fail the same way: a disk is not full for one call.
  * Each is a line in LOG. To cut a file never fails: DuckDB ends the process when
@@ -70,6 +71,7 @@ static uint32_t state;
 static int after, permille, burst, left, last;
 static const char *kinds, *folder;
 static FILE *report;
+static char hangs_from[4096];
 
 static uint32_t chance(uint32_t below) {
   state ^= state << 13;
@@ -166,6 +168,7 @@ static int wanted(const char *kind) { return strstr(kinds, kind) != NULL; }
 static int verdict(enum call call) {
   static const struct { const char *name; int error; } errors[] = {
       {"enospc", ENOSPC}, {"eio", EIO}, {"efbig", EFBIG}, {"short", -1}};
+  if (call == SYNC && wanted("hang") && access(hangs_from, F_OK) == 0) return -2;
   if (after > 0) {
     after--;
     return 0;
@@ -204,6 +207,11 @@ static void judge(int listener) {
     int ours = call != OTHER && strncmp(path, folder, strlen(folder)) == 0;
     int error = ours ? verdict(call) : 0;
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &it.id) < 0) continue;
+    if (error == -2) {
+      fprintf(report, "hang %lld %s\n", (long long)it.data.nr, path);
+      fflush(report);
+      continue;
+    }
     long wrote = error == -1 ? written_short(&it) : 0;
     if (error > 0) answer.error = -error;
     if (wrote > 0) answer.val = wrote;
@@ -243,6 +251,7 @@ int main(int argc, char **argv) {
   burst = atoi(argv[4]);
   kinds = argv[5];
   folder = argv[6];
+  snprintf(hangs_from, sizeof hangs_from, "%s.hang", argv[7]);
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0) die("socketpair");
   pid_t between = fork();

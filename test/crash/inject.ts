@@ -61,6 +61,14 @@ export class Injector {
     return [join(this.folder, "fault"), ...numbers, `${kinds}`, below, log];
   }
 
+  /** Environment of a program whose clock is ahead. */
+  clockAhead(ms: number): Record<string, string> {
+    return {
+      LD_PRELOAD: join(this.folder, "clock.so"),
+      CLOCK_SHIFT_MS: `${ms}`,
+    };
+  }
+
   /** Environment of a program whose clock is wrong, or goes wrong as it runs. */
   clock(random: Random): Record<string, string> {
     const ms = () =>

@@ -16,14 +16,16 @@ import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { query, storedEvents } from "../support/database.ts";
 import { at, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";
+import { Place, SETTINGS } from "../support/place.ts";
 import { Sandbox } from "../support/sandbox.ts";
-import { drainAt, id, leave, life, lines, named } from "../support/spool.ts";
+import { id, leave, life, lines, named } from "../support/spool.ts";
 
 const BAD_BYTES = Buffer.from([0xff, 0xfe, 0x00, 0x22, 0x7b]);
 
-describe("a session under way", () => {
+describe.each(SETTINGS)("a session under way, %s", (setting) => {
   test("is active, last seen when its file was last touched, and then ended", async () => {
-    using sandbox = new Sandbox();
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
     await using live = await Live.begin(sandbox);
     await live.quiet();
     const touched = new Date();
@@ -44,7 +46,8 @@ describe("a session under way", () => {
   });
 
   test("with a line half written is active, and the line is not lost", async () => {
-    using sandbox = new Sandbox();
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
     await using live = await Live.begin(sandbox);
     await live.quiet();
     const event = command(1, { session_id: live.session_id });
@@ -54,64 +57,116 @@ describe("a session under way", () => {
     writeFileSync(live.file, `${line.slice(50)}\n`, { flag: "a" });
     const { stderr } = await sandbox.run(["list-sessions"]);
     expect(stderr).toBe("");
-    const stored = await storedEvents(sandbox.database);
+    const stored = await place.stored();
     expect(stored.map((e) => e.event_id)).toContain(event.event_id);
   });
-
-  test("that ends while its file is read has ended, and is not lost", async () => {
-    using sandbox = new Sandbox();
-    const store = await (async () => {
-      ensureSpool(sandbox.data);
-      return DuckDBStore.open(sandbox.database);
-    })();
-    await using live = await Live.begin(sandbox);
-    // More than a batch, so that the store is asked in the midst of the reading.
-    const many = Array.from({ length: 4_096 }, () =>
-      command(1, { session_id: live.session_id }),
-    );
-    writeFileSync(live.file, lines(many), { flag: "a" });
-    const append = store.append.bind(store);
-    store.append = async (events) => {
-      await live.end(5);
-      return append(events);
-    };
-    await drain(sandbox.data, store, Date.now());
-    expect(await store.get(live.session_id)).toMatchObject({
-      status: "ended",
-      exit_code: 5,
-    });
-    await store.close();
-    const kinds = (await storedEvents(sandbox.database)).map((e) => e.kind);
-    expect(kinds.filter((kind) => kind === "session_end")).toHaveLength(1);
-  });
 });
 
-test("an ended session's file rests in done/ and is let go by a later pass", async () => {
+test("a session that ends while its file is read has ended, and is not lost", async () => {
   using sandbox = new Sandbox();
-  await sandbox.run(["shell", "--", "true"]);
-  const [file] = named(sandbox.spool).filter((name) =>
-    name.endsWith(".ndjson"),
+  const store = await (async () => {
+    ensureSpool(sandbox.data);
+    return DuckDBStore.open(sandbox.database);
+  })();
+  await using live = await Live.begin(sandbox);
+  // More than a batch, so that the store is asked in the midst of the reading.
+  const many = Array.from({ length: 4_096 }, () =>
+    command(1, { session_id: live.session_id }),
   );
-  const content = readFileSync(join(sandbox.spool, file!));
-  await sandbox.only();
-  const done = join(sandbox.spool, "done");
-  expect(named(done)).toEqual([file!]);
-  expect(readFileSync(join(done, file!))).toEqual(content);
-  await drainAt(sandbox, Date.now());
-  expect(named(done)).toEqual([file!]);
-  // A writer that nobody knew of had one more thing to say, and no newline.
-  const late = command(1, { session_id: file!.slice(0, -7) });
-  writeFileSync(join(done, file!), JSON.stringify(late), { flag: "a" });
-  const { stored } = await drainAt(sandbox, Date.now() + 61_000);
-  expect(stored).toBe(1);
-  expect(named(done)).toEqual([]);
-  expect(await sandbox.only()).toMatchObject({
+  writeFileSync(live.file, lines(many), { flag: "a" });
+  const append = store.append.bind(store);
+  store.append = async (events) => {
+    await live.end(5);
+    return append(events);
+  };
+  await drain(sandbox.data, store, Date.now());
+  expect(await store.get(live.session_id)).toMatchObject({
     status: "ended",
-    command_count: 1,
+    exit_code: 5,
   });
+  await store.close();
+  const kinds = (await storedEvents(sandbox.database)).map((e) => e.kind);
+  expect(kinds.filter((kind) => kind === "session_end")).toHaveLength(1);
 });
 
-describe("lines that cannot be read", () => {
+describe.each(SETTINGS)("a file of the spool, %s", (setting) => {
+  test("of an ended session rests in done/ and is let go by a later pass", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    await sandbox.run(["shell", "--", "true"]);
+    const [file] = named(sandbox.spool).filter((name) =>
+      name.endsWith(".ndjson"),
+    );
+    const content = readFileSync(join(sandbox.spool, file!));
+    await sandbox.only();
+    const done = join(sandbox.spool, "done");
+    expect(named(done)).toEqual([file!]);
+    expect(readFileSync(join(done, file!))).toEqual(content);
+    await place.drain();
+    expect(named(done)).toEqual([file!]);
+    // A writer that nobody knew of had one more thing to say, and no newline.
+    const late = command(1, { session_id: file!.slice(0, -7) });
+    writeFileSync(join(done, file!), JSON.stringify(late), { flag: "a" });
+    expect(await place.drain(61_000)).toBe("");
+    const stored = await place.stored();
+    expect(stored.map((e) => e.event_id)).toContain(late.event_id);
+    expect(named(done)).toEqual([]);
+    expect(await sandbox.only()).toMatchObject({
+      status: "ended",
+      command_count: 1,
+    });
+  });
+
+  test("that is empty, of a start that was killed, goes once it is old", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    const path = leave(sandbox, `${id(1)}.ndjson`, "");
+    const other = leave(sandbox, `${id(2)}.ndjson`, lines(life(2, end(3))));
+    expect(await sandbox.list()).toHaveLength(1);
+    expect([existsSync(path), existsSync(other)]).toEqual([true, false]);
+    await place.drain(61_000);
+    expect(existsSync(path)).toBeFalse();
+  });
+
+  test("cut at any byte loses no whole line", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    const whole = (n: number) => life(n, command(2), end(3));
+    const length = Buffer.byteLength(lines(whole(0)));
+    const wanted = new Set<string>();
+    for (let cut = 0; cut <= length; cut++) {
+      const events = whole(cut);
+      leave(sandbox, `${id(cut)}.ndjson`, lines(events).slice(0, cut));
+      let size = 0;
+      for (const event of events) {
+        size += JSON.stringify(event).length;
+        if (size <= cut) wanted.add(event.event_id);
+        size++;
+      }
+    }
+    await sandbox.list();
+    // Only the empty one is left; it may belong to somebody who has just begun.
+    expect(
+      named(sandbox.spool).filter((name) => name.endsWith(".ndjson")),
+    ).toEqual([`${id(0)}.ndjson`]);
+    const stored = await place.stored();
+    const recovered = stored.filter(
+      (e) => e.kind === "session_end" && !wanted.has(e.event_id),
+    );
+    const ids = new Set(stored.map((e) => e.event_id));
+    expect(ids.size).toBe(stored.length);
+    expect([...wanted].filter((event_id) => !ids.has(event_id))).toEqual([]);
+    expect(ids.size).toBe(wanted.size + recovered.length);
+    const sessions = await sandbox.list();
+    expect(sessions.filter((s) => s.status === "ended")).toHaveLength(2);
+    expect(sessions.filter((s) => s.status === "lost")).toHaveLength(
+      recovered.length,
+    );
+    expect(sessions.filter((s) => s.status === "active")).toEqual([]);
+  }, 120_000);
+});
+
+describe.each(SETTINGS)("lines that cannot be read, %s", (setting) => {
   const first = life(1);
   const rest = [
     command(2, { session_id: id(1) }),
@@ -129,9 +184,14 @@ describe("lines that cannot be read", () => {
       command(1, { session_id: id(1) }),
     ).replace("}", `,"deep":${"[".repeat(60_000)}${"]".repeat(60_000)}}`),
   };
+  const said =
+    setting === "alone"
+      ? /^session-buddy: a spool line could not be read \(.+\) and is kept in '.+'\n$/
+      : /^\{.*"event":"line_quarantined".*\}$/;
   for (const [what, line] of Object.entries(bad))
     test(`(${what}) are kept byte for byte, said once, and cost no neighbour`, async () => {
-      using sandbox = new Sandbox();
+      await using place = await Place.begin(setting);
+      const { sandbox } = place;
       const bytes = Buffer.from(line);
       const before = Buffer.from(lines(first));
       leave(
@@ -139,11 +199,7 @@ describe("lines that cannot be read", () => {
         `${id(1)}.ndjson`,
         Buffer.concat([before, bytes, Buffer.from(`\n${lines(rest)}`)]),
       );
-      const { stderr, exitCode } = await sandbox.run(["list-sessions"]);
-      expect(exitCode).toBe(0);
-      expect(stderr).toMatch(
-        /^session-buddy: a spool line could not be read \(.+\) and is kept in '.+'\n$/,
-      );
+      expect(await place.drain()).toMatch(said);
       const kept = named(join(sandbox.spool, "quarantine"));
       expect(kept).toEqual([`${id(1)}.ndjson.${before.length}`]);
       const quarantined = readFileSync(
@@ -159,20 +215,16 @@ describe("lines that cannot be read", () => {
       });
       expect((await sandbox.run(["list-sessions"])).stderr).toBe("");
       // The last reading, before the file goes, does not find it anew.
-      const { quarantined: again } = await drainAt(
-        sandbox,
-        Date.now() + 61_000,
-      );
-      expect(again).toEqual([]);
+      expect(await place.drain(61_000)).toBe("");
       expect(named(join(sandbox.spool, "done"))).toEqual([]);
     });
 
   test("among them a torn last one: the session is lost, not its lines", async () => {
-    using sandbox = new Sandbox();
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
     const torn = JSON.stringify(rest[1]).slice(0, 80);
     leave(sandbox, `${id(1)}.ndjson`, lines([...first, rest[0]!]) + torn);
-    const { stderr } = await sandbox.run(["list-sessions"]);
-    expect(stderr).toContain("a spool line could not be read");
+    expect(await place.drain()).toMatch(said);
     expect(await sandbox.only()).toMatchObject({
       status: "lost",
       command_count: 1,
@@ -184,62 +236,15 @@ describe("lines that cannot be read", () => {
   });
 
   test("but a whole last one without its newline is read", async () => {
-    using sandbox = new Sandbox();
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
     leave(sandbox, `${id(1)}.ndjson`, lines([...first, ...rest]).trimEnd());
-    const { stderr } = await sandbox.run(["list-sessions"]);
-    expect(stderr).toBe("");
+    expect(await place.drain()).toBe("");
     expect(await sandbox.only()).toMatchObject({
       status: "ended",
       exit_code: 9,
     });
   });
-});
-
-test("a file cut at any byte loses no whole line", async () => {
-  using sandbox = new Sandbox();
-  const whole = (n: number) => life(n, command(2), end(3));
-  const length = Buffer.byteLength(lines(whole(0)));
-  const wanted = new Set<string>();
-  for (let cut = 0; cut <= length; cut++) {
-    const events = whole(cut);
-    leave(sandbox, `${id(cut)}.ndjson`, lines(events).slice(0, cut));
-    let size = 0;
-    for (const event of events) {
-      size += JSON.stringify(event).length;
-      if (size <= cut) wanted.add(event.event_id);
-      size++;
-    }
-  }
-  const { refused } = await drainAt(sandbox, Date.now());
-  expect(refused).toEqual([]);
-  // Only the empty one is left; it may belong to somebody who has just begun.
-  expect(
-    named(sandbox.spool).filter((name) => name.endsWith(".ndjson")),
-  ).toEqual([`${id(0)}.ndjson`]);
-  const stored = await storedEvents(sandbox.database);
-  const recovered = stored.filter(
-    (e) => e.kind === "session_end" && !wanted.has(e.event_id),
-  );
-  const ids = new Set(stored.map((e) => e.event_id));
-  expect(ids.size).toBe(stored.length);
-  expect([...wanted].filter((event_id) => !ids.has(event_id))).toEqual([]);
-  expect(ids.size).toBe(wanted.size + recovered.length);
-  const sessions = await sandbox.list();
-  expect(sessions.filter((s) => s.status === "ended")).toHaveLength(2);
-  expect(sessions.filter((s) => s.status === "lost")).toHaveLength(
-    recovered.length,
-  );
-  expect(sessions.filter((s) => s.status === "active")).toEqual([]);
-}, 120_000);
-
-test("an empty file of a start that was killed goes, once it is old", async () => {
-  using sandbox = new Sandbox();
-  const path = leave(sandbox, `${id(1)}.ndjson`, "");
-  const other = leave(sandbox, `${id(2)}.ndjson`, lines(life(2, end(3))));
-  expect(await sandbox.list()).toHaveLength(1);
-  expect([existsSync(path), existsSync(other)]).toEqual([true, false]);
-  await drainAt(sandbox, Date.now() + 61_000);
-  expect(existsSync(path)).toBeFalse();
 });
 
 test("what is no file of ours is left alone, named, and harms nobody", async () => {

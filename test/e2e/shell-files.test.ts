@@ -6,11 +6,10 @@ import { describe, expect, test } from "bun:test";
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
-import { storedEvents } from "../support/database.ts";
 import { command } from "../support/events.ts";
 import { Live } from "../support/live.ts";
-import { Sandbox } from "../support/sandbox.ts";
-import { drainAt, id, leave, life, lines, named } from "../support/spool.ts";
+import { Place, SETTINGS } from "../support/place.ts";
+import { id, leave, life, lines, named } from "../support/spool.ts";
 
 const MINUTE_MS = 60_000;
 const at = (ms: number) => new Date(ms).toISOString();
@@ -19,132 +18,138 @@ const at = (ms: number) => new Date(ms).toISOString();
 const ran = (session_id: string, at_ms: number): Event =>
   command(0, { session_id, timestamp: at(at_ms) });
 
-const ends = async (sandbox: Sandbox) =>
-  (await storedEvents(sandbox.database)).filter(
-    (event) => event.kind === "session_end",
-  ).length;
+const ends = async (place: Place) =>
+  (await place.stored()).filter((event) => event.kind === "session_end").length;
 
-describe("what a shell within a session writes", () => {
-  test("counts for the session, and ends nothing while that is under way", async () => {
-    using sandbox = new Sandbox();
-    await using live = await Live.begin(sandbox);
-    // Of a shell that is gone, and of one that is not.
-    for (const pid of [4_194_000, live.child])
-      leave(
-        sandbox,
-        `${live.session_id}.${pid}.ndjson`,
-        lines([ran(live.session_id, Date.now())]),
-      );
-    for (const _ of ["first", "again"])
+describe.each(SETTINGS)(
+  "what a shell within a session writes, %s",
+  (setting) => {
+    test("counts for the session, and ends nothing while that is under way", async () => {
+      await using place = await Place.begin(setting);
+      const { sandbox } = place;
+      await using live = await Live.begin(sandbox);
+      // Of a shell that is gone, and of one that is not.
+      for (const pid of [4_194_000, live.child])
+        leave(
+          sandbox,
+          `${live.session_id}.${pid}.ndjson`,
+          lines([ran(live.session_id, Date.now())]),
+        );
+      for (const _ of ["first", "again"])
+        expect(await sandbox.only()).toMatchObject({
+          session_id: live.session_id,
+          status: "active",
+          command_count: 2,
+        });
+      await live.end(3);
       expect(await sandbox.only()).toMatchObject({
-        session_id: live.session_id,
-        status: "active",
+        status: "ended",
+        exit_code: 3,
         command_count: 2,
       });
-    await live.end(3);
-    expect(await sandbox.only()).toMatchObject({
-      status: "ended",
-      exit_code: 3,
-      command_count: 2,
+      expect(await ends(place)).toBe(1);
+      // They leave with their session.
+      expect(named(sandbox.spool).filter((n) => n.endsWith(".ndjson"))).toEqual(
+        [],
+      );
     });
-    expect(await ends(sandbox)).toBe(1);
-    // They leave with their session.
-    expect(named(sandbox.spool).filter((n) => n.endsWith(".ndjson"))).toEqual(
-      [],
-    );
-  });
 
-  test("does not end it while the wrapper is gone and the program is not", async () => {
-    using sandbox = new Sandbox();
-    await using live = await Live.begin(sandbox);
-    const later_ms = Date.now() + 2_000;
-    const file = leave(
-      sandbox,
-      `${live.session_id}.4194000.ndjson`,
-      lines([ran(live.session_id, later_ms)]),
-    );
-    await live.killWrapper();
-    expect((await sandbox.only()).status).toBe("active");
-    expect(await ends(sandbox)).toBe(0);
-    expect(existsSync(file)).toBeTrue();
-    await live.endChild();
-    // Its last command is the last sign of life, too.
-    expect(await sandbox.only()).toMatchObject({
-      status: "lost",
-      end_time: at(later_ms),
-      command_count: 1,
+    test("does not end it while the wrapper is gone and the program is not", async () => {
+      await using place = await Place.begin(setting);
+      const { sandbox } = place;
+      await using live = await Live.begin(sandbox);
+      const later_ms = Date.now() + 2_000;
+      const file = leave(
+        sandbox,
+        `${live.session_id}.4194000.ndjson`,
+        lines([ran(live.session_id, later_ms)]),
+      );
+      await live.killWrapper();
+      expect((await sandbox.only()).status).toBe("active");
+      expect(await ends(place)).toBe(0);
+      expect(existsSync(file)).toBeTrue();
+      await live.endChild();
+      // Its last command is the last sign of life, too.
+      expect(await sandbox.only()).toMatchObject({
+        status: "lost",
+        end_time: at(later_ms),
+        command_count: 1,
+      });
+      expect(await ends(place)).toBe(1);
     });
-    expect(await ends(sandbox)).toBe(1);
-  });
 
-  test("does not leave a lost session open when it comes late", async () => {
-    using sandbox = new Sandbox();
-    const now = Date.now();
-    leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
-    await drainAt(sandbox, now);
-    expect((await sandbox.only()).status).toBe("lost");
-    leave(
-      sandbox,
-      `${id(1)}.4194000.ndjson`,
-      lines([ran(id(1), now + MINUTE_MS)]),
-    );
-    await drainAt(sandbox, now);
-    expect(await sandbox.only()).toMatchObject({
-      status: "lost",
-      end_time: at(now + MINUTE_MS),
-      command_count: 1,
+    test("does not leave a lost session open when it comes late", async () => {
+      await using place = await Place.begin(setting);
+      const { sandbox } = place;
+      const now = Date.now();
+      leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
+      await place.drain();
+      expect((await sandbox.only()).status).toBe("lost");
+      leave(
+        sandbox,
+        `${id(1)}.4194000.ndjson`,
+        lines([ran(id(1), now + MINUTE_MS)]),
+      );
+      await place.drain();
+      expect(await sandbox.only()).toMatchObject({
+        status: "lost",
+        end_time: at(now + MINUTE_MS),
+        command_count: 1,
+      });
+      // Nor when it comes when the file is done already.
+      const done = join(sandbox.spool, "done", `${id(1)}.4194000.ndjson`);
+      appendFileSync(done, lines([ran(id(1), now + 2 * MINUTE_MS)]));
+      await place.drain(3 * MINUTE_MS);
+      expect(await sandbox.only()).toMatchObject({
+        status: "lost",
+        end_time: at(now + 2 * MINUTE_MS),
+        command_count: 2,
+      });
+      expect(named(join(sandbox.spool, "done"))).toEqual([]);
     });
-    // Nor when it comes when the file is done already.
-    const done = join(sandbox.spool, "done", `${id(1)}.4194000.ndjson`);
-    appendFileSync(done, lines([ran(id(1), now + 2 * MINUTE_MS)]));
-    await drainAt(sandbox, now + 3 * MINUTE_MS);
-    expect(await sandbox.only()).toMatchObject({
-      status: "lost",
-      end_time: at(now + 2 * MINUTE_MS),
-      command_count: 2,
-    });
-    expect(named(join(sandbox.spool, "done"))).toEqual([]);
-  });
 
-  test("keeps a session open as long as that shell runs on", async () => {
-    using sandbox = new Sandbox();
-    await using live = await Live.begin(sandbox);
-    // As if a shell in the background had outlived all else of its session.
-    const { session_id } = live;
-    const [start] = live.lines;
-    const gone = life(1)
-      .slice(1)
-      .map((event) => ({ ...event, session_id }));
-    await live.killWrapper();
-    await Bun.write(live.file, `${start}\n${lines(gone)}`);
-    expect((await sandbox.only()).status).toBe("lost");
-    const file = leave(
-      sandbox,
-      `${session_id}.${live.child}.ndjson`,
-      lines([ran(session_id, Date.now())]),
-    );
-    expect((await sandbox.only()).status).toBe("active");
-    expect((await sandbox.only()).status).toBe("active");
-    await live.endChild();
-    expect((await sandbox.only()).status).toBe("lost");
-    expect(existsSync(file)).toBeFalse();
-  });
-
-  test("does not reopen a session whose end was seen", async () => {
-    using sandbox = new Sandbox();
-    await using live = await Live.begin(sandbox);
-    await live.end(0);
-    expect((await sandbox.only()).status).toBe("ended");
-    leave(
-      sandbox,
-      `${live.session_id}.4194000.ndjson`,
-      lines([ran(live.session_id, Date.now() + MINUTE_MS)]),
-    );
-    expect(await sandbox.only()).toMatchObject({
-      status: "ended",
-      exit_code: 0,
-      command_count: 1,
+    test("keeps a session open as long as that shell runs on", async () => {
+      await using place = await Place.begin(setting);
+      const { sandbox } = place;
+      await using live = await Live.begin(sandbox);
+      // As if a shell in the background had outlived all else of its session.
+      const { session_id } = live;
+      const [start] = live.lines;
+      const gone = life(1)
+        .slice(1)
+        .map((event) => ({ ...event, session_id }));
+      await live.killWrapper();
+      await Bun.write(live.file, `${start}\n${lines(gone)}`);
+      expect((await sandbox.only()).status).toBe("lost");
+      const file = leave(
+        sandbox,
+        `${session_id}.${live.child}.ndjson`,
+        lines([ran(session_id, Date.now())]),
+      );
+      expect((await sandbox.only()).status).toBe("active");
+      expect((await sandbox.only()).status).toBe("active");
+      await live.endChild();
+      expect((await sandbox.only()).status).toBe("lost");
+      expect(existsSync(file)).toBeFalse();
     });
-    expect(await ends(sandbox)).toBe(1);
-  });
-});
+
+    test("does not reopen a session whose end was seen", async () => {
+      await using place = await Place.begin(setting);
+      const { sandbox } = place;
+      await using live = await Live.begin(sandbox);
+      await live.end(0);
+      expect((await sandbox.only()).status).toBe("ended");
+      leave(
+        sandbox,
+        `${live.session_id}.4194000.ndjson`,
+        lines([ran(live.session_id, Date.now() + MINUTE_MS)]),
+      );
+      expect(await sandbox.only()).toMatchObject({
+        status: "ended",
+        exit_code: 0,
+        command_count: 1,
+      });
+      expect(await ends(place)).toBe(1);
+    });
+  },
+);

@@ -8,6 +8,8 @@ import { BINARY, type Sandbox } from "./sandbox.ts";
 export interface ServerOptions {
   flags?: string[];
   env?: Record<string, string | undefined>;
+  /** What it is started by: a program, and its arguments before ours. */
+  under?: string[];
 }
 
 /** What `tools/call` answered. */
@@ -33,10 +35,11 @@ export class TestServer implements AsyncDisposable {
   /** Starts it and waits until it says that it is ready. */
   static async start(
     sandbox: Sandbox,
-    { flags = [], env = {} }: ServerOptions = {},
+    { flags = [], env = {}, under = [] }: ServerOptions = {},
   ): Promise<TestServer> {
     const port = flags.includes("--port") ? [] : ["--port", "auto"];
-    const child = Bun.spawn([BINARY, "mcp", "start", ...port, ...flags], {
+    const argv = [...under, BINARY, "mcp", "start", ...port, ...flags];
+    const child = Bun.spawn(argv, {
       env: sandbox.envWith(env),
       cwd: sandbox.home,
       stdin: "ignore",
