@@ -38,6 +38,8 @@ const FROM_TERMINAL = [SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
 /** glibc's own two: its posix_spawn leaves them ignored unless told otherwise. */
 const LIBC_OWN = [32, 33];
 const ENOEXEC = 8;
+/** Nobody says that a child ended without SIGCHLD: this only keeps us waiting for it. */
+const LOOK_MS = 3_600_000;
 /** How long a signal that came with the one that continued us may take to be heard. */
 const SETTLED_MS = 20;
 
@@ -77,6 +79,9 @@ class NativeRun {
     if ("errno" in started) return Promise.resolve(unstarted(started.errno));
     this.pid = started.pid;
     spawned(this.pid);
+    // A handler of signals does not keep the runtime waiting, and what is not
+    // recorded has no heartbeat that would: it would spin, or end before the child.
+    setInterval(() => this.look(), LOOK_MS);
     this.look();
     return done;
   }

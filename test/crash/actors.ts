@@ -212,6 +212,34 @@ export class Actors {
     this.world.look();
   }
 
+  /**
+   * What a shell wrote within a session, and left when it was killed: beside its
+   * session's file, or after that is gone and stored.
+   */
+  leaveShell(): void {
+    const { world } = this;
+    const { random } = world;
+    const [session_id] = random.shuffled([...world.wrapped]);
+    if (session_id === undefined) return;
+    const commands = Array.from({ length: random.int(1, 40) }, () =>
+      command(0, {
+        ...{ session_id, event_id: random.uuid(7), text: random.hex(60) },
+        timestamp: new Date().toISOString(),
+      }),
+    );
+    const text = commands.map((event) => `${JSON.stringify(event)}\n`).join("");
+    const name = `${session_id}.${random.int(4_190_000, 4_194_000)}.ndjson`;
+    try {
+      appendFileSync(join(world.spool, name), text, { mode: 0o600 });
+    } catch (error) {
+      world.tell(`a shell's file in part: ${error}`);
+    }
+    world.late.add(session_id);
+    world.count("shell files left");
+    world.tell(`a shell of ${session_id} left ${name}`);
+    world.look();
+  }
+
   /** Somebody moves the spool out of the way of those who write to it. */
   moveAway(): void {
     const { world } = this;

@@ -177,8 +177,9 @@ function checkOneEnd(world: World, rows: readonly Row[]): void {
     session_id,
     { observed = 0, declared = 0, recovered = 0 },
   ] of ends) {
-    // Nobody reopens what a clock did not make look alive.
-    const often = world.trouble === "clock" ? Infinity : 1;
+    // Nobody reopens what neither a clock nor a late line made look alive.
+    const reopened = world.trouble === "clock" || world.late.has(session_id);
+    const often = reopened ? Infinity : 1;
     if (observed > 1 || declared > 0 || recovered > often)
       world.blame(
         `${session_id} ended ${observed} times observed, ${declared} declared, ${recovered} recovered`,

@@ -112,6 +112,7 @@ class Round {
           ]),
       ],
       [2, () => actors.plant()],
+      [2, () => actors.leaveShell()],
       [1, () => this.hideSpool()],
       [1, () => world.disk && this.fillDisk()],
       [server.runs ? 8 : 0, () => server.report()],
@@ -156,6 +157,7 @@ class Round {
     await this.drainsOver();
     world.look();
     await checkLiving(world, actors);
+    await server.checkHealth();
     await actors.endLiving();
     await this.drainsOver();
     world.look();

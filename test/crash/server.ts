@@ -2,12 +2,15 @@
  * The server of a round, which comes and goes, and programs that report their
  * sessions to it. What it has acknowledged has to be there in the end.
  */
+import { EXIT_STATUS } from "../../src/model/failure.ts";
 import { endEventId, sessionIdOf } from "../../src/model/id.ts";
 import { startArguments } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 
+/** A machine may be slow; one that hangs gets there. */
+const DRAIN_AGE_SECONDS = 30;
 const ANSWER_MS = 45_000;
 
 export class Server {
@@ -74,7 +77,25 @@ export class Server {
     if (!this.runs || !this.ready) return this.kill();
     this.process!.child.kill("SIGTERM");
     await this.process!.end();
-    this.world.tell(`server stopped: ${this.process!.child.exitCode}`);
+    const { exitCode } = this.process!.child;
+    this.world.tell(`server stopped: ${exitCode}`);
+    if (exitCode === EXIT_STATUS.timeout)
+      this.world.blame(`it did not come to its end: ${this.process!.stderr}`);
+  }
+
+  /** With no trouble about, it sees to the spool. */
+  async checkHealth(): Promise<void> {
+    if (!this.runs || !this.ready) return;
+    const { origin } = new URL(this.url);
+    const response = await fetch(`${origin}/health`, {
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    const health = (await response.json()) as {
+      last_drain_age_seconds: number;
+    };
+    this.world.count("health asked");
+    if (health.last_drain_age_seconds > DRAIN_AGE_SECONDS)
+      this.world.blame(`no pass for long: ${JSON.stringify(health)}`);
   }
 
   /** One thing that a reporting program does. */

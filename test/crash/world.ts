@@ -53,6 +53,8 @@ export class World {
   readonly told = new Map<string, Told>();
   /** Sessions of wrappers of ours, whatever came of them. */
   readonly wrapped = new Set<string>();
+  /** Of those, whose shells left something behind them: it may come late. */
+  readonly late = new Set<string>();
   readonly counts: Record<string, number> = {};
   readonly disk: SmallDisk | null;
   readonly spool: string;

@@ -3,7 +3,9 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { readUntil } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
+import { waiting } from "../support/wait.ts";
 
 test("every exit status from 0 to 255 is passed on", async () => {
   using sandbox = new Sandbox();
@@ -14,6 +16,25 @@ test("every exit status from 0 to 255 is passed on", async () => {
   expect(stdout.trim().split("\n").map(Number)).toEqual(
     Array.from({ length: 256 }, (_, n) => n),
   );
+});
+
+test("while nothing is recorded the wrapper waits for its program, asleep", async () => {
+  using sandbox = new Sandbox();
+  const wrapper = Bun.spawn(
+    [BINARY, "shell", "--", "sh", "-c", "echo up; read status; exit $status"],
+    {
+      env: sandbox.envWith({ SESSION_BUDDY_SESSION_ENABLED: "false" }),
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
+  await readUntil(wrapper.stdout, /up\n/);
+  await waiting(wrapper.pid);
+  wrapper.stdin.write("7\n");
+  await wrapper.stdin.end();
+  expect(await wrapper.exited).toBe(7);
+  expect(await wrapper.stderr.text()).toBe("");
 });
 
 for (const status of [0, 1, 125, 126, 127, 128, 130, 255])
