@@ -11,6 +11,7 @@ import { plainJson } from "../model/json.ts";
 import type { Archive, ArchivePlan } from "../model/keeping.ts";
 import { Output } from "../os/output.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
+import { localZone } from "../os/zone.ts";
 import { escapeText } from "../render/escape.ts";
 import { bytes, localTime } from "../render/format.ts";
 import { confirm, note } from "../talk.ts";
@@ -112,11 +113,15 @@ function print(json: boolean | undefined, value: object, words: string) {
   return 0;
 }
 
+const ZONE = localZone(process.env);
+
 function planWords(what: string, plan: ArchivePlan): string {
   const { sessions, events, first_end, last_end, spooled, tagged } = plan;
   const lines = [`${what}: ${sessions} sessions, ${events} events`];
   if (first_end !== null && last_end !== null)
-    lines.push(`ended: ${localTime(first_end)} to ${localTime(last_end)}`);
+    lines.push(
+      `ended: ${localTime(first_end, ZONE)} to ${localTime(last_end, ZONE)}`,
+    );
   if (spooled > 0)
     lines.push(`left: ${spooled} sessions with files in the spool`);
   if (tagged > 0) lines.push(`left: ${tagged} sessions with tags`);

@@ -8,11 +8,13 @@ import { STATUSES, type Session, type Status } from "../model/session.ts";
 import { withStore } from "../open.ts";
 import { Output, writeOutput } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
+import { localZone } from "../os/zone.ts";
 import { Csv } from "../render/csv.ts";
 import { JsonArray, sessionLine } from "../render/json.ts";
 import { tabRow, table } from "../render/table.ts";
 import { note, wantsColor } from "../talk.ts";
 
+const ZONE = localZone(process.env);
 const DEFAULT_LIMIT = 50;
 
 export default defineCommand({
@@ -20,8 +22,9 @@ export default defineCommand({
     name: "list-sessions",
     description: `Lists sessions, newest start first.
 
-A TIME is 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago'
-or -2d; without a zone it is local.
+A TIME is 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago',
+-2d or @1770381296, or as date -Ins and date -R print it; without a zone it is local
+(TZ, in every form that the C library takes).
 At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
 tab-separated, without a header.
 
@@ -117,7 +120,7 @@ interface Form {
 }
 
 const FORMS = {
-  table: (): Form => ({ row: tabRow }),
+  table: (): Form => ({ row: (session) => tabRow(session, ZONE) }),
   json: (): Form => new JsonArray(),
   ndjson: (): Form => ({ row: sessionLine }),
   csv: (): Form => new Csv(),
@@ -133,7 +136,7 @@ function showTable(
   const more = capped && sessions.length > DEFAULT_LIMIT;
   if (more) sessions.pop();
   if (sessions.length === 0) return note("no sessions match");
-  output.write(table(sessions, wantsColor(color)));
+  output.write(table(sessions, wantsColor(color), ZONE));
   output.flush();
   if (more) note(`only the newest ${DEFAULT_LIMIT} are shown (see --limit)`);
 }
@@ -169,7 +172,7 @@ const isFormat = (text: string | undefined): text is Format =>
 
 function filterOf(args: ListArgs): SessionFilter {
   const now = Date.now();
-  const time = (text: string) => parseTime(text, now).toISOString();
+  const time = (text: string) => parseTime(text, now, ZONE).toISOString();
   return {
     ...(args.type !== undefined && { session_type: args.type }),
     ...(args.component !== undefined && { component_name: args.component }),

@@ -6,7 +6,9 @@ import { followLog } from "../log-tail.ts";
 import { logFile } from "../log.ts";
 import { Failure } from "../model/failure.ts";
 import { isMissing } from "../os/file.ts";
+import type { Zone } from "../model/zone.ts";
 import { Output } from "../os/output.ts";
+import { localZone } from "../os/zone.ts";
 import { logLine } from "../render/log.ts";
 import { note } from "../talk.ts";
 
@@ -47,16 +49,17 @@ EXAMPLES
     if (isMissing(logFile(logs, 0)))
       note(`there is no log in '${logs}' yet (try: session-buddy mcp start)`);
     const output = new Output();
+    const zone = localZone(process.env);
     await followLog(logs, lines, args.follow === true, (text) => {
-      output.write(args.json ? text : readable(text));
+      output.write(args.json ? text : readable(text, zone));
       output.flush();
     });
   },
 });
 
 /** @param text whole lines */
-function readable(text: string): string {
-  return text.replace(/[^\n]+/g, logLine);
+function readable(text: string, zone: Zone): string {
+  return text.replace(/[^\n]+/g, (line) => logLine(line, zone));
 }
 
 function linesOf(text: string): number {

@@ -9,6 +9,7 @@ import type { Session } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
 import { withStore } from "../open.ts";
 import { Output } from "../os/output.ts";
+import { localZone } from "../os/zone.ts";
 import { detail } from "../render/detail.ts";
 import { sessionDocument } from "../render/json.ts";
 import { note } from "../talk.ts";
@@ -55,7 +56,9 @@ EXAMPLES
     // The store is free again: whoever reads may take his time.
     const output = new Output();
     output.write(
-      format === "json" ? sessionDocument(session) : detail(session),
+      format === "json"
+        ? sessionDocument(session)
+        : detail(session, localZone(process.env)),
     );
     output.flush();
   },

@@ -3,6 +3,7 @@
  */
 import { Failure } from "./failure.ts";
 import type { Status } from "./session.ts";
+import { type Zone, momentOf, wallOf } from "./zone.ts";
 
 export interface SessionFilter {
   /** An id, a prefix of one, or its last 8 hex. */
@@ -53,19 +54,26 @@ const UNIT_MS: Record<string, number> = {
 const YEAR_ONE = Date.parse("0001-01-01T00:00:00Z");
 const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/;
 const ISO =
-  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?(Z|[+-]\d{2}:?\d{2})?$/i;
+  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?$/i;
+const EPOCH = /^@(-?\d{1,12})(?:\.(\d{1,9}))?$/;
+const MAIL =
+  /^(?:[a-z]{3},\s*)?(\d{1,2})\s+([a-z]{3})\s+(\d{4})\s+(\d{2}):(\d{2})(?::(\d{2}))?\s+([+-]\d{4}|GMT|UT)$/i;
+const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
 
 /**
  * A point in time as people type it: `2026-02-06`, `2026-02-06T12:34:56Z`,
- * `today`, `yesterday 14:05`, `14:05`, `now`, `2 hours ago`, `-2d`. A text without a
- * zone is local time; a date alone is its first moment.
+ * `today`, `yesterday 14:05`, `14:05`, `now`, `2 hours ago`, `-2d`, and as programs
+ * print it: `@1770381296`, `date -Ins`, `date -R`. A text without a zone is local
+ * time; a date alone is its first moment.
  * @param now in milliseconds since the epoch
  * @throws Failure (usage) when it is none of these
  */
-export function parseTime(text: string, now: number): Date {
-  const time = readTime(text.trim(), now);
+export function parseTime(text: string, now: number, zone: Zone): Date {
+  const time = new Date(readTime(text.trim(), now, zone) ?? NaN);
   // Before the year 1 the calendar has other forms than ours.
-  if (!time || !isWritable(time) || time.getTime() < YEAR_ONE)
+  if (!isWritable(time) || time.getTime() < YEAR_ONE)
     throw new Failure(
       "usage",
       `'${text}' is not a time`,
@@ -79,49 +87,83 @@ function isWritable(time: Date): boolean {
   return !Number.isNaN(time.getTime()) && time.toISOString().length === 24;
 }
 
-function readTime(text: string, now: number): Date | null {
+function readTime(text: string, now: number, zone: Zone): number | null {
   const iso = ISO.exec(text);
-  if (iso) return readIso(iso);
+  if (iso) return readIso(iso.slice(1), zone);
+  const epoch = EPOCH.exec(text);
+  if (epoch) {
+    const ms = Number(milliseconds(epoch[2]));
+    return Number(epoch[1]) * 1_000 + (text[1] === "-" ? -ms : ms);
+  }
+  const mail = MAIL.exec(text);
+  if (mail) return readMail(mail.slice(1), zone);
   const past =
     /^-(\d+)\s*([a-z]+)$/i.exec(text) ?? /^(\d+)\s*([a-z]+)\s+ago$/i.exec(text);
   if (past) {
     const unit = past[2]!.toLowerCase();
     const unit_ms = UNIT_MS[unit] ?? UNIT_MS[unit.replace(/(?<=..)s$/, "")];
-    return new Date(now - Number(past[1]) * (unit_ms ?? NaN));
+    return now - Number(past[1]) * (unit_ms ?? NaN);
   }
-  return readWords(text.toLowerCase().split(/\s+/), now);
+  return readWords(text.toLowerCase().split(/\s+/), now, zone);
 }
 
 /** `now`, `today`, `yesterday`, a clock time, or a day and a clock time. */
-function readWords(words: string[], now: number): Date | null {
-  if (words.length === 1 && words[0] === "now") return new Date(now);
-  const day = new Date(now);
-  day.setHours(0, 0, 0, 0);
-  if (words[0] === "today") words.shift();
-  else if (words[0] === "yesterday") {
-    words.shift();
-    day.setDate(day.getDate() - 1);
-  } else if (words.length !== 1) return null;
-  if (words.length === 0) return day;
+function readWords(words: string[], now: number, zone: Zone): number | null {
+  if (words.length === 1 && words[0] === "now") return now;
+  const named = { today: 0, yesterday: DAY_MS }[words[0]!];
+  if (named !== undefined) words.shift();
+  else if (words.length !== 1) return null;
+  const wall = wallOf(now, zone);
+  const day = wall - (((wall % DAY_MS) + DAY_MS) % DAY_MS) - (named ?? 0);
+  if (words.length === 0) return momentOf(day, zone);
   const clock = words.length === 1 ? CLOCK.exec(words[0]!) : null;
   if (!clock) return null;
   const [hour, minute, second] = [1, 2, 3].map((i) => Number(clock[i] ?? 0));
   if (hour! > 23 || minute! > 59 || second! > 59) return null;
-  day.setHours(hour!, minute, second);
-  return day;
+  return momentOf(
+    day + hour! * HOUR_MS + minute! * 60_000 + second! * 1_000,
+    zone,
+  );
 }
 
-/** A real date and time, or null: the 30th of February is none. */
-function readIso(match: RegExpExecArray): Date | null {
-  const [, Y, M, D, h = "00", m = "00", s = "00", fraction = "", zone] = match;
+/** @param parts as ISO has them */
+function readIso(parts: readonly string[], zone: Zone): number | null {
+  const [Y, M, D, h = "00", m = "00", s = "00", fraction, offset] = parts;
+  // The 30th of February would pass for the 2nd of March.
   const date = new Date(`${Y}-${M}-${D}T00:00:00Z`);
   if (Number.isNaN(date.getTime()) || date.getUTCDate() !== Number(D))
     return null;
-  const ms = fraction.padEnd(3, "0").slice(0, 3);
-  const offset = (zone ?? "")
-    .toUpperCase()
-    .replace(/^([+-]\d{2}):?(\d{2})$/, "$1:$2");
-  return new Date(`${Y}-${M}-${D}T${h}:${m}:${s}.${ms}${offset}`);
+  const wall = Date.parse(
+    `${Y}-${M}-${D}T${h}:${m}:${s}.${milliseconds(fraction)}Z`,
+  );
+  if (Number.isNaN(wall)) return null;
+  return offset === undefined
+    ? momentOf(wall, zone)
+    : wall - offsetOf(offset) * 60_000;
+}
+
+/** RFC 2822: `Fri, 06 Feb 2026 12:34:56 +0100`. */
+function readMail(parts: readonly string[], zone: Zone): number | null {
+  const [D, month, Y, h, m, s, offset] = parts as string[];
+  const at = MONTHS.toLowerCase().indexOf(month!.toLowerCase());
+  if (at < 0 || at % 3 !== 0) return null;
+  const M = String(at / 3 + 1).padStart(2, "0");
+  const given = /^[+-]/.test(offset!) ? offset! : "Z";
+  return readIso(
+    [Y!, M, D!.padStart(2, "0"), h!, m!, s ?? "00", "0", given],
+    zone,
+  );
+}
+
+const milliseconds = (fraction = "") => fraction.padEnd(3, "0").slice(0, 3);
+
+/** Minutes of `Z`, `+01`, `+0100` or `+01:00`; NaN of what no clock shows. */
+function offsetOf(text: string): number {
+  if (/^z$/i.test(text)) return 0;
+  const hours = Number(text.slice(1, 3));
+  const minutes = Number(text.slice(3).replace(":", ""));
+  if (hours > 23 || minutes > 59) return NaN;
+  return (text[0] === "-" ? -1 : 1) * (hours * 60 + minutes);
 }
 
 /**

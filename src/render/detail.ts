@@ -4,15 +4,17 @@
 import type { Json } from "../model/event.ts";
 import { sessionJson } from "../model/json.ts";
 import type { Session } from "../model/session.ts";
+import type { Zone } from "../model/zone.ts";
 import { escapeText } from "./escape.ts";
 import { duration, localTime } from "./format.ts";
 
 const TIMES = ["start_time", "end_time", "last_seen"];
 
-export function detail(session: Session): string {
+export function detail(session: Session, zone: Zone): string {
   const { metadata, component: _, ...fields } = sessionJson(session);
   const lines = Object.entries(fields).map(
-    ([key, value]) => `${`${key}:`.padEnd(20)}${field(key, value as Json)}`,
+    ([key, value]) =>
+      `${`${key}:`.padEnd(20)}${field(key, value as Json, zone)}`,
   );
   lines.push("metadata:");
   for (const [key, value] of Object.entries(metadata as object))
@@ -20,8 +22,9 @@ export function detail(session: Session): string {
   return `${lines.join("\n")}\n`;
 }
 
-function field(key: string, value: Json): string {
-  if (TIMES.includes(key) && typeof value === "string") return localTime(value);
+function field(key: string, value: Json, zone: Zone): string {
+  if (TIMES.includes(key) && typeof value === "string")
+    return localTime(value, zone);
   if (key === "duration_seconds" && typeof value === "number")
     return `${value} (${duration(value)})`;
   return text(value);

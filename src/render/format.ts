@@ -2,15 +2,18 @@
  * Times and durations as people read them.
  */
 
+import { type Zone, wallOf } from "../model/zone.ts";
+
 const two = (n: number) => String(n).padStart(2, "0");
 
-/** `2026-02-06T12:34:56+01:00`, in the local zone. */
-export function localTime(iso: string): string {
-  const t = new Date(iso);
-  const offset = -t.getTimezoneOffset();
+/** `2026-02-06T12:34:56+01:00`, in a zone. */
+export function localTime(iso: string, zone: Zone): string {
+  const at = Date.parse(iso);
+  const offset = zone(at);
+  const wall = new Date(wallOf(at, zone)).toISOString();
+  const [hours, minutes] = [Math.abs(offset) / 60, Math.abs(offset) % 60];
   const sign = offset < 0 ? "-" : "+";
-  const zone = `${sign}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
-  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())}T${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}${zone}`;
+  return `${wall.slice(0, -5)}${sign}${two(Math.floor(hours))}:${two(minutes)}`;
 }
 
 /** `4ms`, `2.25s`, `42s`, `5m07s`, `2h05m`, `3d04h`. */

@@ -2,18 +2,19 @@
  * A server's log as a person reads it: time, level, event, then what it was
  * about.
  */
+import type { Zone } from "../model/zone.ts";
 import { escapeText } from "./escape.ts";
 import { localTime } from "./format.ts";
 
 /** @param line one line of JSON; what is none is shown as it stands, escaped */
-export function logLine(line: string): string {
+export function logLine(line: string, zone: Zone): string {
   const { time, level, event, ...fields } = parse(line);
   if (typeof time !== "string" || Number.isNaN(Date.parse(time)))
     return escapeText(line);
   const about = Object.entries(fields).map(
     ([name, value]) => `${name}=${shown(value)}`,
   );
-  const head = [localTime(time), String(level).padEnd(5), String(event)];
+  const head = [localTime(time, zone), String(level).padEnd(5), String(event)];
   return escapeText([...head, ...about].join(" "));
 }
 

@@ -3,6 +3,7 @@
  * cells without blanks for a program.
  */
 import type { Session, Status } from "../model/session.ts";
+import type { Zone } from "../model/zone.ts";
 import { escapeCell } from "./escape.ts";
 import { duration, localTime } from "./format.ts";
 
@@ -24,13 +25,13 @@ const COLOR: Record<Status, string> = {
   lost: "\x1b[33m",
 };
 
-function cells(session: Session): string[] {
+function cells(session: Session, zone: Zone): string[] {
   return [
     session.session_id,
     session.component_name,
     session.username,
     session.hostname,
-    localTime(session.start_time),
+    localTime(session.start_time, zone),
     duration(session.duration_seconds),
     session.status,
     session.signal ?? String(session.exit_code ?? "-"),
@@ -38,13 +39,17 @@ function cells(session: Session): string[] {
 }
 
 /** One row for a program. */
-export function tabRow(session: Session): string {
-  return `${cells(session).join("\t")}\n`;
+export function tabRow(session: Session, zone: Zone): string {
+  return `${cells(session, zone).join("\t")}\n`;
 }
 
 /** The table for a person; nothing is cut. */
-export function table(sessions: readonly Session[], color: boolean): string {
-  const rows = sessions.map(cells);
+export function table(
+  sessions: readonly Session[],
+  color: boolean,
+  zone: Zone,
+): string {
+  const rows = sessions.map((session) => cells(session, zone));
   const widths = HEADER.map((title, i) =>
     Math.max(title.length, ...rows.map((row) => Bun.stringWidth(row[i]!))),
   );

@@ -19,6 +19,7 @@ import { isSessionId } from "../model/id.ts";
 import { sessionJson } from "../model/json.ts";
 import type { Session } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
+import { localZone } from "../os/zone.ts";
 import { type Args, DEFAULT_ROWS } from "./inputs.ts";
 
 /** Of the rows of one page, as JSON. */
@@ -211,7 +212,7 @@ function times(args: {
 /** @throws Failure (refused) naming the field */
 function time(field: string, text: string): string {
   try {
-    return parseTime(text, Date.now()).toISOString();
+    return parseTime(text, Date.now(), localZone(process.env)).toISOString();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     const { sentence, hint } = error;

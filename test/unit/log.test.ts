@@ -18,6 +18,7 @@ import { loadSettings, statePaths } from "../../src/config.ts";
 import { Log, redact } from "../../src/log.ts";
 import { Failure } from "../../src/model/failure.ts";
 import { mintToken } from "../../src/os/token.ts";
+import { UTC } from "../../src/model/zone.ts";
 import { logLine } from "../../src/render/log.ts";
 import { until } from "../support/wait.ts";
 
@@ -166,8 +167,8 @@ test("what the log holds does nothing to a terminal", () => {
   const acts = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
   expect(line).not.toMatch(acts);
   expect(JSON.parse(line!)).toMatchObject({ text, [text]: 1 });
-  expect(logLine(line!)).not.toMatch(acts);
-  expect(logLine(`no JSON: ${text}`)).not.toMatch(acts);
+  expect(logLine(line!, UTC)).not.toMatch(acts);
+  expect(logLine(`no JSON: ${text}`, UTC)).not.toMatch(acts);
 });
 
 test("the log is rotated by its size, and the oldest goes", () => {
@@ -293,9 +294,9 @@ test("a person reads time, level, event, and the rest by name", () => {
       e: "",
     },
   });
-  expect(logLine(line)).toMatch(
+  expect(logLine(line, UTC)).toMatch(
     /^2026-02-06T\d\d:34:56[+-]\d\d:\d\d warn  refused request_id=r-1 text="two words" list=\[1,2\] none=null e=""$/,
   );
   for (const other of ["plain", "[1]", "null", '"x"', '{"time": 7}', "{"])
-    expect(logLine(other)).toBe(other);
+    expect(logLine(other, UTC)).toBe(other);
 });

@@ -7,6 +7,8 @@ import { escapeCell, escapeText } from "../../src/render/escape.ts";
 import { duration, localTime } from "../../src/render/format.ts";
 import { commandHelp } from "../../src/render/help.ts";
 import { JsonArray, sessionDocument } from "../../src/render/json.ts";
+import { UTC } from "../../src/model/zone.ts";
+import { localZone } from "../../src/os/zone.ts";
 import { tabRow, table } from "../../src/render/table.ts";
 
 function session(more: Partial<SessionRow> = {}): Session {
@@ -55,21 +57,15 @@ test("durations keep two figures and a unit, at every size", () => {
 });
 
 test("times carry the zone of their day", () => {
-  const zone = process.env["TZ"];
-  try {
-    for (const [name, january, july] of [
-      ["Europe/Berlin", "01-06T12:34:56+01:00", "07-06T13:34:56+02:00"],
-      ["America/St_Johns", "01-06T08:04:56-03:30", "07-06T09:04:56-02:30"],
-      ["Asia/Kathmandu", "01-06T17:19:56+05:45", "07-06T17:19:56+05:45"],
-      ["UTC", "01-06T11:34:56+00:00", "07-06T11:34:56+00:00"],
-    ] as const) {
-      process.env["TZ"] = name;
-      expect(localTime("2026-01-06T11:34:56.789Z")).toBe(`2026-${january}`);
-      expect(localTime("2026-07-06T11:34:56.789Z")).toBe(`2026-${july}`);
-    }
-  } finally {
-    if (zone === undefined) delete process.env["TZ"];
-    else process.env["TZ"] = zone;
+  for (const [TZ, january, july] of [
+    ["Europe/Berlin", "01-06T12:34:56+01:00", "07-06T13:34:56+02:00"],
+    ["America/St_Johns", "01-06T08:04:56-03:30", "07-06T09:04:56-02:30"],
+    ["Asia/Kathmandu", "01-06T17:19:56+05:45", "07-06T17:19:56+05:45"],
+    ["UTC", "01-06T11:34:56+00:00", "07-06T11:34:56+00:00"],
+  ] as const) {
+    const zone = localZone({ TZ });
+    expect(localTime("2026-01-06T11:34:56.789Z", zone)).toBe(`2026-${january}`);
+    expect(localTime("2026-07-06T11:34:56.789Z", zone)).toBe(`2026-${july}`);
   }
 });
 
@@ -77,13 +73,14 @@ test("a row has eight cells whatever was recorded", () => {
   for (const text of ["", " ", "a\tb", "\n", "\u2028"]) {
     const row = tabRow(
       session({ component_name: text, username: text, hostname: text }),
+      UTC,
     );
     expect(row.split("\t")).toHaveLength(8);
     expect(row.split(/\s+/)).toHaveLength(9);
     expect(row).toEndWith("\n");
   }
   const cells = (more: Partial<SessionRow>) =>
-    tabRow(session(more)).trimEnd().split("\t");
+    tabRow(session(more), UTC).trimEnd().split("\t");
   expect(cells({ exit_code: 3 }).at(-1)).toBe("3");
   expect(cells({ exit_code: null }).at(-1)).toBe("-");
   expect(cells({ exit_code: null, signal: "SIGHUP" }).at(-1)).toBe("SIGHUP");
@@ -92,7 +89,7 @@ test("a row has eight cells whatever was recorded", () => {
 test("a table is aligned by what is seen, not by code units", () => {
   const rows = [session(), session({ component_name: "漢字-é" })];
   for (const color of [false, true]) {
-    const lines = table(rows, color).split("\n");
+    const lines = table(rows, color, UTC).split("\n");
     expect(lines).toHaveLength(4);
     const at = lines
       .slice(0, 3)
@@ -100,8 +97,8 @@ test("a table is aligned by what is seen, not by code units", () => {
     expect(new Set(at).size).toBe(1);
   }
   const lost = [session({ end_source: "recovered" })];
-  expect(table(lost, true)).toContain("\x1b[33mlost\x1b[0m");
-  expect(table(lost, false)).not.toContain("\x1b");
+  expect(table(lost, true, UTC)).toContain("\x1b[33mlost\x1b[0m");
+  expect(table(lost, false, UTC)).not.toContain("\x1b");
 });
 
 test("the detail escapes keys and values, nested ones too", () => {
@@ -110,6 +107,7 @@ test("the detail escapes keys and values, nested ones too", () => {
       ...{ name: "a\nb", tags: ["x\x1b"] },
       metadata: { "k\n  exit_code": 1, deep: { a: ["\u202e"] }, none: null },
     }),
+    UTC,
   );
   expect(text).toContain("name:               a\\nb\n");
   expect(text).toContain('tags:               ["x\\u001b"]\n');
