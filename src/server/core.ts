@@ -52,6 +52,8 @@ export interface Health {
 export class Core implements ServedStore {
   /** Milliseconds since the epoch. */
   readonly started = Date.now();
+  /** Called before each pass over the spool, which opens files. */
+  beforePass: () => void = () => {};
   private readonly drain: Drain;
   /** Of which store, for it may be opened anew. */
   private keeper: { of: DuckDBStore; keeping: Keeping } | null = null;
@@ -242,6 +244,7 @@ export class Core implements ServedStore {
   }
 
   private async take(): Promise<void> {
+    this.beforePass();
     const now = Date.now();
     const { config } = this.settings;
     const { passed, quarantined, refused } = await this.drain.pass(now);

@@ -65,11 +65,18 @@ export class HttpListener {
     );
   }
 
-  /** @throws what the system says against the address, or TLS against its files */
-  static async listen(where: Where, answer: Answer): Promise<HttpListener> {
+  /**
+   * @param headers_ms from a connection, or a request's first byte, to the end of its headers
+   * @throws what the system says against the address, or TLS against its files
+   */
+  static async listen(
+    where: Where,
+    answer: Answer,
+    headers_ms: number = HEADERS_MS,
+  ): Promise<HttpListener> {
     const options = {
-      connectionsCheckingInterval: LOOK_MS,
-      headersTimeout: HEADERS_MS,
+      connectionsCheckingInterval: Math.min(LOOK_MS, headers_ms),
+      headersTimeout: headers_ms,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: HEADERS_BYTES,
       // Bodies have limits of their own, and so has a missing Host.

@@ -15,6 +15,7 @@ import { administer } from "./admin.ts";
 import { type Auth, needsToken, tokenRequired } from "./auth.ts";
 import type { Message } from "./body.ts";
 import type { Caller } from "./caller.ts";
+import { Connections } from "./connections.ts";
 import type { Check, Core } from "./core.ts";
 import { Guard, idOf } from "./guard.ts";
 import { listenFailure, tlsFiles } from "./listen.ts";
@@ -57,6 +58,7 @@ export class Serving {
   readonly tools: LocalTools;
   private readonly mcp: McpEndpoint;
   private readonly pressure: Pressure;
+  private readonly connections: Connections;
   private readonly listeners: HttpListener[] = [];
   private tcp: HttpListener | null = null;
   private requests = 0;
@@ -75,10 +77,15 @@ export class Serving {
     this.mcp = new McpEndpoint(this.tools, {
       ...{ readOnly, version: VERSION, onError },
     });
+    const uid = process.geteuid!();
     this.pressure = new Pressure({
-      max_in_flight: settings.config.server.max_connections,
-      uid: process.geteuid!(),
+      ...{ uid, max_in_flight: settings.config.server.max_connections },
     });
+    this.connections = new Connections(
+      uid,
+      () => this.tcp?.address?.port ?? null,
+    );
+    core.beforePass = () => this.connections.relieve();
   }
 
   /**
@@ -186,6 +193,7 @@ export class Serving {
   /** One request from its headers to its answer. */
   private async respond(arrival: Arrival, edge: Edge): Promise<Response> {
     const { request } = arrival;
+    this.connections.relieve();
     const peer = edge.peer(arrival);
     const route = routeOf(arrival.target, peer.via === "socket");
     const caller: Caller = {
@@ -296,12 +304,13 @@ export class Serving {
   /** Each part by name, nothing private in it. */
   private state() {
     const { healthy, checks, ...rest } = this.parts.core.health();
-    const { hasRoom } = this.pressure;
-    const requests: Check = hasRoom ? "ok" : "failed";
+    const check = (ok: boolean): Check => (ok ? "ok" : "failed");
+    const requests = check(this.pressure.hasRoom);
+    const descriptors = check(this.connections.hasRoom);
     return {
       ...rest,
-      healthy: healthy && hasRoom,
-      checks: { ...checks, requests },
+      healthy: healthy && requests === "ok" && descriptors === "ok",
+      checks: { ...checks, requests, descriptors },
     };
   }
 

@@ -24,7 +24,10 @@ test("it says where it listens, that tracking is on, whether tokens are needed, 
   expect(await health.json()).toMatchObject({
     status: "ok",
     service: "session-buddy",
-    checks: { database: "ok", disk: "ok", queue: "ok", spool: "ok" },
+    checks: {
+      ...{ database: "ok", disk: "ok", queue: "ok", spool: "ok" },
+      ...{ requests: "ok", descriptors: "ok" },
+    },
   });
 });
 

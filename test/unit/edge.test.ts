@@ -28,12 +28,18 @@ class Edge {
   static async start({
     secret = false,
     body,
-  }: { secret?: boolean; body?: Partial<BodyLimits> } = {}): Promise<Edge> {
+    headers_ms,
+  }: {
+    secret?: boolean;
+    body?: Partial<BodyLimits>;
+    headers_ms?: number;
+  } = {}): Promise<Edge> {
     // Known once it listens, and nothing comes before.
     let made: Edge;
     const listener = await HttpListener.listen(
       { host: "127.0.0.1", port: 0, tls: null },
       (arrival) => made.answer(arrival),
+      headers_ms,
     );
     const bound = { host: "127.0.0.1", port: listener.address!.port };
     made = new Edge(
@@ -271,6 +277,17 @@ describe("what the parser refuses", () => {
     await until("the connection's end", () => client.socket.closed);
   });
 });
+
+test.each(["", "POST /mcp HTTP/1.1\r\nHost: localhost\r\n"])(
+  "a connection that says '%s' and no more is ended",
+  async (text) => {
+    edge = await Edge.start({ headers_ms: 100 });
+    const client = new Client(edge.port);
+    if (text) client.write(text);
+    await until("its end", () => client.socket.closed);
+    expect(client.text).toMatch(/^HTTP\/1\.1 408 .*not there in time/s);
+  },
+);
 
 test("requests one behind the other are answered in their order", async () => {
   edge = await Edge.start();
