@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import type { Settings } from "../config.ts";
 import type { Log } from "../log.ts";
 import type { Event } from "../model/event.ts";
-import { type Failure, reasonOf } from "../model/failure.ts";
+import { type Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Keeping } from "../model/keeping.ts";
 import type { Session } from "../model/session.ts";
@@ -23,12 +23,16 @@ import {
 import { databasePath, openAgain, openFile } from "../open.ts";
 import { Drain } from "../spool/drain.ts";
 import { spoolBacklog } from "../spool/folder.ts";
+import type { DrainReport } from "../spool/report.ts";
 import { spooledSessions } from "../spool/held.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { StoreLock } from "../store/lock.ts";
 import type { Gauges, Metrics } from "./metrics.ts";
 
 const TICK_MS = 1_000;
+/** How often a pass waits for descriptors, and how long. */
+const ROOM_TRIES = 8;
+const ROOM_MS = 120;
 /** Quiet for so long, the file is brought up to date. */
 const IDLE_MS = 5_000;
 /** A last pass that was longer ago, in seconds: what is recorded is not seen. */
@@ -52,8 +56,8 @@ export interface Health {
 export class Core implements ServedStore {
   /** Milliseconds since the epoch. */
   readonly started = Date.now();
-  /** Called before each pass over the spool, which opens files. */
-  beforePass: () => void = () => {};
+  /** Sees to it that the files of a pass can be opened, as far as it can. */
+  makeRoom: () => void = () => {};
   private readonly drain: Drain;
   /** Of which store, for it may be opened anew. */
   private keeper: { of: DuckDBStore; keeping: Keeping } | null = null;
@@ -244,15 +248,29 @@ export class Core implements ServedStore {
   }
 
   private async take(): Promise<void> {
-    this.beforePass();
     const now = Date.now();
     const { config } = this.settings;
-    const { passed, quarantined, refused } = await this.drain.pass(now);
+    const { passed, quarantined, refused } = await this.passOnce(now);
     if (passed) this.lastPass = performance.now();
     for (const { path, reason } of quarantined)
       this.log.warn("line_quarantined", { path, reason });
     this.sayRefused(refused);
     await this.file.lapse(now, config.session.unleased_timeout_ms);
+  }
+
+  /** A pass; what others have taken of the descriptors is given back in a moment. */
+  private async passOnce(now: number): Promise<DrainReport> {
+    for (let tries = 1; ; tries++) {
+      this.makeRoom();
+      try {
+        return await this.drain.pass(now);
+      } catch (error) {
+        const { cause } = error as { cause?: unknown };
+        const exhausted = [error, cause].map(errnoOf).includes("EMFILE");
+        if (!exhausted || tries === ROOM_TRIES) throw error;
+        await Bun.sleep(ROOM_MS);
+      }
+    }
   }
 
   private refusedSaid = "";

@@ -85,7 +85,7 @@ export class Serving {
       uid,
       () => this.tcp?.address?.port ?? null,
     );
-    core.beforePass = () => this.connections.relieve();
+    core.makeRoom = () => this.connections.relieve();
   }
 
   /**
