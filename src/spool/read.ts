@@ -27,14 +27,17 @@ export type Line =
  * The lines of an open file, as far as it reached when the reading began.
  * @param writer `gone`: what follows the last newline is a line too, whole or
  *   torn, for nobody will finish it
+ * @param start where a line begins
+ * @returns where the next line will begin
  */
 export function* readLines(
   fd: number,
   writer: "here" | "gone",
-): Generator<Line> {
+  start = 0,
+): Generator<Line, number> {
   const { size } = fstatSync(fd);
-  let line = new LineBuffer(0);
-  for (let at = 0; at < size;) {
+  let line = new LineBuffer(start);
+  for (let at = start; at < size;) {
     const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size - at));
     const got = readSync(fd, chunk, 0, chunk.length, at);
     if (got === 0) break;
@@ -49,10 +52,11 @@ export function* readLines(
     }
     at += got;
   }
-  if (line.length === 0) return;
+  if (line.length === 0) return line.offset;
   yield writer === "gone"
     ? line.parse()
     : { kind: "tail", line: line.bad("a line under way") };
+  return writer === "gone" ? line.offset + line.length : line.offset;
 }
 
 /** One line under way; it keeps no more bytes than an event may have. */
@@ -60,7 +64,7 @@ class LineBuffer {
   length = 0;
   private readonly parts: Uint8Array[] = [];
 
-  constructor(private readonly offset: number) {}
+  constructor(readonly offset: number) {}
 
   add(part: Uint8Array): void {
     this.length += part.length;

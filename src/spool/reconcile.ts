@@ -36,6 +36,8 @@ export class FileFacts {
   private session_id: string | null = null;
   private lastTimestamp = "";
   ended = false;
+  /** Where the next line will begin. */
+  read_to = 0;
   /** Bytes follow the last newline. */
   unfinished = false;
 

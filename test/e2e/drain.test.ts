@@ -10,14 +10,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { drain } from "../../src/spool/drain.ts";
+import { Drain, drain } from "../../src/spool/drain.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { query, storedEvents } from "../support/database.ts";
 import { at, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { id, leave, life, lines, named } from "../support/spool.ts";
 
 const BAD_BYTES = Buffer.from([0xff, 0xfe, 0x00, 0x22, 0x7b]);
@@ -69,8 +69,8 @@ test("a session that ends while its file is read has ended, and is not lost", as
     return DuckDBStore.open(sandbox.database);
   })();
   await using live = await Live.begin(sandbox);
-  // More than a batch, so that the store is asked in the midst of the reading.
-  const many = Array.from({ length: 4_096 }, () =>
+  // More than two batches: the store is waited for in the midst of the reading.
+  const many = Array.from({ length: 8_192 }, () =>
     command(1, { session_id: live.session_id }),
   );
   writeFileSync(live.file, lines(many), { flag: "a" });
@@ -330,3 +330,61 @@ test("a file that was made anew while its lines were stored stays for the next p
   expect(stored.map((e) => e.event_id)).toContain(late.event_id);
   expect(named(folder)).not.toContain(name);
 });
+
+test("a file that grows is read on from where it was read to, and from the start when it was made anew", async () => {
+  using sandbox = new Sandbox();
+  ensureSpool(sandbox.data);
+  const store = await DuckDBStore.open(sandbox.database);
+  await using live = await Live.begin(sandbox);
+  await live.quiet();
+  const drains = new Drain(sandbox.data, store);
+  await drains.pass(Date.now());
+  const brought: number[] = [];
+  const append = store.append.bind(store);
+  store.append = (events, from) => {
+    brought.push(events.length);
+    return append(events, from);
+  };
+  const next = () => command(1, { session_id: live.session_id });
+  writeFileSync(live.file, lines([next()]), { flag: "a" });
+  await drains.pass(Date.now());
+  expect(brought).toEqual([1]);
+  // A line that was under way counts once it is whole.
+  const line = lines([next()]);
+  writeFileSync(live.file, line.slice(0, 40), { flag: "a" });
+  await drains.pass(Date.now());
+  expect(brought).toEqual([1]);
+  writeFileSync(live.file, line.slice(40), { flag: "a" });
+  await drains.pass(Date.now());
+  expect(brought).toEqual([1, 1]);
+  // Shorter than it was: somebody wrote it anew.
+  const [first] = live.lines;
+  writeFileSync(live.file, `${first}\n${lines([next()])}`);
+  await drains.pass(Date.now());
+  expect(brought).toEqual([1, 1, 2]);
+  await store.close();
+  expect(
+    (await storedEvents(sandbox.database)).filter(
+      ({ kind }) => kind === "command_start",
+    ),
+  ).toHaveLength(3);
+});
+
+test("200,000 lines of one file are stored whole, and the memory that takes is bounded", async () => {
+  using sandbox = new Sandbox();
+  const many = Array.from({ length: 200_000 }, (_, n) =>
+    command(n, { session_id: id(1), text: `make target-${n}` }),
+  );
+  leave(
+    sandbox,
+    `${id(1)}.ndjson`,
+    lines([...life(1), ...many, end(3, { session_id: id(1) })]),
+  );
+  const { resourceUsage, exitCode } = Bun.spawnSync([BINARY, "drain"], {
+    env: sandbox.env,
+  });
+  expect(exitCode).toBe(0);
+  // DuckDB's own limit is 512 MB, and what is read at a time is far less.
+  expect(resourceUsage.maxRSS).toBeLessThan(900 * 1024 * 1024);
+  expect(await storedEvents(sandbox.database)).toHaveLength(200_003);
+}, 120_000);

@@ -1,0 +1,386 @@
+/**
+ * One pass over a spool folder: what shells wrote first, then the sessions' own
+ * files; a batch is stored while the next one is read.
+ */
+import {
+  closeSync,
+  fstatSync,
+  futimesSync,
+  readdirSync,
+  rmSync,
+  unlinkSync,
+} from "node:fs";
+import type { Event } from "../model/event.ts";
+import { Rejected } from "../model/failure.ts";
+import { lostEnd } from "../model/lost.ts";
+import type { SessionStore } from "../model/store.ts";
+import { isFileAt } from "../os/file.ts";
+import { libc } from "../os/libc.ts";
+import { variableLiveness } from "../os/proc.ts";
+import {
+  append,
+  isSpoolFile,
+  listFolder,
+  moveToDone,
+  openOwn,
+} from "./folder.ts";
+import { SESSION_ID_VARIABLE } from "./parent.ts";
+import { Rejections, quarantine } from "./quarantine.ts";
+import { type Line, readLines } from "./read.ts";
+import { FileFacts, writerOf } from "./reconcile.ts";
+import type { DrainReport } from "./report.ts";
+
+const BATCH_EVENTS = 4_096;
+/** After so many lines others have their turn: a server answers meanwhile. */
+const LINES_AT_ONCE = 256;
+/** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
+const REST_MS = 60_000;
+/** What is known of a file whose every line up to `facts.read_to` is stored. */
+export interface Known {
+  inode: number;
+  size: number;
+  facts: FileFacts;
+}
+
+/**
+ * The store itself, and no more of it: one that drains before it reads would
+ * wait for the very pass that asks it.
+ */
+export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get">;
+
+/** A file of a shell within a session. */
+interface ShellFile {
+  name: string;
+  facts: FileFacts;
+}
+
+/** One pass, by the holder of the lock. */
+export class Pass {
+  private batch: Event[] = [];
+  /** One batch is stored while the next one is read. */
+  private storing: Promise<void> = Promise.resolve();
+  private lines = 0;
+  /** Files whose every line is in the batch or stored before it: name → inode. */
+  private finished = new Map<string, number>();
+  private readonly signs = new Map<string, string>();
+  private readonly rejections: Rejections;
+  /** Of sessions whose own file is here. */
+  private readonly shells = new Map<string, ShellFile[]>();
+  /** Sessions that may be open although nobody of them is left. */
+  private readonly leftOpen = new Set<string>();
+  /** What is new now comes late. */
+  private rereading = false;
+  /** Files that live on, as they were read. */
+  readonly unchanged = new Map<string, Known>();
+
+  constructor(
+    private readonly folder: string,
+    private readonly store: DrainTarget,
+    private readonly now: number,
+    private readonly report: DrainReport,
+    /** What earlier passes have found, none of which failed since. */
+    private readonly before: {
+      known: ReadonlyMap<string, Known>;
+      resting: Map<string, number>;
+    },
+  ) {
+    this.rejections = new Rejections(folder);
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.through();
+    } finally {
+      // Nothing goes on behind the back of who hears that it failed.
+      await this.storing.catch(() => {});
+    }
+  }
+
+  private async through(): Promise<void> {
+    await this.clearDone();
+    const names = new Set(readdirSync(this.folder).filter(isSpoolFile));
+    // First what shells wrote: the end of their session may depend on it.
+    for (const name of names)
+      if (isShells(name)) await this.takeShell(name, names);
+    for (const name of names) if (!isShells(name)) await this.takeFile(name);
+    await this.commit();
+    await this.closeLeftOpen(names);
+    await this.store.seen(this.signs);
+  }
+
+  private async takeFile(name: string): Promise<void> {
+    const fd = this.open(name);
+    if (fd === null) return;
+    try {
+      const { size, mtime } = fstatSync(fd);
+      if (size === 0) return this.clearEmpty(name, fd, mtime);
+      const facts = await this.read(name, fd);
+      if (!this.writerGone(fd, facts)) {
+        // Who wrote the end was the last to touch it, and perhaps not the writer.
+        if (!facts.ended) this.sign(name, mtime);
+        return;
+      }
+      // Its last words may have come after we read, or lack their newline.
+      const now = fstatSync(fd);
+      if (now.size !== size || facts.unfinished)
+        await this.takeLines(name, fd, "gone", facts);
+      // Its writer may have made it anew elsewhere, and let go of this one.
+      if (isFileAt(fd, `${this.folder}/${name}`))
+        await this.close(name, fd, facts, now.mtime);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** What a shell wrote belongs to its session, and ends when that does. */
+  private async takeShell(
+    name: string,
+    names: ReadonlySet<string>,
+  ): Promise<void> {
+    const fd = this.open(name);
+    if (fd === null) return;
+    try {
+      const { size, mtime } = fstatSync(fd);
+      if (size === 0) return this.clearEmpty(name, fd, mtime);
+      const { session_id, shell } = writerOf(name)!;
+      const facts = await this.read(name, fd);
+      if (names.has(`${session_id}.ndjson`)) {
+        const file = { name, facts };
+        this.shells.set(session_id, [...this.shellsOf(session_id), file]);
+        return;
+      }
+      // It has outlived its session's program, in the background perhaps.
+      const entry = `${SESSION_ID_VARIABLE}=${session_id}`;
+      const state = variableLiveness(shell!, entry);
+      if (state !== "gone")
+        return this.sign(name, state === "alive" ? new Date(this.now) : mtime);
+      this.leftOpen.add(session_id);
+      this.finish(name);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  private shellsOf(session_id: string): readonly ShellFile[] {
+    return this.shells.get(session_id) ?? [];
+  }
+
+  /** What a file holds: what the last pass has seen of it, and what came since. */
+  private async read(name: string, fd: number): Promise<FileFacts> {
+    const { ino: inode, size } = fstatSync(fd);
+    const known = this.unchanged.get(name) ?? this.before.known.get(name);
+    const same = known?.inode === inode && known.size <= size;
+    const facts = same ? known.facts : new FileFacts();
+    if (!same || known.size < size)
+      await this.takeLines(name, fd, "here", facts);
+    this.unchanged.set(name, { inode, size, facts });
+    return facts;
+  }
+
+  private open(name: string): number | null {
+    const { refused } = this.report;
+    return openOwn(this.folder, name, (reason) => refused.push(reason));
+  }
+
+  private async takeLines(
+    name: string,
+    fd: number,
+    writer: "here" | "gone",
+    facts: FileFacts,
+  ): Promise<void> {
+    facts.unfinished = false;
+    const lines = readLines(fd, writer, facts.read_to);
+    for (;;) {
+      const { done, value } = lines.next();
+      if (done) return void (facts.read_to = value);
+      if (value.kind === "tail") facts.unfinished = true;
+      else await this.takeLine(name, fd, value, facts);
+      if (++this.lines % LINES_AT_ONCE === 0) await othersTurn();
+    }
+  }
+
+  private async takeLine(
+    name: string,
+    fd: number,
+    line: Exclude<Line, { kind: "tail" }>,
+    facts: FileFacts,
+  ): Promise<void> {
+    if (line.kind === "bad") {
+      const kept = quarantine(this.folder, name, fd, line.line);
+      if (kept) this.report.quarantined.push(kept);
+      return;
+    }
+    facts.take(line.event);
+    if (this.rejections.has(line.event)) return;
+    this.batch.push(line.event);
+    if (this.batch.length >= BATCH_EVENTS) await this.hand();
+  }
+
+  /** Content comes after the lock: a free lock means that the writer is gone. */
+  private writerGone(fd: number, facts: FileFacts): boolean {
+    if (!facts.lockable) return facts.writerLiveness() === "gone";
+    if (!libc?.tryLock(fd)) return false;
+    libc.unlock(fd);
+    return true;
+  }
+
+  /** The writer is gone: so is the session, unless its child lives on. */
+  private async close(
+    name: string,
+    fd: number,
+    facts: FileFacts,
+    mtime: Date,
+  ): Promise<void> {
+    const session_id = writerOf(name)?.session_id ?? "";
+    if (!facts.ended) {
+      const child = facts.childLiveness();
+      if (child === "alive") {
+        const now = new Date(this.now);
+        futimesSync(fd, now, now);
+        return this.sign(name, now);
+      }
+      if (child === "unknown") return this.sign(name, mtime);
+      const shells = await this.lastWords(session_id);
+      const end = facts.recoveredEnd(this.past(mtime), shells);
+      if (end) {
+        // The last line may be torn: the end stands alone.
+        append(fd, `\n${JSON.stringify(end)}\n`);
+        this.batch.push(end);
+      }
+    }
+    for (const shell of this.shellsOf(session_id)) this.finish(shell.name);
+    this.finish(name);
+  }
+
+  /** What its shells have written until now, when the session's child is gone. */
+  private async lastWords(session_id: string): Promise<FileFacts[]> {
+    const all: FileFacts[] = [];
+    for (const { name, facts } of this.shellsOf(session_id)) {
+      all.push(facts);
+      const fd = this.open(name);
+      if (fd === null) continue;
+      try {
+        all.push(await this.read(name, fd));
+      } finally {
+        closeSync(fd);
+      }
+    }
+    return all;
+  }
+
+  private finish(name: string): void {
+    const { inode, facts } = this.unchanged.get(name)!;
+    this.finished.set(name, inode);
+    this.before.resting.set(restingKey(name, inode), facts.read_to);
+    this.unchanged.delete(name);
+  }
+
+  private sign(name: string, at: Date): void {
+    const session_id = writerOf(name)?.session_id;
+    if (session_id) this.signs.set(session_id, this.past(at).toISOString());
+  }
+
+  /** A time to come was written before the clock was set back: now, at most. */
+  private past(at: Date): Date {
+    const now = Math.max(this.now, Date.now());
+    return at.getTime() > now ? new Date(now) : at;
+  }
+
+  private clearEmpty(name: string, fd: number, mtime: Date): void {
+    if (this.now - mtime.getTime() < REST_MS || !libc?.tryLock(fd)) return;
+    // Locked by us and still empty: nobody was ever told of it.
+    if (fstatSync(fd).size === 0) unlinkSync(`${this.folder}/${name}`);
+  }
+
+  /** Stores all that was read so far. */
+  private async commit(): Promise<void> {
+    await this.hand();
+    await this.storing;
+  }
+
+  /** Has the batch stored, once the one before it is. */
+  private async hand(): Promise<void> {
+    const { batch, finished } = this;
+    this.batch = [];
+    this.finished = new Map();
+    await this.storing;
+    this.storing = this.put(batch, finished);
+    // Whoever waits for it next hears of it.
+    this.storing.catch(() => {});
+  }
+
+  private async put(
+    batch: readonly Event[],
+    finished: ReadonlyMap<string, number>,
+  ): Promise<void> {
+    if (batch.length > 0) {
+      const stored = await this.bring(batch);
+      this.report.stored += stored.size;
+      if (this.rereading)
+        for (const { event_id, session_id } of batch)
+          if (stored.has(event_id)) this.leftOpen.add(session_id);
+    }
+    moveToDone(this.folder, finished);
+  }
+
+  /** To the store; what it will never take is put aside. */
+  private async bring(batch: readonly Event[]): Promise<ReadonlySet<string>> {
+    try {
+      return await this.store.append(batch);
+    } catch (error) {
+      if (!(error instanceof Rejected)) throw error;
+      this.report.rejected.push(...this.rejections.keep(batch, error.reasons));
+      return error.stored;
+    }
+  }
+
+  /** Reads files that were done a while ago once more, then lets them go. */
+  private async clearDone(): Promise<void> {
+    const folder = `${this.folder}/done`;
+    const rested: string[] = [];
+    this.rereading = true;
+    for (const name of listFolder(folder)) {
+      const fd = this.open(`done/${name}`);
+      if (fd === null) continue;
+      try {
+        const { ctimeMs, ino } = fstatSync(fd);
+        if (this.now - ctimeMs < REST_MS) continue;
+        const facts = new FileFacts();
+        const key = restingKey(name, ino);
+        facts.read_to = this.before.resting.get(key) ?? 0;
+        this.before.resting.delete(key);
+        await this.takeLines(name, fd, "gone", facts);
+        rested.push(name);
+      } finally {
+        closeSync(fd);
+      }
+    }
+    await this.commit();
+    this.rereading = false;
+    for (const name of rested) rmSync(`${folder}/${name}`, { force: true });
+  }
+
+  /**
+   * A line that came when its session had been found lost has opened it again:
+   * nobody is left who would end it.
+   */
+  private async closeLeftOpen(names: ReadonlySet<string>): Promise<void> {
+    for (const session_id of this.leftOpen) {
+      if (names.has(`${session_id}.ndjson`) || this.signs.has(session_id))
+        continue;
+      const session = await this.store.get(session_id);
+      if (session?.status === "active")
+        this.batch.push(lostEnd(session_id, session.last_seen));
+    }
+    await this.commit();
+  }
+}
+
+const othersTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A file that is done keeps its inode, and the name that it had as its beginning. */
+const restingKey = (name: string, inode: number) =>
+  `${name.slice(0, name.indexOf(".ndjson"))} ${inode}`;
+
+const isShells = (name: string): boolean =>
+  typeof writerOf(name)?.shell === "number";
