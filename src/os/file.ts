@@ -5,13 +5,18 @@
  *
  * Errors carry the system's name in `code`, as node:fs does.
  */
+import type { Pointer } from "bun:ffi";
+import type { Stats } from "node:fs";
+import { Failure, errnoOf } from "../model/failure.ts";
 import { libc } from "./libc.ts";
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 0o1;
+export const O_RDWR = 0o2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_APPEND = 0o2000;
+export const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 // These two differ by machine.
 const ARM = process.arch === "arm64";
@@ -22,6 +27,7 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;
 const SYS_GETDENTS64 = ARM ? 61 : 217;
+const SYS_FCHMOD = ARM ? 52 : 91;
 const EINTR = 4;
 const ENOENT = 2;
 const ENOTDIR = 20;
@@ -32,6 +38,7 @@ const ERRNO: Record<number, string> = {
   1: "EPERM",
   2: "ENOENT",
   5: "EIO",
+  6: "ENXIO",
   9: "EBADF",
   11: "EAGAIN",
   12: "ENOMEM",
@@ -53,7 +60,8 @@ const ERRNO: Record<number, string> = {
 export interface FileStat {
   readonly kind: "file" | "folder" | "link" | "other";
   uid: number;
-  /** Permission bits. */
+  gid: number;
+  /** Permission bits, sticky and setuid among them. */
   mode: number;
   nlink: number;
   bytes: number;
@@ -162,33 +170,50 @@ export function touchFile(fd: number): void {
 }
 
 /**
- * The whole content of a file.
- * @throws Error with `code`
+ * The whole content of a regular file, or of what a link to one leads to.
+ * @throws Failure (permission) for what is no regular file; Error with `code`
  */
 export function readBytes(path: string): Uint8Array {
-  if (!libc) return nodeFs().readFileSync(path);
-  const { read } = libc.calls;
-  const fd = openFile(path, O_RDONLY);
+  const fd = openFile(path, O_RDONLY | O_NONBLOCK);
   try {
-    let bytes: Uint8Array = page;
-    for (let length = 0; ;) {
-      const rest = bytes.subarray(length);
-      const first = Number(read(fd, rest, rest.length));
-      const got =
-        first !== -1
-          ? first
-          : call("read", path, () => read(fd, rest, rest.length));
-      length += got;
-      // The kernel's own come whole, within a page; a pipe comes as it likes.
-      if (got === 0 || (length < PAGE && path.startsWith("/proc/")))
-        return bytes.slice(0, length);
-      if (length < bytes.length) continue;
-      const larger = new Uint8Array(bytes.length * 4);
-      larger.set(bytes);
-      bytes = larger;
-    }
+    const bytes = readOpen(fd, path);
+    // A FIFO gives nothing, or has it that one should ask later.
+    if (bytes.length > 0 || statOpen(fd).kind === "file") return bytes;
+    throw irregular(path);
+  } catch (error) {
+    throw errnoOf(error) === "EAGAIN" ? irregular(path) : error;
   } finally {
     closeFile(fd);
+  }
+}
+
+export const irregular = (path: string) =>
+  new Failure(
+    "permission",
+    `'${path}' is not a regular file`,
+    "move away what stands there (a FIFO, a socket, a device or a folder)",
+  );
+
+/** All that an open file, or a pipe, still has to give. */
+export function readOpen(fd: number, path: string): Uint8Array {
+  if (!libc) return nodeFs().readFileSync(fd);
+  const { read } = libc.calls;
+  let bytes: Uint8Array = page;
+  for (let length = 0; ;) {
+    const rest = bytes.subarray(length);
+    const first = Number(read(fd, rest, rest.length));
+    const got =
+      first !== -1
+        ? first
+        : call("read", path, () => read(fd, rest, rest.length));
+    length += got;
+    // The kernel's own come whole, within a page; a pipe comes as it likes.
+    if (got === 0 || (length < PAGE && path.startsWith("/proc/")))
+      return bytes.slice(0, length);
+    if (length < bytes.length) continue;
+    const larger = new Uint8Array(bytes.length * 4);
+    larger.set(bytes);
+    bytes = larger;
   }
 }
 
@@ -270,19 +295,28 @@ export function statFile(
   return statx(AT_FDCWD, path, flags);
 }
 
-/** How many names an open file has; 0 once it is unlinked. */
-export function linkCount(fd: number): number {
-  if (!libc) return nodeFs().fstatSync(fd).nlink;
-  return statx(fd, "", AT_EMPTY_PATH)?.nlink ?? 0;
+/** What is open; its `nlink` is 0 once it is unlinked. */
+export function statOpen(fd: number): FileStat {
+  if (!libc) return ofNode(nodeFs().fstatSync(fd));
+  const stat = statx(fd, "", AT_EMPTY_PATH);
+  if (stat) return stat;
+  throw new Error(`fstat 'fd ${fd}': errno ${libc.errno()}`);
+}
+
+/** Sets the permission bits of an open file, whatever the umask is. */
+export function setMode(fd: number, mode: number): void {
+  if (!libc) return nodeFs().fchmodSync(fd, mode);
+  const { syscall } = libc.calls;
+  call("fchmod", `fd ${fd}`, () =>
+    syscall(SYS_FCHMOD, fd, mode as unknown as Pointer, 0),
+  );
 }
 
 /** Whether a path leads to an open file, and not to another one or nowhere. */
 export function isFileAt(fd: number, path: string): boolean {
   const there = statFile(path, { follow: false })?.identity;
   if (there === undefined) return false;
-  if (libc) return statx(fd, "", AT_EMPTY_PATH)?.identity === there;
-  const { dev, ino } = nodeFs().fstatSync(fd);
-  return there === `${dev}:${ino}`;
+  return statOpen(fd).identity === there;
 }
 
 function statx(dirfd: number, path: string, flags: number): FileStat | null {
@@ -296,6 +330,7 @@ function statx(dirfd: number, path: string, flags: number): FileStat | null {
   return {
     kind: KINDS[mode >> 12] ?? "other",
     uid: u32[5]!,
+    gid: u32[6]!,
     mode: mode & 0o7777,
     nlink: u32[4]!,
     bytes: u32[10]! + u32[11]! * 2 ** 32,
@@ -319,17 +354,19 @@ function nodeStat(path: string, follow: boolean): FileStat | null {
     const stat = follow
       ? nodeFs().statSync(path, options)
       : nodeFs().lstatSync(path, options);
-    if (!stat) return null;
-    return {
-      kind: KINDS[stat.mode >> 12] ?? "other",
-      uid: stat.uid,
-      mode: stat.mode & 0o7777,
-      nlink: stat.nlink,
-      bytes: stat.size,
-      identity: `${stat.dev}:${stat.ino}`,
-      changed: `${stat.mtimeMs}:${stat.ctimeMs}`,
-    };
+    return stat ? ofNode(stat) : null;
   } catch {
     return null;
   }
 }
+
+const ofNode = (stat: Stats): FileStat => ({
+  kind: KINDS[stat.mode >> 12] ?? "other",
+  uid: stat.uid,
+  gid: stat.gid,
+  mode: stat.mode & 0o7777,
+  nlink: stat.nlink,
+  bytes: stat.size,
+  identity: `${stat.dev}:${stat.ino}`,
+  changed: `${stat.mtimeMs}:${stat.ctimeMs}`,
+});

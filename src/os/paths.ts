@@ -6,6 +6,10 @@ import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { type FileStat, makeFolder, statFile, tryReadText } from "./file.ts";
 import { type PasswdEntry, libc } from "./libc.ts";
 import { hostNames } from "./proc.ts";
+import { trustedPath } from "./trust.ts";
+
+const PRIVATE = 0o700;
+const STICKY = 0o1000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -35,54 +39,113 @@ export interface Paths {
   state: string | null;
   /** Where the native library may be unpacked, best first. */
   caches: string[];
+  /** What the environment says and does not count, and why. */
+  ignored: string[];
 }
 
 /**
- * $HOME counts only when the effective user owns it (under sudo it may be
- * another's); then the XDG variables of the same environment do not count
- * either, and the passwd entry's home is used. Some users have none at all.
+ * $HOME counts only when the effective user owns it (under sudo and su it may be
+ * another's); else the passwd entry's home is used. Some users have none at all.
+ * An XDG variable counts only beside a HOME that does, and when nobody else
+ * rules a folder on its way: su without - leaves another's. What lies below the
+ * home is looked at by whoever uses it (`ensurePrivateDir`).
  */
 export function resolvePaths(env: Environment): Paths {
-  const ours = env["HOME"] && ownedByUs(env["HOME"]) ? env["HOME"] : null;
+  const ignored: string[] = [];
+  const named = (name: string, whose: (path: string) => string | null) => {
+    const path = env[name];
+    if (!path?.startsWith("/")) return null;
+    const reason = whose(path);
+    if (reason === null) return path;
+    ignored.push(`${name} is not used: ${reason}`);
+    return null;
+  };
+  const ours = named("HOME", notOwned);
   const home = ours ?? passwdEntry()?.home;
   const given = (name: string) => {
-    const path = env[name];
-    const counts = path?.startsWith("/") && (ours || env["HOME"] === undefined);
-    return counts ? `${path}/session-buddy` : null;
+    const path = ours || !env["HOME"] ? named(name, notOurs) : null;
+    return path && `${path}/session-buddy`;
   };
   const usual = (folder: string) =>
     home?.startsWith("/") ? `${home}/${folder}/session-buddy` : null;
   const xdg = (name: string, folder: string) => given(name) ?? usual(folder);
   const data = xdg("XDG_DATA_HOME", ".local/share");
+  const state = given("XDG_STATE_HOME");
   // Data folders that were moved alone shall not share one server's state.
-  const alone = data !== usual(".local/share") && !given("XDG_STATE_HOME");
+  const alone = data !== usual(".local/share") && !state;
   const cache = xdg("XDG_CACHE_HOME", ".cache");
   const runtime = env["XDG_RUNTIME_DIR"];
   return {
     data,
     config: xdg("XDG_CONFIG_HOME", ".config"),
-    state: alone ? `${data}/state` : xdg("XDG_STATE_HOME", ".local/state"),
+    state: alone ? `${data}/state` : (state ?? usual(".local/state")),
     caches: [
       ...(cache ? [cache] : []),
+      // Looked at only when it is used: few ever need it.
       ...(runtime?.startsWith("/") ? [`${runtime}/session-buddy`] : []),
       `/var/tmp/session-buddy-${process.geteuid!()}`,
     ],
+    ignored,
   };
 }
 
-function ownedByUs(path: string): boolean | null {
-  const stat = path.startsWith("/") && statFile(path, { follow: true });
-  return stat && stat.uid === process.geteuid!();
+function notOwned(path: string): string | null {
+  const stat = statFile(path, { follow: true });
+  if (stat?.uid === process.geteuid!()) return null;
+  return stat
+    ? `'${path}' belongs to uid ${stat.uid}, not to us`
+    : `there is no '${path}'`;
 }
 
 /**
- * Makes a folder that only we can enter, parents included, or checks that it
- * is one: no link, ours, closed to others.
+ * Why a path of the environment is not this user's own.
+ * @returns null when it is: what is there of it is ours, or in a folder such as
+ *   /tmp, where it can be made
+ */
+function notOurs(path: string): string | null {
+  try {
+    const { folder, stat } = trustedPath(path);
+    if (folder.uid === process.geteuid!()) return null;
+    if (!stat && folder.mode & STICKY) return null;
+    return `'${path}' belongs to uid ${folder.uid}, not to us`;
+  } catch (error) {
+    if (error instanceof Failure) return error.sentence;
+    throw error;
+  }
+}
+
+/**
+ * Makes a folder that only we can enter, parents included, or checks that it is
+ * one: no link, ours, closed to others, and nobody else rules a folder above.
+ * @returns its path without links
  * @throws Failure (permission, storage) with the mend
  */
-export function ensurePrivateDir(path: string): void {
+export function ensurePrivateDir(path: string): string {
   try {
-    const stat = statFile(path, { follow: false }) ?? makePrivateDir(path);
+    let place = trustedPath(path, "leaf");
+    if (!place.stat) {
+      makePrivateDir(place.path);
+      // Another may have been faster, on the way too.
+      place = trustedPath(place.path, "leaf");
+    }
+    checkPrivateDir(path, place.stat);
+    return place.path;
+  } catch (error) {
+    throw folderFailure(path, error);
+  }
+}
+
+/**
+ * The same for a folder in one of which that is known just now.
+ * @throws Failure (permission, storage) with the mend
+ */
+export function ensurePrivateDirIn(path: string): void {
+  try {
+    let stat = statFile(path, { follow: false });
+    if (!stat) {
+      makePrivateDir(path);
+      stat = statFile(path, { follow: false });
+    }
     checkPrivateDir(path, stat);
   } catch (error) {
     throw folderFailure(path, error);
@@ -90,22 +153,22 @@ export function ensurePrivateDir(path: string): void {
 }
 
 /** Makes a folder and the parents that it lacks; another may be faster. */
-function makePrivateDir(path: string): FileStat {
+function makePrivateDir(path: string): void {
   for (const missing of [true, false])
     try {
-      makeFolder(path, 0o700);
+      makeFolder(path, PRIVATE);
       break;
     } catch (error) {
-      if (errnoOf(error) === "EEXIST") break;
+      if (errnoOf(error) === "EEXIST") return;
       if (!missing || errnoOf(error) !== "ENOENT") throw error;
       makePrivateDir(path.slice(0, path.lastIndexOf("/")));
     }
-  const stat = statFile(path, { follow: false });
-  if (!stat) throw new Failure("storage", `'${path}' cannot be made`);
-  return stat;
+  // A umask may have taken our own rights away.
+  if (statFile(path, { follow: false })?.mode !== PRIVATE) setPrivate(path);
 }
 
-function checkPrivateDir(path: string, stat: FileStat): void {
+function checkPrivateDir(path: string, stat: FileStat | null): void {
+  if (!stat) throw new Failure("storage", `'${path}' cannot be made`);
   if (stat.kind !== "folder")
     throw new Failure(
       "permission",
@@ -119,8 +182,7 @@ function checkPrivateDir(path: string, stat: FileStat): void {
       `chown it, or set SESSION_BUDDY_DATA_DIR to a folder of uid ${process.geteuid!()}`,
     );
   if ((stat.mode & 0o077) === 0) return;
-  if (path.endsWith("/session-buddy"))
-    return process.getBuiltinModule("node:fs").chmodSync(path, 0o700);
+  if (path.endsWith("/session-buddy")) return setPrivate(path);
   // A folder of the user's choice may hold other things: it is not ours to
   // close (as root, think of /tmp), but nobody else may put anything into it.
   if (stat.mode & 0o022)
@@ -130,6 +192,10 @@ function checkPrivateDir(path: string, stat: FileStat): void {
       `try: chmod go-w '${path}', or choose a private folder`,
     );
 }
+
+/** By its name: nobody else can put another folder there, see trust.ts. */
+const setPrivate = (path: string) =>
+  process.getBuiltinModule("node:fs").chmodSync(path, PRIVATE);
 
 /** What to do about a folder of ours that is closed to us. */
 const OTHER_DATA =

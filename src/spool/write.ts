@@ -20,15 +20,22 @@ import {
   closeFile,
   isFileAt,
   isMissing,
-  linkCount,
   openFile,
+  setMode,
+  statOpen,
   syncAll,
   syncData,
   touchFile,
   writeSome,
 } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
-import { ensurePrivateDir, machineId } from "../os/paths.ts";
+import {
+  ensurePrivateDir,
+  ensurePrivateDirIn,
+  machineId,
+} from "../os/paths.ts";
+import { openRegular } from "../os/regular.ts";
+import { isPrivate } from "../os/trust.ts";
 
 /** The folder of this machine's spool files below a data folder. */
 export function spoolFolder(data: string): string {
@@ -38,15 +45,15 @@ export function spoolFolder(data: string): string {
 /** Makes the spool folder and its parents, private, when it is not there. */
 export function ensureSpool(data: string): string {
   const folder = spoolFolder(data);
-  // Each of them: whoever owns one above could put another in the place below.
+  if (isPrivate(folder, 3)) return folder;
   ensurePrivateDir(data);
-  ensurePrivateDir(`${data}/spool`);
-  ensurePrivateDir(folder);
+  ensurePrivateDirIn(`${data}/spool`);
+  ensurePrivateDirIn(folder);
   return folder;
 }
 
-const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW;
-const FOUND = O_WRONLY | O_APPEND | O_NOFOLLOW;
+const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_APPEND;
+const FOUND = O_WRONLY | O_APPEND;
 const encoder = new TextEncoder();
 /** More than a session's own events ever are. */
 const MOST_EVENTS = 16;
@@ -79,14 +86,17 @@ export class SpoolWriter {
       const path = `${folder}/${session_id}.ndjson`;
       let fd: number;
       try {
-        fd = openFile(path, CREATE, 0o600);
+        fd = openFile(path, CREATE | O_NOFOLLOW, 0o600);
       } catch (error) {
         if (errnoOf(error) === "EEXIST") continue;
         throw error;
       }
       const locked = lock(fd);
       // A drain may have cleared an empty file away before it was locked.
-      if (locked !== "taken" && linkCount(fd) > 0)
+      const { nlink, mode } = statOpen(fd);
+      // A umask may have taken our own rights away.
+      if (mode !== 0o600) setMode(fd, 0o600);
+      if (locked !== "taken" && nlink > 0)
         return {
           writer: new SpoolWriter(fd, folder, path),
           session_id,
@@ -186,7 +196,7 @@ const removeFile = (path: string) =>
 /** In a folder that was put in the place of ours, a copy of our file may be. */
 function openAnew(path: string): { fd: number; found: boolean } {
   const found = !isMissing(path);
-  const fd = openFile(path, found ? FOUND : CREATE, 0o600);
+  const fd = openRegular(path, found ? FOUND : CREATE);
   if (lock(fd) !== "taken") return { fd, found };
   closeFile(fd);
   throw new Error(`'${path}' is locked by another`);

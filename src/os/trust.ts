@@ -1,0 +1,166 @@
+/**
+ * Whether a path can be trusted: every folder from / on is root's or ours, and
+ * nobody else can write to it (but for sticky ones, where each keeps what is
+ * his). What was looked at so, from the top, no other user can exchange
+ * afterwards: to put another thing in the place of a name, one has to write to
+ * the folder above, and that one was looked at before. So names stay good, and
+ * no descriptor has to be held for each.
+ *
+ * Links are followed when they are root's or ours, through the same look.
+ */
+import { Failure } from "../model/failure.ts";
+import { type FileStat, readLink, statFile } from "./file.ts";
+import { isPrivateGroup } from "./group.ts";
+import { libc } from "./libc.ts";
+
+/** As many links as the kernel follows. */
+const MOST_LINKS = 40;
+const STICKY = 0o1000;
+const GROUP_WRITES = 0o020;
+const OTHERS_WRITE = 0o002;
+const FOLDER = 0o040000;
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const STATX_BASIC = 0x7ff;
+/** In struct statx, as words. */
+const UID = 5;
+const MODE = 7;
+const SLASH = new Uint8Array([0x2f, 0]);
+const encoder = new TextEncoder();
+
+export interface Trusted {
+  /** The same place, by a name without links. */
+  path: string;
+  /** What is there; null when nothing is, or it cannot be looked at. */
+  stat: FileStat | null;
+  /** The last folder on the way that is there; the place itself if it is one. */
+  folder: FileStat;
+}
+
+/**
+ * Looks at a path from / on. A file at its end is not looked at: whoever opens
+ * it does.
+ * @param path absolute
+ * @param links `leaf`: what stands at the end is not followed
+ * @throws Failure (permission) naming the folder that others rule
+ */
+export function trustedPath(
+  path: string,
+  links: "follow" | "leaf" = "follow",
+): Trusted {
+  const euid = process.geteuid!();
+  let folder = statFile("/", { follow: false })!;
+  // Whoever has / has all below: root, and in a namespace of users perhaps another.
+  const root = folder.uid;
+  const parts = path.split("/").reverse();
+  let at = "";
+  for (let followed = 0; parts.length > 0;) {
+    const name = parts.pop()!;
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      at = at.slice(0, Math.max(0, at.lastIndexOf("/")));
+      folder = statFile(at || "/", { follow: false }) ?? folder;
+      continue;
+    }
+    const here = `${at}/${name}`;
+    const stat = statFile(here, { follow: false });
+    const last = parts.every((part) => part === "" || part === ".");
+    if (!stat)
+      return { path: [here, ...parts.reverse()].join("/"), stat, folder };
+    if (stat.kind === "link" && !(last && links === "leaf")) {
+      if (stat.uid !== euid && stat.uid !== root) throw foreign(here, stat);
+      const target = ++followed > MOST_LINKS ? null : readLink(here);
+      if (target === null) throw unfollowed(here);
+      if (target.startsWith("/")) at = "";
+      parts.push(...target.split("/").reverse());
+      continue;
+    }
+    at = here;
+    if (stat.kind !== "folder") {
+      if (last) return { path: at, stat, folder };
+      throw unfollowed(here);
+    }
+    if (stat.uid !== euid && stat.uid !== root) throw foreign(here, stat);
+    if (writableByOthers(here, stat)) throw open(here);
+    folder = stat;
+  }
+  return { path: at || "/", stat: folder, folder };
+}
+
+/**
+ * The same look, only yes or no, at a path without links whose last folders are
+ * ours alone: what a wrapper's start finds, with nothing made for it but nine
+ * calls.
+ * @param depth how many folders at the end nobody else may enter
+ */
+export function isPrivate(path: string, depth: number): boolean {
+  if (!libc) return false;
+  const { statx } = libc.calls;
+  const euid = process.geteuid!();
+  const words = new Uint32Array(64);
+  const bytes = encoder.encode(`${path}\0`);
+  if (statx(AT_FDCWD, SLASH, AT_SYMLINK_NOFOLLOW, STATX_BASIC, words) !== 0)
+    return false;
+  const root = words[UID]!;
+  let left = path.split("/").length - 1;
+  for (let end = 0; left > 0; left--) {
+    end = bytes.indexOf(left === 1 ? 0 : 0x2f, end + 1);
+    const rest = bytes[end]!;
+    bytes[end] = 0;
+    if (statx(AT_FDCWD, bytes, AT_SYMLINK_NOFOLLOW, STATX_BASIC, words) !== 0)
+      return false;
+    bytes[end] = rest;
+    const uid = words[UID]!;
+    const mode = words[MODE]! & 0xffff;
+    if (left <= depth) {
+      if (uid !== euid || (mode & ~0o7700) !== FOLDER) return false;
+    } else if ((mode & 0o170000) !== FOLDER || (uid !== euid && uid !== root))
+      return false;
+    else if (mode & (GROUP_WRITES | OTHERS_WRITE) && !(mode & STICKY))
+      return false;
+  }
+  return true;
+}
+
+function writableByOthers(path: string, stat: FileStat): boolean {
+  if ((stat.mode & (GROUP_WRITES | OTHERS_WRITE)) === 0) return false;
+  if (stat.mode & STICKY) return false;
+  return (stat.mode & OTHERS_WRITE) !== 0 || !isPrivateGroup(path, stat);
+}
+
+/**
+ * Why a file is not to be trusted, once it is open.
+ * @returns null when it is root's or ours, and nobody else can write to it
+ */
+export function distrusted(path: string, stat: FileStat): string | null {
+  if (stat.uid !== process.geteuid!() && stat.uid !== rootUid())
+    return `belongs to uid ${stat.uid}, not to us`;
+  return (stat.mode & OTHERS_WRITE) !== 0 ||
+    ((stat.mode & GROUP_WRITES) !== 0 && !isPrivateGroup(path, stat))
+    ? "can be written by others"
+    : null;
+}
+
+const rootUid = () => statFile("/", { follow: false })?.uid ?? 0;
+
+const foreign = (path: string, { uid }: FileStat) =>
+  new Failure(
+    "permission",
+    `'${path}' belongs to uid ${uid}, who could change what is below`,
+    "choose a place that only you and root rule",
+  );
+
+const open = (path: string) =>
+  new Failure(
+    "permission",
+    `others can write to '${path}', and change what is below`,
+    `try: chmod go-w '${path}', or choose a place that only you and root rule`,
+  );
+
+const unfollowed = (path: string) =>
+  new Failure(
+    "permission",
+    `'${path}' leads to no folder`,
+    "move it away, or choose another place",
+  );
