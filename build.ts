@@ -63,16 +63,25 @@ async function embedNatives(): Promise<void> {
   );
   const addon = await Bun.file(join(bindings, "duckdb.node")).bytes();
   await Bun.write(join(native, "duckdb.node.bin"), addon);
-  const hash = new Bun.CryptoHasher("sha256").update(library).update(addon);
+  const facts = (bytes: Uint8Array) => ({
+    bytes: bytes.length,
+    sha256: sha256(bytes),
+  });
   await Bun.write(
     join(native, "manifest.json"),
     JSON.stringify({
       version: duckdbVersion,
-      digest: hash.digest("hex").slice(0, 12),
-      library_bytes: library.length,
-      addon_bytes: addon.length,
+      digest: sha256(library, addon).slice(0, 12),
+      library: facts(library),
+      addon: facts(addon),
     }),
   );
+}
+
+function sha256(...parts: Uint8Array[]): string {
+  const hash = new Bun.CryptoHasher("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest("hex");
 }
 
 async function compile(): Promise<void> {

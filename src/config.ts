@@ -9,8 +9,9 @@
  */
 import type { Json } from "./model/event.ts";
 import { Failure, reasonOf } from "./model/failure.ts";
-import { isMissing, readText } from "./os/file.ts";
+import { isMissing } from "./os/file.ts";
 import { type Paths, machineId, resolvePaths, socketPath } from "./os/paths.ts";
+import { readTrusted } from "./os/trust.ts";
 import {
   type Config,
   KEYS,
@@ -95,14 +96,15 @@ function readFile(
   if (!required && isMissing(file)) return;
   let source: string;
   try {
-    source = readText(file);
+    source = new TextDecoder().decode(readTrusted(file));
   } catch (error) {
+    const failure = error instanceof Failure ? error : null;
     problems.push({
       file,
       text: null,
       path: [],
-      what: `cannot be read: ${reasonOf(error)}`,
-      mend: "check the path and its permissions",
+      what: `cannot be read: ${failure?.sentence ?? reasonOf(error)}`,
+      mend: failure?.hint ?? "check the path and its permissions",
     });
     return;
   }

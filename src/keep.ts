@@ -26,7 +26,6 @@ export async function withKeeping<T>(
   use: (keeping: Keeping) => Promise<T>,
 ): Promise<T> {
   requireHere(settings);
-  process.umask(0o077);
   const here = await claim(settings);
   if (!(here instanceof StoreLock)) return use(new HttpKeeping(here.socket));
   const { store, close } = await openFile(settings, here);

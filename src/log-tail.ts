@@ -5,16 +5,16 @@
 import {
   type FSWatcher,
   closeSync,
-  constants,
   fstatSync,
   lstatSync,
-  openSync,
   readSync,
   watch,
 } from "node:fs";
 import { LOG_FILES, logFile } from "./log.ts";
-import { Failure, errnoOf } from "./model/failure.ts";
+import { errnoOf } from "./model/failure.ts";
+import { O_RDONLY } from "./os/file.ts";
 import { folderFailure } from "./os/paths.ts";
+import { openRegular } from "./os/regular.ts";
 
 /** Where no change is told (some filesystems tell none) it is looked for. */
 const LOOK_MS = 500;
@@ -188,12 +188,8 @@ class Tail {
 
 function openLog(path: string): Open | null {
   try {
-    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-    const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    const stat = fstatSync(fd);
-    if (stat.isFile()) return { fd, ino: stat.ino, offset: 0 };
-    closeSync(fd);
-    throw new Failure("permission", `'${path}' is not a file`, "move it away");
+    const fd = openRegular(path, O_RDONLY);
+    return { fd, ino: fstatSync(fd).ino, offset: 0 };
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return null;
     throw folderFailure(path, error);

@@ -9,11 +9,8 @@
 import {
   type Stats,
   closeSync,
-  constants,
-  fchmodSync,
   fstatSync,
   lstatSync,
-  openSync,
   renameSync,
   writeSync,
 } from "node:fs";
@@ -21,7 +18,9 @@ import { type Settings, statePaths } from "./config.ts";
 import type { Json } from "./model/event.ts";
 import { Failure, errnoOf, reasonOf } from "./model/failure.ts";
 import { plainJson } from "./model/json.ts";
+import { O_APPEND, O_CREAT, O_WRONLY } from "./os/file.ts";
 import { ensurePrivateDir } from "./os/paths.ts";
+import { openRegular } from "./os/regular.ts";
 import type { LogLevel } from "./settings.ts";
 
 /** The newest and the older ones. */
@@ -29,7 +28,6 @@ export const LOG_FILES = 5;
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 const RETRY_MS = 1_000;
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
-const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 /** @param age 0 is the one that is written */
 export function logFile(folder: string, age: number): string {
@@ -152,14 +150,8 @@ export class Log {
 
   private openFile(path: string): number {
     ensurePrivateDir(this.folder);
-    // Not blocking: a pipe in its place shall not hold a server up.
-    const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-    const fd = openSync(path, flags, 0o600);
-    const stat = fstatSync(fd);
-    if (stat.isFile() && stat.uid === process.geteuid!()) {
-      if (stat.mode & 0o077) fchmodSync(fd, 0o600);
-      return fd;
-    }
+    const fd = openRegular(path, O_WRONLY | O_APPEND | O_CREAT);
+    if (fstatSync(fd).uid === process.geteuid!()) return fd;
     closeSync(fd);
     throw new Failure("permission", `'${path}' is not a file of ours`);
   }

@@ -8,7 +8,11 @@ import { dirname } from "node:path";
 import type { Settings } from "./config.ts";
 import { Failure, type FailureCode, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
+import { requireRegular } from "./os/regular.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
+import { trustedPath } from "./os/trust.ts";
+import { hasAccessList } from "./os/group.ts";
+import { statFile } from "./os/file.ts";
 import { checkEndpoint, clientToken } from "./os/token.ts";
 import { Courier, readDelivery } from "./spool/delivery.ts";
 import { drain } from "./spool/drain.ts";
@@ -50,8 +54,6 @@ export async function withStore<T>(
   use: (store: SessionStore) => Promise<T>,
   courier: Courier | null = null,
 ): Promise<T> {
-  // What DuckDB creates beside its file is nobody else's either.
-  process.umask(0o077);
   // One on another host is not waited for: it may be away for long.
   const patience_ms = settings.config.server.endpoint === null ? WAIT_MS : 0;
   const store = new SwitchingStore(
@@ -132,7 +134,10 @@ async function local(
 /** The socket of a server that holds the database and can be asked. */
 export function askableServer(path: string): string | null {
   const holder = runningServer(path);
-  return holder?.state === "ready" ? (holder.socket ?? null) : null;
+  if (holder?.state !== "ready" || !holder.socket) return null;
+  // Its folder may be one in /var/tmp, and gone since: another could stand there.
+  const { folder } = trustedPath(dirname(holder.socket));
+  return folder.uid === process.geteuid!() ? holder.socket : null;
 }
 
 /** Who serves this database now; null when nobody does. */
@@ -153,6 +158,7 @@ async function distant(
   checkEndpoint(url, token);
   const store = new HttpStore({ url, token });
   const data = settings.paths.data!;
+  trustedPath(data);
   const folder = spoolFolder(data);
   const noted = (courier ?? new Courier(folder, false)).noting(store);
   try {
@@ -216,6 +222,8 @@ export async function openFile(
 ): Promise<{ store: DuckDBStore; close(): Promise<void> }> {
   try {
     const path = databasePath(settings);
+    for (const file of [path, `${path}.wal`]) requireRegular(file);
+    refuseInherited(dirname(path));
     if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
     const { DuckDBStore } = await loadDuckDB(settings);
     const store = await DuckDBStore.open(path, options);
@@ -254,6 +262,21 @@ export function sayDrained(
   for (const { path, reason } of rejected)
     tell(`the server rejects an event (${reason}), which is kept in '${path}'`);
   for (const what of refused) tell(`a spool file was left alone: ${what}`);
+}
+
+/**
+ * What DuckDB makes beside its file gets what the folder hands down to all that
+ * is made in it, whatever umask and mode say; unless nobody else gets in.
+ */
+function refuseInherited(folder: string): void {
+  const stat = statFile(folder, { follow: true });
+  if (!stat || (stat.mode & 0o011) === 0) return;
+  if (hasAccessList(folder, "default"))
+    throw new Failure(
+      "permission",
+      `'${folder}' opens to others what is made in it (a default ACL)`,
+      `try: setfacl -k '${folder}', or chmod go-rwx it, or keep the database in a private folder`,
+    );
 }
 
 /** Magic numbers of statfs(2) for filesystems whose locks do not reach every host. */

@@ -55,6 +55,8 @@ const ALIASES = new Map<string, Load>([
 ]);
 
 export async function runTree(argv: readonly string[]): Promise<number> {
+  // What we make is nobody else's, and what DuckDB makes beside its file neither.
+  process.umask(0o077);
   const [name, ...words] = grouped(argv);
   if (name === undefined) throw usage("no command was given");
   if (name === "help" || isHelp(name)) {

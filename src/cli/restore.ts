@@ -38,7 +38,6 @@ EXAMPLES
       );
     const settings = await validSettings(process.env, args.config);
     requireHere(settings);
-    process.umask(0o077);
     const candidate = await Candidate.of(settings, args.file);
     try {
       const { sessions, events } = candidate.verified;

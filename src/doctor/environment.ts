@@ -24,6 +24,13 @@ export function environmentChecks(settings: Settings): Check[] {
       },
     },
     {
+      name: "home_and_xdg",
+      look: () =>
+        paths.ignored.length === 0
+          ? "what the environment says is this user's own"
+          : `another user's, as su leaves them: ${paths.ignored.join("; ")}`,
+    },
+    {
       name: "data_folder",
       look() {
         ensurePrivateDir(data);

@@ -11,6 +11,7 @@ import type { Settings } from "../config.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { readText } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
+import { trustedPath } from "../os/trust.ts";
 import { ensureSpool } from "../spool/write.ts";
 import type { Check } from "./check.ts";
 
@@ -54,7 +55,7 @@ function shellProgram(): string {
 
 /** Wraps a real program, into a folder that is nobody's. */
 async function trialSession(): Promise<string> {
-  const data = mkdtempSync(`${tmpdir()}/session-buddy-doctor-`);
+  const data = mkdtempSync(`${ownTemporary()}/session-buddy-doctor-`);
   try {
     const child = Bun.spawn(["/proc/self/exe", "shell", "--", "true"], {
       env: {
@@ -82,6 +83,15 @@ async function trialSession(): Promise<string> {
     );
   } finally {
     rmSync(data, { recursive: true, force: true });
+  }
+}
+
+/** TMPDIR may be another's, as su leaves it. */
+function ownTemporary(): string {
+  try {
+    return trustedPath(tmpdir()).path;
+  } catch {
+    return "/tmp";
   }
 }
 

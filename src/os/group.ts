@@ -5,9 +5,9 @@
  *
  * Asked only about a folder that its group can write.
  */
-import { CString, type Pointer, dlopen, read } from "bun:ffi";
+import { CString, type Pointer, read } from "bun:ffi";
 import { type FileStat, tryReadText } from "./file.ts";
-import { libc } from "./libc.ts";
+import { cLibrary, libc } from "./libc.ts";
 
 const SYMBOLS = {
   getgrgid: { args: ["u32"], returns: "ptr" },
@@ -52,15 +52,11 @@ export function hasAccessList(
   return calls().getxattr(bytes, name, null, 0) > 0;
 }
 
-let opened: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"] | null = null;
+let opened: ReturnType<typeof cLibrary<typeof SYMBOLS>>;
 
 function calls() {
-  for (const name of ["libc.so.6", "libc.so"])
-    try {
-      return (opened ??= dlopen(name, SYMBOLS).symbols);
-    } catch {
-      // The other C library's name.
-    }
+  opened ??= cLibrary(SYMBOLS);
+  if (opened) return opened;
   throw new Error("the C library cannot be asked about groups");
 }
 

@@ -4,6 +4,9 @@
  * no sentence of ours.
  */
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { O_RDONLY, closeFile } from "./file.ts";
+import { openRegular } from "./regular.ts";
+import { trustedPath } from "./trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -54,7 +57,13 @@ function readSecretFile(path: string): string {
   try {
     bytes = readPrivately(path);
   } catch (error) {
-    if (error instanceof Failure) throw error;
+    if (error instanceof Failure && error.code === "config") throw error;
+    if (error instanceof Failure)
+      throw new Failure(
+        "config",
+        `auth.secret_file '${path}' cannot be trusted: ${error.sentence}`,
+        error.hint,
+      );
     const link = errnoOf(error) === "ELOOP";
     throw new Failure(
       "config",
@@ -78,12 +87,12 @@ function readSecretFile(path: string): string {
 /** @throws Failure (config), or Error with `code` */
 function readPrivately(path: string): Uint8Array {
   const fs = process.getBuiltinModule("node:fs");
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-  // Not blocking: a pipe in its place shall not hold the start up.
-  const fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  // Who rules a folder on the way could put another secret there.
+  trustedPath(path.slice(0, path.lastIndexOf("/")));
+  const fd = openRegular(path, O_RDONLY);
   try {
     const stat = fs.fstatSync(fd);
-    const refused = refusal(stat, stat.isFile());
+    const refused = refusal(stat);
     if (refused)
       throw new Failure(
         "config",
@@ -99,15 +108,11 @@ function readPrivately(path: string): Uint8Array {
       "put the secret alone into it",
     );
   } finally {
-    fs.closeSync(fd);
+    closeFile(fd);
   }
 }
 
-function refusal(
-  { uid, mode }: { uid: number; mode: number },
-  isFile: boolean,
-): string | null {
-  if (!isFile) return "is not a file";
+function refusal({ uid, mode }: { uid: number; mode: number }): string | null {
   if (uid !== process.geteuid!() && uid !== 0)
     return `belongs to uid ${uid}, not to us`;
   return mode & 0o077 ? "can be read or written by others" : null;

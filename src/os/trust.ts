@@ -9,9 +9,19 @@
  * Links are followed when they are root's or ours, through the same look.
  */
 import { Failure } from "../model/failure.ts";
-import { type FileStat, readLink, statFile } from "./file.ts";
+import {
+  type FileStat,
+  O_RDONLY,
+  closeFile,
+  openFile,
+  readLink,
+  readOpen,
+  statFile,
+  statOpen,
+} from "./file.ts";
 import { isPrivateGroup } from "./group.ts";
 import { libc } from "./libc.ts";
+import { openRegular } from "./regular.ts";
 
 /** As many links as the kernel follows. */
 const MOST_LINKS = 40;
@@ -42,7 +52,8 @@ export interface Trusted {
  * Looks at a path from / on. A file at its end is not looked at: whoever opens
  * it does.
  * @param path absolute
- * @param links `leaf`: what stands at the end is not followed
+ * @param links `leaf`: what stands at the end is not followed, and a folder
+ *   there not looked at either
  * @throws Failure (permission) naming the folder that others rule
  */
 export function trustedPath(
@@ -81,9 +92,10 @@ export function trustedPath(
       if (last) return { path: at, stat, folder };
       throw unfollowed(here);
     }
+    folder = stat;
+    if (last && links === "leaf") break;
     if (stat.uid !== euid && stat.uid !== root) throw foreign(here, stat);
     if (writableByOthers(here, stat)) throw open(here);
-    folder = stat;
   }
   return { path: at || "/", stat: folder, folder };
 }
@@ -129,20 +141,44 @@ function writableByOthers(path: string, stat: FileStat): boolean {
   return (stat.mode & OTHERS_WRITE) !== 0 || !isPrivateGroup(path, stat);
 }
 
+/** A descriptor that we were started with, by a name of it: `<(…)` in a shell. */
+const GIVEN = /^\/(dev\/stdin|(dev|proc\/self)\/fd\/\d+)$/;
+
 /**
- * Why a file is not to be trusted, once it is open.
- * @returns null when it is root's or ours, and nobody else can write to it
+ * The content of a regular file that only root and we can write, links to it
+ * followed; or of a descriptor that we were given.
+ * @throws Failure (permission) when others rule it; Error with `code`
  */
-export function distrusted(path: string, stat: FileStat): string | null {
-  if (stat.uid !== process.geteuid!() && stat.uid !== rootUid())
-    return `belongs to uid ${stat.uid}, not to us`;
-  return (stat.mode & OTHERS_WRITE) !== 0 ||
-    ((stat.mode & GROUP_WRITES) !== 0 && !isPrivateGroup(path, stat))
-    ? "can be written by others"
-    : null;
+export function readTrusted(path: string): Uint8Array {
+  const given = GIVEN.test(path);
+  const place = given ? path : trustedPath(path).path;
+  const fd = given ? openFile(path, O_RDONLY) : openRegular(place, O_RDONLY);
+  try {
+    if (!given) requireOurs(place, statOpen(fd));
+    return readOpen(fd, place);
+  } finally {
+    closeFile(fd);
+  }
 }
 
-const rootUid = () => statFile("/", { follow: false })?.uid ?? 0;
+function requireOurs(path: string, stat: FileStat): void {
+  const { uid } = stat;
+  if (
+    uid !== process.geteuid!() &&
+    uid !== statFile("/", { follow: false })?.uid
+  )
+    throw new Failure(
+      "permission",
+      `'${path}' belongs to uid ${uid}, not to us`,
+      "name a file of your own, or of root's",
+    );
+  if (writableByOthers(path, { ...stat, mode: stat.mode & ~STICKY }))
+    throw new Failure(
+      "permission",
+      `others can write to '${path}'`,
+      `try: chmod go-w '${path}'`,
+    );
+}
 
 const foreign = (path: string, { uid }: FileStat) =>
   new Failure(

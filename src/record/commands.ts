@@ -7,6 +7,7 @@
  */
 import { statFile, tryReadText } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
+import { ensurePrivateDir } from "../os/paths.ts";
 
 /** Only counting needs it; a wrapper's start does not wait for it. */
 const nodeFs = () => process.getBuiltinModule("node:fs");
@@ -110,7 +111,7 @@ function remember(count: Remembered, cache: string): void {
   const own = `${file}.${process.pid}`;
   try {
     const fs = nodeFs();
-    fs.mkdirSync(cache, { recursive: true, mode: 0o700 });
+    ensurePrivateDir(cache);
     fs.writeFileSync(own, JSON.stringify(count), { mode: 0o600, flag: "wx" });
     fs.renameSync(own, file);
   } catch {

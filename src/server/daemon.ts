@@ -2,11 +2,13 @@
  * A server's life as a process: `store.lock` decides who serves. No file with a
  * pid decides anything: who does not hold the lock does not run.
  */
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { type Settings, statePaths } from "../config.ts";
 import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
 import { lockPath, runningServer } from "../open.ts";
+import { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
+import { openRegular } from "../os/regular.ts";
 import {
   type Holder,
   StoreLock,
@@ -117,13 +119,9 @@ export async function startDetached(
 ): Promise<Holder> {
   const { logs } = statePaths(settings);
   ensurePrivateDir(logs);
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NOFOLLOW } = constants;
-  const out = openSync(
-    `${logs}/server.out`,
-    // Another's at the same moment has the same file.
-    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW,
-    0o600,
-  );
+  // Another's at the same moment has the same file.
+  const how = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND;
+  const out = openRegular(`${logs}/server.out`, how);
   // By this path also when the executable was replaced meanwhile.
   const child = Bun.spawn(["/proc/self/exe", "mcp", "start", ...flags], {
     argv0: "session-buddy",

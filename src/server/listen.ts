@@ -1,11 +1,14 @@
 /**
  * What it takes to listen, and what is said when it cannot be.
  */
-import { readFileSync } from "node:fs";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { portHolder } from "../os/port.ts";
+import { readTrusted } from "../os/trust.ts";
 
-/** The certificate and its key, when the settings name them. */
+/**
+ * The certificate and its key, as the settings name them.
+ * @throws Failure (permission) when others could have written one
+ */
 export function tlsFiles({
   cert,
   key,
@@ -13,10 +16,9 @@ export function tlsFiles({
   cert: string | null;
   key: string | null;
 }) {
-  return {
-    cert: readFileSync(cert!, "utf8"),
-    key: readFileSync(key!, "utf8"),
-  };
+  const read = (path: string | null) =>
+    new TextDecoder().decode(readTrusted(path!));
+  return { cert: read(cert), key: read(key) };
 }
 
 /** Why an address could not be listened on, and the way out. */

@@ -125,8 +125,6 @@ export function begin(): Promise<string> {
   const threads = Math.max(POOL_THREADS, availableParallelism());
   // It is read by native code: process.env does not reach that.
   libc?.setDefault("UV_THREADPOOL_SIZE", String(threads));
-  // What DuckDB creates beside its file is nobody else's either.
-  process.umask(0o077);
   return untilTold();
 }
 

@@ -5,9 +5,10 @@
  * alone until it closes, so one that is dead costs an attempt per interval,
  * however many shells there are. Who asks himself always tries.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Event } from "../model/event.ts";
 import { Failure, Overloaded, Rejected, reasonOf } from "../model/failure.ts";
+import { readText } from "../os/file.ts";
 import type { SessionStore } from "../model/store.ts";
 
 export interface DeliveryState {
@@ -45,7 +46,7 @@ const FRESH: DeliveryState = {
 /** @param folder this machine's spool folder */
 export function readDelivery(folder: string): DeliveryState {
   try {
-    const text = readFileSync(fileIn(folder), "utf8");
+    const text = readText(fileIn(folder));
     return { ...FRESH, ...(JSON.parse(text) as DeliveryState) };
   } catch {
     // Not there, or damaged: the next attempt writes it.
@@ -156,7 +157,10 @@ export class Courier {
   private write(state: DeliveryState): void {
     const made = `${fileIn(this.folder)}.${process.pid}`;
     try {
-      writeFileSync(made, `${JSON.stringify(state)}\n`, { mode: 0o600 });
+      rmSync(made, { force: true });
+      writeFileSync(made, `${JSON.stringify(state)}\n`, {
+        ...{ mode: 0o600, flag: "wx" },
+      });
       renameSync(made, fileIn(this.folder));
     } catch {
       // A full disk, or a read-only one: without it an attempt more is made.

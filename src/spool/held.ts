@@ -2,16 +2,11 @@
  * What the spool still holds of sessions, done and quarantined included; and
  * how what is done comes back, for a store that may not have it any more.
  */
-import {
-  closeSync,
-  linkSync,
-  readFileSync,
-  readdirSync,
-  unlinkSync,
-} from "node:fs";
+import { closeSync, linkSync, readdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
+import { readBytes } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
 import { takeTurn } from "./turn.ts";
 
@@ -54,7 +49,7 @@ function entriesOf(folder: string) {
 
 function textOf(file: string): string {
   try {
-    return readFileSync(file, "latin1");
+    return Buffer.from(readBytes(file)).toString("latin1");
   } catch (error) {
     // Gone since we looked.
     if (errnoOf(error) === "ENOENT") return "";

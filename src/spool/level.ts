@@ -5,17 +5,16 @@
  */
 import {
   O_CREAT,
-  O_NOFOLLOW,
   O_WRONLY,
   closeFile,
   isMissing,
   namesIn,
-  openFile,
   statFile,
   tryReadText,
   writeSome,
 } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
+import { openRegular } from "../os/regular.ts";
 
 /** What waited when it was last counted; files that are done do not. */
 export interface SpoolLevel {
@@ -100,8 +99,7 @@ function writeLevel(folder: string, level: SpoolLevel): void {
     level.counted_at,
   ].map((n) => String(n).padStart(DIGITS));
   const text = `{"files":${files},"bytes":${bytes},"counted_at":${counted_at}}\n`;
-  const flags = O_WRONLY | O_CREAT | O_NOFOLLOW;
-  const fd = openFile(fileIn(folder), flags, 0o600);
+  const fd = openRegular(fileIn(folder), O_WRONLY | O_CREAT);
   try {
     writeSome(fd, new TextEncoder().encode(text));
   } finally {

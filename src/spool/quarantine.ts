@@ -12,6 +12,7 @@ import {
   readSync,
   readdirSync,
   renameSync,
+  rmSync,
   writeSync,
 } from "node:fs";
 import type { Event } from "../model/event.ts";
@@ -120,7 +121,8 @@ function keep(
   const kept = `${folder}/quarantine`;
   mkdirSync(kept, { recursive: true, mode: 0o700 });
   const path = `${kept}/${name}`;
-  const out = openSync(`${path}.new`, "w", 0o600);
+  rmSync(`${path}.new`, { force: true });
+  const out = openSync(`${path}.new`, "wx", 0o600);
   try {
     write(out);
     fsyncSync(out);

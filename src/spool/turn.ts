@@ -2,23 +2,18 @@
  * `drain.lock`: one drain at a time works on a spool. Only its holder probes
  * session locks, closes, renames or unlinks.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  futimesSync,
-  openSync,
-} from "node:fs";
+import { closeSync, fstatSync, futimesSync } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
 import { libc } from "../os/libc.ts";
+import { O_CREAT, O_RDWR } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
+import { openRegular } from "../os/regular.ts";
 
 /** How long a drain waits for its turn. */
 const TURN_MS = 30_000;
 const LOOK_MS = 15;
 /** A server drains each second and need not say so each time. */
 const SAID_MS = 5_000;
-const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
 
 /**
  * Takes `drain.lock`. When another drain is at work, one at a time waits for it
@@ -64,7 +59,7 @@ const tryLock = (fd: number): boolean => !libc || libc.tryLock(fd);
 
 function openLock(path: string): number | null {
   try {
-    return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    return openRegular(path, O_RDWR | O_CREAT);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return null;
     throw folderFailure(path, error);

@@ -5,17 +5,19 @@
  */
 import {
   closeSync,
-  constants,
   fstatSync,
   ftruncateSync,
-  openSync,
   readFileSync,
   writeSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
+import { O_CREAT, O_RDONLY, O_RDWR } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
+import { openRegular } from "../os/regular.ts";
+import { trustedPath } from "../os/trust.ts";
 
 export interface Holder {
   pid: number;
@@ -35,8 +37,6 @@ export interface Holder {
   unlocked_start_ticks?: number;
 }
 
-const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-
 export class StoreLock {
   private constructor(private readonly fd: number) {}
 
@@ -47,7 +47,7 @@ export class StoreLock {
    * @throws Failure (config, permission) when there can be no lock
    */
   static tryAcquire(path: string, role: Holder["role"]): StoreLock | null {
-    const fd = openLock(path);
+    const fd = makeLock(path);
     if (servesUnlocked(path) || (libc && !libc.tryLock(fd))) {
       closeSync(fd);
       return null;
@@ -75,10 +75,9 @@ export class StoreLock {
   }
 }
 
-function openLock(path: string): number {
-  let fd: number;
+function makeLock(path: string): number {
   try {
-    fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    return openLock(path, O_RDWR | O_CREAT);
   } catch (error) {
     throw errnoOf(error) === "ENOENT"
       ? new Failure(
@@ -88,7 +87,16 @@ function openLock(path: string): number {
         )
       : folderFailure(path, error);
   }
-  // Its content says whom to ask: nobody else may have written it.
+}
+
+/**
+ * Its content says whom to ask: nobody else may have written it, or be able to
+ * put another in its place.
+ * @throws Failure (permission); Error with `code`
+ */
+function openLock(path: string, flags: number): number {
+  trustedPath(dirname(path));
+  const fd = openRegular(path, flags);
   if (fstatSync(fd).uid === process.geteuid!()) return fd;
   closeSync(fd);
   throw new Failure(
@@ -110,14 +118,22 @@ export function heldFailure(path: string, holder: Holder | null): Failure {
   );
 }
 
-/** Who signed the lock last; null when nobody did properly. */
+/**
+ * Who signed the lock last; null when nobody did properly.
+ * @throws Failure (permission) for what is not ours
+ */
 export function readHolder(path: string): Holder | null {
+  let fd: number | null = null;
   try {
-    const holder = JSON.parse(readFileSync(path, "utf8")) as Holder;
+    fd = openLock(path, O_RDONLY);
+    const holder = JSON.parse(readFileSync(fd, "utf8")) as Holder;
     if (Number.isInteger(holder.pid) && typeof holder.role === "string")
       return holder;
-  } catch {
-    // Taken a moment ago, or on a full disk, and not signed.
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    // Not there; or taken a moment ago, or on a full disk, and not signed.
+  } finally {
+    if (fd !== null) closeSync(fd);
   }
   return null;
 }
@@ -126,7 +142,7 @@ export function readHolder(path: string): Holder | null {
 export function isHeld(path: string): boolean {
   let fd: number;
   try {
-    fd = openSync(path, O_RDWR | O_NOFOLLOW);
+    fd = openLock(path, O_RDWR);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return false;
     throw folderFailure(path, error);

@@ -154,6 +154,6 @@ test("what is no log is said to be none", async () => {
   files();
   mkdirSync(path());
   await expect(followLog(folder, 1, false, () => {})).rejects.toThrow(
-    "server.log' is not a file (move it away)",
+    "server.log' is not a regular file",
   );
 });

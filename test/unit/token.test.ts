@@ -139,7 +139,7 @@ test("a file that others can touch is no secret", () => {
   expect(said(link)).toContain(`'${link}' is a link (name the file itself)`);
   const inside = join(folder, "folder");
   mkdirSync(inside);
-  expect(said(inside)).toContain("is not a file");
+  expect(said(inside)).toContain("is not a regular file");
   expect(said(join(folder, "none"))).toContain("cannot be read: ENOENT");
   writeFileSync(join(folder, "bytes"), new Uint8Array(40).fill(0xff), {
     mode: 0o600,
@@ -149,7 +149,7 @@ test("a file that others can touch is no secret", () => {
   expect(said(join(folder, "big"))).toContain("is larger than 4096 bytes");
   const pipe = join(folder, "pipe");
   Bun.spawnSync(["mkfifo", "-m", "600", pipe]);
-  expect(said(pipe)).toContain("is not a file");
+  expect(said(pipe)).toContain("is not a regular file");
 });
 
 test.skipIf(process.geteuid!() !== 0)(

@@ -1,0 +1,221 @@
+/**
+ * Whose word counts among users of one host: nothing is loaded from, read from
+ * or written to a place that another user rules.
+ */
+import { expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { configure, expectFailure, needsRoot } from "../support/host.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+
+const STRANGER = 54_321;
+
+/** A folder below one of another user, made as if it were ours. */
+function below(sandbox: Sandbox, name = "theirs"): string {
+  const theirs = join(sandbox.home, name);
+  const ours = join(theirs, "ours");
+  mkdirSync(ours, { recursive: true, mode: 0o700 });
+  chownSync(theirs, STRANGER, STRANGER);
+  return ours;
+}
+
+/** A sandbox that unpacks its own native library. */
+function fresh(): Sandbox {
+  const sandbox = new Sandbox();
+  delete sandbox.env["XDG_CACHE_HOME"];
+  return sandbox;
+}
+
+const nativesIn = (sandbox: Sandbox) => {
+  const cache = join(sandbox.home, ".cache/session-buddy");
+  return join(
+    cache,
+    readdirSync(cache).find((n) => n.startsWith("duckdb-"))!,
+  );
+};
+
+test("native code below another user's folder is not loaded", async () => {
+  if (!needsRoot()) return;
+  using sandbox = fresh();
+  const theirs = below(sandbox);
+  // What su without - leaves.
+  const env = { XDG_CACHE_HOME: theirs, XDG_RUNTIME_DIR: theirs };
+  const run = await sandbox.run(["list-sessions", "--json"], { env });
+  expect(run).toMatchObject({ exitCode: 0, stdout: "[]\n", stderr: "" });
+  expect(readdirSync(theirs)).toEqual([]);
+  expect(existsSync(nativesIn(sandbox))).toBe(true);
+  const config = configure(sandbox, `cache_dir: ${theirs}/cache\n`);
+  const named = await sandbox.run(["list-sessions", "--config", config]);
+  expectFailure(named, 1, /theirs' belongs to uid 54321/);
+  expect(readdirSync(theirs)).toEqual([]);
+  const doctor = await sandbox.run(["doctor", "--config", "/dev/null"], {
+    env,
+  });
+  expect(doctor.stdout).toContain("XDG_CACHE_HOME is not used");
+});
+
+test("what is loaded is the file that was looked at", async () => {
+  using sandbox = fresh();
+  await using server = await TestServer.start(sandbox);
+  const mapped = readFileSync(`/proc/${server.child.pid}/maps`, "utf8")
+    .split("\n")
+    .filter((line) => line.includes("duckdb"));
+  const inodes = new Set(mapped.map((line) => Number(line.split(/\s+/)[4])));
+  const files = ["libduckdb.so", "duckdb.node"].map(
+    (name) => statSync(join(nativesIn(sandbox), name)).ino,
+  );
+  expect([...inodes].sort()).toEqual(files.sort());
+});
+
+test("a native file of which one byte differs is unpacked anew, a copy is taken", async () => {
+  using sandbox = fresh();
+  expect((await sandbox.list()).length).toBe(0);
+  for (const name of ["libduckdb.so", "duckdb.node"]) {
+    const file = join(nativesIn(sandbox), name);
+    const { atime, mtime } = statSync(file);
+    const bytes = readFileSync(file);
+    bytes[bytes.length >> 1]! ^= 1;
+    chmodSync(file, 0o700);
+    writeFileSync(file, bytes);
+    chmodSync(file, 0o500);
+    utimesSync(file, atime, mtime);
+    expect((await sandbox.list()).length).toBe(0);
+    bytes[bytes.length >> 1]! ^= 1;
+    expect(Buffer.compare(readFileSync(file), bytes)).toBe(0);
+  }
+  // As a restored home has it: the same content, other inodes.
+  const folder = nativesIn(sandbox);
+  const noted = readFileSync(join(folder, "verified.json"), "utf8");
+  await sandbox.command(["cp", "-a", folder, `${folder}.copy`]);
+  await sandbox.command(["rm", "-rf", folder]);
+  renameSync(`${folder}.copy`, folder);
+  const { ino } = statSync(join(folder, "libduckdb.so"));
+  expect((await sandbox.list()).length).toBe(0);
+  expect(statSync(join(folder, "libduckdb.so")).ino).toBe(ino);
+  expect(readFileSync(join(folder, "verified.json"), "utf8")).not.toBe(noted);
+});
+
+/** Set on purpose: refused in words, never taken elsewhere without one. */
+const REFUSED: [what: string, env: (ours: string) => Record<string, string>][] =
+  [
+    ["data", (ours) => ({ SESSION_BUDDY_DATA_DIR: `${ours}/data` })],
+    ["database", (ours) => ({ SESSION_BUDDY_DB_PATH: `${ours}/db.duckdb` })],
+    ["configuration", (ours) => ({ SESSION_BUDDY_CONFIG: `${ours}/c.yaml` })],
+  ];
+
+test.each(REFUSED)(
+  "a %s below another user's folder is refused in words",
+  async (_, env) => {
+    if (!needsRoot()) return;
+    using sandbox = new Sandbox();
+    const ours = below(sandbox);
+    writeFileSync(join(ours, "c.yaml"), "{}\n", { mode: 0o600 });
+    const run = await sandbox.run(["list-sessions"], { env: env(ours) });
+    expect(run.exitCode).toBeOneOf([5, 6]);
+    expectFailure(run, run.exitCode!, /theirs' belongs to uid 54321/);
+    expect(readdirSync(ours)).toEqual(["c.yaml"]);
+  },
+);
+
+test("a wrapper records nothing where another user rules, and strict says why", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const ours = below(sandbox);
+  const env = { SESSION_BUDDY_DATA_DIR: join(ours, "data") };
+  const run = await sandbox.run(["shell", "--", "sh", "-c", "exit 3"], { env });
+  expect(run).toMatchObject({ exitCode: 3, stdout: "", stderr: "" });
+  expect(readdirSync(ours)).toEqual([]);
+  const strict = await sandbox.run(
+    ["shell", "--audit", "strict", "--", "true"],
+    { env },
+  );
+  expectFailure(strict, 125, /theirs' belongs to uid 54321/);
+});
+
+test("a secret and a TLS key below another user's folder are refused", async () => {
+  if (!needsRoot("openssl")) return;
+  using sandbox = new Sandbox();
+  const ours = below(sandbox);
+  writeFileSync(join(ours, "secret"), "s".repeat(40), { mode: 0o600 });
+  const config = configure(sandbox, `auth: {secret_file: ${ours}/secret}\n`);
+  expectFailure(
+    await sandbox.run(["token", "--config", config]),
+    5,
+    /secret_file .* cannot be trusted: .*theirs' belongs to uid 54321/,
+  );
+  const [cert, key] = [join(sandbox.home, "cert.pem"), join(ours, "key.pem")];
+  await sandbox.command([
+    ...["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"],
+    ...["-subj", "/CN=localhost", "-keyout", key, "-out", cert],
+  ]);
+  configure(sandbox, `server: {tls: {cert: ${cert}, key: ${key}}}\n`);
+  const tls = await sandbox.run(["mcp", "start", "--port", "auto"]);
+  expect(tls.exitCode).toBe(6);
+  expect(tls.stderr).toMatch(/theirs' belongs to uid 54321/);
+});
+
+test("links of our own and of root lead on, another user's do not", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const { home } = sandbox;
+  mkdirSync(join(home, "disk"));
+  symlinkSync("disk", join(home, "moved"));
+  mkdirSync(join(home, "dotfiles"));
+  writeFileSync(join(home, "dotfiles/c.yaml"), "{}\n");
+  mkdirSync(join(home, ".config/session-buddy"), { recursive: true });
+  symlinkSync(
+    "../../dotfiles/c.yaml",
+    join(home, ".config/session-buddy/config.yaml"),
+  );
+  const env = { SESSION_BUDDY_DATA_DIR: join(home, "moved/data") };
+  const run = await sandbox.run(["shell", "--", "true"], { env });
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+  const list = await sandbox.run(["list-sessions"], { env });
+  expect(list).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(list.stdout).toMatch(/^true-/);
+  expect(readdirSync(join(home, "disk/data"))).toContain("sessions.duckdb");
+  await sandbox.command(["chown", "-h", `${STRANGER}`, join(home, "moved")]);
+  const theirs = await sandbox.run(["list-sessions"], { env });
+  expectFailure(theirs, 6, /moved' belongs to uid 54321/);
+});
+
+test("a home that its owner's own group can write is his, one that others can is not", async () => {
+  if (!needsRoot("setfacl")) return;
+  // Wherever the home is, as another user, whose group has his name.
+  const script = (groups: string, acl = "") => `
+    printf 'les:x:54321:54321::%s:/bin/sh\\n' "$HOME" >> etc/passwd
+    printf '%s\\n' ${groups} >> etc/group
+    mkdir -p h/.local && chown -R 54321:54321 h && chmod 775 h h/.local
+    ${acl}
+    mount --bind etc /etc; touch sb; mount --bind ${BINARY} sb
+    chmod 755 .; export HOME=$PWD/h; unset XDG_CACHE_HOME
+    exec setpriv --reuid=54321 --regid=54321 --clear-groups \\
+      ./sb shell --audit strict -- true`;
+  const run = async (groups: string, acl?: string) => {
+    using own = new Sandbox();
+    await own.command(["cp", "-a", "/etc", "etc"]);
+    const argv = ["unshare", "-m", "--propagation", "private"];
+    return await own.command([...argv, "bash", "-euc", script(groups, acl)]);
+  };
+  expect(await run("les:x:54321:")).toMatchObject({ exitCode: 0, stderr: "" });
+  for (const shared of ["les:x:54321:mallory", "staff:x:54321:"])
+    expectFailure(await run(shared), 125, /others can write to '\S+\/h'/);
+  expectFailure(
+    await run("les:x:54321:", "setfacl -m u:12345:rwx h"),
+    125,
+    /others can write to '\S+\/h'/,
+  );
+});
