@@ -123,8 +123,13 @@ function planWords(what: string, plan: ArchivePlan): string {
       `ended: ${localTime(first_end, ZONE)} to ${localTime(last_end, ZONE)}`,
     );
   if (spooled > 0)
-    lines.push(`left: ${spooled} sessions with files in the spool`);
-  if (tagged > 0) lines.push(`left: ${tagged} sessions with tags`);
+    lines.push(
+      `left: ${spooled} sessions with files in the spool, which go a minute after they are stored, or once a quarantined line can be read; then run this again`,
+    );
+  if (tagged > 0)
+    lines.push(
+      `left: ${tagged} sessions with tags; without --keep-tagged they go`,
+    );
   return lines.map((line) => `${line}\n`).join("");
 }
 

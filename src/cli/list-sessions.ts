@@ -8,10 +8,11 @@ import { STATUSES, type Session, type Status } from "../model/session.ts";
 import { withStore } from "../open.ts";
 import { Output, writeOutput } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
+import { terminalWidth } from "../os/width.ts";
 import { localZone } from "../os/zone.ts";
 import { Csv } from "../render/csv.ts";
 import { JsonArray, sessionLine } from "../render/json.ts";
-import { tabRow, table } from "../render/table.ts";
+import { DROPPED, NAME_CELLS, tabRow, table } from "../render/table.ts";
 import { note, wantsColor } from "../talk.ts";
 
 const ZONE = localZone(process.env);
@@ -26,7 +27,11 @@ A TIME is 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours a
 -2d or @1770381296, or as date -Ins and date -R print it; without a zone it is local
 (TZ, in every form that the C library takes).
 At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
-tab-separated, without a header.
+tab-separated, without a header. Where a terminal is too narrow ids are shortened to
+their last 8 hex, which show-session takes, then names to ${NAME_CELLS} cells, and then
+columns go, in this order: ${DROPPED.join(", ")}.
+In CSV a text that begins with = + - @, a tab or a return gets a ' before it, so that
+a spreadsheet does not compute it.
 
 EXAMPLES
   session-buddy list-sessions --type admin_shell --limit 1
@@ -38,6 +43,7 @@ EXAMPLES
     type: { type: "string", description: "Session type, such as admin_shell" },
     component: { type: "string", description: "Component name" },
     user: { type: "string", description: "User name" },
+    name: { type: "string", description: "What shell --name said" },
     status: { type: "string", description: STATUSES.join(", ") },
     incomplete: {
       type: "boolean",
@@ -69,6 +75,14 @@ EXAMPLES
       valueHint: "file",
       description: "Write to this file, in the format that its name ends with",
     },
+    wide: {
+      type: "boolean",
+      description: "All columns in full, however narrow the terminal is",
+    },
+    "csv-raw": {
+      type: "boolean",
+      description: "CSV with every text as it is, without a '",
+    },
     color: {
       type: "boolean",
       default: true,
@@ -78,19 +92,20 @@ EXAMPLES
   },
   async run({ args }) {
     const format = formatOf(args);
+    const form = { format, raw: args["csv-raw"] ?? false };
     const settings = await validSettings(process.env, args.config);
     const filter = filterOf(args);
     if (args.output !== undefined && args.output !== "-")
       return writeOutput(args.output, (output) =>
         withStore(settings, note, (store) =>
-          writeRows(store.list(filter), format, output),
+          writeRows(store.list(filter), form, output),
         ),
       );
     const output = new Output();
     const person = format === "table" && isTerminal(1);
     if (!person)
       return withStore(settings, note, (store) =>
-        writeRows(store.list(filter), format, output),
+        writeRows(store.list(filter), form, output),
       );
     const capped = filter.limit === undefined;
     if (capped) filter.limit = DEFAULT_LIMIT + 1;
@@ -98,17 +113,17 @@ EXAMPLES
       Array.fromAsync(store.list(filter)),
     );
     // A terminal may be stopped for long: the store is free again by now.
-    showTable(shown, capped, output, args.color);
+    showTable(shown, capped, output, args);
   },
 });
 
 /** The forms for programs: rows go out as they come. */
 async function writeRows(
   sessions: AsyncIterable<Session>,
-  format: Format,
+  { format, raw }: { format: Format; raw: boolean },
   output: Output,
 ): Promise<void> {
-  const form = FORMS[format]();
+  const form = FORMS[format](raw);
   for await (const session of sessions) output.write(form.row(session));
   output.write(form.end?.() ?? "");
   output.flush();
@@ -119,11 +134,12 @@ interface Form {
   end?(): string;
 }
 
+/** @param raw CSV with every text as it is */
 const FORMS = {
   table: (): Form => ({ row: (session) => tabRow(session, ZONE) }),
   json: (): Form => new JsonArray(),
   ndjson: (): Form => ({ row: sessionLine }),
-  csv: (): Form => new Csv(),
+  csv: (raw: boolean): Form => new Csv(raw),
 };
 type Format = keyof typeof FORMS;
 
@@ -131,12 +147,15 @@ function showTable(
   sessions: Session[],
   capped: boolean,
   output: Output,
-  color: boolean,
+  { color, wide }: { color: boolean; wide?: boolean | undefined },
 ): void {
   const more = capped && sessions.length > DEFAULT_LIMIT;
   if (more) sessions.pop();
   if (sessions.length === 0) return note("no sessions match");
-  output.write(table(sessions, wantsColor(color), ZONE));
+  const width = wide ? null : terminalWidth(1);
+  output.write(
+    table(sessions, { color: wantsColor(color), zone: ZONE, width }),
+  );
   output.flush();
   if (more) note(`only the newest ${DEFAULT_LIMIT} are shown (see --limit)`);
 }
@@ -145,6 +164,7 @@ interface ListArgs {
   type?: string | undefined;
   component?: string | undefined;
   user?: string | undefined;
+  name?: string | undefined;
   status?: string | undefined;
   incomplete?: boolean | undefined;
   after?: string | undefined;
@@ -177,6 +197,7 @@ function filterOf(args: ListArgs): SessionFilter {
     ...(args.type !== undefined && { session_type: args.type }),
     ...(args.component !== undefined && { component_name: args.component }),
     ...(args.user !== undefined && { username: args.user }),
+    ...(args.name !== undefined && { name: args.name }),
     ...(args.status !== undefined && { status: statusOf(args.status) }),
     ...(args.incomplete && { incomplete: true }),
     ...(args.after !== undefined && { after: time(args.after) }),

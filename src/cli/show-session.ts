@@ -5,6 +5,7 @@ import { type Settings, validSettings } from "../config.ts";
 import { withKeeping } from "../keep.ts";
 import { Failure } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
+import { ambiguous, findSession, noSession } from "../model/reference.ts";
 import type { Session } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
 import { withStore } from "../open.ts";
@@ -13,8 +14,6 @@ import { localZone } from "../os/zone.ts";
 import { detail } from "../render/detail.ts";
 import { sessionDocument } from "../render/json.ts";
 import { note } from "../talk.ts";
-
-const MAX_CANDIDATES = 10;
 
 export default defineCommand({
   meta: {
@@ -32,7 +31,8 @@ EXAMPLES
     id: {
       type: "positional",
       required: false,
-      description: "A session's id, a unique prefix of it, or its last 8 hex",
+      description:
+        "A session's id, a unique prefix of it, its last 8 hex, or its name",
     },
     format: { type: "string", description: "text or json" },
     json: { type: "boolean", description: "The same as --format json" },
@@ -76,27 +76,7 @@ async function find(
       "the session's id is empty",
       "leave it out for the session that you are in, else the newest",
     );
-  const exact = isSessionId(reference) ? await store.get(reference) : null;
-  if (exact) return exact;
-  const limit = MAX_CANDIDATES + 1;
-  const found = await Array.fromAsync(store.list({ reference, limit }));
-  if (found.length > 1) throw ambiguous(reference, found);
-  return found[0] ?? null;
-}
-
-/** What a reference may mean, when it is more than one session. */
-function ambiguous(
-  reference: string,
-  found: readonly { session_id: string }[],
-): Failure {
-  return new Failure(
-    "ambiguous",
-    `'${reference}' may mean ${found.length > MAX_CANDIDATES ? `more than ${MAX_CANDIDATES}` : found.length} sessions`,
-    `give more of the id: ${found
-      .slice(0, MAX_CANDIDATES)
-      .map(({ session_id }) => session_id)
-      .join(", ")}`,
-  );
+  return findSession(store, reference);
 }
 
 /** Why there is no such session: it went to an archive, or never was here. */
@@ -117,11 +97,7 @@ async function missing(
       "any reader of Parquet shows it: sessions.parquet, events.parquet",
     );
   }
-  return new Failure(
-    "not_found",
-    `no session '${reference}'`,
-    "try: session-buddy list-sessions",
-  );
+  return noSession(reference, "try: session-buddy list-sessions");
 }
 
 async function currentOrNewest(

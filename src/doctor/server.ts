@@ -19,7 +19,9 @@ export function serverChecks(settings: Settings): Check[] {
           ? `${holder.url ?? "over stdio"} (pid ${holder.pid})`
           : "none runs; commands open the database themselves",
     },
-    ...(holder ? runningChecks(settings) : [portFree(settings)]),
+    ...(holder ? runningChecks(settings) : []),
+    // Where sessions go to another host no server is wanted here.
+    ...(holder || endpoint !== null ? [] : [portFree(settings)]),
     ...(endpoint === null ? [] : [endpointCheck(settings, endpoint)]),
   ];
 }

@@ -11,6 +11,8 @@ export interface SessionFilter {
   session_type?: string;
   component_name?: string;
   username?: string;
+  /** As it was given to the session. */
+  name?: string;
   status?: Status;
   /** Sessions without an observed or declared end: active or lost. */
   incomplete?: boolean;

@@ -39,13 +39,24 @@ export function sessionJson(session: Session): Record<string, unknown> {
   };
 }
 
-/** DEL, C1, line and paragraph separators, and the bidi controls. */
-const UNSAFE = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+/**
+ * C0, DEL, C1, line and paragraph separators, the bidi controls, and what takes no
+ * room on a screen: joiners, fillers, selectors, tags, the byte order mark.
+ */
+export const UNSAFE =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\p{Default_Ignorable_Code_Point}]/gu;
 
-/** JSON of the same value, in which nothing acts on a terminal. */
+/** JSON of the same value, in which nothing acts on a terminal, or hides. */
 export function plainJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, null, indent).replace(
-    UNSAFE,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return JSON.stringify(value, null, indent).replace(UNSAFE, (text) => {
+    // JSON has escaped the others of its kind, and puts this one between lines.
+    if (text === "\n") return text;
+    // Two halves where it is beyond the first plane.
+    return [...Array(text.length).keys()]
+      .map((i) => escapeUnit(text, i))
+      .join("");
+  });
 }
+
+const escapeUnit = (text: string, at: number) =>
+  `\\u${text.charCodeAt(at).toString(16).padStart(4, "0")}`;

@@ -1,33 +1,49 @@
 /**
- * One session in full: a key and its value a line, then the metadata.
+ * One session in full, for a person: a key and its value a line, then the
+ * metadata. Each value stands once; the exact ones are in the JSON.
  */
-import type { Json } from "../model/event.ts";
+import { type Json, type JsonObject, MEASURED_KEYS } from "../model/event.ts";
 import { sessionJson } from "../model/json.ts";
 import type { Session } from "../model/session.ts";
 import type { Zone } from "../model/zone.ts";
 import { escapeText } from "./escape.ts";
-import { duration, localTime } from "./format.ts";
+import { bytes, exactDuration, localTime } from "./format.ts";
 
 const TIMES = ["start_time", "end_time", "last_seen"];
+const KEY_CELLS = 20;
 
 export function detail(session: Session, zone: Zone): string {
   const { metadata, component: _, ...fields } = sessionJson(session);
-  const lines = Object.entries(fields).map(
-    ([key, value]) =>
-      `${`${key}:`.padEnd(20)}${field(key, value as Json, zone)}`,
-  );
+  const lines = Object.entries(fields).map(([key, value]) => {
+    const [name, shown] = measured(key, value as Json) ?? [
+      key,
+      TIMES.includes(key) && typeof value === "string"
+        ? localTime(value, zone)
+        : text(value as Json),
+    ];
+    return `${`${name}:`.padEnd(KEY_CELLS)}${shown}`;
+  });
   lines.push("metadata:");
-  for (const [key, value] of Object.entries(metadata as object))
-    lines.push(`  ${escapeText(key)}: ${text(value as Json)}`);
+  for (const [key, value] of Object.entries(metadata as JsonObject)) {
+    // What was measured, and is a field of its own, too.
+    if (MEASURED.has(key) && key in fields) continue;
+    const [name, shown] = (MEASURED.has(key) && measured(key, value)) || [
+      escapeText(key),
+      text(value),
+    ];
+    lines.push(`  ${name}: ${shown}`);
+  }
   return `${lines.join("\n")}\n`;
 }
 
-function field(key: string, value: Json, zone: Zone): string {
-  if (TIMES.includes(key) && typeof value === "string")
-    return localTime(value, zone);
-  if (key === "duration_seconds" && typeof value === "number")
-    return `${value} (${duration(value)})`;
-  return text(value);
+const MEASURED: ReadonlySet<string> = new Set(MEASURED_KEYS);
+
+/** A number with a unit: its name without that, and the number as people read it. */
+function measured(key: string, value: Json): [string, string] | null {
+  if (typeof value !== "number") return null;
+  const [, name, unit] = /^(.+)_(seconds|bytes)$/.exec(key) ?? [];
+  if (unit === undefined) return null;
+  return [name!, unit === "bytes" ? bytes(value) : exactDuration(value)];
 }
 
 function text(value: Json): string {

@@ -1,11 +1,9 @@
 /**
- * Recorded text is never trusted: what could move a cursor, ring a bell, or
- * reorder what is read is shown as an escape. Pure; every text renderer uses it.
+ * Recorded text is never trusted: what could move a cursor, ring a bell, reorder
+ * what is read, or hide in it, is shown as an escape. Pure; every text renderer
+ * uses it.
  */
-
-/** C0, DEL, C1, line and paragraph separators, and the bidi controls. */
-const UNSAFE =
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+import { UNSAFE } from "../model/json.ts";
 
 const NAMED: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
@@ -21,7 +19,7 @@ export function escapeCell(text: string): string {
 
 function escapeCode(character: string): string {
   const code = character.codePointAt(0)!;
-  return code <= 0xff
-    ? `\\x${code.toString(16).padStart(2, "0")}`
-    : `\\u${code.toString(16).padStart(4, "0")}`;
+  const hex = code.toString(16);
+  if (code <= 0xff) return `\\x${hex.padStart(2, "0")}`;
+  return code <= 0xffff ? `\\u${hex.padStart(4, "0")}` : `\\u{${hex}}`;
 }

@@ -28,11 +28,28 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 86_400)}d${two(Math.floor(s / 3_600) % 24)}h`;
 }
 
-/** `812 B`, `4.2 kB`, `74.5 MB`, `1.3 GB`. */
+/** `3.568 s`, `5m07s`, `2h05m07s`, `3d04h05m07s`. */
+export function exactDuration(seconds: number): string {
+  if (seconds < 60) return `${Number(seconds.toFixed(3))} s`;
+  const s = Math.floor(seconds);
+  const parts = [
+    [Math.floor(s / 86_400), "d"],
+    [Math.floor(s / 3_600) % 24, "h"],
+    [Math.floor(s / 60) % 60, "m"],
+    [s % 60, "s"],
+  ] as const;
+  const first = parts.findIndex(([n]) => n > 0);
+  return parts
+    .slice(first)
+    .map(([n, unit], i) => (i === 0 ? n : two(n)) + unit)
+    .join("");
+}
+
+/** `812 B`, `4.2 KiB`, `74.5 MiB`, `1.3 GiB`. */
 export function bytes(n: number): string {
   let unit = 0;
-  for (; n >= 1_000 && unit < UNITS.length - 1; unit++) n /= 1_000;
+  for (; n >= 1_024 && unit < UNITS.length - 1; unit++) n /= 1_024;
   return `${unit === 0 ? n : n.toFixed(1)} ${UNITS[unit]}`;
 }
 
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -137,6 +137,7 @@ const sessionFilter = {
   type: text.optional().describe("admin_shell, channel…"),
   component: text.optional().describe("What the shells belong to"),
   user: text.optional().describe("A user's name"),
+  name: text.optional().describe("What the session was named"),
   status: status.optional().describe("active, ended or lost"),
   incomplete: z
     .boolean()
@@ -154,7 +155,7 @@ const listInput = z.strictObject({
 
 const getInput = z.strictObject({
   session_id: text.describe(
-    "A session's id, a unique beginning of one, or its last 8 hex",
+    "A session's id, a unique beginning of one, its last 8 hex, or its name",
   ),
 });
 

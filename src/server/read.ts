@@ -17,6 +17,7 @@ import {
 } from "../model/filter.ts";
 import { isSessionId } from "../model/id.ts";
 import { sessionJson } from "../model/json.ts";
+import { findSession, noSession } from "../model/reference.ts";
 import type { Session } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
 import { localZone } from "../os/zone.ts";
@@ -25,7 +26,6 @@ import { type Args, DEFAULT_ROWS } from "./inputs.ts";
 /** Of the rows of one page, as JSON. */
 const MAX_PAGE_CHARS = 4 * 1024 * 1024;
 const MAX_COMMANDS = 1_000;
-const MAX_CANDIDATES = 10;
 const DEFAULT_CHANNEL_ROWS = 20;
 /** Read at a time; what the filter of a channel leaves of it is fewer. */
 const CHANNEL_PAGE = 500;
@@ -112,31 +112,9 @@ export class Reading {
 
   /** @throws Failure (not_found, ambiguous) naming the next step */
   private async find(reference: string): Promise<Session> {
-    const exact = isSessionId(reference)
-      ? await this.store.get(reference)
-      : null;
-    if (exact) return exact;
-    const limit = MAX_CANDIDATES + 1;
-    const found =
-      reference === ""
-        ? []
-        : await Array.fromAsync(this.store.list({ reference, limit }));
-    const name = reference.slice(0, 200);
-    if (found.length > 1)
-      throw new Failure(
-        "ambiguous",
-        `'${name}' may mean ${found.length > MAX_CANDIDATES ? `more than ${MAX_CANDIDATES}` : found.length} sessions`,
-        `give more of the id: ${found
-          .slice(0, MAX_CANDIDATES)
-          .map(({ session_id }) => session_id)
-          .join(", ")}`,
-      );
-    if (found[0]) return found[0];
-    throw new Failure(
-      "not_found",
-      `no session '${name}'`,
-      "list_sessions shows which there are",
-    );
+    const found = await findSession(this.store, reference);
+    if (found) return found;
+    throw noSession(reference, "list_sessions shows which there are");
   }
 
   /** A whole id as it is: events may have come whose session has not begun. */
@@ -186,12 +164,13 @@ async function page<T, Row extends object>(
 type FilterArgs = Args<"session_stats">;
 
 function sessionFilter(args: FilterArgs): SessionFilter {
-  const { reference, type, component, user, status, incomplete } = args;
+  const { reference, type, component, user, name, status, incomplete } = args;
   return {
     ...(reference !== undefined && { reference }),
     ...(type !== undefined && { session_type: type }),
     ...(component !== undefined && { component_name: component }),
     ...(user !== undefined && { username: user }),
+    ...(name !== undefined && { name }),
     ...(status !== undefined && { status }),
     ...(incomplete !== undefined && { incomplete }),
     ...times(args),

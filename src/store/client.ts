@@ -66,8 +66,11 @@ export class ToolClient {
     if (result?.structuredContent && !result.isError)
       return result.structuredContent;
     const text = result?.content?.find(({ type }) => type === "text")?.text;
-    if (status === 200 && (said ?? text))
-      throw new Failure("refused", `${this.name} refused: ${said ?? text}`);
+    if (status === 200 && said)
+      throw new Failure("refused", `${this.name} refused: ${said}`);
+    // A tool's own sentence: it was asked, and that is its answer.
+    if (status === 200 && text)
+      throw new Failure("refused", `${this.name} says: ${text}`);
     throw this.notOurs(`status ${status}`);
   }
 

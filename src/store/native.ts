@@ -33,8 +33,10 @@ import addon from "../../dist/native/duckdb.node.bin" with { type: "file" };
 import library from "../../dist/native/libduckdb.so.zst" with { type: "file" };
 import built from "../../dist/native/manifest.json";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { say } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
+import { isTerminal } from "../os/proc.ts";
 
 interface Embedded {
   bytes: number;
@@ -155,6 +157,7 @@ function unpack(cache: string): Natives {
     mkdirSync(own, { mode: 0o700 });
     lock = openSync(own, "r");
     libc?.tryLock(lock);
+    sayUnpacking(cache);
     write(`${own}/${LIBRARY}`, Bun.zstdDecompressSync(readFileSync(library)));
     write(`${own}/${ADDON}`, readFileSync(addon));
     const made = openWhole(own);
@@ -173,6 +176,14 @@ function unpack(cache: string): Natives {
   const whole = openWhole(folder);
   if (!whole) throw new Error(`${folder} was changed at once`);
   return whole;
+}
+
+/** It takes seconds, and a person would wonder. */
+function sayUnpacking(cache: string): void {
+  if (isTerminal(2))
+    say(
+      `session-buddy: unpacks DuckDB into ${JSON.stringify(cache)}, this once\n`,
+    );
 }
 
 /** Renames into place; what stands there broken is moved out of the way first. */

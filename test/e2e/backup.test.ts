@@ -48,7 +48,7 @@ test("a backup is private and compact, says what it holds, and takes no other's 
   const done = await sandbox.run(["backup", "copy.duckdb"]);
   expect([done.exitCode, done.stderr]).toEqual([0, ""]);
   expect(done.stdout).toMatch(
-    /^backup: \/.*\/copy\.duckdb \(\d+\.\d [kM]B\)\nholds: 3 sessions, 6 events\n$/,
+    /^backup: \/.*\/copy\.duckdb \(\d+\.\d [KM]iB\)\nholds: 3 sessions, 6 events\n$/,
   );
   expect(statSync(file).mode & 0o777).toBe(0o600);
   const again = await sandbox.run(["backup", file]);

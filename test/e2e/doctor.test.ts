@@ -134,7 +134,12 @@ test("a port that another program has", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await until("the port", () => other.listening);
   const { port } = other.address() as { port: number };
-  const taken = await onlyFailure(sandbox, { SESSION_BUDDY_PORT: `${port}` });
+  const env = { SESSION_BUDDY_PORT: `${port}` };
+  const taken = await onlyFailure(sandbox, env);
+  // Where sessions go to another host it may have it.
+  const SESSION_BUDDY_MCP_ENDPOINT = "http://127.0.0.1:9/mcp";
+  const sent = await examine(sandbox, { ...env, SESSION_BUDDY_MCP_ENDPOINT });
+  expect(sent.tests.get("server_port")).toBeUndefined();
   other.close();
   expect(taken.name).toBe("server_port");
   expect(taken.detail).toContain(`pid ${process.pid}`);

@@ -16,7 +16,9 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { folderFailure } from "../../src/os/paths.ts";
 import {
+  asUnknownUser,
   expectFailure,
   needsRoot,
   plant,
@@ -235,6 +237,30 @@ test("what cannot be written to is refused by name, and the old content stays", 
   expect(readFileSync(places.at("file"), "utf8")).toBe("old");
   expect(places.names()).toEqual(["file", "loop", "socket"]);
   socket.close();
+});
+
+test("what may not be written says what to do about it, not about our data", async () => {
+  if (!needsRoot("setpriv")) return;
+  using sandbox = new Sandbox();
+  const script = asUnknownUser(sandbox)(`
+    export SESSION_BUDDY_DATA_DIR=${sandbox.home}/data
+    for words in "ls -o" backup "archive-sessions --days 0 --yes --output"; do
+      $SB $words /usr/x || echo $? >&2
+    done`);
+  const { stdout, stderr } = await runPrivately(sandbox, script);
+  expect(stdout).toBe("");
+  const lines = stderr.trimEnd().split("\n");
+  for (const n of [0, 2, 4]) {
+    expect(lines[n]).toMatch(
+      /^session-buddy: '\/usr(\/x)?' cannot be written \(/,
+    );
+    expect(lines[n]).toContain("give a file that you may write");
+    expect(lines[n + 1]).toBe("6");
+  }
+  for (const code of ["EMFILE", "ENFILE"])
+    expect(folderFailure("/x", { code }).message).toContain(
+      "'/x' cannot be opened: too many files are open (",
+    );
 });
 
 test("a backup goes through a pipe, with a server and without", async () => {

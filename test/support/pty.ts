@@ -19,13 +19,17 @@ export class Pty implements AsyncDisposable {
   constructor(
     sandbox: Sandbox,
     argv: string[],
-    options: { env?: Record<string, string | undefined>; cwd?: string } = {},
+    options: {
+      env?: Record<string, string | undefined>;
+      cwd?: string;
+      columns?: number;
+    } = {},
   ) {
     this.child = Bun.spawn(argv, {
       env: sandbox.envWith(options.env),
       cwd: options.cwd ?? sandbox.home,
       terminal: {
-        cols: 200,
+        cols: options.columns ?? 200,
         rows: 50,
         data: (_, bytes) => {
           this.shown += this.decoder.decode(bytes, { stream: true });

@@ -15,7 +15,7 @@ test("what could act on a terminal is shown as an escape", () => {
 });
 
 test("what people write stays as it is", () => {
-  const text = "naïve 日本語 עברית 👩‍💻 ~/a b";
+  const text = "naïve 日本語 עברית 👩💻 ❤ ~/a b";
   expect(escapeText(text)).toBe(text);
 });
 

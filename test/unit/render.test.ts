@@ -2,9 +2,10 @@ import { expect, test } from "bun:test";
 import { present } from "../../src/model/session.ts";
 import type { Session, SessionRow } from "../../src/model/session.ts";
 import { fullBanner, lineBanner } from "../../src/render/banner.ts";
+import { Csv } from "../../src/render/csv.ts";
 import { detail } from "../../src/render/detail.ts";
 import { escapeCell, escapeText } from "../../src/render/escape.ts";
-import { duration, localTime } from "../../src/render/format.ts";
+import { duration, exactDuration, localTime } from "../../src/render/format.ts";
 import { commandHelp } from "../../src/render/help.ts";
 import { JsonArray, sessionDocument } from "../../src/render/json.ts";
 import { UTC } from "../../src/model/zone.ts";
@@ -37,9 +38,14 @@ test("every character that moves or reorders is escaped, and no other", () => {
   const range = (from: number, to: number) =>
     Array.from({ length: to - from + 1 }, (_, i) => from + i);
   expect(escaped).toEqual([
-    ...[...range(0, 0x1f), ...range(0x7f, 0x9f), 0x61c, 0x200e, 0x200f],
-    ...[...range(0x2028, 0x202e), ...range(0x2066, 0x2069)],
+    ...[...range(0, 0x1f), ...range(0x7f, 0x9f), 0xad, 0x34f, 0x61c],
+    ...[0x115f, 0x1160, 0x17b4, 0x17b5, ...range(0x180b, 0x180f)],
+    ...[...range(0x200b, 0x200f), ...range(0x2028, 0x202e)],
+    ...range(0x2060, 0x206f),
   ]);
+  expect(escapeText("a\u200bb\ufeffc\ufe0fd\u{e0041}e\ufff9")).toBe(
+    "a\\u200bb\\ufeffc\\ufe0fd\\u{e0041}e\\ufff9",
+  );
   expect(escapeText("\x1b[31m\n\r\t\x9b\u202e é漢😀")).toBe(
     "\\x1b[31m\\n\\r\\t\\x9b\\u202e é漢😀",
   );
@@ -89,7 +95,7 @@ test("a row has eight cells whatever was recorded", () => {
 test("a table is aligned by what is seen, not by code units", () => {
   const rows = [session(), session({ component_name: "漢字-é" })];
   for (const color of [false, true]) {
-    const lines = table(rows, color, UTC).split("\n");
+    const lines = table(rows, { color, zone: UTC, width: null }).split("\n");
     expect(lines).toHaveLength(4);
     const at = lines
       .slice(0, 3)
@@ -97,8 +103,156 @@ test("a table is aligned by what is seen, not by code units", () => {
     expect(new Set(at).size).toBe(1);
   }
   const lost = [session({ end_source: "recovered" })];
-  expect(table(lost, true, UTC)).toContain("\x1b[33mlost\x1b[0m");
-  expect(table(lost, false, UTC)).not.toContain("\x1b");
+  expect(table(lost, { color: true, zone: UTC, width: null })).toContain(
+    "\x1b[33mlost\x1b[0m",
+  );
+  expect(table(lost, { color: false, zone: UTC, width: null })).not.toContain(
+    "\x1b",
+  );
+});
+
+/** Sessions whose names are as long as they may be, wide, and not what they seem. */
+const HARD = [
+  session({ component_name: "x".repeat(100), hostname: "h".repeat(64) }),
+  session({ session_id: `b-20260206-113456-${"7".repeat(32)}` }),
+  session({ session_id: "chan_0123456789ab", username: "漢字".repeat(20) }),
+  session({ session_id: "c-20260206-113456-11111111", username: "👩💻👩💻" }),
+  session({ username: "\u200b\u202e\x1b[31m", exit_code: null }),
+  session({ component_name: "e\u0301".repeat(30), signal: "SIGRTMAX" }),
+];
+
+test("a table is never wider than the terminal, whatever it holds", () => {
+  for (let n = 1; n <= HARD.length; n++)
+    for (let width = 1; width <= 260; width++)
+      for (const color of [false, true]) {
+        const rows = HARD.slice(0, n);
+        const lines = table(rows, { color, zone: UTC, width }).split("\n");
+        expect(lines).toHaveLength(n + 2);
+        for (const line of lines)
+          expect(Bun.stringWidth(line)).toBeLessThanOrEqual(width);
+      }
+});
+
+test("as much as fits is shown: whole ids, their ends, then ever fewer columns", () => {
+  const rows = [
+    session(),
+    session({ session_id: "b-20260206-113456-76543210" }),
+  ];
+  const shown = (width: number) =>
+    table(rows, { color: false, zone: UTC, width }).split("\n");
+  const whole = table(rows, { color: false, zone: UTC, width: null });
+  const needs = Math.max(...whole.split("\n").map((line) => line.length));
+  expect(shown(needs).join("\n")).toBe(whole);
+  expect(shown(needs - 1)[1]).toStartWith("0123abcd    a ");
+  expect(shown(needs - 1)[2]).toStartWith("76543210    a ");
+  const heads = new Set<string>();
+  for (let width = needs; width >= 10; width--)
+    heads.add(shown(width)[0]!.split(/ {2,}/).join());
+  expect([...heads]).toEqual([
+    "SESSION ID,COMPONENT,USER,HOST,STARTED,DURATION,STATUS,EXIT",
+    "SESSION ID,COMPONENT,USER,STARTED,DURATION,STATUS,EXIT",
+    "SESSION ID,COMPONENT,STARTED,DURATION,STATUS,EXIT",
+    "SESSION ID,COMPONENT,STARTED,DURATION,STATUS",
+    "SESSION ID,COMPONENT,STARTED,STATUS",
+    "SESSION ID,COMPONENT,STATUS",
+    "SESSION ID,COMPONENT",
+    "SESSION ID",
+  ]);
+});
+
+test("an id whose end another one has, too, is not shortened", () => {
+  const rows = [
+    session(),
+    session({ session_id: "b-20260206-113456-0123abcd" }),
+    session({ session_id: "c-20260206-113456-76543210" }),
+  ];
+  const text = table(rows, { color: false, zone: UTC, width: 90 });
+  const ids = text.split("\n").map((line) => line.split(" ")[0]);
+  expect(ids.slice(1, 4)).toEqual([
+    "a-20260206-113456-0123abcd",
+    "b-20260206-113456-0123abcd",
+    "76543210",
+  ]);
+});
+
+test("a name is cut only where it must be, and says so", () => {
+  const rows = [session({ component_name: "x".repeat(40) })];
+  const at = (width: number) =>
+    /x+…?/.exec(table(rows, { color: false, zone: UTC, width }))![0];
+  expect(at(140)).toBe("x".repeat(40));
+  expect(at(110)).toBe(`${"x".repeat(23)}…`);
+  expect(at(30)).toBe(`${"x".repeat(17)}…`);
+  const wide = [session({ component_name: "漢".repeat(40) })];
+  const text = table(wide, { color: false, zone: UTC, width: 30 });
+  expect(text.split("\n")[1]).toEndWith(` ${"漢".repeat(8)}…`);
+});
+
+test("each value stands once, as people read it", () => {
+  const text = detail(
+    session({
+      ...{ exit_code: 3, command_count: 7 },
+      metadata: {
+        ...{ version: null, adapters: [], command_tree_size: 12 },
+        ...{ exit_code: 3, signal: null, command_count: 7 },
+        ...{ max_rss_bytes: 13 * 1024 * 1024, cpu_user_seconds: 0.0412 },
+        own_bytes: 4096,
+      },
+    }),
+    UTC,
+  );
+  for (const word of ["exit_code:", "signal:", "command_count:"])
+    expect(text.split(word)).toHaveLength(2);
+  expect(text).toContain("\nduration:           2.5 s\n");
+  expect(text).toEndWith(`metadata:
+  version: -
+  adapters: []
+  command_tree_size: 12
+  max_rss: 13.0 MiB
+  cpu_user: 0.041 s
+  own_bytes: 4096
+`);
+  const said = [0, 3.5684, 59.9996, 60, 7507.9, 273_907].map(exactDuration);
+  expect(said).toEqual([
+    "0 s",
+    "3.568 s",
+    "60 s",
+    "1m00s",
+    "2h05m07s",
+    "3d04h05m07s",
+  ]);
+});
+
+test("CSV computes nothing in a spreadsheet, and is exact where that is asked", () => {
+  const texts = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@a",
+    "\t=1",
+    "\r=1",
+    "a=1",
+    "'=1",
+    '="a",b',
+  ];
+  const shown = (raw: boolean) => {
+    const csv = new Csv(raw);
+    return texts.map((name) => {
+      const [id, row] = [session().session_id, csv.row(session({ name }))];
+      const cells = row.split("\r\n").at(-2)!;
+      expect(cells).toStartWith(`${id},`);
+      return /,(?:"host"|host),,\/,Linux,,,(.*),,\[\],,observed,/.exec(
+        cells,
+      )![1]!;
+    });
+  };
+  expect(shown(false)).toEqual([
+    ...["'=1+1", "'+1", "'-1", "'@a", "'\\t=1", "'\\r=1", "a=1", "'=1"],
+    `"'=""a"",b"`,
+  ]);
+  expect(shown(true)).toEqual([
+    ...["=1+1", "+1", "-1", "@a", "\\t=1", "\\r=1", "a=1", "'=1"],
+    `"=""a"",b"`,
+  ]);
 });
 
 test("the detail escapes keys and values, nested ones too", () => {
@@ -113,7 +267,7 @@ test("the detail escapes keys and values, nested ones too", () => {
   expect(text).toContain('tags:               ["x\\u001b"]\n');
   expect(text).toContain("  k\\n  exit_code: 1\n");
   expect(text).toContain('  deep: {"a":["\\u202e"]}\n  none: -\n');
-  expect(text).toContain("duration_seconds:   2.5 (2.5s)\n");
+  expect(text).toContain("duration:           2.5 s\n");
 });
 
 test("JSON is the value, harmless at a terminal", () => {
