@@ -66,20 +66,21 @@ export function idHexOf(eventId: string): string {
   return digest("sha256", Uint8Array.fromHex(hex)).toHex();
 }
 
-/** Of the UUIDs that are made of a session's id. */
+/** Of the UUIDs that are made of a name. */
 const NAMESPACE = Uint8Array.fromHex("8d6d1b0a5c7e4f0f9a53c1e0b7d24e96");
 
-/**
- * The event_id of an end that the wire brings, a UUIDv5: brought again, it is
- * the same.
- */
-export function endEventId(session_id: string): string {
-  const name = new TextEncoder().encode(`${session_id} end`);
+/** The UUIDv5 of a name: of the same name it is the same. */
+export function namedUuid(text: string): string {
+  const name = new TextEncoder().encode(text);
   const bytes = digest("sha1", Buffer.concat([NAMESPACE, name]));
   bytes[6] = (bytes[6]! & 0x0f) | 0x50;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return hyphenated(bytes.subarray(0, 16).toHex());
 }
+
+/** The event_id of an end that the wire brings: brought again, it is the same. */
+export const endEventId = (session_id: string): string =>
+  namedUuid(`${session_id} end`);
 
 export function digest(
   algorithm: "sha1" | "sha256",

@@ -10,7 +10,7 @@ import {
   type SessionEnd,
   type SessionStart,
 } from "../model/event.ts";
-import { digest, endEventId } from "../model/id.ts";
+import { digest, namedUuid } from "../model/id.ts";
 import type { Session } from "../model/session.ts";
 import type { Provenance } from "../model/store.ts";
 import type { Recorder } from "./counted.ts";
@@ -29,12 +29,14 @@ export interface ChannelResult {
 }
 
 const VERSION = "2.0";
-const SCOPES = ["conversation", "thread", "day"] as const;
+export const SCOPES = ["conversation", "thread", "day"] as const;
 export const CHANNEL_EVENTS = [
   "channel_session_start",
   "channel_session_end",
   "channel_heartbeat",
 ] as const;
+/** In characters. */
+const MAX_EVENT_ID = 200;
 const MAX_PREVIEW = 200;
 const MAX_COUNT = 1_000_000_000;
 /** Ends that are remembered, so that one sent again is still an end. */
@@ -44,6 +46,7 @@ const SPARE_ROOM = 10_000;
 /** What was reported, checked. */
 interface Report {
   kind: (typeof CHANNEL_EVENTS)[number];
+  /** As it is stored. */
   event_id: string;
   timestamp: string;
   component_name: string;
@@ -70,11 +73,12 @@ export class Channels {
     from: Provenance,
   ): Promise<ChannelResult> {
     const rules = new Rules();
-    const report = reportOf(args, rules);
+    const report = reportOf(args, from, rules);
     const start = startOf(report);
     rules.bounds(start);
     rules.check();
-    const { event_id, key, kind } = report;
+    const { event_id } = args;
+    const { key, kind } = report;
     return this.turns.take(key, async () => {
       const [session_id, status] =
         kind === "channel_session_end"
@@ -110,13 +114,15 @@ export class Channels {
     { key, event_id, timestamp, metadata, channel }: Report,
     from: Provenance,
   ): Promise<[string | null, Status]> {
-    const before = this.ended.get(event_id);
-    if (before !== undefined) return [before, "ended"];
+    const before =
+      this.ended.get(event_id) ??
+      (await this.store.sessionOf(event_id, timestamp));
+    if (before) return [before, "ended"];
     const session_id = await this.going(key);
     if (session_id === null) return [null, "not_found"];
     const end: SessionEnd = {
       event_version: EVENT_VERSION,
-      event_id: endEventId(session_id),
+      event_id,
       event_type: "session_end",
       session_id,
       timestamp,
@@ -165,9 +171,13 @@ export class Channels {
   }
 }
 
-function reportOf(args: Args<"track_channel_session">, rules: Rules): Report {
+function reportOf(
+  args: Args<"track_channel_session">,
+  from: Provenance,
+  rules: Rules,
+): Report {
   rules.version(args.event_version ?? VERSION, VERSION);
-  const event_id = rules.uuid("event_id", args.event_id);
+  rules.length("event_id", args.event_id, 1, MAX_EVENT_ID);
   rules.type(args.event_type, "ChannelSessionEvent", ...CHANNEL_EVENTS);
   const session_scope = rules.word(
     "session_scope",
@@ -187,15 +197,24 @@ function reportOf(args: Args<"track_channel_session">, rules: Rules): Report {
     message_preview: preview(args.message_preview),
     message_count: messages(args, rules),
   };
+  const key = keyOf(channel, timestamp);
+  const said = [reporterOf(from), key, args.event_type, args.event_id];
   return {
     kind: args.event_type as Report["kind"],
-    event_id,
+    // Clients number theirs as they like, each from the beginning perhaps.
+    event_id: namedUuid(JSON.stringify(said)),
     timestamp,
     component_name: rules.component(args.component_name ?? "nanobot"),
-    key: keyOf(channel, timestamp),
+    key,
     channel,
     metadata: givenMetadata(args.metadata),
   };
+}
+
+/** Who is known to report. */
+function reporterOf({ via, uid, subject }: Provenance): string {
+  if (subject !== null) return `token:${subject}`;
+  return uid === null ? via : `uid:${uid}`;
 }
 
 /** An end that does not say how many leaves what is known. */

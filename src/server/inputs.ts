@@ -15,16 +15,20 @@ export const object = z
   )
   .meta({ type: "object" });
 /** Clients in other languages send a number as text, or as 12345.0. */
-const integer = z.preprocess(
-  (value) =>
-    typeof value === "string" && /^\s*[+-]?\d{1,15}(\.0*)?\s*$/.test(value)
-      ? Number(value)
-      : value,
-  z.int(),
-);
-/** Left out, or null from a client that sends all that it has. */
-const maybe = <T>(schema: z.ZodType<T>) =>
-  z.preprocess((value) => value ?? undefined, schema.optional()).optional();
+const lenient = (schema: z.ZodType<number>) =>
+  z.preprocess(
+    (value) =>
+      typeof value === "string" && /^\s*[+-]?\d{1,15}(\.0*)?\s*$/.test(value)
+        ? Number(value)
+        : value,
+    schema,
+  );
+const integer = lenient(z.int());
+/** The same for those that write true and false as text, as Python does too. */
+const flag = z.preprocess((value) => {
+  const word = typeof value === "string" ? value.toLowerCase() : "";
+  return word === "true" ? true : word === "false" ? false : value;
+}, z.boolean());
 
 const metadata = object
   .nullish()
@@ -73,7 +77,7 @@ const startInput = z.strictObject({
 const endInput = z.strictObject({
   session_id: text.describe("As track_session_start gave it"),
   timestamp,
-  event_type: maybe(text).describe('"session_end"'),
+  event_type: text.optional().describe('"session_end"'),
   metadata: metadata.describe(
     "Merged over the start's metadata; null values do not overwrite",
   ),
@@ -94,7 +98,9 @@ const eventsInput = z.strictObject({
 });
 
 const channelInput = z.strictObject({
-  event_id: eventId,
+  event_id: text.describe(
+    "Any text of 1 to 200 characters, made once by the caller: the same id again for the same conversation and event_type changes nothing",
+  ),
   event_type: text.describe(
     "channel_session_start, channel_session_end or channel_heartbeat",
   ),
@@ -102,16 +108,18 @@ const channelInput = z.strictObject({
   channel_id: text.describe("The channel, as its platform names it"),
   sender_id: text.describe("Who writes, as the platform names them"),
   timestamp,
-  event_version: maybe(text).describe('"2.0"'),
-  session_scope: maybe(text).describe(
-    "conversation, thread or day; conversation when left out",
-  ),
-  thread_id: maybe(text).describe("The thread, where the channel has some"),
-  workspace: maybe(text).describe("The team or server that the channel is in"),
-  platform: maybe(text).describe("What the sender uses: web, ios…"),
-  message_preview: maybe(text).describe("Cut to 200 characters"),
-  component_name: maybe(text).describe("nanobot when left out"),
-  message_count: maybe(integer).describe("1 when left out"),
+  event_version: text.optional().describe('"2.0"'),
+  session_scope: text
+    .optional()
+    .describe("conversation, thread or day; conversation when left out"),
+  thread_id: text.optional().describe("The thread, where the channel has some"),
+  workspace: text
+    .optional()
+    .describe("The team or server that the channel is in"),
+  platform: text.optional().describe("What the sender uses: web, ios…"),
+  message_preview: text.optional().describe("Cut to 200 characters"),
+  component_name: text.optional().describe("nanobot when left out"),
+  message_count: integer.optional().describe("1 when left out"),
   metadata,
   token,
 });
@@ -125,7 +133,7 @@ const when = (what: string) =>
     );
 export const MAX_ROWS = 10_000;
 export const DEFAULT_ROWS = 50;
-const limit = z.int().min(1).max(MAX_ROWS).optional();
+const limit = lenient(z.int().min(1).max(MAX_ROWS)).optional();
 const cursor = text
   .optional()
   .describe("next_cursor of the page before; leave it out for the first page");
@@ -139,8 +147,7 @@ const sessionFilter = {
   user: text.optional().describe("A user's name"),
   name: text.optional().describe("What the session was named"),
   status: status.optional().describe("active, ended or lost"),
-  incomplete: z
-    .boolean()
+  incomplete: flag
     .optional()
     .describe("Only sessions whose end nobody saw: active or lost"),
   after: when("Started at or after"),
@@ -168,9 +175,7 @@ const listEventsInput = z.strictObject({
     .describe("session_start, command_start, command_end, session_end…"),
   after: when("Happened at or after"),
   before: when("Happened before"),
-  after_seq: z
-    .int()
-    .min(0)
+  after_seq: lenient(z.int().min(0))
     .optional()
     .describe("Only what arrived after the event of this seq, to follow along"),
   limit: limit.describe("Events at most, 1 to 10000; 50 when left out"),
@@ -190,11 +195,8 @@ const channelListInput = z.strictObject({
   workspace: text.optional(),
   platform: text.optional(),
   component_name: text.optional(),
-  status: status.optional().describe("active, ended or lost"),
-  limit: z
-    .int()
-    .min(1)
-    .max(MAX_CHANNEL_ROWS)
+  status: text.optional().describe("active, ended or lost"),
+  limit: integer
     .optional()
     .describe("Rows at most, 1 to 200; 20 when left out"),
 });

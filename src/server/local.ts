@@ -18,7 +18,7 @@ import {
 import type { Args, ToolName } from "./inputs.ts";
 import { Reading } from "./read.ts";
 import type { ToolBackend } from "./tools.ts";
-import { Tracking } from "./track.ts";
+import { Tracking, namedSession } from "./track.ts";
 
 /** Tells whose token it is. */
 export interface TokenVerifier {
@@ -156,8 +156,7 @@ export class LocalTools implements ToolBackend {
     const { code, sentence, message } = failure;
     this.options.onError?.(failure, tool, caller);
     return {
-      session_id: null,
-      ...(tool === "track_channel_session" && { event_id: null }),
+      ...sentWith(tool, args),
       status: "error",
       error: code === "unauthorized" ? sentence : `${FAILED[tool]}: ${message}`,
     };
@@ -243,6 +242,19 @@ export class LocalTools implements ToolBackend {
   private requireReader({ via, token }: Caller): void {
     if (via === "tcp" && this.options.auth.required && !token)
       throw unauthorized(NO_TOKEN);
+  }
+}
+
+/** What clients look for in an answer to know which call it answers. */
+function sentWith(tool: Track, args: object): object {
+  const { session_id, event_id } = args as Record<string, string>;
+  switch (tool) {
+    case "track_session_start":
+      return { session_id: null };
+    case "track_session_end":
+      return { session_id: namedSession(session_id!) };
+    case "track_channel_session":
+      return { session_id: null, event_id };
   }
 }
 

@@ -11,7 +11,10 @@ import {
 } from "@modelcontextprotocol/server";
 import { Failure } from "../model/failure.ts";
 import type { Caller } from "./caller.ts";
-import { type RpcId, refusal } from "./refusal.ts";
+import type { Message } from "./body.ts";
+import { idOf } from "./guard.ts";
+import { INVALID_REQUEST, readMessage } from "./message.ts";
+import { refusal } from "./refusal.ts";
 import { type PlainCall, plainCall } from "./plain.ts";
 import {
   type ServerOptions,
@@ -54,7 +57,7 @@ export class McpEndpoint {
    */
   async handle(
     request: Request,
-    message: object,
+    message: Message,
     caller: Caller,
   ): Promise<Response> {
     const exchange: Exchange = { caller, overloaded: null };
@@ -64,8 +67,7 @@ export class McpEndpoint {
       : this.throughSdk(request, message, exchange));
     const { overloaded } = exchange;
     if (!overloaded) return response;
-    const { id = null } = message as { id?: RpcId };
-    return refusal(overloaded, "/mcp", { id });
+    return refusal(overloaded, "/mcp", { id: idOf(message) });
   }
 
   /** Ends the streams that are open. */
@@ -85,9 +87,16 @@ export class McpEndpoint {
 
   private async throughSdk(
     request: Request,
-    message: object,
+    given: Message,
     exchange: Exchange,
   ): Promise<Response> {
+    const read = await readMessage(given);
+    if ("code" in read)
+      return refusal(new Failure("refused", read.message), "/mcp", {
+        ...{ id: idOf(given), rpc_code: read.code },
+        status: read.code === INVALID_REQUEST ? 400 : 200,
+      });
+    const { message } = read;
     if (await isLegacyRequest(request, message))
       return this.legacy(request, message, exchange);
     const extra = { exchange };

@@ -105,9 +105,12 @@ export const OUTPUTS: Record<ToolName, z.ZodType> = {
     event_id: orNull,
   }),
   get_channel_sessions: z.object({
-    status: z.enum(["success"]),
-    count,
-    sessions: z.array(z.object(session)),
-    queried_at: text,
+    status: z.enum(["success", "error"]),
+    // With success.
+    count: count.optional(),
+    sessions: z.array(z.object(session)).optional(),
+    queried_at: text.optional(),
+    // With error.
+    error: text.optional(),
   }),
 };

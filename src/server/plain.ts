@@ -40,7 +40,8 @@ export async function plainCall(
   if (jsonrpc !== "2.0" || method !== "tools/call") return null;
   if (typeof id !== "string" && !Number.isSafeInteger(id)) return null;
   if (!isObject(params) || !hasOnly(params, PARAMS_KEYS)) return null;
-  const { name, arguments: given } = params;
+  const { name } = params;
+  const given = params["arguments"] ?? {};
   if (typeof name !== "string" || !Object.hasOwn(CATALOG, name)) return null;
   const tool = name as ToolName;
   if (!isObject(given) || (readOnly && CATALOG[tool].tracks)) return null;

@@ -18,15 +18,19 @@ import {
 import { isSessionId } from "../model/id.ts";
 import { sessionJson } from "../model/json.ts";
 import { findSession, noSession } from "../model/reference.ts";
-import type { Session } from "../model/session.ts";
+import { STATUSES, type Session } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
 import { localZone } from "../os/zone.ts";
-import { type Args, DEFAULT_ROWS } from "./inputs.ts";
+import { SCOPES } from "./channel.ts";
+import { type Args, DEFAULT_ROWS, MAX_CHANNEL_ROWS } from "./inputs.ts";
+import { Rules } from "./rules.ts";
 
 /** Of the rows of one page, as JSON. */
 const MAX_PAGE_CHARS = 4 * 1024 * 1024;
 const MAX_COMMANDS = 1_000;
 const DEFAULT_CHANNEL_ROWS = 20;
+/** Of the name of a kind of channel, in characters. */
+const MAX_TYPE = 200;
 /** Read at a time; what the filter of a channel leaves of it is fewer. */
 const CHANNEL_PAGE = 500;
 
@@ -84,8 +88,20 @@ export class Reading {
     return this.store.stats(sessionFilter(args));
   }
 
-  async channelSessions(args: Args<"get_channel_sessions">) {
-    const { limit = DEFAULT_CHANNEL_ROWS, status, component_name } = args;
+  /** What is wrong with its arguments is the tool's own answer. */
+  async channelSessions(args: Args<"get_channel_sessions">): Promise<object> {
+    const rules = new Rules();
+    const { limit = DEFAULT_CHANNEL_ROWS, component_name } = args;
+    rules.number("limit", limit, 1, MAX_CHANNEL_ROWS);
+    const status = args.status && rules.word("status", args.status, STATUSES);
+    if (args.session_scope !== undefined)
+      rules.word("session_scope", args.session_scope, SCOPES);
+    rules.length("channel_type", args.channel_type ?? "any", 1, MAX_TYPE);
+    try {
+      rules.check();
+    } catch (error) {
+      return { status: "error", error: (error as Failure).message };
+    }
     const filter: SessionFilter = {
       session_type: "channel",
       limit: CHANNEL_PAGE,

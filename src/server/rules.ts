@@ -100,14 +100,19 @@ export class Rules {
     const parts = TIME.exec(value);
     const utc = parts && utcOf(parts);
     if (utc) return utc;
-    const why = parts ? "no such date or time; " : "";
+    const why = parts
+      ? "no such date or time; "
+      : hasNoTime(value)
+        ? "missing time component; "
+        : "";
     return this.fail(field, wrongTime(value, why), "");
   }
 
   /** What only looks like a time is brought to the nearest one that is. */
   looseTime(field: string, value: string): string {
     const parts = TIME.exec(value);
-    if (!parts) return this.fail(field, wrongTime(value, ""), "");
+    const why = hasNoTime(value) ? "missing time component; " : "";
+    if (!parts) return this.fail(field, wrongTime(value, why), "");
     return utcOf(clamped(parts)) ?? this.fail(field, wrongTime(value, ""), "");
   }
 
@@ -129,6 +134,14 @@ export class Rules {
         min,
       );
     return value;
+  }
+
+  /** A text of so many characters. */
+  length(field: string, value: string, min: number, max: number): string {
+    const many = value.length > max * 2 ? Infinity : [...value].length;
+    if (many >= min && many <= max) return value;
+    const bound = many < min ? `at least ${min}` : `at most ${max}`;
+    return this.fail(field, `String should have ${bound} characters`, value);
   }
 
   user(user: { username?: string | undefined; home?: string | undefined }): {
@@ -211,6 +224,9 @@ function longText(value: Json, name: string): string | null {
 
 const TIME =
   /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(?:Z|([+-])(\d{2}):(\d{2}))?$/;
+
+/** A date, and no T after it. */
+const hasNoTime = (value: string) => /^\d{4}-\d{2}-\d{2}(?!T)/.test(value);
 
 const wrongTime = (value: string, why: string) =>
   `Invalid ISO 8601 timestamp: ${quoted(value)} (${why}expected format: 2026-02-06T12:34:56.789Z)`;

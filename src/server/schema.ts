@@ -7,14 +7,36 @@ import { z } from "zod";
 import type { JsonObject } from "../model/event.ts";
 import { INPUTS, type ToolName } from "./inputs.ts";
 import { OUTPUTS } from "./outputs.ts";
+import { inWords } from "./words.ts";
 
 type Schema = StandardSchemaWithJSON;
 
-/** What a tool takes: parsed, and refused by name where it does not fit. */
-function input(schema: z.ZodType): Schema {
+/**
+ * What a tool takes: parsed, and refused in words where it does not fit. A
+ * client that sends all that it has sends null for what may be left out.
+ */
+function input(schema: z.ZodObject): Schema {
+  const optional = Object.keys(schema.shape).filter((name) => {
+    const { success: without } = schema.shape[name]!.safeParse(undefined);
+    return without && !schema.shape[name]!.safeParse(null).success;
+  });
   return standard(
-    (value) => schema["~standard"].validate(value),
+    (value) => {
+      const read = schema.safeParse(withoutNull(value, optional));
+      if (read.success) return { value: read.data };
+      return { issues: [{ message: inWords(read.error.issues, value) }] };
+    },
     () => jsonSchema(schema, "input", plain),
+  );
+}
+
+function withoutNull(value: unknown, names: readonly string[]): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const given = value as Record<string, unknown>;
+  const nulls = names.filter((name) => given[name] === null);
+  if (nulls.length === 0) return value;
+  return Object.fromEntries(
+    Object.entries(given).filter(([name]) => !nulls.includes(name)),
   );
 }
 

@@ -5,16 +5,7 @@
  * Standard output carries the protocol alone.
  */
 import { dirname } from "node:path";
-import { PassThrough } from "node:stream";
-import {
-  type JSONRPCMessage,
-  type Transport,
-  type TransportSendOptions,
-} from "@modelcontextprotocol/server";
-import {
-  StdioServerTransport,
-  serveStdio as serveSdk,
-} from "@modelcontextprotocol/server/stdio";
+import { serveStdio as serveSdk } from "@modelcontextprotocol/server/stdio";
 import { type Settings, statePaths } from "../config.ts";
 import { Log } from "../log.ts";
 import { Failure } from "../model/failure.ts";
@@ -29,9 +20,12 @@ import { Core } from "./core.ts";
 import { begin, finish } from "./main.ts";
 import { Metrics } from "./metrics.ts";
 import { Serving } from "./serve.ts";
+import { LineTransport } from "./lines.ts";
 import { type ToolBackend, makeMcpServer } from "./tools.ts";
 
 const LOOK_MS = 15;
+/** How often the parent is looked at. */
+const PARENT_MS = 1_000;
 /** How long the database may be busy with a command, or a server starting. */
 const WAIT_MS = 10_000;
 
@@ -47,7 +41,7 @@ export async function serveStdio(
   ensurePrivateDir(settings.paths.data!);
   ensurePrivateDir(dirname(statePaths(settings).socket));
   const nearest = new NearestTools(settings, readOnly);
-  const transport = new PatientTransport();
+  const transport = new LineTransport();
   const caller: Caller = {
     via: "stdio",
     uid: process.geteuid!(),
@@ -60,10 +54,26 @@ export async function serveStdio(
     () => makeMcpServer(nearest, { readOnly, version: VERSION }, caller),
     { transport },
   );
-  await Promise.race([transport.done, told]);
+  await Promise.race([transport.done, parentGone(), told]);
   await handle.close();
   await nearest.close();
   return 0;
+}
+
+/**
+ * Resolves when the program that started us has ended. Its end need not close
+ * our input, which other programs of its may hold open; and nobody is left then
+ * who would read the answers.
+ */
+function parentGone(): Promise<void> {
+  const parent = process.ppid;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    resolve();
+  }, PARENT_MS);
+  return promise;
 }
 
 /** The tools of the server that runs, or else our own. */
@@ -151,82 +161,4 @@ class NearestTools implements ToolBackend {
     };
     this.own = { backend: serving.tools, close };
   }
-}
-
-/**
- * Standard input and output as a transport that answers what it was asked
- * before its input ended: `echo '…' | session-buddy mcp stdio` gets its reply.
- */
-class PatientTransport implements Transport {
-  onclose?: () => void;
-  onerror?: (error: Error) => void;
-  onmessage?: Transport["onmessage"];
-  /** Resolves when the input has ended and every call is answered. */
-  readonly done: Promise<void>;
-  private readonly inner: StdioServerTransport;
-  private readonly asked = new Set<string | number>();
-  private ended = false;
-  private finished!: () => void;
-
-  constructor() {
-    this.done = new Promise((resolve) => (this.finished = resolve));
-    const input = process.stdin;
-    // The inner one ends with its input: it is not told of the end.
-    const open = new PassThrough();
-    input.pipe(open, { end: false });
-    this.inner = new StdioServerTransport(open, process.stdout);
-    // By then the last of the input has gone through the pipe.
-    input.once("close", () => setImmediate(() => this.end()));
-    // Nobody reads any more: no answer will ever be through.
-    process.stdout.once("error", () => this.finished());
-  }
-
-  async start(): Promise<void> {
-    this.inner.onerror = (error) => this.onerror?.(error);
-    this.inner.onclose = () => {
-      // It gives up by itself when a line is longer than it can hold.
-      this.finished();
-      this.onclose?.();
-    };
-    this.inner.onmessage = (message: JSONRPCMessage, ...rest: never[]) => {
-      if ("method" in message && "id" in message) this.asked.add(message.id!);
-      const cancelled = cancelledBy(message);
-      if (cancelled !== undefined) this.asked.delete(cancelled);
-      (this.onmessage as (m: JSONRPCMessage, ...r: never[]) => void)?.(
-        message,
-        ...rest,
-      );
-    };
-    await this.inner.start();
-  }
-
-  async send(
-    message: JSONRPCMessage,
-    _options?: TransportSendOptions,
-  ): Promise<void> {
-    await this.inner.send(message);
-    if (!("method" in message) && "id" in message)
-      this.asked.delete(message.id!);
-    this.finishIfDone();
-  }
-
-  async close(): Promise<void> {
-    await this.inner.close();
-  }
-
-  private end(): void {
-    this.ended = true;
-    this.finishIfDone();
-  }
-
-  private finishIfDone(): void {
-    if (this.ended && this.asked.size === 0) this.finished();
-  }
-}
-
-/** The request that a message takes back: it is never answered. */
-function cancelledBy(message: JSONRPCMessage): string | number | undefined {
-  return "method" in message && message.method === "notifications/cancelled"
-    ? (message.params as { requestId?: string | number } | undefined)?.requestId
-    : undefined;
 }

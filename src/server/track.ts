@@ -175,7 +175,7 @@ function endOf(args: Args<"track_session_end">, rules: Rules): SessionEnd {
 }
 
 /** Some clients send back all that the start gave them, as JSON. */
-function namedSession(text: string): string {
+export function namedSession(text: string): string {
   if (!text.trimStart().startsWith("{")) return text;
   try {
     const { session_id } = JSON.parse(text) as { session_id?: unknown };

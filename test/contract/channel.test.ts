@@ -38,7 +38,7 @@ test("a conversation begins, goes on and ends under one id", async () => {
   const { session_id } = first.result;
   expect(first.result).toEqual({
     session_id: expect.stringMatching(/^chan_[0-9a-f]{12}$/),
-    event_id: event_id.toLowerCase(),
+    event_id,
     status: "tracked",
     error: null,
   });
@@ -210,6 +210,65 @@ describe("a conversation is known", () => {
   });
 });
 
+describe("the family's channel clients", () => {
+  // As their tests send it.
+  const sent = (changes: object = {}) => ({
+    event_id: "evt-001",
+    event_type: "channel_session_start",
+    channel_type: "slack",
+    channel_id: "D0ABC123",
+    sender_id: "U0XYZ789",
+    timestamp: "2026-05-14T00:00:00.123456+00:00",
+    token: null,
+    ...changes,
+  });
+  const call = async (changes: object = {}) =>
+    (await host.call("track_channel_session", sent(changes))).result;
+
+  test("number their events as they like", async () => {
+    const first = await call();
+    expect(first).toEqual({
+      session_id: expect.stringMatching(/^chan_[0-9a-f]{12}$/),
+      ...{ event_id: "evt-001", status: "tracked", error: null },
+    });
+    expect(await call()).toEqual(first);
+    // The same number of another kind of event, and of another conversation.
+    expect(
+      await call({ event_type: "channel_heartbeat", message_count: 5 }),
+    ).toEqual(first);
+    const other = await call({ sender_id: "U2" });
+    expect(other["session_id"]).not.toBe(first["session_id"]);
+    const end = { event_type: "channel_session_end" };
+    const ended = { ...first, status: "ended" };
+    expect(await call(end)).toEqual(ended);
+    expect(await call(end)).toEqual(ended);
+    await host.restart();
+    expect(await call(end)).toEqual(ended);
+    expect(await call({ ...end, event_id: "end" })).toEqual({
+      ...{
+        session_id: null,
+        event_id: "end",
+        status: "not_found",
+        error: null,
+      },
+    });
+    expect(await call({ ...end, sender_id: "U2" })).toMatchObject({
+      ...{ session_id: other["session_id"], status: "ended" },
+    });
+    const again = await call({ event_id: "evt-002" });
+    expect(again["session_id"]).not.toBe(first["session_id"]);
+  });
+
+  test("take an error that names its event", async () => {
+    expect(await call({ session_scope: "invalid" })).toMatchObject({
+      ...{ status: "error", event_id: "evt-001", session_id: null },
+    });
+    expect(await call({ event_type: "bad_type" })).toMatchObject({
+      ...{ status: "error", error: expect.stringContaining("event_type") },
+    });
+  });
+});
+
 test("a preview is cut to 200 characters, none of them halved", async () => {
   const { result } = await track("session_start", {
     ...elsewhere(),
@@ -221,7 +280,8 @@ test("a preview is cut to 200 characters, none of them halved", async () => {
 
 describe("a report is refused in words", () => {
   for (const [changes, words] of [
-    [{ event_id: "x" }, "event_id: Invalid UUID v4 format: x"],
+    [{ event_id: "" }, "event_id: String should have at least 1"],
+    [{ event_id: "x".repeat(201) }, "event_id: String should have at most 200"],
     [
       { event_type: "session_start" },
       "event_type: Invalid event_type for ChannelSessionEvent: session_start",
@@ -247,7 +307,7 @@ describe("a report is refused in words", () => {
       expect(isError).toBe(false);
       expect(result).toEqual({
         session_id: null,
-        event_id: null,
+        event_id: expect.any(String),
         status: "error",
         error: expect.stringMatching(/^Channel session tracking failed: /),
       });
@@ -342,10 +402,31 @@ describe("get_channel_sessions", () => {
       host.call("get_channel_sessions", { channel_type: "many", limit });
     expect((await get()).result["count"]).toBe(20);
     expect((await get(200)).result["count"]).toBe(22);
-    for (const limit of [0, 201]) {
-      const { isError, text } = await get(limit);
-      expect(isError).toBe(true);
-      expect(text).toContain("limit");
+    for (const limit of [0, -1, 201, 999]) {
+      const { isError, result } = await get(limit);
+      expect(isError).toBe(false);
+      expect(result).toEqual({
+        status: "error",
+        error: expect.stringMatching(/^limit: Input should be /),
+      });
     }
+  });
+
+  test("says what is wrong with a filter, and takes a number as text", async () => {
+    for (const [field, value] of Object.entries({
+      ...{ session_scope: "bad", status: "asleep", channel_type: "" },
+    })) {
+      const { isError, result } = await host.call("get_channel_sessions", {
+        [field]: value,
+      });
+      expect({ field, isError, result }).toEqual({
+        ...{ field, isError: false },
+        result: { status: "error", error: expect.stringContaining(field) },
+      });
+    }
+    const { result } = await host.call("get_channel_sessions", {
+      ...{ limit: "5", session_scope: null, status: null },
+    });
+    expect(result).toMatchObject({ status: "success" });
   });
 });

@@ -192,6 +192,82 @@ for (const [name, connect] of Object.entries(CLIENTS))
     });
   });
 
+test("what does not fit is said in words, each field by its name", async () => {
+  const said = async (tool: string, args: object) => {
+    const { isError, text } = await host.call(tool, args);
+    expect(isError).toBe(true);
+    return text;
+  };
+  const none = await said("track_session_start", {});
+  expect(none).toContain("event_version is required; event_id is required; ");
+  expect(none).not.toContain("undefined");
+  expect(
+    await said("track_session_end", { session_id: 7, timestamp: null }),
+  ).toContain(
+    "session_id must be a string, not a number; timestamp must be a string, not null",
+  );
+  expect(await said("list_sessions", { limit: 1.5, statuz: "x" })).toMatch(
+    /limit must be a whole number, not a fraction.*there is no 'statuz' here/,
+  );
+  expect(await said("list_sessions", { limit: 0, status: "asleep" })).toMatch(
+    /status must be 'active' or 'ended' or 'lost'.*limit must be at least 1/,
+  );
+  expect(await said("track_events", { sent_at: "x", events: [7] })).toContain(
+    "events.0 must be an object, not a number",
+  );
+});
+
+test("a number as text, and null for what may be left out, are taken", async () => {
+  for (const args of [
+    { limit: "5" },
+    { limit: "5.0", component: null, incomplete: "True", after: null },
+    { limit: null },
+    null,
+  ])
+    expect(
+      (await host.call("list_sessions", args as object)).result,
+    ).toHaveProperty("sessions");
+  const { result } = await host.call("list_events", {
+    ...{ after_seq: "0", kinds: null, cursor: null, session_id: null },
+  });
+  expect(result).toHaveProperty("events");
+});
+
+test("what the library would answer with a dump is said in words", async () => {
+  const asked = async (method: string, params: unknown, id: unknown = 1) => {
+    const response = await host.post({ jsonrpc: "2.0", id, method, params });
+    const { error } = (await response.json()) as {
+      error: { code: number; message: string };
+    };
+    return [response.status, error.code, error.message];
+  };
+  expect(await asked("resources/read", {})).toEqual([
+    200,
+    -32602,
+    "params.uri is required",
+  ]);
+  expect(await asked("completion/complete", null)).toEqual([
+    ...[200, -32602, "params.ref is required; params.argument is required"],
+  ]);
+  expect(await asked("initialize", { protocolVersion: 7 })).toEqual([
+    ...[200, -32602],
+    "params.protocolVersion must be a string, not a number; params.capabilities is required; params.clientInfo is required",
+  ]);
+  expect(await asked("tools/call", {})).toEqual([
+    200,
+    -32602,
+    "params.name is required",
+  ]);
+  expect(await asked("tools/list", [])).toEqual([
+    200,
+    -32602,
+    "params must be an object",
+  ]);
+  expect(await asked("ping", {}, null)).toEqual([
+    ...[400, -32600, "id must be a string or a whole number"],
+  ]);
+});
+
 test("the tools' schemas are as they were when clients were written for them", async () => {
   const response = await host.post({
     jsonrpc: "2.0",

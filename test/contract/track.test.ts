@@ -648,14 +648,22 @@ describe("the end of a shell", () => {
     });
 
   test("is refused in words for a time or a type that is none", async () => {
-    for (const timestamp of ["yesterday", "2026-02-06", "2026-2-6T1:2:3Z"]) {
+    for (const timestamp of [
+      "yesterday",
+      "2026-02-06",
+      "2026-02-06 12:34:56",
+      "2026-2-6T1:2:3Z",
+    ]) {
       const { result, isError } = await end({ timestamp });
+      const why = timestamp.startsWith("2026-02-06")
+        ? "missing time component; "
+        : "";
       expect(isError).toBe(false);
       expect(result).toEqual({
-        session_id: null,
+        session_id: SHELL_ID,
         status: "error",
         error: expect.stringContaining(
-          `timestamp: Invalid ISO 8601 timestamp: ${timestamp} (expected format`,
+          `timestamp: Invalid ISO 8601 timestamp: ${timestamp} (${why}expected format`,
         ),
       });
     }

@@ -107,7 +107,7 @@ export class ToolHost implements AsyncDisposable {
 
   private async answer(request: Request): Promise<Response> {
     if (request.method !== "POST") return new Response(null, { status: 405 });
-    const message = (await request.json()) as object;
+    const message = (await request.json()) as Record<string, unknown>;
     return this.endpoint.handle(request, message, this.caller);
   }
 
