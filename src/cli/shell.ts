@@ -16,7 +16,10 @@ import { Failure } from "../model/failure.ts";
 import { isComponentName } from "../model/id.ts";
 import { say } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
+import { libc } from "../os/libc.ts";
 import { isTerminal, procWords } from "../os/proc.ts";
+import { HEARD } from "../record/child.ts";
+import { dieSilently } from "../record/inherited.ts";
 import { inferComponent, kindOf } from "../record/program.ts";
 import { wrap } from "../record/wrap.ts";
 import { fullBanner, lineBanner } from "../render/banner.ts";
@@ -119,6 +122,10 @@ export function parseFlags(args: readonly string[]): Flags {
 
 /** @param args the words after `shell` */
 export async function shell(args: readonly string[]): Promise<number> {
+  if (libc) {
+    libc.blockSignals(HEARD);
+    dieSilently(libc);
+  }
   const flags = parseFlags(args);
   if (flags.help) {
     const { Output } = await import("../os/output.ts");
@@ -150,7 +157,7 @@ export async function shell(args: readonly string[]): Promise<number> {
   };
   refuseTooMuch(start);
   return wrap({
-    program: { file, argv, envp: procWords("self/environ") ?? envOf(env) },
+    program: { file, argv },
     start,
     env,
     data: settings.paths.data,
@@ -304,8 +311,4 @@ function ownShell(env: NodeJS.ProcessEnv, flags: Flags): Argv {
     file: encode(file),
     argv: [encode(flags.login ? `-${base}` : file)],
   };
-}
-
-function envOf(env: NodeJS.ProcessEnv): Uint8Array[] {
-  return Object.entries(env).map(([name, value]) => encode(`${name}=${value}`));
 }

@@ -70,6 +70,8 @@ export interface FileStat {
   readonly identity: string;
   /** Changes whenever content or attributes do. */
   readonly changed: string;
+  /** When the content was last changed, since the epoch. */
+  readonly modified_ms: number;
 }
 
 /** Read into first, by every read: a fresh page each would have to be zeroed. */
@@ -339,6 +341,9 @@ function statx(dirfd: number, path: string, flags: number): FileStat | null {
     get changed() {
       return u32.subarray(24, 32).join(".");
     },
+    get modified_ms() {
+      return (u32[28]! + u32[29]! * 2 ** 32) * 1000 + u32[30]! / 1e6;
+    },
   };
 }
 
@@ -370,4 +375,5 @@ const ofNode = (stat: Stats): FileStat => ({
   bytes: stat.size,
   identity: `${stat.dev}:${stat.ino}`,
   changed: `${stat.mtimeMs}:${stat.ctimeMs}`,
+  modified_ms: stat.mtimeMs,
 });

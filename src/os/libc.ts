@@ -6,7 +6,7 @@
  * Numbers and offsets are those of 64-bit Linux, glibc and musl alike.
  */
 import { CString, type FFIFunction, type Pointer, dlopen, read } from "bun:ffi";
-import { CStrings, cString, signalSet } from "./layout.ts";
+import { cString, signalSet } from "./layout.ts";
 import { signalName } from "./signals.ts";
 
 const SYMBOLS = {
@@ -14,7 +14,11 @@ const SYMBOLS = {
   _exit: { args: ["i32"], returns: "void" },
   alarm: { args: ["u32"], returns: "u32" },
   access: { args: ["ptr", "i32"], returns: "i32" },
+  chdir: { args: ["ptr"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
+  dlsym: { args: ["ptr", "ptr"], returns: "ptr" },
+  execvp: { args: ["ptr", "ptr"], returns: "i32" },
+  fchdir: { args: ["i32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   fdatasync: { args: ["i32"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
@@ -31,6 +35,17 @@ const SYMBOLS = {
   read: { args: ["i32", "ptr", "u64"], returns: "i64" },
   readlink: { args: ["ptr", "ptr", "u64"], returns: "i64" },
   kill: { args: ["i32", "i32"], returns: "i32" },
+  pipe2: { args: ["ptr", "i32"], returns: "i32" },
+  poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
+  posix_spawn_file_actions_adddup2: {
+    args: ["ptr", "i32", "i32"],
+    returns: "i32",
+  },
+  posix_spawn_file_actions_addopen: {
+    args: ["ptr", "i32", "ptr", "i32", "u32"],
+    returns: "i32",
+  },
+  posix_spawn_file_actions_init: { args: ["ptr"], returns: "i32" },
   posix_spawnattr_init: { args: ["ptr"], returns: "i32" },
   posix_spawnattr_setflags: { args: ["ptr", "i16"], returns: "i32" },
   posix_spawnattr_setsigdefault: { args: ["ptr", "ptr"], returns: "i32" },
@@ -43,21 +58,20 @@ const SYMBOLS = {
   setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   signal: { args: ["i32", "ptr"], returns: "ptr" },
+  signalfd: { args: ["i32", "ptr", "i32"], returns: "i32" },
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   syscall: { args: ["i64", "i32", "ptr", "u64"], returns: "i64" },
   tcgetpgrp: { args: ["i32"], returns: "i32" },
   tcsetpgrp: { args: ["i32", "i32"], returns: "i32" },
   statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
   write: { args: ["i32", "ptr", "u64"], returns: "i64" },
+  unsetenv: { args: ["ptr"], returns: "i32" },
   uname: { args: ["ptr"], returns: "i32" },
   wait4: { args: ["i32", "ptr", "i32", "ptr"], returns: "i32" },
 } as const;
 
 const LOCK_EX_NB = 2 | 4;
 const LOCK_UN = 8;
-const WNOHANG_WUNTRACED = 1 | 2;
-const SETSIGDEF = 0x04;
-const SETSIGMASK = 0x08;
 const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
@@ -70,11 +84,19 @@ const RLIMIT_NOFILE = 7;
 const UTSNAME_BYTES = 65;
 const SIGALRM = 14;
 const EWOULDBLOCK = 11;
-const ECHILD = 10;
 
 const decoder = new TextDecoder();
 
-/** What became of a child: still there, stopped, or gone with what it used. */
+/**
+ * A call without what bun:ffi puts around it to convert arguments: pointers are
+ * numbers. For what is called so often that the engine would compile that.
+ */
+export const raw = (call: unknown) =>
+  ((call as { native?: unknown }).native ?? call) as (
+    ...args: number[]
+  ) => number | bigint;
+
+/** What became of a child: stopped, or gone with what it used. */
 export type ChildChange =
   | { kind: "stopped"; signal: number }
   | {
@@ -120,8 +142,8 @@ function open() {
 const muslArch = () => (process.arch === "arm64" ? "aarch64" : "x86_64");
 
 class Libc {
-  /** The signals that were blocked when this process began to unblock some. */
-  private readonly inheritedMask = signalSet([]);
+  /** The signals that were blocked when this process began to block some. */
+  readonly inheritedMask = signalSet([]);
 
   /** The plain calls on files are for file.ts; -1 means failure, see errno(). */
   constructor(
@@ -176,10 +198,17 @@ class Libc {
     this.calls.setenv(text(name), text(value), 0);
   }
 
-  /** Lets signals reach us that our parent may have left blocked. */
+  /**
+   * Keeps signals pending until they are asked for (`Waiter`): in this thread
+   * and in all that the runtime makes from now on.
+   */
+  blockSignals(signals: readonly number[]): void {
+    this.calls.sigprocmask(SIG_BLOCK, signalSet(signals), this.inheritedMask);
+  }
+
+  /** Those that we ignore are dropped at once. */
   unblockSignals(signals: readonly number[]): void {
-    const set = signalSet(signals);
-    this.calls.sigprocmask(SIG_UNBLOCK, set, this.inheritedMask);
+    this.calls.sigprocmask(SIG_UNBLOCK, signalSet(signals), null);
   }
 
   /** @param path NUL-ended; whether we may execute (of a folder: enter) it */
@@ -266,55 +295,6 @@ class Libc {
     this.calls.setrlimit(RLIMIT_NOFILE, new BigUint64Array([soft, hard]));
   }
 
-  /**
-   * Starts a program on the descriptors, terminal and process group of this
-   * process, with the signal mask that this process was given.
-   * @param file looked up on PATH when it holds no slash
-   * @param argv,envp bytes without NUL, passed as they are
-   * @param defaults signals that the child shall not find ignored
-   * @returns its pid, or the errno of what failed
-   */
-  spawn(
-    file: Uint8Array,
-    argv: readonly Uint8Array[],
-    envp: readonly Uint8Array[],
-    defaults: readonly number[],
-  ): { pid: number } | { errno: number } {
-    const attr = new Uint8Array(512);
-    this.calls.posix_spawnattr_init(attr);
-    const set = signalSet(defaults);
-    this.calls.posix_spawnattr_setsigdefault(attr, set);
-    this.calls.posix_spawnattr_setsigmask(attr, this.inheritedMask);
-    this.calls.posix_spawnattr_setflags(attr, SETSIGDEF | SETSIGMASK);
-    const path = cString(file);
-    const args = new CStrings(argv);
-    const env = new CStrings(envp);
-    const pid = new Int32Array(1);
-    const errno = this.calls.posix_spawnp(
-      pid,
-      path,
-      null,
-      attr,
-      args.pointers,
-      env.pointers,
-    );
-    return errno === 0 ? { pid: pid[0]! } : { errno };
-  }
-
-  /**
-   * Looks whether a child stopped or ended since the last look; never waits.
-   * @returns null when nothing changed
-   * @throws Error when it is no child of ours any more
-   */
-  wait(pid: number): ChildChange | null {
-    const status = new Int32Array(1);
-    const usage = new BigInt64Array(36);
-    const got = this.calls.wait4(pid, status, WNOHANG_WUNTRACED, usage);
-    if (got === -1 && this.errno() === ECHILD)
-      throw new Error(`wait4: ${pid} is no child of this process`);
-    return got === pid ? decodeStatus(status[0]!, usage) : null;
-  }
-
   /** Peak memory of this process so far, in bytes. */
   ownMaxRss(): number {
     const usage = new BigInt64Array(36);
@@ -338,7 +318,11 @@ class Libc {
 
 export type { Libc };
 
-function decodeStatus(status: number, usage: BigInt64Array): ChildChange {
+/** @param usage struct rusage */
+export function decodeStatus(
+  status: number,
+  usage: BigInt64Array,
+): ChildChange {
   if ((status & 0xff) === 0x7f)
     return { kind: "stopped", signal: (status >> 8) & 0xff };
   const signal = status & 0x7f;

@@ -42,3 +42,8 @@ export function signalName(number: number): string {
     if (value === number) return name;
   return `SIG${number}`;
 }
+
+/** All that have a disposition. */
+export const ALL_SIGNALS: readonly number[] = Object.values(SIGNALS).filter(
+  (signal) => signal !== SIGNALS.SIGKILL && signal !== SIGNALS.SIGSTOP,
+);

@@ -3,11 +3,17 @@
  * from the working directory.
  */
 import type { JsonObject } from "../model/event.ts";
+import type { Question } from "./outcome.ts";
 import { type Program, programOf } from "./program.ts";
 
 export interface Facts {
   python_version?: string;
   measured: JsonObject;
+}
+
+/** What to ask, and what an answer tells: "" tells that nothing is known. */
+export interface VersionQuestion extends Question {
+  facts(answer: string): Facts;
 }
 
 const PROBE_MS = 2_000;
@@ -21,19 +27,26 @@ export function findVersion(text: string): string | null {
 }
 
 /**
- * Asks a known program for its version; null facts for any other.
+ * How a known program is asked for its version.
  * @param argv the wrapped program and its arguments
  * @param file what is run: a login shell's own argv[0] is no path
+ * @returns null for any other program
  */
-export async function askVersion(
+export function versionQuestion(
   argv: readonly string[],
   file: string,
-): Promise<Facts> {
+): VersionQuestion | null {
   const program = programOf(argv);
   if (program.kind === "python") return askPython(file, program);
-  if (!VERSIONED_SHELLS.includes(program.kind)) return { measured: {} };
-  const version = findVersion(await probe([file, "--version"]));
-  return { measured: { version, shell_version: version } };
+  if (!VERSIONED_SHELLS.includes(program.kind)) return null;
+  return {
+    command: [file, "--version"],
+    limit_ms: PROBE_MS,
+    facts(answer) {
+      const version = findVersion(answer);
+      return { measured: { version, shell_version: version } };
+    },
+  };
 }
 
 /** Prints Python's version, then that of the package which brings a module. */
@@ -45,50 +58,20 @@ try: print(metadata.version(sys.argv[1]))
 except metadata.PackageNotFoundError: print(metadata.version(metadata.packages_distributions()[sys.argv[1]][0]))
 `;
 
-async function askPython(file: string, program: Program): Promise<Facts> {
+function askPython(file: string, program: Program): VersionQuestion {
   const top = program.python_module?.split(".")[0];
   const command = top ? ["-c", PYTHON_VERSIONS, top] : ["--version"];
-  const lines = (await probe([file, ...command])).split("\n");
-  const python = findVersion(lines[0] ?? "");
-  const version = top ? findVersion(lines[1] ?? "") : python;
   return {
-    ...(python ? { python_version: python } : {}),
-    measured: { version },
+    command: [file, ...command],
+    limit_ms: PROBE_MS,
+    facts(answer) {
+      const lines = answer.split("\n");
+      const python = findVersion(lines[0] ?? "");
+      const version = top ? findVersion(lines[1] ?? "") : python;
+      return {
+        ...(python ? { python_version: python } : {}),
+        measured: { version },
+      };
+    },
   };
-}
-
-/** The program under question, a process group of its own. */
-let asked: Bun.Subprocess | null = null;
-
-/** Ends a question that has no answer yet: nobody waits for it any more. */
-export function stopAsking(): void {
-  try {
-    if (asked) process.kill(-asked.pid, "SIGKILL");
-  } catch {
-    // It has just ended.
-  }
-}
-
-/** What a command prints, or "" when it cannot or takes too long. */
-async function probe(command: string[]): Promise<string> {
-  try {
-    const child = Bun.spawn(command, {
-      cwd: "/",
-      stdio: ["ignore", "pipe", "ignore"],
-      detached: true,
-      timeout: PROBE_MS,
-      killSignal: "SIGKILL",
-      maxBuffer: 64 * 1024,
-    });
-    child.unref();
-    asked = child;
-    const text = await child.stdout.text();
-    await child.exited;
-    return text;
-  } catch {
-    // A program that cannot be asked has no version that we know.
-    return "";
-  } finally {
-    asked = null;
-  }
 }

@@ -6,9 +6,11 @@
  * the foreground group, so we ignore them. A shell that suspends itself stops
  * in its own group, where our parent cannot see it: we stop in its stead and
  * hand the terminal back when continued.
+ *
+ * From the spawn to the child's end the event loop does not run (os/wait.ts).
  */
 import { closeFile } from "../os/file.ts";
-import { type Libc, libc } from "../os/libc.ts";
+import type { ChildChange, Libc } from "../os/libc.ts";
 import {
   inheritedDescriptors,
   inOrphanedGroup,
@@ -18,76 +20,124 @@ import {
 } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import {
+  type Program,
+  become,
+  setVariable,
+  spawn,
+  spawnAside,
+} from "../os/spawn.ts";
+import { Waiter } from "../os/wait.ts";
+import { Agenda } from "./agenda.ts";
+import { Answers } from "./answers.ts";
+import {
   RUNTIME_CATCHES,
   RUNTIME_IGNORES,
   inheritedIgnored,
   restoreOpenFiles,
 } from "./inherited.ts";
 import {
-  type ChildProgram,
+  EAGAIN,
   GRACE_MS,
   type Outcome,
+  type Question,
+  type Run,
+  type Watch,
   tellToGo,
   unstarted,
 } from "./outcome.ts";
-import { PlainRun } from "./plain.ts";
 
 const { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGCONT } = SIGNALS;
-const { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } = SIGNALS;
+const { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2 } = SIGNALS;
 const FROM_TERMINAL = [SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
+/** Sent to us, the child gets them. */
+const RELAYED: readonly number[] = [SIGUSR1, SIGUSR2];
+const TO_GO: readonly number[] = [SIGHUP, SIGTERM];
+/** The first process of a container: nobody else is there to pass a signal on. */
+const isInit = process.pid === 1;
+const TO_INIT = isInit ? [SIGINT, SIGQUIT] : [];
+/** Of these we hear when we wait, and no other thread does: they are blocked from the start. */
+export const HEARD: readonly number[] = [
+  ...[SIGCHLD, ...TO_GO],
+  ...[...RELAYED, ...TO_INIT],
+];
 /** glibc's own two: its posix_spawn leaves them ignored unless told otherwise. */
 const LIBC_OWN = [32, 33];
 const ENOEXEC = 8;
-/** Nobody says that a child ended without SIGCHLD: this only keeps us waiting for it. */
-const LOOK_MS = 3_600_000;
 /** How long a signal that came with the one that continued us may take to be heard. */
 const SETTLED_MS = 20;
 
-/**
- * @param spawned called once, right after the start
- * @param alive called when the child was seen to go on after a stop
- */
-export async function runChild(
-  program: ChildProgram,
-  spawned: (pid: number) => void,
-  alive: () => void,
-): Promise<Outcome> {
-  const run = libc ? new NativeRun(libc, alive) : new PlainRun();
-  return run.run(program, spawned);
-}
-
-class NativeRun {
+export class NativeRun implements Run {
   private readonly terminal = [0, 1, 2].find(isTerminal) ?? null;
+  private readonly agenda = new Agenda();
+  private readonly answers: Answers;
+  private waiter!: Waiter;
+  private watch!: Watch;
   private pid = 0;
   private told: number | null = null;
-  private finish!: (outcome: Outcome) => void;
+  private outcome: Outcome | null = null;
 
-  constructor(
-    private readonly c: Libc,
-    private readonly alive: () => void,
-  ) {}
+  constructor(private readonly c: Libc) {
+    this.answers = new Answers(c, (ms, step) => this.after(ms, step));
+  }
 
-  run(program: ChildProgram, spawned: (pid: number) => void): Promise<Outcome> {
+  setVariable(name: string, value: string | null): void {
+    setVariable(this.c, name, value);
+  }
+
+  after(ms: number, step: () => void): void {
+    this.agenda.after(ms, step);
+  }
+
+  ask(question: Question, answered: (text: string) => void): void {
+    this.answers.ask(question, answered, this.waiter);
+  }
+
+  stopAsking(): void {
+    this.answers.stop();
+  }
+
+  detach(command: readonly string[], argv0: string): void {
+    spawnAside(this.c, command, argv0, null);
+  }
+
+  async until(so: () => boolean, at_most_ms: number): Promise<void> {
+    let late = false;
+    this.after(at_most_ms, () => (late = true));
+    for (;;) {
+      this.agenda.runDue();
+      if (so() || late) return;
+      this.wait();
+    }
+  }
+
+  async run(program: Program, watch: Watch): Promise<Outcome> {
+    this.watch = watch;
     const inherited = inheritedIgnored(this.terminal !== null);
     for (const signal of FROM_TERMINAL) this.c.ignoreSignal(signal);
-    const done = new Promise<Outcome>((resolve) => (this.finish = resolve));
-    this.c.unblockSignals([SIGHUP, SIGTERM, SIGCHLD, SIGCONT]);
-    // Before the spawn: a child that is up may have us signalled at once, and
-    // the default would end us without it. We hear of it when we next wait.
-    this.listen(inherited);
+    // Ignored, our children would vanish before they could be asked after.
+    this.c.defaultSignal(SIGCHLD);
+    const heard = this.heard(inherited);
+    this.c.unblockSignals(HEARD.filter((signal) => !heard.includes(signal)));
     const started = this.start(program, inherited);
-    if ("errno" in started) return Promise.resolve(unstarted(started.errno));
+    if ("errno" in started) return unstarted(started.errno);
     this.pid = started.pid;
-    spawned(this.pid);
-    // A handler of signals does not keep the runtime waiting, and what is not
-    // recorded has no heartbeat that would: it would spin, or end before the child.
-    setInterval(() => this.look(), LOOK_MS);
-    this.look();
-    return done;
+    this.waiter = new Waiter(this.c, heard, this.pid);
+    watch.spawned(this.pid);
+    if (watch.heartbeat) this.waiter.beatIn(watch.heartbeat.every_ms);
+    for (;;) {
+      this.agenda.runDue();
+      if (this.outcome) return this.outcome;
+      this.wait();
+    }
+  }
+
+  private heard(inherited: ReadonlySet<number>): number[] {
+    const mayBe = [...TO_GO, ...RELAYED].filter((s) => !inherited.has(s));
+    return [SIGCHLD, ...mayBe, ...TO_INIT];
   }
 
   private start(
-    program: ChildProgram,
+    program: Program,
     inherited: ReadonlySet<number>,
   ): { pid: number } | { errno: number } {
     for (const signal of RUNTIME_CATCHES)
@@ -97,23 +147,44 @@ class NativeRun {
     const descriptors = inheritedDescriptors();
     restoreOpenFiles(this.c, openFileLimits(process.ppid));
     for (const fd of descriptors) this.c.passOn(fd);
-    const spawn = ({ file, argv, envp }: ChildProgram) =>
-      this.c.spawn(file, argv, envp, defaults);
-    const started = spawn(program);
-    const plain = "errno" in started && started.errno === ENOEXEC;
-    const result = plain ? spawn(asScript(program)) : started;
+    const started = this.spawn(program, defaults);
     // The child's alone now: its reader shall see when the child closes one.
     for (const fd of descriptors) closeFile(fd);
-    return result;
+    return started;
   }
 
-  private listen(inherited: ReadonlySet<number>): void {
-    process.on("SIGCHLD", () => this.look());
-    if (!inherited.has(SIGTERM)) process.on("SIGTERM", () => this.go(SIGTERM));
-    if (!inherited.has(SIGHUP)) process.on("SIGHUP", () => this.go(SIGHUP));
-    for (const signal of ["SIGUSR1", "SIGUSR2"] as const)
-      if (!inherited.has(SIGNALS[signal]))
-        process.on(signal, () => this.relay(SIGNALS[signal]));
+  private spawn(
+    program: Program,
+    defaults: readonly number[],
+  ): { pid: number } | { errno: number } {
+    const started = spawn(this.c, program, defaults);
+    if ("pid" in started) return started;
+    if (started.errno === ENOEXEC)
+      return spawn(this.c, asScript(program), defaults);
+    if (started.errno !== EAGAIN || !this.watch.noProcess()) return started;
+    const failed = become(this.c, program, defaults);
+    return failed.errno === ENOEXEC
+      ? become(this.c, asScript(program), defaults)
+      : failed;
+  }
+
+  /** Until something has happened or is due, and does what that asks for. */
+  private wait(): void {
+    const { heartbeat } = this.watch;
+    if (heartbeat) this.waiter.touch(heartbeat.touches());
+    const woken = this.waiter.wait(this.agenda.next_at);
+    if (woken.kind === "child") this.changed(woken.change);
+    if (woken.kind === "readable") this.answers.read(woken.fd);
+    if (woken.kind === "signal")
+      this.signalled(woken.signal, woken.from_kernel);
+    if (woken.kind !== "beat" || !heartbeat) return;
+    heartbeat.beat();
+    this.waiter.beatIn(heartbeat.every_ms);
+  }
+
+  private signalled(signal: number, from_kernel: boolean): void {
+    if (TO_GO.includes(signal)) this.go(signal);
+    else if (RELAYED.includes(signal) || !from_kernel) this.relay(signal);
   }
 
   private relay(signal: number): void {
@@ -124,30 +195,22 @@ class NativeRun {
   private go(signal: number): void {
     if (this.told !== null) return;
     this.told = signal;
-    tellToGo(signal, this.pid, (s) => this.relay(s));
-    setTimeout(
-      () => this.finish({ kind: "abandoned", told_to_go: signal }),
-      GRACE_MS,
-    );
+    const after = (ms: number, step: () => void) => this.after(ms, step);
+    tellToGo(signal, this.pid, (s) => this.relay(s), after);
+    this.after(GRACE_MS, () => {
+      this.outcome ??= { kind: "abandoned", told_to_go: signal };
+    });
   }
 
-  private look(): void {
-    if (!this.pid) return;
-    for (;;) {
-      const change = this.c.wait(this.pid);
-      if (!change) return;
-      if (change.kind === "stopped") {
-        this.stopAlong(change.signal);
-        continue;
-      }
-      this.takeTerminalBack();
-      this.pid = 0;
-      return this.finish({
-        ...change,
-        hung_up: this.terminal !== null && !this.c.isatty(this.terminal),
-        told_to_go: this.told,
-      });
-    }
+  private changed(change: ChildChange): void {
+    if (change.kind === "stopped") return this.stopAlong(change.signal);
+    this.takeTerminalBack();
+    this.pid = 0;
+    this.outcome ??= {
+      ...change,
+      hung_up: this.terminal !== null && !this.c.isatty(this.terminal),
+      told_to_go: this.told,
+    };
   }
 
   private stopAlong(signal: number): void {
@@ -156,7 +219,7 @@ class NativeRun {
     // Whoever continues our group before we have stopped has continued the child
     // too; nobody would do it again. SIGSTOP could not be taken back.
     this.c.stop(signal === SIGSTOP ? SIGTSTP : signal, () => this.isStopped());
-    this.alive();
+    this.watch.alive();
     this.goOn();
   }
 
@@ -182,9 +245,9 @@ class NativeRun {
    * one around us: like any job that wants it, we stop until `fg`.
    */
   private wantTerminal(): void {
-    setTimeout(() => {
+    this.after(SETTLED_MS, () => {
       if (this.isStopped()) this.stopAlong(SIGTTIN);
-    }, SETTLED_MS);
+    });
   }
 
   /** A killed shell leaves the terminal to a group that died with it. */
@@ -196,12 +259,12 @@ class NativeRun {
 }
 
 /** A file without a first line is the shell's, as for execvp(3) and every shell. */
-function asScript({ file, argv, envp }: ChildProgram): ChildProgram {
+function asScript({ file, argv }: Program): Program {
   const encoder = new TextEncoder();
   const sh = encoder.encode("/bin/sh");
   const found = file.includes(0x2f)
     ? null
     : Bun.which(new TextDecoder().decode(file));
   const script = found === null ? file : encoder.encode(found);
-  return { file: sh, argv: [sh, script, ...argv.slice(1)], envp };
+  return { file: sh, argv: [sh, script, ...argv.slice(1)] };
 }

@@ -2,12 +2,17 @@
  * How many commands the child can reach: distinct executables on its PATH.
  *
  * Counting asks the kernel about every file there (2 ms in C for a thousand),
- * so it waits until the child has started. A child that is gone by then gets
- * the last count, provided that no folder of the same PATH has changed since.
+ * so it waits until the child has started, and is done by another process. The
+ * last count is as good, provided that no folder of the same PATH has changed
+ * since.
  */
-import { statFile, tryReadText } from "../os/file.ts";
+import { tryReadText } from "../os/file.ts";
+import { statFolders } from "../os/folders.ts";
 import { libc } from "../os/libc.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
+
+/** Our own command that counts, see cli/count-executables.ts. */
+export const COUNT_EXECUTABLES = "count-executables";
 
 /** Only counting needs it; a wrapper's start does not wait for it. */
 const nodeFs = () => process.getBuiltinModule("node:fs");
@@ -54,12 +59,14 @@ function foldersOf(path: string): { paths: string[]; key: string } {
   const seen = new Set<string>();
   const paths: string[] = [];
   let key = "";
-  for (const folder of path.split(":")) {
-    if (!folder.startsWith("/")) continue;
-    const stat = statFile(folder, { follow: true });
-    if (stat?.kind !== "folder" || seen.has(stat.identity)) continue;
+  const folders = path.split(":");
+  const stats = statFolders(folders);
+  for (let i = 0; i < folders.length; i++) {
+    const stat = stats[i];
+    if (!folders[i]!.startsWith("/") || !stat || seen.has(stat.identity))
+      continue;
     seen.add(stat.identity);
-    paths.push(folder);
+    paths.push(folders[i]!);
     key += `${stat.identity}:${stat.changed} `;
   }
   return { paths, key };

@@ -3,7 +3,8 @@
  * speaking to it: a `drain` is started beside us, which takes the whole spool and
  * every session's sign of life. One serves all wrappers of the host.
  */
-import { tryReadText } from "../os/file.ts";
+import { statFile, tryReadText } from "../os/file.ts";
+import type { Run } from "./outcome.ts";
 
 /** A drain that began so lately has taken our sign of life along. */
 const LATELY = 0.5;
@@ -14,23 +15,10 @@ const LATELY = 0.5;
  * in the spool.
  * @param folder this machine's spool folder
  */
-export function startDrain(
-  folder: string,
-  env: Readonly<Record<string, string | undefined>>,
-): void {
+export function startDrain(run: Run, folder: string): void {
   if (circuitIsOpen(folder)) return;
-  try {
-    // By this path also when the executable was replaced meanwhile.
-    Bun.spawn(["/proc/self/exe", "drain", "--auto"], {
-      argv0: "session-buddy",
-      cwd: "/",
-      env: { ...env },
-      stdio: ["ignore", "ignore", "ignore"],
-      detached: true,
-    }).unref();
-  } catch {
-    // No process to be had, or the executable is gone: the next drain takes it.
-  }
+  // By this path also when the executable was replaced meanwhile.
+  run.detach(["/proc/self/exe", "drain", "--auto"], "session-buddy");
 }
 
 /** No drain writes a longer one: the clock was set back. */
@@ -49,9 +37,8 @@ function circuitIsOpen(folder: string): boolean {
  * @param folder this machine's spool folder
  */
 export function drainedLately(folder: string, heartbeat_ms: number): boolean {
-  const { statSync } = process.getBuiltinModule("node:fs");
-  const lock = statSync(`${folder}/drain.lock`, { throwIfNoEntry: false });
+  const lock = statFile(`${folder}/drain.lock`, { follow: false });
   // A time to come was written before the clock was set back.
-  const age_ms = Date.now() - (lock?.mtimeMs ?? 0);
+  const age_ms = Date.now() - (lock?.modified_ms ?? 0);
   return age_ms >= 0 && age_ms < heartbeat_ms * LATELY;
 }

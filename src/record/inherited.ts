@@ -15,6 +15,15 @@ const FAULTS = [
 ];
 /** The runtime catches these, the last two on a terminal alone. */
 export const RUNTIME_CATCHES = [...FAULTS, SIGINT, SIGTERM];
+
+/**
+ * Whatever kills us does so in silence: the runtime's own report would show the
+ * whole command line at the terminal.
+ */
+export function dieSilently(c: Libc): void {
+  for (const signal of FAULTS) c.defaultSignal(signal);
+}
+
 /** Shells whose ignored signals are a user's `trap ''`; fish ignores SIGPIPE for itself. */
 const SHELLS = ["sh", "bash", "dash", "zsh", "ksh", "mksh"];
 

@@ -4,18 +4,63 @@
 import type { Usage } from "../os/libc.ts";
 import { processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
+import type { Program } from "../os/spawn.ts";
+import type { Touched } from "../os/wait.ts";
 
-export interface ChildProgram {
-  /** Looked up on PATH when it holds no slash. */
-  file: Uint8Array;
-  /** Passed byte for byte, argv[0] included. */
-  argv: readonly Uint8Array[];
-  envp: readonly Uint8Array[];
+/** Runs a child, and what the recording does while it runs. */
+export interface Run {
+  /** Sets a variable in the child's environment, before it is run; null: removes it. */
+  setVariable(name: string, value: string | null): void;
+  run(program: Program, watch: Watch): Promise<Outcome>;
+  /** Does a step later, unless the child has ended and been recorded by then. */
+  after(ms: number, step: () => void): void;
+  /**
+   * Asks a program for what it prints, in the root folder and in a session of
+   * its own; one that has no answer by the end of the recording is ended.
+   * @param answered gets it once; "" when there is none in time, or too much
+   */
+  ask(question: Question, answered: (text: string) => void): void;
+  /** Starts a program of our own that outlives us; trouble with it is not told. */
+  detach(command: readonly string[], argv0: string): void;
+  /** Waits until something is so that an answer makes so. */
+  until(so: () => boolean, at_most_ms: number): Promise<void>;
+  /** Ends what has no answer yet: nobody waits for it any more. */
+  stopAsking(): void;
+}
+
+export interface Question {
+  command: readonly string[];
+  argv0?: string;
+  limit_ms: number;
+}
+
+/** The most of an answer that is heard. */
+export const MAX_ANSWER_BYTES = 64 * 1024;
+
+/** What is told of a child while it runs. */
+export interface Watch {
+  /** Called once, right after the start. */
+  spawned(pid: number): void;
+  /**
+   * There is no process to be had for it.
+   * @returns whether it may run in our place, which is recorded and said by then
+   */
+  noProcess(): boolean;
+  /** It was seen to go on after a stop. */
+  alive(): void;
+  heartbeat: Heartbeat | null;
+}
+
+export interface Heartbeat {
+  every_ms: number;
+  beat(): void;
+  /** What a heartbeat has but to touch, most of the time; null when each is more than that. */
+  touches(): Touched | null;
 }
 
 export type Outcome =
-  /** It could not be started: 126 cannot run, 127 not found. */
-  | { kind: "unstarted"; exit_status: 126 | 127; reason: string }
+  /** It could not be started: 125 no process for it, 126 cannot run, 127 not found. */
+  | { kind: "unstarted"; exit_status: 125 | 126 | 127; reason: string }
   | {
       kind: "exited";
       exit_code: number | null;
@@ -46,6 +91,7 @@ export function tellToGo(
   told: number,
   pid: number,
   relay: (signal: number) => void,
+  after: Run["after"],
 ): void {
   const { SIGHUP, SIGTERM, SIGCONT } = SIGNALS;
   const shell = processStatus(pid).ignored.has(SIGTERM);
@@ -53,13 +99,15 @@ export function tellToGo(
   for (const signal of [word, SIGCONT]) relay(signal);
   if (word === SIGHUP) {
     // Bash, hit between its prompt and its read, notes the first one and reads on.
-    setTimeout(() => relay(SIGHUP), AGAIN_MS);
-    setTimeout(() => relay(SIGTERM), LAST_MS);
+    after(AGAIN_MS, () => relay(SIGHUP));
+    after(LAST_MS, () => relay(SIGTERM));
   }
-  setTimeout(() => relay(SIGHUP), LAST_MS);
+  after(LAST_MS, () => relay(SIGHUP));
 }
 
 const ENOENT = 2;
+/** No process to be had: the user's limit, or the host's. */
+export const EAGAIN = 11;
 
 /** @param errno why it did not start, of either sign */
 export function unstarted(errno: number): Outcome {
@@ -68,7 +116,7 @@ export function unstarted(errno: number): Outcome {
     ? { kind: "unstarted", exit_status: 127, reason: "no such program" }
     : {
         kind: "unstarted",
-        exit_status: 126,
+        exit_status: code === EAGAIN ? 125 : 126,
         reason: SPAWN_ERRORS[code] ?? `errno ${code}`,
       };
 }
@@ -76,7 +124,7 @@ export function unstarted(errno: number): Outcome {
 const SPAWN_ERRORS: Record<number, string> = {
   7: "the arguments and the environment are too long",
   8: "it is not a program this machine runs",
-  11: "no more processes are allowed",
+  [EAGAIN]: "no more processes are allowed",
   12: "out of memory",
   13: "it is not executable, or not by us",
   20: "a part of its path is not a folder",

@@ -2,22 +2,100 @@
  * Runs a program without the C library (no JIT): standard streams alone, no
  * bytes that are not UTF-8, and nothing is seen of a shell that suspends itself.
  */
+import { procWords } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
+import type { Program } from "../os/spawn.ts";
 import {
-  type ChildProgram,
   GRACE_MS,
+  MAX_ANSWER_BYTES,
   type Outcome,
+  type Question,
+  type Run,
+  type Watch,
   tellToGo,
   unstarted,
 } from "./outcome.ts";
 
 const { SIGHUP, SIGTERM } = SIGNALS;
 
-export class PlainRun {
-  async run(
-    program: ChildProgram,
-    spawned: (pid: number) => void,
-  ): Promise<Outcome> {
+export class PlainRun implements Run {
+  /** Programs under question, each a process group of its own. */
+  private readonly asked = new Set<Bun.Subprocess>();
+  private readonly variables = new Map<string, string | null>();
+  private wake = () => {};
+
+  setVariable(name: string, value: string | null): void {
+    this.variables.set(name, value);
+  }
+
+  after(ms: number, step: () => void): void {
+    setTimeout(step, ms);
+  }
+
+  detach(command: readonly string[], argv0: string): void {
+    try {
+      Bun.spawn([...command], {
+        argv0,
+        cwd: "/",
+        stdio: ["ignore", "ignore", "ignore"],
+        detached: true,
+      }).unref();
+    } catch {
+      // No process to be had, or the executable is gone.
+    }
+  }
+
+  ask(question: Question, answered: (text: string) => void): void {
+    void this.answer(question).then((text) => {
+      answered(text);
+      this.wake();
+    });
+  }
+
+  private async answer({ command, argv0, limit_ms }: Question) {
+    let child: Bun.Subprocess<"ignore", "pipe", "ignore"> | null = null;
+    try {
+      child = Bun.spawn([...command], {
+        ...(argv0 ? { argv0 } : {}),
+        cwd: "/",
+        stdio: ["ignore", "pipe", "ignore"],
+        detached: true,
+        timeout: limit_ms,
+        killSignal: "SIGKILL",
+        maxBuffer: MAX_ANSWER_BYTES,
+      });
+      child.unref();
+      this.asked.add(child);
+      return await child.stdout.text();
+    } catch {
+      // A program that cannot be asked has no answer.
+      return "";
+    } finally {
+      if (child) this.asked.delete(child);
+    }
+  }
+
+  stopAsking(): void {
+    for (const { pid } of this.asked)
+      try {
+        process.kill(-pid, "SIGKILL");
+      } catch {
+        // It has just ended.
+      }
+  }
+
+  async until(so: () => boolean, at_most_ms: number): Promise<void> {
+    const late = Bun.sleep(at_most_ms).then(() => true);
+    for (;;) {
+      if (so()) return;
+      const woken = new Promise<false>((resolve) => {
+        this.wake = () => resolve(false);
+      });
+      if (await Promise.race([woken, late])) return;
+    }
+  }
+
+  async run(program: Program, watch: Watch): Promise<Outcome> {
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     let told: number | null = null;
     for (const name of ["SIGINT", "SIGQUIT"] as const)
@@ -29,7 +107,7 @@ export class PlainRun {
     const go = (signal: number) => {
       if (told !== null) return;
       told = signal;
-      if (child) tellToGo(signal, child.pid, (s) => child?.kill(s));
+      if (child) tellToGo(signal, child.pid, (s) => child?.kill(s), this.after);
       setTimeout(
         () => abandoned.resolve({ kind: "abandoned", told_to_go: signal }),
         GRACE_MS,
@@ -43,14 +121,18 @@ export class PlainRun {
         [text(program.file), ...program.argv.slice(1).map(text)],
         {
           argv0: text(program.argv[0]!),
-          env: environmentOf(program.envp.map(text)),
+          env: this.environment(),
           stdio: ["inherit", "inherit", "inherit"],
         },
       );
     } catch (error) {
       return unstarted((error as { errno?: number }).errno ?? 0);
     }
-    spawned(child.pid);
+    watch.spawned(child.pid);
+    const { heartbeat } = watch;
+    const beating = heartbeat
+      ? setInterval(() => heartbeat.beat(), heartbeat.every_ms)
+      : undefined;
     const exited = child.exited.then((): Outcome => {
       const signal = child.signalCode && SIGNALS[child.signalCode as never];
       return {
@@ -62,13 +144,25 @@ export class PlainRun {
         told_to_go: told,
       };
     });
-    return Promise.race([exited, abandoned.promise]);
+    const outcome = await Promise.race([exited, abandoned.promise]);
+    clearInterval(beating);
+    return outcome;
+  }
+
+  private environment(): Record<string, string | undefined> {
+    const entries = procWords("self/environ");
+    const env = entries ? environmentOf(entries) : { ...process.env };
+    for (const [name, value] of this.variables) env[name] = value ?? undefined;
+    return env;
   }
 }
 
-function environmentOf(entries: readonly string[]): Record<string, string> {
-  const out = Object.create(null) as Record<string, string>;
-  for (const entry of entries) {
+function environmentOf(
+  entries: readonly Uint8Array[],
+): Record<string, string | undefined> {
+  const out = Object.create(null) as Record<string, string | undefined>;
+  for (const bytes of entries) {
+    const entry = new TextDecoder().decode(bytes);
     const at = entry.indexOf("=", 1);
     if (at > 0) out[entry.slice(0, at)] = entry.slice(at + 1);
   }

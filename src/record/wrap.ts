@@ -4,26 +4,28 @@
  * whatever the spool says, except under `--audit strict`.
  */
 import { EVENT_VERSION, type Event, type Process } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { Failure } from "../model/failure.ts";
 import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
-import { countNowAndThen, nearlyFull, spoolFull } from "../spool/level.ts";
-import { SESSION_ID_VARIABLE } from "../spool/parent.ts";
+import type { Program } from "../os/spawn.ts";
+import { nearlyFull, spoolFull } from "../spool/level.ts";
+import { SESSION_ID_VARIABLE, WRAPPED_VARIABLE } from "../spool/parent.ts";
 import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
-import { countCommands, recallCommands } from "./commands.ts";
-import { runChild } from "./child.ts";
+import { NativeRun } from "./child.ts";
+import { COUNT_EXECUTABLES, recallCommands } from "./commands.ts";
 import { type StartOptions, startEvent } from "./context.ts";
 import { drainedLately, startDrain } from "./deliver.ts";
-import { type Facts, askVersion, stopAsking } from "./ask.ts";
-import type { ChildProgram, Outcome } from "./outcome.ts";
+import { type Facts, versionQuestion } from "./ask.ts";
+import type { Outcome, Run, Watch } from "./outcome.ts";
+import { PlainRun } from "./plain.ts";
 import { usageMetadata } from "./usage.ts";
 
 export interface WrapRequest {
-  program: ChildProgram;
+  program: Program;
   start: StartOptions;
   env: Readonly<Record<string, string | undefined>>;
   /** The data folder; null, with the reason, when nothing is to be recorded. */
@@ -47,8 +49,12 @@ export interface WrapRequest {
 const START_SYNC_MS = 5;
 /** How long a child has the machine for its own start before we look around. */
 const CHILD_STARTED_MS = 100;
-/** How long an unfinished question for a version may hold up the end. */
+/** How long unanswered questions may hold up the end. */
 const LAST_FACTS_MS = 250;
+/** How long the executables may take to be counted. */
+const COUNT_MS = 10_000;
+const NO_PROCESS =
+  "no more processes are allowed: the program runs in our place";
 
 /**
  * Runs the program and never returns: this process ends as the program did.
@@ -56,7 +62,9 @@ const LAST_FACTS_MS = 250;
  *   under strict audit when the start is not durable
  */
 export async function wrap(request: WrapRequest): Promise<never> {
-  const recording = beginRecording(request);
+  const run: Run = libc ? new NativeRun(libc) : new PlainRun();
+  run.setVariable(WRAPPED_VARIABLE, "1");
+  const recording = beginRecording(request, run);
   if (typeof recording === "string") {
     if (request.strict)
       throw new Failure(
@@ -65,22 +73,25 @@ export async function wrap(request: WrapRequest): Promise<never> {
         "no shell without a record; mend the cause, or ask the host's administrator",
       );
     request.say?.(request.banner({ disabled: recording }));
-    return leave(
-      await runChild(
-        request.program,
-        () => {},
-        () => {},
-      ),
-      request,
-    );
+    return leave(await run.run(request.program, unrecorded(request)), request);
   }
   request.say?.(request.banner(recording));
   recording.sayNearlyFull();
   return recording.run();
 }
 
+const unrecorded = ({ say }: WrapRequest): Watch => ({
+  spawned() {},
+  noProcess() {
+    say?.(`session-buddy: ${NO_PROCESS}\n`);
+    return true;
+  },
+  alive() {},
+  heartbeat: null,
+});
+
 /** The session under way, or why there is none. */
-function beginRecording(request: WrapRequest): Recording | string {
+function beginRecording(request: WrapRequest, run: Run): Recording | string {
   if (request.data === null || request.disabled !== null)
     return (
       request.disabled ??
@@ -89,32 +100,35 @@ function beginRecording(request: WrapRequest): Recording | string {
   try {
     const folder = ensureSpool(request.data);
     const full = spoolFull(folder, request.spool_bytes);
-    if (full === null) return new Recording(request, folder);
+    if (full === null) return new Recording(request, run, folder);
     // Nobody else would start one, on a host whose sessions are not recorded.
-    if (request.distant) startDrain(folder, request.env);
+    if (request.distant) startDrain(run, folder);
     return full;
   } catch (error) {
     return folderFailure(spoolFolder(request.data), error).message;
   }
 }
 
-class Recording {
+class Recording implements Watch {
   readonly session_id: string;
   private readonly spool: SpoolWriter;
   /** Where our pid and the child's mean something. */
   private readonly place: Pick<Process, "pid_namespace" | "boot_id">;
   private trouble: string | null = null;
-  /** What could not be found out. */
-  private lacking: string | null = null;
   private floor_bytes = 0;
   private facts: Facts = { measured: {} };
-  private version: Promise<void> = Promise.resolve();
-  private recalled: number | null = null;
+  private command_tree_size: number | null = null;
+  /** How many questions have no answer yet. */
+  private asked = 0;
+  private counting = false;
+  /** The child has had its start, and nothing has been annotated yet. */
+  private settled = false;
   private annotated = false;
   private ended = false;
 
   constructor(
     private readonly request: WrapRequest,
+    private readonly child: Run,
     private readonly folder: string,
   ) {
     const startedAt = new Date();
@@ -138,23 +152,17 @@ class Recording {
   }
 
   async run(): Promise<never> {
-    const { program } = this.request;
-    const heartbeat = setInterval(() => this.beat(), this.request.heartbeat_ms);
-    const outcome = await runChild(
-      { ...program, envp: withSessionId(this.request, this.session_id) },
-      (pid) => this.started(pid),
-      () => this.attempt(() => this.spool.touch()),
-    );
-    clearInterval(heartbeat);
+    const { child, request } = this;
+    child.setVariable(SESSION_ID_VARIABLE, this.session_id);
+    const outcome = await child.run(request.program, this);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
-    if (this.request.distant) startDrain(this.folder, this.request.env);
-    stopAsking();
-    const trouble = this.trouble ?? this.lacking;
-    if (trouble)
-      this.request.say?.(
-        `session-buddy: this session is not fully recorded: ${trouble}\n`,
+    if (request.distant) startDrain(child, this.folder);
+    child.stopAsking();
+    if (this.trouble)
+      request.say?.(
+        `session-buddy: this session is not fully recorded: ${this.trouble}\n`,
       );
-    return leave(outcome, this.request);
+    return leave(outcome, request);
   }
 
   sayNearlyFull(): void {
@@ -163,23 +171,43 @@ class Recording {
     if (warning) say(`session-buddy: ${warning}\n`);
   }
 
-  private started(pid: number): void {
-    this.attempt(() =>
-      this.write({
-        event_type: "process",
-        pid,
-        ppid: process.pid,
-        start_ticks: processStat(pid)?.start_ticks ?? null,
-        ...this.place,
-      }),
-    );
+  spawned(pid: number): void {
+    // What else we start is no sign that the session goes on.
+    this.child.setVariable(SESSION_ID_VARIABLE, null);
+    this.attempt(() => this.writeProcess(pid, process.pid));
     // Of a child that is over by then, the end's own sync covers all.
-    setTimeout(() => {
+    this.child.after(START_SYNC_MS, () => {
       if (!this.ended) this.attempt(() => this.spool.sync());
-    }, START_SYNC_MS);
+    });
     this.floor_bytes = libc?.ownMaxRss() ?? 0;
-    this.learn().catch((error) => (this.lacking = reasonOf(error)));
-    this.recalled = recallCommands(this.path, this.request.cache);
+    this.askVersion();
+    this.command_tree_size = recallCommands(this.path, this.request.cache);
+    this.child.after(CHILD_STARTED_MS, () => this.learn());
+  }
+
+  /** The program has our pid then, and nobody holds the lock: it is judged as one whose wrapper was killed. */
+  noProcess(): boolean {
+    if (this.request.strict) return false;
+    this.attempt(() => {
+      this.writeProcess(process.pid, process.ppid);
+      this.spool.sync();
+    });
+    this.request.say?.(
+      `session-buddy: ${NO_PROCESS}, and how it ends is not recorded\n`,
+    );
+    return true;
+  }
+
+  alive(): void {
+    this.attempt(() => this.spool.touch());
+  }
+
+  get heartbeat() {
+    return {
+      every_ms: this.request.heartbeat_ms,
+      beat: () => this.beat(),
+      touches: () => (this.request.distant ? null : this.spool.touched),
+    };
   }
 
   private beat(): void {
@@ -188,29 +216,61 @@ class Recording {
       this.spool.retry();
       this.spool.touch();
     });
-    const { distant, heartbeat_ms, env } = this.request;
+    const { distant, heartbeat_ms } = this.request;
     if (distant && !drainedLately(this.folder, heartbeat_ms))
-      startDrain(this.folder, env);
+      startDrain(this.child, this.folder);
+  }
+
+  private askVersion(): void {
+    const { start, program } = this.request;
+    const file = new TextDecoder().decode(program.file);
+    const question = versionQuestion(start.argv, file);
+    if (!question) return;
+    this.asked++;
+    this.child.ask(question, (answer) => {
+      this.facts = question.facts(answer);
+      this.asked--;
+      this.annotate();
+    });
+  }
+
+  /** Counts in a process of its own: what loops over a thousand files is compiled, see os/wait.ts. */
+  private count(): void {
+    if (this.counting) return;
+    this.counting = true;
+    this.asked++;
+    const question = {
+      command: [
+        ...["/proc/self/exe", COUNT_EXECUTABLES],
+        ...[this.request.cache, this.folder],
+      ],
+      argv0: "session-buddy",
+      limit_ms: COUNT_MS,
+    };
+    this.child.ask(question, (answer) => {
+      this.command_tree_size = answer ? Number(answer) : this.command_tree_size;
+      this.asked--;
+      this.annotate();
+    });
   }
 
   /** Finds out what takes time, once the child has had its start. */
-  private async learn(): Promise<void> {
-    const { start, program } = this.request;
-    const file = new TextDecoder().decode(program.file);
-    const asked = askVersion(start.argv, file);
-    this.version = asked.then((facts) => void (this.facts = facts));
-    await Bun.sleep(CHILD_STARTED_MS);
+  private learn(): void {
     if (this.ended) return;
-    if (this.request.distant) startDrain(this.folder, this.request.env);
-    const command_tree_size = countCommands(this.path, this.request.cache);
-    await this.version;
-    if (this.ended) return;
-    const { measured, ...rest } = this.facts;
-    const facts = { ...rest, measured: { ...measured, command_tree_size } };
-    this.attempt(() => this.write({ event_type: "annotation", ...facts }));
+    if (this.request.distant) startDrain(this.child, this.folder);
+    this.count();
+    this.settled = true;
+    this.annotate();
+  }
+
+  /** All that was found out, once, of a session that is not over yet. */
+  private annotate(): void {
+    if (!this.settled || this.asked > 0 || this.ended) return;
+    this.settled = false;
     this.annotated = true;
-    // Trouble with it is the next one's who counts.
-    await countNowAndThen(this.folder).catch(() => {});
+    this.attempt(() =>
+      this.write({ event_type: "annotation", ...this.allFacts() }),
+    );
   }
 
   private async finish(
@@ -219,11 +279,13 @@ class Recording {
     this.ended = true;
     const calm =
       outcome.kind === "exited" && !outcome.hung_up && !outcome.told_to_go;
-    if (calm && !this.annotated)
-      await Promise.race([this.version, Bun.sleep(LAST_FACTS_MS)]);
+    if (calm && !this.annotated) {
+      if (this.command_tree_size === null) this.count();
+      await this.child.until(() => this.asked === 0, LAST_FACTS_MS);
+    }
     const { measured, ...rest } = this.annotated
       ? { measured: {} }
-      : this.withCommands();
+      : this.allFacts();
     this.attempt(() => this.renew());
     this.attempt(() => {
       this.write({
@@ -250,11 +312,16 @@ class Recording {
     this.spool.renew(() => ensureSpool(this.request.data!));
   }
 
-  private withCommands(): Facts {
-    const command_tree_size =
-      this.recalled ?? countCommands(this.path, this.request.cache);
+  private allFacts(): Facts {
+    const { command_tree_size } = this;
     const measured = { ...this.facts.measured, command_tree_size };
     return { ...this.facts, measured };
+  }
+
+  private writeProcess(pid: number, ppid: number): void {
+    const start_ticks = processStat(pid)?.start_ticks ?? null;
+    const who = { pid, ppid, start_ticks, ...this.place };
+    this.write({ event_type: "process", ...who });
   }
 
   private get path(): string {
@@ -310,27 +377,20 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
   if (outcome.kind === "exited") endAs(outcome.exit_code, outcome.signal);
   if (outcome.kind === "abandoned") endAs(null, outcome.told_to_go);
   const name = JSON.stringify(new TextDecoder().decode(program.file));
+  const what = `cannot run ${name}: ${outcome.reason}`;
+  if (outcome.exit_status === 125)
+    throw new Failure(
+      "recording",
+      what,
+      "end some that are not needed, or have the limit raised (ulimit -u)",
+    );
   throw new Failure(
     outcome.exit_status === 127 ? "no_program" : "cannot_run",
-    `cannot run ${name}: ${outcome.reason}`,
+    what,
   );
 }
 
 /** `crypto` would have to be set up first, which costs 0.15 ms. */
 function randomUuid(): string {
   return libc ? uuidOf(libc.randomBytes(16)) : crypto.randomUUID();
-}
-
-/** The environment byte for byte, with our one variable in it once. */
-function withSessionId(
-  { program: { envp }, env }: WrapRequest,
-  session_id: string,
-): Uint8Array[] {
-  const name = `${SESSION_ID_VARIABLE}=`;
-  const decode = (entry: Uint8Array) => new TextDecoder().decode(entry);
-  const others =
-    env[SESSION_ID_VARIABLE] === undefined
-      ? envp
-      : envp.filter((entry) => !decode(entry).startsWith(name));
-  return [...others, new TextEncoder().encode(`${name}${session_id}`)];
 }

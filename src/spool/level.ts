@@ -58,10 +58,10 @@ export async function countSpool(folder: string): Promise<void> {
   writeLevel(folder, { files, bytes, counted_at: Date.now() });
 }
 
-/** The same, unless somebody has lately. */
-export async function countNowAndThen(folder: string): Promise<void> {
+/** Whether nobody has counted lately. */
+export function isCountOld(folder: string): boolean {
   const age_ms = Date.now() - (readLevel(folder)?.counted_at ?? 0);
-  if (Math.abs(age_ms) >= COUNT_MS) await countSpool(folder);
+  return Math.abs(age_ms) >= COUNT_MS;
 }
 
 /**

@@ -9,6 +9,8 @@ import { tryReadText } from "../os/file.ts";
 import type { StartedProcess } from "../os/proc.ts";
 
 export const SESSION_ID_VARIABLE = "SESSION_BUDDY_SESSION_ID";
+/** `1` in whatever is wrapped, recorded or not: an rc file that wraps looks at it. */
+export const WRAPPED_VARIABLE = "SESSION_BUDDY_WRAPPED";
 
 /**
  * @param id what the variable says

@@ -181,6 +181,12 @@ export class SpoolWriter {
     }
   }
 
+  /** What a sign of life has but to touch; null while events are not on file. */
+  get touched(): { fd: number; path: string } | null {
+    if (this.written < this.lines.length) return null;
+    return { fd: this.fd, path: this.path };
+  }
+
   /** A sign of life: the file's modification time. */
   touch(): void {
     touchFile(this.fd);

@@ -25,7 +25,7 @@ part status; exec grep -E '^(Umask|Uid|Gid|Groups|Sig(Blk|Ign)|Cap|NoNewPrivs|Se
 `;
 
 /** Set by the shell around, differently for the two runs. */
-const VARYING = /^(_|OUTER|SESSION_BUDDY_SESSION_ID)=/;
+const VARYING = /^(_|OUTER|SESSION_BUDDY_SESSION_ID|SESSION_BUDDY_WRAPPED)=/;
 
 interface Place {
   terminal: boolean;

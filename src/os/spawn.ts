@@ -1,0 +1,148 @@
+/**
+ * Starting programs through the C library: argv byte for byte, the environment
+ * as the kernel gave it to us, the signal mask that we were started with.
+ */
+import { type Pointer, ptr, read } from "bun:ffi";
+import { O_RDONLY, O_WRONLY } from "./file.ts";
+import { CStrings, cString, signalSet } from "./layout.ts";
+import type { Libc } from "./libc.ts";
+import { ALL_SIGNALS } from "./signals.ts";
+
+const SETSIGDEF = 0x04;
+const SETSIGMASK = 0x08;
+const SETSID = 0x80;
+const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
+const SIG_SETMASK = 2;
+const encoder = new TextEncoder();
+const text = (value: string) => encoder.encode(`${value}\0`);
+
+export interface Program {
+  /** Looked up on PATH when it holds no slash. */
+  file: Uint8Array;
+  /** Bytes without NUL, passed as they are, argv[0] included. */
+  argv: readonly Uint8Array[];
+}
+
+/** Sets a variable in what programs that are started from now on find. */
+export function setVariable(c: Libc, name: string, value: string | null): void {
+  const key = text(name);
+  // All of that name: setenv(3) changes the first alone.
+  c.calls.unsetenv(key);
+  if (value !== null) c.calls.setenv(key, text(value), 1);
+}
+
+/** The C library's own array: it is what the kernel gave us, word for word. */
+const environment = (c: Libc) =>
+  read.ptr(c.calls.dlsym(null, text("environ")) as Pointer, 0) as Pointer;
+
+/**
+ * Starts a program on the descriptors, terminal and process group of this
+ * process, with the signal mask that this process was given.
+ * @param defaults signals that it shall not find ignored
+ * @returns its pid, or the errno of what failed
+ */
+export function spawn(
+  c: Libc,
+  program: Program,
+  defaults: readonly number[],
+): { pid: number } | { errno: number } {
+  return start(c, program, attributes(c, defaults, 0), null);
+}
+
+/**
+ * Starts a program of our own beside the child: in a session of its own, in
+ * the root folder, with no input, and heard by nobody or by us alone.
+ * @param stdout where it writes to; null: nowhere
+ * @returns its pid, or null when there is no process to be had
+ */
+export function spawnAside(
+  c: Libc,
+  words: readonly string[],
+  argv0: string,
+  stdout: number | null,
+): number | null {
+  const { calls } = c;
+  const here = calls.open(text("."), O_PATH | O_CLOEXEC, 0);
+  // Where nobody can come back from, nothing is started.
+  if (here === -1) return null;
+  const actions = new Uint8Array(512);
+  const nowhere = text("/dev/null");
+  calls.posix_spawn_file_actions_init(actions);
+  const open = (fd: number, flags: number) =>
+    calls.posix_spawn_file_actions_addopen(actions, fd, nowhere, flags, 0);
+  open(0, O_RDONLY);
+  if (stdout === null) open(1, O_WRONLY);
+  else calls.posix_spawn_file_actions_adddup2(actions, stdout, 1);
+  open(2, O_WRONLY);
+  const argv = [argv0, ...words.slice(1)].map((word) => encoder.encode(word));
+  const program = { file: encoder.encode(words[0]), argv };
+  calls.chdir(text("/"));
+  const attr = attributes(c, ALL_SIGNALS, SETSID);
+  const started = start(c, program, attr, actions);
+  calls.fchdir(here);
+  calls.close(here);
+  return "pid" in started ? started.pid : null;
+}
+
+function attributes(
+  c: Libc,
+  defaults: readonly number[],
+  flags: number,
+): Uint8Array {
+  const { calls } = c;
+  const attr = new Uint8Array(512);
+  calls.posix_spawnattr_init(attr);
+  calls.posix_spawnattr_setsigdefault(attr, signalSet(defaults));
+  calls.posix_spawnattr_setsigmask(attr, c.inheritedMask);
+  calls.posix_spawnattr_setflags(attr, SETSIGDEF | SETSIGMASK | flags);
+  return attr;
+}
+
+function start(
+  c: Libc,
+  program: Program,
+  attr: Uint8Array,
+  actions: Uint8Array | null,
+): { pid: number } | { errno: number } {
+  const argv = new CStrings(program.argv);
+  const pid = new Int32Array(1);
+  const errno = c.calls.posix_spawnp(
+    pid,
+    cString(program.file),
+    actions,
+    attr,
+    argv.pointers,
+    environment(c),
+  );
+  return errno === 0 ? { pid: pid[0]! } : { errno };
+}
+
+/**
+ * Becomes a program: it runs in our place, as we were started.
+ * @param defaults signals that it shall not find ignored
+ * @returns only when that fails: the errno
+ */
+export function become(
+  c: Libc,
+  { file, argv }: Program,
+  defaults: readonly number[],
+): { errno: number } {
+  for (const signal of defaults) c.defaultSignal(signal);
+  c.calls.sigprocmask(SIG_SETMASK, c.inheritedMask, null);
+  const args = new CStrings(argv);
+  c.calls.execvp(cString(file), args.pointers);
+  return { errno: c.errno() };
+}
+
+/** @returns the reading end, which never blocks, and the writing end; null: none to be had */
+export function pipe(c: Libc): { from: number; to: number } | null {
+  const ends = new Int32Array(2);
+  if (c.calls.pipe2(ptr(ends), O_CLOEXEC) !== 0) return null;
+  const [from, to] = ends as unknown as [number, number];
+  c.calls.fcntl(from, F_SETFL, O_NONBLOCK);
+  return { from, to };
+}
+
+const F_SETFL = 4;

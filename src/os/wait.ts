@@ -1,0 +1,245 @@
+/**
+ * Waiting without running any JavaScript: for a child, for signals, for
+ * descriptors, and for the next heartbeat, all in one call of poll(2).
+ *
+ * The engine compiles what has run some five hundred times, and collects what
+ * was left behind, in threads that it makes then. Where the user's processes
+ * have reached their limit there is no thread to be had, and the engine aborts.
+ * So the event loop, whose timers start collections, rests while a child runs;
+ * and the loop here, which may go round for weeks, is replaced by a copy of
+ * itself before it is worth compiling. (A function that is called counts for
+ * fifteen rounds of a loop: what is called 33 times is compiled.)
+ */
+import { ptr } from "bun:ffi";
+import { type ChildChange, type Libc, decodeStatus, raw } from "./libc.ts";
+import { signalSet } from "./layout.ts";
+
+/** What a copy of the loop may count to, of the five hundred. */
+const ROUNDS = 400;
+/** poll(2) waits no longer at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+const POLLIN = 1;
+const SFD_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
+/** struct signalfd_siginfo. */
+const INFO_BYTES = 128;
+
+const SI_KERNEL = 0x80;
+const EMPTY = new Uint8Array(1);
+
+/** Why `Waiter.wait` came back. */
+export type Woken =
+  | { kind: "child"; change: ChildChange }
+  /** @param from_kernel a key was hit; else a process sent it */
+  | { kind: "signal"; signal: number; from_kernel: boolean }
+  | { kind: "readable"; fd: number }
+  /** A heartbeat is due that is more than a touch. */
+  | { kind: "beat" }
+  | { kind: "time" };
+
+/** A file whose heartbeat is to touch it, as long as its name leads to it. */
+export interface Touched {
+  fd: number;
+  path: string;
+}
+
+/** What the loop reads and writes; see `loop`. */
+interface State {
+  /** How far this copy may still go. */
+  left: number;
+  /** The signals' descriptor first, then the watched ones: fd, events | revents << 16. */
+  fds: Int32Array;
+  fds_at: number;
+  count: number;
+  child: number;
+  /** Children may have changed that nobody has asked after. */
+  reap: boolean;
+  status_at: number;
+  usage_at: number;
+  info: Int32Array;
+  info_at: number;
+  info_bytes: number;
+  longest_ms: number;
+  /** When to come back, and when the next heartbeat is due, in nanoseconds. */
+  time_at: number;
+  beat_at: number;
+  beat_every: number;
+  /** 0: every heartbeat is the caller's. */
+  path_at: number;
+  touched_fd: number;
+  stat: Uint32Array;
+  stat_at: number;
+  /** Device and inode of what is touched. */
+  identity: Uint32Array;
+}
+
+const CHILD = 1;
+const SIGNAL = 2;
+const READABLE = 3;
+const BEAT = 4;
+const TIME = 5;
+const AGAIN = 6;
+
+const callsOf = ({ calls }: Libc) => ({
+  poll: raw(calls.poll),
+  read: raw(calls.read),
+  wait4: raw(calls.wait4),
+  statx: raw(calls.statx),
+  futimens: raw(calls.futimens),
+  now: Bun.nanoseconds,
+});
+
+/**
+ * Goes round until something concerns the caller. All that it uses comes in, as
+ * copies are made of its text; its numbers are those of the constants above.
+ */
+function loop(c: ReturnType<typeof callsOf>, s: State): number {
+  // A call counts for fifteen rounds.
+  for (s.left -= 15; s.left > 0; s.left--) {
+    if (s.reap) {
+      // WNOHANG | WUNTRACED, whoever it is: probes, drains, and what PID 1 inherits.
+      const pid = c.wait4(-1, s.status_at, 3, s.usage_at) as number;
+      if (pid === s.child) return 1;
+      if (pid <= 0) s.reap = false;
+      continue;
+    }
+    const now = c.now();
+    if (now >= s.time_at) return 5;
+    if (now >= s.beat_at) {
+      const { stat, identity } = s;
+      // AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS
+      if (s.path_at === 0 || c.statx(-100, s.path_at, 0x100, 0x7ff, s.stat_at))
+        return 4;
+      if (stat[8] !== identity[8] || stat[9] !== identity[9]) return 4;
+      if (stat[34] !== identity[34] || stat[35] !== identity[35]) return 4;
+      if (c.futimens(s.touched_fd, 0)) return 4;
+      s.beat_at = now + s.beat_every;
+      continue;
+    }
+    const ms = Math.ceil((Math.min(s.time_at, s.beat_at) - now) / 1e6);
+    const timeout = ms > s.longest_ms ? s.longest_ms : ms;
+    if ((c.poll(s.fds_at, s.count, timeout) as number) <= 0) continue;
+    if (s.fds[1]! >> 16 === 0) return 3;
+    if (Number(c.read(s.fds[0]!, s.info_at, s.info_bytes)) <= 0) continue;
+    if (s.info[0] !== 17) return 2;
+    s.reap = true;
+  }
+  return 6;
+}
+
+export class Waiter {
+  private readonly watched: number[] = [];
+  private readonly status = new Int32Array(1);
+  private readonly usage = new BigInt64Array(36);
+  private readonly calls;
+  private readonly state: State;
+  /** A copy of `loop` that has not run yet, or not often. */
+  private copy = loop;
+  private copies = 0;
+  private path = "";
+  private name = EMPTY;
+
+  /**
+   * @param signals to hear of, which are blocked; SIGCHLD, which is heard of
+   *   as a child's change, has to be among them
+   * @param child the one whose changes are told; all other children are reaped
+   */
+  constructor(
+    private readonly c: Libc,
+    signals: readonly number[],
+    child: number,
+  ) {
+    this.calls = callsOf(c);
+    const set = signalSet(signals);
+    const fd = c.calls.signalfd(-1, set, SFD_NONBLOCK_CLOEXEC);
+    if (fd === -1) throw new Error(`signalfd: errno ${c.errno()}`);
+    const info = new Int32Array(INFO_BYTES / 4);
+    const stat = new Uint32Array(64);
+    this.watched.push(fd);
+    this.state = {
+      ...{ left: ROUNDS, longest_ms: LONGEST_MS, child, reap: true },
+      ...this.descriptors(),
+      status_at: ptr(this.status),
+      usage_at: ptr(this.usage),
+      ...{ info, info_at: ptr(info), info_bytes: INFO_BYTES },
+      ...{ time_at: Infinity, beat_at: Infinity, beat_every: Infinity },
+      ...{ path_at: 0, touched_fd: -1, identity: new Uint32Array(64) },
+      ...{ stat, stat_at: ptr(stat) },
+    };
+  }
+
+  private descriptors(): Pick<State, "fds" | "fds_at" | "count"> {
+    const fds = new Int32Array(2 * this.watched.length);
+    for (const [i, fd] of this.watched.entries()) fds.set([fd, POLLIN], 2 * i);
+    return { fds, fds_at: ptr(fds), count: this.watched.length };
+  }
+
+  /** Comes back when it can be read, or its other end is closed. */
+  watch(fd: number): void {
+    this.watched.push(fd);
+    Object.assign(this.state, this.descriptors());
+  }
+
+  unwatch(fd: number): void {
+    this.watched.splice(this.watched.indexOf(fd), 1);
+    Object.assign(this.state, this.descriptors());
+  }
+
+  /** A heartbeat is due then, and as long after each that is but a touch. */
+  beatIn(ms: number): void {
+    this.state.beat_every = ms * 1e6;
+    this.state.beat_at = this.calls.now() + this.state.beat_every;
+  }
+
+  /** What a heartbeat has but to touch, while its name leads to it; null: each is the caller's. */
+  touch(touched: Touched | null): void {
+    const { state, c } = this;
+    state.path_at = 0;
+    if (touched === null) return;
+    const { fd, path } = touched;
+    // AT_EMPTY_PATH, STATX_BASIC_STATS
+    if (c.calls.statx(fd, EMPTY, 0x1000, 0x7ff, state.identity)) return;
+    if (this.path !== path) this.name = new TextEncoder().encode(`${path}\0`);
+    this.path = path;
+    state.path_at = ptr(this.name);
+    state.touched_fd = fd;
+  }
+
+  /** @param time_at when to come back at the latest, as `Bun.nanoseconds()` counts */
+  wait(time_at: number): Woken {
+    const { state } = this;
+    state.time_at = time_at;
+    for (;;)
+      switch (this.copy(this.calls, state)) {
+        case CHILD:
+          return {
+            kind: "child",
+            change: decodeStatus(this.status[0]!, this.usage),
+          };
+        case SIGNAL: {
+          const [signal, , code] = state.info;
+          return {
+            kind: "signal",
+            signal: signal!,
+            from_kernel: code === SI_KERNEL,
+          };
+        }
+        case READABLE:
+          return { kind: "readable", fd: this.readable() };
+        case BEAT:
+          return { kind: "beat" };
+        case TIME:
+          return { kind: "time" };
+        case AGAIN:
+          // The number makes it another text for the engine, which knows texts again.
+          state.left = ROUNDS;
+          this.copy = new Function(`return ${loop}//${this.copies++}`)();
+      }
+  }
+
+  private readable(): number {
+    const { fds } = this.state;
+    for (let i = 1; i < this.watched.length; i++)
+      if (fds[2 * i + 1]! >> 16) return fds[2 * i]!;
+    throw new Error("poll: nothing can be read");
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * A user whose processes have reached their limit, as under a fork bomb: no
+ * process and no thread is to be had any more. Root has no such limit, so the
+ * wrapper runs as another user.
+ */
+import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { needsRoot, runPrivately } from "../support/host.ts";
+import {
+  BINARY,
+  type Finished,
+  Sandbox,
+  type SessionJson,
+} from "../support/sandbox.ts";
+
+const PYTHON = "/usr/bin/python3";
+
+/** Runs a script where `as_user` runs a command as that user; $SB is the executable. */
+function limited(sandbox: Sandbox, script: string): Promise<Finished> {
+  const { home } = sandbox;
+  const prelude = `chown -R 54321:54321 ${home}; cd ${home}; touch sb
+    mount --bind ${BINARY} sb
+    export SB=${home}/sb XDG_CACHE_HOME=${home}/cache
+    as_user() { setpriv --reuid=54321 --regid=54321 --clear-groups "$@"; }
+  `;
+  return runPrivately(sandbox, prelude + script);
+}
+
+/** What a script that ends with the listing says before it, and the only session. */
+function outcomeOf({ stdout }: Finished): { said: string; row: SessionJson } {
+  const at = stdout.lastIndexOf("\n[") + 1;
+  const [row] = JSON.parse(stdout.slice(at)) as [SessionJson];
+  return { said: stdout.slice(0, at).trim(), row };
+}
+const LIST = "as_user $SB list-sessions --json";
+
+test("no process before the start: the program runs in our place, active while it does, lost after", async () => {
+  if (!needsRoot("prlimit", "setpriv")) return;
+  using sandbox = new Sandbox();
+  const done = await limited(
+    sandbox,
+    `mkfifo go
+    prlimit --nproc=1:1 setpriv --reuid=54321 --regid=54321 --clear-groups \\
+      $SB shell -- sh -c 'read line < go; echo "$SESSION_BUDDY_WRAPPED $1"; exit 4' sh 'a b' &
+    until ${LIST} | grep -q '"status": *"active"'; do :; done
+    echo > go; wait $! || echo "status $?"
+    ${LIST}`,
+  );
+  expect(done.stderr).toBe("");
+  const { said, row } = outcomeOf(done);
+  expect(said).toBe("1 a b\nstatus 4");
+  expect(row).toMatchObject({ status: "lost", end_source: "recovered" });
+});
+
+test("no process before the start: strict refuses in words", async () => {
+  if (!needsRoot("prlimit", "setpriv")) return;
+  using sandbox = new Sandbox();
+  const done = await limited(
+    sandbox,
+    `prlimit --nproc=1:1 setpriv --reuid=54321 --regid=54321 --clear-groups \\
+      $SB shell --audit strict -- echo ran || echo "status $?"
+    ${LIST}`,
+  );
+  expect(done.stderr).toBe(
+    'session-buddy: cannot run "echo": no more processes are allowed (end some that are not needed, or have the limit raised (ulimit -u))\n',
+  );
+  const { said, row } = outcomeOf(done);
+  expect(said).toBe("status 125");
+  expect(row).toMatchObject({ status: "ended", end_source: "observed" });
+});
+
+/** Closes the limit as soon as it is up, then waits for heartbeats. */
+const CLOSING = `
+import os, pathlib, resource, signal, sys
+wrapper = os.getppid()
+for pid in (wrapper, os.getpid()):
+    resource.prlimit(pid, resource.RLIMIT_NPROC, (1, 1))
+try:
+    os.fork()
+    sys.exit("the limit does not hold")
+except BlockingIOError:
+    pass
+name = os.environ["SESSION_BUDDY_SESSION_ID"]
+data = pathlib.Path(os.environ["HOME"], ".local/share/session-buddy/spool")
+[file] = data.glob(f"*/{name}.ndjson")
+def most_threads(beats):
+    seen, most, last = 0, 0, 0
+    while seen < beats:
+        now = file.stat().st_mtime_ns
+        seen, last = seen + (now != last), now
+        most = max(most, len(os.listdir(f"/proc/{wrapper}/task")))
+    return most
+`;
+
+const AFTERWARDS = [
+  {
+    what: "goes on for four hundred heartbeats",
+    python: "print('threads', most_threads(400)); sys.exit(7)",
+    said: "threads 1\nstatus 7",
+    row: { exit_code: 7, signal: null },
+  },
+  {
+    what: "dies by a signal",
+    python: "os.kill(os.getpid(), signal.SIGUSR2)",
+    said: "status 140",
+    row: { exit_code: null, signal: "SIGUSR2" },
+  },
+  {
+    what: "is told to go by way of the wrapper",
+    python:
+      "signal.signal(signal.SIGTERM, lambda *_: sys.exit(most_threads(2))); os.kill(wrapper, signal.SIGTERM); signal.pause()",
+    said: "status 1",
+    row: { exit_code: 1, signal: null },
+  },
+];
+
+test.each(AFTERWARDS)(
+  "no process and no thread once the program is up: it $what, and all is recorded",
+  async ({ python, said, row }) => {
+    if (!needsRoot("prlimit", "setpriv", PYTHON)) return;
+    using sandbox = new Sandbox();
+    const at = (name: string) => join(sandbox.home, name);
+    writeFileSync(at("often.yaml"), "session: {heartbeat: 5ms}\n");
+    writeFileSync(at("closing.py"), `${CLOSING}${python}\n`);
+    const done = await limited(
+      sandbox,
+      `as_user $SB shell --config often.yaml -- ${PYTHON} closing.py || echo "status $?"
+      ${LIST}`,
+    );
+    // Bash tells of a signal; of us and of the runtime nothing is to be read.
+    expect(done.stderr.replace(/^.*User defined signal 2.*\n/, "")).toBe("");
+    const outcome = outcomeOf(done);
+    expect(outcome.said).toBe(said);
+    expect(outcome.row).toMatchObject({ status: "ended", ...row });
+  },
+);
+
+test("a start makes no thread, whatever is configured and however long PATH is", async () => {
+  using sandbox = new Sandbox();
+  const file = join(sandbox.home, "settings.yaml");
+  writeFileSync(
+    file,
+    "session: {heartbeat: 1h, banner: line}\nserver: {port: 9000, allowed_hosts: [a, b]}\nprofiles: {p: {component: c, metadata: {a: 1}}}\n",
+  );
+  const folders = Array.from(
+    { length: 60 },
+    (_, n) => `/usr/lib/../bin/.${"/".repeat(n)}`,
+  );
+  const env = { PATH: ["/usr/bin", "/bin", ...folders].join(":") };
+  // It has had its start, and all that comes of it, once it has annotated.
+  const script = `while ! grep -q '"event_type":"annotation"' "$HOME"/.local/share/session-buddy/spool/*/$SESSION_BUDDY_SESSION_ID.ndjson; do :; done
+    cat /proc/$PPID/task/*/comm`;
+  const args = [
+    "shell",
+    "--config",
+    file,
+    "--profile",
+    "p",
+    "--",
+    "bash",
+    "-c",
+    script,
+  ];
+  const nested = [
+    BINARY,
+    ...["shell", "--", BINARY],
+    ...["shell", "--", BINARY],
+    ...args,
+  ];
+  const done = await sandbox.command(nested, { env });
+  expect(done).toMatchObject({
+    exitCode: 0,
+    stdout: "session-buddy\n",
+    stderr: "",
+  });
+});
+
+test("what kills the wrapper shows no command line", async () => {
+  using sandbox = new Sandbox();
+  const script = "kill -ABRT $PPID; read -r line";
+  const done = await sandbox.run(["shell", "--", "sh", "-c", script, "s3cret"]);
+  expect(done).toMatchObject({ signal: "SIGABRT", stdout: "", stderr: "" });
+});
