@@ -96,7 +96,9 @@ function readFile(
   if (!required && isMissing(file)) return;
   let source: string;
   try {
-    source = new TextDecoder().decode(readTrusted(file));
+    // A person's --config is told from where he is.
+    const path = file.startsWith("/") ? file : `${process.cwd()}/${file}`;
+    source = new TextDecoder().decode(readTrusted(path));
   } catch (error) {
     const failure = error instanceof Failure ? error : null;
     problems.push({

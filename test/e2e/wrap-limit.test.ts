@@ -72,7 +72,7 @@ test("no process before the start: strict refuses in words", async () => {
 
 /** Closes the limit as soon as it is up, then waits for heartbeats. */
 const CLOSING = `
-import os, pathlib, resource, signal, sys
+import os, pathlib, resource, signal, sys, time
 wrapper = os.getppid()
 for pid in (wrapper, os.getpid()):
     resource.prlimit(pid, resource.RLIMIT_NPROC, (1, 1))
@@ -86,7 +86,9 @@ data = pathlib.Path(os.environ["HOME"], ".local/share/session-buddy/spool")
 [file] = data.glob(f"*/{name}.ndjson")
 def most_threads(beats):
     seen, most, last = 0, 0, 0
+    deadline = time.monotonic() + 20
     while seen < beats:
+        assert time.monotonic() < deadline, f"{seen} heartbeats"
         now = file.stat().st_mtime_ns
         seen, last = seen + (now != last), now
         most = max(most, len(os.listdir(f"/proc/{wrapper}/task")))
