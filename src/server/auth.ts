@@ -129,6 +129,8 @@ async function claimsOf(
       clockTolerance: 0,
       currentDate: new Date(now),
     });
+    const claim = ["exp", "iat", "nbf"].find((name) => !isTime(payload[name]));
+    if (claim !== undefined) throw { code: "ERR_JWT_NO_TIME", claim };
     return payload;
   } catch (error) {
     // Its message and properties may hold claims; its code never does.
@@ -136,6 +138,14 @@ async function claimsOf(
     throw tokenInvalid([code ?? "unreadable", claim].filter(Boolean).join(" "));
   }
 }
+
+/** JSON's 1e999 is infinity, for which no token ever expires. */
+const isTime = (value: unknown): boolean =>
+  value === undefined ||
+  (typeof value === "number" && value >= 0 && value <= MAX_TIME_SECONDS);
+
+/** The last second of the year 9999. */
+const MAX_TIME_SECONDS = 253_402_300_799;
 
 /** What anybody may ask, and what the tools that record decide by themselves. */
 const OPEN = new Set([

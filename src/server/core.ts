@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import type { Settings } from "../config.ts";
 import type { Log } from "../log.ts";
 import type { Event } from "../model/event.ts";
-import { type Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { type Failure, Rejected, errnoOf, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Keeping } from "../model/keeping.ts";
 import type { Session } from "../model/session.ts";
@@ -27,6 +27,7 @@ import type { DrainReport } from "../spool/report.ts";
 import { spooledSessions } from "../spool/held.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { StoreLock } from "../store/lock.ts";
+import { SpoolCounter } from "./counted.ts";
 import type { Gauges, Metrics } from "./metrics.ts";
 
 const TICK_MS = 1_000;
@@ -78,9 +79,10 @@ export class Core implements ServedStore {
     private readonly reopen: () => Promise<DuckDBStore>,
     private readonly lock: StoreLock,
     private readonly log: Log,
+    counter: SpoolCounter,
   ) {
     this.drain = new Drain(settings.paths.data!, {
-      append: (events) => this.append(events),
+      append: (events) => this.appendCounted(events, counter),
       seen: (signs) => this.file.seen(signs),
       get: (session_id) => this.file.get(session_id),
     });
@@ -103,7 +105,8 @@ export class Core implements ServedStore {
     };
     const { store } = await openFile(settings, lock, options);
     const again = () => openAgain(settings, options);
-    return new Core(settings, store, again, lock, log);
+    const counter = new SpoolCounter(metrics);
+    return new Core(settings, store, again, lock, log, counter);
   }
 
   /** @throws Failure while the database cannot be opened again */
@@ -119,6 +122,20 @@ export class Core implements ServedStore {
     this.lastAppend = performance.now();
     this.idle = false;
     return this.file.append(events, from);
+  }
+
+  private async appendCounted(
+    events: readonly Event[],
+    counter: SpoolCounter,
+  ): Promise<ReadonlySet<string>> {
+    try {
+      const stored = await this.append(events);
+      counter.count(events, stored);
+      return stored;
+    } catch (error) {
+      if (error instanceof Rejected) counter.count(events, error.stored);
+      throw error;
+    }
   }
 
   seen(signs: ReadonlyMap<string, string>): Promise<void> {

@@ -56,6 +56,40 @@ export function counted(
   };
 }
 
+/**
+ * Counts the sessions that come through the spool, where nobody calls a tool:
+ * each start and each end once, when it is stored. An end that nobody saw is
+ * none: a sign of life may come after it.
+ */
+export class SpoolCounter {
+  /** Sessions whose end is counted; a second one may follow a declared one. */
+  private readonly ended = new Set<string>();
+
+  constructor(private readonly metrics: ToolMetrics) {}
+
+  /** @param stored ids of those that are new to the store */
+  count(events: readonly Event[], stored: ReadonlySet<string>): void {
+    for (const event of events) {
+      if (!stored.has(event.event_id)) continue;
+      const known = event as KnownEvent;
+      if (known.event_type === "session_end") this.end(known);
+      else count(known, this.metrics);
+    }
+  }
+
+  private end(event: SessionEnd): void {
+    const { session_id, end_source } = event;
+    if (end_source === "recovered" || this.ended.has(session_id)) return;
+    this.ended.add(session_id);
+    const [oldest] = this.ended;
+    if (this.ended.size > MAX_ENDED) this.ended.delete(oldest!);
+    this.metrics.sessionEnd(labelOf(session_id), "success");
+    count(event, this.metrics);
+  }
+}
+
+const MAX_ENDED = 10_000;
+
 function count(event: Event, metrics: ToolMetrics): void {
   const known = event as KnownEvent;
   if (known.event_type === "session_start")

@@ -95,10 +95,12 @@ export async function serveHere(
   notifySystemd(`READY=1\nSTATUS=${serving.url}`);
   const signal = await told;
   log.info("stopping", { signal });
+  say(`stopping (${signal}): what was acknowledged is written`);
   notifySystemd("STOPPING=1");
   lock.sign({ ...ready, state: "stopping" });
   await finish(serving, core, socket);
   log.info("stopped", {});
+  say("stopped");
   return 0;
 }
 

@@ -203,19 +203,19 @@ function seriesOf(registry: Registry) {
   return {
     session_start: counter(
       "session_start_total",
-      "Sessions whose start was tracked.",
+      "Sessions whose start was stored since the server began, tracked or wrapped.",
       "component_name",
       "shell_type",
     ),
     session_end: counter(
       "session_end_total",
-      "Ends of sessions that clients sent, by what came of them.",
+      "Ends of sessions that clients sent, by what came of them, and of wrapped ones.",
       "component_name",
       "status",
     ),
     session_duration: histogram(
       "session_duration_seconds",
-      "How long the sessions that ended took.",
+      "How long the sessions took that ended since the server began.",
       DURATION_SECONDS,
       "component_name",
     ),

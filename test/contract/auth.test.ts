@@ -53,8 +53,8 @@ describe("over TCP, with a secret", () => {
         });
         expect(isError).toBe(false);
         expect(result).toEqual({
-          session_id: null,
-          ...(tool === "track_channel_session" && { event_id: null }),
+          session_id: tool === "track_session_end" ? args.session_id : null,
+          ...(tool === "track_channel_session" && { event_id: args.event_id }),
           status: "error",
           error: REQUIRED,
         });

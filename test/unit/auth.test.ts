@@ -93,6 +93,41 @@ test.each(BAD)("%s is refused", async (_, claims, why) => {
   expect(await reason(await sign({ ...GOOD, ...claims }))).toContain(why);
 });
 
+/** A token of claims as they are written, for JSON can hold what no number is. */
+function signText(claims: string): string {
+  const part = (text: string) => Buffer.from(text).toString("base64url");
+  const signed = `${part('{"alg":"HS256","typ":"JWT"}')}.${part(claims)}`;
+  const hmac = new Bun.CryptoHasher("sha256", SECRET).update(signed);
+  return `${signed}.${hmac.digest("base64url")}`;
+}
+
+test.each(["exp", "iat", "nbf"])(
+  "%s is a time, and no other number",
+  async (claim) => {
+    const written = (value: string) =>
+      signText(
+        JSON.stringify({ ...GOOD, nbf: SECOND, [claim]: "?" }).replace(
+          '"?"',
+          value,
+        ),
+      );
+    expect(
+      await auth.verify(written(`${claim === "exp" ? SECOND + 60 : SECOND}.0`)),
+    ).toMatchObject({ subject: "les" });
+    for (const value of [
+      ...["1e999", "-1e999", "1e300", "253402300800", "-1", "null", "true"],
+      ...['"1e999"', '"Infinity"', '"NaN"', `"${SECOND + 60}"`, "[]", "{}"],
+    ])
+      expect([value, await reason(written(value))]).toEqual([
+        value,
+        expect.any(String),
+      ]);
+    // The last of two counts, and only that.
+    const twice = written(`${SECOND},"${claim}":1e999`);
+    await reason(twice);
+  },
+);
+
 test("HS256 by our secret alone is taken", async () => {
   for (const alg of ["HS384", "HS512"]) {
     const secret = SECRET.padEnd(64, "x");
