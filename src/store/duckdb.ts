@@ -39,6 +39,9 @@ const WINDOW_EVENTS = 262_144;
 /** Events that are read at once. */
 const PAGE_EVENTS = 1_024;
 
+/** A write-ahead log of less is left to the next occasion. */
+const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
+
 const SPOOL: Provenance = {
   via: "spool",
   uid: null,
@@ -249,7 +252,7 @@ export class DuckDBStore implements ServedStore {
   /** To be called in a quiet moment: moves what is pending to its place. */
   async idle(): Promise<void> {
     await this.flush();
-    await this.db.inTurn(() => this.db.checkpoint());
+    await this.db.inTurn(() => this.db.checkpoint(WORTH_A_CHECKPOINT_BYTES));
   }
 
   /** Its copies and archives; one for all who ask for them. */

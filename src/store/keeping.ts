@@ -38,7 +38,6 @@ import { copyDatabase, rowsOf } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import type { Folds } from "./folds.ts";
-import { SQL } from "./statements.ts";
 import type { Tombstones } from "./tombstones.ts";
 
 /** How often an archive begins anew because a late event came in between. */
@@ -168,7 +167,7 @@ export class FileKeeping implements Keeping {
   /** Whether much of the file is free. */
   private async hasRoom(): Promise<boolean> {
     // What was removed counts only once the log is in the file.
-    await this.db.inTurn(() => this.db.run(SQL.checkpoint));
+    await this.db.inTurn(() => this.db.checkpoint());
     const [size] = await this.db.aside((connection) =>
       rowsOf<{ free: number }>(
         connection,

@@ -185,4 +185,6 @@ export const SQL = {
   commit: "COMMIT",
   rollback: "ROLLBACK",
   checkpoint: "CHECKPOINT",
+  joinRowGroups: "SET GLOBAL max_vacuum_tasks = 1",
+  keepRowGroups: "SET GLOBAL max_vacuum_tasks = 0",
 } as const;

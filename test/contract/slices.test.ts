@@ -3,7 +3,13 @@
  * them leaves, what memory lets go of, and who reads meanwhile.
  */
 import { afterEach, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
@@ -38,7 +44,8 @@ async function opened(path: string): Promise<DuckDBStore> {
 function crashed(path: string): string {
   const copy = place();
   for (const end of ["", ".wal"])
-    copyFileSync(`${path}${end}`, `${copy}${end}`);
+    if (existsSync(`${path}${end}`))
+      copyFileSync(`${path}${end}`, `${copy}${end}`);
   return copy;
 }
 
@@ -163,4 +170,28 @@ test("who reads sees all that was stored before, and need not wait for what come
   await writing;
   expect(stored).toBeGreaterThan(3_000);
   expect(missing.flat()).toEqual([]);
+}, 60_000);
+
+test("a busy store leaves small row groups to a quiet moment, and its log stays short", async () => {
+  const path = place();
+  const store = await opened(path);
+  const note = "a note ".repeat(1_000);
+  await store.append([startOf(0)]);
+  for (let n = 0; n < 60; n++) {
+    const notes = Array.from({ length: 100 }, () =>
+      annotation(n, { session_id: id(0), metadata: { note } }),
+    );
+    await store.append(notes);
+    const log = statSync(`${path}.wal`, { throwIfNoEntry: false });
+    expect(log?.size ?? 0).toBeLessThan(12_000_000);
+  }
+  const groups = `SELECT count(DISTINCT row_group_id)::INT AS n
+    FROM pragma_storage_info('events')`;
+  const [busy] = await query<{ n: number }>(crashed(path), groups);
+  expect(busy!.n).toBeGreaterThan(3);
+  await store.append([command(70, { session_id: id(0) })]);
+  await store.close();
+  stores.pop();
+  const [quiet] = await query<{ n: number }>(path, groups);
+  expect(quiet!.n).toBeLessThanOrEqual(2);
 }, 60_000);
