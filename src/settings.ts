@@ -19,6 +19,8 @@ export interface Config {
   session: {
     enabled: boolean;
     audit: "strict" | "best-effort";
+    /** What of a command line is recorded: its program, or every word. */
+    argv: "program" | "full";
     banner: "full" | "line" | "none";
     heartbeat_ms: number;
     /** How long after a sign of life a session from elsewhere counts as active. */
@@ -60,6 +62,7 @@ export function defaults(): Config {
     session: {
       enabled: true,
       audit: "best-effort",
+      argv: "program",
       banner: "full",
       heartbeat_ms: 30_000,
       lease_ms: 120_000,
@@ -242,6 +245,11 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
       "strict or best-effort",
       oneOf("strict", "best-effort"),
       (c, v) => (c.session.audit = v),
+    ),
+    "session.argv": key(
+      "program or full (redacted is not there yet)",
+      oneOf("program", "full"),
+      (c, v) => (c.session.argv = v),
     ),
     "session.banner": key(
       "full, line or none",

@@ -150,6 +150,7 @@ export async function shell(args: readonly string[]): Promise<number> {
   if (tell) await sayProblems(settings, tell);
   const start = {
     ...{ component, shell_type, argv: words, tags: flags.tags },
+    recorded_argv: session.argv === "full" ? words : words.slice(0, 1),
     session_type: flags.values.get("type") ?? "admin_shell",
     name: flags.values.get("name") ?? null,
     reason: flags.values.get("reason") ?? null,
@@ -169,7 +170,8 @@ export async function shell(args: readonly string[]): Promise<number> {
     distant: server.endpoint !== null,
     say: session.banner === "none" ? null : tell,
     banner: (tracking) => {
-      const facts = { version: VERSION, component, shell_type, tracking };
+      const { argv } = session;
+      const facts = { version: VERSION, component, shell_type, argv, tracking };
       return session.banner === "line" ? lineBanner(facts) : fullBanner(facts);
     },
   });

@@ -9,9 +9,10 @@ import {
 import { tmpdir } from "node:os";
 import type { Settings } from "../config.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
-import { readText } from "../os/file.ts";
+import { readText, tryReadText } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
 import { trustedPath } from "../os/trust.ts";
+import { WRAPPED_VARIABLE } from "../spool/parent.ts";
 import { ensureSpool } from "../spool/write.ts";
 import type { Check } from "./check.ts";
 
@@ -36,7 +37,32 @@ export function shellChecks(settings: Settings): Check[] {
     { name: "shell_program", look: shellProgram },
     { name: "spool_folder", look: () => ensureSpool(settings.paths.data!) },
     { name: "trial_session", look: trialSession },
+    { name: "rc_files", look: () => rcFiles(process.env["HOME"] ?? "") },
   ];
+}
+
+/** What shells read at their start, below the home. */
+const RC_FILES = [
+  ...[".bashrc", ".bash_profile", ".bash_login", ".profile"],
+  ...[".zshrc", ".zprofile", ".zshenv", ".zlogin", ".kshrc", ".mkshrc"],
+  ".config/fish/config.fish",
+];
+
+/** A shell that wraps itself has to know that it was, recorded or not. */
+function rcFiles(home: string): string {
+  const wrapping = RC_FILES.map((name) => `${home}/${name}`).filter((file) =>
+    /session-buddy\s+shell/.test(tryReadText(file) ?? ""),
+  );
+  for (const file of wrapping)
+    if (!readText(file).includes(WRAPPED_VARIABLE))
+      throw new Failure(
+        "config",
+        `'${file}' wraps a shell and does not look at ${WRAPPED_VARIABLE}: where no session is recorded it wraps for ever`,
+        `wrap unless ${WRAPPED_VARIABLE} is set, as the README shows`,
+      );
+  return wrapping.length
+    ? `each that wraps looks at ${WRAPPED_VARIABLE}: ${wrapping.join(", ")}`
+    : "none wraps a shell";
 }
 
 function shellProgram(): string {
@@ -57,7 +83,9 @@ function shellProgram(): string {
 async function trialSession(): Promise<string> {
   const data = mkdtempSync(`${ownTemporary()}/session-buddy-doctor-`);
   try {
-    const child = Bun.spawn(["/proc/self/exe", "shell", "--", "true"], {
+    const knows = `[ "$${WRAPPED_VARIABLE}" = 1 ]`;
+    const program = ["/bin/sh", "-c", knows];
+    const child = Bun.spawn(["/proc/self/exe", "shell", "--", ...program], {
       env: {
         ...process.env,
         SESSION_BUDDY_DATA_DIR: data,

@@ -35,7 +35,10 @@ export interface StartOptions {
   tags: string[];
   /** Given by profile and --meta. */
   metadata: JsonObject;
+  /** What is run; it is looked at, and never recorded. */
   argv: readonly string[];
+  /** What of it is recorded: the program at least. */
+  recorded_argv: readonly string[];
 }
 
 /**
@@ -81,7 +84,7 @@ export function startEvent(
     name: options.name && cut.text(options.name),
     reason: options.reason && cut.text(options.reason),
     tags: options.tags,
-    command: cut.words(options.argv),
+    command: cut.words(options.recorded_argv),
     ...parentOf(env[SESSION_ID_VARIABLE], ancestry(process.ppid), spool),
     metadata: options.metadata,
     measured: {

@@ -9,11 +9,18 @@ export interface BannerFacts {
   version: string;
   component: string;
   shell_type: string;
+  /** What of the command line is recorded. */
+  argv: "program" | "full";
   tracking: { session_id: string } | { disabled: string };
 }
 
+const ARGV_RECORDED = {
+  program: "the program alone",
+  full: "recorded in full",
+};
+
 export function fullBanner(facts: BannerFacts): string {
-  const { version, component, shell_type, tracking } = facts;
+  const { version, component, shell_type, argv, tracking } = facts;
   const enabled = "session_id" in tracking;
   return [
     `Session-Buddy v${version} - Admin Shell`,
@@ -21,15 +28,18 @@ export function fullBanner(facts: BannerFacts): string {
     `Component: ${escapeText(component)}   Shell: ${escapeText(shell_type)}`,
     `Session Tracking: ${enabled ? "✓ Enabled" : `✗ Disabled - ${escapeText(tracking.disabled)}`}`,
     ...(enabled
-      ? [`Session ID: ${tracking.session_id}`, "Commands: not recorded"]
+      ? [
+          `Session ID: ${tracking.session_id}`,
+          `Commands: not recorded   Command line: ${ARGV_RECORDED[argv]}`,
+        ]
       : []),
     RULE,
     "",
   ].join("\n");
 }
 
-export function lineBanner({ tracking }: BannerFacts): string {
+export function lineBanner({ argv, tracking }: BannerFacts): string {
   return "session_id" in tracking
-    ? `Session Tracking: ✓ Enabled  ${tracking.session_id}  (commands: not recorded)\n`
+    ? `Session Tracking: ✓ Enabled  ${tracking.session_id}  (commands: not recorded; command line: ${ARGV_RECORDED[argv]})\n`
     : `Session Tracking: ✗ Disabled - ${escapeText(tracking.disabled)}\n`;
 }

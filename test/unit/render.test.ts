@@ -295,7 +295,12 @@ test("JSON is the value, harmless at a terminal", () => {
 
 test("banners escape what they are given", () => {
   const facts = {
-    ...{ version: "1", component: "a\x1b", shell_type: "b\n" },
+    ...{
+      version: "1",
+      component: "a\x1b",
+      argv: "program" as const,
+      shell_type: "b\n",
+    },
     tracking: { disabled: "c\u202e" },
   };
   expect(fullBanner(facts)).toContain("Component: a\\x1b   Shell: b\\n\n");
