@@ -254,13 +254,17 @@ export async function loadDuckDB({ config, paths }: Settings) {
 }
 
 export function sayDrained(
-  { quarantined, rejected, refused }: DrainReport,
+  { quarantined, rejected, refused, adopted }: DrainReport,
   tell: (sentence: string) => void,
 ): void {
   for (const { path, reason } of quarantined)
     tell(`a spool line could not be read (${reason}) and is kept in '${path}'`);
   for (const { path, reason } of rejected)
     tell(`the server rejects an event (${reason}), which is kept in '${path}'`);
+  for (const folder of adopted)
+    tell(
+      `what was recorded under another machine id was taken in from '${folder}'`,
+    );
   for (const what of refused) tell(`a spool file was left alone: ${what}`);
 }
 

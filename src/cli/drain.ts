@@ -2,8 +2,14 @@
 import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../config.ts";
-import { withStore } from "../open.ts";
+import { sayDrained, withStore } from "../open.ts";
 import { Courier } from "../spool/delivery.ts";
+import { adoptAll } from "../spool/drain.ts";
+import {
+  FOREIGN_MEND,
+  foreignFolders,
+  foreignSentence,
+} from "../spool/foreign.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { note } from "../talk.ts";
 
@@ -15,6 +21,8 @@ export default defineCommand({
 Every command that reads does that first; wrappers start it for a server on
 another host. It says nothing when all went well. With --auto it tries for a while,
 but leaves a server alone that did not answer lately.
+What was recorded under another machine id is taken in once it is known that its
+boot is over; else it is told of, and --adopt takes it.
 
 EXAMPLE
   SESSION_BUDDY_MCP_ENDPOINT=https://audit.example:8678/mcp session-buddy drain`,
@@ -24,24 +32,42 @@ EXAMPLE
       type: "boolean",
       description: "As wrappers start it: nobody asked, nobody waits",
     },
+    adopt: {
+      type: "boolean",
+      description:
+        "Also what was recorded under other machine ids, by hosts that run no more",
+    },
     config: CONFIG_FLAG,
   },
   async run({ args }) {
     const settings = await validSettings(process.env, args.config);
-    const folder = spoolFolder(settings.paths.data!);
-    await deliver(settings, new Courier(folder, args.auto === true));
+    const data = settings.paths.data!;
+    const courier = new Courier(spoolFolder(data), args.auto === true);
+    await deliver(settings, courier, args.adopt === true);
+    if (args.auto) return;
+    for (const foreign of foreignFolders(data))
+      note(`${foreignSentence(foreign)} (${FOREIGN_MEND})`);
   },
 });
 
 /** Until it is done, or the courier sees no sense in going on. */
-async function deliver(settings: Settings, courier: Courier): Promise<void> {
+async function deliver(
+  settings: Settings,
+  courier: Courier,
+  adopt: boolean,
+): Promise<void> {
   for (;;)
     try {
       // A store is drained as it is opened; asking makes a server drain too.
       await withStore(
         settings,
         note,
-        (store) => store.get("none-00000000-000000-00000000"),
+        async (store) => {
+          await store.get("none-00000000-000000-00000000");
+          if (!adopt) return;
+          const { data } = settings.paths;
+          sayDrained(await adoptAll(data!, store, Date.now()), note);
+        },
         courier,
       );
       return;

@@ -3,6 +3,11 @@ import { readdirSync } from "node:fs";
 import type { Settings } from "../config.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { withStore } from "../open.ts";
+import {
+  FOREIGN_MEND,
+  foreignFolders,
+  foreignSentence,
+} from "../spool/foreign.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import { nearlyFull } from "../spool/level.ts";
 import { spoolFolder } from "../spool/write.ts";
@@ -41,6 +46,7 @@ export function databaseChecks(settings: Settings): Check[] {
     },
     ...deliveryChecks(settings),
     { name: "spool_quarantine", look: () => quarantined(data) },
+    { name: "spool_other_machines", look: () => otherMachines(data) },
     {
       name: "spool_backlog",
       look() {
@@ -77,4 +83,16 @@ function names(folder: string): string[] {
     if (errnoOf(error) === "ENOENT") return [];
     throw error;
   }
+}
+
+/** A host that shares the data folder is seen to live for so long. */
+const SILENT_MS = 86_400_000;
+
+function otherMachines(data: string): string {
+  const waiting = foreignFolders(data);
+  const sentences = waiting.map(foreignSentence).join("; ");
+  const last_ms = Math.max(...waiting.map(({ last_sign }) => +last_sign));
+  if (waiting.length === 0) return "nothing waits under another machine id";
+  if (Date.now() - last_ms < SILENT_MS) return sentences;
+  throw new Failure("unhealthy", sentences, FOREIGN_MEND);
 }

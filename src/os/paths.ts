@@ -3,7 +3,13 @@
  * here depends on the working directory.
  */
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
-import { type FileStat, makeFolder, statFile, tryReadText } from "./file.ts";
+import {
+  type FileStat,
+  makeFolder,
+  readText,
+  statFile,
+  tryReadText,
+} from "./file.ts";
 import { type PasswdEntry, libc } from "./libc.ts";
 import { hostNames } from "./proc.ts";
 import { trustedPath } from "./trust.ts";
@@ -256,22 +262,61 @@ export function folderFailure(
         { cause: error },
       );
     default:
-      return new Failure(
-        "storage",
-        `'${path}' cannot be used: ${reasonOf(error)}`,
-        "check the disk and its permissions",
-        { cause: error },
-      );
+      return readFailure(path, error);
   }
 }
 
-/** Names this machine's spool folder: /etc/machine-id, else the host name. */
-export function machineId(): string {
-  // Containers often have none.
-  const id = tryReadText("/etc/machine-id")?.trim();
-  if (id?.length === 32 && !id.includes("/")) return id;
-  return `host-${hostNames().hostname.replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;
+/** What the errno of a call says to do, where it is not about that very path. */
+const MENDS: Record<string, string> = {
+  EMFILE: "this process has too many files open: raise the limit (ulimit -n)",
+  ENFILE: "all of the host's open files are taken: raise fs.file-max",
+  ENOMEM: "the host has no memory left",
+  ENAMETOOLONG: "choose a shorter path (SESSION_BUDDY_DATA_DIR)",
+  ESTALE: "its network filesystem was mounted anew: look at the mount",
+  ETIMEDOUT: "its network filesystem does not answer: look at the mount",
+  ENODEV: "look at the mount",
+  EBUSY: "see who else uses it",
+  ETXTBSY: "see who else uses it",
+};
+
+/** The sentence for a file that the system would not let us look into. */
+export function readFailure(path: string, error: unknown): Failure {
+  const errno = errnoOf(error);
+  const denied = errno === "EACCES" || errno === "EPERM";
+  return new Failure(
+    denied ? "permission" : "storage",
+    `'${path}' cannot be ${denied ? "read" : "used"}: ${errno ?? reasonOf(error)}`,
+    (errno && MENDS[errno]) ??
+      (denied ? "let this user read it" : "check the disk and its permissions"),
+    { cause: error },
+  );
 }
+
+const MACHINE_ID = "/etc/machine-id";
+let machine: string | null = null;
+
+/**
+ * Names this machine's spool folder: /etc/machine-id, else the host name.
+ * Containers often have none, and on a first boot it is empty for a while.
+ * @throws Failure when there is one that cannot be read: that is not none
+ */
+export function machineId(): string {
+  return (machine ??= givenMachineId() ?? hostId());
+}
+
+function givenMachineId(): string | null {
+  let id: string;
+  try {
+    id = readText(MACHINE_ID).trim();
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return null;
+    throw readFailure(MACHINE_ID, error);
+  }
+  return id.length === 32 && !id.includes("/") ? id : null;
+}
+
+const hostId = () =>
+  `host-${hostNames().hostname.replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;
 
 /** sockaddr_un holds 108 bytes, a NUL among them. */
 const MAX_SOCKET_PATH_BYTES = 107;

@@ -51,6 +51,13 @@ export function processStat(pid: number): ProcessStat | null {
 
 export const bootId = () =>
   readProc("sys/kernel/random/boot_id")?.trim() ?? null;
+
+/** When this kernel was started, by its clock of now; null when it does not say. */
+export function bootTime(): Date | null {
+  const seconds = Number(labelled(readProc("stat"), "btime ") ?? NaN);
+  return Number.isFinite(seconds) ? new Date(seconds * 1_000) : null;
+}
+
 export const pidNamespace = () => readProcLink("self/ns/pid");
 
 /** Host name and kernel release. */

@@ -13,7 +13,7 @@ import { SIGNALS, signalName } from "../os/signals.ts";
 import type { Program } from "../os/spawn.ts";
 import { nearlyFull, spoolFull } from "../spool/level.ts";
 import { SESSION_ID_VARIABLE, WRAPPED_VARIABLE } from "../spool/parent.ts";
-import { SpoolWriter, ensureSpool, spoolFolder } from "../spool/write.ts";
+import { SpoolWriter, ensureSpool } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { NativeRun } from "./child.ts";
 import { COUNT_EXECUTABLES, recallCommands } from "./commands.ts";
@@ -105,7 +105,7 @@ function beginRecording(request: WrapRequest, run: Run): Recording | string {
     if (request.distant) startDrain(run, folder);
     return full;
   } catch (error) {
-    return folderFailure(spoolFolder(request.data), error).message;
+    return folderFailure(`${request.data}/spool`, error).message;
   }
 }
 

@@ -267,10 +267,11 @@ export class Core implements ServedStore {
   private async take(): Promise<void> {
     const now = Date.now();
     const { config } = this.settings;
-    const { passed, quarantined, refused } = await this.passOnce(now);
+    const { passed, quarantined, refused, adopted } = await this.passOnce(now);
     if (passed) this.lastPass = performance.now();
     for (const { path, reason } of quarantined)
       this.log.warn("line_quarantined", { path, reason });
+    for (const folder of adopted) this.log.info("spool_adopted", { folder });
     this.sayRefused(refused);
     await this.file.lapse(now, config.session.unleased_timeout_ms);
   }

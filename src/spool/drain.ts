@@ -7,11 +7,20 @@ import { closeSync } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
 import { folderFailure } from "../os/paths.ts";
 import { countSpool } from "./level.ts";
-import { type DrainTarget, type Known, Pass } from "./pass.ts";
-import { type DrainReport, emptyReport } from "./report.ts";
+import { foreignFolders } from "./foreign.ts";
+import { Pass } from "./pass.ts";
+import {
+  type DrainReport,
+  type DrainTarget,
+  type Known,
+  type PassOptions,
+  emptyReport,
+} from "./report.ts";
 import { sayBegun, takeTurn } from "./turn.ts";
-import { spoolFolder } from "./write.ts";
+import { ensureSpool, spoolFolder } from "./write.ts";
 
+/** How often one that drains on and on looks for folders of other machine ids. */
+const FOREIGN_MS = 10_000;
 /** How often one that drains on and on counts what is left. */
 const COUNT_MS = 10_000;
 
@@ -22,6 +31,7 @@ export class Drain {
   /** Up to where files that are done were read by us, see `restingKey`. */
   private resting = new Map<string, number>();
   private counted = -Infinity;
+  private looked = -Infinity;
 
   /** @param data the data folder */
   constructor(
@@ -37,16 +47,23 @@ export class Drain {
     const report = emptyReport();
     const folder = spoolFolder(this.data);
     const lock = await takeTurn(folder);
-    if (typeof lock === "string")
-      return { ...report, passed: lock === "no spool" };
+    if (lock === "elsewhere") return { ...report, passed: false };
+    if (lock === "no spool") {
+      await this.adoptKnown(folder, now, report);
+      return report;
+    }
     const { known, resting } = this;
     this.known = new Map();
     this.resting = new Map();
     try {
       sayBegun(lock, now);
+      const { store } = this;
       const before = { known, resting };
-      const pass = new Pass(folder, this.store, now, report, before);
+      const done = `${folder}/done`;
+      const options = { folder, done, store, now, report, before };
+      const pass = new Pass({ ...options, adopt: false });
       await pass.run();
+      await this.adoptKnown(folder, now, report);
       this.known = pass.unchanged;
       this.resting = resting;
     } catch (error) {
@@ -58,11 +75,60 @@ export class Drain {
     return report;
   }
 
+  /** Folders of other machine ids of which all is known to be this host's. */
+  private async adoptKnown(
+    own: string,
+    now: number,
+    report: DrainReport,
+  ): Promise<void> {
+    if (performance.now() - this.looked < FOREIGN_MS) return;
+    this.looked = performance.now();
+    for (const { folder, known } of foreignFolders(this.data))
+      if (known)
+        await takeIn({
+          ...{ folder, own, store: this.store, now, report },
+          adopt: false,
+        });
+  }
+
   /** What is left; a full disk cannot be told how full the spool is. */
   private async count(folder: string): Promise<void> {
     if (performance.now() - this.counted < COUNT_MS) return;
     this.counted = performance.now();
     await countSpool(folder).catch(() => {});
+  }
+}
+
+/**
+ * Takes in all folders of other machine ids: a person says that whoever wrote
+ * to them runs no more. Files that somebody holds locked are left all the same.
+ */
+export async function adoptAll(
+  data: string,
+  store: DrainTarget,
+  now: number,
+): Promise<DrainReport> {
+  const report = emptyReport();
+  const own = ensureSpool(data);
+  for (const { folder } of foreignFolders(data))
+    await takeIn({ folder, own, store, now, report, adopt: true });
+  return report;
+}
+
+/** One pass over another folder, whose files rest in ours when they are done. */
+async function takeIn({
+  own,
+  ...options
+}: Omit<PassOptions, "before" | "done"> & { own: string }): Promise<void> {
+  const { folder, report } = options;
+  const lock = await takeTurn(folder);
+  if (typeof lock === "string") return;
+  try {
+    const before = { known: new Map(), resting: new Map() };
+    await new Pass({ ...options, before, done: `${own}/done` }).run();
+    report.adopted.push(folder);
+  } finally {
+    closeSync(lock);
   }
 }
 

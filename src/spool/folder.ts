@@ -69,13 +69,14 @@ export function append(fd: number, text: string): void {
 /**
  * Puts files aside whose every line is stored.
  * @param files name → inode: one that was made anew meanwhile stays
+ * @param done where to
  */
 export function moveToDone(
   folder: string,
   files: ReadonlyMap<string, number>,
+  done: string,
 ): void {
   if (files.size === 0) return;
-  const done = `${folder}/done`;
   mkdirSync(done, { recursive: true, mode: 0o700 });
   for (const [name, inode] of files) {
     const path = `${folder}/${name}`;

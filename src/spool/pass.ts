@@ -13,7 +13,6 @@ import {
 import type { Event } from "../model/event.ts";
 import { Rejected } from "../model/failure.ts";
 import { lostEnd } from "../model/lost.ts";
-import type { SessionStore } from "../model/store.ts";
 import { isFileAt } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { variableLiveness } from "../os/proc.ts";
@@ -27,27 +26,14 @@ import {
 import { SESSION_ID_VARIABLE } from "./parent.ts";
 import { Rejections, quarantine } from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
-import { FileFacts, writerOf } from "./reconcile.ts";
-import type { DrainReport } from "./report.ts";
+import { FileFacts, type Look, writerOf } from "./reconcile.ts";
+import type { Known, PassOptions } from "./report.ts";
 
 const BATCH_EVENTS = 4_096;
 /** After so many lines others have their turn: a server answers meanwhile. */
 const LINES_AT_ONCE = 256;
 /** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
 const REST_MS = 60_000;
-/** What is known of a file whose every line up to `facts.read_to` is stored. */
-export interface Known {
-  inode: number;
-  size: number;
-  facts: FileFacts;
-}
-
-/**
- * The store itself, and no more of it: one that drains before it reads would
- * wait for the very pass that asks it.
- */
-export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get">;
-
 /** A file of a shell within a session. */
 interface ShellFile {
   name: string;
@@ -73,18 +59,11 @@ export class Pass {
   /** Files that live on, as they were read. */
   readonly unchanged = new Map<string, Known>();
 
-  constructor(
-    private readonly folder: string,
-    private readonly store: DrainTarget,
-    private readonly now: number,
-    private readonly report: DrainReport,
-    /** What earlier passes have found, none of which failed since. */
-    private readonly before: {
-      known: ReadonlyMap<string, Known>;
-      resting: Map<string, number>;
-    },
-  ) {
-    this.rejections = new Rejections(folder);
+  private readonly folder: string;
+
+  constructor(private readonly of: PassOptions) {
+    this.folder = of.folder;
+    this.rejections = new Rejections(of.folder);
   }
 
   async run(): Promise<void> {
@@ -105,7 +84,7 @@ export class Pass {
     for (const name of names) if (!isShells(name)) await this.takeFile(name);
     await this.commit();
     await this.closeLeftOpen(names);
-    await this.store.seen(this.signs);
+    await this.of.store.seen(this.signs);
   }
 
   private async takeFile(name: string): Promise<void> {
@@ -115,7 +94,7 @@ export class Pass {
       const { size, mtime } = fstatSync(fd);
       if (size === 0) return this.clearEmpty(name, fd, mtime);
       const facts = await this.read(name, fd);
-      if (!this.writerGone(fd, facts)) {
+      if (!this.writerGone(fd, facts, this.look(mtime))) {
         // Who wrote the end was the last to touch it, and perhaps not the writer.
         if (!facts.ended) this.sign(name, mtime);
         return;
@@ -153,7 +132,10 @@ export class Pass {
       const entry = `${SESSION_ID_VARIABLE}=${session_id}`;
       const state = variableLiveness(shell!, entry);
       if (state !== "gone")
-        return this.sign(name, state === "alive" ? new Date(this.now) : mtime);
+        return this.sign(
+          name,
+          state === "alive" ? new Date(this.of.now) : mtime,
+        );
       this.leftOpen.add(session_id);
       this.finish(name);
     } finally {
@@ -168,7 +150,7 @@ export class Pass {
   /** What a file holds: what the last pass has seen of it, and what came since. */
   private async read(name: string, fd: number): Promise<FileFacts> {
     const { ino: inode, size } = fstatSync(fd);
-    const known = this.unchanged.get(name) ?? this.before.known.get(name);
+    const known = this.unchanged.get(name) ?? this.of.before.known.get(name);
     const same = known?.inode === inode && known.size <= size;
     const facts = same ? known.facts : new FileFacts();
     if (!same || known.size < size)
@@ -178,7 +160,7 @@ export class Pass {
   }
 
   private open(name: string): number | null {
-    const { refused } = this.report;
+    const { refused } = this.of.report;
     return openOwn(this.folder, name, (reason) => refused.push(reason));
   }
 
@@ -207,7 +189,7 @@ export class Pass {
   ): Promise<void> {
     if (line.kind === "bad") {
       const kept = quarantine(this.folder, name, fd, line.line);
-      if (kept) this.report.quarantined.push(kept);
+      if (kept) this.of.report.quarantined.push(kept);
       return;
     }
     facts.take(line.event);
@@ -217,8 +199,9 @@ export class Pass {
   }
 
   /** Content comes after the lock: a free lock means that the writer is gone. */
-  private writerGone(fd: number, facts: FileFacts): boolean {
-    if (!facts.lockable) return facts.writerLiveness() === "gone";
+  private writerGone(fd: number, facts: FileFacts, look: Look): boolean {
+    if (facts.elsewhere(look) === "unknown") return false;
+    if (!facts.lockable) return facts.writerLiveness(look) === "gone";
     if (!libc?.tryLock(fd)) return false;
     libc.unlock(fd);
     return true;
@@ -233,9 +216,9 @@ export class Pass {
   ): Promise<void> {
     const session_id = writerOf(name)?.session_id ?? "";
     if (!facts.ended) {
-      const child = facts.childLiveness();
+      const child = facts.childLiveness(this.look(mtime));
       if (child === "alive") {
-        const now = new Date(this.now);
+        const now = new Date(this.of.now);
         futimesSync(fd, now, now);
         return this.sign(name, now);
       }
@@ -250,6 +233,10 @@ export class Pass {
     }
     for (const shell of this.shellsOf(session_id)) this.finish(shell.name);
     this.finish(name);
+  }
+
+  private look(touched: Date): Look {
+    return { touched, now: this.of.now, adopt: this.of.adopt };
   }
 
   /** What its shells have written until now, when the session's child is gone. */
@@ -271,7 +258,7 @@ export class Pass {
   private finish(name: string): void {
     const { inode, facts } = this.unchanged.get(name)!;
     this.finished.set(name, inode);
-    this.before.resting.set(restingKey(name, inode), facts.read_to);
+    this.of.before.resting.set(restingKey(name, inode), facts.read_to);
     this.unchanged.delete(name);
   }
 
@@ -282,12 +269,12 @@ export class Pass {
 
   /** A time to come was written before the clock was set back: now, at most. */
   private past(at: Date): Date {
-    const now = Math.max(this.now, Date.now());
+    const now = Math.max(this.of.now, Date.now());
     return at.getTime() > now ? new Date(now) : at;
   }
 
   private clearEmpty(name: string, fd: number, mtime: Date): void {
-    if (this.now - mtime.getTime() < REST_MS || !libc?.tryLock(fd)) return;
+    if (this.of.now - mtime.getTime() < REST_MS || !libc?.tryLock(fd)) return;
     // Locked by us and still empty: nobody was ever told of it.
     if (fstatSync(fd).size === 0) unlinkSync(`${this.folder}/${name}`);
   }
@@ -315,21 +302,23 @@ export class Pass {
   ): Promise<void> {
     if (batch.length > 0) {
       const stored = await this.bring(batch);
-      this.report.stored += stored.size;
+      this.of.report.stored += stored.size;
       if (this.rereading)
         for (const { event_id, session_id } of batch)
           if (stored.has(event_id)) this.leftOpen.add(session_id);
     }
-    moveToDone(this.folder, finished);
+    moveToDone(this.folder, finished, this.of.done);
   }
 
   /** To the store; what it will never take is put aside. */
   private async bring(batch: readonly Event[]): Promise<ReadonlySet<string>> {
     try {
-      return await this.store.append(batch);
+      return await this.of.store.append(batch);
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
-      this.report.rejected.push(...this.rejections.keep(batch, error.reasons));
+      this.of.report.rejected.push(
+        ...this.rejections.keep(batch, error.reasons),
+      );
       return error.stored;
     }
   }
@@ -344,11 +333,11 @@ export class Pass {
       if (fd === null) continue;
       try {
         const { ctimeMs, ino } = fstatSync(fd);
-        if (this.now - ctimeMs < REST_MS) continue;
+        if (this.of.now - ctimeMs < REST_MS) continue;
         const facts = new FileFacts();
         const key = restingKey(name, ino);
-        facts.read_to = this.before.resting.get(key) ?? 0;
-        this.before.resting.delete(key);
+        facts.read_to = this.of.before.resting.get(key) ?? 0;
+        this.of.before.resting.delete(key);
         await this.takeLines(name, fd, "gone", facts);
         rested.push(name);
       } finally {
@@ -368,7 +357,7 @@ export class Pass {
     for (const session_id of this.leftOpen) {
       if (names.has(`${session_id}.ndjson`) || this.signs.has(session_id))
         continue;
-      const session = await this.store.get(session_id);
+      const session = await this.of.store.get(session_id);
       if (session?.status === "active")
         this.batch.push(lostEnd(session_id, session.last_seen));
     }

@@ -11,7 +11,14 @@ import type {
 } from "../model/event.ts";
 import { isSessionId } from "../model/id.ts";
 import { lostEnd } from "../model/lost.ts";
-import { type Liveness, childLiveness, liveness } from "../os/proc.ts";
+import {
+  type Liveness,
+  bootId,
+  bootTime,
+  childLiveness,
+  hostNames,
+  liveness,
+} from "../os/proc.ts";
 import { SESSION_ID_VARIABLE } from "./parent.ts";
 
 const NAME = /^(.+?)(?:\.(\d{1,7}))?\.ndjson$/;
@@ -27,6 +34,41 @@ export function writerOf(
   const [, session_id = "", pid] = NAME.exec(name) ?? [];
   if (!isSessionId(session_id)) return null;
   return { session_id, shell: pid === undefined ? null : Number(pid) };
+}
+
+/**
+ * Where a file was written: on this boot, where pids and locks tell who lives;
+ * on a boot of this host that is over; or nobody can tell. Another boot id alone
+ * says little: hosts that share a data folder may have one machine id, too.
+ */
+export type Origin = "here" | "over" | "unknown";
+
+/** @param touched when the file was last written to or touched */
+export function originOf(
+  { boot_id, hostname }: Pick<SessionStart, "boot_id" | "hostname">,
+  touched: Date,
+): Origin {
+  const here = bootId();
+  // Without them a process of the file cannot be judged by its pid either.
+  if (!here || !boot_id || boot_id === here) return "here";
+  const booted = bootTime();
+  const ours = hostname !== "" && hostname === hostNames().hostname;
+  return ours && booted && touched < booted ? "over" : "unknown";
+}
+
+/**
+ * Silent for so long, what was written on a boot that nobody knows counts as
+ * over: a live wrapper touches its file every 30 s.
+ */
+const SILENT_MS = 86_400_000;
+
+/** At which moment a file is judged, and what it looks like then. */
+export interface Look {
+  /** When the file was last written to or touched. */
+  touched: Date;
+  now: number;
+  /** A person says that whoever wrote it is gone for good, if it is not of this boot. */
+  adopt: boolean;
 }
 
 /** What one pass over a file needs to remember of it. */
@@ -57,19 +99,31 @@ export class FileFacts {
   }
 
   /** Whether the recorder runs on, of a file that has no lock to tell. */
-  writerLiveness(): Liveness {
+  writerLiveness(look: Look): Liveness {
     if (this.ended || !this.start) return "gone";
-    return liveness(recorderOf(this.start));
+    return this.elsewhere(look) ?? liveness(recorderOf(this.start));
   }
 
   /** Whether the wrapped child runs on, of a file whose writer is gone. */
-  childLiveness(): Liveness {
+  childLiveness(look: Look): Liveness {
+    const elsewhere = this.elsewhere(look);
+    if (elsewhere) return elsewhere;
     if (this.process) return liveness(this.process);
     // Killed around the spawn, before the child's pid was written. Without a
     // start nobody will ever see the session.
     if (!this.session_id || !this.start) return "gone";
     const entry = `${SESSION_ID_VARIABLE}=${this.session_id}`;
     return childLiveness(recorderOf(this.start), entry);
+  }
+
+  /** Of what was written on another boot. @returns null of what was not */
+  elsewhere({ touched, now, adopt }: Look): Liveness | null {
+    const boot_id = this.process?.boot_id ?? this.start?.boot_id ?? null;
+    const hostname = this.start?.hostname ?? "";
+    const origin = originOf({ boot_id, hostname }, touched);
+    if (origin === "here") return null;
+    const silent = now - touched.getTime() > SILENT_MS;
+    return origin === "over" || silent || adopt ? "gone" : "unknown";
   }
 
   /**

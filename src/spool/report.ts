@@ -1,5 +1,39 @@
-/** What a pass over the spool came to. */
+/** What a pass over a spool is given, and what it came to. */
+import type { SessionStore } from "../model/store.ts";
 import type { Quarantined, QuarantinedLine } from "./quarantine.ts";
+import type { FileFacts } from "./reconcile.ts";
+
+/**
+ * The store itself, and no more of it: one that drains before it reads would
+ * wait for the very pass that asks it.
+ */
+export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get">;
+
+/** What is known of a file whose every line up to `facts.read_to` is stored. */
+export interface Known {
+  inode: number;
+  size: number;
+  facts: FileFacts;
+}
+
+/** What earlier passes have found, none of which failed since. */
+export interface Before {
+  known: ReadonlyMap<string, Known>;
+  resting: Map<string, number>;
+}
+
+export interface PassOptions {
+  folder: string;
+  /** Where files go that are done. */
+  done: string;
+  store: DrainTarget;
+  /** Milliseconds since the epoch. */
+  now: number;
+  report: DrainReport;
+  before: Before;
+  /** See Look. */
+  adopt: boolean;
+}
 
 export interface DrainReport {
   /** Whether the spool was gone through; else another drain was at it. */
@@ -12,8 +46,11 @@ export interface DrainReport {
   rejected: Quarantined[];
   /** Files that are not ours to read, and why. */
   refused: string[];
+  /** Folders of other machine ids that were adopted. */
+  adopted: string[];
 }
 
 export const emptyReport = (): DrainReport => ({
   ...{ passed: true, stored: 0, quarantined: [], rejected: [], refused: [] },
+  adopted: [],
 });

@@ -20,6 +20,7 @@ import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { sessionIdOf } from "../../src/model/id.ts";
 import { at, command, end, processOf, start } from "../support/events.ts";
+import { GONE } from "../support/spool.ts";
 import { gone, until } from "../support/wait.ts";
 import type { Fate, Process } from "./process.ts";
 import type { World } from "./world.ts";
@@ -179,7 +180,7 @@ export class Actors {
     if (process.role !== "wrapper") await process.end();
   }
 
-  /** Sessions of before a reboot, some without an end, one with a torn line. */
+  /** Sessions of processes that are gone, some without an end, one with a torn line. */
   plant(): void {
     const { random, spool, trouble } = this.world;
     for (let n = random.int(1, 4); n > 0; n--) {
@@ -187,8 +188,11 @@ export class Actors {
       const when = this.planted++;
       const session_id = sessionIdOf("old", new Date(at(when)), event_id);
       const events: Event[] = [
-        start({ session_id, event_id, timestamp: at(when), lock: "flock" }),
-        processOf(when, { session_id, boot_id: "another boot" }),
+        start({
+          ...{ session_id, event_id, timestamp: at(when), lock: "flock" },
+          ...GONE,
+        }),
+        processOf(when, { session_id, ...GONE }),
         ...Array.from({ length: random.int(1, 400) }, (_, i) =>
           command(when + i, { session_id, text: random.hex(200) }),
         ),

@@ -201,10 +201,13 @@ test("another machine that reads the same data says what it last heard, and ends
   const elsewhere = async () => {
     const machine = join(sandbox.home, "machine-id");
     writeFileSync(machine, `${"5".repeat(32)}\n`);
+    const boot = join(sandbox.home, "boot-id");
+    writeFileSync(boot, `${crypto.randomUUID()}\n`);
     const { stdout, stderr } = await runPrivately(
       sandbox,
       `mount --bind ${machine} /etc/machine-id
-      ${BINARY} list-sessions --format json`,
+      mount --bind ${boot} /proc/sys/kernel/random/boot_id
+      unshare -u sh -c 'hostname other; exec ${BINARY} list-sessions --format json'`,
     );
     expect(stderr).toBe("");
     return (JSON.parse(stdout) as (typeof here)[])[0]!;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import type { Event } from "../../src/model/event.ts";
-import { bootId, pidNamespace } from "../../src/os/proc.ts";
+import { bootId, bootTime, pidNamespace } from "../../src/os/proc.ts";
 import { drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { storedEvents } from "../support/database.ts";
@@ -72,6 +72,8 @@ describe("a wrapper that was killed", () => {
     using sandbox = new Sandbox();
     await using live = await orphan(sandbox);
     edit(live, { boot_id: "00000000-0000-4000-8000-000000000000" });
+    const before = new Date(+bootTime()! - 60_000);
+    utimesSync(live.file, before, before);
     expect(await sandbox.only()).toMatchObject({ status: "lost" });
   });
 

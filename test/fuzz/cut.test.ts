@@ -20,7 +20,7 @@ import {
 } from "../support/events.ts";
 import { Random } from "../support/random.ts";
 import { Sandbox } from "../support/sandbox.ts";
-import { id, leave, named } from "../support/spool.ts";
+import { GONE, id, leave, named } from "../support/spool.ts";
 import { CASES } from "./mutate.ts";
 import { RecordingStore } from "./recorder.ts";
 
@@ -31,8 +31,6 @@ interface Line {
 }
 
 const session = { session_id: id(1) };
-/** Of a boot that is over: nobody of it can be left. */
-const elsewhen = { boot_id: "another boot", pid_namespace: "pid:[1]" };
 const good = (event: Event, before = "", after = ""): Line => ({
   bytes: Buffer.from(`${before}${JSON.stringify(event)}${after}`),
   event,
@@ -50,8 +48,8 @@ function longest(): Event {
 }
 
 const SMALL: Line[] = [
-  good(start({ ...session, ...elsewhen, lock: "flock" })),
-  good(processOf(1, { ...session, boot_id: "another boot" })),
+  good(start({ ...session, ...GONE, lock: "flock" })),
+  good(processOf(1, { ...session, ...GONE })),
   good(
     annotation(2, { ...session, metadata: { ключ: "значение 🐚", n: 1 } }),
     "\ufeff",
@@ -71,7 +69,7 @@ const SMALL: Line[] = [
 ];
 
 const LARGE: Line[] = [
-  good(start({ ...session, ...elsewhen, lock: "flock" })),
+  good(start({ ...session, ...GONE, lock: "flock" })),
   good(longest()),
   bad("y".repeat(MAX_EVENT_BYTES + 1)),
   good(command(3, session)),

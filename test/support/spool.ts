@@ -5,6 +5,7 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { drain } from "../../src/spool/drain.ts";
+import { bootId, pidNamespace } from "../../src/os/proc.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { processOf, start } from "./events.ts";
@@ -13,13 +14,20 @@ import type { Sandbox } from "./sandbox.ts";
 export const id = (n: number) =>
   `sh-20260206-123456-${n.toString(16).padStart(8, "0")}`;
 
-/** A whole life of which nobody is left: recorded before a reboot. */
+/** Processes that were here and are gone, of this boot and pid namespace. */
+export const GONE = {
+  pid: 4_194_001,
+  start_ticks: Number.MAX_SAFE_INTEGER,
+  pid_namespace: pidNamespace(),
+  boot_id: bootId(),
+};
+
+/** A whole life of which nobody is left. */
 export function life(n: number, ...more: Event[]): Event[] {
   const session_id = id(n);
-  const boot_id = "another boot";
   return [
-    start({ session_id, lock: "flock", pid_namespace: "pid:[1]", boot_id }),
-    processOf(1, { session_id, boot_id }),
+    start({ session_id, lock: "flock", ...GONE }),
+    processOf(1, { session_id, ...GONE }),
     ...more.map((event) => ({ ...event, session_id })),
   ];
 }

@@ -1,0 +1,101 @@
+/**
+ * Spool folders beside our own, of other machine ids: this host's, recorded
+ * while it had none or another one, or those of other hosts that share the data
+ * folder. One is adopted when every session in it is known to be of this boot,
+ * where locks and pids tell who lives, or of a boot of this host that is over.
+ * What nobody can know from here is told, and taken when a person says so.
+ */
+import { closeSync, fstatSync, readdirSync } from "node:fs";
+import type { SessionStart } from "../model/event.ts";
+import { errnoOf } from "../model/failure.ts";
+import { folderFailure, machineId } from "../os/paths.ts";
+import { isSpoolFile, openOwn } from "./folder.ts";
+import { readLines } from "./read.ts";
+import { originOf, writerOf } from "./reconcile.ts";
+
+export interface ForeignFolder {
+  /** Its path. */
+  folder: string;
+  /** How many files wait in it. */
+  files: number;
+  /** The host that its first readable session names; null when none does. */
+  hostname: string | null;
+  /** When one of its files was last touched. */
+  last_sign: Date;
+  /** Whether all of it is known to be this host's. */
+  known: boolean;
+}
+
+/**
+ * The folders of other machine ids in which something waits.
+ * @param data the data folder
+ */
+export function foreignFolders(data: string): ForeignFolder[] {
+  const root = `${data}/spool`;
+  const own = machineId();
+  return entriesOf(root)
+    .filter((entry) => entry.isDirectory() && entry.name !== own)
+    .map((entry) => look(`${root}/${entry.name}`))
+    .filter(({ files }) => files > 0);
+}
+
+/** What to say of one that was not adopted. */
+export function foreignSentence(foreign: ForeignFolder): string {
+  const { folder, files, hostname, last_sign } = foreign;
+  const whose = hostname === null ? "" : `, of host '${hostname}'`;
+  return `${files} spool files wait in '${folder}', recorded under another machine id${whose}, last touched ${last_sign.toISOString()}: that host may be running`;
+}
+
+export const FOREIGN_MEND =
+  "if it is this one, or is gone for good: session-buddy drain --adopt";
+
+function look(folder: string): ForeignFolder {
+  const names = entriesOf(folder)
+    .map(({ name }) => name)
+    .filter(isSpoolFile);
+  const found: ForeignFolder = {
+    ...{ folder, files: names.length, hostname: null },
+    ...{ last_sign: new Date(0), known: names.length > 0 },
+  };
+  for (const name of names) {
+    const fd = openOwn(folder, name, () => (found.known = false));
+    if (fd === null) continue;
+    try {
+      const { mtime, size } = fstatSync(fd);
+      if (mtime > found.last_sign) found.last_sign = mtime;
+      // A shell's file says nothing of where it was written: its session's does.
+      const ofShell = typeof writerOf(name)?.shell === "number";
+      if (size === 0 || (ofShell && hasSession(name, names))) continue;
+      const start = startIn(fd);
+      found.hostname ??= start?.hostname ?? null;
+      if (!start || originOf(start, mtime) === "unknown") found.known = false;
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return found;
+}
+
+const hasSession = (name: string, names: readonly string[]) =>
+  names.includes(`${writerOf(name)!.session_id}.ndjson`);
+
+/** The start that a session's file begins with. */
+function startIn(fd: number): SessionStart | null {
+  for (const line of readLines(fd, "here")) {
+    if (line.kind !== "event") return null;
+    const { event } = line;
+    return event.event_type === "session_start"
+      ? (event as SessionStart)
+      : null;
+  }
+  return null;
+}
+
+function entriesOf(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw folderFailure(folder, error);
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Spool folders of other machine ids, and one machine id of two hosts: what is
+ * known to be this host's is taken in, what is not is told, and no live session
+ * of another host becomes lost.
+ */
+import { describe, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { bootTime } from "../../src/os/proc.ts";
+import { command, end, processOf, start } from "../support/events.ts";
+import { needsRoot, runPrivately } from "../support/host.ts";
+import { Place, SETTINGS } from "../support/place.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { GONE, id, leave, lines, named } from "../support/spool.ts";
+
+const DAY_MS = 86_400_000;
+const THEIRS = { boot_id: "another boot", pid_namespace: "pid:[1]" };
+const beforeBoot = () => new Date(+bootTime()! - 60_000);
+
+/** A session without an end that was recorded somewhere. */
+const recorded = (where: object, host: string) =>
+  lines([
+    start({ session_id: id(1), lock: "flock", hostname: host, ...where }),
+    processOf(1, { session_id: id(1), ...where }),
+    command(2, { session_id: id(1) }),
+  ]);
+
+/** Puts a session into the folder of another machine id. */
+function foreign(sandbox: Sandbox, text: string, touched: Date): string {
+  const folder = join(sandbox.data, "spool", "5".repeat(32));
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const path of [sandbox.data, join(sandbox.data, "spool")])
+    Bun.spawnSync(["chmod", "700", path]);
+  const file = join(folder, `${id(1)}.ndjson`);
+  writeFileSync(file, text, { mode: 0o600 });
+  utimesSync(file, touched, touched);
+  return file;
+}
+
+describe.each(SETTINGS)("the folder of another machine id, %s", (setting) => {
+  test("is taken in when it was recorded on this very boot", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    const file = foreign(sandbox, recorded(GONE, "any"), new Date());
+    await place.drain(15_000);
+    expect(await sandbox.only()).toMatchObject({
+      session_id: id(1),
+      status: "lost",
+    });
+    expect(existsSync(file)).toBeFalse();
+    // It rests among ours, and goes with them.
+    await place.drain(90_000);
+    expect(named(join(file, "../done"))).toEqual([]);
+    expect(await sandbox.list()).toHaveLength(1);
+  });
+
+  test("is taken in when it is this host's, of a boot that is over", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    const file = foreign(sandbox, recorded(THEIRS, hostname()), beforeBoot());
+    await place.drain(15_000);
+    expect((await sandbox.only()).status).toBe("lost");
+    expect(existsSync(file)).toBeFalse();
+  });
+});
+
+describe("what may be another host's, and live,", () => {
+  test.each([
+    ["another name", "elsewhere", () => beforeBoot()],
+    ["this name, seen since our boot", hostname(), () => new Date()],
+  ])("(%s) is told of, and taken by --adopt alone", async (_, host, at) => {
+    using sandbox = new Sandbox();
+    const file = foreign(sandbox, recorded(THEIRS, host), at());
+    const told = await sandbox.run(["drain"]);
+    expect(told.exitCode).toBe(0);
+    expect(told.stderr).toContain(
+      "1 spool files wait in '" + join(file, "..") + "'",
+    );
+    expect(told.stderr).toContain(`of host '${host}'`);
+    expect(told.stderr).toContain("session-buddy drain --adopt");
+    expect(await sandbox.list()).toEqual([]);
+    expect((await sandbox.run(["doctor"])).stdout).toContain(
+      "recorded under another machine id",
+    );
+    const taken = await sandbox.run(["drain", "--adopt"]);
+    expect(taken.exitCode).toBe(0);
+    expect(taken.stderr).toContain("was taken in from");
+    expect(existsSync(file)).toBeFalse();
+    expect((await sandbox.only()).status).toBe("lost");
+    expect((await sandbox.run(["drain"])).stderr).toBe("");
+  });
+
+  test("is not even taken by --adopt while its file is locked", async () => {
+    using sandbox = new Sandbox();
+    const file = foreign(sandbox, recorded(THEIRS, "elsewhere"), beforeBoot());
+    const holder = Bun.spawn(["flock", "-F", file, "cat"], {
+      stdin: "pipe",
+      stdout: "ignore",
+    });
+    while (Bun.spawnSync(["flock", "-n", file, "true"]).exitCode === 0)
+      await Bun.sleep(5);
+    await sandbox.run(["drain", "--adopt"]);
+    expect((await sandbox.only()).status).toBe("active");
+    expect(existsSync(file)).toBeTrue();
+    holder.kill();
+    await holder.exited;
+  });
+});
+
+describe.each(SETTINGS)("two hosts of one machine id, %s:", (setting) => {
+  test("a session of the other is not lost, nor its last line torn", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    const text = recorded(THEIRS, "clone");
+    leave(sandbox, `${id(1)}.ndjson`, text + '{"event_version":');
+    for (const _ of ["first", "again"]) {
+      expect(await place.drain()).toBe("");
+      expect(await sandbox.only()).toMatchObject({
+        status: "active",
+        end_time: null,
+      });
+    }
+    expect(named(join(sandbox.spool, "quarantine"))).toEqual([]);
+  });
+
+  test("one that is silent for a day is lost, and comes back when it is heard of", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    const file = leave(sandbox, `${id(1)}.ndjson`, recorded(THEIRS, "clone"));
+    const then = new Date(Date.now() - DAY_MS - 60_000);
+    utimesSync(file, then, then);
+    expect((await sandbox.only()).status).toBe("lost");
+    leave(
+      sandbox,
+      `${id(1)}.ndjson`,
+      recorded(THEIRS, "clone") + lines([end(1e9, { session_id: id(1) })]),
+    );
+    expect((await sandbox.only()).status).toBe("ended");
+  });
+});
+
+test("recorded while there was no machine id, it is found when there is one", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const empty = join(sandbox.home, "machine-id");
+  for (const text of ["", "uninitialized\n"]) {
+    writeFileSync(empty, text);
+    const { exitCode } = await runPrivately(
+      sandbox,
+      `mount --bind ${empty} /etc/machine-id
+      ${BINARY} shell -- sh -c 'exit 3'`,
+    );
+    expect(exitCode).toBe(3);
+  }
+  const [folder] = readdirSync(join(sandbox.data, "spool"));
+  expect(folder).toBe(`host-${hostname()}`);
+  const sessions = await sandbox.list();
+  expect(sessions.map(({ exit_code }) => exit_code)).toEqual([3, 3]);
+});
+
+test("a machine id that cannot be read is not none", async () => {
+  if (!needsRoot("setpriv")) return;
+  using sandbox = new Sandbox();
+  const file = join(sandbox.home, "machine-id");
+  mkdirSync(file);
+  const { stderr, exitCode } = await runPrivately(
+    sandbox,
+    `cp -a /etc ${sandbox.home}/etc; rm ${sandbox.home}/etc/machine-id
+    mkdir ${sandbox.home}/etc/machine-id
+    mount --bind ${sandbox.home}/etc /etc
+    ${BINARY} list-sessions`,
+  );
+  expect(exitCode).not.toBe(0);
+  expect(stderr).toContain("'/etc/machine-id' cannot be used: EISDIR");
+  expect(existsSync(join(sandbox.data, "spool"))).toBeFalse();
+});
