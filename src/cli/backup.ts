@@ -1,5 +1,5 @@
 /** `session-buddy backup`: a copy of the database, whoever has it open. */
-import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../config.ts";
@@ -11,6 +11,7 @@ import { say } from "../os/file.ts";
 import { Output, goneOnSignal } from "../os/output.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { type StreamPlace, copy, openStream, placeOf } from "../os/place.ts";
+import { Scratch } from "../os/scratch.ts";
 import { escapeText } from "../render/escape.ts";
 import { bytes } from "../render/format.ts";
 import { note } from "../talk.ts";
@@ -73,10 +74,11 @@ async function sendBackup(
   const { fd, own } = openStream(place);
   const data = settings.paths.data!;
   ensurePrivateDir(data);
-  const folder = mkdtempSync(`${data}/.backup-`);
-  const stay = goneOnSignal(folder);
+  using scratch = Scratch.beside(`${data}/any`);
+  const stay = goneOnSignal(scratch);
   try {
-    const file = `${folder}/sessions.duckdb`;
+    // By its own name: a server makes it.
+    const file = `${scratch.path}/sessions.duckdb`;
     const done = await withKeeping(settings, note, (keeping) =>
       keeping.backup(file, false),
     );
@@ -84,7 +86,6 @@ async function sendBackup(
     return { ...done, file: name };
   } finally {
     stay();
-    rmSync(folder, { recursive: true, force: true });
     if (own) closeSync(fd);
   }
 }

@@ -2,13 +2,13 @@
  * Standard output, or what --output names, written in full and in order. A reader
  * that goes away (`| head -1`) ends the writing, not with an error.
  */
-import { closeSync, rmSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { Failure, OutputClosed, errnoOf, reasonOf } from "../model/failure.ts";
 import { endAs } from "./libc.ts";
 import {
   type FilePlace,
-  openBeside,
+  Half,
   openStream,
   outputFailure,
   placeOf,
@@ -95,41 +95,39 @@ async function writeWhole(
   place: FilePlace,
   write: (output: Output) => Promise<void>,
 ): Promise<void> {
-  const half = openHalf(place);
-  const stay = goneOnSignal(half.path);
+  using half = openHalf(place);
+  const stay = goneOnSignal(half);
   try {
+    const fd = half.create();
     try {
-      await writeAll(new Output(half.fd, `'${place.path}'`), write);
+      await writeAll(new Output(fd, `'${place.path}'`), write);
     } finally {
-      closeSync(half.fd);
+      closeSync(fd);
     }
-    putInPlace(half.path, place);
-  } catch (error) {
-    rmSync(half.path, { force: true });
-    throw error;
+    putInPlace(half, place);
   } finally {
     stay();
   }
 }
 
 /** Beside the place; where only the file itself is ours to write, elsewhere. */
-function openHalf({ path, old }: FilePlace): { fd: number; path: string } {
+function openHalf({ path, old }: FilePlace): Half {
   try {
-    return openBeside(path);
+    return new Half(path);
   } catch (error) {
     if (old === null || !REFUSED.has(errnoOf(error) ?? ""))
       throw outputFailure(path, error);
-    return openBeside(`${tmpdir()}/any`);
+    return new Half(`${tmpdir()}/any`);
   }
 }
 
 const REFUSED: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"]);
 
-/** @returns call it when the file, or folder, may stay */
-export function goneOnSignal(path: string): () => void {
+/** @returns call it when it may stay, or is gone */
+export function goneOnSignal(made: Disposable): () => void {
   const signals = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((name) => {
     const end = () => {
-      rmSync(path, { recursive: true, force: true });
+      made[Symbol.dispose]();
       endAs(null, SIGNALS[name]);
     };
     process.once(name, end);

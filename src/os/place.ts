@@ -21,12 +21,12 @@ import {
   readlinkSync,
   realpathSync,
   renameSync,
-  rmSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { folderFailure } from "./paths.ts";
+import { Scratch } from "./scratch.ts";
 import { copyAttributes } from "./xattr.ts";
 
 export interface FilePlace {
@@ -143,44 +143,69 @@ export function openStream(place: StreamPlace): {
   }
 }
 
-/**
- * A new file of ours for what is to take a place, in the same folder, private.
- * @throws Error with `code`
- */
-export function openBeside(path: string): { fd: number; path: string } {
-  const beside = `${dirname(path)}/${halfName()}`;
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-  return { fd: openSync(beside, flags, 0o600), path: beside };
-}
+/** A new file of ours, private, for what is to take a place; or nothing yet. */
+export class Half implements Disposable {
+  private readonly scratch: Scratch;
+  /** Where it is made. */
+  readonly path: string;
 
-/** A name that nobody can guess. */
-export const halfName = (): string =>
-  `.session-buddy-${crypto.randomUUID().replaceAll("-", "")}.new`;
+  /** @throws Error with `code` where none can be made */
+  constructor(beside: string) {
+    this.scratch = Scratch.beside(beside);
+    this.path = this.scratch.at("whole");
+  }
+
+  /** @returns a descriptor to write it by, which is the caller's to close */
+  create(): number {
+    const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+    return openSync(this.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  }
+
+  [Symbol.dispose](): void {
+    this.scratch.remove();
+  }
+}
 
 /**
  * Gives a file that is whole the place that was looked at, on the disk too.
- * @param half a private file of ours, closed; gone afterwards
  * @throws Failure naming the place
  */
-export function putInPlace(half: string, place: FilePlace): void {
+export function putInPlace(half: Half, place: FilePlace): void {
   const { path, old } = place;
   try {
-    sync(half);
-    if (!canRename(half, place) || !renamed(half, path)) {
-      overwrite(half, path, old!);
-      rmSync(half);
-    }
+    sync(half.path);
+    if (!old) nameNew(half.path, path);
+    else if (!canRename(half.path, path, old) || !renamed(half.path, path))
+      overwrite(half.path, path, old);
     sync(dirname(path));
   } catch (error) {
     throw outputFailure(path, error);
   }
 }
 
+/** From another disk it is brought there first. */
+function nameNew(half: string, path: string): void {
+  try {
+    return renameSync(half, path);
+  } catch (error) {
+    if (errnoOf(error) !== "EXDEV") throw error;
+  }
+  using there = new Half(path);
+  const from = openSync(half, "r");
+  const to = there.create();
+  try {
+    copy(from, (bytes) => writeFileSync(to, bytes));
+    fsyncSync(to);
+  } finally {
+    closeSync(from);
+    closeSync(to);
+  }
+  renameSync(there.path, path);
+}
+
 /** Whether the new file is in all the old one's equal but for the content. */
-function canRename(half: string, { path, old }: FilePlace): boolean {
-  if (old === null) return true;
-  if (old.nlink !== 1 || dirname(half) !== dirname(path)) return false;
+function canRename(half: string, path: string, old: Stats): boolean {
+  if (old.nlink !== 1) return false;
   try {
     const { uid, gid } = lstatSync(half);
     if (uid !== old.uid || gid !== old.gid) chownSync(half, old.uid, old.gid);
@@ -198,8 +223,8 @@ function renamed(half: string, path: string): boolean {
     renameSync(half, path);
     return true;
   } catch (error) {
-    if (["EBUSY", "EPERM", "EACCES"].includes(errnoOf(error) ?? ""))
-      return false;
+    const into = ["EBUSY", "EPERM", "EACCES", "EXDEV"];
+    if (into.includes(errnoOf(error) ?? "")) return false;
     throw error;
   }
 }

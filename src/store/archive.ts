@@ -11,6 +11,7 @@ import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import { Failure, errnoOf } from "../model/failure.ts";
 import type { ArchivePlan, ArchiveRequest } from "../model/keeping.ts";
 import { outputFailure } from "../os/place.ts";
+import type { OpenFolder } from "../os/scratch.ts";
 import { fingerprint, inSnapshot, makeFolder, quoted, rowsOf } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
@@ -60,11 +61,14 @@ export async function plan(
 
 /**
  * Writes what is to go into a new folder, and compares it with what is stored.
+ * @param folder where it is made, by a name that DuckDB takes as it is
+ * @param name what it will be called
  * @returns what the folder holds; nothing was made when that is no session
  */
 export async function exportTo(
   connection: DuckDBConnection,
   folder: string,
+  name: string,
   request: ArchiveRequest,
   spooled: readonly string[],
 ): Promise<Exported> {
@@ -97,8 +101,9 @@ export async function exportTo(
       theirs("all_sessions"),
       sessions,
       planned.sessions,
+      name,
     );
-    await compare(connection, theirs("events"), events, planned.events);
+    await compare(connection, theirs("events"), events, planned.events, name);
     return { ...planned, seq: last!.value };
   });
 }
@@ -111,13 +116,14 @@ async function compare(
   stored: string,
   file: string,
   rows: number,
+  folder: string,
 ): Promise<void> {
   const want = await fingerprint(connection, `(${stored})`);
   const read = await fingerprint(connection, `read_parquet(${file})`);
   if (want.rows === rows && Bun.deepEquals(want, read)) return;
   throw new Failure(
     "storage",
-    `${file} does not hold what was written to it: ${read.rows} rows instead of ${rows}, or others`,
+    `'${folder}' would not hold what was written to it: ${read.rows} rows instead of ${rows}, or others`,
     "nothing was removed; check that disk, and give --output on another one",
   );
 }
@@ -125,15 +131,17 @@ async function compare(
 /**
  * Removes from the database what a folder holds; in the writer's turn, with all
  * rows written.
+ * @param folder its name
  * @returns false when some of it changed since, and nothing was removed
  */
 export async function removeExported(
   db: Database,
+  made: OpenFolder,
   folder: string,
   { seq, sessions, events }: Exported,
 ): Promise<boolean> {
   const gone = `session_id IN (SELECT session_id
-    FROM read_parquet(${quoted(`${folder}/${SESSIONS_FILE}`)}))`;
+    FROM read_parquet(${quoted(made.at(SESSIONS_FILE))}))`;
   const changed = await db.once(
     `SELECT count(*)::DOUBLE AS n FROM events WHERE seq > ${seq} AND ${gone}`,
   );

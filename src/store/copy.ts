@@ -65,12 +65,14 @@ interface Content {
  * way of files, and an instance of its own writes it: were it attached to ours, a
  * disk that fails under it would take our database down with it.
  * @param path where nothing is yet; nothing is left there after a failure
+ * @param name what it is called in sentences
  * @returns how many sessions and events it holds
  * @throws Failure naming `path`
  */
 export async function copyDatabase(
   db: Database,
   path: string,
+  name = path,
 ): Promise<{ sessions: number; events: number }> {
   const rows = `${path}.rows`;
   try {
@@ -92,12 +94,12 @@ export async function copyDatabase(
         joins(reader);
         return contentOf(reader);
       });
-      if (!Bun.deepEquals(has, had)) throw differs(path);
+      if (!Bun.deepEquals(has, had)) throw differs(name);
       return { sessions: had.sessions, events: had.tables.get("events")!.rows };
     });
   } catch (error) {
     for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
-    throw storeFailure(path, error);
+    throw storeFailure(name, error);
   } finally {
     rmSync(rows, { recursive: true, force: true });
   }

@@ -7,11 +7,13 @@
 import {
   copyFileSync,
   existsSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   linkSync,
 } from "node:fs";
+import { basename, dirname } from "node:path";
 import {
   type DuckDBConnection,
   DuckDBInstance,
@@ -66,6 +68,7 @@ export class Database {
   ): Promise<Database> {
     let db: Database | null = null;
     try {
+      refuseQuestionMark(path);
       if (!existsSync(path)) await Database.create(path, migrations);
       db = await Database.connect(path);
       const have = await db.schemaVersion();
@@ -320,6 +323,20 @@ export class Database {
     this.writer.closeSync();
     this.instance.closeSync();
   }
+}
+
+/**
+ * DuckDB reads options from a question mark on, and puts the log's suffix before
+ * it: into another folder, when it is a folder that has the mark in its name.
+ */
+function refuseQuestionMark(path: string): void {
+  const real = `${realpathSync(dirname(path))}/${basename(path)}`;
+  if (real.includes("?"))
+    throw new Failure(
+      "config",
+      `'${real}' cannot be a database: DuckDB takes no question mark in a path`,
+      "choose another path: SESSION_BUDDY_DB_PATH; what waits in the spool comes along",
+    );
 }
 
 /** Gives a file its name, unless another has it by now. */

@@ -10,7 +10,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import type {
   Archive,
@@ -22,10 +22,13 @@ import type {
 } from "../model/keeping.ts";
 import {
   type FilePlace,
+  Half,
   outputFailure,
   placeOf,
   putInPlace,
 } from "../os/place.ts";
+import { OpenFolder, Scratch } from "../os/scratch.ts";
+import { trustedPath } from "../os/trust.ts";
 import {
   type Exported,
   existsFailure,
@@ -67,19 +70,16 @@ export class FileKeeping implements Keeping {
   backup(file: string, force: boolean): Promise<Backup> {
     return this.alone(async () => {
       requireFolder(dirname(file));
-      if (file.includes("?")) throw questionMark(file);
       filePlace(file, force);
       await this.settle();
-      const half = join(dirname(file), `.${basename(file)}.part`);
-      remove(half);
-      const held = await copyDatabase(this.db, half);
       try {
-        chmodSync(half, 0o600);
-        const bytes = statSync(half).size;
+        using half = new Half(makesThere(file) ? file : this.db.path);
+        const held = await copyDatabase(this.db, half.path, file);
+        chmodSync(half.path, 0o600);
+        const bytes = statSync(half.path).size;
         putInPlace(half, filePlace(file, force));
         return { file, bytes, ...held };
       } catch (error) {
-        rmSync(half, { force: true });
         throw errnoOf(error) ? outputFailure(file, error) : error;
       }
     });
@@ -119,15 +119,18 @@ export class FileKeeping implements Keeping {
     request: ArchiveRequest,
     folder: string,
   ): Promise<Exported> {
-    const half = join(dirname(folder), `.${basename(folder)}.part`);
+    using scratch = scratchFor(folder);
+    const half = scratch.at("archive");
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       await this.settle();
-      const exported = await this.export(request, half);
+      const exported = await this.export(request, half, folder);
       if (exported.sessions === 0) return exported;
+      using made = new OpenFolder(half);
       nameFolder(half, folder);
       const removed = await this.db.inTurn(async () => {
         await this.folds.flush();
-        if (!(await removeExported(this.db, folder, exported))) return false;
+        if (!(await removeExported(this.db, made, folder, exported)))
+          return false;
         await this.tombstones.open();
         this.folds.forgetClosed();
         return true;
@@ -145,15 +148,15 @@ export class FileKeeping implements Keeping {
   private async export(
     request: ArchiveRequest,
     half: string,
+    folder: string,
   ): Promise<Exported> {
     const spooled = [...this.options.spooled()];
     try {
       return await this.db.aside((connection) =>
-        exportTo(connection, half, request, spooled),
+        exportTo(connection, half, folder, request, spooled),
       );
     } catch (error) {
-      rmSync(half, { recursive: true, force: true });
-      throw storeFailure(half, error);
+      throw storeFailure(folder, error);
     }
   }
 
@@ -220,6 +223,19 @@ export class FileKeeping implements Keeping {
   }
 }
 
+/**
+ * Whether a database can be made beside a path. DuckDB follows links on its way,
+ * and takes no question mark: where somebody else could exchange a folder under
+ * it, or one has the mark, it is made beside the database and brought there.
+ */
+function makesThere(path: string): boolean {
+  try {
+    return !trustedPath(dirname(path)).path.includes("?");
+  } catch {
+    return false;
+  }
+}
+
 /** Removes half a copy, with all that it is made of. */
 function remove(path: string): void {
   for (const suffix of ["", ".wal", ".rows"])
@@ -235,6 +251,14 @@ function requireFolder(path: string): void {
     if (errnoOf(error) !== "ENOENT") throw outputFailure(path, error);
   }
   throw outputFailure(`${path}/file`, { code: "ENOENT" });
+}
+
+function scratchFor(folder: string): Scratch {
+  try {
+    return Scratch.beside(folder);
+  } catch (error) {
+    throw outputFailure(folder, error);
+  }
 }
 
 /** @throws Failure when something is there, but for a file with `force` */
@@ -257,12 +281,4 @@ const backupExists = (file: string) =>
     "usage",
     `'${file}' exists already`,
     "give another name, or --force to replace it",
-  );
-
-/** DuckDB looks for a log's name before it. */
-const questionMark = (file: string) =>
-  new Failure(
-    "usage",
-    `'${file}' cannot be a database: it has a question mark in its name`,
-    "give another name",
   );

@@ -1,0 +1,126 @@
+/**
+ * A folder in which something is made before it takes its place beside it. Its
+ * name is random and nobody else can enter it; what is in it is reached by the
+ * folder's descriptor, so that it does not matter who else can write to the
+ * folder around, and renames things there. Those names hold no letter that a
+ * user has chosen: DuckDB takes some for patterns, or for the beginning of
+ * options.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { Failure, errnoOf } from "../model/failure.ts";
+import { libc } from "./libc.ts";
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+const NAME = /^\.session-buddy-[0-9a-f]{32}\.new$/;
+
+const MOVED: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"]);
+
+const disturbed = (path: string) =>
+  new Failure(
+    "permission",
+    `somebody else changes what we make in '${dirname(path)}'`,
+    "choose a folder that nobody else can write to",
+  );
+
+/** A folder, open: a name in it leads there whatever becomes of its own. */
+export class OpenFolder implements Disposable {
+  protected readonly fd: number;
+
+  /** @throws Error with `code`; Failure (permission) when it is ours no more */
+  constructor(readonly path: string) {
+    try {
+      this.fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    } catch (error) {
+      // It was there a moment ago.
+      throw MOVED.has(errnoOf(error) ?? "") ? disturbed(path) : error;
+    }
+    const { uid, mode } = fstatSync(this.fd);
+    if (uid === process.geteuid!() && (mode & 0o077) === 0) return;
+    closeSync(this.fd);
+    throw disturbed(path);
+  }
+
+  at(name: string): string {
+    const here = `/proc/self/fd/${this.fd}`;
+    return `${existsSync(here) ? here : this.path}/${name}`;
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.fd);
+  }
+}
+
+export class Scratch extends OpenFolder {
+  private removed = false;
+
+  /**
+   * Makes one beside a path, and removes those that killed processes of ours
+   * have left there.
+   * @throws Error with `code` where none can be made
+   */
+  static beside(path: string): Scratch {
+    const folder = dirname(path);
+    removeAbandoned(folder);
+    const random = crypto.randomUUID().replaceAll("-", "");
+    const own = `${folder}/.session-buddy-${random}.new`;
+    mkdirSync(own, { mode: 0o700 });
+    const scratch = new Scratch(own);
+    scratch.tryLock();
+    return scratch;
+  }
+
+  /** Held while its maker lives. */
+  tryLock(): boolean {
+    try {
+      return libc?.tryLock(this.fd) ?? false;
+    } catch {
+      // A filesystem without locks: what is abandoned there stays.
+      return false;
+    }
+  }
+
+  /** With all that is in it. */
+  remove(): void {
+    if (this.removed) return;
+    this.removed = true;
+    for (const name of readdirSync(this.at("")))
+      rmSync(this.at(name), { recursive: true, force: true });
+    try {
+      rmdirSync(this.path);
+    } catch {
+      // Renamed by somebody: it is empty.
+    }
+    closeSync(this.fd);
+  }
+
+  override [Symbol.dispose](): void {
+    this.remove();
+  }
+}
+
+function removeAbandoned(folder: string): void {
+  try {
+    for (const name of readdirSync(folder)) {
+      if (!NAME.test(name)) continue;
+      const found = new Scratch(`${folder}/${name}`);
+      if (found.tryLock()) found.remove();
+      else closeOnly(found);
+    }
+  } catch {
+    // Not ours, not to be listed, or gone since: it only takes room.
+  }
+}
+
+const closeOnly = (folder: OpenFolder) =>
+  OpenFolder.prototype[Symbol.dispose].call(folder);

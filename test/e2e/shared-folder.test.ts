@@ -1,0 +1,257 @@
+/**
+ * What we make where others may write: they put nothing in its way, and get
+ * nothing of it; whatever umask, access lists and names the folders have.
+ */
+import { expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import {
+  expectFailure,
+  needsRoot,
+  plant,
+  privately,
+  until,
+} from "../support/host.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+import { needs } from "../support/tools.ts";
+
+const STRANGER = 54_321;
+const AS_STRANGER = [
+  ...["setpriv", `--reuid=${STRANGER}`, `--regid=${STRANGER}`],
+  ...["--clear-groups", "--"],
+];
+
+/** A folder of another user, in which a program of his is at work. */
+async function attacked(sandbox: Sandbox, script: string) {
+  const theirs = join(sandbox.home, "theirs");
+  mkdirSync(theirs);
+  chownSync(theirs, STRANGER, STRANGER);
+  chmodSync(sandbox.home, 0o755);
+  const child = Bun.spawn([...AS_STRANGER, "bash", "-c", script], {
+    cwd: theirs,
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  await until("the attacker", () => readdirSync(theirs).includes("begun"));
+  return {
+    theirs,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+test("who may rename what we make gives us no other file to change", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}, {}]);
+  await sandbox.list();
+  const victim = join(sandbox.home, "victim");
+  writeFileSync(victim, "root's own\n", { mode: 0o600 });
+  await using attack = await attacked(
+    sandbox,
+    `shopt -s dotglob nullglob; echo old > out.csv; : > begun
+     while :; do for f in .session-buddy-* *.new; do
+       [ -L "$f" ] || { mv "$f" "taken$RANDOM$RANDOM" && ln -s ${victim} "$f"; }
+     done; done 2> /dev/null`,
+  );
+  const out = join(attack.theirs, "out.csv");
+  for (let n = 0; n < 5; n++) {
+    const run = await sandbox.run(["list-sessions", "--output", out]);
+    // Where he is that fast, he keeps it out of his folder, no more.
+    if (run.exitCode !== 0)
+      expectFailure(run, 6, /somebody else changes what we make in/);
+    // Still his.
+    expect(statSync(out).uid).toBe(STRANGER);
+  }
+  expect(readFileSync(victim, "utf8")).toBe("root's own\n");
+  expect(statSync(victim).uid).toBe(0);
+  expect(statSync(victim).mode & 0o777).toBe(0o600);
+});
+
+test("a backup does not go into another user's file", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}, {}]);
+  await sandbox.list();
+  // The name that it is made by was easily guessed once.
+  await using attack = await attacked(
+    sandbox,
+    `: > begun; while :; do [ -e .backup.duckdb.part ] || : > .backup.duckdb.part
+     chmod 666 .backup.duckdb.part; done 2> /dev/null`,
+  );
+  const file = join(attack.theirs, "backup.duckdb");
+  const run = await sandbox.run(["backup", file]);
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+  const { uid, mode } = statSync(file);
+  expect({ uid, mode: mode & 0o777 }).toEqual({ uid: 0, mode: 0o600 });
+  const read = await sandbox.command([
+    ...[...AS_STRANGER, "grep", "-rl", "DUCK", "."],
+  ]);
+  expect(read.stdout).toBe("");
+  expect(readdirSync(attack.theirs).sort()).toEqual([
+    ...[".backup.duckdb.part", "backup.duckdb", "begun"],
+  ]);
+});
+
+test("what killed commands have left beside an output is removed by the next", async () => {
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}]);
+  const left = join(sandbox.home, `.session-buddy-${"0".repeat(32)}.new`);
+  mkdirSync(left, { mode: 0o700 });
+  writeFileSync(join(left, "whole"), "half");
+  const out = join(sandbox.home, "out.csv");
+  expect((await sandbox.run(["list-sessions", "-o", out])).exitCode).toBe(0);
+  const names = readdirSync(sandbox.home);
+  expect(names.filter((name) => name.includes("session-buddy-"))).toEqual([]);
+});
+
+/** Names that a shell, a URL, SQL or a pattern would read something into. */
+const NAMES = ["a?b", "a#b", "a%20b", "a'b\"c", "a[b]*c", "a\\b", "-a;b c"];
+
+test.each(NAMES)("a folder and files named %s", async (name) => {
+  using sandbox = new Sandbox();
+  const folder = join(sandbox.home, name);
+  mkdirSync(folder);
+  plant(sandbox, [{}, {}]);
+  const csv = join(folder, `${name}.csv`);
+  const out = await sandbox.run(["list-sessions", "--output", csv]);
+  expect(out).toMatchObject({ exitCode: 0, stderr: "" });
+  const backup = join(folder, `${name}.duckdb`);
+  const made = await sandbox.run(["backup", backup]);
+  expect(made).toMatchObject({ exitCode: 0, stderr: "" });
+  const restored = await sandbox.run(["restore", "--yes", backup]);
+  expect(restored).toMatchObject({ exitCode: 0, stderr: "" });
+  // What the spool has is not archived.
+  await sandbox.command(["rm", "-r", sandbox.spool]);
+  const archive = ["archive-sessions", "--days", "30", "--yes"];
+  const archived = await sandbox.run([...archive, "-o", `${folder}/${name}`]);
+  expect(archived).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(archived.stdout).toContain("2 sessions");
+  expect(readdirSync(folder).sort()).toEqual(
+    [name, `${name}.csv`, `${name}.duckdb`].sort(),
+  );
+  expect(readdirSync(join(folder, name)).sort()).toEqual([
+    ...["events.parquet", "sessions.parquet"],
+  ]);
+});
+
+test.each(NAMES)("data in a folder named %s", async (name) => {
+  using sandbox = new Sandbox();
+  const env = { SESSION_BUDDY_DATA_DIR: join(sandbox.home, name) };
+  const shell = await sandbox.run(["shell", "--", "true"], { env });
+  expect(shell).toMatchObject({ exitCode: 0, stderr: "" });
+  const list = () => sandbox.run(["list-sessions"], { env });
+  if (name.includes("?")) {
+    expectFailure(await list(), 5, /no question mark in a path/);
+    Object.assign(env, {
+      SESSION_BUDDY_DB_PATH: join(sandbox.home, "db.duckdb"),
+    });
+  }
+  for (let n = 0; n < 2; n++) {
+    const { stdout, stderr } = await list();
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/^true-\S+\ttrue\t[^\n]+\n$/);
+  }
+  await using server = await TestServer.start(sandbox, { env });
+  expect((await list()).stdout).toMatch(/^true-/);
+  expect(await server.stop()).toBe(0);
+});
+
+test.each(["0177", "0277", "0777"])(
+  "umask %s makes nothing that we cannot use ourselves",
+  async (umask) => {
+    if (!needsRoot()) return;
+    using sandbox = new Sandbox();
+    const { home } = sandbox;
+    const script = `chown ${STRANGER} ${home}; cd ${home}; touch sb
+      mount --bind ${BINARY} sb
+      export HOME=${home} XDG_CACHE_HOME=${home}/cache
+      exec ${AS_STRANGER.join(" ")} bash -euc '
+        umask ${umask}; ulimit -c 0
+        for n in 1 2; do
+          ./sb shell --audit strict -- sh -c umask
+          ./sb list-sessions | wc -l
+        done
+        ./sb mcp start --detach --port auto > /dev/null
+        ./sb shell -- true; ./sb list-sessions | wc -l
+        ./sb mcp logs | grep -c ready; ./sb mcp stop > /dev/null'`;
+    const run = await sandbox.command(privately(script));
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    // The child's own is untouched.
+    expect(run.stdout.split("\n")).toEqual([
+      ...[umask, "1", umask, "2", "3", "1", ""],
+    ]);
+  },
+);
+
+test("a default ACL opens nothing of ours to others", async () => {
+  if (!needsRoot("setfacl")) return;
+  using sandbox = new Sandbox();
+  const { home } = sandbox;
+  chmodSync(home, 0o755);
+  const open = ["setfacl", "-d", "-m", `u:${STRANGER}:rwx,g::rwx,o::rwx`];
+  await sandbox.command([...open, home]);
+  plant(sandbox, [{}, {}]);
+  await sandbox.command(["rm", "-rf", join(home, ".local")]);
+  await sandbox.run(["shell", "--", "true"]);
+  await using server = await TestServer.start(sandbox);
+  await sandbox.run(["shell", "--", "true"]);
+  for (const args of [
+    ["list-sessions", "-o", "out.csv"],
+    ["backup", "backup.duckdb"],
+  ])
+    expect((await sandbox.run(args)).exitCode).toBe(0);
+  expect(await server.stop()).toBe(0);
+  const seen = await sandbox.command([
+    ...[...AS_STRANGER, "find", home, "-mindepth", "1"],
+    ...["(", "-readable", "-o", "-writable", ")"],
+  ]);
+  expect(seen.stdout).toBe("");
+  const env = { SESSION_BUDDY_DB_PATH: join(home, "own.duckdb") };
+  const refused = await sandbox.run(["list-sessions"], { env });
+  expectFailure(refused, 6, /opens to others what is made in it/);
+});
+
+/** Where a regular file is expected, and what reads it. */
+const FIFOS: [name: string, args: string[], works: boolean][] = [
+  ["store.lock", ["list-sessions"], false],
+  ["sessions.duckdb", ["list-sessions"], false],
+  ["sessions.duckdb.wal", ["list-sessions"], false],
+  ["SPOOL/drain.lock", ["list-sessions"], false],
+  ["SPOOL/spool.json", ["list-sessions"], true],
+  ["SPOOL/spool.json", ["shell", "--", "true"], true],
+  ["SPOOL/delivery.json", ["doctor"], true],
+  ["../../../.config/session-buddy/config.yaml", ["list-sessions"], false],
+  ["../../../.config/session-buddy/config.yaml", ["shell", "--", "true"], true],
+];
+
+test.each(FIFOS)(
+  "a FIFO for %s does not hold %j up",
+  async (name, args, works) => {
+    if (!needs("mkfifo")) return;
+    using sandbox = new Sandbox();
+    await sandbox.run(["shell", "--", "true"]);
+    await sandbox.list();
+    const path = join(
+      sandbox.data,
+      name.replace("SPOOL", sandbox.spool.slice(sandbox.data.length + 1)),
+    );
+    await sandbox.command(["mkdir", "-p", join(path, "..")]);
+    await sandbox.command(["rm", "-f", path]);
+    await sandbox.command(["mkfifo", path]);
+    const run = await sandbox.run(args, { timeout_ms: 20_000 });
+    if (works) return expect(run).toMatchObject({ exitCode: 0, signal: null });
+    expect(run.exitCode).toBeOneOf([5, 6]);
+    expect(run.stderr).toContain(`'${path}' is not a regular file`);
+  },
+);
