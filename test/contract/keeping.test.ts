@@ -124,7 +124,11 @@ test("closing ends a backup under way, and nothing of it is left", async () => {
     () => "done",
     (error: Error) => error.message,
   );
-  await untilThere(file(".copy.duckdb.part"));
+  await untilThere(() =>
+    readdirSync(home).some(
+      (name) => name.endsWith(".new") && existsSync(join(home, name, "whole")),
+    ),
+  );
   await store.close();
   expect(await ended).toMatch(/was interrupted/);
   expect(readdirSync(home)).toEqual(["sessions.duckdb"]);
@@ -364,9 +368,8 @@ test("disks, folders and names as they may be", async () => {
   expect(done.sessions).toBe(1);
   const archived = await keeping.archive(before(10), join(odd, "a'r[x]*"));
   expect(archived.sessions).toBe(1);
-  await expect(keeping.backup(file("why?"), false)).rejects.toMatchObject({
-    code: "usage",
-  });
+  await keeping.backup(file("why?"), false);
+  expect(existsSync(file("why?"))).toBe(true);
   expect(readdirSync(odd).sort()).toEqual(["a'r[x]*", "b'%.duckdb"]);
 });
 
@@ -397,6 +400,6 @@ async function fill(sessions: number): Promise<void> {
   await open();
 }
 
-async function untilThere(path: string): Promise<void> {
-  while (!existsSync(path)) await Bun.sleep(1);
+async function untilThere(look: () => boolean): Promise<void> {
+  while (!look()) await Bun.sleep(1);
 }

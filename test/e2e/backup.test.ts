@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { Injector } from "../crash/inject.ts";
 import { query } from "../support/database.ts";
 import {
   expectFailure,
@@ -23,6 +24,7 @@ import {
 } from "../support/host.ts";
 import { idsOf, old, settled } from "../support/keeping.ts";
 import { Pty } from "../support/pty.ts";
+import { Random } from "../support/random.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import {
   TestServer,
@@ -30,7 +32,6 @@ import {
   readUntil,
   startArguments,
 } from "../support/server.ts";
-import { needs } from "../support/tools.ts";
 
 const inHome = (sandbox: Sandbox, name: string) => join(sandbox.home, name);
 
@@ -341,26 +342,26 @@ test("on a full disk a backup leaves nothing, and a restore everything", async (
 });
 
 test("a disk that fails under a backup does not take the server down", async () => {
-  if (!needs("strace")) return;
+  const injector = Injector.build();
+  if (!injector) return;
   using sandbox = new Sandbox();
   const ids = await settled(sandbox, old(5));
-  const half = inHome(sandbox, ".copy.duckdb.part");
+  const bad = inHome(sandbox, "bad");
+  mkdirSync(bad);
+  const faults = { kinds: ["sync"], after: 0, permille: 1_000, burst: 0 };
+  const log = inHome(sandbox, "faults");
   const child = Bun.spawn(
     [
-      ...["strace", "-f", "-o", "/dev/null", "-P", half, "-P", `${half}.wal`],
-      ...["-e", "trace=fsync", "-e", "inject=fsync:error=EIO"],
+      ...injector.disk(new Random(1), faults, bad, log),
       ...[BINARY, "mcp", "start", "--port", "auto"],
     ],
     { env: sandbox.env, cwd: sandbox.home, stderr: "pipe" },
   );
   const said = await readUntil(child.stderr, /ready \(pid \d+\)\n/);
   expect(said).toContain("ready");
-  const file = inHome(sandbox, "copy.duckdb");
-  const failed = await sandbox.run(["backup", file]);
-  expectFailure(failed, 1, /copy\.duckdb\.part' cannot be used: .*fsync/);
-  expect(readdirSync(sandbox.home).filter((n) => n.includes("copy"))).toEqual(
-    [],
-  );
+  const failed = await sandbox.run(["backup", join(bad, "copy.duckdb")]);
+  expectFailure(failed, 1, /copy\.duckdb' cannot be used: .*sync/);
+  expect(readdirSync(bad)).toEqual([]);
   const [later] = plant(sandbox, [{ component: "later" }]);
   expect(idsOf(await sandbox.list())).toEqual([...ids, later!].sort());
   expect((await sandbox.run(["mcp", "health"])).exitCode).toBe(0);
