@@ -27,7 +27,7 @@ export async function withKeeping<T>(
 ): Promise<T> {
   requireHere(settings);
   const here = await claim(settings);
-  if (!(here instanceof StoreLock)) return use(new HttpKeeping(here.socket));
+  if (!(here instanceof StoreLock)) return use(new HttpKeeping(here));
   const { store, close } = await openFile(settings, here);
   const data = settings.paths.data!;
   try {

@@ -21,6 +21,7 @@ import { nearlyFull } from "./spool/level.ts";
 import type { DrainReport } from "./spool/report.ts";
 import { spoolFolder } from "./spool/write.ts";
 import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
+import type { LocalServer } from "./store/deaf.ts";
 import { HttpStore } from "./store/http.ts";
 import {
   type Holder,
@@ -91,15 +92,15 @@ async function nearest(
  */
 export async function claim(
   settings: Settings,
-): Promise<{ socket: string } | StoreLock> {
+): Promise<LocalServer | StoreLock> {
   ensurePrivateDir(settings.paths.data!);
   const path = lockPath(settings);
   const began = performance.now();
   let holder: number | undefined;
   let held_since = began;
   for (;;) {
-    const socket = askableServer(path);
-    if (socket) return { socket };
+    const server = askableServer(path);
+    if (server) return server;
     if (!isHeld(path)) {
       // Unpacking the library may take a while: nobody shall wait for that.
       await loadDuckDB(settings);
@@ -131,13 +132,14 @@ async function local(
   return open;
 }
 
-/** The socket of a server that holds the database and can be asked. */
-export function askableServer(path: string): string | null {
+/** The server that holds the database, when it can be asked. */
+export function askableServer(path: string): LocalServer | null {
   const holder = runningServer(path);
   if (holder?.state !== "ready" || !holder.socket) return null;
   // Its folder may be one in /var/tmp, and gone since: another could stand there.
   const { folder } = trustedPath(dirname(holder.socket));
-  return folder.uid === process.geteuid!() ? holder.socket : null;
+  const { socket, pid } = holder;
+  return folder.uid === process.geteuid!() ? { socket, pid } : null;
 }
 
 /** Who serves this database now; null when nobody does. */

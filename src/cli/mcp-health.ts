@@ -31,7 +31,7 @@ EXAMPLES
         `the server (pid ${pid}) is not ready yet`,
         "try again in a moment",
       );
-    const health = await askHealth(socket);
+    const health = await askHealth({ socket, pid });
     const output = new Output();
     const checks = Object.entries(health.checks);
     const { last_drain_age_seconds: age } = health;

@@ -31,9 +31,9 @@ function runningChecks(settings: Settings): Check[] {
     {
       name: "server_health",
       async look() {
-        const socket = runningServer(lockPath(settings))?.socket;
-        if (!socket) return "it is starting or stopping";
-        const { status, checks } = await askHealth(socket);
+        const { socket, pid } = runningServer(lockPath(settings)) ?? {};
+        if (!socket || !pid) return "it is starting or stopping";
+        const { status, checks } = await askHealth({ socket, pid });
         const failed = Object.entries(checks).filter(([, s]) => s !== "ok");
         if (status === "ok") return "healthy";
         throw new Failure(

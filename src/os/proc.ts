@@ -101,6 +101,10 @@ function placeOf(who: ProcessIdentity): "ours" | "gone" | "unknown" {
   return pidNamespace() === who.pid_namespace ? "ours" : "unknown";
 }
 
+/** Whether a process is there and stands still, by a signal or a debugger. */
+export const isStopped = (pid: number): boolean =>
+  /^t$/i.test(processStat(pid)?.state ?? "");
+
 const isAlive = ({ state }: ProcessStat) => !"ZX".includes(state);
 
 /** Whether a pid is taken, also by a process that /proc hides from us. */

@@ -8,7 +8,9 @@ import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
 import { lockPath, runningServer } from "../open.ts";
 import { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
+import { isStopped } from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
+import { deafFailure } from "../store/deaf.ts";
 import {
   type Holder,
   StoreLock,
@@ -79,7 +81,10 @@ export async function stop(
 ): Promise<Holder> {
   const holder = requireServer(settings);
   const path = lockPath(settings);
-  process.kill(holder.pid, "SIGTERM");
+  const deaf = isStopped(holder.pid);
+  // It hears of nothing but its death before it goes on.
+  if (deaf && !force) throw deafFailure(holder.pid, "timeout");
+  process.kill(holder.pid, deaf ? "SIGKILL" : "SIGTERM");
   if (await released(path, holder, timeout_ms)) return holder;
   if (force) {
     process.kill(holder.pid, "SIGKILL");

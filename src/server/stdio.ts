@@ -115,9 +115,9 @@ class NearestTools implements ToolBackend {
     const path = lockPath(this.settings);
     const deadline = performance.now() + WAIT_MS;
     for (;;) {
-      const socket = askableServer(path);
-      if (socket) {
-        this.client = new ToolClient({ socket });
+      const server = askableServer(path);
+      if (server) {
+        this.client = new ToolClient(server);
         return;
       }
       const lock = StoreLock.tryAcquire(path, "stdio");

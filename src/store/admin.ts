@@ -13,6 +13,7 @@ import type {
   Keeping,
 } from "../model/keeping.ts";
 import { DIRECT, fetchReason } from "./client.ts";
+import { type LocalServer, Vigil } from "./deaf.ts";
 
 /** What is posted to /admin: a method of Keeping by name, and its arguments. */
 export type AdminCall =
@@ -22,8 +23,7 @@ export type AdminCall =
   | { command: "archived"; reference: string };
 
 export class HttpKeeping implements Keeping {
-  /** @param socket of a server on this host */
-  constructor(private readonly socket: string) {}
+  constructor(private readonly server: LocalServer) {}
 
   async backup(file: string, force: boolean): Promise<Backup> {
     const done = await this.call({ command: "backup", file, force });
@@ -50,12 +50,14 @@ export class HttpKeeping implements Keeping {
   private async call(call: AdminCall): Promise<object> {
     let status: number;
     let answer: { error?: { code: string; message: string } };
+    using vigil = new Vigil(this.server);
     try {
       const response = await fetch("http://localhost/admin", {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(call),
-        unix: this.socket,
+        unix: this.server.socket,
+        signal: vigil.signal,
         ...DIRECT,
         // Millions of sessions take their time.
         timeout: false,
@@ -63,6 +65,7 @@ export class HttpKeeping implements Keeping {
       status = response.status;
       answer = (await response.json()) as typeof answer;
     } catch (error) {
+      if (error instanceof Failure) throw error;
       throw new Failure(
         "unreachable",
         `the server went away: ${fetchReason(error)}`,

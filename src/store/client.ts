@@ -3,14 +3,17 @@
  * protocol answers with plain JSON; and what it says of its health.
  */
 import { Failure, Overloaded, reasonOf } from "../model/failure.ts";
+import { type LocalServer, Vigil, askHow, deafFailure } from "./deaf.ts";
 
 /** Where a server is, and what proves to it who we are. */
 export type Target =
-  | { socket: string }
+  | LocalServer
   /** @property token sent as a bearer; null when the server wants none */
   | { url: string; token: string | null };
 
 const ANSWER_MS = 30_000;
+/** How long it may take to say how it is. */
+const HEALTH_MS = 5_000;
 /** Far more than a server puts into a page. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Whatever HTTP_PROXY says; Bun's types know only where a proxy is. */
@@ -87,6 +90,9 @@ export class ToolClient {
     const { target } = this;
     const socket = "socket" in target;
     const bearer = socket ? null : target.token;
+    const signals = [AbortSignal.timeout(ANSWER_MS)];
+    using vigil = socket ? new Vigil(target) : null;
+    if (vigil) signals.push(vigil.signal);
     let response: Response;
     let body: string;
     try {
@@ -101,7 +107,7 @@ export class ToolClient {
         redirect: "error",
         // A proxy would read what a plain connection carries, the bearer too.
         ...(socket || target.url.startsWith("http:") ? DIRECT : {}),
-        signal: AbortSignal.timeout(ANSWER_MS),
+        signal: AbortSignal.any(signals),
         ...(socket ? { unix: target.socket } : {}),
       });
       body = await bodyOf(response);
@@ -120,6 +126,7 @@ export class ToolClient {
   }
 
   private unanswered(error: unknown): Failure {
+    if (error instanceof Failure) return error;
     if ((error as { name?: unknown }).name === "TimeoutError")
       return new Failure(
         "timeout",
@@ -197,17 +204,14 @@ export interface Health {
 
 /**
  * How a server on this host is.
- * @param socket where it listens for our own commands
  * @throws Failure (unhealthy) when it does not answer properly
  */
-export async function askHealth(socket: string): Promise<Health> {
+export async function askHealth(server: LocalServer): Promise<Health> {
   try {
-    const response = await fetch("http://localhost/health", {
-      unix: socket,
-      signal: AbortSignal.timeout(ANSWER_MS),
-    });
-    return (await response.json()) as Health;
+    return (await askHow(server.socket, HEALTH_MS)) as Health;
   } catch (error) {
+    if ((error as { name?: unknown }).name === "TimeoutError")
+      throw deafFailure(server.pid, "unhealthy");
     throw new Failure(
       "unhealthy",
       `the server does not answer: ${reasonOf(error)}`,

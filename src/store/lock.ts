@@ -15,7 +15,7 @@ import { Failure, errnoOf } from "../model/failure.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
-import { processStat } from "../os/proc.ts";
+import { isStopped, processStat } from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
 import { trustedPath } from "../os/trust.ts";
 
@@ -109,7 +109,7 @@ function openLock(path: string, flags: number): number {
 /** @param holder as far as it has signed */
 export function heldFailure(path: string, holder: Holder | null): Failure {
   const who = holder
-    ? `${holder.role} (pid ${holder.pid})`
+    ? `${holder.role} (pid ${holder.pid}${isStopped(holder.pid) ? ", stopped by a signal" : ""})`
     : "another session-buddy (pid unknown)";
   return new Failure(
     "timeout",

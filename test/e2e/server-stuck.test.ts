@@ -12,7 +12,7 @@ import { TestServer, startArguments } from "../support/server.ts";
 import { leave, id, life, lines } from "../support/spool.ts";
 import { command } from "../support/events.ts";
 import { needs } from "../support/tools.ts";
-import { until } from "../support/wait.ts";
+import { stopped, until } from "../support/wait.ts";
 
 test("what a shell left whose session is gone holds nothing up", async () => {
   using sandbox = new Sandbox();
@@ -81,4 +81,41 @@ test("a disk that does not answer: TERM ends it within its grace, and what it ac
   expect(rows.map((row) => row.session_id)).toContain(
     result["session_id"] as string,
   );
+}, 90_000);
+
+test("a server that is stopped by a signal: whoever asks it gives up soon, and names it", async () => {
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  const { pid } = server.child;
+  server.child.kill("SIGSTOP");
+  await stopped(pid);
+  const asked: [args: string[], status: number][] = [
+    [["list-sessions"], 7],
+    [["show-session", "x"], 7],
+    [["drain"], 7],
+    [["backup", join(sandbox.home, "copy")], 7],
+    [["mcp", "health"], 4],
+    [["mcp", "status"], 4],
+    [["mcp", "stop"], 7],
+  ];
+  const answers = await Promise.all(
+    // Half of what a call may take otherwise.
+    asked.map(([args]) => sandbox.run(args, { timeout_ms: 15_000 })),
+  );
+  for (const [n, [args, status]] of asked.entries()) {
+    const { exitCode, stderr } = answers[n]!;
+    expect([args, exitCode]).toEqual([args, status]);
+    expect(stderr).toContain(`the server (pid ${pid}) is stopped`);
+    expect(stderr).toContain(`kill -CONT ${pid}`);
+  }
+  const doctor = await sandbox.run(["doctor"], { timeout_ms: 29_000 });
+  expect(doctor.exitCode).toBe(4);
+  expect(doctor.stdout).toContain(`the server (pid ${pid}) is stopped`);
+  // It takes up where it was.
+  server.child.kill("SIGCONT");
+  expect(await sandbox.list()).toEqual([]);
+  server.child.kill("SIGSTOP");
+  await stopped(pid);
+  expect((await sandbox.run(["mcp", "stop", "--force"])).exitCode).toBe(0);
+  await server.child.exited;
 }, 90_000);
