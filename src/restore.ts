@@ -18,6 +18,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Settings } from "./config.ts";
 import { Failure, errnoOf } from "./model/failure.ts";
 import { lostEnd } from "./model/lost.ts";
+import { SPOOL } from "./model/reporter.ts";
 import type { Session } from "./model/session.ts";
 import {
   claim,
@@ -238,8 +239,10 @@ async function endForsaken(
 }
 
 /** Whether it came out of a spool, and not over the wire. */
-async function isOurs(store: DuckDBStore, { session_id }: Session) {
+async function isOurs(store: DuckDBStore, { session_id, reporter }: Session) {
+  if (reporter !== null) return reporter === SPOOL.reporter;
+  // Of before anything was kept of who brought it, there was only the spool.
   for await (const { provenance } of store.events({ session_id, limit: 1 }))
-    return provenance === null || provenance.via === "spool";
+    return provenance === null;
   return false;
 }

@@ -42,7 +42,7 @@ export interface Config {
     metrics_public: boolean;
     max_connections: number;
   };
-  auth: { secret_file: string | null };
+  auth: { secret_file: string | null; token_file: string | null };
   spool: {
     /** With so much waiting, further sessions are not recorded. */
     max_bytes: number;
@@ -78,7 +78,7 @@ export function defaults(): Config {
       metrics_public: false,
       max_connections: 1_024,
     },
-    auth: { secret_file: null },
+    auth: { secret_file: null, token_file: null },
     spool: { max_bytes: GIB },
     store: { path: null, network_filesystem: false },
     log: { level: "info", folder: null },
@@ -309,6 +309,11 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
       pathOrNull,
       (c, v) => (c.auth.secret_file = v),
     ),
+    "auth.token_file": key(
+      PATH_OR_NULL,
+      pathOrNull,
+      (c, v) => (c.auth.token_file = v),
+    ),
     "spool.max_bytes": key(
       "a whole number of bytes, at least 1048576",
       wholeNumber(MIB, 1024 ** 2 * GIB),
@@ -337,6 +342,11 @@ export const VARIABLES: ReadonlyMap<string, Key> = new Map(
     SESSION_BUDDY_HOST: HOST,
     SESSION_BUDDY_PORT: PORT,
     SESSION_BUDDY_MCP_ENDPOINT: ENDPOINT,
+    SESSION_BUDDY_TOKEN_FILE: key(
+      PATH,
+      path,
+      (c, v) => (c.auth.token_file = v),
+    ),
     SESSION_BUDDY_LOG_DIR: key(PATH, path, (c, v) => (c.log.folder = v)),
     SESSION_BUDDY_LOG_LEVEL: key(
       "debug, info, warn or error",

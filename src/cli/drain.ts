@@ -2,6 +2,7 @@
 import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../config.ts";
+import type { SessionStore } from "../model/store.ts";
 import { sayDrained, withStore } from "../open.ts";
 import { Courier } from "../spool/delivery.ts";
 import { adoptAll } from "../spool/drain.ts";
@@ -10,6 +11,7 @@ import {
   foreignFolders,
   foreignSentence,
 } from "../spool/foreign.ts";
+import { type Retried, retryRejected } from "../spool/retry.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { note } from "../talk.ts";
 
@@ -20,7 +22,8 @@ export default defineCommand({
 
 Every command that reads does that first; wrappers start it for a server on
 another host. It says nothing when all went well. With --auto it tries for a while,
-but leaves a server alone that did not answer lately.
+but leaves a server alone that did not answer lately. What a server rejects is
+kept in quarantine/ beside the spool; --retry brings it once more.
 What was recorded under another machine id is taken in once it is known that its
 boot is over; else it is told of, and --adopt takes it.
 
@@ -37,40 +40,45 @@ EXAMPLE
       description:
         "Also what was recorded under other machine ids, by hosts that run no more",
     },
+    retry: {
+      type: "boolean",
+      description: "Also what a server has rejected before, from quarantine/",
+    },
     config: CONFIG_FLAG,
   },
   async run({ args }) {
     const settings = await validSettings(process.env, args.config);
     const data = settings.paths.data!;
-    const courier = new Courier(spoolFolder(data), args.auto === true);
-    await deliver(settings, courier, args.adopt === true);
+    const folder = spoolFolder(data);
+    const courier = new Courier(folder, args.auto === true);
+    await deliver(settings, courier, async (store) => {
+      // A store is drained as it is opened; asking makes a server drain too.
+      await store.get("none-00000000-000000-00000000");
+      if (args.adopt) sayDrained(await adoptAll(data, store, Date.now()), note);
+      if (args.retry) sayRetried(await retryRejected(folder, store));
+    });
     if (args.auto) return;
     for (const foreign of foreignFolders(data))
       note(`${foreignSentence(foreign)} (${FOREIGN_MEND})`);
   },
 });
 
+function sayRetried({ taken, rejected, refused }: Retried): void {
+  note(
+    `of the events that were rejected before, ${taken} are stored now and ${rejected} are rejected again`,
+  );
+  for (const why of refused) note(`left alone: ${why}`);
+}
+
 /** Until it is done, or the courier sees no sense in going on. */
 async function deliver(
   settings: Settings,
   courier: Courier,
-  adopt: boolean,
+  use: (store: SessionStore) => Promise<void>,
 ): Promise<void> {
   for (;;)
     try {
-      // A store is drained as it is opened; asking makes a server drain too.
-      await withStore(
-        settings,
-        note,
-        async (store) => {
-          await store.get("none-00000000-000000-00000000");
-          if (!adopt) return;
-          const { data } = settings.paths;
-          sayDrained(await adoptAll(data!, store, Date.now()), note);
-        },
-        courier,
-      );
-      return;
+      return await withStore(settings, note, use, courier);
     } catch (error) {
       const pause_ms = courier.pause_ms();
       if (pause_ms === null) throw error;

@@ -4,6 +4,7 @@ import { CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { type SessionFilter, parseCount, parseTime } from "../model/filter.ts";
+import { ATTESTED, type Attested } from "../model/reporter.ts";
 import { STATUSES, type Session, type Status } from "../model/session.ts";
 import { withStore } from "../open.ts";
 import { Output, writeOutput } from "../os/output.ts";
@@ -44,6 +45,15 @@ EXAMPLES
     component: { type: "string", description: "Component name" },
     user: { type: "string", description: "User name" },
     name: { type: "string", description: "What shell --name said" },
+    reporter: {
+      type: "string",
+      valueHint: "name",
+      description: "Who reported it: spool, token:SUBJECT or uid:N",
+    },
+    attested: {
+      type: "string",
+      description: `How host and user are known: ${ATTESTED.join(", ")}`,
+    },
     status: { type: "string", description: STATUSES.join(", ") },
     incomplete: {
       type: "boolean",
@@ -165,6 +175,8 @@ interface ListArgs {
   component?: string | undefined;
   user?: string | undefined;
   name?: string | undefined;
+  reporter?: string | undefined;
+  attested?: string | undefined;
   status?: string | undefined;
   incomplete?: boolean | undefined;
   after?: string | undefined;
@@ -198,6 +210,10 @@ function filterOf(args: ListArgs): SessionFilter {
     ...(args.component !== undefined && { component_name: args.component }),
     ...(args.user !== undefined && { username: args.user }),
     ...(args.name !== undefined && { name: args.name }),
+    ...(args.reporter !== undefined && { reporter: args.reporter }),
+    ...(args.attested !== undefined && {
+      attested: attestedOf(args.attested),
+    }),
     ...(args.status !== undefined && { status: statusOf(args.status) }),
     ...(args.incomplete && { incomplete: true }),
     ...(args.after !== undefined && { after: time(args.after) }),
@@ -215,5 +231,15 @@ function statusOf(text: string): Status {
     "usage",
     `'${text}' is not a status`,
     `one of: ${STATUSES.join(", ")}`,
+  );
+}
+
+function attestedOf(text: string): Attested {
+  const attested = ATTESTED.find((known) => known === text);
+  if (attested) return attested;
+  throw new Failure(
+    "usage",
+    `--attested takes ${ATTESTED.join(", ")}, not '${text}'`,
+    "try: --attested claimed",
   );
 }

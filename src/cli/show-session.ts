@@ -6,6 +6,7 @@ import { withKeeping } from "../keep.ts";
 import { Failure } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { ambiguous, findSession, noSession } from "../model/reference.ts";
+import { remarksOn } from "../model/remarks.ts";
 import type { Session } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
 import { withStore } from "../open.ts";
@@ -49,16 +50,21 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
     const { id } = args;
-    const session = await withStore(settings, note, (store) =>
-      id !== undefined ? find(store, id) : currentOrNewest(store, current),
-    );
-    if (session === null) throw await missing(settings, id!);
+    const found = await withStore(settings, note, async (store) => {
+      const session =
+        id !== undefined
+          ? await find(store, id)
+          : await currentOrNewest(store, current);
+      return session && { session, remarks: await remarksOn(store, session) };
+    });
+    if (found === null) throw await missing(settings, id!);
+    const { session, remarks } = found;
     // The store is free again: whoever reads may take his time.
     const output = new Output();
     output.write(
       format === "json"
-        ? sessionDocument(session)
-        : detail(session, localZone(process.env)),
+        ? sessionDocument(session, remarks)
+        : detail(session, localZone(process.env), remarks),
     );
     output.flush();
   },

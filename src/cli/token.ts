@@ -5,11 +5,17 @@ import { validSettings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { Output } from "../os/output.ts";
 import { readSecret } from "../os/secret.ts";
-import { type Scope, mintToken, ownSubject } from "../os/token.ts";
+import {
+  MAX_CLAIM_LENGTH,
+  SCOPES,
+  type Scope,
+  isClaim,
+  mintToken,
+  ownSubject,
+} from "../os/token.ts";
 import { durationMs } from "../settings.ts";
 
 const MAX_TTL_SECONDS = 365 * 86_400;
-const MAX_SUBJECT_LENGTH = 200;
 
 export default defineCommand({
   meta: {
@@ -20,8 +26,13 @@ It is signed by the server's secret: SESSION_BUDDY_SECRET, else
 BODAI_SHARED_SECRET, else auth.secret_file. Whoever has the token may use it
 until it expires, nobody can take it back but by another secret.
 
+A session belongs to the subject that began it: renew a token with the same one.
+With --host and --user its bearer can report of nobody else. With --scope admin
+he may end any session, whoever reported it.
+
 EXAMPLES
   session-buddy token
+  session-buddy token --subject web01 --host web01 --user deploy --ttl 30d
   session-buddy token --subject backup@maha --ttl 30d
   export SESSION_BUDDY_TOKEN="$(ssh maha session-buddy token --scope read)"`,
   },
@@ -41,12 +52,27 @@ EXAMPLES
     scope: {
       type: "string",
       default: "write",
-      description: "read, or write for both (default: write)",
+      description:
+        "read, write for both, or admin for other reporters' sessions too (default: write)",
+    },
+    host: {
+      type: "string",
+      valueHint: "name",
+      description: "The only host that its bearer may report of (default: any)",
+    },
+    user: {
+      type: "string",
+      valueHint: "name",
+      description: "The only user that its bearer may report of (default: any)",
     },
     config: CONFIG_FLAG,
   },
   async run({ args }) {
-    const subject = subjectOf(args.subject ?? ownSubject());
+    const subject = nameOf("--subject", args.subject ?? ownSubject());
+    const bound = {
+      ...(args.host !== undefined && { host: nameOf("--host", args.host) }),
+      ...(args.user !== undefined && { user: nameOf("--user", args.user) }),
+    };
     const ttl_seconds = secondsOf(args.ttl);
     const scope = scopeOf(args.scope);
     const settings = await validSettings(process.env, args.config);
@@ -57,19 +83,25 @@ EXAMPLES
         "no secret is set that could sign a token",
         "set SESSION_BUDDY_SECRET, or auth.secret_file, as the server has it",
       );
-    const facts = { subject, ttl_seconds, scope };
+    const facts = { subject, ttl_seconds, scope, ...bound };
     const output = new Output();
     output.write(`${mintToken(secret, facts, Date.now())}\n`);
     output.flush();
   },
 });
 
-function subjectOf(subject: string): string {
-  if (subject !== "" && subject.length <= MAX_SUBJECT_LENGTH) return subject;
+const EXAMPLE = {
+  "--subject": "backup@maha",
+  "--host": "web01",
+  "--user": "deploy",
+};
+
+function nameOf(flag: keyof typeof EXAMPLE, name: string): string {
+  if (isClaim(name)) return name;
   throw new Failure(
     "usage",
-    `--subject takes 1 to ${MAX_SUBJECT_LENGTH} characters`,
-    "try: --subject backup@maha",
+    `${flag} takes 1 to ${MAX_CLAIM_LENGTH} characters, none of them a control character`,
+    `try: ${flag} ${EXAMPLE[flag]}`,
   );
 }
 
@@ -84,10 +116,11 @@ function secondsOf(ttl: string): number {
 }
 
 function scopeOf(scope: string): Scope {
-  if (scope === "read" || scope === "write") return scope;
+  const known = SCOPES.find((word) => word === scope);
+  if (known) return known;
   throw new Failure(
     "usage",
-    `--scope takes read or write, not '${scope}'`,
+    `--scope takes ${SCOPES.join(", ")}, not '${scope}'`,
     "try: --scope read",
   );
 }

@@ -60,6 +60,7 @@ export interface SessionStart extends Base {
    * sign of life comes within so many seconds. null: no sign ever comes.
    */
   lease_seconds?: number | null;
+  received?: Receipt;
   /** Of `pid` and `start_ticks`; of a client's, when the server could look it up. */
   pid_namespace?: string | null;
   boot_id?: string | null;
@@ -99,9 +100,18 @@ export interface SessionEnd extends Base {
   exit_code: number | null;
   /** `SIGKILL`; `SIG34` for a real-time signal; null when it exited. */
   signal: string | null;
+  received?: Receipt;
   metadata?: JsonObject;
   measured?: JsonObject;
   python_version?: string;
+}
+
+/** What the receiving server found its time to be; never as a client sent it. */
+export interface Receipt {
+  /** A start of long before it came, or an end from the future. */
+  clock_skew?: true;
+  /** When an end that was still to come was received: no later did it end. */
+  at?: string;
 }
 
 /** A sign of life from another host: it moves last_seen and is not stored. */

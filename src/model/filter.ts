@@ -2,6 +2,7 @@
  * Which sessions a question is about, and the times that people type.
  */
 import { Failure } from "./failure.ts";
+import type { Attested } from "./reporter.ts";
 import type { Status } from "./session.ts";
 import { type Zone, momentOf, wallOf } from "./zone.ts";
 
@@ -13,6 +14,10 @@ export interface SessionFilter {
   username?: string;
   /** As it was given to the session. */
   name?: string;
+  /** `spool`, `token:SUBJECT` or `uid:N`. */
+  reporter?: string;
+  /** How host and user are known. */
+  attested?: Attested;
   status?: Status;
   /** Sessions without an observed or declared end: active or lost. */
   incomplete?: boolean;

@@ -35,6 +35,8 @@ export function sessionJson(session: Session): Record<string, unknown> {
     command_count: s.command_count,
     end_source: s.end_source,
     last_seen: s.last_seen,
+    reporter: s.reporter,
+    attested: s.attested,
     metadata: s.metadata,
   };
 }

@@ -1,23 +1,15 @@
 /**
- * A session is a fold over its events. `apply` is commutative and, for events
- * seen once, order-free: every field is a register that the event with the
- * greatest (or smallest) key wins, so any batching or order of arrival gives
- * the same State. `settle` reads the registers, `present` adds the clock: the
- * only place where time makes a status.
+ * A session as people see it. `settle` reads the registers of a fold, `present`
+ * adds the clock: the only place where time makes a status.
  */
 import {
   type EndSource,
-  type Event,
-  type EventKey,
-  type Json,
   type JsonObject,
-  type KnownEvent,
-  type SessionEnd,
   MEASURED_KEYS,
-  type SessionStart,
-  compareEvents,
   isReservedMetadata,
 } from "./event.ts";
+import type { EndFacts, Register, State } from "./fold.ts";
+import type { Attested } from "./reporter.ts";
 
 export const STATUSES = ["active", "ended", "lost"] as const;
 export type Status = (typeof STATUSES)[number];
@@ -50,6 +42,9 @@ export interface SessionRow {
   end_source: EndSource | null;
   /** The last sign of life. */
   last_seen: string;
+  /** Whose it is, see reporter.ts; null when nobody kept that. */
+  reporter: string | null;
+  attested: Attested | null;
   metadata: JsonObject;
 }
 
@@ -69,173 +64,6 @@ const REPORT_KEYS = [
   "command_tree_size",
 ] as const;
 
-/** A value and the event that wrote it. */
-interface Register<T> extends EventKey {
-  rank: number;
-  value: T;
-}
-
-type Registers = { [key: string]: Register<Json> };
-
-type StartFacts = Omit<
-  SessionStart,
-  | "event_version"
-  | "event_id"
-  | "event_type"
-  | "session_id"
-  | "metadata"
-  | "measured"
->;
-type EndFacts = Pick<SessionEnd, "end_source" | "exit_code" | "signal">;
-
-/** The registers of one session. Plain JSON: it is stored as it is. */
-export interface State {
-  session_id: string;
-  start: Register<StartFacts> | null;
-  process: Register<{ pid: number; ppid: number }> | null;
-  python_version: Register<string> | null;
-  given: Registers;
-  measured: Registers;
-  end: Register<EndFacts> | null;
-  last_sign: string;
-  command_count: number;
-}
-
-export function emptyState(session_id: string): State {
-  return {
-    session_id,
-    start: null,
-    process: null,
-    python_version: null,
-    given: Object.create(null) as Registers,
-    measured: Object.create(null) as Registers,
-    end: null,
-    last_sign: "",
-    command_count: 0,
-  };
-}
-
-/**
- * A state out of its JSON. Registers are named by others, so their objects
- * must not know any name by themselves, such as `constructor`.
- */
-export function parseState(json: string): State {
-  const state = JSON.parse(json) as State;
-  Object.setPrototypeOf(state.given, null);
-  Object.setPrototypeOf(state.measured, null);
-  return state;
-}
-
-/**
- * The state of one session.
- * @param events of that session, each once, in any order
- */
-export function fold(session_id: string, events: Iterable<Event>): State {
-  const state = emptyState(session_id);
-  for (const event of events) apply(state, event);
-  return state;
-}
-
-/** Folds one more event, not seen before, into a state, in place. */
-export function apply(state: State, event: Event): void {
-  const known = event as KnownEvent;
-  switch (known.event_type) {
-    case "session_start": {
-      const {
-        event_version: _v,
-        event_id,
-        event_type: _t,
-        session_id: _s,
-        metadata,
-        measured,
-        ...facts
-      } = known;
-      const start = register(known, facts, 0);
-      if (!state.start || compareEvents(start, state.start) < 0)
-        state.start = start;
-      merge(state.given, metadata, known, 0);
-      merge(state.measured, measured, known, 0);
-      break;
-    }
-    case "process":
-      state.process = later(
-        state.process,
-        register(known, { pid: known.pid, ppid: known.ppid }, 0),
-      );
-      break;
-    case "annotation":
-      merge(state.given, known.metadata, known, 1);
-      merge(state.measured, known.measured, known, 1);
-      learnPython(state, known);
-      break;
-    case "command_start":
-      state.command_count++;
-      break;
-    case "heartbeat":
-      break;
-    case "session_end": {
-      merge(state.given, known.metadata, known, 2);
-      merge(state.measured, known.measured, known, 2);
-      learnPython(state, known);
-      const { end_source, exit_code, signal } = known;
-      const end = register(
-        known,
-        { end_source, exit_code, signal },
-        END_RANK[end_source],
-      );
-      if (!state.end || endBeats(end, state.end)) state.end = end;
-      if (end_source !== "observed") return;
-      break;
-    }
-  }
-  if (event.timestamp > state.last_sign) state.last_sign = event.timestamp;
-}
-
-const END_RANK: Record<EndSource, number> = {
-  observed: 3,
-  declared: 2,
-  recovered: 1,
-};
-
-/** The first end of the highest rank holds; of recovered ones the last. */
-function endBeats(a: Register<EndFacts>, b: Register<EndFacts>): boolean {
-  if (a.rank !== b.rank) return a.rank > b.rank;
-  const order = compareEvents(a, b);
-  return a.rank === END_RANK.recovered ? order > 0 : order < 0;
-}
-
-function register<T>(key: EventKey, value: T, rank: number): Register<T> {
-  return { timestamp: key.timestamp, event_id: key.event_id, rank, value };
-}
-
-function later<T>(a: Register<T> | null, b: Register<T>): Register<T> {
-  if (!a) return b;
-  const order = a.rank - b.rank || compareEvents(a, b);
-  return order > 0 ? a : b;
-}
-
-function merge(
-  into: Registers,
-  values: JsonObject | undefined,
-  key: EventKey,
-  rank: number,
-): void {
-  for (const [name, value] of Object.entries(values ?? {}))
-    if (value !== null)
-      into[name] = later(into[name] ?? null, register(key, value, rank));
-}
-
-function learnPython(
-  state: State,
-  event: EventKey & { python_version?: string },
-): void {
-  if (event.python_version !== undefined)
-    state.python_version = later(
-      state.python_version,
-      register(event, event.python_version, 0),
-    );
-}
-
 /**
  * What the registers say.
  * @returns null while no start has arrived
@@ -250,7 +78,7 @@ export function settle(state: State): SessionRow | null {
     component_name: start.component_name,
     shell_type: start.shell_type,
     start_time: start.timestamp,
-    end_time: end?.timestamp ?? null,
+    end_time: end && endTime(end),
     exit_code: end?.value.exit_code ?? null,
     signal: end?.value.signal ?? null,
     pid: state.process?.value.pid ?? start.pid,
@@ -271,9 +99,14 @@ export function settle(state: State): SessionRow | null {
     // A recovered end stands at the last sign of life, a heartbeat perhaps.
     last_seen:
       end?.value.end_source === "recovered" ? end.timestamp : state.last_sign,
+    reporter: state.reporter,
+    attested: start.attested,
     metadata: metadataOf(state, end),
   };
 }
+
+const endTime = ({ timestamp, value }: Register<EndFacts>): string =>
+  value.received?.at ?? timestamp;
 
 /** The end that holds; a sign of life after a recovered one reopens the session. */
 function effectiveEnd(state: State): Register<EndFacts> | null {
@@ -309,7 +142,10 @@ function metadataOf(
   for (const key of [...rest].sort())
     if (!(key in out) && !isReservedMetadata(key))
       out[key] = given[key]?.value ?? measured[key]?.value ?? null;
-  if (start && end && end.timestamp < start.timestamp) out["clock_skew"] = true;
+  const skewed =
+    start?.value.received?.clock_skew ?? end?.value.received?.clock_skew;
+  if (skewed || (start && end && endTime(end) < start.timestamp))
+    out["clock_skew"] = true;
   return out;
 }
 

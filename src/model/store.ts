@@ -3,21 +3,11 @@
  */
 import type { Event } from "./event.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
+import type { Provenance } from "./reporter.ts";
 import type { Session, Status } from "./session.ts";
 
 /** Events that may wait for their commit at once; more are refused as overload. */
 export const QUEUE_EVENTS = 65_536;
-
-/** Who brought an event, as the receiving server saw it; never as it was told. */
-export interface Provenance {
-  via: "spool" | "tcp" | "socket" | "stdio";
-  /** The peer's user on this host; null when it cannot be told. */
-  uid: number | null;
-  /** `sub` of the token that it came with. */
-  subject: string | null;
-  /** The peer's address, without its port. */
-  address: string | null;
-}
 
 /** An event as it is kept. */
 export interface StoredEvent {
@@ -56,7 +46,7 @@ export interface SessionStore {
    * event_id: an event that is already stored changes nothing.
    * @param from who brought them; the spool when left out
    * @returns the ids of those that were new
-   * @throws Rejected once all the others are stored
+   * @throws Rejected once all the others are stored, when some are another's
    */
   append(
     events: readonly Event[],
@@ -66,7 +56,7 @@ export interface SessionStore {
    * Moves last_seen of sessions that live on; nothing is written.
    * @param signs session id → time of the sign, UTC ISO 8601
    */
-  seen(signs: ReadonlyMap<string, string>): Promise<void>;
+  seen(signs: ReadonlyMap<string, string>): Promise<unknown>;
   /** Sessions that match, newest start first, ties by id. */
   list(filter: SessionFilter): AsyncIterable<Session>;
   /** The session of this very id. */
@@ -81,6 +71,14 @@ export interface SessionStore {
 
 /** What a server asks of its own store beside that. */
 export interface ServedStore extends SessionStore {
+  /**
+   * @param from who saw the signs; the spool when left out
+   * @returns the sessions that belong to another reporter: theirs have not moved
+   */
+  seen(
+    signs: ReadonlyMap<string, string>,
+    from?: Provenance,
+  ): Promise<ReadonlySet<string>>;
   /**
    * What is known of a session at once, from memory where possible: stored or
    * about to be.
@@ -101,4 +99,6 @@ export interface SessionBrief {
   start_event_id: string | null;
   /** Whether an observed or declared end is known. */
   ended: boolean;
+  /** Whose it is; null while it is nobody's, or nobody knows. */
+  reporter: string | null;
 }

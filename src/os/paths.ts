@@ -23,8 +23,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * The passwd entry of the effective user: /etc/passwd first, then whatever
  * else the host asks (LDAP, SSSD), which needs the C library.
  */
-export function passwdEntry(): PasswdEntry | null {
-  const uid = process.geteuid!();
+export function passwdEntry(uid = process.geteuid!()): PasswdEntry | null {
   for (const line of tryReadText("/etc/passwd")?.split("\n") ?? []) {
     const fields = line.split(":");
     if (fields[2] === String(uid))

@@ -30,7 +30,8 @@ export function readSecret(
   env: Environment,
 ): string | null {
   const given = env["SESSION_BUDDY_SECRET"] || env["BODAI_SHARED_SECRET"];
-  const secret = given || (file === null ? null : readSecretFile(file));
+  const secret =
+    given || (file === null ? null : readPrivateText("auth.secret_file", file));
   if (secret !== null) refuseWeak(secret);
   return secret;
 }
@@ -52,10 +53,15 @@ function refuseWeak(secret: string): void {
     );
 }
 
-function readSecretFile(path: string): string {
+/**
+ * What a file holds that only we can read, without the line breaks at its end.
+ * @param name of the setting, for the sentence
+ * @throws Failure (config) for a file that cannot be read or trusted
+ */
+export function readPrivateText(name: string, path: string): string {
   let bytes: Uint8Array;
   try {
-    bytes = readPrivately(path);
+    bytes = readPrivately(name, path);
   } catch (error) {
     if (error instanceof Failure && error.code === "config") throw error;
     if (error instanceof Failure)
@@ -67,7 +73,7 @@ function readSecretFile(path: string): string {
     const link = errnoOf(error) === "ELOOP";
     throw new Failure(
       "config",
-      `auth.secret_file '${path}' ${link ? "is a link" : `cannot be read: ${reasonOf(error)}`}`,
+      `${name} '${path}' ${link ? "is a link" : `cannot be read: ${reasonOf(error)}`}`,
       link ? "name the file itself" : "check the path and its permissions",
       { cause: error },
     );
@@ -78,14 +84,14 @@ function readSecretFile(path: string): string {
   } catch {
     throw new Failure(
       "config",
-      `auth.secret_file '${path}' is no text`,
-      MAKE_ONE,
+      `${name} '${path}' is no text`,
+      "it is to hold one line of plain characters",
     );
   }
 }
 
 /** @throws Failure (config), or Error with `code` */
-function readPrivately(path: string): Uint8Array {
+function readPrivately(name: string, path: string): Uint8Array {
   const fs = process.getBuiltinModule("node:fs");
   // Who rules a folder on the way could put another secret there.
   trustedPath(path.slice(0, path.lastIndexOf("/")));
@@ -96,7 +102,7 @@ function readPrivately(path: string): Uint8Array {
     if (refused)
       throw new Failure(
         "config",
-        `auth.secret_file '${path}' ${refused}`,
+        `${name} '${path}' ${refused}`,
         `try: chmod 600 '${path}', as its owner`,
       );
     const bytes = new Uint8Array(MAX_FILE_BYTES + 1);
@@ -104,8 +110,8 @@ function readPrivately(path: string): Uint8Array {
     if (length <= MAX_FILE_BYTES) return bytes.subarray(0, length);
     throw new Failure(
       "config",
-      `auth.secret_file '${path}' is larger than ${MAX_FILE_BYTES} bytes`,
-      "put the secret alone into it",
+      `${name} '${path}' is larger than ${MAX_FILE_BYTES} bytes`,
+      "put that one line alone into it",
     );
   } finally {
     closeFile(fd);

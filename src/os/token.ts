@@ -6,16 +6,31 @@
 import { Failure } from "../model/failure.ts";
 import { passwdEntry } from "./paths.ts";
 import { hostNames } from "./proc.ts";
-import { readSecret } from "./secret.ts";
+import { readPrivateText, readSecret } from "./secret.ts";
 
-export type Scope = "read" | "write";
+/** What its bearer may do: each the one before it as well. */
+export const SCOPES = ["read", "write", "admin"] as const;
+export type Scope = (typeof SCOPES)[number];
 
 export interface TokenFacts {
   /** For whom: it is kept with what the bearer brings. */
   subject: string;
   ttl_seconds: number;
   scope: Scope;
+  /** Of what host and what user alone its bearer may report; any when left out. */
+  host?: string;
+  user?: string;
 }
+
+/** Of the texts in a token, in characters. */
+export const MAX_CLAIM_LENGTH = 200;
+
+/** Whether a text may stand in a token for a name: it is shown, stored and compared. */
+export const isClaim = (text: string): boolean =>
+  text !== "" &&
+  text.length <= MAX_CLAIM_LENGTH &&
+  text.isWellFormed() &&
+  !/\p{Cc}/u.test(text);
 
 /** Issuer and audience. */
 const NAME = "session-buddy";
@@ -26,13 +41,15 @@ const NAME = "session-buddy";
  */
 export function mintToken(
   secret: string,
-  { subject, ttl_seconds, scope }: TokenFacts,
+  { subject, ttl_seconds, scope, host, user }: TokenFacts,
   issued_at: number,
 ): string {
   const iat = Math.floor(issued_at / 1000);
   const claims = {
     ...{ iss: NAME, aud: NAME, sub: subject, iat, exp: iat + ttl_seconds },
     ...{ scope, jti: Bun.randomUUIDv7() },
+    ...(host !== undefined && { host }),
+    ...(user !== undefined && { user }),
   };
   const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
   const hmac = new Bun.CryptoHasher("sha256", secret).update(signed);
@@ -52,25 +69,30 @@ const OWN_TTL_SECONDS = 300;
 /** Servers allow no leeway, and a host's clock may run a little ahead of theirs. */
 const BACKDATED_SECONDS = 60;
 
+interface AuthSettings {
+  config: { auth: { secret_file: string | null; token_file: string | null } };
+}
+
 /**
  * What our own clients send to a server on another host: SESSION_BUDDY_TOKEN,
- * else one of five minutes from the secret, else null.
- * @throws Failure (config) for a weak secret, or what is no token
+ * else what auth.token_file holds, else one of five minutes from the secret, else
+ * null.
+ * @throws Failure (config) for a weak secret, what is no token, or a file that
+ *   cannot be trusted
  */
 export function clientToken(
-  settings: { config: { auth: { secret_file: string | null } } },
+  settings: AuthSettings,
   env: Readonly<Record<string, string | undefined>>,
 ): string | null {
   const given = env["SESSION_BUDDY_TOKEN"];
-  if (given) {
-    // It becomes a header: a line break in it would be shown by who refuses it.
-    if (/^[\w.~+/-]+=*$/.test(given)) return given;
-    throw new Failure(
-      "config",
-      "SESSION_BUDDY_TOKEN is not a token",
-      "set it to what this prints on the server's host: session-buddy token",
+  if (given) return tokenIn(given, "SESSION_BUDDY_TOKEN is not a token", "set");
+  const { token_file } = settings.config.auth;
+  if (token_file !== null)
+    return tokenIn(
+      readPrivateText("auth.token_file", token_file),
+      `auth.token_file '${token_file}' holds no token`,
+      "write",
     );
-  }
   const secret = readSecret(settings.config.auth.secret_file, env);
   if (secret === null) return null;
   const facts: TokenFacts = {
@@ -79,6 +101,16 @@ export function clientToken(
     scope: "write",
   };
   return mintToken(secret, facts, Date.now() - BACKDATED_SECONDS * 1000);
+}
+
+/** It becomes a header: a line break in it would be shown by who refuses it. */
+function tokenIn(text: string, sentence: string, how: "set" | "write") {
+  if (/^[\w.~+/-]+=*$/.test(text)) return text;
+  throw new Failure(
+    "config",
+    sentence,
+    `${how === "set" ? "set it to" : "write into it"} what this prints on the server's host: session-buddy token`,
+  );
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { type Json, type JsonObject, MEASURED_KEYS } from "../model/event.ts";
 import { sessionJson } from "../model/json.ts";
+import type { Remark } from "../model/remarks.ts";
 import type { Session } from "../model/session.ts";
 import type { Zone } from "../model/zone.ts";
 import { escapeText } from "./escape.ts";
@@ -12,7 +13,11 @@ import { bytes, exactDuration, localTime } from "./format.ts";
 const TIMES = ["start_time", "end_time", "last_seen"];
 const KEY_CELLS = 20;
 
-export function detail(session: Session, zone: Zone): string {
+export function detail(
+  session: Session,
+  zone: Zone,
+  remarks: readonly Remark[] = [],
+): string {
   const { metadata, component: _, ...fields } = sessionJson(session);
   const lines = Object.entries(fields).map(([key, value]) => {
     const [name, shown] = measured(key, value as Json) ?? [
@@ -33,6 +38,11 @@ export function detail(session: Session, zone: Zone): string {
     ];
     lines.push(`  ${name}: ${shown}`);
   }
+  if (remarks.length > 0) lines.push("remarks of others:");
+  for (const { reporter, timestamp, metadata } of remarks)
+    lines.push(
+      `  ${localTime(timestamp, zone)} ${text(reporter)}: ${text(metadata)}`,
+    );
   return `${lines.join("\n")}\n`;
 }
 

@@ -2,6 +2,7 @@
  * Sessions as JSON that any terminal can be shown.
  */
 import { plainJson, sessionJson } from "../model/json.ts";
+import type { Remark } from "../model/remarks.ts";
 import type { Session } from "../model/session.ts";
 
 /** The pieces of a JSON array, a row a line, as rows come. */
@@ -17,8 +18,12 @@ export class JsonArray {
   }
 }
 
-export function sessionDocument(session: Session): string {
-  return `${plainJson(sessionJson(session), 2)}\n`;
+export function sessionDocument(
+  session: Session,
+  remarks: readonly Remark[] = [],
+): string {
+  const more = remarks.length > 0 ? { remarks } : {};
+  return `${plainJson({ ...sessionJson(session), ...more }, 2)}\n`;
 }
 
 /** The same value on a line of its own. */

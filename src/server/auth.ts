@@ -7,15 +7,10 @@ import { jwtVerify } from "jose";
 import type { Settings } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { readSecret } from "../os/secret.ts";
-import type { Scope } from "../os/token.ts";
+import { SCOPES, isClaim } from "../os/token.ts";
 import type { Message } from "./body.ts";
+import type { TokenIdentity } from "./caller.ts";
 import { toolOf } from "./guard.ts";
-
-/** What a token proved. */
-export interface Proof {
-  subject: string | null;
-  scope: Scope;
-}
 
 const AUDIENCE = "session-buddy";
 const ISSUERS = [
@@ -25,6 +20,8 @@ const ISSUERS = [
   "dhara",
   "crackerjack",
 ];
+/** `session-buddy token` alone mints tokens that may act for all. */
+const ADMIN_ISSUER = "session-buddy";
 /** Longer than any that is meant for us. */
 const MAX_TOKEN_LENGTH = 8_192;
 
@@ -82,7 +79,7 @@ export class Auth {
    * @returns null when there is none, or no secret to prove it by
    * @throws Failure (unauthorized) when it is a bad one
    */
-  async authenticate(header: string | null): Promise<Proof | null> {
+  async authenticate(header: string | null): Promise<TokenIdentity | null> {
     if (!this.key || header === null) return null;
     return this.verify(parseBearer(header));
   }
@@ -91,21 +88,41 @@ export class Auth {
    * What a token proves; null when there is no secret to prove it by.
    * @throws Failure (unauthorized)
    */
-  async verify(token: string): Promise<Proof | null> {
+  async verify(token: string): Promise<TokenIdentity | null> {
     if (!this.key) return null;
     if (token.length > MAX_TOKEN_LENGTH) throw tokenInvalid("too long");
     const now = this.now();
     const {
       iat,
-      sub,
+      iss,
+      sub = null,
       scope = "write",
+      host = null,
+      user = null,
     } = await claimsOf(token, await this.key, now);
     if (typeof iat !== "number" || iat > now / 1000)
       throw tokenInvalid("issued in the future");
-    if (scope !== "read" && scope !== "write")
+    const known = SCOPES.find((word) => word === scope);
+    // Those who share the secret mint tokens of their own, for their own shells.
+    if (!known || (known === "admin" && iss !== ADMIN_ISSUER))
       throw tokenInvalid("unknown scope");
-    return { subject: typeof sub === "string" ? sub : null, scope };
+    return {
+      subject: subjectIn(sub),
+      scope: known,
+      ...(host !== null && { host: nameIn("host", host) }),
+      ...(user !== null && { user: nameIn("user", user) }),
+    };
   }
+}
+
+/** A subject that is empty, or no text, is none. */
+const subjectIn = (sub: unknown): string | null =>
+  typeof sub === "string" && sub !== "" ? nameIn("sub", sub) : null;
+
+/** A name that a token holds. */
+function nameIn(claim: string, value: unknown): string {
+  if (typeof value === "string" && isClaim(value)) return value;
+  throw tokenInvalid(`${claim} is no name`);
 }
 
 function importKey(secret: string): Promise<CryptoKey> {

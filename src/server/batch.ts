@@ -11,9 +11,10 @@ import {
   MAX_EVENT_BYTES,
   jsonBytes,
 } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { Failure, Rejected, reasonOf } from "../model/failure.ts";
+import { isSignOfLife } from "../model/fold.ts";
 import { parseEvent } from "../model/schema.ts";
-import type { Provenance } from "../model/store.ts";
+import { NOT_YOURS, type Provenance } from "../model/reporter.ts";
 import type { Recorder } from "./counted.ts";
 import type { Args } from "./inputs.ts";
 import { Rules } from "./rules.ts";
@@ -53,15 +54,40 @@ export async function trackEvents(
   await turnOfLoop();
   const read = readEvents(args.events, options.lease_seconds);
   const events = read.flatMap(({ event }) => (event ? [event] : []));
-  const stored = new Set(await store.append(events.filter(isKept), from));
-  const signs = signsOf(events, stored, behind_ms, options.received_ms);
-  if (signs.size > 0) await store.seen(signs);
+  const { stored, rejected } = await append(store, events.filter(isKept), from);
+  const taken = events.filter(({ event_id }) => !rejected.has(event_id));
+  const signs = signsOf(taken, stored, behind_ms, options.received_ms);
+  const others =
+    signs.size > 0 ? await store.seen(signs, from) : new Set<string>();
   return read.map(({ event, event_id, error }) => {
     if (!event) return { event_id, status: "rejected", error };
     // The same one twice in a call: the first counts.
-    const fresh = !isKept(event) || stored.delete(event.event_id);
-    return { event_id, status: fresh ? "stored" : "duplicate", error: null };
+    if (stored.delete(event.event_id))
+      return { event_id, status: "stored", error: null };
+    if (isKept(event)) {
+      const reason = rejected.get(event.event_id);
+      return reason === undefined
+        ? { event_id, status: "duplicate", error: null }
+        : { event_id, status: "rejected", error: reason };
+    }
+    return others.has(event.session_id)
+      ? { event_id, status: "rejected", error: NOT_YOURS }
+      : { event_id, status: "stored", error: null };
   });
+}
+
+async function append(
+  store: Recorder,
+  events: readonly Event[],
+  from: Provenance,
+): Promise<{ stored: Set<string>; rejected: ReadonlyMap<string, string> }> {
+  try {
+    const stored = new Set(await store.append(events, from));
+    return { stored, rejected: new Map() };
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    return { stored: new Set(error.stored), rejected: error.reasons };
+  }
 }
 
 let lastTurn = Promise.resolve();
@@ -96,6 +122,7 @@ function signsOf(
     // An end may have been made long after the last sign. What we have already
     // is sent again, by nobody who lives perhaps.
     const ends_it = event_type === "session_end";
+    if (!ends_it && !isSignOfLife(event)) continue;
     if (!ends_it && isKept(event) && !stored.has(event.event_id)) continue;
     const into = ends_it ? ends : last;
     if (timestamp > (into.get(session_id) ?? ""))

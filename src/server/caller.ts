@@ -17,5 +17,9 @@ export interface Caller {
 
 export interface TokenIdentity {
   subject: string | null;
-  scope: "read" | "write";
+  scope: "read" | "write" | "admin";
+  /** The host that its bearer may report of, and no other. */
+  host?: string;
+  /** The user, likewise. */
+  user?: string;
 }

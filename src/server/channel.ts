@@ -12,10 +12,11 @@ import {
 } from "../model/event.ts";
 import { digest, namedUuid } from "../model/id.ts";
 import type { Session } from "../model/session.ts";
-import type { Provenance } from "../model/store.ts";
+import { type Provenance, mayReport, reporterOf } from "../model/reporter.ts";
 import type { Recorder } from "./counted.ts";
 import type { Args } from "./inputs.ts";
 import { Rules } from "./rules.ts";
+import { appendOne, requireOwn } from "./append.ts";
 import { givenMetadata } from "./track.ts";
 import { Turns } from "./turns.ts";
 
@@ -58,7 +59,7 @@ interface Report {
 
 export class Channels {
   private readonly turns = new Turns();
-  /** Open sessions by key. */
+  /** Open sessions by `openKey`. */
   private open: Promise<Map<string, string>> | null = null;
   /** How many may be held before the store is asked which have lapsed. */
   private room = 0;
@@ -95,17 +96,20 @@ export class Channels {
     from: Provenance,
   ): Promise<[string, Status]> {
     const again = await this.store.brief(start.session_id);
-    if (again?.start_event_id) return [start.session_id, "tracked"];
-    const going = await this.going(key);
+    if (again?.start_event_id) {
+      requireOwn(again, from);
+      return [start.session_id, "tracked"];
+    }
+    const going = await this.going(key, from);
     if (going !== null) {
       const now = new Date().toISOString();
       const sign = timestamp < now ? timestamp : now;
-      await this.store.seen(new Map([[going, sign]]));
+      await this.store.seen(new Map([[going, sign]]), from);
       return [going, "tracked"];
     }
-    await this.store.append([start], from);
+    await appendOne(this.store, start, from);
     const open = await this.loaded();
-    open.set(key, start.session_id);
+    open.set(openKey(reporterOf(from), key), start.session_id);
     if (open.size > this.room) this.open = null;
     return [start.session_id, "tracked"];
   }
@@ -116,9 +120,9 @@ export class Channels {
   ): Promise<[string | null, Status]> {
     const before =
       this.ended.get(event_id) ??
-      (await this.store.sessionOf(event_id, timestamp));
+      (await this.endedBy(event_id, timestamp, from));
     if (before) return [before, "ended"];
-    const session_id = await this.going(key);
+    const session_id = await this.going(key, from);
     if (session_id === null) return [null, "not_found"];
     const end: SessionEnd = {
       event_version: EVENT_VERSION,
@@ -131,20 +135,36 @@ export class Channels {
       signal: null,
       metadata: { ...metadata, ...channel },
     };
-    await this.store.append([end], from);
-    (await this.loaded()).delete(key);
+    await appendOne(this.store, end, from);
     this.remember(event_id, session_id);
     return [session_id, "ended"];
   }
 
-  /** The session of a key that has not ended; another way may have ended it. */
-  private async going(key: string): Promise<string | null> {
+  /** The session that an end which was stored before has ended. */
+  private async endedBy(
+    event_id: string,
+    timestamp: string,
+    from: Provenance,
+  ): Promise<string | null> {
+    const session_id = await this.store.sessionOf(event_id, timestamp);
+    const brief = session_id && (await this.store.brief(session_id));
+    // Another's event under the same id is no end of this one.
+    return brief && mayReport(brief.reporter, from) ? session_id : null;
+  }
+
+  /**
+   * The session that a reporter has begun under a key, or that nobody knows who
+   * has, and that has not ended; another way may have ended it.
+   */
+  private async going(key: string, from: Provenance): Promise<string | null> {
     const open = await this.loaded();
-    const session_id = open.get(key);
-    if (session_id === undefined) return null;
-    const session = await this.store.brief(session_id);
-    if (session && !session.ended) return session_id;
-    open.delete(key);
+    for (const reporter of [reporterOf(from), null]) {
+      const session_id = open.get(openKey(reporter, key));
+      if (session_id === undefined) continue;
+      const session = await this.store.brief(session_id);
+      if (session && !session.ended) return session_id;
+      open.delete(openKey(reporter, key));
+    }
     return null;
   }
 
@@ -165,11 +185,18 @@ export class Channels {
     const open = new Map<string, string>();
     // Newest first: of two under one key the newer counts.
     for (const session of (await this.store.open("channel")).reverse())
-      open.set(keyOfSession(session), session.session_id);
+      open.set(
+        openKey(session.reporter, keyOfSession(session)),
+        session.session_id,
+      );
     this.room = 2 * open.size + SPARE_ROOM;
     return open;
   }
 }
+
+/** Each reporter has conversations of his own, whatever the others have. */
+const openKey = (reporter: string | null, key: string): string =>
+  JSON.stringify([reporter, key]);
 
 function reportOf(
   args: Args<"track_channel_session">,
@@ -209,12 +236,6 @@ function reportOf(
     channel,
     metadata: givenMetadata(args.metadata),
   };
-}
-
-/** Who is known to report. */
-function reporterOf({ via, uid, subject }: Provenance): string {
-  if (subject !== null) return `token:${subject}`;
-  return uid === null ? via : `uid:${uid}`;
 }
 
 /** An end that does not say how many leaves what is known. */

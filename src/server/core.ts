@@ -12,8 +12,8 @@ import { type Failure, Rejected, errnoOf, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Keeping } from "../model/keeping.ts";
 import type { Session } from "../model/session.ts";
+import type { Provenance } from "../model/reporter.ts";
 import {
-  type Provenance,
   QUEUE_EVENTS,
   type ServedStore,
   type SessionBrief,
@@ -26,6 +26,7 @@ import { spoolBacklog } from "../spool/folder.ts";
 import type { DrainReport } from "../spool/report.ts";
 import { spooledSessions } from "../spool/held.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
+import type { Rejection } from "../store/judge.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { SpoolCounter } from "./counted.ts";
 import type { Gauges, Metrics } from "./metrics.ts";
@@ -102,6 +103,10 @@ export class Core implements ServedStore {
     const options = {
       onCommit: (seconds: number, events: number) =>
         metrics.commit(seconds, events),
+      onRejected: (rejection: Rejection) => {
+        metrics.rejected(rejection.events);
+        log.warn("events_rejected", rejection);
+      },
     };
     const { store } = await openFile(settings, lock, options);
     const again = () => openAgain(settings, options);
@@ -138,8 +143,11 @@ export class Core implements ServedStore {
     }
   }
 
-  seen(signs: ReadonlyMap<string, string>): Promise<void> {
-    return this.file.seen(signs);
+  seen(
+    signs: ReadonlyMap<string, string>,
+    from?: Provenance,
+  ): Promise<ReadonlySet<string>> {
+    return this.file.seen(signs, from);
   }
 
   brief(session_id: string): Promise<SessionBrief | null> {

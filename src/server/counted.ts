@@ -7,7 +7,7 @@ import type {
   KnownEvent,
   SessionEnd,
 } from "../model/event.ts";
-import { Failure } from "../model/failure.ts";
+import { Failure, Rejected } from "../model/failure.ts";
 import { componentOf, isSessionId, startSecondOf } from "../model/id.ts";
 import type { ServedStore } from "../model/store.ts";
 import type { EventResult } from "./batch.ts";
@@ -44,15 +44,22 @@ export function counted(
   if (!metrics) return store;
   return {
     append: async (events, from) => {
-      const fresh = await store.append(events, from);
-      for (const event of events)
-        if (fresh.has(event.event_id)) count(event, metrics);
-      return fresh;
+      const counting = (fresh: ReadonlySet<string>) => {
+        for (const event of events)
+          if (fresh.has(event.event_id)) count(event, metrics);
+        return fresh;
+      };
+      try {
+        return counting(await store.append(events, from));
+      } catch (error) {
+        if (error instanceof Rejected) counting(error.stored);
+        throw error;
+      }
     },
     brief: (session_id) => store.brief(session_id),
     sessionOf: (event_id, timestamp) => store.sessionOf(event_id, timestamp),
     open: (session_type) => store.open(session_type),
-    seen: (signs) => store.seen(signs),
+    seen: (signs, from) => store.seen(signs, from),
   };
 }
 

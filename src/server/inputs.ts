@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import type { JsonObject } from "../model/event.ts";
+import { ATTESTED } from "../model/reporter.ts";
 
 export const text = z.string();
 export const object = z
@@ -146,6 +147,13 @@ const sessionFilter = {
   component: text.optional().describe("What the shells belong to"),
   user: text.optional().describe("A user's name"),
   name: text.optional().describe("What the session was named"),
+  reporter: text
+    .optional()
+    .describe("Who reported it: spool, token:SUBJECT or uid:N"),
+  attested: z
+    .enum(ATTESTED)
+    .optional()
+    .describe("How host and user are known: spool, uid, token or claimed"),
   status: status.optional().describe("active, ended or lost"),
   incomplete: flag
     .optional()

@@ -3,7 +3,8 @@
  * is counted of it.
  */
 import { Failure } from "../model/failure.ts";
-import type { Provenance, ServedStore } from "../model/store.ts";
+import type { Provenance } from "../model/reporter.ts";
+import type { ServedStore } from "../model/store.ts";
 import { VERSION } from "../version.ts";
 import { type EventResult, trackEvents } from "./batch.ts";
 import type { Caller, TokenIdentity } from "./caller.ts";
@@ -16,6 +17,7 @@ import {
   counted,
 } from "./counted.ts";
 import type { Args, ToolName } from "./inputs.ts";
+import { provenanceOf } from "./provenance.ts";
 import { Reading } from "./read.ts";
 import type { ToolBackend } from "./tools.ts";
 import { Tracking, namedSession } from "./track.ts";
@@ -211,9 +213,7 @@ export class LocalTools implements ToolBackend {
     token: string | null,
     caller: Caller,
   ): Promise<Provenance> {
-    const { via, uid, address } = caller;
-    const identity = await this.identity(token, caller);
-    return { via, uid, address, subject: identity?.subject ?? null };
+    return provenanceOf(caller, await this.identity(token, caller));
   }
 
   private async identity(
@@ -221,11 +221,11 @@ export class LocalTools implements ToolBackend {
     caller: Caller,
   ): Promise<TokenIdentity | null> {
     const { auth } = this.options;
-    if (caller.via !== "tcp" || !auth.required) return caller.token;
-    if (caller.token?.scope === "write") return caller.token;
+    if (caller.via !== "tcp" || !auth.required) return null;
+    if (caller.token && caller.token.scope !== "read") return caller.token;
     const argument = token ? await this.verified(token) : caller.token;
     if (!argument) throw unauthorized(NO_TOKEN);
-    if (argument.scope !== "write") throw unauthorized(READ_TOKEN);
+    if (argument.scope === "read") throw unauthorized(READ_TOKEN);
     return argument;
   }
 

@@ -103,6 +103,11 @@ export class Metrics {
     this.series.commit_events.inc(events);
   }
 
+  /** Events, signs of life among them, of sessions that belong to others. */
+  rejected(events: number): void {
+    this.series.rejected.inc(events);
+  }
+
   /** An answered request. */
   request(route: string, status: number): void {
     this.series.requests.inc({ route: this.value("route", route), status });
@@ -266,6 +271,10 @@ function seriesOf(registry: Registry) {
     database: gauge(
       ours("database_bytes"),
       "Size of the database, its log included.",
+    ),
+    rejected: counter(
+      ours("rejected_events_total"),
+      "Events that who brought them may not report.",
     ),
     requests: counter(
       ours("http_requests_total"),

@@ -35,6 +35,8 @@ const session = {
   command_count: z.int().nullable(),
   end_source: orNull,
   last_seen: text,
+  reporter: orNull,
+  attested: orNull,
   metadata: object,
 };
 
@@ -68,7 +70,11 @@ export const OUTPUTS: Record<ToolName, z.ZodType> = {
     count,
     next_cursor: orNull,
   }),
-  get_session: z.object({ ...session, commands: z.array(object) }),
+  get_session: z.object({
+    ...session,
+    commands: z.array(object),
+    remarks: z.array(object),
+  }),
   list_events: z.object({
     events: z.array(
       z.object({

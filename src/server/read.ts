@@ -18,6 +18,7 @@ import {
 import { isSessionId } from "../model/id.ts";
 import { sessionJson } from "../model/json.ts";
 import { findSession, noSession } from "../model/reference.ts";
+import { remarksOn } from "../model/remarks.ts";
 import { STATUSES, type Session } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
 import { localZone } from "../os/zone.ts";
@@ -59,6 +60,7 @@ export class Reading {
     return {
       ...sessionJson(session),
       commands: await this.commands(session.session_id),
+      remarks: await remarksOn(this.store, session),
     };
   }
 
@@ -181,12 +183,15 @@ type FilterArgs = Args<"session_stats">;
 
 function sessionFilter(args: FilterArgs): SessionFilter {
   const { reference, type, component, user, name, status, incomplete } = args;
+  const { reporter, attested } = args;
   return {
     ...(reference !== undefined && { reference }),
     ...(type !== undefined && { session_type: type }),
     ...(component !== undefined && { component_name: component }),
     ...(user !== undefined && { username: user }),
     ...(name !== undefined && { name }),
+    ...(reporter !== undefined && { reporter }),
+    ...(attested !== undefined && { attested }),
     ...(status !== undefined && { status }),
     ...(incomplete !== undefined && { incomplete }),
     ...times(args),

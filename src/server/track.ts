@@ -11,7 +11,8 @@ import {
   isReservedMetadata,
 } from "../model/event.ts";
 import { endEventId, idHexOf, isSessionId, sessionIdOf } from "../model/id.ts";
-import type { Provenance } from "../model/store.ts";
+import { type Provenance, mayReport } from "../model/reporter.ts";
+import { appendOne, requireOwn } from "./append.ts";
 import type { Caller } from "./caller.ts";
 import type { Recorder } from "./counted.ts";
 import type { Args } from "./inputs.ts";
@@ -50,28 +51,33 @@ export class Tracking {
     Object.assign(event, reporterFacts(event.pid, caller, this.spool));
     // Ids that may collide begin the same: they are given one after the other.
     const session_id = await this.turns.take(idOf(event, 8), async () => {
-      event.session_id = await this.freeId(event);
-      const stored = await this.store.append([event], from);
-      return stored.has(event.event_id) ? event.session_id : this.began(event);
+      event.session_id = await this.freeId(event, from);
+      const stored = await appendOne(this.store, event, from);
+      return stored ? event.session_id : this.began(event, from);
     });
     return { session_id, status: "tracked", error: null };
   }
 
   /** The session that a start which was stored before has begun, whatever this one says. */
-  private async began(event: SessionStart): Promise<string> {
+  private async began(event: SessionStart, from: Provenance): Promise<string> {
     const { event_id, timestamp, session_id } = event;
     const brief = await this.store.brief(session_id);
     if (brief?.start_event_id === event_id) return session_id;
-    return (await this.store.sessionOf(event_id, timestamp)) ?? session_id;
+    const begun = await this.store.sessionOf(event_id, timestamp);
+    if (begun === null) return session_id;
+    requireOwn(await this.store.brief(begun), from);
+    return begun;
   }
 
   /** The shortest id that no other event has; that of this event if it has one. */
-  private async freeId(event: SessionStart): Promise<string> {
+  private async freeId(event: SessionStart, from: Provenance): Promise<string> {
     for (const digits of DIGITS) {
       const id = idOf(event, digits);
       const brief = await this.store.brief(id);
-      const taken = brief?.start_event_id ?? event.event_id;
-      if (taken === event.event_id) return id;
+      if (brief?.start_event_id === event.event_id) return id;
+      // Without a start it may be ours, of which an end has come first.
+      const free = (brief?.start_event_id ?? null) === null;
+      if (free && mayReport(brief?.reporter ?? null, from)) return id;
     }
     throw new Error(`no free session id for event ${event.event_id}`);
   }
@@ -89,8 +95,9 @@ export class Tracking {
     if (!isSessionId(session_id))
       return { session_id, status: "not_found", error: null };
     const brief = await this.store.brief(session_id);
+    if (brief?.ended) requireOwn(brief, from);
     // One that comes before its start is kept for it.
-    if (!brief?.ended) await this.store.append([event], from);
+    else await appendOne(this.store, event, from);
     const known = (brief?.start_event_id ?? null) !== null;
     return { session_id, status: known ? "ended" : "not_found", error: null };
   }

@@ -198,8 +198,8 @@ class NotedStore implements SessionStore {
     return this.attempt(() => this.store.append(events));
   }
 
-  async seen(signs: ReadonlyMap<string, string>): Promise<void> {
-    if (signs.size > 0) await this.attempt(() => this.store.seen(signs));
+  async seen(signs: ReadonlyMap<string, string>): Promise<unknown> {
+    return signs.size > 0 && this.attempt(() => this.store.seen(signs));
   }
 
   list: SessionStore["list"] = (filter) => this.store.list(filter);

@@ -27,7 +27,8 @@ export interface Quarantined {
 /** One that could not be read, and where it stood. */
 export type QuarantinedLine = Quarantined & BadLine;
 
-const REJECTED = ".rejected";
+/** How the files of events end that a store has rejected. */
+export const REJECTED = ".rejected";
 
 /** Events that a store has rejected: they are not brought to it again. */
 export class Rejections {

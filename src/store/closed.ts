@@ -11,6 +11,7 @@ import { SQL } from "./statements.ts";
 export interface ClosedRow {
   id: string;
   end_source: EndSource;
+  reporter: string | null;
   start_time: string;
   end_time: string;
 }

@@ -7,9 +7,15 @@ import { listValue } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
 import type { Failure } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
-import { type Session, parseState } from "../model/session.ts";
+import { parseState } from "../model/fold.ts";
+import { type Session } from "../model/session.ts";
+import {
+  NOT_YOURS,
+  type Provenance,
+  SPOOL,
+  reporterOf,
+} from "../model/reporter.ts";
 import type {
-  Provenance,
   ServedStore,
   SessionBrief,
   SessionStats,
@@ -17,7 +23,7 @@ import type {
 } from "../model/store.ts";
 import { closedAmong, sessionQuery } from "./closed.ts";
 import { Database } from "./database.ts";
-import { Folds, briefOf } from "./folds.ts";
+import { Folds, type OpenState, briefOf } from "./folds.ts";
 import { FileKeeping, type KeepingOptions } from "./keeping.ts";
 import { Life } from "./life.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
@@ -30,10 +36,11 @@ import {
   storedEventOf,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
+import { receivedEvent } from "./receipt.ts";
 import { SQL } from "./statements.ts";
 import { Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./window.ts";
-import { Writer } from "./writer.ts";
+import { Writer, type WriterEvents } from "./writer.ts";
 
 const WINDOW_EVENTS = 262_144;
 /** Events that are read at once. */
@@ -42,20 +49,11 @@ const PAGE_EVENTS = 1_024;
 /** A write-ahead log of less is left to the next occasion. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
 
-const SPOOL: Provenance = {
-  via: "spool",
-  uid: null,
-  subject: null,
-  address: null,
-};
-
-export interface StoreOptions {
+export interface StoreOptions extends WriterEvents {
   /** The steps to the newest schema, oldest first. */
   migrations?: readonly string[];
   /** Of how many events the ids are kept in memory. */
   window_events?: number;
-  /** Hears of each commit of events: how long it took, how many were new. */
-  onCommit?: (seconds: number, events: number) => void;
 }
 
 /** What can be told of a store at no cost. */
@@ -78,7 +76,10 @@ export class DuckDBStore implements ServedStore {
   private slice: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
 
-  private constructor(private readonly db: Database) {
+  private constructor(
+    private readonly db: Database,
+    private readonly hears: WriterEvents,
+  ) {
     this.folds = new Folds(db, (state) => this.life.note(state));
     this.life = new Life(db, this.folds, (events) =>
       this.writer.append(events, null),
@@ -98,18 +99,17 @@ export class DuckDBStore implements ServedStore {
     const db = await Database.open(path, migrations);
     try {
       return await db.inTurn(async () => {
-        const store = new DuckDBStore(db);
+        const store = new DuckDBStore(db, options);
         await store.folds.open();
         await store.tombstones.open();
         const last = await db.one<string | null>(SQL.lastTimestamp);
         const window = new IdWindow(window_events, last ?? "");
-        const committed = options.onCommit ?? (() => {});
         store.writer = new Writer(
           db,
           store.folds,
           window,
           store.tombstones,
-          committed,
+          options,
         );
         return store;
       });
@@ -125,11 +125,23 @@ export class DuckDBStore implements ServedStore {
   ): Promise<ReadonlySet<string>> {
     // A heartbeat moves last_seen and is not kept.
     const kept = events.filter(({ event_type }) => event_type !== "heartbeat");
-    return this.writer.append(kept, JSON.stringify(from));
+    if (from.via === "spool") return this.writer.append(kept, from);
+    const now = Date.now();
+    return this.writer.append(
+      kept.map((event) => receivedEvent(event, now)),
+      from,
+    );
   }
 
-  seen(signs: ReadonlyMap<string, string>): Promise<void> {
-    return this.life.seen(signs);
+  async seen(
+    signs: ReadonlyMap<string, string>,
+    from: Provenance = SPOOL,
+  ): Promise<ReadonlySet<string>> {
+    const others = await this.life.seen(signs, from);
+    const rejection = { reporter: reporterOf(from), reason: NOT_YOURS };
+    for (const session_id of others)
+      this.hears.onRejected?.({ session_id, ...rejection, events: 1 });
+    return others;
   }
 
   /**
@@ -163,10 +175,10 @@ export class DuckDBStore implements ServedStore {
   }
 
   private async readBrief(session_id: string): Promise<SessionBrief | null> {
-    const [open] = await this.db.ask<{ state: string }>(SQL.openStates, [
+    const [open] = await this.db.ask<OpenState>(SQL.openStates, [
       listValue([session_id]),
     ]);
-    if (open) return briefOf(parseState(open.state));
+    if (open) return briefOf(parseState(open.state, open));
     const [closed] = await closedAmong(this.db.ask, [session_id]);
     if (!closed) return null;
     const [start] = await this.db.ask<{ id: string }>(SQL.startOf, [
@@ -176,6 +188,7 @@ export class DuckDBStore implements ServedStore {
     return {
       start_event_id: start?.id ?? null,
       ended: closed.end_source !== "recovered",
+      reporter: closed.reporter,
     };
   }
 

@@ -9,16 +9,20 @@ import { type DuckDBValue, listValue } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
 import { startSecondOf } from "../model/id.ts";
 import {
+  type Brought,
   type State,
   apply,
+  changesReporter,
   emptyState,
-  isClosed,
+  foldBrought,
   parseState,
-} from "../model/session.ts";
+} from "../model/fold.ts";
+import { isClosed } from "../model/session.ts";
+import type { Attested } from "../model/reporter.ts";
 import type { SessionBrief } from "../model/store.ts";
 import { closedAmong, deleteClosed, deleteOpen } from "./closed.ts";
 import type { Database } from "./database.ts";
-import { sessionLines } from "./rows.ts";
+import { type BroughtRow, broughtOf, sessionLines } from "./rows.ts";
 import { SQL } from "./statements.ts";
 
 /** So many sessions may be ahead of their rows before the oldest are written. */
@@ -39,6 +43,8 @@ export class Folds {
    * that the row lacks: ascending, for each enters at its end.
    */
   private readonly dirty = new Map<string, number>();
+  /** Sessions that have got another reporter: all their events are judged anew. */
+  private readonly stale = new Set<string>();
   /** Where those in memory have a row, which the next one replaces. */
   private readonly rows = new Map<string, "open" | "closed">();
   /** What to know of sessions that closed a while ago. */
@@ -61,8 +67,8 @@ export class Folds {
     this.lastSeq = await this.db.one<number>(SQL.lastSeq);
     const folded = await this.db.one<number>(SQL.foldedSeq);
     if (folded === this.lastSeq) return;
-    const tail = await this.payloads(SQL.eventsAfter, BigInt(folded));
-    const ids = new Set(tail.map(({ session_id }) => session_id));
+    const tail = await this.brought(SQL.eventsAfter, BigInt(folded));
+    const ids = new Set(tail.map(({ event }) => event.session_id));
     const closed = await this.closedAmong(ids);
     await this.refold(closed, "closed");
     await this.refold(ids.difference(closed), "open");
@@ -91,26 +97,51 @@ export class Folds {
         missing.add(session_id);
     }
     if (missing.size === 0) return;
-    const open = await this.db.rows<{ id: string; state: string }>(
-      SQL.openStates,
-      [listValue([...missing])],
-    );
-    for (const { id, state } of open) {
-      this.keep(parseState(state), "open");
+    const open = await this.db.rows<OpenState>(SQL.openStates, [
+      listValue([...missing]),
+    ]);
+    for (const { id, state, ...row } of open) {
+      this.keep(parseState(state, row), "open");
       missing.delete(id);
     }
     await this.refold(await this.closedAmong(missing), "closed");
   }
 
   /** Folds in an event that has been stored, the next by its number. */
-  add(event: Event): void {
+  add({ event, from }: Brought): void {
     const { session_id } = event;
     let state = this.states.get(session_id);
     if (!state) this.states.set(session_id, (state = emptyState(session_id)));
-    apply(state, event);
+    if (changesReporter(state, event, from)) this.stale.add(session_id);
+    apply(state, event, from);
     this.lastSeq++;
     if (!this.dirty.has(session_id)) this.dirty.set(session_id, this.lastSeq);
     this.changed(state);
+  }
+
+  /** Some of their events have gone: those that are left are folded anew. */
+  reconsider(session_ids: Iterable<string>): void {
+    for (const id of session_ids) this.stale.add(id);
+  }
+
+  /** Folds those anew whose reporter is another now. */
+  async settle(): Promise<void> {
+    if (this.stale.size === 0) return;
+    await this.refold(this.stale);
+    for (const id of this.stale) this.changed(this.states.get(id)!);
+    this.stale.clear();
+  }
+
+  /** Lets go of what was made ready for events that were not stored. */
+  release(session_ids: Iterable<string>): void {
+    for (const id of session_ids) {
+      const state = this.states.get(id);
+      if (!state || this.dirty.has(id)) continue;
+      if (isClosed(state)) this.recent.set(id, briefOf(state));
+      else if (this.states.size > MAX_STATES) this.left(id);
+      else continue;
+      this.drop(id);
+    }
   }
 
   /** The fold of a session, when it is in memory. */
@@ -146,18 +177,18 @@ export class Folds {
   /** Folds some sessions anew from all their stored events. */
   private async refold(
     ids: ReadonlySet<string>,
-    row: "open" | "closed",
+    row?: "open" | "closed",
   ): Promise<void> {
     if (ids.size === 0) return;
-    const events = await this.payloads(SQL.eventsOf, listValue([...ids]));
-    for (const id of ids) this.keep(emptyState(id), row);
-    for (const event of events)
-      apply(this.states.get(event.session_id)!, event);
+    const all = await this.brought(SQL.eventsOf, listValue([...ids]));
+    const of = Map.groupBy(all, ({ event }) => event.session_id);
+    for (const id of ids) this.keep(foldBrought(id, of.get(id) ?? []), row);
   }
 
-  private keep(state: State, row: "open" | "closed"): void {
+  /** @param row where it has one; where it had one before, when left out */
+  private keep(state: State, row?: "open" | "closed"): void {
     this.states.set(state.session_id, state);
-    this.rows.set(state.session_id, row);
+    if (row) this.rows.set(state.session_id, row);
   }
 
   private drop(session_id: string): void {
@@ -178,6 +209,7 @@ export class Folds {
 
   /** Brings the rows that lag most up to their folds, in one transaction. */
   async flushOldest(): Promise<void> {
+    await this.settle();
     const [...oldest] = this.dirty.keys().take(SLICE);
     if (oldest.length === 0) return;
     const [next] = this.dirty.values().drop(SLICE);
@@ -250,14 +282,22 @@ export class Folds {
     if (second && second > this.horizon) this.horizon = second;
   }
 
-  private async payloads(sql: string, value: DuckDBValue): Promise<Event[]> {
-    const rows = await this.db.rows<{ payload: string }>(sql, [value]);
-    return rows.map(({ payload }) => JSON.parse(payload) as Event);
+  private async brought(sql: string, value: DuckDBValue): Promise<Brought[]> {
+    return broughtOf(await this.db.rows<BroughtRow>(sql, [value]));
   }
 }
 
-export function briefOf({ start, end }: State): SessionBrief {
+/** An open session's fold, with what older versions kept in its row alone. */
+export interface OpenState {
+  id: string;
+  state: string;
+  reporter: string | null;
+  attested: Attested | null;
+}
+
+export function briefOf({ start, end, reporter }: State): SessionBrief {
   return {
+    reporter,
     start_event_id: start?.event_id ?? null,
     ended: end !== null && end.value.end_source !== "recovered",
   };

@@ -5,7 +5,8 @@
  */
 import type { SessionEnd } from "../model/event.ts";
 import { lostEnd } from "../model/lost.ts";
-import { type State, isClosed } from "../model/session.ts";
+import { type State } from "../model/fold.ts";
+import { isClosed } from "../model/session.ts";
 import { type ProcessIdentity, liveness } from "../os/proc.ts";
 
 /**

@@ -5,7 +5,9 @@
  */
 import { listValue } from "@duckdb/node-api";
 import type { Event } from "../model/event.ts";
-import { type State, isClosed, parseState } from "../model/session.ts";
+import { type State, parseState } from "../model/fold.ts";
+import type { Provenance } from "../model/reporter.ts";
+import { isClosed } from "../model/session.ts";
 import {
   type ClosedRow,
   type End,
@@ -13,8 +15,9 @@ import {
   writtenDown,
 } from "./closed.ts";
 import type { Database } from "./database.ts";
-import type { Folds } from "./folds.ts";
+import type { Folds, OpenState } from "./folds.ts";
 import { Leases } from "./leases.ts";
+import { Owners } from "./owners.ts";
 import { Signs, signOfLife } from "./signs.ts";
 import { SQL } from "./statements.ts";
 
@@ -24,6 +27,7 @@ const MAX_LOOKS = 128;
 export class Life {
   readonly signs = new Signs();
   private readonly leases = new Leases(Date.now(), this.signs);
+  private readonly owners: Owners;
   /** Whether the leases of sessions from before are known. */
   private watching: Promise<void> | null = null;
 
@@ -34,24 +38,34 @@ export class Life {
     private readonly append: (
       events: readonly Event[],
     ) => Promise<ReadonlySet<string>>,
-  ) {}
+  ) {
+    this.owners = new Owners(db, folds);
+  }
 
   /** Takes note of a session that an event has changed. */
   note(state: State): void {
     const { session_id, end } = state;
     this.leases.note(state, Date.now());
+    this.owners.note(state);
     // A later sign of life than its end is for `lapse` to look at.
     if (isClosed(state) && (this.signs.get(session_id) ?? "") <= end!.timestamp)
       this.signs.delete(session_id);
   }
 
-  async seen(signs: ReadonlyMap<string, string>): Promise<void> {
+  /** @returns those that belong to another reporter: they have not moved */
+  async seen(
+    signs: ReadonlyMap<string, string>,
+    from: Provenance,
+  ): Promise<ReadonlySet<string>> {
+    const { others, unknown } = await this.owners.judge(signs.keys(), from);
     const first = new Map<string, string>();
     for (const [session_id, sign] of signs) {
+      if (others.has(session_id) || unknown.has(session_id)) continue;
       this.leases.heard(session_id, Date.now());
       if (this.signs.merge(session_id, sign)) first.set(session_id, sign);
     }
     await this.reopen(first);
+    return others;
   }
 
   /**
@@ -144,9 +158,9 @@ export class Life {
   private watch(): Promise<void> {
     return this.db.inTurn(async () => {
       await this.folds.flush();
-      const rows = await this.db.rows<{ state: string }>(SQL.leasedStates);
-      for (const { state } of rows) {
-        const read = parseState(state);
+      const rows = await this.db.rows<OpenState>(SQL.leasedStates);
+      for (const row of rows) {
+        const read = parseState(row.state, row);
         if (!this.leases.has(read.session_id)) this.leases.note(read, 0);
       }
     });

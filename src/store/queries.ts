@@ -61,6 +61,8 @@ function sessionConditions(filter: SessionFilter): Conditions {
   conditions.add("s.component_name = ?", filter.component_name);
   conditions.add("s.username = ?", filter.username);
   conditions.add("s.name = ?", filter.name);
+  conditions.add("s.reporter = ?", filter.reporter);
+  conditions.add("s.attested = ?", filter.attested);
   conditions.add("s.start_time >= ?::TIMESTAMP", filter.after);
   conditions.add("s.start_time < ?::TIMESTAMP", filter.before);
   if (filter.status) conditions.always(STATUS[filter.status]);

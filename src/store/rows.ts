@@ -3,15 +3,16 @@
  */
 import type { Event } from "../model/event.ts";
 import { startSecondOf } from "../model/id.ts";
+import type { Brought, State } from "../model/fold.ts";
 import {
   type Session,
   type SessionRow,
-  type State,
   isClosed,
   present,
   settle,
 } from "../model/session.ts";
-import type { Provenance, SessionStats, StoredEvent } from "../model/store.ts";
+import type { Provenance } from "../model/reporter.ts";
+import type { SessionStats, StoredEvent } from "../model/store.ts";
 
 const SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
 
@@ -20,19 +21,25 @@ export interface Arrival {
   event: Event;
   /** The event as it is kept. */
   payload: string;
-  /** Provenance as JSON. */
+  /** Who brought it; null for what the store itself adds. */
+  from: Provenance | null;
+  /** The same as JSON. */
   provenance: string | null;
 }
 
 /** An event in JSON that any reader takes: half a surrogate pair becomes U+FFFD. */
-export function arrivalOf(event: Event, provenance: string | null): Arrival {
+export function arrivalOf(
+  event: Event,
+  from: Provenance | null,
+  provenance: string | null,
+): Arrival {
   const json = JSON.stringify(event);
-  if (!json.includes("\\ud")) return { event, payload: json, provenance };
+  if (!json.includes("\\ud")) return { event, payload: json, from, provenance };
   // An escaped backslash is matched so that it does not begin an escape.
   const payload = json.replace(SURROGATE, (escape) =>
     escape === "\\\\" ? escape : "\ufffd",
   );
-  return { event: JSON.parse(payload) as Event, payload, provenance };
+  return { event: JSON.parse(payload) as Event, payload, from, provenance };
 }
 
 /** New events as lines for the table, numbered from `seq`. */
@@ -164,4 +171,21 @@ export function statsOf(row: StatsRow): SessionStats {
     first_start,
     last_start,
   };
+}
+
+export type BroughtRow = Pick<StoredRow, "payload" | "provenance">;
+
+/** Stored events, and who brought them. */
+export function broughtOf(rows: readonly BroughtRow[]): Brought[] {
+  // Few bring many.
+  const known = new Map<string, Provenance>();
+  const read = (json: string): Provenance => {
+    let from = known.get(json);
+    if (!from) known.set(json, (from = JSON.parse(json) as Provenance));
+    return from;
+  };
+  return rows.map(({ payload, provenance }) => ({
+    event: JSON.parse(payload) as Event,
+    from: provenance === null ? null : read(provenance),
+  }));
 }

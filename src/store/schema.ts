@@ -47,4 +47,52 @@ export const MIGRATIONS: readonly string[] = [
     session_id VARCHAR, named_second TIMESTAMP, archived_at TIMESTAMP,
     folder VARCHAR, late_events INTEGER);
   `,
+  // Whose sessions are, as far as their events say who brought them: the spool,
+  // else the first who can be told.
+  `
+  ALTER TABLE sessions ADD COLUMN reporter VARCHAR;
+  ALTER TABLE sessions ADD COLUMN attested VARCHAR;
+  ALTER TABLE undated_sessions ADD COLUMN reporter VARCHAR;
+  ALTER TABLE undated_sessions ADD COLUMN attested VARCHAR;
+  ALTER TABLE open_sessions ADD COLUMN reporter VARCHAR;
+  ALTER TABLE open_sessions ADD COLUMN attested VARCHAR;
+  CREATE OR REPLACE VIEW all_sessions AS
+    FROM sessions UNION ALL BY NAME FROM undated_sessions UNION ALL BY NAME
+    SELECT * EXCLUDE (state) FROM open_sessions WHERE start_time IS NOT NULL;
+  CREATE TEMP TABLE brought AS
+    SELECT session_id, seq, kind, timestamp, event_id,
+      json_extract_string(provenance, '$.via') AS via,
+      CASE WHEN json_extract_string(provenance, '$.via') = 'spool' THEN 'spool'
+        WHEN json_extract_string(provenance, '$.subject') IS NOT NULL
+          THEN 'token:' || json_extract_string(provenance, '$.subject')
+        WHEN json_extract_string(provenance, '$.via') <> 'tcp'
+          AND json_extract_string(provenance, '$.uid') IS NOT NULL
+          THEN 'uid:' || json_extract_string(provenance, '$.uid') END AS reporter
+    FROM events WHERE provenance IS NOT NULL AND kind <> 'annotation';
+  CREATE TEMP TABLE reporters AS
+    SELECT session_id,
+      coalesce(max(reporter) FILTER (reporter = 'spool'),
+        arg_min(reporter, seq) FILTER (reporter IS NOT NULL)) AS reporter
+    FROM brought GROUP BY session_id;
+  CREATE TEMP TABLE attestations AS
+    SELECT session_id, CASE via WHEN 'spool' THEN 'spool'
+      ELSE CASE WHEN via IS NOT NULL THEN 'claimed' END END AS attested
+    FROM (SELECT e.session_id, json_extract_string(e.provenance, '$.via') AS via,
+        row_number() OVER (PARTITION BY e.session_id
+          ORDER BY e.timestamp, e.event_id::VARCHAR) AS place
+      FROM events AS e WHERE e.kind = 'session_start')
+    WHERE place = 1;
+  ${["sessions", "undated_sessions", "open_sessions"]
+    .map(
+      (table) => `
+  UPDATE ${table} SET reporter = r.reporter FROM reporters AS r
+    WHERE ${table}.session_id = r.session_id;
+  UPDATE ${table} SET attested = a.attested FROM attestations AS a
+    WHERE ${table}.session_id = a.session_id;`,
+    )
+    .join("")}
+  DROP TABLE brought;
+  DROP TABLE reporters;
+  DROP TABLE attestations;
+  `,
 ];

@@ -27,6 +27,8 @@ const SESSION_SHAPE = JSON.stringify({
   command_count: "INTEGER",
   end_source: "VARCHAR",
   last_seen: "VARCHAR",
+  reporter: "VARCHAR",
+  attested: "VARCHAR",
   metadata: "VARCHAR",
 });
 
@@ -77,7 +79,7 @@ const EVENT_SHAPE = JSON.stringify({
 /** A plain cast would give the time in the reader's zone. */
 export const NOW = "make_timestamp(epoch_us(now()))";
 
-const ENDS = `SELECT session_id AS id, end_source,
+const ENDS = `SELECT session_id AS id, end_source, reporter,
   ${time("start_time", "start_time")}, ${time("end_time", "end_time")}`;
 
 const insertSessions = (table: string, shape: string) =>
@@ -111,8 +113,8 @@ export const SQL = {
   lastTimestamp: `SELECT ${time("max(timestamp)", "value")} FROM events`,
   foldedSeq: `SELECT seq::DOUBLE AS value FROM folded`,
   setFoldedSeq: `UPDATE folded SET seq = $1`,
-  eventsAfter: `SELECT payload FROM events WHERE seq > $1 ORDER BY seq`,
-  eventsOf: `SELECT payload FROM events WHERE ${AMONG} ORDER BY seq`,
+  eventsAfter: `SELECT payload, provenance FROM events WHERE seq > $1 ORDER BY seq`,
+  eventsOf: `SELECT payload, provenance FROM events WHERE ${AMONG} ORDER BY seq`,
   /** The start event of a session, whose time is known. */
   startOf: `SELECT event_id::VARCHAR AS id FROM events
     WHERE timestamp = $2::TIMESTAMP AND session_id = $1
@@ -125,12 +127,21 @@ export const SQL = {
   knownEvents: `SELECT event_id::VARCHAR AS id FROM events
     WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
       AND event_id IN (SELECT unnest($1::UUID[]))`,
+  /** Of some events those that did not come out of the spool. */
+  othersAmong: `SELECT event_id::VARCHAR AS id, session_id FROM events
+    WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
+      AND event_id IN (SELECT unnest($1::UUID[]))
+      AND json_extract_string(provenance, '$.via') <> 'spool'`,
   /** With `now()` in it the statement would be planned anew each time. */
   insertEvents: `INSERT INTO events BY NAME ${rowsFrom(
     EVENT_SHAPE,
     `* REPLACE (timestamp::TIMESTAMP AS timestamp),
      $2::TIMESTAMP AS received_at`,
   )}`,
+
+  deleteEvents: `DELETE FROM events
+    WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
+      AND event_id IN (SELECT unnest($1::UUID[]))`,
 
   /** The last second in which a session with a row began, or is said to have begun. */
   lastStart: `SELECT ${time(
@@ -139,9 +150,14 @@ export const SQL = {
       (SELECT max(named_second) FROM archived_sessions))`,
     "value",
   )}`,
-  openStates: `SELECT session_id AS id, state FROM open_sessions WHERE ${AMONG}`,
+  openStates: `SELECT session_id AS id, state, reporter, attested
+    FROM open_sessions WHERE ${AMONG}`,
+  /** Whose sessions are that have not ended. */
+  openReporters: `SELECT session_id AS id, reporter FROM open_sessions
+    WHERE ${AMONG}`,
   /** Of those that came over the wire. */
-  leasedStates: `SELECT state FROM open_sessions
+  leasedStates: `SELECT session_id AS id, state, reporter, attested
+    FROM open_sessions
     WHERE json_exists(state, '$.start.value.lease_seconds')`,
   openOfType: `SELECT ${SESSION_READ} FROM open_sessions
     WHERE start_time IS NOT NULL AND end_source IS NULL AND session_type = $1

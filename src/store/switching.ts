@@ -39,7 +39,7 @@ export class SwitchingStore implements SessionStore {
     return this.ask((store) => store.append(events));
   }
 
-  seen(signs: ReadonlyMap<string, string>): Promise<void> {
+  seen(signs: ReadonlyMap<string, string>): Promise<unknown> {
     return this.ask((store) => store.seen(signs));
   }
 

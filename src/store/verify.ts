@@ -3,13 +3,13 @@
  * opens, its schema is known, and its sessions are what their events come to.
  */
 import { rmSync } from "node:fs";
-import type { Event } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
-import { fold, settle } from "../model/session.ts";
+import { foldBrought } from "../model/fold.ts";
+import { settle } from "../model/session.ts";
 import { quoted, rowsOf, withFile } from "./copy.ts";
 import { DuckDBStore } from "./duckdb.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
-import { type ReadRow } from "./rows.ts";
+import { type BroughtRow, type ReadRow, broughtOf } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { SESSION_READ, SQL } from "./statements.ts";
 
@@ -108,7 +108,8 @@ function readThrough(path: string, shown: string) {
           SELECT DISTINCT session_id FROM events WHERE kind = 'session_start')
         UNION ALL
         (SELECT DISTINCT session_id FROM events WHERE kind = 'session_start'
-          EXCEPT SELECT session_id FROM all_sessions))`,
+          EXCEPT (SELECT session_id FROM all_sessions UNION ALL
+            SELECT session_id FROM open_sessions WHERE json_extract(state, '$.outranked')::INTEGER > 0)))`,
     );
     if (astray > 0)
       throw inconsistent(
@@ -134,14 +135,15 @@ async function firstOdd(
   ask: <R>(sql: string) => Promise<R[]>,
 ): Promise<string | null> {
   const ids = rows.map(({ session_id }) => quoted(session_id)).join(",");
-  const lines = await ask<{ payload: string }>(
-    `SELECT payload FROM events
-      WHERE session_id IN (SELECT unnest([${ids}]))`,
+  const lines = await ask<BroughtRow>(
+    `SELECT payload, provenance FROM events
+      WHERE session_id IN (SELECT unnest([${ids}])) ORDER BY seq`,
   );
-  const events = lines.map(({ payload }) => JSON.parse(payload) as Event);
-  const of = Map.groupBy(events, ({ session_id }) => session_id);
+  const of = Map.groupBy(broughtOf(lines), ({ event }) => event.session_id);
   for (const row of rows) {
-    const want = settle(fold(row.session_id, of.get(row.session_id) ?? []));
+    const want = settle(
+      foldBrought(row.session_id, of.get(row.session_id) ?? []),
+    );
     const have = { ...row, metadata: JSON.parse(row.metadata) as object };
     // By JSON: a map without a prototype is as good as one with.
     if (!Bun.deepEquals(plain(want), plain(have))) return row.session_id;

@@ -67,7 +67,7 @@ export function hostileText(
       expect(seen).toMatchObject({
         name: "a\ufffdb",
         tags: ["\ufffd\\ud800"],
-        last_seen: at(3),
+        last_seen: at(2),
       });
       expect(seen.metadata).toMatchObject({
         "key\ufffd": "value\ufffd",

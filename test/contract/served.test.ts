@@ -55,7 +55,7 @@ describe("a brief", () => {
       for (const { session_id, event_id } of starts)
         expect([session_id, await store.brief(session_id)]).toEqual([
           session_id,
-          { start_event_id: event_id, ended },
+          { start_event_id: event_id, ended, reporter: "spool" },
         ]);
     };
     const steps: [(session_id: string) => Event, boolean][] = [
@@ -84,7 +84,7 @@ describe("a brief", () => {
     for (const round of ["memory", "rows"]) {
       expect([round, await store.brief(ID)]).toEqual([
         round,
-        { start_event_id: null, ended: true },
+        { start_event_id: null, ended: true, reporter: "spool" },
       ]);
       await reopen();
     }
@@ -93,6 +93,7 @@ describe("a brief", () => {
     expect(await store.brief(ID)).toEqual({
       start_event_id: begun.event_id,
       ended: true,
+      reporter: "spool",
     });
   });
 
@@ -102,6 +103,7 @@ describe("a brief", () => {
     expect(await store.brief(ID)).toEqual({
       start_event_id: one.event_id,
       ended: false,
+      reporter: "spool",
     });
     const more = store.append([two, end(5)]);
     expect(await store.brief(ID)).toMatchObject({ ended: true });
@@ -110,6 +112,7 @@ describe("a brief", () => {
     expect(await store.brief(ID)).toEqual({
       start_event_id: begun,
       ended: true,
+      reporter: "spool",
     });
     const failing = store.append([
       start({ session_id: id(1) }),
@@ -134,7 +137,11 @@ describe("a brief", () => {
     for (let n = 0; n < ids.length; n += 997)
       expect([n, await store.brief(ids[n]!)]).toEqual([
         n,
-        { start_event_id: begun[n]!.event_id, ended: n < 20_000 },
+        {
+          start_event_id: begun[n]!.event_id,
+          ended: n < 20_000,
+          reporter: "spool",
+        },
       ]);
     // A late event finds its session all the same.
     await store.append([command(3, { session_id: ids[20_001]! })]);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
-import type { Provenance } from "../../src/model/store.ts";
+import { type Provenance, SPOOL } from "../../src/model/reporter.ts";
 import { DuckDBStore, type StoreOptions } from "../../src/store/duckdb.ts";
 import { annotation, at, command, end, start } from "../support/events.ts";
 import { Random } from "../support/random.ts";
@@ -165,7 +165,7 @@ test("who brought an event is kept with it, as it was told", async () => {
   const kept = await Array.fromAsync(store.events({}));
   expect(kept.map(({ provenance }) => provenance)).toEqual([
     from,
-    { via: "spool", uid: null, subject: null, address: null },
+    SPOOL,
     { ...from, via: "socket", subject: null },
   ]);
 });

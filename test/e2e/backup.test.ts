@@ -301,7 +301,15 @@ test("a backup of an older schema is brought up", async () => {
   const file = await backup(sandbox, "copy.duckdb");
   await query(
     file,
-    `DROP TABLE archived_sessions; DELETE FROM schema_version
+    `DROP VIEW all_sessions;
+    ${["sessions", "undated_sessions", "open_sessions"]
+      .map(
+        (table) =>
+          `ALTER TABLE ${table} DROP COLUMN reporter;
+          ALTER TABLE ${table} DROP COLUMN attested;`,
+      )
+      .join("")}
+    DELETE FROM schema_version
       WHERE version = (SELECT max(version) FROM schema_version)`,
   );
   const before = await Bun.file(file).bytes();

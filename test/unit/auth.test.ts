@@ -48,6 +48,13 @@ test("a good token proves its subject and scope", async () => {
   expect(await verify({})).toEqual({ subject: "les", scope: "write" });
   expect(await verify({ scope: "read" })).toMatchObject({ scope: "read" });
   expect(await verify({ scope: "write" })).toMatchObject({ scope: "write" });
+  expect(await verify({ scope: "admin", iss: "session-buddy" })).toEqual({
+    subject: "les",
+    scope: "admin",
+  });
+  expect(await verify({ host: "web01", user: "les" })).toEqual({
+    ...{ subject: "les", scope: "write", host: "web01", user: "les" },
+  });
   expect(await verify({ sub: undefined })).toMatchObject({ subject: null });
   expect(await verify({ sub: 7 })).toMatchObject({ subject: null });
   expect(await verify({ aud: ["x", "session-buddy"] })).not.toBeNull();
@@ -83,7 +90,18 @@ const BAD: [string, Record<string, unknown>, string][] = [
   ["a time of issue in a second", { iat: SECOND + 1 }, "issued in the future"],
   ["a start in a second", { nbf: SECOND + 1 }, "nbf"],
   ["a start that is no number", { nbf: "soon" }, "nbf"],
-  ["another scope", { scope: "admin" }, "unknown scope"],
+  ["another scope", { scope: "root" }, "unknown scope"],
+  [
+    "admin that others minted",
+    { scope: "admin", iss: "akosha" },
+    "unknown scope",
+  ],
+  ["a subject that moves a cursor", { sub: "a\x1b[2J" }, "sub is no name"],
+  ["a subject of two lines", { sub: "a\nb" }, "sub is no name"],
+  ["half a character for a subject", { sub: "a\ud800" }, "sub is no name"],
+  ["a very long subject", { sub: "x".repeat(201) }, "sub is no name"],
+  ["a host that is no text", { host: 7 }, "host is no name"],
+  ["an empty user", { user: "" }, "user is no name"],
   ["two scopes", { scope: "read write" }, "unknown scope"],
   ["no scope at all", { scope: null }, "unknown scope"],
   ["an empty scope", { scope: "" }, "unknown scope"],

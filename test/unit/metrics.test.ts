@@ -60,6 +60,7 @@ const OURS = {
   session_buddy_spool_backlog_bytes: ["gauge", []],
   session_buddy_database_bytes: ["gauge", []],
   session_buddy_lost_sessions: ["gauge", []],
+  session_buddy_rejected_events_total: ["counter", []],
   session_buddy_http_requests_total: ["counter", ["route", "status"]],
   session_buddy_log_dropped_total: ["counter", []],
   session_buddy_build_info: ["gauge", ["version", "commit", "bun", "duckdb"]],

@@ -23,6 +23,7 @@ function session(more: Partial<SessionRow> = {}): Session {
     ...{ python_version: null, parent_session_id: null, name: null },
     ...{ reason: null, tags: [], command_count: null, end_source: "observed" },
     last_seen: "2026-02-06T11:34:58.500Z",
+    ...{ reporter: "spool", attested: "spool" },
     metadata: {},
     ...more,
   };

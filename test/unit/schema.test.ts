@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { reasonOf } from "../../src/model/failure.ts";
 import { parseEventLine } from "../../src/model/schema.ts";
-import { fold, view } from "../../src/model/session.ts";
+import { fold } from "../../src/model/fold.ts";
+import { view } from "../../src/model/session.ts";
 import {
   T0,
   annotation,

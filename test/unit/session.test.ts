@@ -1,15 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import type { Event, JsonObject } from "../../src/model/event.ts";
 import {
-  type Session,
   type State,
   apply,
   emptyState,
   fold,
-  isClosed,
   parseState,
-  view,
-} from "../../src/model/session.ts";
+} from "../../src/model/fold.ts";
+import { type Session, isClosed, view } from "../../src/model/session.ts";
 import {
   ID,
   T0,
@@ -120,9 +118,9 @@ describe("a session", () => {
     expect(session(start(), command(1), command(1)).command_count).toBe(2);
   });
 
-  test("takes what it does not know for a sign of life and no more", () => {
+  test("takes what it does not know for nothing, and no sign of life", () => {
     const seen = session(start(), unknown(7, { metadata: { team: "x" } }));
-    expect(seen.last_seen).toBe(at(7));
+    expect(seen.last_seen).toBe(at(0));
     expect("team" in seen.metadata).toBeFalse();
   });
 

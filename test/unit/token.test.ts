@@ -162,7 +162,7 @@ test.skipIf(process.geteuid!() !== 0)(
   },
 );
 
-const settings = { config: { auth: { secret_file: null } } };
+const settings = { config: { auth: { secret_file: null, token_file: null } } };
 
 test("our own clients send the token they have, else a short one", async () => {
   expect(clientToken(settings, {})).toBeNull();

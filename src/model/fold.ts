@@ -1,0 +1,335 @@
+/**
+ * A session is a fold over its events. `apply` is commutative and, for events
+ * of one reporter seen once, order-free: every field is a register that the
+ * event with the greatest (or smallest) key wins, so any batching or order of
+ * arrival gives the same State. Of several reporters the first to arrive is the
+ * session's, unless one is the spool.
+ */
+import {
+  type EndSource,
+  type Event,
+  type EventKey,
+  type Json,
+  type JsonObject,
+  type KnownEvent,
+  type SessionEnd,
+  type SessionStart,
+  compareEvents,
+} from "./event.ts";
+import {
+  type Attested,
+  type Provenance,
+  SPOOL,
+  attestedBy,
+  isRemark,
+  isUnquestioned,
+  reporterOf,
+} from "./reporter.ts";
+
+/** A value and the event that wrote it. */
+export interface Register<T> extends EventKey {
+  rank: number;
+  value: T;
+}
+
+type Registers = { [key: string]: Register<Json> };
+
+type StartFacts = Omit<
+  SessionStart,
+  | "event_version"
+  | "event_id"
+  | "event_type"
+  | "session_id"
+  | "metadata"
+  | "measured"
+> & { attested: Attested | null };
+export type EndFacts = Pick<
+  SessionEnd,
+  "end_source" | "exit_code" | "signal" | "received"
+>;
+
+/** The registers of one session. Plain JSON: it is stored as it is. */
+export interface State {
+  session_id: string;
+  start: Register<StartFacts> | null;
+  process: Register<{ pid: number; ppid: number }> | null;
+  python_version: Register<string> | null;
+  given: Registers;
+  measured: Registers;
+  end: Register<EndFacts> | null;
+  last_sign: string;
+  command_count: number;
+  /** Whose session it is; null while nobody has reported of its life. */
+  reporter: string | null;
+  /** While it is nobody's: who has annotated it; `*` for several. */
+  annotated_by: string | null;
+  /** Events of its life that do not count: the spool outranks who brought them. */
+  outranked: number;
+}
+
+export function emptyState(session_id: string): State {
+  return {
+    session_id,
+    start: null,
+    process: null,
+    python_version: null,
+    given: Object.create(null) as Registers,
+    measured: Object.create(null) as Registers,
+    end: null,
+    last_sign: "",
+    command_count: 0,
+    reporter: null,
+    annotated_by: null,
+    outranked: 0,
+  };
+}
+
+/**
+ * A state out of its JSON. Registers are named by others, so their objects
+ * must not know any name by themselves, such as `constructor`.
+ * @param row of the same session: an older version wrote down there alone whose it is
+ */
+export function parseState(
+  json: string,
+  row: { reporter: string | null; attested: Attested | null } | null = null,
+): State {
+  const state = JSON.parse(json) as State;
+  Object.setPrototypeOf(state.given, null);
+  Object.setPrototypeOf(state.measured, null);
+  if (state.reporter !== undefined) return state;
+  state.reporter = row?.reporter ?? null;
+  state.annotated_by = null;
+  state.outranked = 0;
+  if (state.start) state.start.value.attested = row?.attested ?? null;
+  return state;
+}
+
+/** An event, and who brought it. */
+export interface Brought {
+  event: Event;
+  from: Provenance | null;
+}
+
+/**
+ * The state of one session, of events that this host's spool brought.
+ * @param events of that session, each once, in any order
+ */
+export function fold(session_id: string, events: Iterable<Event>): State {
+  const brought = Iterator.from(events).map((event) => ({
+    event,
+    from: SPOOL,
+  }));
+  return foldBrought(session_id, [...brought]);
+}
+
+/**
+ * The state of one session.
+ * @param brought all of that session, each once, in the order of arrival
+ */
+export function foldBrought(
+  session_id: string,
+  brought: readonly Brought[],
+): State {
+  const state = emptyState(session_id);
+  state.reporter = firstReporter(brought);
+  for (const { event, from } of brought) apply(state, event, from);
+  return state;
+}
+
+function firstReporter(brought: readonly Brought[]): string | null {
+  let first: string | null = null;
+  for (const { event, from } of brought) {
+    if (isRemark(event)) continue;
+    const reporter = reporterOf(from);
+    if (reporter === SPOOL.reporter) return reporter;
+    first ??= reporter;
+  }
+  return first;
+}
+
+/**
+ * Whether one more event changes whose session it is, so that what was folded
+ * in before has to be judged anew: `apply` does not do, all have to be folded.
+ */
+export function changesReporter(
+  { reporter, annotated_by }: State,
+  event: Event,
+  from: Provenance | null,
+): boolean {
+  const by = reporterOf(from);
+  if (isRemark(event) || by === null || by === reporter) return false;
+  if (reporter === null) return annotated_by !== null && annotated_by !== by;
+  return by === SPOOL.reporter;
+}
+
+/**
+ * Folds one more event, not seen before, into a state, in place.
+ * @param from who brought it
+ */
+export function apply(
+  state: State,
+  event: Event,
+  from: Provenance | null = SPOOL,
+): void {
+  const known = event as KnownEvent;
+  const standing = standingOf(state, event, from);
+  if (standing === "other") {
+    if (!isRemark(event)) state.outranked++;
+    return;
+  }
+  switch (known.event_type) {
+    case "session_start": {
+      const {
+        event_version: _v,
+        event_id,
+        event_type: _t,
+        session_id: _s,
+        metadata,
+        measured,
+        ...facts
+      } = known;
+      const attested = attestedBy(known, from);
+      const rank = standing === "own" ? 0 : -1;
+      const start = register(known, { ...facts, attested }, rank);
+      if (!state.start || startBeats(start, state.start)) state.start = start;
+      merge(state.given, metadata, known, 0);
+      merge(state.measured, measured, known, 0);
+      break;
+    }
+    case "process":
+      state.process = later(
+        state.process,
+        register(known, { pid: known.pid, ppid: known.ppid }, 0),
+      );
+      break;
+    case "annotation":
+      merge(state.given, known.metadata, known, 1);
+      merge(state.measured, known.measured, known, 1);
+      learnPython(state, known);
+      break;
+    case "command_start":
+      state.command_count++;
+      break;
+    case "session_end":
+      merge(state.given, known.metadata, known, 2);
+      merge(state.measured, known.measured, known, 2);
+      learnPython(state, known);
+      takeEnd(state, known, standing);
+      break;
+  }
+  if (isSign(known, from, standing) && event.timestamp > state.last_sign)
+    state.last_sign = event.timestamp;
+}
+
+/**
+ * How an event stands to its session: of its own reporter, of one who may act
+ * for all, or of another. One that nobody has reported of becomes that of who
+ * reports of its life; who annotates it until then may turn out to be that.
+ */
+function standingOf(
+  state: State,
+  event: Event,
+  from: Provenance | null,
+): "own" | "for_all" | "other" {
+  const by = reporterOf(from);
+  if (state.reporter === null && by !== null && !isRemark(event)) {
+    state.reporter = by;
+    state.annotated_by = null;
+  }
+  if (isUnquestioned(from) || by === state.reporter) return "own";
+  if (from!.acts_for_all) return "for_all";
+  if (state.reporter !== null) return "other";
+  state.annotated_by ??= by;
+  if (state.annotated_by === by) return "own";
+  state.annotated_by = "*";
+  return "other";
+}
+
+/** The session's own start holds; of several the first. */
+const startBeats = (a: Register<unknown>, b: Register<unknown>): boolean =>
+  a.rank === b.rank ? compareEvents(a, b) < 0 : a.rank > b.rank;
+
+/** Who acts for another has not seen the end: it is declared. */
+function takeEnd(
+  state: State,
+  event: SessionEnd,
+  standing: "own" | "for_all",
+): void {
+  const { exit_code, signal, received } = event;
+  const declared = standing === "for_all" && event.end_source === "observed";
+  const end_source = declared ? "declared" : event.end_source;
+  const facts = {
+    end_source,
+    exit_code,
+    signal,
+    ...(received && { received }),
+  };
+  const end = register(event, facts, END_RANK[end_source]);
+  if (!state.end || endBeats(end, state.end)) state.end = end;
+}
+
+const SIGNS: ReadonlySet<string> = new Set([
+  ...["session_start", "process", "command_start", "command_end"],
+  "heartbeat",
+]);
+
+/** Whether a kind of event shows that its session lives; an end may, see `isSign`. */
+export const isSignOfLife = ({ event_type }: Event): boolean =>
+  SIGNS.has(event_type);
+
+/** An end that was observed is the last sign. */
+function isSign(
+  event: KnownEvent,
+  from: Provenance | null,
+  standing: "own" | "for_all",
+): boolean {
+  if (event.event_type === "session_end")
+    return event.end_source === "observed" && standing === "own";
+  // As older versions counted them: what they stored comes to the same again.
+  return isUnquestioned(from) || isSignOfLife(event);
+}
+
+export const END_RANK: Record<EndSource, number> = {
+  observed: 3,
+  declared: 2,
+  recovered: 1,
+};
+
+/** The first end of the highest rank holds; of recovered ones the last. */
+function endBeats(a: Register<EndFacts>, b: Register<EndFacts>): boolean {
+  if (a.rank !== b.rank) return a.rank > b.rank;
+  const order = compareEvents(a, b);
+  return a.rank === END_RANK.recovered ? order > 0 : order < 0;
+}
+
+function register<T>(key: EventKey, value: T, rank: number): Register<T> {
+  return { timestamp: key.timestamp, event_id: key.event_id, rank, value };
+}
+
+function later<T>(a: Register<T> | null, b: Register<T>): Register<T> {
+  if (!a) return b;
+  const order = a.rank - b.rank || compareEvents(a, b);
+  return order > 0 ? a : b;
+}
+
+function merge(
+  into: Registers,
+  values: JsonObject | undefined,
+  key: EventKey,
+  rank: number,
+): void {
+  for (const [name, value] of Object.entries(values ?? {}))
+    if (value !== null)
+      into[name] = later(into[name] ?? null, register(key, value, rank));
+}
+
+function learnPython(
+  state: State,
+  event: EventKey & { python_version?: string },
+): void {
+  if (event.python_version !== undefined)
+    state.python_version = later(
+      state.python_version,
+      register(event, event.python_version, 0),
+    );
+}

@@ -1,0 +1,125 @@
+/**
+ * Whose word counts. A session belongs to its first reporter: this host's spool,
+ * a token's subject, or a user of this host. Events of its life from another are
+ * rejected; the spool outranks the wire, and who may act for all may report of
+ * any session without becoming its reporter. Remarks may come from anybody who
+ * may write: they are kept, and beside the session unless they are its own.
+ */
+import type { Event, KnownEvent, SessionStart } from "./event.ts";
+
+/** How the host and the user of a session are known. */
+export const ATTESTED = ["spool", "uid", "token", "claimed"] as const;
+export type Attested = (typeof ATTESTED)[number];
+
+/** Who brought an event, as the receiving server saw it; never as it was told. */
+export interface Provenance {
+  via: "spool" | "tcp" | "socket" | "stdio";
+  /** The peer's user on this host; null when it cannot be told. */
+  uid: number | null;
+  /** `sub` of the token that it came with. */
+  subject: string | null;
+  /** The peer's address, without its port. */
+  address: string | null;
+  /**
+   * `spool`, `token:SUBJECT` (all without a subject are one, `token:`), or
+   * `uid:N`. Left out by versions that did not ask who reports.
+   */
+  reporter?: string;
+  /** May report of any session. */
+  acts_for_all?: true;
+  /** The host that it is known to come from: this one, or as its token binds it. */
+  host?: string;
+  /** The user that it is known to come from, likewise. */
+  user?: string;
+}
+
+/** This host's own spool. */
+export const SPOOL: Provenance = {
+  via: "spool",
+  uid: null,
+  subject: null,
+  address: null,
+  reporter: "spool",
+};
+
+export const NOT_YOURS = "belongs to another reporter";
+
+/**
+ * Who brought it; null when that cannot be told: the store itself, or somebody
+ * of whom an older version kept too little.
+ */
+export function reporterOf(from: Provenance | null): string | null {
+  if (from === null) return null;
+  if (from.reporter !== undefined) return from.reporter;
+  if (from.via === "spool") return "spool";
+  if (from.subject !== null) return `token:${from.subject}`;
+  // Over TCP it may have come with a token without a subject.
+  return from.via !== "tcp" && from.uid !== null ? `uid:${from.uid}` : null;
+}
+
+/** Kept before anybody asked who reports, or the store's own: it counts as it did. */
+export const isUnquestioned = (from: Provenance | null): boolean =>
+  from?.reporter === undefined;
+
+/** What anybody may say of a session: it is no part of its life. */
+export const isRemark = ({ event_type }: Pick<Event, "event_type">): boolean =>
+  event_type === "annotation";
+
+/** @param owner the session's reporter; null while it has none */
+export const mayReport = (owner: string | null, from: Provenance): boolean =>
+  owner === null ||
+  isUnquestioned(from) ||
+  from.acts_for_all === true ||
+  from.reporter === owner ||
+  from.reporter === SPOOL.reporter;
+
+/**
+ * Why an event may not be reported by who brings it, in words; null when it may.
+ * @param owner the session's reporter; null while it has none
+ */
+export function rejectionOf(
+  event: Event,
+  owner: string | null,
+  from: Provenance | null,
+): string | null {
+  if (from === null) return null;
+  const unbound = boundTo(event, from);
+  if (unbound !== null) return unbound;
+  return isRemark(event) || mayReport(owner, from) ? null : NOT_YOURS;
+}
+
+/** What a token binds its bearer may not say otherwise; no host is none. */
+function boundTo(event: Event, from: Provenance): string | null {
+  const known = event as KnownEvent;
+  if (known.event_type !== "session_start" || !isToken(from)) return null;
+  const { hostname, user } = known;
+  if (from.host !== undefined && hostname !== "" && hostname !== from.host)
+    return `hostname: the token may report of host '${from.host}' alone`;
+  if (from.user !== undefined && user.username !== from.user)
+    return `user.username: the token may report of user '${from.user}' alone`;
+  return null;
+}
+
+const isToken = ({ reporter }: Provenance): boolean =>
+  reporter?.startsWith("token:") ?? false;
+
+/** How the host and the user that a start names are known; null when nobody kept that. */
+export function attestedBy(
+  { hostname, user }: SessionStart,
+  from: Provenance | null,
+): Attested | null {
+  if (from === null) return null;
+  if (from.via === "spool") return "spool";
+  if (hostname !== from.host || user.username !== from.user) return "claimed";
+  return isToken(from) ? "token" : "uid";
+}
+
+/** Of stored events: whether it is a remark that stands beside the session. */
+export function isAside(
+  event: Event,
+  from: Provenance | null,
+  owner: string | null,
+): boolean {
+  if (!isRemark(event) || isUnquestioned(from)) return false;
+  return from!.acts_for_all !== true && from!.reporter !== owner;
+}

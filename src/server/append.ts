@@ -1,0 +1,34 @@
+/**
+ * A single event to the store, for the tools that report of one session: why it
+ * is not taken is said in the words of their own answer.
+ */
+import type { Event } from "../model/event.ts";
+import { Failure, Rejected } from "../model/failure.ts";
+import { NOT_YOURS, type Provenance, mayReport } from "../model/reporter.ts";
+import type { SessionBrief } from "../model/store.ts";
+import type { Recorder } from "./counted.ts";
+
+/**
+ * @returns whether it is new
+ * @throws Failure (refused) when who brings it may not report it
+ */
+export async function appendOne(
+  store: Recorder,
+  event: Event,
+  from: Provenance,
+): Promise<boolean> {
+  try {
+    return (await store.append([event], from)).has(event.event_id);
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    const reason = error.reasons.get(event.event_id)!;
+    const named = reason.includes(": ") ? reason : `session_id: ${reason}`;
+    throw new Failure("refused", named, undefined, { cause: error });
+  }
+}
+
+/** @throws Failure (refused) when the session belongs to another reporter */
+export function requireOwn(brief: SessionBrief | null, from: Provenance): void {
+  if (!mayReport(brief?.reporter ?? null, from))
+    throw new Failure("refused", `session_id: ${NOT_YOURS}`);
+}
