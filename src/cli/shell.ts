@@ -232,7 +232,7 @@ function componentOf(
   throw new Failure(
     "usage",
     `'${name}' is not a component name`,
-    "letters, digits, _ and -, at most 100",
+    "letters, digits, _ and -, not first a -, at most 100",
   );
 }
 

@@ -7,7 +7,8 @@
 
 const SESSION_ID =
   /^(?:[a-zA-Z0-9_-]{1,100}-\d{8}-\d{6}-[0-9a-f]{8,32}|chan_[0-9a-f]{12})$/;
-const COMPONENT = /^[a-zA-Z0-9_-]{1,100}$/;
+/** Never first a dash: what begins with one is taken for a flag. */
+const COMPONENT = /^[a-zA-Z0-9_][a-zA-Z0-9_-]{0,99}$/;
 
 export function isSessionId(text: string): boolean {
   return SESSION_ID.test(text);
@@ -32,11 +33,15 @@ export function isComponentName(text: string): boolean {
 }
 
 /**
- * A component name made of any text: other characters become `-`, an empty one
- * becomes `shell`.
+ * A component name made of any text: letters lose their accents, what is not
+ * ASCII then becomes `-`, and where nothing is left it is `program`.
  */
 export function toComponentName(text: string): string {
-  return text.replace(/[^a-zA-Z0-9_-]+/g, "-").slice(0, 100) || "shell";
+  const plain = /^[\w-]*$/.test(text)
+    ? text
+    : text.normalize("NFKD").replace(/\p{M}+/gu, "");
+  const name = plain.replace(/[^a-zA-Z0-9_-]+/g, "-").replace(/^-+/, "");
+  return name.slice(0, 100) || "program";
 }
 
 /**

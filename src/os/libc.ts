@@ -85,6 +85,14 @@ const UTSNAME_BYTES = 65;
 const SIGALRM = 14;
 const EWOULDBLOCK = 11;
 
+const LOCK_ERRNO: Record<number, string> = {
+  37: "ENOLCK",
+  38: "ENOSYS",
+  95: "ENOTSUP",
+};
+/** What flock(2) says where there are no locks: NFS, SMB, an old or odd mount. */
+export const NO_LOCKS: readonly string[] = Object.values(LOCK_ERRNO);
+
 const decoder = new TextDecoder();
 
 /**
@@ -174,13 +182,14 @@ class Libc {
   /**
    * Takes the exclusive lock of an open file; never waits.
    * @returns false when another open file holds it
-   * @throws Error with the errno when the filesystem has no locks
+   * @throws Error whose `code` is in `NO_LOCKS` when the filesystem has no locks
    */
   tryLock(fd: number): boolean {
     if (this.calls.flock(fd, LOCK_EX_NB) === 0) return true;
     const errno = this.errno();
     if (errno === EWOULDBLOCK) return false;
-    throw new Error(`flock: errno ${errno}`);
+    const code = LOCK_ERRNO[errno] ?? `errno ${errno}`;
+    throw Object.assign(new Error(`flock: ${code}`), { code });
   }
 
   unlock(fd: number): void {

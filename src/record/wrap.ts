@@ -9,7 +9,6 @@ import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
-import { SIGNALS, signalName } from "../os/signals.ts";
 import type { Program } from "../os/spawn.ts";
 import { nearlyFull, spoolFull } from "../spool/level.ts";
 import { SESSION_ID_VARIABLE, WRAPPED_VARIABLE } from "../spool/parent.ts";
@@ -22,7 +21,7 @@ import { drainedLately, startDrain } from "./deliver.ts";
 import { type Facts, versionQuestion } from "./ask.ts";
 import type { Outcome, Run, Watch } from "./outcome.ts";
 import { PlainRun } from "./plain.ts";
-import { usageMetadata } from "./usage.ts";
+import { endOf, exitReason, usageMetadata } from "./usage.ts";
 
 export interface WrapRequest {
   program: Program;
@@ -138,6 +137,7 @@ class Recording implements Watch {
       start = startEvent(request.start, request.env, startedAt, id, folder);
       return start.session_id;
     });
+    if (request.strict && !locked) throw unlockable();
     this.spool = writer;
     this.session_id = session_id;
     start = start!;
@@ -354,23 +354,15 @@ class Recording implements Watch {
   }
 }
 
-function endOf(outcome: Exclude<Outcome, { kind: "abandoned" }>): {
-  exit_code: number | null;
-  signal: string | null;
-} {
-  if (outcome.kind === "unstarted")
-    return { exit_code: outcome.exit_status, signal: null };
-  const { exit_code, signal } = outcome;
-  return { exit_code, signal: signal === null ? null : signalName(signal) };
-}
-
-/** Why it ended, in one word. */
-function exitReason(outcome: Exclude<Outcome, { kind: "abandoned" }>): string {
-  if (outcome.kind === "unstarted")
-    return outcome.exit_status === 127 ? "not_found" : "cannot_run";
-  if (outcome.hung_up || outcome.told_to_go === SIGNALS.SIGHUP) return "hangup";
-  if (outcome.told_to_go !== null) return "terminated";
-  return outcome.signal === null ? "exited" : "signaled";
+/** Strictly, nobody may be able to take a session that goes on for one that is over. */
+function unlockable(): Failure {
+  return new Failure(
+    "recording",
+    `the spool cannot be locked, ${libc ? "its filesystem has no locks" : "the engine may not compile code here"}`,
+    libc
+      ? "set SESSION_BUDDY_DATA_DIR to a folder on a local disk"
+      : "unset BUN_JSC_useJIT; in a systemd unit set MemoryDenyWriteExecute=no",
+  );
 }
 
 function leave(outcome: Outcome, { program }: WrapRequest): never {

@@ -28,7 +28,7 @@ import {
   touchFile,
   writeSome,
 } from "../os/file.ts";
-import { libc } from "../os/libc.ts";
+import { NO_LOCKS, libc } from "../os/libc.ts";
 import {
   ensurePrivateDir,
   ensurePrivateDirIn,
@@ -212,8 +212,10 @@ function lock(fd: number): "held" | "taken" | "none" {
   if (!libc) return "none";
   try {
     return libc.tryLock(fd) ? "held" : "taken";
-  } catch {
-    // A filesystem without locks: the start line says `lock:none`.
-    return "none";
+  } catch (error) {
+    // The start line says `lock:none`: such a session is told from its process.
+    if (NO_LOCKS.includes(errnoOf(error) ?? "")) return "none";
+    closeFile(fd);
+    throw error;
   }
 }

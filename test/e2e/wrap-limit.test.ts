@@ -14,15 +14,18 @@ import {
   type SessionJson,
 } from "../support/sandbox.ts";
 
+/** Nobody else's: the limit counts all processes of a user. */
+const UID = 300_000 + process.pid;
+const AS_USER = `setpriv --reuid=${UID} --regid=${UID} --clear-groups`;
 const PYTHON = "/usr/bin/python3";
 
 /** Runs a script where `as_user` runs a command as that user; $SB is the executable. */
 function limited(sandbox: Sandbox, script: string): Promise<Finished> {
   const { home } = sandbox;
-  const prelude = `chown -R 54321:54321 ${home}; cd ${home}; touch sb
+  const prelude = `chown -R ${UID}:${UID} ${home}; cd ${home}; touch sb
     mount --bind ${BINARY} sb
     export SB=${home}/sb XDG_CACHE_HOME=${home}/cache
-    as_user() { setpriv --reuid=54321 --regid=54321 --clear-groups "$@"; }
+    as_user() { ${AS_USER} "$@"; }
   `;
   return runPrivately(sandbox, prelude + script);
 }
@@ -41,7 +44,7 @@ test("no process before the start: the program runs in our place, active while i
   const done = await limited(
     sandbox,
     `mkfifo go
-    prlimit --nproc=1:1 setpriv --reuid=54321 --regid=54321 --clear-groups \\
+    prlimit --nproc=1:1 ${AS_USER} \\
       $SB shell -- sh -c 'read line < go; echo "$SESSION_BUDDY_WRAPPED $1"; exit 4' sh 'a b' &
     until ${LIST} | grep -q '"status": *"active"'; do :; done
     echo > go; wait $! || echo "status $?"
@@ -58,7 +61,7 @@ test("no process before the start: strict refuses in words", async () => {
   using sandbox = new Sandbox();
   const done = await limited(
     sandbox,
-    `prlimit --nproc=1:1 setpriv --reuid=54321 --regid=54321 --clear-groups \\
+    `prlimit --nproc=1:1 ${AS_USER} \\
       $SB shell --audit strict -- echo ran || echo "status $?"
     ${LIST}`,
   );

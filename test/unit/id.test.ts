@@ -56,8 +56,8 @@ test("nothing else passes for a session id", () => {
 
 test("any text becomes a component that makes a session id", () => {
   const random = Random.seeded("component names");
-  expect(toComponentName("/usr/bin/python3.11")).toBe("-usr-bin-python3-11");
-  expect(toComponentName("")).toBe("shell");
+  expect(toComponentName("/usr/bin/python3.11")).toBe("usr-bin-python3-11");
+  expect(toComponentName("")).toBe("program");
   for (let n = 0; n < 1_000; n++) {
     const text = String.fromCharCode(
       ...Array.from({ length: random.int(0, 200) }, () =>
