@@ -67,7 +67,7 @@ export function connectionsOn(port: number, taken: number): Connection[] {
 
 /** Ends a connection both ways; its owner sees that, and closes it. */
 export function endConnection({ fd }: Connection): void {
-  libc!.calls.syscall(SYS_SHUTDOWN, fd, SHUT_RDWR as Pointer, 0);
+  libc!.calls.syscall(SYS_SHUTDOWN, fd, SHUT_RDWR as Pointer, 0, 0);
 }
 
 const name = new Uint8Array(28);
@@ -77,7 +77,8 @@ const nameBytes = new Uint32Array(1);
 function nameOf(call: number, fd: number): Endpoint | null {
   nameBytes[0] = name.length;
   const { syscall } = libc!.calls;
-  if (Number(syscall(call, fd, ptr(name), ptr(nameBytes))) !== 0) return null;
+  if (Number(syscall(call, fd, ptr(name), ptr(nameBytes), 0)) !== 0)
+    return null;
   const family = nameView.getUint16(0, true);
   if (family !== AF_INET && family !== AF_INET6) return null;
   const address =

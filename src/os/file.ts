@@ -240,7 +240,7 @@ export function namesIn(path: string): string[] {
     const block = new Uint8Array(8192);
     for (;;) {
       const got = call("list", path, () =>
-        syscall(SYS_GETDENTS64, fd, block, block.length),
+        syscall(SYS_GETDENTS64, fd, block, block.length, 0),
       );
       if (got === 0) return names;
       // struct linux_dirent64: its length at 16, the name from 19 to a NUL.
@@ -311,7 +311,7 @@ export function setMode(fd: number, mode: number): void {
   if (!libc) return nodeFs().fchmodSync(fd, mode);
   const { syscall } = libc.calls;
   call("fchmod", `fd ${fd}`, () =>
-    syscall(SYS_FCHMOD, fd, mode as unknown as Pointer, 0),
+    syscall(SYS_FCHMOD, fd, mode as unknown as Pointer, 0, 0),
   );
 }
 

@@ -60,7 +60,7 @@ const SYMBOLS = {
   signal: { args: ["i32", "ptr"], returns: "ptr" },
   signalfd: { args: ["i32", "ptr", "i32"], returns: "i32" },
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
-  syscall: { args: ["i64", "i32", "ptr", "u64"], returns: "i64" },
+  syscall: { args: ["i64", "i32", "ptr", "u64", "u64"], returns: "i64" },
   tcgetpgrp: { args: ["i32"], returns: "i32" },
   tcsetpgrp: { args: ["i32", "i32"], returns: "i32" },
   statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },

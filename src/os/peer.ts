@@ -151,6 +151,7 @@ function openNetlink(): number {
     AF_NETLINK,
     flags,
     NETLINK_SOCK_DIAG,
+    0,
   );
   return Number(fd);
 }

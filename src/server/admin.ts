@@ -9,13 +9,20 @@ import type { Message } from "./body.ts";
 
 /**
  * @param message an AdminCall, if it is one
+ * @param stop ends the server, and hears why
  * @throws Failure (refused) when it is none
  */
 export async function administer(
-  keeping: Keeping,
   message: Message,
+  kept: () => Promise<Keeping>,
+  stop: (why: string) => void,
 ): Promise<object> {
   const call = callOf(message);
+  if (call.command === "stop") {
+    stop("mcp stop");
+    return { stopping: true };
+  }
+  const keeping = await kept();
   switch (call.command) {
     case "backup":
       return keeping.backup(call.file, call.force);
@@ -34,6 +41,7 @@ function callOf(message: Message): AdminCall {
     return { command, file, force };
   if (command === "archived" && typeof reference === "string")
     return { command, reference };
+  if (command === "stop") return { command };
   if (command === "plan") return { command, request: requestOf(message) };
   if (command === "archive" && isPath(folder))
     return { command, request: requestOf(message), folder };

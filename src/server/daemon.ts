@@ -5,11 +5,13 @@
 import { closeSync } from "node:fs";
 import { type Settings, statePaths } from "../config.ts";
 import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
-import { lockPath, runningServer } from "../open.ts";
+import { askableServer, lockPath, runningServer } from "../open.ts";
 import { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { isStopped } from "../os/proc.ts";
+import { type ProcessIdentity, isStopped } from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
+import { tellProcess } from "../os/tell.ts";
+import { askToStop } from "../store/admin.ts";
 import { deafFailure } from "../store/deaf.ts";
 import {
   type Holder,
@@ -20,6 +22,8 @@ import {
 } from "../store/lock.ts";
 
 const LOOK_MS = 15;
+/** How long a server may take to say that it stops. */
+const ASK_MS = 2_000;
 /** A server that was just told to stop may not have heard of it yet. */
 const DEAF_MS = 1_000;
 /** How long a server may take to stop, and a command to be done. */
@@ -60,8 +64,10 @@ function alreadyRunning({ pid, role, url }: Holder): Failure {
 
 /** @throws Failure (unreachable) when no server runs */
 export function requireServer(settings: Settings): Holder {
-  const holder = runningServer(lockPath(settings));
+  const path = lockPath(settings);
+  const holder = runningServer(path);
   if (holder) return holder;
+  if (isHeld(path) && readHolder(path) === null) throw heldFailure(path, null);
   throw new Failure(
     "unreachable",
     "the server is not running",
@@ -81,15 +87,20 @@ export async function stop(
 ): Promise<Holder> {
   const holder = requireServer(settings);
   const path = lockPath(settings);
-  const deaf = isStopped(holder.pid);
-  // It hears of nothing but its death before it goes on.
-  if (deaf && !force) throw deafFailure(holder.pid, "timeout");
-  process.kill(holder.pid, deaf ? "SIGKILL" : "SIGTERM");
-  if (await released(path, holder, timeout_ms)) return holder;
+  const deadline = performance.now() + timeout_ms;
+  const left = () => deadline - performance.now();
+  if (!(await askedToStop(path, Math.min(ASK_MS, timeout_ms)))) {
+    // One that is there no more needs no signal.
+    if (await released(path, holder, 0)) return holder;
+    if (!signalled(holder, "SIGTERM") && !force) throw unknownHolder(holder);
+  }
+  if (await released(path, holder, left())) return holder;
   if (force) {
-    process.kill(holder.pid, "SIGKILL");
+    if (!signalled(holder, "SIGKILL")) throw unknownHolder(holder);
     if (await released(path, holder, timeout_ms)) return holder;
   }
+  // By a debugger: no signal but its death reaches it.
+  if (isStopped(holder.pid)) throw deafFailure(holder.pid, "timeout");
   throw new Failure(
     "timeout",
     `the server (pid ${holder.pid}) has not ended within ${timeout_ms / 1000} s`,
@@ -98,6 +109,45 @@ export async function stop(
       : "try --force: what it has acknowledged is on the disk",
   );
 }
+
+/** Whether the server says that it stops; one that does so already need not. */
+async function askedToStop(path: string, timeout_ms: number): Promise<boolean> {
+  if (runningServer(path)?.state === "stopping") return true;
+  const socket = socketOf(path);
+  return socket !== null && (await askToStop(socket, timeout_ms));
+}
+
+function socketOf(path: string): string | null {
+  try {
+    return askableServer(path);
+  } catch (error) {
+    // Its folder is gone, or another's by now: there are signals.
+    if (error instanceof Failure) return null;
+    throw error;
+  }
+}
+
+/** A signal, if the process that the holder named is the one that has its pid. */
+function signalled(holder: Holder, signal: "SIGTERM" | "SIGKILL"): boolean {
+  const { pid, start_ticks, pid_namespace, boot_id } = holder;
+  const who: ProcessIdentity = {
+    pid,
+    start_ticks: start_ticks ?? null,
+    pid_namespace: pid_namespace ?? null,
+    boot_id: boot_id ?? null,
+  };
+  const told = tellProcess(who, signal);
+  // One that was stopped hears of it only when it goes on.
+  if (told && signal === "SIGTERM") tellProcess(who, "SIGCONT");
+  return told;
+}
+
+const unknownHolder = ({ pid }: Holder): Failure =>
+  new Failure(
+    "timeout",
+    `the server does not answer, and pid ${pid} is no process here of which it is certain that it is the server`,
+    "it runs in another container or on another host, or is of an older version: end it there",
+  );
 
 /** Whether a holder lets go within a time. */
 async function released(

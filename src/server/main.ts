@@ -58,7 +58,7 @@ export async function serveHere(
   options: ServeOptions,
   say: Say,
 ): Promise<number> {
-  const told = begin();
+  const { told, stop } = begin();
   const auth = Auth.fromSettings(settings, process.env);
   refuseOpenAddress(settings, auth);
   const { socket } = statePaths(settings);
@@ -83,6 +83,7 @@ export async function serveHere(
       ...parts,
       socket,
       readOnly: options.readOnly,
+      stop,
     });
   } catch (error) {
     await core.close();
@@ -93,9 +94,9 @@ export async function serveHere(
   announce(settings, auth, serving, options, say);
   log.info("ready", { url: serving.url, version: VERSION, pid: process.pid });
   notifySystemd(`READY=1\nSTATUS=${serving.url}`);
-  const signal = await told;
-  log.info("stopping", { signal });
-  say(`stopping (${signal}): what was acknowledged is written`);
+  const why = await told;
+  log.info("stopping", { why });
+  say(`stopping (${why}): what was acknowledged is written`);
   notifySystemd("STOPPING=1");
   lock.sign({ ...ready, state: "stopping" });
   await finish(serving, core, socket);
@@ -119,33 +120,36 @@ export async function finish(
   }
 }
 
-/**
- * What comes first in a server, before any thread of the pool is made.
- * @returns the signal that ends it, from now on
- */
-export function begin(): Promise<string> {
+/** What ends a server: a signal, or `stop`, with the reason. */
+export interface End {
+  told: Promise<string>;
+  stop: (why: string) => void;
+}
+
+/** What comes first in a server, before any thread of the pool is made. */
+export function begin(): End {
   const threads = Math.max(POOL_THREADS, availableParallelism());
   // It is read by native code: process.env does not reach that.
   libc?.setDefault("UV_THREADPOOL_SIZE", String(threads));
   return untilTold();
 }
 
-/** The signal that ends a server, from now on: it has STOP_SECONDS then. */
-function untilTold(): Promise<string> {
-  return new Promise((resolve) => {
-    let heard = false;
-    const hear = (signal: string) => {
-      if (heard) return;
-      heard = true;
-      resolve(signal);
-      setTimeout(endAsItIs, STOP_SECONDS * 1_000);
-      libc?.endAfter(STOP_SECONDS + 1);
-    };
-    // nohup: who is not to hear of a hangup goes on.
-    const { ignored } = processStatus("self");
-    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
-      if (!ignored.has(SIGNALS[signal])) process.on(signal, () => hear(signal));
-  });
+/** From now on; once it is told, a server has STOP_SECONDS. */
+function untilTold(): End {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let heard = false;
+  const stop = (why: string) => {
+    if (heard) return;
+    heard = true;
+    resolve(why);
+    setTimeout(endAsItIs, STOP_SECONDS * 1_000);
+    libc?.endAfter(STOP_SECONDS + 1);
+  };
+  // nohup: who is not to hear of a hangup goes on.
+  const { ignored } = processStatus("self");
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+    if (!ignored.has(SIGNALS[signal])) process.on(signal, () => stop(signal));
+  return { told: promise, stop };
 }
 
 function endAsItIs(): void {

@@ -42,6 +42,8 @@ export interface Parts {
   /** Where our own commands find us. */
   socket: string;
   readOnly: boolean;
+  /** Ends the process in good order, and hears why. */
+  stop: (why: string) => void;
 }
 
 /** How long calls under way may take once the server is told to stop. */
@@ -281,8 +283,9 @@ export class Serving {
 
   /** What came to /admin, which is there over the socket alone. */
   private async admin(message: Message): Promise<Response> {
-    const keeping = await this.parts.core.keeping();
-    return Response.json(await administer(keeping, message));
+    const { core, stop } = this.parts;
+    const kept = () => core.keeping();
+    return Response.json(await administer(message, kept, stop));
   }
 
   /** What came to /mcp. */

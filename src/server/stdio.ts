@@ -37,10 +37,10 @@ export async function serveStdio(
   settings: Settings,
   readOnly: boolean,
 ): Promise<number> {
-  const told = begin();
+  const { told, stop } = begin();
   ensurePrivateDir(settings.paths.data!);
   ensurePrivateDir(dirname(statePaths(settings).socket));
-  const nearest = new NearestTools(settings, readOnly);
+  const nearest = new NearestTools(settings, readOnly, stop);
   const transport = new LineTransport();
   const caller: Caller = {
     via: "stdio",
@@ -85,6 +85,7 @@ class NearestTools implements ToolBackend {
   constructor(
     private readonly settings: Settings,
     private readonly readOnly: boolean,
+    private readonly stop: (why: string) => void,
   ) {}
 
   async call(
@@ -136,14 +137,16 @@ class NearestTools implements ToolBackend {
 
   /** Owns the database from here on, and lets our own commands ask. */
   private async become(lock: StoreLock): Promise<void> {
-    const { settings, readOnly } = this;
+    const { settings, readOnly, stop } = this;
     const log = Log.open(settings);
     const metrics = new Metrics();
     const core = await Core.open(settings, lock, log, metrics);
     const { socket } = statePaths(settings);
     const auth = Auth.fromSettings(settings, process.env);
     const parts = { settings, core, auth, metrics, log };
-    const serving = await Serving.startLocal({ ...parts, socket, readOnly });
+    const serving = await Serving.startLocal({
+      ...{ ...parts, socket, readOnly, stop },
+    });
     const holder: Holder = {
       pid: process.pid,
       role: "stdio",

@@ -20,7 +20,8 @@ export type AdminCall =
   | { command: "backup"; file: string; force: boolean }
   | { command: "plan"; request: ArchiveRequest }
   | { command: "archive"; request: ArchiveRequest; folder: string }
-  | { command: "archived"; reference: string };
+  | { command: "archived"; reference: string }
+  | { command: "stop" };
 
 export class HttpKeeping implements Keeping {
   constructor(private readonly server: LocalServer) {}
@@ -53,12 +54,8 @@ export class HttpKeeping implements Keeping {
     using vigil = new Vigil(this.server);
     try {
       const response = await fetch("http://localhost/admin", {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(call),
-        unix: this.server.socket,
+        ...posted(call, this.server.socket),
         signal: vigil.signal,
-        ...DIRECT,
         // Millions of sessions take their time.
         timeout: false,
       } as RequestInit);
@@ -83,6 +80,35 @@ export class HttpKeeping implements Keeping {
     return answer;
   }
 }
+
+/**
+ * Asks a server to stop, as a signal would.
+ * @returns false when it does not say within a time that it will
+ */
+export async function askToStop(
+  socket: string,
+  timeout_ms: number,
+): Promise<boolean> {
+  try {
+    const response = await fetch("http://localhost/admin", {
+      ...posted({ command: "stop" }, socket),
+      signal: AbortSignal.timeout(timeout_ms),
+    });
+    return ((await response.json()) as { stopping?: true }).stopping === true;
+  } catch {
+    // It hangs, is gone, or knows no such call: there are signals.
+    return false;
+  }
+}
+
+const posted = (call: AdminCall, socket: string): RequestInit =>
+  ({
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(call),
+    unix: socket,
+    ...DIRECT,
+  }) as RequestInit;
 
 function failureOf({ code, message }: { code: string; message: string }) {
   const known = Object.hasOwn(EXIT_STATUS, code);

@@ -15,7 +15,7 @@ import { Failure, errnoOf } from "../model/failure.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
-import { isStopped, processStat } from "../os/proc.ts";
+import { bootId, isStopped, pidNamespace, processStat } from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
 import { trustedPath } from "../os/trust.ts";
 
@@ -33,6 +33,10 @@ export interface Holder {
   started_at?: string;
   /** The flags that it was started with. */
   flags?: string[];
+  /** Of a server: which process the pid means, and where. */
+  start_ticks?: number;
+  pid_namespace?: string | null;
+  boot_id?: string | null;
   /** When the process of a server began that could not take the lock itself. */
   unlocked_start_ticks?: number;
 }
@@ -59,7 +63,7 @@ export class StoreLock {
 
   /** Says who holds it. */
   sign(given: Holder): void {
-    const holder = libc || given.role === "cli" ? given : unlocked(given);
+    const holder = given.role === "cli" ? given : identified(given);
     try {
       // Over the old text, then cut: a reader never finds nothing.
       const bytes = Buffer.from(`${JSON.stringify(holder)}\n`);
@@ -127,8 +131,8 @@ export function readHolder(path: string): Holder | null {
   try {
     fd = openLock(path, O_RDONLY);
     const holder = JSON.parse(readFileSync(fd, "utf8")) as Holder;
-    if (Number.isInteger(holder.pid) && typeof holder.role === "string")
-      return holder;
+    const named = Number.isInteger(holder.pid) && holder.pid > 0;
+    if (named && typeof holder.role === "string") return holder;
   } catch (error) {
     if (error instanceof Failure) throw error;
     // Not there; or taken a moment ago, or on a full disk, and not signed.
@@ -159,11 +163,15 @@ export function isHeld(path: string): boolean {
   }
 }
 
-/** Without locks a server says which process it is. */
-const unlocked = (holder: Holder): Holder => ({
-  ...holder,
-  unlocked_start_ticks: processStat(process.pid)!.start_ticks,
-});
+/** A server says which process it is: to be told to stop, and where there are no locks. */
+function identified(holder: Holder): Holder {
+  const { start_ticks } = processStat(process.pid)!;
+  return {
+    ...holder,
+    ...{ start_ticks, pid_namespace: pidNamespace(), boot_id: bootId() },
+    ...(libc ? {} : { unlocked_start_ticks: start_ticks }),
+  };
+}
 
 /** Whether a server that could take no lock is still there. */
 function servesUnlocked(path: string): boolean {

@@ -96,7 +96,6 @@ test("a server that is stopped by a signal: whoever asks it gives up soon, and n
     [["backup", join(sandbox.home, "copy")], 7],
     [["mcp", "health"], 4],
     [["mcp", "status"], 4],
-    [["mcp", "stop"], 7],
   ];
   const answers = await Promise.all(
     // Half of what a call may take otherwise.
