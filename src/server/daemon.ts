@@ -119,7 +119,7 @@ async function askedToStop(path: string, timeout_ms: number): Promise<boolean> {
 
 function socketOf(path: string): string | null {
   try {
-    return askableServer(path);
+    return askableServer(path)?.socket ?? null;
   } catch (error) {
     // Its folder is gone, or another's by now: there are signals.
     if (error instanceof Failure) return null;
