@@ -12,6 +12,7 @@ import {
   isDeeper,
 } from "./event.ts";
 import { isSessionId } from "./id.ts";
+import { inWords } from "./words.ts";
 
 const object = z.custom<JsonObject>(
   (value) =>
@@ -131,6 +132,6 @@ export function parseEvent(value: unknown): Event {
   const schema = typeof kind === "string" ? kinds.get(kind) : undefined;
   const result = (schema ?? base).safeParse(value);
   if (result.success) return result.data as Event;
-  const issue = result.error.issues[0]!;
-  throw new Error(`${issue.path.join(".") || "line"}: ${issue.message}`);
+  const [first] = result.error.issues;
+  throw new Error(inWords([first!], value, { whole: "line" }));
 }

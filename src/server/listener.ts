@@ -220,7 +220,9 @@ function requestOf(
   for (let at = 0; at < rawHeaders.length; at += 2)
     headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
   const url = target.startsWith("/") ? `http://localhost${target}` : target;
-  return new Request(URL.canParse(url) ? url : "http://localhost/?", {
+  // `*` of OPTIONS, and the like.
+  const readable = url !== target || URL.canParse(url);
+  return new Request(readable ? url : "http://localhost/", {
     ...{ method: method!, headers, signal },
   });
 }

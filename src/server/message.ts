@@ -9,7 +9,7 @@ import {
   specTypeSchemas,
 } from "@modelcontextprotocol/server";
 import type { Message } from "./body.ts";
-import { inWords } from "./words.ts";
+import { inWords } from "../model/words.ts";
 
 export const INVALID_REQUEST = -32600;
 const INVALID_PARAMS = -32602;
@@ -78,6 +78,6 @@ async function wrongParams(
   const params = message["params"] ?? {};
   const { issues } = await specTypeSchemas[type]["~standard"].validate(params);
   if (!issues) return null;
-  const text = inWords(issues, params, "params.");
+  const text = inWords(issues, params, { prefix: "params." });
   return { code: INVALID_PARAMS, message: text };
 }

@@ -7,7 +7,7 @@ import { z } from "zod";
 import type { JsonObject } from "../model/event.ts";
 import { INPUTS, type ToolName } from "./inputs.ts";
 import { OUTPUTS } from "./outputs.ts";
-import { inWords } from "./words.ts";
+import { inWords } from "../model/words.ts";
 
 type Schema = StandardSchemaWithJSON;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { reasonOf } from "../../src/model/failure.ts";
-import { parseEventLine } from "../../src/model/schema.ts";
+import { parseEvent, parseEventLine } from "../../src/model/schema.ts";
 import { fold } from "../../src/model/fold.ts";
 import { view } from "../../src/model/session.ts";
 import {
@@ -230,3 +230,39 @@ function damage(random: Random, line: Uint8Array): Uint8Array {
     }
   }
 }
+
+test("what is wrong with an event is said in words", () => {
+  const said = (value: unknown) => {
+    try {
+      parseEvent(value);
+      return "nothing";
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  const event = {
+    ...{
+      event_version: "1.0",
+      event_type: "note",
+      session_id: "a-20260206-123456-1a2b3c4d",
+    },
+    ...{ event_id: "550e8400-e29b-41d4-a716-446655440000" },
+    timestamp: "2026-02-06T12:34:56.789Z",
+  };
+  expect(said(event)).toBe("nothing");
+  for (const [changes, words] of [
+    [{ event_id: undefined }, "event_id is required"],
+    [{ event_id: 7 }, "event_id must be a string, not a number"],
+    [{ event_id: "x" }, "event_id must be a UUID"],
+    [{ event_version: "2.0" }, "event_version must be '1.0'"],
+    [{ session_id: "../x" }, "session_id: not a session id"],
+    [
+      { timestamp: "now" },
+      "timestamp: 'now' is not an ISO 8601 time with a zone",
+    ],
+    [{ event_type: "process" }, "pid is required"],
+  ] as const)
+    expect([changes, said({ ...event, ...changes })]).toEqual([changes, words]);
+  expect(said(null)).toBe("line must be an object, not null");
+  expect(said([])).toBe("line must be an object, not an array");
+});

@@ -9,6 +9,7 @@ interface Issue {
     readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
   code?: string;
   expected?: string;
+  format?: string;
   values?: readonly unknown[];
   keys?: readonly string[];
   minimum?: number | bigint;
@@ -25,26 +26,34 @@ const KINDS: Record<string, string> = {
   array: "an array",
 };
 
+const FORMATS: Record<string, string> = { guid: "UUID" };
+
 /**
  * One sentence for all that is wrong.
  * @param value what was checked
  * @param prefix put before each name: `params.`
+ * @param whole what is said for the value itself
  */
 export function inWords(
   issues: readonly object[],
   value: unknown,
-  prefix = "",
+  { prefix = "", whole = "it" }: { prefix?: string; whole?: string } = {},
 ): string {
   return issues
-    .map((issue) => sentenceOf(issue as Issue, value, prefix))
+    .map((issue) => sentenceOf(issue as Issue, value, prefix, whole))
     .join("; ");
 }
 
-function sentenceOf(issue: Issue, value: unknown, prefix: string): string {
+function sentenceOf(
+  issue: Issue,
+  value: unknown,
+  prefix: string,
+  whole: string,
+): string {
   const path = (issue.path ?? []).map((part) =>
     typeof part === "object" ? part.key : part,
   );
-  const name = `${prefix}${path.join(".")}` || "it";
+  const name = path.length === 0 ? whole : `${prefix}${path.join(".")}`;
   const found = path.reduce<unknown>(
     (from, key) => (from as Record<PropertyKey, unknown> | null)?.[key],
     value,
@@ -62,8 +71,14 @@ function sentenceOf(issue: Issue, value: unknown, prefix: string): string {
       return `${name} must ${counted(found)} at least ${minimum}`;
     case "too_big":
       return `${name} must ${counted(found)} at most ${maximum}`;
-    case "custom":
-      return `${name} must be ${issue.message.replace(/^expected /, "")}, not ${kindOf(found)}`;
+    case "invalid_format":
+      return `${name} must be a ${FORMATS[issue.format!] ?? issue.format}`;
+    case "custom": {
+      const [, shape] = /^expected (.*)/.exec(issue.message) ?? [];
+      return shape === undefined
+        ? `${name}: ${issue.message}`
+        : `${name} must be ${shape}, not ${kindOf(found)}`;
+    }
     default:
       return `${name} is not of a form that is known here`;
   }
