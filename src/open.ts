@@ -5,6 +5,7 @@
  */
 import { readFileSync, realpathSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
+import { copyAside, isUnwritable } from "./aside.ts";
 import type { Settings } from "./config.ts";
 import { Failure, type FailureCode, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
@@ -55,12 +56,27 @@ export async function withStore<T>(
   use: (store: SessionStore) => Promise<T>,
   courier: Courier | null = null,
 ): Promise<T> {
+  return using(() => nearest(settings, tell, courier), settings, tell, use);
+}
+
+/** The same for who only reads: where nothing can be written, a copy is read. */
+export async function withReadable<T>(
+  settings: Settings,
+  tell: Tell,
+  use: (store: SessionStore) => Promise<T>,
+): Promise<T> {
+  return using(() => readable(settings, tell), settings, tell, use);
+}
+
+async function using<T>(
+  open: () => Promise<Opened>,
+  settings: Settings,
+  tell: Tell,
+  use: (store: SessionStore) => Promise<T>,
+): Promise<T> {
   // One on another host is not waited for: it may be away for long.
   const patience_ms = settings.config.server.endpoint === null ? WAIT_MS : 0;
-  const store = new SwitchingStore(
-    () => nearest(settings, tell, courier),
-    patience_ms,
-  );
+  const store = new SwitchingStore(open, patience_ms);
   try {
     return await use(store);
   } finally {
@@ -69,6 +85,29 @@ export async function withStore<T>(
     const folder = spoolFolder(paths.data!);
     const warning = nearlyFull(folder, config.spool.max_bytes);
     if (warning) tell(warning);
+  }
+}
+
+async function readable(settings: Settings, tell: Tell): Promise<Opened> {
+  try {
+    return await nearest(settings, tell, null);
+  } catch (error) {
+    const here = settings.config.server.endpoint === null;
+    if (!here || !isUnwritable(error)) throw error;
+    const database = databasePath(settings);
+    const copy = copyAside(settings, database, lockPath(settings));
+    if (!copy) throw error;
+    try {
+      const { store, close } = await nearest(copy.settings, tell, null);
+      tell(
+        `nothing was brought to the store: ${error.message}; shown is what is there, with what waits in the spool`,
+      );
+      const end = () => close().finally(() => copy[Symbol.dispose]());
+      return { store, close: end };
+    } catch {
+      copy[Symbol.dispose]();
+      throw error;
+    }
   }
 }
 

@@ -74,7 +74,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/store/",
     "src/version.ts",
   ],
+  "src/aside.ts": ["src/config.ts", "src/model/", "src/os/", "src/spool/"],
   "src/open.ts": [
+    "src/aside.ts",
     "src/config.ts",
     "src/model/",
     "src/os/",

@@ -6,7 +6,7 @@ import { Failure } from "../model/failure.ts";
 import { type SessionFilter, parseCount, parseTime } from "../model/filter.ts";
 import { ATTESTED, type Attested } from "../model/reporter.ts";
 import { STATUSES, type Session, type Status } from "../model/session.ts";
-import { withStore } from "../open.ts";
+import { withReadable } from "../open.ts";
 import { Output, writeOutput } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
 import { terminalWidth } from "../os/width.ts";
@@ -107,19 +107,19 @@ EXAMPLES
     const filter = filterOf(args);
     if (args.output !== undefined && args.output !== "-")
       return writeOutput(args.output, (output) =>
-        withStore(settings, note, (store) =>
+        withReadable(settings, note, (store) =>
           writeRows(store.list(filter), form, output),
         ),
       );
     const output = new Output();
     const person = format === "table" && isTerminal(1);
     if (!person)
-      return withStore(settings, note, (store) =>
+      return withReadable(settings, note, (store) =>
         writeRows(store.list(filter), form, output),
       );
     const capped = filter.limit === undefined;
     if (capped) filter.limit = DEFAULT_LIMIT + 1;
-    const shown = await withStore(settings, note, (store) =>
+    const shown = await withReadable(settings, note, (store) =>
       Array.fromAsync(store.list(filter)),
     );
     // A terminal may be stopped for long: the store is free again by now.

@@ -9,7 +9,7 @@ import { ambiguous, findSession, noSession } from "../model/reference.ts";
 import { remarksOn } from "../model/remarks.ts";
 import type { Session } from "../model/session.ts";
 import type { SessionStore } from "../model/store.ts";
-import { withStore } from "../open.ts";
+import { withReadable } from "../open.ts";
 import { Output } from "../os/output.ts";
 import { localZone } from "../os/zone.ts";
 import { detail } from "../render/detail.ts";
@@ -50,7 +50,7 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
     const { id } = args;
-    const found = await withStore(settings, note, async (store) => {
+    const found = await withReadable(settings, note, async (store) => {
       const session =
         id !== undefined
           ? await find(store, id)

@@ -293,15 +293,34 @@ test("what is stored is dated in UTC, wherever the reader is", async () => {
   expect(Math.abs(row!.received - before)).toBeLessThan(1_800_000);
 });
 
+test("a quarantine that cannot be made: what can be read is shown, and said not to be stored", async () => {
+  using sandbox = new Sandbox();
+  const spool = ensureSpool(sandbox.data);
+  writeFileSync(join(spool, "quarantine"), "in the way");
+  const text = `no event\n${lines(life(1, end(3)))}`;
+  const file = leave(sandbox, `${id(1)}.ndjson`, text);
+  const shown = await sandbox.run(["list-sessions"]);
+  expect(shown.exitCode).toBe(0);
+  expect(shown.stdout).toContain(id(1));
+  expect(shown.stderr).toContain("nothing was brought to the store");
+  expect(shown.stderr).toContain(spool);
+  expect(readFileSync(file, "utf8")).toBe(text);
+  const drained = await sandbox.run(["drain"]);
+  expect(drained.exitCode).not.toBe(0);
+  expect(drained.stderr).toContain(spool);
+});
+
 test("a spool that cannot be written to is said, with the mend", async () => {
   using sandbox = new Sandbox();
   const spool = ensureSpool(sandbox.data);
   writeFileSync(join(spool, "done"), "in the way");
   leave(sandbox, `${id(1)}.ndjson`, lines(life(1, end(3))));
-  const { exitCode, stderr } = await sandbox.run(["list-sessions"]);
-  expect(exitCode).not.toBe(0);
-  expect(stderr).toContain(spool);
-  expect(stderr).not.toContain("internal error");
+  for (const command of ["list-sessions", "drain"]) {
+    const { exitCode, stderr } = await sandbox.run([command]);
+    expect(exitCode === 0).toBe(command === "list-sessions");
+    expect(stderr).toContain(spool);
+    expect(stderr).not.toContain("internal error");
+  }
 });
 
 test("a file that was made anew while its lines were stored stays for the next pass", async () => {
