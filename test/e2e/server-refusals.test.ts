@@ -342,3 +342,47 @@ test("more requests than server.max_connections are told when to come again; /he
     async () => (await server.post(LIST)).status === 200,
   );
 });
+
+/** What comes back for some bytes, as far as a pattern, which must come. */
+async function answerTo(
+  server: TestServer,
+  bytes: string,
+  wanted: RegExp,
+): Promise<string> {
+  let text = "";
+  const client = await Bun.connect({
+    ...{ hostname: "127.0.0.1", port: server.port },
+    socket: { data: (_, chunk) => void (text += chunk.toString()) },
+  });
+  client.write(bytes);
+  await until(`${wanted}`, () => wanted.test(text));
+  client.end();
+  return text;
+}
+
+const head = (server: TestServer, length: number, more = "") =>
+  `POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n${more}Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
+
+test("a bad token in the header is refused before the body is there", async () => {
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox, withSecret);
+  const request = head(server, 1_000, "Authorization: Bearer x.y.z\r\n");
+  const text = await answerTo(server, request, /expired token/);
+  expect(text).toStartWith("HTTP/1.1 401 ");
+  expect(text.toLowerCase()).toContain("www-authenticate: bearer");
+});
+
+test("two calls one behind the other are both answered", async () => {
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  const calls = [1, 2].map((id) => {
+    const params = { name: "track_session_start", arguments: startArguments() };
+    const body = JSON.stringify({ ...LIST, id, params });
+    return head(server, Buffer.byteLength(body)) + body;
+  });
+  const text = await answerTo(server, calls.join(""), /"id":2,/);
+  expect([...text.matchAll(/"id":(\d),"result"/g)].map(([, id]) => id)).toEqual(
+    ["1", "2"],
+  );
+  expect(text.match(/\\"status\\":\\"tracked\\"/g)).toHaveLength(2);
+});
