@@ -54,6 +54,10 @@ export class Pass {
   private readonly shells = new Map<string, ShellFile[]>();
   /** Sessions that may be open although nobody of them is left. */
   private readonly leftOpen = new Set<string>();
+  /** Of those, the shells' files: they go when their sessions are closed. */
+  private readonly late: string[] = [];
+  /** Whose own file goes in this pass. */
+  private readonly closed = new Set<string>();
   /** What is new now comes late. */
   private rereading = false;
   /** Files that live on, as they were read. */
@@ -137,7 +141,7 @@ export class Pass {
           state === "alive" ? new Date(this.of.now) : mtime,
         );
       this.leftOpen.add(session_id);
-      this.finish(name);
+      this.late.push(name);
     } finally {
       closeSync(fd);
     }
@@ -231,7 +235,12 @@ export class Pass {
         this.batch.push(end);
       }
     }
-    for (const shell of this.shellsOf(session_id)) this.finish(shell.name);
+    this.closed.add(session_id);
+    for (const shell of this.shellsOf(session_id)) {
+      // Later than an end that an earlier pass has found, and did not bring away.
+      if (facts.recovered) this.leftOpen.add(session_id);
+      this.late.push(shell.name);
+    }
     this.finish(name);
   }
 
@@ -355,12 +364,14 @@ export class Pass {
    */
   private async closeLeftOpen(names: ReadonlySet<string>): Promise<void> {
     for (const session_id of this.leftOpen) {
-      if (names.has(`${session_id}.ndjson`) || this.signs.has(session_id))
+      const file = names.has(`${session_id}.ndjson`);
+      if ((file && !this.closed.has(session_id)) || this.signs.has(session_id))
         continue;
       const session = await this.of.store.get(session_id);
       if (session?.status === "active")
         this.batch.push(lostEnd(session_id, session.last_seen));
     }
+    for (const name of this.late) this.finish(name);
     await this.commit();
   }
 }

@@ -78,6 +78,8 @@ export class FileFacts {
   private session_id: string | null = null;
   private lastTimestamp = "";
   ended = false;
+  /** That end was found by a drain: what comes later opens the session again. */
+  recovered = false;
   /** Where the next line will begin. */
   read_to = 0;
   /** Bytes follow the last newline. */
@@ -89,7 +91,10 @@ export class FileFacts {
     if (known.timestamp > this.lastTimestamp)
       this.lastTimestamp = known.timestamp;
     if (known.event_type === "process") this.process = known;
-    if (known.event_type === "session_end") this.ended = true;
+    if (known.event_type === "session_end") {
+      this.ended = true;
+      this.recovered = known.end_source === "recovered";
+    }
     if (known.event_type === "session_start") this.start = known;
   }
 

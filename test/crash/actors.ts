@@ -223,7 +223,13 @@ export class Actors {
   leaveShell(): void {
     const { world } = this;
     const { random } = world;
-    const [session_id] = random.shuffled([...world.wrapped]);
+    // One that a full disk has left empty waits a minute, and its shells with it.
+    const begun = new Set(
+      [...world.seen.values()].map((event) => event.session_id),
+    );
+    const [session_id] = random
+      .shuffled([...world.wrapped])
+      .filter((id) => begun.has(id));
     if (session_id === undefined) return;
     const commands = Array.from({ length: random.int(1, 40) }, () =>
       command(0, {

@@ -358,7 +358,7 @@ test("a folder that is not there, a folder for a file, a link for a lock", async
     /the folder of '.*' does not exist/,
   );
   mkdirSync(join(sandbox.home, "folder"));
-  expectFailure(await at("folder"), 1, /folder' is not a regular file/);
+  expectFailure(await at("folder"), 6, /folder' is not a regular file/);
   await sandbox.command(["ln", "-s", "/etc/passwd", "y.duckdb.lock"]);
   expectFailure(await at("y.duckdb"), 6, /y.duckdb.lock' is .* links are not/);
 });

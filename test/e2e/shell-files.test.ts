@@ -6,9 +6,12 @@ import { describe, expect, test } from "bun:test";
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
-import { command } from "../support/events.ts";
+import { drain } from "../../src/spool/drain.ts";
+import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { command, recovered } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";
+import { Sandbox } from "../support/sandbox.ts";
 import { id, leave, life, lines, named } from "../support/spool.ts";
 
 const MINUTE_MS = 60_000;
@@ -108,6 +111,24 @@ describe.each(SETTINGS)(
       expect(named(join(sandbox.spool, "done"))).toEqual([]);
     });
 
+    test("later than an end that was found and not brought away, leaves it lost", async () => {
+      await using place = await Place.begin(setting);
+      const { sandbox } = place;
+      const now = Date.now();
+      leave(
+        sandbox,
+        `${id(1)}.4194000.ndjson`,
+        lines([ran(id(1), now + MINUTE_MS)]),
+      );
+      leave(sandbox, `${id(1)}.ndjson`, lines(life(1, recovered(5))));
+      await place.drain();
+      expect(await sandbox.only()).toMatchObject({
+        status: "lost",
+        end_time: at(now + MINUTE_MS),
+        command_count: 1,
+      });
+    });
+
     test("keeps a session open as long as that shell runs on", async () => {
       await using place = await Place.begin(setting);
       const { sandbox } = place;
@@ -153,3 +174,27 @@ describe.each(SETTINGS)(
     });
   },
 );
+
+test("a drain that dies before it has closed a late shell's session leaves that to the next one", async () => {
+  using sandbox = new Sandbox();
+  leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
+  expect((await sandbox.only()).status).toBe("lost");
+  const late = at(Date.now() + MINUTE_MS);
+  leave(
+    sandbox,
+    `${id(1)}.4194000.ndjson`,
+    lines([ran(id(1), Date.parse(late))]),
+  );
+  const store = await DuckDBStore.open(sandbox.database);
+  const dies = {
+    append: store.append.bind(store),
+    seen: store.seen.bind(store),
+    get: () => Promise.reject(new Error("killed")),
+  };
+  await expect(drain(sandbox.data, dies, Date.now())).rejects.toThrow("killed");
+  await store.close();
+  expect(await sandbox.only()).toMatchObject({
+    status: "lost",
+    end_time: late,
+  });
+});
