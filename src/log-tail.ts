@@ -13,7 +13,7 @@ import {
 import { LOG_FILES, logFile } from "./log.ts";
 import { errnoOf } from "./model/failure.ts";
 import { O_RDONLY } from "./os/file.ts";
-import { folderFailure } from "./os/paths.ts";
+import { readFailure } from "./os/paths.ts";
 import { openRegular } from "./os/regular.ts";
 
 /** Where no change is told (some filesystems tell none) it is looked for. */
@@ -181,7 +181,11 @@ class Tail {
   private ages(): Ages {
     return Array.from({ length: LOG_FILES }, (_, age) => {
       const path = logFile(this.folder, age);
-      return lstatSync(path, { throwIfNoEntry: false }) ?? null;
+      try {
+        return lstatSync(path, { throwIfNoEntry: false }) ?? null;
+      } catch (error) {
+        throw readFailure(path, error);
+      }
     });
   }
 }
@@ -192,7 +196,7 @@ function openLog(path: string): Open | null {
     return { fd, ino: fstatSync(fd).ino, offset: 0 };
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return null;
-    throw folderFailure(path, error);
+    throw readFailure(path, error);
   }
 }
 

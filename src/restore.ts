@@ -4,6 +4,7 @@
  * name and the copy takes its own. Killed anywhere, one of the two is there.
  */
 import {
+  type Stats,
   chmodSync,
   constants,
   copyFileSync,
@@ -29,7 +30,7 @@ import {
   runningServer,
   sayDrained,
 } from "./open.ts";
-import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
+import { ensurePrivateDir, folderFailure, readFailure } from "./os/paths.ts";
 import { drain } from "./spool/drain.ts";
 import { putBack, spooledSessions } from "./spool/held.ts";
 import { spoolFolder } from "./spool/write.ts";
@@ -133,15 +134,24 @@ function serverFailure(settings: Settings): Failure {
   );
 }
 
+/** @throws Failure (permission) when it may not be looked at */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw readFailure(path, error);
+  }
+}
+
 function requireOther(from: string, database: string): void {
-  const file = statSync(from, { throwIfNoEntry: false });
+  const file = statOf(from);
   if (!file?.isFile())
     throw new Failure(
       file ? "usage" : "not_found",
       file ? `'${from}' is no file` : `there is no file '${from}'`,
       "give a file that `session-buddy backup` wrote",
     );
-  const own = statSync(database, { throwIfNoEntry: false });
+  const own = statOf(database);
   if (own && own.dev === file.dev && own.ino === file.ino)
     throw new Failure("usage", `'${from}' is the database itself`);
 }

@@ -241,16 +241,6 @@ export function folderFailure(
         "raise it (ulimit -f)",
         { cause: error },
       );
-    case "EMFILE":
-    case "ENFILE":
-      return new Failure(
-        "storage",
-        `'${path}' cannot be opened: too many files are open`,
-        errnoOf(error) === "EMFILE"
-          ? "raise the limit (ulimit -n)"
-          : "end a program, or raise fs.file-max",
-        { cause: error },
-      );
     case "ENOTDIR":
     case "EEXIST":
     case "ELOOP":

@@ -89,7 +89,7 @@ function makeLock(path: string): number {
           `the folder of '${path}' does not exist`,
           "make it, or set SESSION_BUDDY_DB_PATH to a path in one that does",
         )
-      : folderFailure(path, error);
+      : folderFailure(path, error, mendOf(path));
   }
 }
 
@@ -149,7 +149,7 @@ export function isHeld(path: string): boolean {
     fd = openLock(path, O_RDWR);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return false;
-    throw folderFailure(path, error);
+    throw folderFailure(path, error, mendOf(path));
   }
   try {
     if (servesUnlocked(path)) return true;
@@ -182,3 +182,9 @@ function servesUnlocked(path: string): boolean {
     stat?.start_ticks === holder.unlocked_start_ticks && stat.state !== "Z"
   );
 }
+
+/** What to do where it may not be written: it lies beside a database that was put elsewhere. */
+const mendOf = (path: string) =>
+  path.endsWith("/store.lock")
+    ? undefined
+    : "make its folder writable, or set SESSION_BUDDY_DB_PATH to a path in one that is";

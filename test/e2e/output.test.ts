@@ -244,12 +244,21 @@ test("what may not be written says what to do about it, not about our data", asy
   using sandbox = new Sandbox();
   const script = asUnknownUser(sandbox)(`
     export SESSION_BUDDY_DATA_DIR=${sandbox.home}/data
+    SESSION_BUDDY_DB_PATH=/usr/x $SB ls || echo $? >&2
+    SESSION_BUDDY_LOG_DIR=/root $SB mcp logs || echo $? >&2
+    $SB restore --yes /root/x || echo $? >&2
     for words in "ls -o" backup "archive-sessions --days 0 --yes --output"; do
       $SB $words /usr/x || echo $? >&2
     done`);
   const { stdout, stderr } = await runPrivately(sandbox, script);
   expect(stdout).toBe("");
   const lines = stderr.trimEnd().split("\n");
+  const [lock, , log, , backup] = lines.splice(0, 6) as string[];
+  expect(lock).toMatch(/'\/usr\/x\.lock' cannot be written \(.*_DB_PATH/);
+  for (const line of [log, backup])
+    expect(line).toMatch(
+      /'\/root\/.*' cannot be read: EACCES \(let this user read it/,
+    );
   for (const n of [0, 2, 4]) {
     expect(lines[n]).toMatch(
       /^session-buddy: '\/usr(\/x)?' cannot be written \(/,
@@ -258,8 +267,8 @@ test("what may not be written says what to do about it, not about our data", asy
     expect(lines[n + 1]).toBe("6");
   }
   for (const code of ["EMFILE", "ENFILE"])
-    expect(folderFailure("/x", { code }).message).toContain(
-      "'/x' cannot be opened: too many files are open (",
+    expect(folderFailure("/x", { code }).message).toMatch(
+      /^'\/x' cannot be used: \w+ \(.*(open files|files open)/,
     );
 });
 
