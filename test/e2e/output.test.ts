@@ -244,7 +244,7 @@ test("what may not be written says what to do about it, not about our data", asy
   using sandbox = new Sandbox();
   const script = asUnknownUser(sandbox)(`
     export SESSION_BUDDY_DATA_DIR=${sandbox.home}/data
-    SESSION_BUDDY_DB_PATH=/usr/x $SB ls || echo $? >&2
+    SESSION_BUDDY_DB_PATH=/usr/x $SB backup copy || echo $? >&2
     SESSION_BUDDY_LOG_DIR=/root $SB mcp logs || echo $? >&2
     $SB restore --yes /root/x || echo $? >&2
     for words in "ls -o" backup "archive-sessions --days 0 --yes --output"; do
