@@ -5,7 +5,7 @@
 import { type Pointer, ptr, read } from "bun:ffi";
 import { O_RDONLY, O_WRONLY } from "./file.ts";
 import { CStrings, cString, signalSet } from "./layout.ts";
-import type { Libc } from "./libc.ts";
+import { type Libc, raw } from "./libc.ts";
 import { ALL_SIGNALS } from "./signals.ts";
 
 const SETSIGDEF = 0x04;
@@ -34,7 +34,7 @@ export function setVariable(c: Libc, name: string, value: string | null): void {
 }
 
 /** The C library's own array: it is what the kernel gave us, word for word. */
-const environment = (c: Libc) =>
+export const environment = (c: Libc) =>
   read.ptr(c.calls.dlsym(null, text("environ")) as Pointer, 0) as Pointer;
 
 /**
@@ -48,25 +48,41 @@ export function spawn(
   program: Program,
   defaults: readonly number[],
 ): { pid: number } | { errno: number } {
-  return start(c, program, attributes(c, defaults, 0), null);
+  const argv = new CStrings(program.argv);
+  const pid = new Int32Array(1);
+  const errno = c.calls.posix_spawnp(
+    ...([pid, cString(program.file), null] as const),
+    ...([attributes(c, defaults, 0), argv.pointers] as const),
+    environment(c),
+  );
+  return errno === 0 ? { pid: pid[0]! } : { errno };
+}
+
+/** What posix_spawnp(3) takes, and the folders to start it between. */
+export interface Prepared {
+  pid: Int32Array;
+  file: Uint8Array;
+  actions: Uint8Array;
+  attr: Uint8Array;
+  argv: CStrings;
+  here: Uint8Array;
+  root: Uint8Array;
+  /** What else the others lead to. */
+  nowhere: Uint8Array;
 }
 
 /**
- * Starts a program of our own beside the child: in a session of its own, in
- * the root folder, with no input, and heard by nobody or by us alone.
+ * A program of our own beside the child: in a session of its own, in the root
+ * folder, with no input, and heard by nobody or by us alone.
  * @param stdout where it writes to; null: nowhere
- * @returns its pid, or null when there is no process to be had
  */
-export function spawnAside(
+export function prepareAside(
   c: Libc,
   words: readonly string[],
   argv0: string,
   stdout: number | null,
-): number | null {
+): Prepared {
   const { calls } = c;
-  const here = calls.open(text("."), O_PATH | O_CLOEXEC, 0);
-  // Where nobody can come back from, nothing is started.
-  if (here === -1) return null;
   const actions = new Uint8Array(512);
   const nowhere = text("/dev/null");
   calls.posix_spawn_file_actions_init(actions);
@@ -76,15 +92,46 @@ export function spawnAside(
   if (stdout === null) open(1, O_WRONLY);
   else calls.posix_spawn_file_actions_adddup2(actions, stdout, 1);
   open(2, O_WRONLY);
-  const argv = [argv0, ...words.slice(1)].map((word) => encoder.encode(word));
-  const program = { file: encoder.encode(words[0]), argv };
-  calls.chdir(text("/"));
-  const attr = attributes(c, ALL_SIGNALS, SETSID);
-  const started = start(c, program, attr, actions);
-  calls.fchdir(here);
-  calls.close(here);
-  return "pid" in started ? started.pid : null;
+  const argv = new CStrings(
+    [argv0, ...words.slice(1)].map((word) => encoder.encode(word)),
+  );
+  return {
+    ...{ actions, nowhere, argv, pid: new Int32Array(1) },
+    ...{ attr: attributes(c, ALL_SIGNALS, SETSID), file: text(words[0]!) },
+    ...{ here: text("."), root: text("/") },
+  };
 }
+
+/** @returns its pid, or null when there is no process to be had */
+export function spawnAside(
+  c: Libc,
+  ...args: [words: readonly string[], argv0: string, stdout: number | null]
+): number | null {
+  const { calls } = c;
+  const { pid, file, actions, attr, argv, here, root } = prepareAside(
+    c,
+    ...args,
+  );
+  const back = calls.open(here, O_PATH | O_CLOEXEC, 0);
+  // Where nobody can come back from, nothing is started.
+  if (back === -1) return null;
+  calls.chdir(root);
+  const environ = environment(c);
+  const { pointers } = argv;
+  const errno = calls.posix_spawnp(pid, file, actions, attr, pointers, environ);
+  calls.fchdir(back);
+  calls.close(back);
+  return errno === 0 ? pid[0]! : null;
+}
+
+/** What starts what was prepared, as raw calls. */
+export const launchCalls = ({ calls }: Libc) => ({
+  open: raw(calls.open),
+  chdir: raw(calls.chdir),
+  posix_spawnp: raw(calls.posix_spawnp),
+  fchdir: raw(calls.fchdir),
+  close: raw(calls.close),
+});
 
 function attributes(
   c: Libc,
@@ -98,25 +145,6 @@ function attributes(
   calls.posix_spawnattr_setsigmask(attr, c.inheritedMask);
   calls.posix_spawnattr_setflags(attr, SETSIGDEF | SETSIGMASK | flags);
   return attr;
-}
-
-function start(
-  c: Libc,
-  program: Program,
-  attr: Uint8Array,
-  actions: Uint8Array | null,
-): { pid: number } | { errno: number } {
-  const argv = new CStrings(program.argv);
-  const pid = new Int32Array(1);
-  const errno = c.calls.posix_spawnp(
-    pid,
-    cString(program.file),
-    actions,
-    attr,
-    argv.pointers,
-    environment(c),
-  );
-  return errno === 0 ? { pid: pid[0]! } : { errno };
 }
 
 /**

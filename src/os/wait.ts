@@ -13,6 +13,7 @@
 import { ptr } from "bun:ffi";
 import { type ChildChange, type Libc, decodeStatus, raw } from "./libc.ts";
 import { signalSet } from "./layout.ts";
+import { environment, launchCalls, prepareAside } from "./spawn.ts";
 
 /** What a copy of the loop may count to, of the five hundred. */
 const ROUNDS = 400;
@@ -42,6 +43,14 @@ export interface Touched {
   path: string;
 }
 
+/** What brings to a server on another host what is recorded. */
+export interface Drain {
+  command: readonly string[];
+  argv0: string;
+  lately_ms: number;
+  longest_ms: number;
+}
+
 /** What the loop reads and writes; see `loop`. */
 interface State {
   /** How far this copy may still go. */
@@ -68,8 +77,36 @@ interface State {
   touched_fd: number;
   stat: Uint32Array;
   stat_at: number;
+  /** What a heartbeat starts as well; null: nothing. */
+  drain: Drained | null;
   /** Device and inode of what is touched. */
   identity: Uint32Array;
+}
+
+/** How a drain is started, and when not. */
+interface Drained {
+  /** What posix_spawnp(3) takes, good as long as no variable is set. */
+  pid_at: number;
+  file_at: number;
+  actions_at: number;
+  attr_at: number;
+  argv_at: number;
+  env_at: number;
+  /** `.` and `/`. */
+  here_at: number;
+  root_at: number;
+  /** What the addresses lead to. */
+  held: unknown;
+  /** Whose time of change is that of the last drain's begin. */
+  lock_at: number;
+  /** So lately another has taken our sign of life along. */
+  lately_ms: number;
+  /** What says until when the server is to be left alone. */
+  delivery_at: number;
+  /** No drain writes a longer time: the clock was set back. */
+  longest_ms: number;
+  page: Buffer & { latin1Slice(from: number, to: number): string };
+  page_at: number;
 }
 
 const CHILD = 1;
@@ -79,7 +116,12 @@ const BEAT = 4;
 const TIME = 5;
 const AGAIN = 6;
 
-const callsOf = ({ calls }: Libc) => ({
+const callsOf = (c: Libc) => ({
+  ...launchCalls(c),
+  ...waitCalls(c),
+});
+
+const waitCalls = ({ calls }: Libc) => ({
   poll: raw(calls.poll),
   read: raw(calls.read),
   wait4: raw(calls.wait4),
@@ -113,6 +155,38 @@ function loop(c: ReturnType<typeof callsOf>, s: State): number {
       if (stat[34] !== identity[34] || stat[35] !== identity[35]) return 4;
       if (c.futimens(s.touched_fd, 0)) return 4;
       s.beat_at = now + s.beat_every;
+      const d = s.drain;
+      if (d === null) continue;
+      if (!c.statx(-100, d.lock_at, 0x100, 0x7ff, s.stat_at)) {
+        // A time to come was written before the clock was set back.
+        const age_ms = Date.now() - (stat[28]! + stat[29]! * 2 ** 32) * 1000;
+        if (age_ms >= 0 && age_ms < d.lately_ms) continue;
+      }
+      // O_CLOEXEC
+      const file = c.open(d.delivery_at, 0o2000000, 0) as number;
+      if (file !== -1) {
+        const got = Number(c.read(file, d.page_at, d.page.length));
+        c.close(file);
+        const said = got > 0 ? d.page.latin1Slice(0, got) : "";
+        const at = said.indexOf('"open_until":"');
+        const until = Date.parse(said.slice(at + 14, at + 38));
+        const left_ms = at === -1 ? 0 : until - Date.now();
+        if (left_ms > 0 && left_ms <= d.longest_ms) continue;
+      }
+      // O_PATH | O_CLOEXEC
+      const here = c.open(d.here_at, 0o12000000, 0) as number;
+      if (here === -1) continue;
+      c.chdir(d.root_at);
+      c.posix_spawnp(
+        d.pid_at,
+        d.file_at,
+        d.actions_at,
+        d.attr_at,
+        d.argv_at,
+        d.env_at,
+      );
+      c.fchdir(here);
+      c.close(here);
       continue;
     }
     const ms = Math.ceil((Math.min(s.time_at, s.beat_at) - now) / 1e6);
@@ -137,6 +211,7 @@ export class Waiter {
   private copies = 0;
   private path = "";
   private name = EMPTY;
+  private name_at = 0;
 
   /**
    * @param signals to hear of, which are blocked; SIGCHLD, which is heard of
@@ -163,7 +238,7 @@ export class Waiter {
       ...{ info, info_at: ptr(info), info_bytes: INFO_BYTES },
       ...{ time_at: Infinity, beat_at: Infinity, beat_every: Infinity },
       ...{ path_at: 0, touched_fd: -1, identity: new Uint32Array(64) },
-      ...{ stat, stat_at: ptr(stat) },
+      ...{ stat, stat_at: ptr(stat), drain: null },
     };
   }
 
@@ -190,6 +265,31 @@ export class Waiter {
     this.state.beat_at = this.calls.now() + this.state.beat_every;
   }
 
+  /**
+   * From now on a heartbeat that is but a touch starts a drain, too, unless
+   * another began lately or the server is to be left alone.
+   * @param spool the folder that is drained
+   */
+  drainAtBeats(
+    spool: string,
+    { command, argv0, lately_ms, longest_ms }: Drain,
+  ): void {
+    const path = (name: string) =>
+      new TextEncoder().encode(`${spool}/${name}\0`);
+    const [lock, delivery] = [path("drain.lock"), path("delivery.json")];
+    const page = Buffer.alloc(4096) as Drained["page"];
+    const prepared = prepareAside(this.c, command, argv0, null);
+    const { pid, file, actions, attr, argv, here, root } = prepared;
+    this.state.drain = {
+      ...{ pid_at: ptr(pid), file_at: ptr(file), actions_at: ptr(actions) },
+      ...{ attr_at: ptr(attr), argv_at: ptr(argv.pointers) },
+      ...{ env_at: environment(this.c), here_at: ptr(here) },
+      ...{ root_at: ptr(root), held: [prepared, lock, delivery] },
+      ...{ lock_at: ptr(lock), lately_ms, delivery_at: ptr(delivery) },
+      ...{ longest_ms, page, page_at: ptr(page) },
+    };
+  }
+
   /** What a heartbeat has but to touch, while its name leads to it; null: each is the caller's. */
   touch(touched: Touched | null): void {
     const { state, c } = this;
@@ -198,9 +298,13 @@ export class Waiter {
     const { fd, path } = touched;
     // AT_EMPTY_PATH, STATX_BASIC_STATS
     if (c.calls.statx(fd, EMPTY, 0x1000, 0x7ff, state.identity)) return;
-    if (this.path !== path) this.name = new TextEncoder().encode(`${path}\0`);
+    if (this.path !== path) {
+      this.name = new TextEncoder().encode(`${path}\0`);
+      this.name_at = ptr(this.name);
+    }
     this.path = path;
-    state.path_at = ptr(this.name);
+    // Not asked for each time: `ptr` is a function that would be compiled.
+    state.path_at = this.name_at;
     state.touched_fd = fd;
   }
 

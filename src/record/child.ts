@@ -123,7 +123,10 @@ export class NativeRun implements Run {
     this.pid = started.pid;
     this.waiter = new Waiter(this.c, heard, this.pid);
     watch.spawned(this.pid);
-    if (watch.heartbeat) this.waiter.beatIn(watch.heartbeat.every_ms);
+    const { heartbeat } = watch;
+    if (heartbeat) this.waiter.beatIn(heartbeat.every_ms);
+    if (heartbeat?.drain)
+      this.waiter.drainAtBeats(heartbeat.drain.folder, heartbeat.drain);
     for (;;) {
       this.agenda.runDue();
       if (this.outcome) return this.outcome;

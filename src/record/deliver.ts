@@ -4,10 +4,22 @@
  * every session's sign of life. One serves all wrappers of the host.
  */
 import { statFile, tryReadText } from "../os/file.ts";
+import type { Drain } from "../os/wait.ts";
 import type { Run } from "./outcome.ts";
 
 /** A drain that began so lately has taken our sign of life along. */
 const LATELY = 0.5;
+
+/** By this path also when the executable was replaced meanwhile. */
+const COMMAND = ["/proc/self/exe", "drain", "--auto"];
+const ARGV0 = "session-buddy";
+
+/** What heartbeats start, see os/wait.ts. */
+export const drainAt = (heartbeat_ms: number): Drain => ({
+  ...{ command: COMMAND, argv0: ARGV0 },
+  lately_ms: heartbeat_ms * LATELY,
+  longest_ms: LONGEST_INTERVAL_MS,
+});
 
 /**
  * Starts a drain that outlives us, unless the server is to be left alone; never
@@ -17,8 +29,7 @@ const LATELY = 0.5;
  */
 export function startDrain(run: Run, folder: string): void {
   if (circuitIsOpen(folder)) return;
-  // By this path also when the executable was replaced meanwhile.
-  run.detach(["/proc/self/exe", "drain", "--auto"], "session-buddy");
+  run.detach(COMMAND, ARGV0);
 }
 
 /** No drain writes a longer one: the clock was set back. */

@@ -5,7 +5,7 @@ import type { Usage } from "../os/libc.ts";
 import { processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import type { Program } from "../os/spawn.ts";
-import type { Touched } from "../os/wait.ts";
+import type { Drain, Touched } from "../os/wait.ts";
 
 /** Runs a child, and what the recording does while it runs. */
 export interface Run {
@@ -54,6 +54,8 @@ export interface Watch {
 export interface Heartbeat {
   every_ms: number;
   beat(): void;
+  /** A drain that each one starts; its spool folder. */
+  drain: (Drain & { folder: string }) | null;
   /** What a heartbeat has but to touch, most of the time; null when each is more than that. */
   touches(): Touched | null;
 }

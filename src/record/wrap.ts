@@ -17,7 +17,7 @@ import { VERSION } from "../version.ts";
 import { NativeRun } from "./child.ts";
 import { COUNT_EXECUTABLES, recallCommands } from "./commands.ts";
 import { type StartOptions, startEvent } from "./context.ts";
-import { drainedLately, startDrain } from "./deliver.ts";
+import { drainAt, drainedLately, startDrain } from "./deliver.ts";
 import { type Facts, versionQuestion } from "./ask.ts";
 import type { Outcome, Run, Watch } from "./outcome.ts";
 import { PlainRun } from "./plain.ts";
@@ -206,7 +206,10 @@ class Recording implements Watch {
     return {
       every_ms: this.request.heartbeat_ms,
       beat: () => this.beat(),
-      touches: () => (this.request.distant ? null : this.spool.touched),
+      drain: this.request.distant
+        ? { folder: this.folder, ...drainAt(this.request.heartbeat_ms) }
+        : null,
+      touches: () => this.spool.touched,
     };
   }
 

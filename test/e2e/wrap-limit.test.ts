@@ -106,6 +106,13 @@ const AFTERWARDS = [
     row: { exit_code: 7, signal: null },
   },
   {
+    what: "goes on for as many, each of which wants a drain for a server elsewhere",
+    env: "SESSION_BUDDY_MCP_ENDPOINT=http://127.0.0.1:9/mcp",
+    python: "print('threads', most_threads(400)); sys.exit(7)",
+    said: "threads 1\nstatus 7",
+    row: { exit_code: 7, signal: null },
+  },
+  {
     what: "dies by a signal",
     python: "os.kill(os.getpid(), signal.SIGUSR2)",
     said: "status 140",
@@ -122,7 +129,7 @@ const AFTERWARDS = [
 
 test.each(AFTERWARDS)(
   "no process and no thread once the program is up: it $what, and all is recorded",
-  async ({ python, said, row }) => {
+  async ({ python, said, row, env = "" }) => {
     if (!needsRoot("prlimit", "setpriv", PYTHON)) return;
     using sandbox = new Sandbox();
     const at = (name: string) => join(sandbox.home, name);
@@ -130,7 +137,7 @@ test.each(AFTERWARDS)(
     writeFileSync(at("closing.py"), `${CLOSING}${python}\n`);
     const done = await limited(
       sandbox,
-      `as_user $SB shell --config often.yaml -- ${PYTHON} closing.py || echo "status $?"
+      `${env} as_user $SB shell --config often.yaml -- ${PYTHON} closing.py || echo "status $?"
       ${LIST}`,
     );
     // Bash tells of a signal; of us and of the runtime nothing is to be read.
