@@ -12,7 +12,7 @@ import {
 } from "./file.ts";
 import { type PasswdEntry, libc } from "./libc.ts";
 import { hostNames } from "./proc.ts";
-import { trustedPath } from "./trust.ts";
+import { quickOwner, trustedPath } from "./trust.ts";
 
 const PRIVATE = 0o700;
 const STICKY = 0o1000;
@@ -109,6 +109,7 @@ function notOwned(path: string): string | null {
  */
 function notOurs(path: string): string | null {
   try {
+    if (quickOwner(path) === process.geteuid!()) return null;
     const { folder, stat } = trustedPath(path);
     if (folder.uid === process.geteuid!()) return null;
     if (!stat && folder.mode & STICKY) return null;

@@ -28,7 +28,9 @@ const MOST_LINKS = 40;
 const STICKY = 0o1000;
 const GROUP_WRITES = 0o020;
 const OTHERS_WRITE = 0o002;
+const KIND = 0o170000;
 const FOLDER = 0o040000;
+const FILE = 0o100000;
 
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -101,38 +103,37 @@ export function trustedPath(
 }
 
 /**
- * The same look, only yes or no, at a path without links whose last folders are
- * ours alone: what a wrapper's start finds, with nothing made for it but nine
- * calls.
- * @param depth how many folders at the end nobody else may enter
+ * The same look at a path without links, as a wrapper's start mostly finds it:
+ * nothing is made for it but the calls.
+ * @param depth how many folders at the end nobody else may even enter
+ * @returns whose the last of them is, a folder or a regular file; null where
+ *   `trustedPath` has to tell
  */
-export function isPrivate(path: string, depth: number): boolean {
-  if (!libc) return false;
+export function quickOwner(path: string, depth = 0): number | null {
+  if (!libc) return null;
   const { statx } = libc.calls;
   const euid = process.geteuid!();
   const words = new Uint32Array(64);
   const bytes = encoder.encode(`${path}\0`);
   if (statx(AT_FDCWD, SLASH, AT_SYMLINK_NOFOLLOW, STATX_BASIC, words) !== 0)
-    return false;
+    return null;
   const root = words[UID]!;
-  let left = path.split("/").length - 1;
-  for (let end = 0; left > 0; left--) {
+  for (let end = 0, left = path.split("/").length - 1; left > 0; left--) {
     end = bytes.indexOf(left === 1 ? 0 : 0x2f, end + 1);
     const rest = bytes[end]!;
     bytes[end] = 0;
     if (statx(AT_FDCWD, bytes, AT_SYMLINK_NOFOLLOW, STATX_BASIC, words) !== 0)
-      return false;
+      return null;
     bytes[end] = rest;
     const uid = words[UID]!;
     const mode = words[MODE]! & 0xffff;
-    if (left <= depth) {
-      if (uid !== euid || (mode & ~0o7700) !== FOLDER) return false;
-    } else if ((mode & 0o170000) !== FOLDER || (uid !== euid && uid !== root))
-      return false;
-    else if (mode & (GROUP_WRITES | OTHERS_WRITE) && !(mode & STICKY))
-      return false;
+    const kind = mode & KIND;
+    if (left === 1 && depth === 0 && kind === FILE) return uid;
+    if (kind !== FOLDER || (uid !== euid && uid !== root)) return null;
+    if (mode & (GROUP_WRITES | OTHERS_WRITE) && !(mode & STICKY)) return null;
+    if (left <= depth && (uid !== euid || (mode & 0o77) !== 0)) return null;
   }
-  return true;
+  return words[UID]!;
 }
 
 function writableByOthers(path: string, stat: FileStat): boolean {
@@ -151,7 +152,8 @@ const GIVEN = /^\/(dev\/stdin|(dev|proc\/self)\/fd\/\d+)$/;
  */
 export function readTrusted(path: string): Uint8Array {
   const given = GIVEN.test(path);
-  const place = given ? path : trustedPath(path).path;
+  const known = given || quickOwner(path) !== null;
+  const place = known ? path : trustedPath(path).path;
   const fd = given ? openFile(path, O_RDONLY) : openRegular(place, O_RDONLY);
   try {
     if (!given) requireOurs(place, statOpen(fd));

@@ -35,7 +35,7 @@ import {
   machineId,
 } from "../os/paths.ts";
 import { openRegular } from "../os/regular.ts";
-import { isPrivate } from "../os/trust.ts";
+import { quickOwner } from "../os/trust.ts";
 
 /** The folder of this machine's spool files below a data folder. */
 export function spoolFolder(data: string): string {
@@ -45,7 +45,7 @@ export function spoolFolder(data: string): string {
 /** Makes the spool folder and its parents, private, when it is not there. */
 export function ensureSpool(data: string): string {
   const folder = spoolFolder(data);
-  if (isPrivate(folder, 3)) return folder;
+  if (quickOwner(folder, 3) !== null) return folder;
   ensurePrivateDir(data);
   ensurePrivateDirIn(`${data}/spool`);
   ensurePrivateDirIn(folder);
