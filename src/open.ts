@@ -163,7 +163,7 @@ async function local(
   lock: StoreLock,
   tell: Tell,
 ): Promise<Opened> {
-  const file = await openFile(settings, lock);
+  const file = await openFile(settings, lock, { tell });
   const open = await drained(file, settings, tell);
   const { unleased_timeout_ms } = settings.config.session;
   // Nobody looks again a second later, as a server does.

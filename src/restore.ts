@@ -108,7 +108,7 @@ export class Candidate {
         ? folderFailure(databasePath(settings), error)
         : error;
     }
-    const { store, close } = await openFile(settings, lock);
+    const { store, close } = await openFile(settings, lock, { tell });
     try {
       const report = await drain(data, store, Date.now());
       sayDrained(report, tell);

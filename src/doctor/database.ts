@@ -1,8 +1,9 @@
 /** The database, and what has not come into it yet. */
 import { readdirSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import type { Settings } from "../config.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
-import { withStore } from "../open.ts";
+import { databasePath, withStore } from "../open.ts";
 import {
   FOREIGN_MEND,
   foreignFolders,
@@ -44,6 +45,7 @@ export function databaseChecks(settings: Settings): Check[] {
         );
       },
     },
+    { name: "database_log", look: () => damagedLogs(databasePath(settings)) },
     ...deliveryChecks(settings),
     { name: "spool_quarantine", look: () => quarantined(data) },
     { name: "spool_other_machines", look: () => otherMachines(data) },
@@ -63,6 +65,19 @@ export function databaseChecks(settings: Settings): Check[] {
       },
     },
   ];
+}
+
+function damagedLogs(database: string): string {
+  const start = `${basename(database)}.wal.damaged-`;
+  const logs = names(dirname(database)).filter((name) =>
+    name.startsWith(start),
+  );
+  if (logs.length === 0) return "none had to be mended";
+  throw new Failure(
+    "storage",
+    `the write-ahead log was damaged, as by a loss of power, and mended: what came after the last whole commit was left out, and is kept: ${logs.join(", ")}`,
+    `what the spool still had has come in, the rest is lost: look at the disk, then remove these from ${dirname(database)}`,
+  );
 }
 
 function quarantined(data: string): string {

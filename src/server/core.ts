@@ -103,6 +103,7 @@ export class Core implements ServedStore {
     const options = {
       onCommit: (seconds: number, events: number) =>
         metrics.commit(seconds, events),
+      tell: (reason: string) => log.warn("database_mended", { reason }),
       onRejected: (rejection: Rejection) => {
         metrics.rejected(rejection.events);
         log.warn("events_rejected", rejection);

@@ -20,11 +20,12 @@ import {
   type DuckDBPreparedStatement,
   type DuckDBValue,
 } from "@duckdb/node-api";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { libc } from "../os/libc.ts";
-import { isFatal, newerSchema, storeFailure } from "./failure.ts";
+import { isDamage, isFatal, newerSchema, storeFailure } from "./failure.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
+import { leftOutSentence, mendLog, tornLog } from "./wal.ts";
 
 export const OPTIONS = {
   memory_limit: "512MB",
@@ -60,17 +61,19 @@ export class Database {
   /**
    * Opens the file, makes it when it is not there, and brings it up to date.
    * @param migrations the steps to the newest schema, oldest first
+   * @param tell hears of what had to be left out
    * @throws Failure (timeout, storage, permission) with the mend
    */
   static async open(
     path: string,
     migrations: readonly string[],
+    tell: (sentence: string) => void = () => {},
   ): Promise<Database> {
     let db: Database | null = null;
     try {
       refuseQuestionMark(path);
       if (!existsSync(path)) await Database.create(path, migrations);
-      db = await Database.connect(path);
+      db = await Database.mended(path, tell);
       const have = await db.schemaVersion();
       if (have > migrations.length)
         throw newerSchema(path, have, migrations.length);
@@ -114,6 +117,29 @@ export class Database {
     } finally {
       remove();
     }
+  }
+
+  /** Opens a file that a crash may have left with a log that is not whole. */
+  private static async mended(
+    path: string,
+    tell: (sentence: string) => void,
+  ): Promise<Database> {
+    // Without locks another may be writing it.
+    const torn = libc ? tornLog(path) : null;
+    if (!torn) return Database.connect(path);
+    const mend = (cut: boolean) =>
+      tell(leftOutSentence(path, mendLog(path, torn, cut)));
+    if (!torn.headless)
+      try {
+        // First as it is: DuckDB knows whether another program has it open.
+        const db = await Database.connect(path);
+        mend(false);
+        return db;
+      } catch (error) {
+        if (!isDamage(reasonOf(error))) throw error;
+      }
+    mend(true);
+    return Database.connect(path);
   }
 
   private static async connect(path: string): Promise<Database> {

@@ -54,6 +54,8 @@ export interface StoreOptions extends WriterEvents {
   migrations?: readonly string[];
   /** Of how many events the ids are kept in memory. */
   window_events?: number;
+  /** Hears of what was damaged, and had to be left out as the file was opened. */
+  tell?: (sentence: string) => void;
 }
 
 /** What can be told of a store at no cost. */
@@ -96,7 +98,7 @@ export class DuckDBStore implements ServedStore {
     options: StoreOptions = {},
   ): Promise<DuckDBStore> {
     const { migrations = MIGRATIONS, window_events = WINDOW_EVENTS } = options;
-    const db = await Database.open(path, migrations);
+    const db = await Database.open(path, migrations, options.tell);
     try {
       return await db.inTurn(async () => {
         const store = new DuckDBStore(db, options);

@@ -52,11 +52,7 @@ export function storeFailure(path: string, error: unknown): Failure {
       `'${path}' was written by a newer DuckDB: ${reasonOf(error)}`,
       "use the newer session-buddy that wrote it, events wait in the spool",
     );
-  if (
-    /not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(
-      text,
-    )
-  )
+  if (isDamage(text))
     return make(
       "storage",
       `'${path}' is damaged: ${reasonOf(error)}`,
@@ -68,6 +64,12 @@ export function storeFailure(path: string, error: unknown): Failure {
     "check the disk, events wait in the spool",
   );
 }
+
+/** Whether DuckDB says by an error that a file is not as it wrote it. */
+export const isDamage = (text: string): boolean =>
+  /not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(
+    text,
+  );
 
 /** Whether DuckDB does nothing more with the file it has open. */
 export const isFatal = (error: unknown): boolean =>

@@ -1,0 +1,175 @@
+/**
+ * DuckDB's write-ahead log after a crash: how far it can be trusted. A loss of
+ * power may leave zeros or garbage at its end, a disk a flipped byte in it;
+ * DuckDB refuses some of that and passes over the rest in silence. What is whole
+ * up to the last commit is kept, and what comes after that is set aside.
+ *
+ * The format, version 2: a header, then entries of size, checksum (u64 each,
+ * little-endian) and payload, which begins with a field that says its kind.
+ */
+import {
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { errnoOf } from "../model/failure.ts";
+
+const HEADER = Buffer.from("64006265 0002ffff".replace(" ", ""), "hex");
+/** A header begins so, whatever its version. */
+const HEADER_KIND = HEADER.subarray(0, 3);
+/** Size and checksum. */
+const ENTRY_BYTES = 16;
+/** The end of a commit, always the same. */
+const FLUSH = Buffer.from("640064ffff", "hex");
+/** No entry is longer: one that says so has another's length. */
+const MAX_ENTRY_BYTES = 256 * 1024 * 1024;
+
+/** A log that is not whole. */
+export interface Torn {
+  /** As it was found. */
+  bytes: Buffer;
+  /** What is wrong is its first bytes, of which DuckDB may make anything. */
+  headless: boolean;
+  /** Where the last commit that is whole ends; 0 when there is none. */
+  whole_bytes: number;
+}
+
+/** What of a log was left out. */
+export interface LeftOut {
+  bytes: number;
+  /** The file that has the log as it was. */
+  kept: string;
+}
+
+/**
+ * @param path of the database
+ * @returns null when its log is whole, not there, or of a version unknown here
+ */
+export function tornLog(path: string): Torn | null {
+  const bytes = readLog(`${path}.wal`);
+  if (!bytes || bytes.length === 0) return null;
+  const known = bytes.subarray(0, HEADER.length).equals(HEADER);
+  const named = bytes.subarray(0, HEADER_KIND.length).equals(HEADER_KIND);
+  const first = entryEnd(bytes, HEADER.length);
+  // Of another version; one whose header alone is damaged has our entries.
+  if (!known && named && first === null) return null;
+  let whole_bytes = 0;
+  let at = HEADER.length;
+  for (let end: number | null; (end = entryEnd(bytes, at)) !== null; at = end)
+    if (bytes.subarray(at + ENTRY_BYTES, end).equals(FLUSH)) whole_bytes = end;
+  if (known && isUnfinished(bytes.subarray(at))) return null;
+  return { bytes, whole_bytes, headless: !known && first !== null };
+}
+
+/** Whether a rest is nothing but the beginning of a commit, as a kill leaves it. */
+function isUnfinished(rest: Buffer): boolean {
+  if (rest.length === 0) return true;
+  if (rest.length < ENTRY_BYTES) return false;
+  const size = Number(rest.readBigUInt64LE(0));
+  const cutOff = ENTRY_BYTES + size > rest.length && size < MAX_ENTRY_BYTES;
+  return cutOff && !rest.includes(FLUSHED);
+}
+
+/**
+ * Sets a log aside as it was found, and leaves the part that is whole.
+ * @param cut false where DuckDB has passed over the rest by itself
+ */
+export function mendLog(path: string, torn: Torn, cut: boolean): LeftOut {
+  const { bytes, whole_bytes } = torn;
+  const wal = `${path}.wal`;
+  const kept = keep(`${wal}.damaged-${stamp()}`, bytes);
+  if (cut && whole_bytes === 0) rmSync(wal, { force: true });
+  else if (cut) {
+    const fd = openSync(wal, "r+");
+    try {
+      writeSync(fd, HEADER, 0, HEADER.length, 0);
+      ftruncateSync(fd, whole_bytes);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return { bytes: bytes.length - whole_bytes, kept };
+}
+
+/** For a person. */
+export const leftOutSentence = (
+  path: string,
+  { bytes, kept }: LeftOut,
+): string =>
+  `the write-ahead log of '${path}' was damaged, as by a loss of power: its last ${bytes} bytes, after the last whole commit, were left out (all of it is kept in '${kept}')`;
+
+function readLog(path: string): Buffer | null {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** Where the entry at a place ends; null when there is no whole one. */
+function entryEnd(bytes: Buffer, at: number): number | null {
+  const from = at + ENTRY_BYTES;
+  if (from > bytes.length) return null;
+  const size = Number(bytes.readBigUInt64LE(at));
+  if (size === 0 || from + size > bytes.length) return null;
+  const payload = bytes.subarray(from, from + size);
+  return checksum(payload) === bytes.readBigUInt64LE(at + 8)
+    ? from + size
+    : null;
+}
+
+const word = (value: bigint) => BigInt.asUintN(64, value);
+const WORD_FACTOR = 0xbf58476d1ce4e5b9n;
+const REST_FACTOR = 0xc6a4a7935bd1e995n;
+const REST_SEED = 0xe17a1465n;
+const REST_SHIFT = 47n;
+
+/** As DuckDB reckons it: words by a product each, the rest by MurmurHash64A. */
+function checksum(payload: Buffer): bigint {
+  let sum = 5381n;
+  const words = payload.length >> 3;
+  for (let i = 0; i < words; i++)
+    sum ^= word(payload.readBigUInt64LE(i * 8) * WORD_FACTOR);
+  const rest = payload.subarray(words * 8);
+  return rest.length > 0 ? sum ^ restChecksum(rest) : sum;
+}
+
+function restChecksum(rest: Buffer): bigint {
+  let hash = REST_SEED ^ word(BigInt(rest.length) * REST_FACTOR);
+  let value = 0n;
+  for (const byte of rest.toReversed()) value = (value << 8n) | BigInt(byte);
+  hash = word((hash ^ value) * REST_FACTOR);
+  hash ^= hash >> REST_SHIFT;
+  hash = word(hash * REST_FACTOR);
+  return hash ^ (hash >> REST_SHIFT);
+}
+
+/** What stands where a commit ends, behind the entry's size. */
+const FLUSHED = Buffer.concat([
+  new Uint8Array(new BigUint64Array([checksum(FLUSH)]).buffer),
+  FLUSH,
+]);
+
+/** @returns the file that has the bytes, on the disk */
+function keep(path: string, bytes: Buffer): string {
+  writeFileSync(path, bytes, { flag: "wx", mode: 0o600, flush: true });
+  const folder = openSync(dirname(path), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+  return path;
+}
+
+/** UTC; one that is made within the same millisecond has another name. */
+const stamp = () =>
+  `${new Date().toISOString().replace(/[-:.]/g, "")}-${Bun.randomUUIDv7().slice(-4)}`;
