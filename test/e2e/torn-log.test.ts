@@ -1,0 +1,93 @@
+/**
+ * A host that lost its power: the database's log ends in zeros, or has a flipped
+ * byte. Everything starts, says what was left out and where it is, and the spool
+ * brings back what it still has.
+ */
+import { expect, test } from "bun:test";
+import {
+  appendFileSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { Drain } from "../../src/spool/drain.ts";
+import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { plant } from "../support/host.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+
+const SAID =
+  /log of '.*sessions\.duckdb' was damaged.*left out.*kept in '.*damaged-/;
+
+/** A home whose server was killed; a session a commit. @returns their ids */
+async function crashed(sandbox: Sandbox, sessions: number): Promise<string[]> {
+  const server = await TestServer.start(sandbox);
+  const ids: string[] = [];
+  for (let n = 0; n < sessions; n++) {
+    ids.push(...plant(sandbox, [{}]));
+    expect(await sandbox.list()).toHaveLength(ids.length);
+  }
+  await server.stop("SIGKILL");
+  return ids;
+}
+
+const logOf = (sandbox: Sandbox) => `${sandbox.database}.wal`;
+const keptOf = (sandbox: Sandbox) =>
+  readdirSync(sandbox.data).filter((name) => name.includes(".wal.damaged-"));
+const idsOf = (text: string) =>
+  (JSON.parse(text) as { session_id: string }[]).map((s) => s.session_id);
+
+test("zeros at the end of the log: a command says so, doctor tells of it until it is looked at", async () => {
+  using sandbox = new Sandbox();
+  const ids = await crashed(sandbox, 2);
+  appendFileSync(logOf(sandbox), Buffer.alloc(5_000));
+  const listed = await sandbox.run(["list-sessions", "--json"]);
+  expect(listed.exitCode).toBe(0);
+  expect(listed.stderr).toMatch(SAID);
+  expect(listed.stderr).toContain("its last 5000 bytes");
+  expect(idsOf(listed.stdout).sort()).toEqual([...ids].sort());
+  // Said once, kept until somebody looks.
+  expect((await sandbox.run(["list-sessions"])).stderr).toBe("");
+  const doctor = await sandbox.run(["doctor"]);
+  expect(doctor.exitCode).toBe(4);
+  const [kept] = keptOf(sandbox);
+  expect(doctor.stdout).toContain(kept!);
+  rmSync(join(sandbox.data, kept!));
+  expect((await sandbox.run(["doctor"])).stdout).not.toContain("damaged-");
+});
+
+test("a flipped byte: a server starts, has what was committed before it, and its log says so", async () => {
+  using sandbox = new Sandbox();
+  const ids = await crashed(sandbox, 2);
+  const log = readFileSync(logOf(sandbox));
+  log[log.length - 1]! ^= 0x10;
+  writeFileSync(logOf(sandbox), log);
+  await using _server = await TestServer.start(sandbox);
+  const logs = await sandbox.run(["mcp", "logs", "--json"]);
+  expect(logs.stdout).toMatch(/"event":"database_mended"|database_mended/);
+  expect(keptOf(sandbox)).toHaveLength(1);
+  expect(ids).toEqual(
+    expect.arrayContaining(
+      (await sandbox.list()).map(({ session_id }) => session_id),
+    ),
+  );
+});
+
+test("what the log has lost and the spool still has comes back", async () => {
+  using sandbox = new Sandbox();
+  const ids = await crashed(sandbox, 3);
+  // All of it, as on a disk that never wrote it.
+  writeFileSync(logOf(sandbox), Buffer.alloc(4_096));
+  const store = await DuckDBStore.open(sandbox.database);
+  try {
+    for (const id of ids) expect(await store.get(id)).toBeNull();
+    const drain = new Drain(sandbox.data, store);
+    await drain.pass(Date.now() + 61_000);
+    for (const id of ids)
+      expect(await store.get(id)).toMatchObject({ session_id: id });
+  } finally {
+    await store.close();
+  }
+});
