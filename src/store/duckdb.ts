@@ -82,7 +82,7 @@ export class DuckDBStore implements ServedStore {
     private readonly db: Database,
     private readonly hears: WriterEvents,
   ) {
-    this.folds = new Folds(db, (state) => this.life.note(state));
+    this.folds = new Folds(db, (state, anew) => this.life.note(state, anew));
     this.life = new Life(db, this.folds, (events) =>
       this.writer.append(events, null),
     );

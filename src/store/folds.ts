@@ -54,10 +54,13 @@ export class Folds {
   /** The number of the last event that is stored and folded. */
   lastSeq = 0;
 
-  /** @param changed hears of each session that an event has changed */
+  /**
+   * @param changed hears of each session that an event has changed, and whether
+   *   it has got another reporter by that
+   */
   constructor(
     private readonly db: Database,
-    private readonly changed: (state: State) => void,
+    private readonly changed: (state: State, anew: boolean) => void,
   ) {}
 
   /** Folds what was stored but not folded when the last process ended. */
@@ -116,7 +119,7 @@ export class Folds {
     apply(state, event, from);
     this.lastSeq++;
     if (!this.dirty.has(session_id)) this.dirty.set(session_id, this.lastSeq);
-    this.changed(state);
+    this.changed(state, false);
   }
 
   /** Some of their events have gone: those that are left are folded anew. */
@@ -128,7 +131,7 @@ export class Folds {
   async settle(): Promise<void> {
     if (this.stale.size === 0) return;
     await this.refold(this.stale);
-    for (const id of this.stale) this.changed(this.states.get(id)!);
+    for (const id of this.stale) this.changed(this.states.get(id)!, true);
     this.stale.clear();
   }
 

@@ -42,9 +42,13 @@ export class Life {
     this.owners = new Owners(db, folds);
   }
 
-  /** Takes note of a session that an event has changed. */
-  note(state: State): void {
+  /**
+   * Takes note of a session that an event has changed.
+   * @param anew it has got another reporter: signs of life are not his
+   */
+  note(state: State, anew: boolean): void {
     const { session_id, end } = state;
+    if (anew) this.signs.delete(session_id);
     this.leases.note(state, Date.now());
     this.owners.note(state);
     // A later sign of life than its end is for `lapse` to look at.

@@ -270,7 +270,7 @@ describe("what the spool says outranks the wire", () => {
       ],
       stranger,
     );
-    await store.append([command(2)], admin).catch(() => {});
+    await store.append([command(2)], admin);
     expect((await store.get(ID))!.username).toBe("eve");
     await store.idle();
     const own = life();
@@ -288,6 +288,14 @@ describe("what the spool says outranks the wire", () => {
       ...["token:root", "spool", "spool", "spool"],
     ]);
     await expectFolded();
+  });
+
+  test("and the stranger's signs of life go with his events", async () => {
+    await store.append([start({ lease_seconds: 120 })], stranger);
+    await store.seen(new Map([[ID, at(900)]]), stranger);
+    expect((await store.get(ID))!.last_seen).toBe(at(900));
+    await store.append(life());
+    expect((await store.get(ID))!.last_seen).toBe(at(2));
   });
 
   test("also by a batch that holds the stranger's, and by any event of its life", async () => {
