@@ -68,6 +68,20 @@ const LIBRARY_SYMBOLS = {
   duckdb_library_version: { args: [], returns: "ptr" },
 } as const;
 
+const MISSING_LIBRARY =
+  /(lib[\w+.-]+\.so[\d.]*): cannot open shared object file/;
+
+/** A library of the system's that a slim image lacks. */
+class MissingLibrary extends Failure {
+  constructor(name: string) {
+    super(
+      "storage",
+      `this system lacks ${name}, which DuckDB's library needs`,
+      "install it: apt-get install libstdc++6 (Debian, Ubuntu), dnf install libstdc++ (Fedora, RHEL); shells are recorded meanwhile",
+    );
+  }
+}
+
 /**
  * Unpacks where needed and loads.
  * @param caches folders to keep the files in, best first
@@ -81,6 +95,8 @@ export function loadNative(caches: readonly string[]): void {
       globals[LOADED] = unpackAndLoad(cache);
       return;
     } catch (error) {
+      // No other folder has it.
+      if (error instanceof MissingLibrary) throw error;
       reasons.push(
         error instanceof Failure
           ? error.sentence
@@ -118,6 +134,8 @@ function loadFrom({ folder, fds }: Natives): unknown {
     return loadAddon(folder, fds);
   } catch (error) {
     const text = reasonOf(error);
+    const missing = MISSING_LIBRARY.exec(text)?.[1];
+    if (missing) throw new MissingLibrary(missing);
     throw /failed to map segment|permitted/.test(text)
       ? new Failure("storage", `${dirname(folder)} does not allow execution`)
       : error;
