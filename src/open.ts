@@ -11,7 +11,7 @@ import { Failure, type FailureCode, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
 import { requireRegular } from "./os/regular.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
-import { trustedPath } from "./os/trust.ts";
+import { requireUnshared, trustedPath } from "./os/trust.ts";
 import { hasAccessList } from "./os/group.ts";
 import { statFile } from "./os/file.ts";
 import { checkEndpoint, clientToken } from "./os/token.ts";
@@ -264,6 +264,8 @@ export async function openFile(
   try {
     const path = databasePath(settings);
     for (const file of [path, `${path}.wal`]) requireRegular(file);
+    // The log beside it comes and goes.
+    requireUnshared(dirname(path));
     refuseInherited(dirname(path));
     if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
     const { DuckDBStore } = await loadDuckDB(settings);

@@ -160,6 +160,7 @@ function requireOther(from: string, database: string): void {
 function copy(from: string, to: string): void {
   for (const suffix of ["", ".wal"]) {
     if (suffix !== "" && !existsSync(`${from}${suffix}`)) continue;
+    if (suffix !== "") requireSameOwner(from, `${from}${suffix}`);
     try {
       const how = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE;
       copyFileSync(`${from}${suffix}`, `${to}${suffix}`, how);
@@ -176,6 +177,17 @@ function copy(from: string, to: string): void {
         : folderFailure(to, error);
     }
   }
+}
+
+/** Its lines become the database's: where others may make files it may be theirs. */
+function requireSameOwner(from: string, log: string): void {
+  const { uid } = statSync(log);
+  if (uid === statSync(from).uid && statSync(log).isFile()) return;
+  throw new Failure(
+    "permission",
+    `'${log}' belongs to uid ${uid}, and not to the owner of the backup`,
+    "remove it; what `session-buddy backup` wrote has no log beside it",
+  );
 }
 
 function remove(path: string): void {

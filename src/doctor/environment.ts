@@ -1,10 +1,10 @@
 /** What any command needs of the host and of the settings. */
-import { chmodSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { type Settings, describe, statePaths } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { loadDuckDB } from "../open.ts";
 import { libc } from "../os/libc.ts";
-import { ensurePrivateDir } from "../os/paths.ts";
+import { closeFolder, ensurePrivateDir } from "../os/paths.ts";
 import { readSecret } from "../os/secret.ts";
 import type { Check } from "./check.ts";
 
@@ -36,7 +36,7 @@ export function environmentChecks(settings: Settings): Check[] {
         ensurePrivateDir(data);
         return data;
       },
-      mend: () => chmodSync(data, 0o700),
+      mend: () => closeFolder(data),
     },
     {
       name: "state_folder",
@@ -45,7 +45,7 @@ export function environmentChecks(settings: Settings): Check[] {
         ensurePrivateDir(folder);
         return folder;
       },
-      mend: () => chmodSync(statePaths(settings).folder, 0o700),
+      mend: () => closeFolder(statePaths(settings).folder),
     },
     { name: "disk_space", look: () => diskSpace(data) },
     {

@@ -199,6 +199,17 @@ function checkPrivateDir(path: string, stat: FileStat | null): void {
     );
 }
 
+/**
+ * Closes a folder of ours to others.
+ * @throws Failure (permission) when it is not ours, or another rules the way to it
+ */
+export function closeFolder(path: string): void {
+  const { path: place, stat } = trustedPath(path, "leaf");
+  if (stat?.kind === "folder" && stat.uid === process.geteuid!())
+    return setPrivate(place);
+  throw new Failure("permission", `'${path}' is no folder of ours`);
+}
+
 /** By its name: nobody else can put another folder there, see trust.ts. */
 const setPrivate = (path: string) =>
   process.getBuiltinModule("node:fs").chmodSync(path, PRIVATE);

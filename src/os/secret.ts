@@ -67,7 +67,7 @@ export function readPrivateText(name: string, path: string): string {
     if (error instanceof Failure)
       throw new Failure(
         "config",
-        `auth.secret_file '${path}' cannot be trusted: ${error.sentence}`,
+        `${name} '${path}' cannot be trusted: ${error.sentence}`,
         error.hint,
       );
     const link = errnoOf(error) === "ELOOP";

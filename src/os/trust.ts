@@ -136,6 +136,22 @@ export function quickOwner(path: string, depth = 0): number | null {
   return words[UID]!;
 }
 
+/**
+ * Refuses a folder in which others can make files, a sticky one too: in the place
+ * of one that comes and goes there they could put theirs.
+ * @param path a folder that is there
+ * @throws Failure (permission)
+ */
+export function requireUnshared(path: string): void {
+  const { path: place, folder } = trustedPath(path);
+  if (writableByOthers(place, { ...folder, mode: folder.mode & ~STICKY }))
+    throw new Failure(
+      "permission",
+      `others can make files in '${place}'`,
+      "choose a folder that only you can write to",
+    );
+}
+
 function writableByOthers(path: string, stat: FileStat): boolean {
   if ((stat.mode & (GROUP_WRITES | OTHERS_WRITE)) === 0) return false;
   if (stat.mode & STICKY) return false;

@@ -219,3 +219,36 @@ test("a home that its owner's own group can write is his, one that others can is
     /others can write to '\S+\/h'/,
   );
 });
+
+test("where others can make files no database is kept, and no log of theirs is taken", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const shared = join(sandbox.home, "tmp");
+  mkdirSync(shared);
+  chmodSync(shared, 0o1777);
+  const env = { SESSION_BUDDY_DB_PATH: join(shared, "own.duckdb") };
+  const run = await sandbox.run(["list-sessions"], { env });
+  expectFailure(run, 6, /others can make files in '\S+tmp'/);
+  expect(readdirSync(shared)).not.toContain("own.duckdb");
+  const backup = join(shared, "backup.duckdb");
+  await sandbox.run(["shell", "--", "true"]);
+  expect((await sandbox.run(["backup", backup])).exitCode).toBe(0);
+  writeFileSync(`${backup}.wal`, "");
+  chownSync(`${backup}.wal`, STRANGER, STRANGER);
+  const restored = await sandbox.run(["restore", "--yes", backup]);
+  expectFailure(restored, 6, /backup\.duckdb\.wal' belongs to uid 54321/);
+});
+
+test("doctor --fix closes no folder that another user's link leads to", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const theirs = join(sandbox.home, "theirs");
+  const victim = join(sandbox.home, "victim");
+  mkdirSync(theirs);
+  mkdirSync(victim, { mode: 0o755 });
+  symlinkSync(victim, join(theirs, "data"));
+  await sandbox.command(["chown", "-hR", `${STRANGER}`, theirs]);
+  const env = { SESSION_BUDDY_DATA_DIR: join(theirs, "data") };
+  await sandbox.run(["doctor", "--fix"], { env });
+  expect(statSync(victim).mode & 0o777).toBe(0o755);
+});
