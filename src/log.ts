@@ -21,6 +21,7 @@ import { plainJson } from "./model/json.ts";
 import { O_APPEND, O_CREAT, O_WRONLY } from "./os/file.ts";
 import { ensurePrivateDir } from "./os/paths.ts";
 import { openRegular } from "./os/regular.ts";
+import { trustedPath } from "./os/trust.ts";
 import type { LogLevel } from "./settings.ts";
 
 /** The newest and the older ones. */
@@ -56,9 +57,14 @@ export class Log {
     this.attempt(() => this.ready());
   }
 
-  /** The log of the server of these settings. */
+  /**
+   * The log of the server of these settings.
+   * @throws Failure (permission) where others rule: that is a mistake, no trouble
+   */
   static open(settings: Settings): Log {
-    return new Log(statePaths(settings).logs, settings.config.log.level);
+    const { logs } = statePaths(settings);
+    trustedPath(logs, "leaf");
+    return new Log(logs, settings.config.log.level);
   }
 
   /** How many lines could not be written so far. */

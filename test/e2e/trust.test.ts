@@ -145,7 +145,7 @@ test("a wrapper records nothing where another user rules, and strict says why", 
   expectFailure(strict, 125, /theirs' belongs to uid 54321/);
 });
 
-test("a secret and a TLS key below another user's folder are refused", async () => {
+test("a secret, a TLS key and logs below another user's folder are refused", async () => {
   if (!needsRoot("openssl")) return;
   using sandbox = new Sandbox();
   const ours = below(sandbox);
@@ -165,6 +165,12 @@ test("a secret and a TLS key below another user's folder are refused", async () 
   const tls = await sandbox.run(["mcp", "start", "--port", "auto"]);
   expect(tls.exitCode).toBe(6);
   expect(tls.stderr).toMatch(/theirs' belongs to uid 54321/);
+  configure(sandbox, "{}\n");
+  const logs = await sandbox.run(["mcp", "start", "--port", "auto"], {
+    env: { SESSION_BUDDY_LOG_DIR: join(ours, "logs") },
+  });
+  expect(logs.exitCode).toBe(6);
+  expect(logs.stderr).toMatch(/theirs' belongs to uid 54321/);
 });
 
 test("links of our own and of root lead on, another user's do not", async () => {
