@@ -1,11 +1,15 @@
 /** What any command needs of the host and of the settings. */
-import { statfsSync } from "node:fs";
+import { closeSync, rmSync, statfsSync } from "node:fs";
 import { type Settings, describe, statePaths } from "../config.ts";
 import { Failure } from "../model/failure.ts";
 import { loadDuckDB } from "../open.ts";
+import { O_CREAT, O_RDWR } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
+import { lockFile } from "../os/lock.ts";
 import { closeFolder, ensurePrivateDir } from "../os/paths.ts";
+import { openRegular } from "../os/regular.ts";
 import { readSecret } from "../os/secret.ts";
+import { noLocks } from "../store/lock.ts";
 import type { Check } from "./check.ts";
 
 /** Below this neither a commit nor a log is sure to fit. */
@@ -58,7 +62,7 @@ export function environmentChecks(settings: Settings): Check[] {
     {
       name: "locks",
       look() {
-        if (libc) return "file locks can be taken";
+        if (libc) return trialLock(data);
         throw new Failure(
           "unhealthy",
           "the engine may not compile code here, so no file can be locked",
@@ -74,6 +78,27 @@ export function environmentChecks(settings: Settings): Check[] {
           : "set, and long enough",
     },
   ];
+}
+
+/** Takes a real lock where the database and the spool are. */
+function trialLock(folder: string): string {
+  const path = `${folder}/lock-trial.${crypto.randomUUID()}`;
+  const open = () => openRegular(path, O_RDWR | O_CREAT);
+  const fds = [open(), open()];
+  try {
+    const [first, second] = fds.map(lockFile);
+    if (first !== "held") throw noLocks(folder);
+    if (second === "taken")
+      return "a file was locked, and held the next one off";
+    throw new Failure(
+      "unhealthy",
+      `locks in '${folder}' hold nobody off`,
+      "set SESSION_BUDDY_DATA_DIR to a local disk",
+    );
+  } finally {
+    for (const fd of fds) closeSync(fd);
+    rmSync(path, { force: true });
+  }
 }
 
 function diskSpace(folder: string): string {

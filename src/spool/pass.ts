@@ -15,6 +15,7 @@ import { Rejected } from "../model/failure.ts";
 import { lostEnd } from "../model/lost.ts";
 import { isFileAt } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
+import { lockFile } from "../os/lock.ts";
 import { variableLiveness } from "../os/proc.ts";
 import {
   append,
@@ -206,9 +207,12 @@ export class Pass {
   private writerGone(fd: number, facts: FileFacts, look: Look): boolean {
     if (facts.elsewhere(look) === "unknown") return false;
     if (!facts.lockable) return facts.writerLiveness(look) === "gone";
-    if (!libc?.tryLock(fd)) return false;
-    libc.unlock(fd);
-    return true;
+    if (!libc) return false;
+    const lock = lockFile(fd);
+    // It was locked where it was written: its folder has been moved since.
+    if (lock === "none") return facts.writerLiveness(look) === "gone";
+    if (lock === "held") libc.unlock(fd);
+    return lock === "held";
   }
 
   /** The writer is gone: so is the session, unless its child lives on. */
@@ -283,7 +287,8 @@ export class Pass {
   }
 
   private clearEmpty(name: string, fd: number, mtime: Date): void {
-    if (this.of.now - mtime.getTime() < REST_MS || !libc?.tryLock(fd)) return;
+    if (this.of.now - mtime.getTime() < REST_MS) return;
+    if (!libc || lockFile(fd) === "taken") return;
     // Locked by us and still empty: nobody was ever told of it.
     if (fstatSync(fd).size === 0) unlinkSync(`${this.folder}/${name}`);
   }

@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, futimesSync } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
-import { libc } from "../os/libc.ts";
+import { lockFile } from "../os/lock.ts";
 import { O_CREAT, O_RDWR } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
 import { openRegular } from "../os/regular.ts";
@@ -55,7 +55,8 @@ export function sayBegun(lock: number, now: number): void {
 /** Another drain will see to it. */
 class Elsewhere extends Error {}
 
-const tryLock = (fd: number): boolean => !libc || libc.tryLock(fd);
+/** Without locks nobody has to wait: what is done twice changes nothing. */
+const tryLock = (fd: number): boolean => lockFile(fd) !== "taken";
 
 function openLock(path: string): number | null {
   try {

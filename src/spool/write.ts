@@ -28,7 +28,7 @@ import {
   touchFile,
   writeSome,
 } from "../os/file.ts";
-import { NO_LOCKS, libc } from "../os/libc.ts";
+import { type Locked, lockFile } from "../os/lock.ts";
 import {
   ensurePrivateDir,
   ensurePrivateDirIn,
@@ -208,13 +208,11 @@ function openAnew(path: string): { fd: number; found: boolean } {
   throw new Error(`'${path}' is locked by another`);
 }
 
-function lock(fd: number): "held" | "taken" | "none" {
-  if (!libc) return "none";
+/** Where there are none the start line says `lock:none`: it is told from its process. */
+function lock(fd: number): Locked {
   try {
-    return libc.tryLock(fd) ? "held" : "taken";
+    return lockFile(fd);
   } catch (error) {
-    // The start line says `lock:none`: such a session is told from its process.
-    if (NO_LOCKS.includes(errnoOf(error) ?? "")) return "none";
     closeFile(fd);
     throw error;
   }

@@ -14,6 +14,7 @@ import { dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
+import { lockFile } from "../os/lock.ts";
 import { folderFailure } from "../os/paths.ts";
 import { bootId, isStopped, pidNamespace, processStat } from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
@@ -52,7 +53,12 @@ export class StoreLock {
    */
   static tryAcquire(path: string, role: Holder["role"]): StoreLock | null {
     const fd = makeLock(path);
-    if (servesUnlocked(path) || (libc && !libc.tryLock(fd))) {
+    const locked = servesUnlocked(path) ? "taken" : lockFile(fd);
+    if (locked === "none" && libc) {
+      closeSync(fd);
+      throw noLocks(path);
+    }
+    if (locked === "taken") {
       closeSync(fd);
       return null;
     }
@@ -110,6 +116,17 @@ function openLock(path: string, flags: number): number {
   );
 }
 
+/**
+ * The sentence for a filesystem without locks.
+ * @param path of a file on it
+ */
+export const noLocks = (path: string): Failure =>
+  new Failure(
+    "config",
+    `'${path}' cannot be locked: its filesystem has no file locks`,
+    "mount it with locks (NFS: without nolock, and with its lock service), or set SESSION_BUDDY_DATA_DIR to a local disk; what is recorded waits in the spool",
+  );
+
 /** @param holder as far as it has signed */
 export function heldFailure(path: string, holder: Holder | null): Failure {
   const who = holder
@@ -153,11 +170,10 @@ export function isHeld(path: string): boolean {
   }
   try {
     if (servesUnlocked(path)) return true;
-    if (!libc) return false;
     // Taken for a moment when it is free; whoever wants it looks again.
-    if (!libc.tryLock(fd)) return true;
-    libc.unlock(fd);
-    return false;
+    const locked = lockFile(fd);
+    if (locked === "held") libc?.unlock(fd);
+    return locked === "taken";
   } finally {
     closeSync(fd);
   }

@@ -35,6 +35,7 @@ import built from "../../dist/native/manifest.json";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { say } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
+import { lockFile } from "../os/lock.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { isTerminal } from "../os/proc.ts";
 
@@ -174,7 +175,7 @@ function unpack(cache: string): Natives {
   try {
     mkdirSync(own, { mode: 0o700 });
     lock = openSync(own, "r");
-    libc?.tryLock(lock);
+    lockFile(lock);
     sayUnpacking(cache);
     write(`${own}/${LIBRARY}`, Bun.zstdDecompressSync(readFileSync(library)));
     write(`${own}/${ADDON}`, readFileSync(addon));
@@ -341,7 +342,7 @@ function removeOthers(cache: string): void {
 function isAbandoned(folder: string): boolean {
   const fd = openSync(folder, "r");
   try {
-    return libc?.tryLock(fd) ?? false;
+    return lockFile(fd) === "held";
   } finally {
     closeSync(fd);
   }

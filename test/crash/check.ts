@@ -6,7 +6,6 @@
 import { lostEnd } from "../../src/model/lost.ts";
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import type { Event, KnownEvent } from "../../src/model/event.ts";
-import { endEventId } from "../../src/model/id.ts";
 import { fold } from "../../src/model/fold.ts";
 import { view } from "../../src/model/session.ts";
 import { query } from "../support/database.ts";
@@ -90,8 +89,8 @@ function isFromSomewhere(world: World, row: Row): boolean {
   const event = JSON.parse(row.payload) as KnownEvent;
   // A drain whose clock is ahead lets a file go that we have not seen whole.
   if (world.trouble === "clock" && world.wrapped.has(session_id)) return true;
-  if (event_id === endEventId(session_id) && session_id.startsWith("chan_"))
-    return true;
+  // Ids of these are made of their channel, and its client's own words.
+  if (provenance !== null && session_id.startsWith("chan_")) return true;
   // Whoever finds a session lost makes its end; where the spool is moved about,
   // the file that it was written to may be gone before we look.
   if (event_id === lostEnd(session_id, event.timestamp).event_id) return true;

@@ -213,13 +213,8 @@ export class Server {
     const known = this.channels.get(channel_id);
     const ends = known !== undefined && random.chance(0.4);
     const event_id = random.uuid();
-    world.sent.set(event_id, false);
     if (known && ends) {
       world.told.get(known)!.ending = true;
-      world.sent.set(
-        endEventId(known),
-        world.sent.get(endEventId(known)) ?? false,
-      );
       this.channels.delete(channel_id);
     }
     const result = await this.call("track_channel_session", {

@@ -7,8 +7,11 @@ import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { storedEvents } from "../support/database.ts";
 import { recovered } from "../support/events.ts";
 import { Live } from "../support/live.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { NO_LOCKS, withoutLocks } from "../support/locks.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
 import { id, leave, life, lines } from "../support/spool.ts";
+import { needs } from "../support/tools.ts";
 
 test("this host can tell its own processes", () => {
   // Where it cannot, the tests above prove nothing about lost sessions.
@@ -213,4 +216,50 @@ describe("without locks (no JIT, no foreign calls)", () => {
     expect(stdout).toContain("lost");
     expect(await sandbox.only()).toMatchObject({ status: "lost" });
   });
+});
+
+test.each(Object.entries(NO_LOCKS))(
+  "where the filesystem has no locks (%s) whoever wants the database hears it, and the spool waits",
+  async (_, errno) => {
+    if (!needs("/usr/bin/python3")) return;
+    using sandbox = new Sandbox();
+    leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
+    const here = withoutLocks(errno);
+    for (const args of [["list-sessions"], ["drain"], ["mcp", "start"]]) {
+      const done = await sandbox.command([...here, BINARY, ...args]);
+      expect([args, done.exitCode]).toEqual([args, 5]);
+      expect(done.stderr).toContain("its filesystem has no file locks");
+      expect(done.stderr).toContain("SESSION_BUDDY_DATA_DIR to a local disk");
+    }
+    const doctor = await sandbox.command([...here, BINARY, "doctor"]);
+    expect(doctor.exitCode).toBe(4);
+    expect(doctor.stdout).toMatch(/locks.*no file locks/s);
+    expect((await sandbox.only()).status).toBe("lost");
+    expect((await sandbox.run(["doctor"])).stdout).toContain(
+      "held the next one off",
+    );
+  },
+);
+
+test("without locks a server far away gets what was recorded, once", async () => {
+  if (!needs("/usr/bin/python3")) return;
+  using far = new Sandbox();
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(far);
+  const env = { SESSION_BUDDY_MCP_ENDPOINT: server.url };
+  // One that was locked where it was written, and one that could not be.
+  leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
+  const [first, ...rest] = life(2);
+  leave(
+    sandbox,
+    `${id(2)}.ndjson`,
+    lines([{ ...first!, lock: "none" } as Event, ...rest]),
+  );
+  const here = withoutLocks(NO_LOCKS.ENOLCK);
+  const drains = await Promise.all(
+    [1, 2, 3].map(() => sandbox.command([...here, BINARY, "drain"], { env })),
+  );
+  expect(drains.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+  const sessions = await far.list();
+  expect(sessions.map(({ status }) => status)).toEqual(["lost", "lost"]);
 });
