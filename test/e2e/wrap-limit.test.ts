@@ -4,7 +4,7 @@
  * wrapper runs as another user.
  */
 import { expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { needsRoot, runPrivately } from "../support/host.ts";
 import {
@@ -150,7 +150,9 @@ test.each(AFTERWARDS)(
 
 test("a start makes no thread, whatever is configured and however long PATH is", async () => {
   using sandbox = new Sandbox();
-  const file = join(sandbox.home, "settings.yaml");
+  const deep = join(sandbox.home, "a/b/c/d/e/f/g");
+  mkdirSync(deep, { recursive: true });
+  const file = join(deep, "settings.yaml");
   writeFileSync(
     file,
     "session: {heartbeat: 1h, banner: line}\nserver: {port: 9000, allowed_hosts: [a, b]}\nprofiles: {p: {component: c, metadata: {a: 1}}}\n",
