@@ -10,9 +10,7 @@ import {
   copyFileSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
-  rmSync,
   statfsSync,
   utimesSync,
 } from "node:fs";
@@ -22,6 +20,7 @@ import { Failure, errnoOf } from "./model/failure.ts";
 import { libc } from "./os/libc.ts";
 import { O_RDONLY } from "./os/file.ts";
 import { openRegular } from "./os/regular.ts";
+import { Scratch } from "./os/scratch.ts";
 import { isSpoolFile } from "./spool/folder.ts";
 import { spoolFolder } from "./spool/write.ts";
 
@@ -124,12 +123,13 @@ function holdStill(path: string): number | "taken" | "none" {
   return "none";
 }
 
-function placeFor(bytes: number): string | null {
+/** What killed readers have left there goes as one is made. */
+function placeFor(bytes: number): Scratch | null {
   for (const place of ["/dev/shm", tmpdir(), "/var/tmp"])
     try {
       const { bavail, bsize } = statfsSync(place);
       if (bytes > bavail * bsize * (1 - LEFT_FREE)) continue;
-      return mkdtempSync(`${place}/session-buddy-read-`);
+      return Scratch.beside(`${place}/copy`);
     } catch {
       // Not there, or not writable: the next one.
     }
@@ -137,12 +137,12 @@ function placeFor(bytes: number): string | null {
 }
 
 function copyTo(
-  place: string,
+  place: Scratch,
   files: readonly Source[],
   settings: Settings,
 ): Copy {
-  const away = () => rmSync(place, { recursive: true, force: true });
-  const data = `${place}/session-buddy`;
+  const away = () => place.remove();
+  const data = `${place.path}/session-buddy`;
   try {
     for (const { from, to } of files) {
       const path = `${data}/${to}`;

@@ -110,15 +110,22 @@ export class Scratch extends OpenFolder {
 }
 
 function removeAbandoned(folder: string): void {
-  try {
-    for (const name of readdirSync(folder)) {
-      if (!NAME.test(name)) continue;
+  for (const name of namesOf(folder).filter((found) => NAME.test(found)))
+    try {
       const found = new Scratch(`${folder}/${name}`);
       if (found.tryLock()) found.remove();
       else closeOnly(found);
+    } catch {
+      // Not ours, or gone since: it only takes room.
     }
+}
+
+function namesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder);
   } catch {
-    // Not ours, not to be listed, or gone since: it only takes room.
+    // Not to be listed: what is abandoned there stays.
+    return [];
   }
 }
 

@@ -234,13 +234,15 @@ const readOnly = (path: string) =>
 
 /** A copy leaves nothing behind. */
 const copies = () =>
-  readdirSync("/dev/shm").filter((name) =>
-    name.startsWith("session-buddy-read-"),
-  );
+  readdirSync("/dev/shm").filter((name) => name.startsWith(".session-buddy-"));
 
 test("what is on a read-only disk is read, with what waits in the spool, and said to be a copy", async () => {
   if (!needsRoot()) return;
   using sandbox = await withDatabase();
+  // As a reader that was killed leaves its copy.
+  const left = `/dev/shm/.session-buddy-${"0".repeat(32)}.new`;
+  mkdirSync(left, { mode: 0o700 });
+  writeFileSync(join(left, "copy"), "left");
   const script = `${readOnly(sandbox.data)} ${BINARY} list-sessions`;
   const looked = await runPrivately(
     sandbox,
