@@ -227,7 +227,6 @@ export function folderFailure(
   error: unknown,
   writable: string = OTHER_DATA,
 ): Failure {
-  if (error instanceof Failure) return error;
   switch (errnoOf(error)) {
     case "EACCES":
     case "EPERM":
@@ -282,6 +281,7 @@ const MENDS: Record<string, string> = {
 
 /** The sentence for a file that the system would not let us look into. */
 export function readFailure(path: string, error: unknown): Failure {
+  if (error instanceof Failure) return error;
   const errno = errnoOf(error);
   const denied = errno === "EACCES" || errno === "EPERM";
   return new Failure(

@@ -25,7 +25,7 @@ import { libc } from "../os/libc.ts";
 import { isDamage, isFatal, newerSchema, storeFailure } from "./failure.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
-import { leftOutSentence, mendLog, tornLog } from "./wal.ts";
+import { type LeftOut, leftOutSentence, mendLog, tornLog } from "./wal.ts";
 
 export const OPTIONS = {
   memory_limit: "512MB",
@@ -128,19 +128,26 @@ export class Database {
     // Without locks another may be writing it.
     const torn = libc ? tornLog(path) : null;
     if (!torn) return Database.connect(path);
-    const mend = (cut: boolean) =>
-      tell(leftOutSentence(path, mendLog(path, torn, cut)));
+    const say = (left: LeftOut) => tell(leftOutSentence(path, left));
     if (!torn.headless)
       try {
         // First as it is: DuckDB knows whether another program has it open.
         const db = await Database.connect(path);
-        mend(false);
+        say(mendLog(path, torn, false));
         return db;
       } catch (error) {
         if (!isDamage(reasonOf(error))) throw error;
       }
-    mend(true);
-    return Database.connect(path);
+    const left = mendLog(path, torn, true);
+    try {
+      const db = await Database.connect(path);
+      say(left);
+      return db;
+    } catch (error) {
+      // It is the file that is damaged: its log stays as it was.
+      renameSync(left.kept, `${path}.wal`);
+      throw error;
+    }
   }
 
   private static async connect(path: string): Promise<Database> {

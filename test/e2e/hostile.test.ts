@@ -117,7 +117,9 @@ test("nothing in the working directory or the environment runs or changes the re
     shell.stdout,
   );
   expect(list.stdout).toStartWith(`${id}\t`);
-  expect(inherited).toEqual(sandbox.envWith(env));
+  expect(inherited).toEqual(
+    sandbox.envWith({ ...env, SESSION_BUDDY_WRAPPED: "1" }),
+  );
   expect(existsSync(sprung)).toBe(false);
   expect(existsSync(join(folder, "data"))).toBe(false);
   expect(existsSync(join(folder, "cache"))).toBe(false);
