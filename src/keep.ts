@@ -7,6 +7,7 @@ import type { Settings } from "./config.ts";
 import { Failure, reasonOf } from "./model/failure.ts";
 import type { Keeping } from "./model/keeping.ts";
 import { claim, openFile, sayDrained } from "./open.ts";
+import { requireNotOwn } from "./own-files.ts";
 import { drain } from "./spool/drain.ts";
 import { spooledSessions } from "./spool/held.ts";
 import { HttpKeeping } from "./store/admin.ts";
@@ -38,7 +39,10 @@ export async function withKeeping<T>(
       tell(`the spool could not be brought in: ${reasonOf(error)}`);
     }
     const spooled = () => spooledSessions(data);
-    return await use(store.keeping({ spooled, alone: true, tell }));
+    const notOwn = (path: string) => requireNotOwn(settings, path);
+    return await use(
+      store.keeping({ spooled, requireNotOwn: notOwn, alone: true, tell }),
+    );
   } finally {
     await close();
   }

@@ -8,6 +8,7 @@ import { ATTESTED, type Attested } from "../model/reporter.ts";
 import { STATUSES, type Session, type Status } from "../model/session.ts";
 import { withReadable } from "../open.ts";
 import { Output, writeOutput } from "../os/output.ts";
+import { requireNotOwn } from "../own-files.ts";
 import { isTerminal } from "../os/proc.ts";
 import { terminalWidth } from "../os/width.ts";
 import { localZone } from "../os/zone.ts";
@@ -106,10 +107,13 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const filter = filterOf(args);
     if (args.output !== undefined && args.output !== "-")
-      return writeOutput(args.output, (output) =>
-        withReadable(settings, note, (store) =>
-          writeRows(store.list(filter), form, output),
-        ),
+      return writeOutput(
+        args.output,
+        (path) => requireNotOwn(settings, path),
+        (output) =>
+          withReadable(settings, note, (store) =>
+            writeRows(store.list(filter), form, output),
+          ),
       );
     const output = new Output();
     const person = format === "table" && isTerminal(1);

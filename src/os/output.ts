@@ -67,14 +67,19 @@ export class Output {
  * Writes to what stands at a path, or will: see place.ts. A file holds the new
  * content whole, or the old one.
  * @param given as it was typed
+ * @param requireFree throws for a file that is not to be replaced
  * @throws Failure when it cannot be written; nothing is left behind then
  */
 export async function writeOutput(
   given: string,
+  requireFree: (path: string) => void,
   write: (output: Output) => Promise<void>,
 ): Promise<void> {
   const place = placeOf(given);
-  if (place.kind === "file") return writeWhole(place, write);
+  if (place.kind === "file") {
+    requireFree(place.path);
+    return writeWhole(place, write, requireFree);
+  }
   const { fd, own } = openStream(place);
   try {
     await writeAll(new Output(fd, `'${given}'`), write);
@@ -94,6 +99,7 @@ async function writeAll(
 async function writeWhole(
   place: FilePlace,
   write: (output: Output) => Promise<void>,
+  requireFree: (path: string) => void,
 ): Promise<void> {
   using half = openHalf(place);
   const stay = goneOnSignal(half);
@@ -104,6 +110,8 @@ async function writeWhole(
     } finally {
       closeSync(fd);
     }
+    // Somebody may lead it elsewhere by now.
+    requireFree(place.path);
     putInPlace(half, place);
   } finally {
     stay();

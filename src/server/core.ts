@@ -21,6 +21,7 @@ import {
   type StoredEvent,
 } from "../model/store.ts";
 import { databasePath, openAgain, openFile } from "../open.ts";
+import { requireNotOwn } from "../own-files.ts";
 import { Drain } from "../spool/drain.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import type { DrainReport } from "../spool/report.ts";
@@ -192,6 +193,7 @@ export class Core implements ServedStore {
     if (this.keeper?.of !== file) {
       const keeping = file.keeping({
         spooled: () => spooledSessions(this.settings.paths.data!),
+        requireNotOwn: (path) => requireNotOwn(this.settings, path),
         alone: false,
         tell: (reason) => log.warn("keeping", { reason }),
       });

@@ -8,6 +8,7 @@ import {
   constants,
   lstatSync,
   rmSync,
+  rmdirSync,
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -30,7 +31,9 @@ import {
 import { OpenFolder, Scratch } from "../os/scratch.ts";
 import { trustedPath } from "../os/trust.ts";
 import {
+  EVENTS_FILE,
   type Exported,
+  SESSIONS_FILE,
   existsFailure,
   exportTo,
   nameFolder,
@@ -51,6 +54,8 @@ const WORTH_COMPACTING = 0.25;
 export interface KeepingOptions {
   /** Sessions of which the spool has files, whatever is in them. */
   spooled(): Iterable<string>;
+  /** Throws (usage) for a path that is one of our own files, or may come to be. */
+  requireNotOwn(path: string): void;
   /** Whether nobody else asks meanwhile, so that the file can be written anew. */
   alone: boolean;
   /** Hears of what went wrong without harm. */
@@ -70,19 +75,28 @@ export class FileKeeping implements Keeping {
   backup(file: string, force: boolean): Promise<Backup> {
     return this.alone(async () => {
       requireFolder(dirname(file));
-      filePlace(file, force);
+      this.placeFor(file, force);
       await this.settle();
       try {
         using half = new Half(makesThere(file) ? file : this.db.path);
         const held = await copyDatabase(this.db, half.path, file);
         chmodSync(half.path, 0o600);
         const bytes = statSync(half.path).size;
-        putInPlace(half, filePlace(file, force));
+        putInPlace(half, this.placeFor(file, force));
         return { file, bytes, ...held };
       } catch (error) {
         throw errnoOf(error) ? outputFailure(file, error) : error;
       }
     });
+  }
+
+  /** @throws Failure when something is there, but for a file with `force` */
+  private placeFor(file: string, force: boolean): FilePlace {
+    const place = placeOf(file);
+    if (place.kind !== "file") throw noDatabase(file);
+    this.options.requireNotOwn(place.path);
+    if (!force && place.old) throw backupExists(file);
+    return place;
   }
 
   async plan(request: ArchiveRequest): Promise<ArchivePlan> {
@@ -101,6 +115,7 @@ export class FileKeeping implements Keeping {
       // A link that leads nowhere is there, too.
       if (lstatSync(folder, { throwIfNoEntry: false }))
         throw existsFailure(folder);
+      this.options.requireNotOwn(folder);
       const before = this.db.sizes().file;
       const went = await this.move(request, folder);
       const { seq: _seq, ...rest } = went;
@@ -136,7 +151,7 @@ export class FileKeeping implements Keeping {
         return true;
       });
       if (removed) return exported;
-      rmSync(folder, { recursive: true });
+      removeFiles(made, folder);
     }
     throw new Failure(
       "overloaded",
@@ -236,6 +251,17 @@ function makesThere(path: string): boolean {
   }
 }
 
+/** Removes an archive: its files alone, and by whose folder they are in. */
+function removeFiles(made: OpenFolder, folder: string): void {
+  for (const name of [SESSIONS_FILE, EVENTS_FILE])
+    rmSync(made.at(name), { force: true });
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Renamed by somebody, who has put another in its place: it is empty.
+  }
+}
+
 /** Removes half a copy, with all that it is made of. */
 function remove(path: string): void {
   for (const suffix of ["", ".wal", ".rows"])
@@ -259,14 +285,6 @@ function scratchFor(folder: string): Scratch {
   } catch (error) {
     throw outputFailure(folder, error);
   }
-}
-
-/** @throws Failure when something is there, but for a file with `force` */
-function filePlace(file: string, force: boolean): FilePlace {
-  const place = placeOf(file);
-  if (place.kind !== "file") throw noDatabase(file);
-  if (!force && place.old) throw backupExists(file);
-  return place;
 }
 
 const noDatabase = (file: string) =>
