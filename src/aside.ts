@@ -5,22 +5,23 @@
  * drained and read; nothing here is changed.
  */
 import {
-  closeSync,
-  constants,
-  copyFileSync,
+  fstatSync,
+  futimesSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   statfsSync,
-  utimesSync,
+  writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import type { Settings } from "./config.ts";
 import { Failure, errnoOf } from "./model/failure.ts";
 import { libc } from "./os/libc.ts";
-import { O_RDONLY } from "./os/file.ts";
+import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, closeFile } from "./os/file.ts";
+import { copy } from "./os/place.ts";
 import { openRegular } from "./os/regular.ts";
 import { Scratch } from "./os/scratch.ts";
+import { temporaryFolders } from "./os/temporary.ts";
+import { trustedPath } from "./os/trust.ts";
 import { isSpoolFile } from "./spool/folder.ts";
 import { spoolFolder } from "./spool/write.ts";
 
@@ -69,7 +70,7 @@ export function copyAside(
     const place = placeFor(bytes);
     return place === null ? null : copyTo(place, files, settings);
   } finally {
-    if (typeof held === "number") closeSync(held);
+    if (typeof held === "number") closeFile(held);
   }
 }
 
@@ -113,27 +114,48 @@ function holdStill(path: string): number | "taken" | "none" {
   try {
     if (libc?.tryLock(fd)) return fd;
     if (libc) {
-      closeSync(fd);
+      closeFile(fd);
       return "taken";
     }
   } catch {
     // No locks there: nobody can hold it.
   }
-  closeSync(fd);
+  closeFile(fd);
   return "none";
 }
 
-/** What killed readers have left there goes as one is made. */
+/**
+ * Where nobody else can exchange it, so that its name stays good; what killed
+ * readers have left there goes as one is made.
+ */
 function placeFor(bytes: number): Scratch | null {
-  for (const place of ["/dev/shm", tmpdir(), "/var/tmp"])
+  for (const place of ["/dev/shm", ...temporaryFolders()])
     try {
+      trustedPath(place);
       const { bavail, bsize } = statfsSync(place);
       if (bytes > bavail * bsize * (1 - LEFT_FREE)) continue;
       return Scratch.beside(`${place}/copy`);
     } catch {
-      // Not there, or not writable: the next one.
+      // Not there, another's, or not writable: the next one.
     }
   return null;
+}
+
+/** With its times, which tell of a session's life. */
+function copyFile(from: string, to: string): void {
+  const source = openRegular(from, O_RDONLY);
+  try {
+    const target = openRegular(to, O_WRONLY | O_CREAT | O_EXCL);
+    try {
+      copy(source, (bytes) => writeFileSync(target, bytes));
+      const { atime, mtime } = fstatSync(source);
+      futimesSync(target, atime, mtime);
+    } finally {
+      closeFile(target);
+    }
+  } finally {
+    closeFile(source);
+  }
 }
 
 function copyTo(
@@ -149,9 +171,7 @@ function copyTo(
       mkdirSync(path.slice(0, path.lastIndexOf("/")), {
         ...{ recursive: true, mode: 0o700 },
       });
-      copyFileSync(from, path, constants.COPYFILE_FICLONE);
-      const { atime, mtime } = lstatSync(from);
-      utimesSync(path, atime, mtime);
+      copyFile(from, path);
     }
     mkdirSync(data, { recursive: true, mode: 0o700 });
   } catch (error) {

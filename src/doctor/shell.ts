@@ -6,12 +6,11 @@ import {
   readdirSync,
   rmSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import type { Settings } from "../config.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { readText, tryReadText } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
-import { trustedPath } from "../os/trust.ts";
+import { temporaryFolder } from "../os/temporary.ts";
 import { WRAPPED_VARIABLE } from "../spool/parent.ts";
 import { ensureSpool } from "../spool/write.ts";
 import type { Check } from "./check.ts";
@@ -81,7 +80,7 @@ function shellProgram(): string {
 
 /** Wraps a real program, into a folder that is nobody's. */
 async function trialSession(): Promise<string> {
-  const data = mkdtempSync(`${ownTemporary()}/session-buddy-doctor-`);
+  const data = mkdtempSync(`${temporaryFolder()}/session-buddy-doctor-`);
   try {
     const knows = `[ "$${WRAPPED_VARIABLE}" = 1 ]`;
     const program = ["/bin/sh", "-c", knows];
@@ -111,15 +110,6 @@ async function trialSession(): Promise<string> {
     );
   } finally {
     rmSync(data, { recursive: true, force: true });
-  }
-}
-
-/** TMPDIR may be another's, as su leaves it. */
-function ownTemporary(): string {
-  try {
-    return trustedPath(tmpdir()).path;
-  } catch {
-    return "/tmp";
   }
 }
 

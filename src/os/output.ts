@@ -3,7 +3,6 @@
  * that goes away (`| head -1`) ends the writing, not with an error.
  */
 import { closeSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { Failure, OutputClosed, errnoOf, reasonOf } from "../model/failure.ts";
 import { endAs } from "./libc.ts";
 import {
@@ -14,6 +13,7 @@ import {
   placeOf,
   putInPlace,
 } from "./place.ts";
+import { temporaryFolder } from "./temporary.ts";
 import { SIGNALS } from "./signals.ts";
 
 const BUFFER_BYTES = 64 * 1024;
@@ -125,7 +125,7 @@ function openHalf({ path, old }: FilePlace): Half {
   } catch (error) {
     if (old === null || !REFUSED.has(errnoOf(error) ?? ""))
       throw outputFailure(path, error);
-    return new Half(`${tmpdir()}/any`);
+    return new Half(`${temporaryFolder()}/any`);
   }
 }
 
