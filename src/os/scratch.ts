@@ -20,6 +20,7 @@ import {
 import { dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { libc } from "./libc.ts";
+import { trustedPath } from "./trust.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 const NAME = /^\.session-buddy-[0-9a-f]{32}\.new$/;
@@ -66,8 +67,9 @@ export class Scratch extends OpenFolder {
 
   /**
    * Makes one beside a path, and removes those that killed processes of ours
-   * have left there.
-   * @throws Error with `code` where none can be made
+   * have left there, where nobody else could have given them their names.
+   * @throws Error with `code` where none can be made; Failure (permission) when
+   *   somebody else put another folder in its place
    */
   static beside(path: string): Scratch {
     const folder = dirname(path);
@@ -76,6 +78,11 @@ export class Scratch extends OpenFolder {
     const own = `${folder}/.session-buddy-${random}.new`;
     mkdirSync(own, { mode: 0o700 });
     const scratch = new Scratch(own);
+    // All that is in it when it goes has to be what was made in it.
+    if (readdirSync(scratch.at("")).length > 0) {
+      closeOnly(scratch);
+      throw disturbed(own);
+    }
     scratch.tryLock();
     return scratch;
   }
@@ -109,7 +116,13 @@ export class Scratch extends OpenFolder {
   }
 }
 
-function removeAbandoned(folder: string): void {
+/**
+ * By their names: whoever may rename in that folder could have named another one
+ * of ours so.
+ */
+function removeAbandoned(path: string): void {
+  const folder = unlessRuled(path);
+  if (folder === null) return;
   for (const name of namesOf(folder).filter((found) => NAME.test(found)))
     try {
       const found = new Scratch(`${folder}/${name}`);
@@ -118,6 +131,15 @@ function removeAbandoned(folder: string): void {
     } catch {
       // Not ours, or gone since: it only takes room.
     }
+}
+
+/** Null where others rule: what is abandoned there stays. */
+function unlessRuled(folder: string): string | null {
+  try {
+    return trustedPath(folder).path;
+  } catch {
+    return null;
+  }
 }
 
 function namesOf(folder: string): string[] {

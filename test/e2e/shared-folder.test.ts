@@ -115,6 +115,33 @@ test("what killed commands have left beside an output is removed by the next", a
   expect(names.filter((name) => name.includes("session-buddy-"))).toEqual([]);
 });
 
+test("a folder of ours that another user names so is not taken for what we left", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}]);
+  await sandbox.list();
+  for (const [place, mode, owner] of [
+    ["shared", 0o777, 0],
+    ["theirs", 0o755, STRANGER],
+    ["sticky-theirs", 0o1777, STRANGER],
+  ] as const) {
+    const folder = join(sandbox.home, place);
+    mkdirSync(folder);
+    chmodSync(folder, mode);
+    chownSync(folder, owner, owner);
+    // As `mv work .session-buddy-….new` leaves it.
+    const work = join(folder, `.session-buddy-${"a".repeat(32)}.new`);
+    mkdirSync(join(work, "src"), { recursive: true, mode: 0o700 });
+    writeFileSync(join(work, "src/thesis.txt"), "all of it");
+    const out = join(folder, "out.csv");
+    const run = await sandbox.run(["list-sessions", "--output", out]);
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(readFileSync(join(work, "src/thesis.txt"), "utf8")).toBe(
+      "all of it",
+    );
+  }
+});
+
 /** Names that a shell, a URL, SQL or a pattern would read something into. */
 const NAMES = ["a?b", "a#b", "a%20b", "a'b\"c", "a[b]*c", "a\\b", "-a;b c"];
 
