@@ -21,7 +21,7 @@ import { copy } from "./os/place.ts";
 import { openRegular } from "./os/regular.ts";
 import { Scratch } from "./os/scratch.ts";
 import { temporaryFolders } from "./os/temporary.ts";
-import { trustedPath } from "./os/trust.ts";
+import { requireTrustedFile, trustedPath } from "./os/trust.ts";
 import { isSpoolFile } from "./spool/folder.ts";
 import { spoolFolder } from "./spool/write.ts";
 
@@ -61,6 +61,7 @@ export function copyAside(
   if (held === "taken") return null;
   try {
     const spool = spoolFolder(settings.paths.data!);
+    for (const file of [database, `${database}.wal`]) requireTrustedFile(file);
     const files = [
       ...present(database, "sessions.duckdb"),
       ...present(`${database}.wal`, "sessions.duckdb.wal"),

@@ -9,9 +9,12 @@ import { copyAside, isUnwritable } from "./aside.ts";
 import type { Settings } from "./config.ts";
 import { Failure, type FailureCode, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
-import { requireRegular } from "./os/regular.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
-import { requireUnshared, trustedPath } from "./os/trust.ts";
+import {
+  requireTrustedFile,
+  requireUnshared,
+  trustedPath,
+} from "./os/trust.ts";
 import { hasAccessList } from "./os/group.ts";
 import { statFile } from "./os/file.ts";
 import { checkEndpoint, clientToken } from "./os/token.ts";
@@ -263,9 +266,7 @@ export async function openFile(
 ): Promise<{ store: DuckDBStore; close(): Promise<void> }> {
   try {
     const path = databasePath(settings);
-    for (const file of [path, `${path}.wal`]) requireRegular(file);
-    // The log beside it comes and goes.
-    requireUnshared(dirname(path));
+    requireOwnDatabase(path);
     refuseInherited(dirname(path));
     if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
     const { DuckDBStore } = await loadDuckDB(settings);
@@ -278,11 +279,22 @@ export async function openFile(
   }
 }
 
+/**
+ * Refuses a database that others could write or exchange, and its log.
+ * @throws Failure (permission)
+ */
+export function requireOwnDatabase(path: string): void {
+  for (const file of [path, `${path}.wal`]) requireTrustedFile(file);
+  // The log beside it comes and goes.
+  requireUnshared(dirname(path));
+}
+
 /** The same for who has closed it but not let go of its lock. */
 export async function openAgain(
   settings: Settings,
   options: StoreOptions,
 ): Promise<DuckDBStore> {
+  requireOwnDatabase(databasePath(settings));
   const { DuckDBStore } = await loadDuckDB(settings);
   return DuckDBStore.open(databasePath(settings), options);
 }

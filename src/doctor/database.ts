@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Settings } from "../config.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
-import { databasePath, withStore } from "../open.ts";
+import { databasePath, requireOwnDatabase, withStore } from "../open.ts";
 import {
   FOREIGN_MEND,
   foreignFolders,
@@ -31,6 +31,14 @@ export function databaseChecks(settings: Settings): Check[] {
         );
         const { active, ended, lost } = by_status;
         return `${sessions} sessions: ${active} active, ${ended} ended, ${lost} lost`;
+      },
+    },
+    {
+      name: "database_file",
+      look() {
+        const path = databasePath(settings);
+        requireOwnDatabase(path);
+        return `${path}: nobody else can write to it`;
       },
     },
     {

@@ -8,7 +8,6 @@ import {
   irregular,
   openFile,
   setMode,
-  statFile,
   statOpen,
 } from "./file.ts";
 
@@ -36,10 +35,4 @@ export function openRegular(path: string, flags: number, mode = 0o600): number {
     closeFile(fd);
     throw error;
   }
-}
-
-/** @throws Failure (permission) when something other than a regular file is there */
-export function requireRegular(path: string): void {
-  const stat = statFile(path, { follow: true });
-  if (stat && stat.kind !== "file") throw irregular(path);
 }

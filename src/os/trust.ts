@@ -13,6 +13,7 @@ import {
   type FileStat,
   O_RDONLY,
   closeFile,
+  irregular,
   openFile,
   readLink,
   readOpen,
@@ -182,7 +183,27 @@ export function readTrusted(path: string): Uint8Array {
   }
 }
 
-function requireOurs(path: string, stat: FileStat): void {
+/**
+ * Refuses what stands where a file of ours is expected, unless it is a regular
+ * one that only root and we can write; nothing at all is well. Links that nobody
+ * else rules are followed.
+ * @returns its path without them
+ * @throws Failure (permission)
+ */
+export function requireTrustedFile(path: string): string {
+  const { path: place, stat, folder } = trustedPath(path);
+  if (stat && stat.kind !== "file") throw irregular(path);
+  // Where nobody else gets in its mode says nothing.
+  const closed = folder.uid === process.geteuid!() && !(folder.mode & 0o077);
+  if (stat) requireOurs(place, closed ? { ...stat, mode: 0o600 } : stat);
+  return place;
+}
+
+/**
+ * Refuses a file that others own or can write to.
+ * @throws Failure (permission)
+ */
+export function requireOurs(path: string, stat: FileStat): void {
   const { uid } = stat;
   if (
     uid !== process.geteuid!() &&

@@ -107,8 +107,16 @@ function makeLock(path: string): number {
 function openLock(path: string, flags: number): number {
   trustedPath(dirname(path));
   const fd = openRegular(path, flags);
-  if (fstatSync(fd).uid === process.geteuid!()) return fd;
+  const { uid, mode } = fstatSync(fd);
+  const others = (mode & 0o022) !== 0;
+  if (uid === process.geteuid!() && !others) return fd;
   closeSync(fd);
+  if (uid === process.geteuid!())
+    throw new Failure(
+      "permission",
+      `others can write to '${path}'`,
+      `try: chmod go-w '${path}'`,
+    );
   throw new Failure(
     "permission",
     `'${path}' belongs to another user`,

@@ -3,9 +3,24 @@
  * read, or may exchange there, is not taken, and what is ours does not go there.
  */
 import { expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { needsRoot, plant, runPrivately } from "../support/host.ts";
+import {
+  expectFailure,
+  needsRoot,
+  plant,
+  runPrivately,
+} from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 
 const STRANGER = 54_321;
@@ -39,4 +54,85 @@ test("a copy for reading is not made in another user's TMPDIR", async () => {
   expect(run.stderr).toMatch(/shown is what is there.*\n$/);
   expect(run.stdout.trimEnd().split("\n")).toHaveLength(2);
   expect(statSync(folder, { bigint: true }).mtimeNs).toBe(untouched);
+});
+
+/** A data folder that others may look into, with a database that is theirs somehow. */
+const NOT_OURS: [what: string, make: (database: string) => void, RegExp][] = [
+  [
+    "open to all",
+    (database) => chmodSync(database, 0o666),
+    /others can write to '\S+sessions\.duckdb' \(try: chmod go-w/,
+  ],
+  [
+    "open to a group",
+    (database) => {
+      chownSync(database, 0, STRANGER);
+      chmodSync(database, 0o660);
+    },
+    /others can write to '\S+sessions\.duckdb' \(try: chmod go-w/,
+  ],
+  [
+    "of another user",
+    (database) => chownSync(database, STRANGER, STRANGER),
+    /sessions\.duckdb' belongs to uid 54321/,
+  ],
+  [
+    "a link to another user's",
+    (database) => {
+      const theirs = `${database}.theirs`;
+      copyFileSync(database, theirs);
+      chownSync(theirs, STRANGER, STRANGER);
+      rmSync(database);
+      symlinkSync(theirs, database);
+    },
+    /sessions\.duckdb\.theirs' belongs to uid 54321/,
+  ],
+  [
+    "ours, and another's log beside it",
+    (database) => {
+      writeFileSync(`${database}.wal`, "");
+      chownSync(`${database}.wal`, STRANGER, STRANGER);
+    },
+    /sessions\.duckdb\.wal' belongs to uid 54321/,
+  ],
+];
+
+test.each(NOT_OURS)(
+  "a database that is %s is neither read nor written, and doctor says so",
+  async (_, make, sentence) => {
+    if (!needsRoot()) return;
+    using sandbox = new Sandbox();
+    const data = join(sandbox.home, "data");
+    const env = { SESSION_BUDDY_DATA_DIR: data };
+    await sandbox.run(["shell", "--", "true"], { env });
+    await sandbox.run(["list-sessions"], { env });
+    chmodSync(data, 0o755);
+    make(join(data, "sessions.duckdb"));
+    const list = await sandbox.run(["list-sessions"], { env });
+    expectFailure(list, 6, sentence);
+    const server = await sandbox.run(["mcp", "start", "--port", "auto"], {
+      env,
+      timeout_ms: 20_000,
+    });
+    expect(server).toMatchObject({ exitCode: 6, stdout: "" });
+    const doctor = await sandbox.run(["doctor", "--json"], { env });
+    const { phases } = JSON.parse(doctor.stdout) as {
+      phases: Record<string, { tests: { name: string; status: string }[] }>;
+    };
+    const tests = Object.values(phases).flatMap((phase) => phase.tests);
+    expect(tests).toContainEqual(
+      expect.objectContaining({ name: "database_file", status: "fail" }),
+    );
+  },
+);
+
+test("a link of our own to a database of our own leads on", async () => {
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}]);
+  await sandbox.list();
+  const moved = join(sandbox.home, "disk.duckdb");
+  linkSync(sandbox.database, moved);
+  rmSync(sandbox.database);
+  symlinkSync(moved, sandbox.database);
+  expect(await sandbox.list()).toHaveLength(1);
 });
