@@ -5,7 +5,6 @@
  */
 import {
   type Stats,
-  chmodSync,
   constants,
   copyFileSync,
   existsSync,
@@ -14,10 +13,11 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Settings } from "./config.ts";
-import { Failure, errnoOf } from "./model/failure.ts";
+import { Failure, errnoOf, reasonOf } from "./model/failure.ts";
 import { lostEnd } from "./model/lost.ts";
 import { SPOOL } from "./model/reporter.ts";
 import type { Session } from "./model/session.ts";
@@ -30,7 +30,11 @@ import {
   runningServer,
   sayDrained,
 } from "./open.ts";
+import { O_CREAT, O_EXCL, O_WRONLY, closeFile, statFile } from "./os/file.ts";
 import { ensurePrivateDir, folderFailure, readFailure } from "./os/paths.ts";
+import { copy } from "./os/place.ts";
+import { openRegular } from "./os/regular.ts";
+import { openTrusted, requireUnshared, trustedPath } from "./os/trust.ts";
 import { drain } from "./spool/drain.ts";
 import { putBack, spooledSessions } from "./spool/held.ts";
 import { spoolFolder } from "./spool/write.ts";
@@ -63,16 +67,15 @@ export class Candidate {
    */
   static async of(settings: Settings, file: string): Promise<Candidate> {
     refuseServer(settings);
-    const from = resolve(file);
     const database = databasePath(settings);
     ensurePrivateDir(settings.paths.data!);
-    requireOther(from, database);
+    const from = requireOther(resolve(file), database);
     await loadDuckDB(settings);
     const { verify } = await import("./store/verify.ts");
     clearScratch(database);
     const path = `${database}.restore-${process.pid}`;
     try {
-      copy(from, path);
+      copyBackup(from, path);
       return new Candidate(settings, path, await verify(path, from));
     } catch (error) {
       remove(path);
@@ -143,7 +146,12 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-function requireOther(from: string, database: string): void {
+/**
+ * @returns the backup's path without links, on which nobody else rules
+ * @throws Failure for what is no other file
+ */
+function requireOther(given: string, database: string): string {
+  const { path: from } = trustedPath(given);
   const file = statOf(from);
   if (!file?.isFile())
     throw new Failure(
@@ -154,40 +162,65 @@ function requireOther(from: string, database: string): void {
   const own = statOf(database);
   if (own && own.dev === file.dev && own.ino === file.ino)
     throw new Failure("usage", `'${from}' is the database itself`);
+  return from;
 }
 
-/** With its write-ahead log, where it was copied with one. */
-function copy(from: string, to: string): void {
-  for (const suffix of ["", ".wal"]) {
-    if (suffix !== "" && !existsSync(`${from}${suffix}`)) continue;
-    if (suffix !== "") requireSameOwner(from, `${from}${suffix}`);
-    try {
-      const how = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE;
-      copyFileSync(`${from}${suffix}`, `${to}${suffix}`, how);
-      chmodSync(`${to}${suffix}`, 0o600);
-    } catch (error) {
-      const code = errnoOf(error);
-      throw code === "EACCES"
-        ? new Failure(
-            "permission",
-            `'${from}' cannot be copied to '${to}'`,
-            "check the permissions of both",
-            { cause: error },
-          )
-        : folderFailure(to, error);
-    }
+/**
+ * With its write-ahead log, where it was copied with one. Each file is opened
+ * once, looked at, and copied from there: its name may mean another by then.
+ * @param from without links, see `requireOther`
+ */
+function copyBackup(from: string, to: string): void {
+  copyOpen(openBackup(from), to);
+  const log = openLog(`${from}.wal`);
+  if (log !== null) copyOpen(log, `${to}.wal`);
+}
+
+/** @throws Failure (permission) when others could have written it */
+function openBackup(path: string): number {
+  try {
+    return openTrusted(path);
+  } catch (error) {
+    throw readFailure(path, error);
   }
 }
 
-/** Its lines become the database's: where others may make files it may be theirs. */
-function requireSameOwner(from: string, log: string): void {
-  const { uid } = statSync(log);
-  if (uid === statSync(from).uid && statSync(log).isFile()) return;
-  throw new Failure(
-    "permission",
-    `'${log}' belongs to uid ${uid}, and not to the owner of the backup`,
-    "remove it; what `session-buddy backup` wrote has no log beside it",
-  );
+/**
+ * Its lines become the database's: where others may make files it may be theirs,
+ * by another name of a log of ours too.
+ * @returns null when there is none
+ */
+function openLog(path: string): number | null {
+  if (!statFile(path, { follow: false })) return null;
+  const fd = openBackup(path);
+  try {
+    requireUnshared(dirname(path));
+    return fd;
+  } catch (error) {
+    closeFile(fd);
+    throw new Failure(
+      "permission",
+      `'${path}' may be another user's: ${reasonOf(error)}`,
+      "remove it; what `session-buddy backup` wrote has no log beside it",
+      { cause: error },
+    );
+  }
+}
+
+/** @param from is closed */
+function copyOpen(from: number, to: string): void {
+  try {
+    const fd = openRegular(to, O_WRONLY | O_CREAT | O_EXCL);
+    try {
+      copy(from, (bytes) => writeFileSync(fd, bytes));
+    } finally {
+      closeFile(fd);
+    }
+  } catch (error) {
+    throw folderFailure(to, error);
+  } finally {
+    closeFile(from);
+  }
 }
 
 function remove(path: string): void {

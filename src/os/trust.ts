@@ -193,17 +193,37 @@ export function readTrusted(path: string): Uint8Array {
 export function requireTrustedFile(path: string): string {
   const { path: place, stat, folder } = trustedPath(path);
   if (stat && stat.kind !== "file") throw irregular(path);
-  // Where nobody else gets in its mode says nothing.
-  const closed = folder.uid === process.geteuid!() && !(folder.mode & 0o077);
-  if (stat) requireOurs(place, closed ? { ...stat, mode: 0o600 } : stat);
+  if (stat) requireOursIn(folder, place, stat);
   return place;
+}
+
+/**
+ * Opens such a file, to be read: what is looked at is what is open.
+ * @throws Failure (permission); Error with `code`
+ */
+export function openTrusted(path: string): number {
+  const { path: place, folder } = trustedPath(path);
+  const fd = openRegular(place, O_RDONLY);
+  try {
+    requireOursIn(folder, place, statOpen(fd));
+    return fd;
+  } catch (error) {
+    closeFile(fd);
+    throw error;
+  }
+}
+
+/** Where nobody else gets in its mode says nothing. */
+function requireOursIn(folder: FileStat, path: string, stat: FileStat): void {
+  const closed = folder.uid === process.geteuid!() && !(folder.mode & 0o077);
+  requireOurs(path, closed ? { ...stat, mode: 0o600 } : stat);
 }
 
 /**
  * Refuses a file that others own or can write to.
  * @throws Failure (permission)
  */
-export function requireOurs(path: string, stat: FileStat): void {
+function requireOurs(path: string, stat: FileStat): void {
   const { uid } = stat;
   if (
     uid !== process.geteuid!() &&

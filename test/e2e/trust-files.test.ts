@@ -136,3 +136,64 @@ test("a link of our own to a database of our own leads on", async () => {
   symlinkSync(moved, sandbox.database);
   expect(await sandbox.list()).toHaveLength(1);
 });
+
+/** Beside a backup, in a folder where everybody can make files. */
+const LOGS: [what: string, make: (log: string, own: string) => void][] = [
+  ["another user's log", (log) => chownSync(log, STRANGER, STRANGER)],
+  [
+    "another's link to a log of ours",
+    (log, own) => {
+      copyFileSync(log, own);
+      rmSync(log);
+      symlinkSync(own, log);
+    },
+  ],
+  [
+    "another name of a log of ours",
+    (log, own) => {
+      copyFileSync(log, own);
+      rmSync(log);
+      linkSync(own, log);
+    },
+  ],
+];
+
+test.each(LOGS)("a backup is not restored with %s", async (_, make) => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}, {}]);
+  const shared = join(sandbox.home, "shared");
+  mkdirSync(shared);
+  chmodSync(shared, 0o1777);
+  const file = join(shared, "backup.duckdb");
+  expect((await sandbox.run(["backup", file])).exitCode).toBe(0);
+  writeFileSync(`${file}.wal`, "");
+  make(`${file}.wal`, join(sandbox.home, "own.wal"));
+  const run = await sandbox.run(["restore", "--yes", file]);
+  expectFailure(run, 6, /shared\/backup\.duckdb\.wal'/);
+  rmSync(`${file}.wal`);
+  const good = await sandbox.run(["restore", "--yes", file]);
+  expect(good).toMatchObject({ exitCode: 0, stderr: "" });
+});
+
+test("a backup that another user can exchange or write is not restored", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}, {}]);
+  const ours = join(theirs(sandbox, "theirs"), "backup.duckdb");
+  const open = join(sandbox.home, "open.duckdb");
+  chmodSync(sandbox.home, 0o755);
+  for (const file of [ours, open])
+    expect((await sandbox.run(["backup", file])).exitCode).toBe(0);
+  chmodSync(open, 0o666);
+  for (const [file, sentence] of [
+    [ours, /theirs' belongs to uid 54321/],
+    [open, /others can write to '\S+open.duckdb' \(try: chmod go-w/],
+  ] as const)
+    expectFailure(await sandbox.run(["restore", "--yes", file]), 6, sentence);
+  chmodSync(open, 0o644);
+  const link = join(sandbox.home, "latest");
+  symlinkSync("open.duckdb", link);
+  const good = await sandbox.run(["restore", "--yes", link]);
+  expect(good).toMatchObject({ exitCode: 0, stderr: "" });
+});
