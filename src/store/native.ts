@@ -25,6 +25,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  rmdirSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -58,6 +59,11 @@ const FILES = { [LIBRARY]: manifest.library, [ADDON]: manifest.addon };
 type Name = keyof typeof FILES;
 /** What was noted of the files when their digest was last taken. */
 const NOTE = "verified.json";
+/** A folder of ours, of any version; one in the making, or what stood in its way. */
+const OWN_NAME =
+  /^duckdb-\d[\w.+-]*-[0-9a-f]{12}(\.[0-9a-f]{12}\.new(\.broken)?)?$/;
+const OWN_FILE =
+  /^(libduckdb\.so|duckdb\.node|verified\.json(\.[0-9a-f]{12})?)$/;
 const HASH_BYTES = 4 * 1024 * 1024;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
@@ -188,7 +194,7 @@ function unpack(cache: string): Natives {
       ? new Failure("storage", `the disk of ${cache} is full`)
       : error;
   } finally {
-    rmSync(own, { recursive: true, force: true });
+    removeNatives(own);
     if (lock !== null) closeSync(lock);
   }
   removeOthers(place);
@@ -222,7 +228,11 @@ function publish(own: string, folder: string): void {
     } catch (error) {
       if (errnoOf(error) !== "ENOENT") throw error;
     }
-    rmSync(aside, { recursive: true, force: true });
+    try {
+      removeNatives(aside);
+    } catch {
+      // With something else in it: it is not ours to remove.
+    }
   }
   throw new Error(`${folder} cannot be replaced`);
 }
@@ -328,14 +338,28 @@ function write(path: string, bytes: Uint8Array, mode = 0o500): void {
 /** Older versions, and what killed first runs left behind. */
 function removeOthers(cache: string): void {
   for (const name of readdirSync(cache)) {
-    if (!name.startsWith("duckdb-") || name === FOLDER) continue;
+    if (!OWN_NAME.test(name) || name === FOLDER) continue;
     try {
       if (!name.endsWith(".new") || isAbandoned(`${cache}/${name}`))
-        rmSync(`${cache}/${name}`, { recursive: true, force: true });
+        removeNatives(`${cache}/${name}`);
     } catch {
       // Not ours to remove: it only takes room.
     }
   }
+}
+
+/**
+ * Removes what we have unpacked, and the folder when nothing else is in it: a
+ * cache folder of the user's choice may hold other things.
+ * @throws Error with `code` when something is left
+ */
+function removeNatives(path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (!stat) return;
+  if (!stat.isDirectory()) return rmSync(path);
+  for (const name of readdirSync(path))
+    if (OWN_FILE.test(name)) rmSync(`${path}/${name}`, { force: true });
+  rmdirSync(path);
 }
 
 /** A folder in the making is locked by its maker. */

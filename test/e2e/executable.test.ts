@@ -156,8 +156,8 @@ test("older versions and abandoned halves are removed, one in the making stays",
   using sandbox = fresh();
   const cache = cacheOf(sandbox);
   mkdirSync(join(cache, "duckdb-1.0.0-0123456789ab"), { recursive: true });
-  mkdirSync(join(cache, "duckdb-1.5.6-r.1-0123456789ab.0123.new"));
-  const making = join(cache, "duckdb-1.5.6-r.1-0123456789ab.4567.new");
+  mkdirSync(join(cache, "duckdb-1.5.6-r.1-0123456789ab.0123456789ab.new"));
+  const making = join(cache, "duckdb-1.5.6-r.1-0123456789ab.456789abcdef.new");
   mkdirSync(making);
   writeFileSync(join(cache, "commands.json"), "{}");
   await using maker = Bun.spawn(
@@ -169,6 +169,41 @@ test("older versions and abandoned halves are removed, one in the making stays",
   expect(natives(cache)).toHaveLength(2);
   expect(existsSync(making)).toBe(true);
   expect(existsSync(join(cache, "commands.json"))).toBe(true);
+});
+
+test("what is the user's own in the cache folder stays", async () => {
+  using sandbox = fresh();
+  const opt = join(sandbox.home, "opt");
+  const own = [
+    ...["duckdb-cli", "duckdb-data.new", "duckdb-1.4.0-notes"],
+    ...[
+      "duckdb-1.0.0-0123456789ab",
+      "duckdb-",
+      "duckdb-1.0.0-0123456789ab.new",
+    ],
+  ].map((name) => join(opt, name));
+  const old = join(opt, "duckdb-1.2.0-fedcba987654");
+  for (const folder of [...own, old]) mkdirSync(folder, { recursive: true });
+  for (const folder of own) {
+    mkdirSync(join(folder, "deep"));
+    writeFileSync(join(folder, "deep/mine"), "kept");
+  }
+  for (const name of ["libduckdb.so", "duckdb.node", "verified.json"])
+    writeFileSync(join(old, name), "old");
+  const config = configure(sandbox, `cache_dir: ${opt}\n`);
+  const run = await sandbox.run(["list-sessions", "--config", config]);
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+  for (const folder of own)
+    expect(readFileSync(join(folder, "deep/mine"), "utf8")).toBe("kept");
+  expect(existsSync(old)).toBe(false);
+  // Where the library goes is ours, and what else is found there moves aside.
+  const folder = natives(opt).find((name) => !own.includes(join(opt, name)))!;
+  writeFileSync(join(opt, folder, "libduckdb.so.sig"), "kept");
+  await sandbox.command(["rm", join(opt, folder, "duckdb.node")]);
+  const again = await sandbox.run(["list-sessions", "--config", config]);
+  expect(again).toMatchObject({ exitCode: 0, stderr: "" });
+  const aside = natives(opt).find((name) => name.endsWith(".broken"))!;
+  expect(readdirSync(join(opt, aside))).toEqual(["libduckdb.so.sig"]);
 });
 
 test("a first run that is killed does not hinder the next", async () => {
