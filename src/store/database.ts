@@ -22,10 +22,15 @@ import {
 } from "@duckdb/node-api";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { libc } from "../os/libc.ts";
-import { isDamage, isFatal, newerSchema, storeFailure } from "./failure.ts";
+import {
+  isCircumstance,
+  isFatal,
+  newerSchema,
+  storeFailure,
+} from "./failure.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
-import { type LeftOut, leftOutSentence, mendLog, tornLog } from "./wal.ts";
+import { cutLog, keepLog, leftOutSentence, tornLog } from "./wal.ts";
 
 export const OPTIONS = {
   memory_limit: "512MB",
@@ -128,24 +133,47 @@ export class Database {
     // Without locks another may be writing it.
     const torn = libc ? tornLog(path) : null;
     if (!torn) return Database.connect(path);
-    const say = (left: LeftOut) => tell(leftOutSentence(path, left));
-    if (!torn.headless)
-      try {
-        // First as it is: DuckDB knows whether another program has it open.
-        const db = await Database.connect(path);
-        say(mendLog(path, torn, false));
-        return db;
-      } catch (error) {
-        if (!isDamage(reasonOf(error))) throw error;
-      }
-    const left = mendLog(path, torn, true);
+    const asItIs = torn.headless ? null : await Database.despite(path);
+    const kept = keepLog(path, torn, () => asItIs?.disconnect());
+    const said = () => tell(leftOutSentence(path, torn, kept));
+    if (asItIs && torn.whole_bytes > 0) {
+      // Until then the rest stays where it is, to be met again.
+      await asItIs.checkpointOrDisconnect();
+      said();
+      return asItIs;
+    }
+    asItIs?.disconnect();
+    cutLog(path, torn);
     try {
       const db = await Database.connect(path);
-      say(left);
+      said();
       return db;
     } catch (error) {
       // It is the file that is damaged: its log stays as it was.
-      renameSync(left.kept, `${path}.wal`);
+      renameSync(kept, `${path}.wal`);
+      throw error;
+    }
+  }
+
+  /**
+   * Opens a file with a log that is not whole: DuckDB passes over some of that,
+   * and knows whether another program has the file open.
+   * @returns null when it stumbles over the log, in whatever words
+   */
+  private static async despite(path: string): Promise<Database | null> {
+    try {
+      return await Database.connect(path);
+    } catch (error) {
+      if (isCircumstance(reasonOf(error))) throw error;
+      return null;
+    }
+  }
+
+  private async checkpointOrDisconnect(): Promise<void> {
+    try {
+      await this.run(SQL.checkpoint);
+    } catch (error) {
+      this.disconnect();
       throw error;
     }
   }

@@ -71,6 +71,12 @@ export const isDamage = (text: string): boolean =>
     text,
   );
 
+/** Whether it is not for what the files hold that one could not be opened. */
+export const isCircumstance = (text: string): boolean =>
+  /Conflicting lock|Could not set lock|No space left|disk is full|quota exceeded|Permission denied|not permitted|Read-only|Too many open files|Input\/output error/i.test(
+    text,
+  );
+
 /** Whether DuckDB does nothing more with the file it has open. */
 export const isFatal = (error: unknown): boolean =>
   /^FATAL Error|database has been invalidated/.test(reasonOf(error));

@@ -11,14 +11,18 @@ import {
   closeSync,
   fsyncSync,
   ftruncateSync,
+  lstatSync,
   openSync,
   readFileSync,
+  readdirSync,
+  renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
-import { errnoOf } from "../model/failure.ts";
+import { basename, dirname } from "node:path";
+import { Failure } from "../model/failure.ts";
 
 const HEADER = Buffer.from("64006265 0002ffff".replace(" ", ""), "hex");
 /** A header begins so, whatever its version. */
@@ -29,6 +33,8 @@ const ENTRY_BYTES = 16;
 const FLUSH = Buffer.from("640064ffff", "hex");
 /** No entry is longer: one that says so has another's length. */
 const MAX_ENTRY_BYTES = 256 * 1024 * 1024;
+/** It is read whole; a checkpoint empties it at 16 MB, or after one commit. */
+const MAX_LOG_BYTES = 1024 * 1024 * 1024;
 
 /** A log that is not whole. */
 export interface Torn {
@@ -38,13 +44,6 @@ export interface Torn {
   headless: boolean;
   /** Where the last commit that is whole ends; 0 when there is none. */
   whole_bytes: number;
-}
-
-/** What of a log was left out. */
-export interface LeftOut {
-  bytes: number;
-  /** The file that has the log as it was. */
-  kept: string;
 }
 
 /**
@@ -76,42 +75,39 @@ function isUnfinished(rest: Buffer): boolean {
   return cutOff && !rest.includes(FLUSHED);
 }
 
-/**
- * Sets a log aside as it was found, and leaves the part that is whole.
- * @param cut false where DuckDB has passed over the rest by itself
- */
-export function mendLog(path: string, torn: Torn, cut: boolean): LeftOut {
-  const { bytes, whole_bytes } = torn;
+/** Leaves the part of a log that is whole. */
+export function cutLog(path: string, { whole_bytes }: Torn): void {
   const wal = `${path}.wal`;
-  const kept = keep(`${wal}.damaged-${stamp()}`, bytes);
-  if (cut && whole_bytes === 0) rmSync(wal, { force: true });
-  else if (cut) {
-    const fd = openSync(wal, "r+");
-    try {
-      writeSync(fd, HEADER, 0, HEADER.length, 0);
-      ftruncateSync(fd, whole_bytes);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+  if (whole_bytes === 0) return rmSync(wal, { force: true });
+  const fd = openSync(wal, "r+");
+  try {
+    writeSync(fd, HEADER, 0, HEADER.length, 0);
+    ftruncateSync(fd, whole_bytes);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
-  return { bytes: bytes.length - whole_bytes, kept };
 }
 
 /** For a person. */
 export const leftOutSentence = (
   path: string,
-  { bytes, kept }: LeftOut,
+  { bytes, whole_bytes }: Torn,
+  kept: string,
 ): string =>
-  `the write-ahead log of '${path}' was damaged, as by a loss of power: its last ${bytes} bytes, after the last whole commit, were left out (all of it is kept in '${kept}')`;
+  `the write-ahead log of '${path}' was damaged, as by a loss of power: its last ${bytes.length - whole_bytes} bytes, after the last whole commit, were left out (all of it is kept in '${kept}')`;
 
+/** @throws Failure (storage) for one that is longer than any of ours */
 function readLog(path: string): Buffer | null {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return null;
-    throw error;
-  }
+  const bytes = statSync(path, { throwIfNoEntry: false })?.size;
+  if (bytes === undefined) return null;
+  if (bytes > MAX_LOG_BYTES)
+    throw new Failure(
+      "storage",
+      `'${path}' has ${bytes} bytes, more than a write-ahead log of ours ever has`,
+      "move it away; what was not in the database yet may wait in the spool",
+    );
+  return readFileSync(path);
 }
 
 /** Where the entry at a place ends; null when there is no whole one. */
@@ -158,16 +154,56 @@ const FLUSHED = Buffer.concat([
   FLUSH,
 ]);
 
-/** @returns the file that has the bytes, on the disk */
-function keep(path: string, bytes: Buffer): string {
-  writeFileSync(path, bytes, { flag: "wx", mode: 0o600, flush: true });
-  const folder = openSync(dirname(path), "r");
+/**
+ * Keeps a log as it was found, on the disk; one that is kept already no more
+ * than once.
+ * @param failed is called before it throws
+ * @returns the file that has it
+ */
+export function keepLog(
+  path: string,
+  { bytes }: Torn,
+  failed: () => void,
+): string {
+  const folder = dirname(path);
+  const half = `${path}.wal.new`;
+  try {
+    const before = keptBefore(path, bytes);
+    if (before !== null) return before;
+    rmSync(half, { force: true });
+    writeFileSync(half, bytes, { flag: "wx", mode: 0o600, flush: true });
+    const kept = `${path}.wal.damaged-${stamp()}`;
+    renameSync(half, kept);
+    syncFolder(folder);
+    return kept;
+  } catch (error) {
+    rmSync(half, { force: true });
+    failed();
+    throw error;
+  }
+}
+
+/** The file that has the same bytes from an earlier try. */
+function keptBefore(path: string, bytes: Buffer): string | null {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.wal.damaged-`;
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(prefix)) continue;
+    const stat = lstatSync(`${folder}/${name}`, { throwIfNoEntry: false });
+    if (!stat?.isFile() || stat.size !== bytes.length) continue;
+    if (readFileSync(`${folder}/${name}`).equals(bytes))
+      return `${folder}/${name}`;
+  }
+  return null;
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
   try {
     fsyncSync(folder);
   } finally {
     closeSync(folder);
   }
-  return path;
 }
 
 /** UTC; one that is made within the same millisecond has another name. */

@@ -10,6 +10,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -141,4 +142,71 @@ test("of a flipped bit the commits before it are there, and that the others are 
 test("zeros in the place of all of it leave the database as its last checkpoint", async () => {
   const { events, said } = await openedWith(Buffer.alloc(log.length));
   expect([events, said.length]).toEqual([[], 1]);
+});
+
+/** An entry that says of itself that it has so many bytes. */
+const sized = (size: bigint) =>
+  Buffer.concat([
+    new Uint8Array(new BigUint64Array([size]).buffer),
+    Buffer.alloc(24, 7),
+  ]);
+
+test.each([
+  ["0xFF", Buffer.alloc(16, 0xff)],
+  ["0xFF, more of it", Buffer.alloc(5_000, 0xff)],
+  ...[2n ** 64n - 8n, 2n ** 63n, 2n ** 40n, 2n ** 32n, 300n * 2n ** 20n].map(
+    (size) => [`an entry of ${size} bytes`, sized(size)] as const,
+  ),
+])(
+  "garbage at its end (%s) costs nothing that was committed",
+  async (_, tail) => {
+    for (const { bytes, events } of [commits[2]!, commits.at(-1)!]) {
+      const opened = await openedWith(
+        Buffer.concat([log.subarray(0, bytes), tail]),
+      );
+      expect(opened.events).toEqual(events);
+      expect([opened.said.length, opened.kept.length]).toEqual([1, 1]);
+    }
+  },
+);
+
+test.each([
+  ["zeros", Buffer.alloc(4_096)],
+  ["0xFF", Buffer.alloc(4_096, 0xff)],
+  [
+    "a header and zeros",
+    () => Buffer.concat([log.subarray(0, 8), Buffer.alloc(99)]),
+  ],
+  [
+    "a commit and zeros",
+    () => Buffer.concat([log.subarray(0, commits[1]!.bytes), Buffer.alloc(99)]),
+  ],
+])(
+  "a log (%s) is kept once, however often it is opened to read",
+  async (_, made) => {
+    const home = join(root, `place-${places++}`);
+    const path = join(home, "sessions.duckdb");
+    await Bun.write(path, readFileSync(join(root, "crashed")));
+    writeFileSync(`${path}.wal`, typeof made === "function" ? made() : made);
+    const said: string[] = [];
+    const tell = (sentence: string) => void said.push(sentence);
+    for (const _ of [1, 2, 3]) {
+      const store = await DuckDBStore.open(path, { tell });
+      await Array.fromAsync(store.events({}));
+      await store.close();
+    }
+    const kept = readdirSync(home).filter((name) => name.includes(".damaged-"));
+    expect([said.length, kept.length]).toEqual([1, 1]);
+  },
+);
+
+test("a log that is longer than any of ours is refused by its name", async () => {
+  const home = join(root, `place-${places++}`);
+  const path = join(home, "sessions.duckdb");
+  await Bun.write(path, readFileSync(join(root, "crashed")));
+  writeFileSync(`${path}.wal`, "");
+  truncateSync(`${path}.wal`, 2 ** 41);
+  await expect(DuckDBStore.open(path)).rejects.toThrow(
+    /sessions.duckdb.wal' has 2199023255552 bytes/,
+  );
 });
