@@ -7,20 +7,17 @@
 import {
   copyFileSync,
   existsSync,
-  realpathSync,
   renameSync,
   rmSync,
   statSync,
-  linkSync,
 } from "node:fs";
-import { basename, dirname } from "node:path";
 import {
   type DuckDBConnection,
   DuckDBInstance,
   type DuckDBPreparedStatement,
   type DuckDBValue,
 } from "@duckdb/node-api";
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
 import { libc } from "../os/libc.ts";
 import {
   isCircumstance,
@@ -28,6 +25,7 @@ import {
   newerSchema,
   storeFailure,
 } from "./failure.ts";
+import { publish, refuseQuestionMark } from "./file.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 import { cutLog, keepLog, leftOutSentence, tornLog } from "./wal.ts";
@@ -384,31 +382,6 @@ export class Database {
     this.statements.clear();
     this.writer.closeSync();
     this.instance.closeSync();
-  }
-}
-
-/**
- * DuckDB reads options from a question mark on, and puts the log's suffix before
- * it: into another folder, when it is a folder that has the mark in its name.
- */
-function refuseQuestionMark(path: string): void {
-  const real = `${realpathSync(dirname(path))}/${basename(path)}`;
-  if (real.includes("?"))
-    throw new Failure(
-      "config",
-      `'${real}' cannot be a database: DuckDB takes no question mark in a path`,
-      "choose another path: SESSION_BUDDY_DB_PATH; what waits in the spool comes along",
-    );
-}
-
-/** Gives a file its name, unless another has it by now. */
-function publish(half: string, path: string): void {
-  try {
-    linkSync(half, path);
-  } catch (error) {
-    if (errnoOf(error) === "EEXIST") return;
-    // A filesystem without links.
-    renameSync(half, path);
   }
 }
 
