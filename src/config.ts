@@ -39,7 +39,7 @@ export interface Settings {
 }
 
 /** Without a home, nobody knows where to keep anything. */
-const NO_HOME: Problem = {
+export const NO_HOME: Problem = {
   file: "the environment",
   text: null,
   path: ["HOME"],

@@ -12,9 +12,8 @@ import {
 } from "node:fs";
 import { LOG_FILES, logFile } from "./log.ts";
 import { errnoOf } from "./model/failure.ts";
-import { O_RDONLY } from "./os/file.ts";
 import { readFailure } from "./os/paths.ts";
-import { openRegular } from "./os/regular.ts";
+import { openTrusted } from "./os/trust.ts";
 
 /** Where no change is told (some filesystems tell none) it is looked for. */
 const LOOK_MS = 500;
@@ -192,7 +191,7 @@ class Tail {
 
 function openLog(path: string): Open | null {
   try {
-    const fd = openRegular(path, O_RDONLY);
+    const fd = openTrusted(path);
     return { fd, ino: fstatSync(fd).ino, offset: 0 };
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return null;

@@ -1,7 +1,7 @@
 /** `session-buddy doctor`: looks at everything and says what to do. */
 import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
-import { loadSettings } from "../config.ts";
+import { NO_HOME, describe, loadSettings } from "../config.ts";
 import { type Check, type CheckResult, run } from "../doctor/check.ts";
 import { databaseChecks } from "../doctor/database.ts";
 import { environmentChecks } from "../doctor/environment.ts";
@@ -47,13 +47,14 @@ EXAMPLES
       admin_shell: shellChecks,
       database_verification: databaseChecks,
     };
+    const homeless = settings.paths.data === null ? [HOME] : null;
     const output = new Output();
     const color = wantsColor(args.color);
     const found: Record<string, { status: string; tests: CheckResult[] }> = {};
     for (const [phase, checks] of Object.entries(phases)) {
       if (!args.json) output.write(phaseTitle(phase));
       const tests: CheckResult[] = [];
-      for (const check of checks(settings)) {
+      for (const check of homeless ?? checks(settings)) {
         const result = await run(check, args.fix === true);
         tests.push(result);
         if (!args.json) output.write(findingLines(result, color));
@@ -68,6 +69,14 @@ EXAMPLES
     return status === "pass" ? 0 : EXIT_STATUS.unhealthy;
   },
 });
+
+/** Without one there is nothing to be looked at. */
+const HOME: Check = {
+  name: "home",
+  async look() {
+    throw await describe(NO_HOME);
+  },
+};
 
 const statusOf = (parts: readonly { status: string }[]) =>
   parts.every(({ status }) => status === "pass") ? "pass" : "fail";

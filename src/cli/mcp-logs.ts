@@ -8,6 +8,7 @@ import { Failure } from "../model/failure.ts";
 import { isMissing } from "../os/file.ts";
 import type { Zone } from "../model/zone.ts";
 import { Output } from "../os/output.ts";
+import { trustedPath } from "../os/trust.ts";
 import { localZone } from "../os/zone.ts";
 import { logLine } from "../render/log.ts";
 import { note } from "../talk.ts";
@@ -46,6 +47,7 @@ EXAMPLES
     const lines = linesOf(args.lines);
     const settings = await validSettings(process.env, args.config);
     const { logs } = statePaths(settings);
+    trustedPath(logs);
     if (isMissing(logFile(logs, 0)))
       note(`there is no log in '${logs}' yet (try: session-buddy mcp start)`);
     const output = new Output();

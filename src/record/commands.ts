@@ -6,10 +6,18 @@
  * last count is as good, provided that no folder of the same PATH has changed
  * since.
  */
-import { tryReadText } from "../os/file.ts";
+import {
+  O_RDONLY,
+  closeFile,
+  isMissing,
+  readOpen,
+  statOpen,
+} from "../os/file.ts";
 import { statFolders } from "../os/folders.ts";
 import { libc } from "../os/libc.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
+import { openRegular } from "../os/regular.ts";
+import { quickOwner, trustedPath } from "../os/trust.ts";
 
 /** Our own command that counts, see cli/count-executables.ts. */
 export const COUNT_EXECUTABLES = "count-executables";
@@ -17,6 +25,8 @@ export const COUNT_EXECUTABLES = "count-executables";
 /** Only counting needs it; a wrapper's start does not wait for it. */
 const nodeFs = () => process.getBuiltinModule("node:fs");
 const X_OK = 1;
+/** A PATH of hundreds of folders has less to be remembered. */
+const MAX_BYTES = 64 * 1024;
 
 interface Remembered {
   folders: string;
@@ -39,9 +49,28 @@ export function countCommands(path: string, cache: string): number {
 /** The remembered count; null when it does not hold any more. */
 export function recallCommands(path: string, cache: string): number | null {
   const { key } = foldersOf(path);
-  const text = tryReadText(`${cache}/commands.json`);
-  const last = text === null ? null : parseRemembered(text);
+  const last = readRemembered(`${cache}/commands.json`);
   return last?.folders === key ? last.count : null;
+}
+
+/** Without a home the folder is one in /var/tmp, which another may have made. */
+function readRemembered(file: string): Remembered | null {
+  if (isMissing(file)) return null;
+  try {
+    if (quickOwner(file) === null) trustedPath(file);
+    const fd = openRegular(file, O_RDONLY);
+    try {
+      const { uid, mode, bytes } = statOpen(fd);
+      if (uid !== process.geteuid!() || mode & 0o022 || bytes > MAX_BYTES)
+        return null;
+      return parseRemembered(new TextDecoder().decode(readOpen(fd, file)));
+    } finally {
+      closeFile(fd);
+    }
+  } catch {
+    // Not ours: it is counted again.
+    return null;
+  }
 }
 
 /** Another version may have written something else there. */

@@ -7,19 +7,24 @@ import {
   chmodSync,
   chownSync,
   copyFileSync,
+  existsSync,
   linkSync,
   mkdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
+  asUnknownUser,
   expectFailure,
   needsRoot,
   plant,
   runPrivately,
+  until,
 } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 
@@ -196,4 +201,89 @@ test("a backup that another user can exchange or write is not restored", async (
   symlinkSync("open.duckdb", link);
   const good = await sandbox.run(["restore", "--yes", link]);
   expect(good).toMatchObject({ exitCode: 0, stderr: "" });
+});
+
+test("no log is shown that another user may have written", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const line = `${JSON.stringify({ time: new Date(), level: "info", event: "forged" })}\n`;
+  const folder = theirs(sandbox, "logs");
+  writeFileSync(join(folder, "server.log"), line, { mode: 0o644 });
+  const shared = join(sandbox.home, "shared");
+  mkdirSync(shared);
+  chmodSync(shared, 0o1777);
+  writeFileSync(join(shared, "server.log"), line);
+  chownSync(join(shared, "server.log"), STRANGER, STRANGER);
+  // Another's link to a folder of ours.
+  const own = join(sandbox.home, "own");
+  mkdirSync(own, { mode: 0o700 });
+  writeFileSync(join(own, "server.log"), line);
+  const link = join(sandbox.home, "link");
+  symlinkSync(own, link);
+  await sandbox.command(["chown", "-h", `${STRANGER}`, link]);
+  for (const logs of [folder, shared, link]) {
+    const env = { SESSION_BUDDY_LOG_DIR: logs };
+    const run = await sandbox.run(["mcp", "logs"], { env });
+    expectFailure(run, 6, /belongs to uid 54321/);
+  }
+  const env = { SESSION_BUDDY_LOG_DIR: own };
+  const good = await sandbox.run(["mcp", "logs"], { env });
+  expect(good).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(good.stdout).toMatch(/ forged\n$/);
+});
+
+test("doctor says in words that there is no home", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const run = await runPrivately(
+    sandbox,
+    asUnknownUser(sandbox)("unset XDG_CACHE_HOME; $SB doctor"),
+  );
+  expect(run.exitCode).toBe(4);
+  expect(run.stdout).toContain("passwd names no home");
+  expect(run.stdout).not.toMatch(/null|unexpected/);
+});
+
+/** What another user may have put where a wrapper remembers its count. */
+const COUNTS: [what: string, make: (file: string) => void][] = [
+  ["of another user", (file) => chownSync(file, STRANGER, STRANGER)],
+  ["that others can write", (file) => chmodSync(file, 0o666)],
+  [
+    "in a folder of another user",
+    (file) => chownSync(dirname(file), STRANGER, STRANGER),
+  ],
+  ["that is endless", (file) => truncateSync(file, 3 * 2 ** 30)],
+];
+
+test.each(COUNTS)("a count %s is not taken, nor read", async (_, make) => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const bin = join(sandbox.home, "bin");
+  const cache = join(sandbox.home, "cache/session-buddy");
+  const file = join(cache, "commands.json");
+  mkdirSync(bin);
+  copyFileSync("/bin/true", join(bin, "only"));
+  mkdirSync(cache, { recursive: true, mode: 0o700 });
+  const env = { PATH: bin, XDG_CACHE_HOME: join(sandbox.home, "cache") };
+  const shell = ["shell", "--", "/bin/sh", "-c", "read line"];
+  const counted = async () => {
+    const child = Bun.spawn([BINARY, ...shell], {
+      env: sandbox.envWith(env),
+      stdin: "pipe",
+    });
+    await until("a count", () => existsSync(file));
+    child.stdin.end();
+    await child.exited;
+    const peak_bytes = child.resourceUsage()!.maxRSS;
+    const [session] = await sandbox.list("--limit", "1");
+    return { peak_bytes, count: session!.metadata["command_tree_size"] };
+  };
+  await counted();
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, text.replace(/"count":1\b/, '"count":4711'));
+  expect((await counted()).count).toBe(4711);
+  make(file);
+  const { peak_bytes, count } = await counted();
+  expect(count).not.toBe(4711);
+  expect(peak_bytes).toBeLessThan(2 ** 30);
 });
