@@ -11,6 +11,8 @@ const ARM = process.arch === "arm64";
 const SYS_GETSOCKNAME = ARM ? 204 : 51;
 const SYS_GETPEERNAME = ARM ? 205 : 52;
 const SYS_SHUTDOWN = ARM ? 210 : 48;
+const SYS_DUP3 = ARM ? 24 : 292;
+const O_CLOEXEC = 0o2000000;
 const SHUT_RDWR = 2;
 const F_DUPFD_CLOEXEC = 1030;
 const AF_INET = 2;
@@ -38,9 +40,12 @@ export function lowestFree(): number | null {
   return fd;
 }
 
-/** A descriptor that only keeps its place; null when none is left. */
-export function duplicate(): number | null {
-  const fd = libc!.calls.fcntl(2, F_DUPFD_CLOEXEC, 0);
+/**
+ * @param of by default that of stderr: a descriptor that only keeps its place
+ * @returns null when none is left
+ */
+export function duplicate(of = 2): number | null {
+  const fd = libc!.calls.fcntl(of, F_DUPFD_CLOEXEC, 0);
   return fd === -1 ? null : fd;
 }
 
@@ -68,6 +73,57 @@ export function connectionsOn(port: number, taken: number): Connection[] {
 /** Ends a connection both ways; its owner sees that, and closes it. */
 export function endConnection({ fd }: Connection): void {
   libc!.calls.syscall(SYS_SHUTDOWN, fd, SHUT_RDWR as Pointer, 0, 0);
+}
+
+/**
+ * A socket of ours that listens: between `pause` and `resume` another file has
+ * its number, and whoever accepts on it gets an error. Those who connect wait;
+ * what waits on the socket for the event loop is told as before.
+ */
+export class ListeningSocket implements Disposable {
+  private paused = false;
+
+  private constructor(
+    private readonly fd: number,
+    private readonly itself: number,
+    private readonly other: number,
+  ) {}
+
+  /** @returns null when it cannot be found */
+  static on(port: number): ListeningSocket | null {
+    const end = libc ? lowestFree() : null;
+    if (end === null) return null;
+    for (let fd = 3; fd < end + GAP; fd++) {
+      if (nameOf(SYS_GETSOCKNAME, fd)?.port !== port) continue;
+      if (nameOf(SYS_GETPEERNAME, fd)) continue;
+      const itself = duplicate(fd);
+      const other = duplicate();
+      if (itself !== null && other !== null)
+        return new ListeningSocket(fd, itself, other);
+      return null;
+    }
+    return null;
+  }
+
+  pause(): void {
+    if (!this.paused) this.paused = replace(this.fd, this.other);
+  }
+
+  resume(): void {
+    if (this.paused) this.paused = !replace(this.fd, this.itself);
+  }
+
+  /** It listens until its number is closed. */
+  [Symbol.dispose](): void {
+    this.resume();
+    release(this.itself);
+    release(this.other);
+  }
+}
+
+function replace(fd: number, by: number): boolean {
+  const { syscall } = libc!.calls;
+  return Number(syscall(SYS_DUP3, by, fd as Pointer, O_CLOEXEC, 0)) === fd;
 }
 
 const name = new Uint8Array(28);

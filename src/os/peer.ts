@@ -11,7 +11,13 @@
  * ended may be another user's a moment later.
  */
 import type { Pointer } from "bun:ffi";
-import { isMapped, isOwnAddress, mapped, parseAddress } from "./address.ts";
+import {
+  isMapped,
+  isOwnAddress,
+  isWildcard,
+  mapped,
+  parseAddress,
+} from "./address.ts";
 import { readProc } from "./proc.ts";
 import { libc } from "./libc.ts";
 
@@ -44,7 +50,7 @@ const UNKNOWN: Peer = {
 /**
  * The peer of a connection that a server of ours accepted.
  * @param remote asks the connection itself; null once it is reset
- * @param local where the server listens
+ * @param local our end of it, by its exact address
  */
 export function tcpPeer(remote: () => Endpoint | null, local: Endpoint): Peer {
   const peer = remote();
@@ -84,7 +90,7 @@ interface SocketRow {
 export function peerUid(peer: Endpoint, local: Endpoint): number | null {
   const from = parseAddress(peer.address);
   const to = parseAddress(local.address);
-  if (!from || !to) return null;
+  if (!from || !to || isWildcard(local.address)) return null;
   const query = { from, fromPort: peer.port, to, toPort: local.port };
   const row = askKernel(query) ?? searchTable(query);
   if (!row || row === "none") return null;

@@ -10,6 +10,8 @@ import type { AddressInfo, Socket } from "node:net";
 import { Failure } from "../model/failure.ts";
 import type { Endpoint } from "../os/peer.ts";
 import type { BodySource } from "./body.ts";
+import { ListeningSocket } from "../os/descriptors.ts";
+import { type Exchange, Pipeline, hasBody } from "./pipeline.ts";
 import { refusal } from "./refusal.ts";
 
 /** From the connection, or from a request's first byte, to the end of its headers. */
@@ -25,6 +27,12 @@ const HEADERS_BYTES = 16 * 1024;
  */
 const LINGER_MS = 2_000;
 const LINGER_BYTES = 16 * 1024 * 1024;
+/**
+ * The engine accepts as long as somebody waits, and reads and answers what it
+ * has accepted meanwhile: who connects anew as fast as that would keep it there
+ * for ever. After so many it has to look at everything else.
+ */
+const ACCEPTS_A_TURN = 32;
 
 export type Where =
   | { unix: string }
@@ -41,25 +49,39 @@ export interface Arrival {
   connection: object;
   /** The other end; null once the connection is reset. */
   remote(): Endpoint | null;
+  /** Our end, by its exact address; null likewise. */
+  local(): Endpoint | null;
 }
 
 export type Answer = (arrival: Arrival) => Promise<Response>;
 
 export class HttpListener {
-  /** Requests whose answer is not out yet, by connection. */
-  private readonly pending = new WeakMap<object, number>();
+  private readonly pipelines = new WeakMap<Socket, Pipeline>();
+  /** Whoever connects to our own socket is our user: that one is not held back. */
+  private listening: ListeningSocket | null = null;
+  private accepted = 0;
 
   private constructor(
     private readonly server: http.Server,
     private readonly answer: Answer,
   ) {
-    server.on("request", (message, out) => void this.serve(message, out));
-    server.on("checkContinue", (message, out) => {
-      void this.serve(message, out, () => out.writeContinue());
-    });
-    server.on("connect", (_message, socket: Socket) => {
-      socket.end(rawAnswer(400, "CONNECT is not served here"));
-    });
+    // Who says that he has said all waits for his answer.
+    Object.assign(server, { httpAllowHalfOpen: true });
+    server.on("connection", () => this.countAccepted());
+    server.on("request", (message, out) => this.take(message, out));
+    server.on("checkContinue", (message, out) =>
+      this.take(message, out, () => out.writeContinue()),
+    );
+    server.on("checkExpectation", (message, out) =>
+      this.pipeline(message.socket).add(
+        message,
+        out,
+        (exchange) => void this.finish(exchange, unknownExpectation()),
+      ),
+    );
+    server.on("connect", (_message, socket: Socket) =>
+      this.pipeline(socket).end(rawAnswer(400, "CONNECT is not served here")),
+    );
     server.on("clientError", (error, socket) =>
       this.unreadable(error as { code?: string }, socket as Socket),
     );
@@ -96,6 +118,8 @@ export class HttpListener {
           : { host: where.host, port: where.port, exclusive: true };
       server.listen(at, resolve);
     });
+    const { address } = listener;
+    if (address) listener.listening = ListeningSocket.on(address.port);
     return listener;
   }
 
@@ -108,6 +132,7 @@ export class HttpListener {
   /** Accepts no more; resolves when the last connection is closed. */
   stop(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    this.letGo();
     this.server.close(() => resolve());
     this.server.closeIdleConnections();
     return promise;
@@ -115,34 +140,59 @@ export class HttpListener {
 
   /** Ends every connection as it is. */
   kill(): void {
+    this.letGo();
     this.server.close();
     this.server.closeAllConnections();
   }
 
-  private async serve(
+  private letGo(): void {
+    this.listening?.[Symbol.dispose]();
+    this.listening = null;
+  }
+
+  private countAccepted(): void {
+    this.accepted++;
+    if (this.accepted === 1)
+      setImmediate(() => {
+        this.accepted = 0;
+        this.listening?.resume();
+      });
+    if (this.accepted === ACCEPTS_A_TURN) this.listening?.pause();
+  }
+
+  private pipeline(socket: Socket): Pipeline {
+    let pipeline = this.pipelines.get(socket);
+    if (!pipeline)
+      this.pipelines.set(socket, (pipeline = new Pipeline(socket)));
+    return pipeline;
+  }
+
+  private take(
     message: IncomingMessage,
     out: ServerResponse,
     proceed?: () => void,
-  ): Promise<void> {
-    const { socket } = message;
-    const left = (n: number) =>
-      this.pending.set(socket, (this.pending.get(socket) ?? 0) + n);
-    left(1);
-    const gone = new AbortController();
-    out.once("close", () => {
-      left(-1);
-      if (!out.writableFinished) gone.abort();
-    });
+  ): void {
     // Told by the end of its body, and by the answer's.
     message.on("error", () => undefined);
     out.on("error", () => undefined);
-    const response = await this.responseTo(message, gone.signal, proceed);
+    this.pipeline(message.socket).add(message, out, (exchange) => {
+      const { signal } = exchange.gone;
+      void this.finish(exchange, this.responseTo(message, signal, proceed));
+    });
+  }
+
+  private async finish(
+    { message, out, gone: { signal } }: Exchange,
+    coming: Promise<Response> | Response,
+  ): Promise<void> {
+    const response = await coming;
     // Such a connection is closed with its answer, read or not.
     const closes = message.headers.connection?.toLowerCase() === "close";
     if (closes && !message.complete) await takeRest(message);
-    await send(response, out, gone.signal);
+    if (signal.aborted) return;
+    await send(response, out, signal);
     if (await takeRest(message)) return;
-    socket.destroy();
+    message.socket.destroy();
   }
 
   private responseTo(
@@ -152,6 +202,9 @@ export class HttpListener {
   ): Promise<Response> {
     const target = message.url ?? "";
     const { socket } = message;
+    const coding = message.headers["transfer-encoding"]?.trim() ?? "chunked";
+    if (coding.toLowerCase() !== "chunked")
+      return Promise.resolve(unknownCoding());
     let request: Request;
     try {
       request = requestOf(message, target, signal);
@@ -166,25 +219,19 @@ export class HttpListener {
     return this.answer({
       ...{ request, target, connection: socket },
       body: hasBody(message) ? chunksOf(message, proceed) : null,
-      remote: () =>
-        socket.remoteAddress && socket.remotePort
-          ? { address: socket.remoteAddress, port: socket.remotePort }
-          : null,
+      remote: () => endpoint(socket.remoteAddress, socket.remotePort),
+      local: () => endpoint(socket.localAddress, socket.localPort),
     });
   }
 
   /** What is no request at all, or did not come in time. */
   private unreadable({ code }: { code?: string }, socket: Socket): void {
-    const busy = (this.pending.get(socket) ?? 0) > 0;
-    // In the midst of another answer this one would be taken for a part of it.
-    if (busy || !socket.writable || code === "ECONNRESET")
-      return void socket.destroy();
+    if (!socket.writable || code === "ECONNRESET") return void socket.destroy();
     const [status, sentence] = UNREADABLE[code ?? ""] ?? [
       400,
       "this is not an HTTP request that can be read",
     ];
-    socket.end(rawAnswer(status, sentence));
-    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    this.pipeline(socket).end(rawAnswer(status, sentence));
   }
 }
 
@@ -196,6 +243,29 @@ const UNREADABLE: Record<string, [status: number, sentence: string]> = {
   HPE_INVALID_VERSION: [505, "only HTTP/1.1 and HTTP/1.0 are served"],
   ERR_HTTP_REQUEST_TIMEOUT: [408, "the request was not there in time"],
 };
+
+const endpoint = (address?: string, port?: number): Endpoint | null =>
+  address && port ? { address, port } : null;
+
+/** Its rest would not be understood either: the connection ends. */
+const notUnderstood = (status: number, sentence: string, hint: string) =>
+  refusal(new Failure("refused", sentence, hint), "other", {
+    ...{ status, headers: { connection: "close" } },
+  });
+
+const unknownExpectation = () =>
+  notUnderstood(
+    417,
+    "nothing but 100-continue can be expected of this server",
+    "send the request without its Expect header",
+  );
+
+const unknownCoding = () =>
+  notUnderstood(
+    501,
+    "of all transfer codings only chunked is served",
+    "send the body as it is, not compressed",
+  );
 
 /** A whole answer, for a connection that has no request to answer. */
 function rawAnswer(status: number, sentence: string): string {
@@ -226,10 +296,6 @@ function requestOf(
     ...{ method: method!, headers, signal },
   });
 }
-
-const hasBody = ({ headers }: IncomingMessage) =>
-  headers["transfer-encoding"] !== undefined ||
-  Number(headers["content-length"] ?? 0) > 0;
 
 /** What comes of a body; whoever stops reading leaves the connection as it is. */
 async function* chunksOf(

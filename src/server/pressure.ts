@@ -86,7 +86,10 @@ export class Pressure {
     const wait_seconds = peer.via === "tcp" ? this.take(peer) : 0;
     return wait_seconds === 0
       ? null
-      : tooMany(route, "you send more requests than you may", wait_seconds);
+      : tooMany(route, "you send more requests than you may", wait_seconds, {
+          // What he has sent already costs nothing more.
+          connection: "close",
+        });
   }
 
   /**
@@ -162,9 +165,14 @@ export function keyOf({ uid, address }: Pick<Peer, "uid" | "address">): string {
   return isMapped(bytes) ? address! : bytes.subarray(0, 8).join();
 }
 
-const tooMany = (route: Route, sentence: string, wait_seconds: number) =>
+const tooMany = (
+  route: Route,
+  sentence: string,
+  wait_seconds: number,
+  headers: Record<string, string> = {},
+) =>
   refusal(
     new Failure("overloaded", sentence, `try again in ${wait_seconds} s`),
     route,
-    { status: 429, headers: { "retry-after": `${wait_seconds}` } },
+    { status: 429, headers: { "retry-after": `${wait_seconds}`, ...headers } },
   );

@@ -25,6 +25,7 @@ import { failedCalls } from "./logged.ts";
 import { McpEndpoint } from "./mcp.ts";
 import { Metrics } from "./metrics.ts";
 import { Pressure } from "./pressure.ts";
+import { RequestLog } from "./request-log.ts";
 import {
   type Route,
   type RpcId,
@@ -61,6 +62,7 @@ export class Serving {
   private readonly mcp: McpEndpoint;
   private readonly pressure: Pressure;
   private readonly connections: Connections;
+  private readonly log: RequestLog;
   private readonly listeners: HttpListener[] = [];
   private tcp: HttpListener | null = null;
   private requests = 0;
@@ -79,6 +81,7 @@ export class Serving {
     this.mcp = new McpEndpoint(this.tools, {
       ...{ readOnly, version: VERSION, onError },
     });
+    this.log = new RequestLog(log);
     const uid = process.geteuid!();
     this.pressure = new Pressure({
       ...{ uid, max_in_flight: settings.config.server.max_connections },
@@ -167,14 +170,15 @@ export class Serving {
         tls: tls.cert === null ? null : tlsFiles(tls),
       };
       this.tcp = await this.listen(where, () => edge);
-      const local = this.tcp.address!;
+      const bound = this.tcp.address!;
       // Looked up once, at a connection's first request: it keeps its ends, and
       // once it is reset its port may be another user's.
       const known = new WeakMap<object, Peer>();
       edge = {
-        guard: this.guardFor({ host, port: local.port }),
-        peer: ({ connection, remote }) => {
-          const peer = known.get(connection) ?? tcpPeer(remote, local);
+        guard: this.guardFor({ host, port: bound.port }),
+        peer: ({ connection, remote, local }) => {
+          const peer =
+            known.get(connection) ?? tcpPeer(remote, local() ?? bound);
           known.set(connection, peer);
           return peer;
         },
@@ -215,7 +219,7 @@ export class Serving {
     } finally {
       this.requests--;
     }
-    this.logRequest(request, route, response, caller);
+    this.log.request(request.method, route, response.status, caller);
     this.parts.metrics.request(route, response.status);
     return edge.guard.finish(request, response);
   }
@@ -233,10 +237,8 @@ export class Serving {
         new Failure("overloaded", "the server is stopping"),
         route,
       );
-    // Whoever asks how it is shall hear that it is busy, not be turned away.
-    const counted = route !== "/health" && route !== "/healthz";
     const refused =
-      (counted ? this.pressure.rate(route, peer) : null) ??
+      this.pressure.rate(route, peer) ??
       guard.edge(request, route, peer) ??
       guard.early(request, route, peer);
     if (refused) return refused;
@@ -335,21 +337,6 @@ export class Serving {
     return new Response(text, {
       headers: { "content-type": Metrics.CONTENT_TYPE },
     });
-  }
-
-  private logRequest(
-    request: Request,
-    route: Route,
-    { status }: Response,
-    { request_id, via, uid, address, token }: Caller,
-  ): void {
-    const fields = {
-      ...{ request_id, method: request.method, route, status, via, uid },
-      ...{ address, subject: token?.subject ?? null },
-    };
-    if (status >= 500) this.parts.log.error("request", fields);
-    else if (status >= 400) this.parts.log.warn("request_refused", fields);
-    else this.parts.log.debug("request", fields);
   }
 
   private internal(

@@ -1,11 +1,13 @@
 /**
  * Another user of the host opens eleven hundred connections, and says nothing on
- * them or begins what he does not end: the owner's own work goes on meanwhile.
+ * them or begins what he does not end; or he asks and connects without end: the
+ * owner's own work goes on meanwhile.
  */
 import { expect, test } from "bun:test";
 import { needsRoot } from "../support/host.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer, readUntil } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
 const CONNECTIONS = 1_100;
 
@@ -16,19 +18,57 @@ class Stranger implements AsyncDisposable {
   ) {}
 
   /** @param said on each connection, for printf */
-  static async connect(port: number, said: string): Promise<Stranger> {
+  static connect(port: number, said: string): Promise<Stranger> {
     const script = `ulimit -n 4096
       for ((n = 0; n < ${CONNECTIONS}; n++)); do
         exec {fd}<>/dev/tcp/127.0.0.1/${port} && printf '${said}' >&$fd
       done
       echo all; read`;
-    const child = Bun.spawn(
-      [
-        ...["setpriv", "--reuid=54321", "--clear-groups"],
-        ...["bash", "-c", script],
-      ],
-      { stdin: "pipe", stdout: "pipe", stderr: "pipe", cwd: "/" },
-    );
+    const argv = ["setpriv", "--reuid=54321", "--clear-groups"];
+    return Stranger.run([...argv, "bash", "-c", script]);
+  }
+
+  /**
+   * @param load goes on for ever, in as many threads
+   * @param threads of each of three processes
+   */
+  static python(
+    port: number,
+    load: string,
+    threads: number,
+  ): Promise<Stranger> {
+    const script = `
+import os, socket, threading, time
+os.setgroups([]); os.setuid(54321)
+HEAD = b"GET /health HTTP/1.1\\r\\nHost: 127.0.0.1:${port}\\r\\n"
+def connect():
+    made = socket.socket()
+    made.settimeout(5)
+    made.connect(("127.0.0.1", ${port}))
+    return made
+def load():
+    while True:
+        try:
+${load.replace(/^/gm, " ".repeat(12))}
+        except OSError:
+            pass
+parent = os.getpid()
+for _ in range(3):
+    if os.fork() == 0:
+        for _ in range(${threads}):
+            threading.Thread(target=load, daemon=True).start()
+        while os.getppid() == parent:
+            time.sleep(0.1)
+        os._exit(0)
+load()`;
+    return Stranger.run(["python3", "-c", script]);
+  }
+
+  /** @param argv says `all` once its load is there */
+  private static async run(argv: string[]): Promise<Stranger> {
+    const child = Bun.spawn(argv, {
+      ...{ stdin: "pipe", stdout: "pipe", stderr: "pipe", cwd: "/" },
+    });
     const stranger = new Stranger(child);
     expect(await readUntil(child.stdout, /all\n/)).toBe("all\n");
     return stranger;
@@ -44,6 +84,7 @@ class Stranger implements AsyncDisposable {
 async function expectService(
   sandbox: Sandbox,
   server: TestServer,
+  overTcp = true,
 ): Promise<void> {
   for (let round = 1; round <= 3; round++) {
     expect(await sandbox.run(["shell", "--", "true"])).toMatchObject({
@@ -55,9 +96,11 @@ async function expectService(
     expect(sessions.map(({ status }) => status)).toEqual(
       Array<string>(round).fill("ended"),
     );
+    if (!overTcp) continue;
     const { status } = await server.call("list_sessions", { limit: 1 });
     expect(status).toBe(200);
   }
+  if (!overTcp) return;
   const health = await fetch(`${server.origin}/health`);
   expect([health.status, await health.json()]).toMatchObject([
     200,
@@ -84,4 +127,83 @@ test("connections that say nothing take no descriptor from the spool and the dat
   await expectService(sandbox, server);
   const logs = await sandbox.run(["mcp", "logs", "-n", "10000"]);
   expect(logs.stdout).not.toContain("EMFILE");
+});
+
+/** Connects anew for each question; says so once it has got some answers. */
+const CHURN = `
+for answers in range(50):
+    made = connect()
+    made.sendall(HEAD + b"Connection: close\\r\\n\\r\\n")
+    while made.recv(65536):
+        pass
+    made.close()
+if threading.current_thread() is threading.main_thread():
+    print("all", flush=True)`;
+
+test("who connects anew without end keeps the server from nothing else", async () => {
+  if (!needsRoot("setpriv", "python3")) return;
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  await using _stranger = await Stranger.python(server.port, CHURN, 60);
+  await expectService(sandbox, server, false);
+});
+
+/** Asks without end on one connection, and never looks at an answer. */
+const FLOOD = `
+made = connect()
+if threading.current_thread() is threading.main_thread():
+    print("all", flush=True)
+for _ in range(100):
+    made.sendall((HEAD + b"\\r\\n") * 1500)`;
+
+test("who asks without waiting for answers takes neither memory nor service", async () => {
+  if (!needsRoot("setpriv", "python3")) return;
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  await using _stranger = await Stranger.python(server.port, FLOOD, 10);
+  await expectService(sandbox, server, false);
+  expect(await residentBytes(server.child.pid)).toBeLessThan(1024 ** 3);
+});
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await Bun.file(`/proc/${pid}/status`).text();
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)![1]) * 1024;
+}
+
+test("his refusals are counted, and the log keeps what else it has to tell", async () => {
+  if (!needsRoot("setpriv", "curl")) return;
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  const asked = Bun.spawnSync([
+    ...["setpriv", "--reuid=54321", "--clear-groups", "curl", "-s"],
+    `${server.origin}/metrics?[1-1000]`,
+  ]);
+  expect(asked.stdout.toString().match(/another user/g)).toHaveLength(1000);
+  const refused = await until("all that was refused", async () => {
+    const { stdout } = await sandbox.run(["mcp", "logs", "-n", "10000"]);
+    const lines = stdout.match(/^.*request_refused.*$/gm) ?? [];
+    const counts = lines.map((line) => /requests\W+(\d+)/.exec(line)?.[1] ?? 1);
+    const sum = counts.reduce<number>((all, count) => all + Number(count), 0);
+    return sum === 1000 && lines;
+  });
+  expect(refused.length).toBeLessThan(100);
+});
+
+test("a server for every address knows which user of this host asks", async () => {
+  if (!needsRoot("setpriv", "curl")) return;
+  for (const host of ["0.0.0.0", "::"]) {
+    using sandbox = new Sandbox();
+    await using server = await TestServer.start(sandbox, {
+      flags: ["--host", host],
+      env: {
+        SESSION_BUDDY_SECRET: "a secret of more than thirty-two characters",
+      },
+    });
+    const url = `http://127.0.0.1:${new URL(server.url).port}/metrics`;
+    Bun.spawnSync([
+      ...["setpriv", "--reuid=54321", "--clear-groups", "curl", "-s", url],
+    ]);
+    const { stdout } = await sandbox.run(["mcp", "logs"]);
+    expect(stdout).toMatch(/request_refused.*54321/);
+  }
 });
