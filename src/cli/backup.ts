@@ -11,6 +11,7 @@ import { say } from "../os/file.ts";
 import { Output, goneOnSignal } from "../os/output.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { type StreamPlace, copy, openStream, placeOf } from "../os/place.ts";
+import { requireNotOwn } from "../own-files.ts";
 import { Scratch } from "../os/scratch.ts";
 import { escapeText } from "../render/escape.ts";
 import { bytes } from "../render/format.ts";
@@ -47,6 +48,7 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const place = placeOf(args.file);
     if (place.kind === "stream") {
+      requireNotOwn(settings, place.path);
       const done = await sendBackup(settings, place, args.file);
       say(args.json ? `${plainJson({ ...done })}\n` : words(done));
       return;

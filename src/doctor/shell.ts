@@ -8,7 +8,7 @@ import {
 } from "node:fs";
 import type { Settings } from "../config.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
-import { readText, tryReadText } from "../os/file.ts";
+import { readText, statFile, tryReadText } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
 import { temporaryFolder } from "../os/temporary.ts";
 import { WRAPPED_VARIABLE } from "../spool/parent.ts";
@@ -36,7 +36,7 @@ export function shellChecks(settings: Settings): Check[] {
     { name: "shell_program", look: shellProgram },
     { name: "spool_folder", look: () => ensureSpool(settings.paths.data!) },
     { name: "trial_session", look: trialSession },
-    { name: "rc_files", look: () => rcFiles(process.env["HOME"] ?? "") },
+    { name: "rc_files", look: () => rcFiles(homeOf(process.env)) },
   ];
 }
 
@@ -46,6 +46,13 @@ const RC_FILES = [
   ...[".zshrc", ".zprofile", ".zshenv", ".zlogin", ".kshrc", ".mkshrc"],
   ".config/fish/config.fish",
 ];
+
+/** As su leaves it $HOME is another's: his files are not ours to read. */
+function homeOf({ HOME }: NodeJS.ProcessEnv): string {
+  const ours =
+    HOME && statFile(HOME, { follow: true })?.uid === process.geteuid!();
+  return (ours ? HOME : passwdEntry()?.home) ?? "";
+}
 
 /** A shell that wraps itself has to know that it was, recorded or not. */
 function rcFiles(home: string): string {

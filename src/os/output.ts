@@ -76,10 +76,8 @@ export async function writeOutput(
   write: (output: Output) => Promise<void>,
 ): Promise<void> {
   const place = placeOf(given);
-  if (place.kind === "file") {
-    requireFree(place.path);
-    return writeWhole(place, write, requireFree);
-  }
+  requireFree(place.path);
+  if (place.kind === "file") return writeWhole(place, write, requireFree);
   const { fd, own } = openStream(place);
   try {
     await writeAll(new Output(fd, `'${given}'`), write);

@@ -92,6 +92,18 @@ test("a mount of the data folder elsewhere is no way around it", async () => {
   expect(await sandbox.list()).toHaveLength(3);
 });
 
+test("a descriptor of a file of ours gets no output either", async () => {
+  using sandbox = new Sandbox();
+  await settled(sandbox, old(3));
+  const { database } = sandbox;
+  const was = readFileSync(database);
+  for (const args of ["backup /dev/fd/3", "list-sessions -o /dev/fd/3"]) {
+    const script = `exec ${BINARY} ${args} 3>> ${database}`;
+    expectFailure(await sandbox.command(["sh", "-c", script]), 64, REFUSED);
+  }
+  expect(readFileSync(database).equals(was)).toBe(true);
+});
+
 test("what is the user's own in the data folder is his to replace", async () => {
   using sandbox = new Sandbox();
   const data = join(sandbox.home, "chosen");

@@ -20,6 +20,7 @@ import {
 import { dirname, join } from "node:path";
 import {
   asUnknownUser,
+  configure,
   expectFailure,
   needsRoot,
   plant,
@@ -286,4 +287,20 @@ test.each(COUNTS)("a count %s is not taken, nor read", async (_, make) => {
   const { peak_bytes, count } = await counted();
   expect(count).not.toBe(4711);
   expect(peak_bytes).toBeLessThan(2 ** 30);
+});
+
+test("doctor reads no rc file of another user's home", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const home = theirs(sandbox, "home");
+  writeFileSync(join(home, ".bashrc"), "exec session-buddy shell\n");
+  const cache = sandbox.env["XDG_CACHE_HOME"]!;
+  const config = configure(sandbox, `cache_dir: ${cache}/session-buddy\n`);
+  const env = {
+    ...{ HOME: home, SESSION_BUDDY_CONFIG: config },
+    SESSION_BUDDY_DATA_DIR: join(sandbox.home, "data"),
+  };
+  const run = await sandbox.run(["doctor"], { env });
+  expect(run.stdout).toContain("rc_files");
+  expect(run.stdout).not.toContain(home + "/.bashrc");
 });
