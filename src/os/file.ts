@@ -34,6 +34,8 @@ const ENOENT = 2;
 const ENOTDIR = 20;
 const F_OK = 0;
 const PAGE = 4096;
+/** Enough of a small file of ours. */
+export const SMALL_BYTES = 4096;
 
 const ERRNO: Record<number, string> = {
   1: "EPERM",
@@ -173,13 +175,14 @@ export function touchFile(fd: number): void {
 }
 
 /**
- * The whole content of a regular file, or of what a link to one leads to.
+ * The content of a regular file, or of what a link to one leads to.
+ * @param most enough of it: any hand may have made it longer
  * @throws Failure (permission) for what is no regular file; Error with `code`
  */
-export function readBytes(path: string): Uint8Array {
+export function readBytes(path: string, most = Infinity): Uint8Array {
   const fd = openFile(path, O_RDONLY | O_NONBLOCK);
   try {
-    const bytes = readOpen(fd, path);
+    const bytes = readOpen(fd, path, most);
     // A FIFO gives nothing, or has it that one should ask later.
     if (bytes.length > 0 || statOpen(fd).kind === "file") return bytes;
     throw irregular(path);
@@ -197,8 +200,12 @@ export const irregular = (path: string) =>
     "move away what stands there (a FIFO, a socket, a device or a folder)",
   );
 
-/** All that an open file, or a pipe, still has to give. */
-export function readOpen(fd: number, path: string): Uint8Array {
+/** What an open file, or a pipe, still has to give: all, or somewhat more than `most`. */
+export function readOpen(
+  fd: number,
+  path: string,
+  most = Infinity,
+): Uint8Array {
   if (!libc) return nodeFs().readFileSync(fd);
   const { read } = libc.calls;
   let bytes: Uint8Array = page;
@@ -211,7 +218,11 @@ export function readOpen(fd: number, path: string): Uint8Array {
         : call("read", path, () => read(fd, rest, rest.length));
     length += got;
     // The kernel's own come whole, within a page; a pipe comes as it likes.
-    if (got === 0 || (length < PAGE && path.startsWith("/proc/")))
+    if (
+      got === 0 ||
+      length >= most ||
+      (length < PAGE && path.startsWith("/proc/"))
+    )
       return bytes.slice(0, length);
     if (length < bytes.length) continue;
     const larger = new Uint8Array(bytes.length * 4);
@@ -255,14 +266,14 @@ export function namesIn(path: string): string[] {
 }
 
 /** The content as UTF-8 text. @throws Error with `code` */
-export function readText(path: string): string {
-  return decoder.decode(readBytes(path));
+export function readText(path: string, most = Infinity): string {
+  return decoder.decode(readBytes(path, most));
 }
 
 /** The content, or null when there is none to be read. */
-export function tryReadText(path: string): string | null {
+export function tryReadText(path: string, most = Infinity): string | null {
   try {
-    return readText(path);
+    return readText(path, most);
   } catch {
     return null;
   }

@@ -3,7 +3,7 @@
  * speaking to it: a `drain` is started beside us, which takes the whole spool and
  * every session's sign of life. One serves all wrappers of the host.
  */
-import { statFile, tryReadText } from "../os/file.ts";
+import { statFile, SMALL_BYTES, tryReadText } from "../os/file.ts";
 import type { Drain } from "../os/wait.ts";
 import type { Run } from "./outcome.ts";
 
@@ -37,7 +37,7 @@ const LONGEST_INTERVAL_MS = 600_000;
 
 /** Whether drains have found the server away, and not long ago. */
 function circuitIsOpen(folder: string): boolean {
-  const text = tryReadText(`${folder}/delivery.json`);
+  const text = tryReadText(`${folder}/delivery.json`, SMALL_BYTES);
   const [, open_until] = /"open_until":"([^"]+)"/.exec(text ?? "") ?? [];
   const left_ms = Date.parse(open_until ?? "") - Date.now();
   return left_ms > 0 && left_ms <= LONGEST_INTERVAL_MS;

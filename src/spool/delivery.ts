@@ -8,7 +8,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Event } from "../model/event.ts";
 import { Failure, Overloaded, Rejected, reasonOf } from "../model/failure.ts";
-import { readText } from "../os/file.ts";
+import { SMALL_BYTES, tryReadText } from "../os/file.ts";
 import type { SessionStore } from "../model/store.ts";
 
 export interface DeliveryState {
@@ -46,8 +46,8 @@ const FRESH: DeliveryState = {
 /** @param folder this machine's spool folder */
 export function readDelivery(folder: string): DeliveryState {
   try {
-    const text = readText(fileIn(folder));
-    return { ...FRESH, ...(JSON.parse(text) as DeliveryState) };
+    const text = tryReadText(fileIn(folder), SMALL_BYTES);
+    return { ...FRESH, ...(JSON.parse(text ?? "{}") as DeliveryState) };
   } catch {
     // Not there, or damaged: the next attempt writes it.
     return FRESH;

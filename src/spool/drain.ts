@@ -9,6 +9,7 @@ import { folderFailure } from "../os/paths.ts";
 import { countSpool } from "./level.ts";
 import { foreignFolders } from "./foreign.ts";
 import { Pass } from "./pass.ts";
+import type { Position } from "./read.ts";
 import {
   type DrainReport,
   type DrainTarget,
@@ -29,7 +30,7 @@ export class Drain {
   /** Files that the last pass left as they are; none after one that failed. */
   private known: ReadonlyMap<string, Known> = new Map();
   /** Up to where files that are done were read by us, see `restingKey`. */
-  private resting = new Map<string, number>();
+  private resting = new Map<string, Position>();
   private counted = -Infinity;
   private looked = -Infinity;
 

@@ -6,6 +6,7 @@
 import {
   O_CREAT,
   O_WRONLY,
+  SMALL_BYTES,
   closeFile,
   isMissing,
   namesIn,
@@ -40,7 +41,9 @@ const fileIn = (folder: string): string => `${folder}/spool.json`;
 /** @returns null when nobody has counted yet */
 export function readLevel(folder: string): SpoolLevel | null {
   const path = fileIn(folder);
-  const found = isMissing(path) ? null : FORM.exec(tryReadText(path) ?? "");
+  const found = isMissing(path)
+    ? null
+    : FORM.exec(tryReadText(path, SMALL_BYTES) ?? "");
   if (!found) return null;
   const [files = 0, bytes = 0, counted_at = 0] = found.slice(1).map(Number);
   return { files, bytes, counted_at };

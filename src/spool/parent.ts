@@ -29,11 +29,14 @@ export function parentOf(
   return { inherited_session_id: id };
 }
 
+/** Of a spool file: its processes stand at its beginning. */
+const MOST_BYTES = 1024 * 1024;
+
 /** The processes that a spool file names: `pid@start_ticks`. */
 function processesOf(file: string): Set<string> {
   const found = new Set<string>();
   // None: not a session of this data folder.
-  const lines = tryReadText(file)?.split("\n") ?? [];
+  const lines = tryReadText(file, MOST_BYTES)?.split("\n") ?? [];
   for (const line of lines) {
     if (!/"event_type":"(session_start|process)"/.test(line)) continue;
     try {

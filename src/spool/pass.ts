@@ -17,16 +17,11 @@ import { isFileAt } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
 import { variableLiveness } from "../os/proc.ts";
-import {
-  append,
-  isSpoolFile,
-  listFolder,
-  moveToDone,
-  openOwn,
-} from "./folder.ts";
+import { append, isSpoolFile, listFolder } from "./folder.ts";
 import { SESSION_ID_VARIABLE } from "./parent.ts";
-import { Rejections, quarantine } from "./quarantine.ts";
-import { type Line, readLines } from "./read.ts";
+import { type Finished, PassFiles } from "./pass-files.ts";
+import { MOST_COPIED_BYTES, Rejections, quarantine } from "./quarantine.ts";
+import { BEGINNING, type Line, readLines } from "./read.ts";
 import { FileFacts, type Look, writerOf } from "./reconcile.ts";
 import type { Known, PassOptions } from "./report.ts";
 
@@ -47,8 +42,8 @@ export class Pass {
   /** One batch is stored while the next one is read. */
   private storing: Promise<void> = Promise.resolve();
   private lines = 0;
-  /** Files whose every line is in the batch or stored before it: name → inode. */
-  private finished = new Map<string, number>();
+  /** Files whose every line is in the batch or stored before it. */
+  private finished: Finished = new Map();
   private readonly signs = new Map<string, string>();
   private readonly rejections: Rejections;
   /** Of sessions whose own file is here. */
@@ -65,9 +60,11 @@ export class Pass {
   readonly unchanged = new Map<string, Known>();
 
   private readonly folder: string;
+  private readonly files: PassFiles;
 
   constructor(private readonly of: PassOptions) {
     this.folder = of.folder;
+    this.files = new PassFiles(of.folder, of.report);
     this.rejections = new Rejections(of.folder);
   }
 
@@ -93,7 +90,7 @@ export class Pass {
   }
 
   private async takeFile(name: string): Promise<void> {
-    const fd = this.open(name);
+    const fd = this.files.open(name);
     if (fd === null) return;
     try {
       const { size, mtime } = fstatSync(fd);
@@ -121,7 +118,7 @@ export class Pass {
     name: string,
     names: ReadonlySet<string>,
   ): Promise<void> {
-    const fd = this.open(name);
+    const fd = this.files.open(name);
     if (fd === null) return;
     try {
       const { size, mtime } = fstatSync(fd);
@@ -164,11 +161,6 @@ export class Pass {
     return facts;
   }
 
-  private open(name: string): number | null {
-    const { refused } = this.of.report;
-    return openOwn(this.folder, name, (reason) => refused.push(reason));
-  }
-
   private async takeLines(
     name: string,
     fd: number,
@@ -180,7 +172,8 @@ export class Pass {
     for (;;) {
       const { done, value } = lines.next();
       if (done) return void (facts.read_to = value);
-      if (value.kind === "tail") facts.unfinished = true;
+      if (value.kind === "pause") await othersTurn();
+      else if (value.kind === "tail") facts.unfinished = true;
       else await this.takeLine(name, fd, value, facts);
       if (++this.lines % LINES_AT_ONCE === 0) await othersTurn();
     }
@@ -189,10 +182,12 @@ export class Pass {
   private async takeLine(
     name: string,
     fd: number,
-    line: Exclude<Line, { kind: "tail" }>,
+    line: Extract<Line, { kind: "event" | "bad" }>,
     facts: FileFacts,
   ): Promise<void> {
     if (line.kind === "bad") {
+      if (line.line.length > MOST_COPIED_BYTES)
+        return void (facts.oversized = line.line);
       const kept = quarantine(this.folder, name, fd, line.line);
       if (kept) this.of.report.quarantined.push(kept);
       return;
@@ -257,7 +252,7 @@ export class Pass {
     const all: FileFacts[] = [];
     for (const { name, facts } of this.shellsOf(session_id)) {
       all.push(facts);
-      const fd = this.open(name);
+      const fd = this.files.open(name);
       if (fd === null) continue;
       try {
         all.push(await this.read(name, fd));
@@ -270,7 +265,7 @@ export class Pass {
 
   private finish(name: string): void {
     const { inode, facts } = this.unchanged.get(name)!;
-    this.finished.set(name, inode);
+    this.finished.set(name, { inode, oversized: facts.oversized });
     this.of.before.resting.set(restingKey(name, inode), facts.read_to);
     this.unchanged.delete(name);
   }
@@ -312,7 +307,7 @@ export class Pass {
 
   private async put(
     batch: readonly Event[],
-    finished: ReadonlyMap<string, number>,
+    finished: Finished,
   ): Promise<void> {
     if (batch.length > 0) {
       const stored = await this.bring(batch);
@@ -321,7 +316,7 @@ export class Pass {
         for (const { event_id, session_id } of batch)
           if (stored.has(event_id)) this.leftOpen.add(session_id);
     }
-    moveToDone(this.folder, finished, this.of.done);
+    this.files.putAway(finished, this.of.done);
   }
 
   /** To the store; what it will never take is put aside. */
@@ -343,17 +338,19 @@ export class Pass {
     const rested: string[] = [];
     this.rereading = true;
     for (const name of listFolder(folder)) {
-      const fd = this.open(`done/${name}`);
+      const fd = this.files.open(`done/${name}`);
       if (fd === null) continue;
       try {
         const { ctimeMs, ino } = fstatSync(fd);
         if (this.of.now - ctimeMs < REST_MS) continue;
         const facts = new FileFacts();
         const key = restingKey(name, ino);
-        facts.read_to = this.of.before.resting.get(key) ?? 0;
+        facts.read_to = this.of.before.resting.get(key) ?? BEGINNING;
         this.of.before.resting.delete(key);
         await this.takeLines(name, fd, "gone", facts);
-        rested.push(name);
+        if (facts.oversized)
+          this.files.keepWhole(`done/${name}`, facts.oversized);
+        else rested.push(name);
       } finally {
         closeSync(fd);
       }

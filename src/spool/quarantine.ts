@@ -15,6 +15,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
+import { basename } from "node:path";
 import type { Event } from "../model/event.ts";
 import type { BadLine } from "./read.ts";
 
@@ -111,6 +112,23 @@ export function quarantine(
     writeAll(out, Buffer.from(why));
   });
   return { ...line, path };
+}
+
+/** A line that is longer is not copied: its file is kept whole. */
+export const MOST_COPIED_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Keeps a spool file as it is, in the place of a copy of what cannot be read.
+ * @param name below the folder
+ * @returns where it is now
+ */
+export function quarantineWhole(folder: string, name: string): string {
+  const kept = `${folder}/quarantine`;
+  mkdirSync(kept, { recursive: true, mode: 0o700 });
+  const path = `${kept}/${basename(name)}.whole`;
+  const as = existsSync(path) ? `${path}.${Bun.randomUUIDv7()}` : path;
+  renameSync(`${folder}/${name}`, as);
+  return as;
 }
 
 /** Makes a file that is whole or not there, and on the disk. */

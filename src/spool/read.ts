@@ -21,23 +21,34 @@ export type Line =
   | { kind: "event"; event: Event }
   | { kind: "bad"; line: BadLine }
   /** Bytes after the last newline. */
-  | { kind: "tail"; line: BadLine };
+  | { kind: "tail"; line: BadLine }
+  /** Within a line that is too long: a moment to let others have their turn. */
+  | { kind: "pause" };
+
+/** How far a file was read. */
+export interface Position {
+  /** Where the next line begins. */
+  line: number;
+  /** Up to where it is known to have no end, and to be too long. */
+  seen: number;
+}
+
+export const BEGINNING: Position = { line: 0, seen: 0 };
 
 /**
  * The lines of an open file, as far as it reached when the reading began.
  * @param writer `gone`: what follows the last newline is a line too, whole or
  *   torn, for nobody will finish it
- * @param start where a line begins
- * @returns where the next line will begin
+ * @param from where an earlier reading has come to
  */
 export function* readLines(
   fd: number,
   writer: "here" | "gone",
-  start = 0,
-): Generator<Line, number> {
+  from = BEGINNING,
+): Generator<Line, Position> {
   const { size } = fstatSync(fd);
-  let line = new LineBuffer(start);
-  for (let at = start; at < size;) {
+  let line = new LineBuffer(from.line, from.seen - from.line);
+  for (let at = Math.max(from.line, from.seen); at < size;) {
     const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size - at));
     const got = readSync(fd, chunk, 0, chunk.length, at);
     if (got === 0) break;
@@ -51,28 +62,40 @@ export function* readLines(
       line = new LineBuffer(at + from);
     }
     at += got;
+    if (line.tooLong) yield { kind: "pause" };
   }
-  if (line.length === 0) return line.offset;
-  yield writer === "gone"
-    ? line.parse()
-    : { kind: "tail", line: line.bad("a line under way") };
-  return writer === "gone" ? line.offset + line.length : line.offset;
+  const { offset, length, tooLong } = line;
+  const end = offset + length;
+  if (length === 0) return { line: end, seen: end };
+  if (writer === "gone") {
+    yield line.parse();
+    return { line: end, seen: end };
+  }
+  yield { kind: "tail", line: line.bad("a line under way") };
+  return { line: offset, seen: tooLong ? end : offset };
 }
 
 /** One line under way; it keeps no more bytes than an event may have. */
 class LineBuffer {
-  length = 0;
   private readonly parts: Uint8Array[] = [];
 
-  constructor(readonly offset: number) {}
+  /** @param length of what was read of it before, if it is too long */
+  constructor(
+    readonly offset: number,
+    public length = 0,
+  ) {}
+
+  get tooLong(): boolean {
+    return this.length > MAX_EVENT_BYTES;
+  }
 
   add(part: Uint8Array): void {
     this.length += part.length;
-    if (this.length <= MAX_EVENT_BYTES) this.parts.push(part);
+    if (!this.tooLong) this.parts.push(part);
   }
 
   parse(): Line {
-    if (this.length > MAX_EVENT_BYTES)
+    if (this.tooLong)
       return {
         kind: "bad",
         line: this.bad(`longer than ${MAX_EVENT_BYTES} bytes`),

@@ -20,6 +20,7 @@ import {
   liveness,
 } from "../os/proc.ts";
 import { SESSION_ID_VARIABLE } from "./parent.ts";
+import { BEGINNING, type BadLine, type Position } from "./read.ts";
 
 const NAME = /^(.+?)(?:\.(\d{1,7}))?\.ndjson$/;
 
@@ -80,8 +81,9 @@ export class FileFacts {
   ended = false;
   /** That end was found by a drain: what comes later opens the session again. */
   recovered = false;
-  /** Where the next line will begin. */
-  read_to = 0;
+  read_to: Position = BEGINNING;
+  /** A line that is too long to be copied: the whole file is kept instead. */
+  oversized: BadLine | null = null;
   /** Bytes follow the last newline. */
   unfinished = false;
 

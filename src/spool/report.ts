@@ -1,6 +1,7 @@
 /** What a pass over a spool is given, and what it came to. */
 import type { SessionStore } from "../model/store.ts";
 import type { Quarantined, QuarantinedLine } from "./quarantine.ts";
+import type { Position } from "./read.ts";
 import type { FileFacts } from "./reconcile.ts";
 
 /**
@@ -19,7 +20,7 @@ export interface Known {
 /** What earlier passes have found, none of which failed since. */
 export interface Before {
   known: ReadonlyMap<string, Known>;
-  resting: Map<string, number>;
+  resting: Map<string, Position>;
 }
 
 export interface PassOptions {

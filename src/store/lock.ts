@@ -3,22 +3,19 @@
  * holder, for people and for those who would rather ask a server that holds it;
  * only the lock itself decides.
  */
-import {
-  closeSync,
-  fstatSync,
-  ftruncateSync,
-  readFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
-import { O_CREAT, O_RDONLY, O_RDWR } from "../os/file.ts";
+import { O_CREAT, O_RDONLY, O_RDWR, readOpen } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
 import { folderFailure } from "../os/paths.ts";
 import { bootId, isStopped, pidNamespace, processStat } from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
 import { trustedPath } from "../os/trust.ts";
+
+/** Of a holder's words; the flags of a server are the longest. */
+const MOST_BYTES = 65_536;
 
 export interface Holder {
   pid: number;
@@ -155,7 +152,8 @@ export function readHolder(path: string): Holder | null {
   let fd: number | null = null;
   try {
     fd = openLock(path, O_RDONLY);
-    const holder = JSON.parse(readFileSync(fd, "utf8")) as Holder;
+    const bytes = readOpen(fd, path, MOST_BYTES);
+    const holder = JSON.parse(new TextDecoder().decode(bytes)) as Holder;
     const named = Number.isInteger(holder.pid) && holder.pid > 0;
     if (named && typeof holder.role === "string") return holder;
   } catch (error) {
