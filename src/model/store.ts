@@ -73,11 +73,13 @@ export interface SessionStore {
 export interface ServedStore extends SessionStore {
   /**
    * @param from who saw the signs; the spool when left out
+   * @param theirs the same signs by the clock of who saw them, if it is not ours
    * @returns the sessions that belong to another reporter: theirs have not moved
    */
   seen(
     signs: ReadonlyMap<string, string>,
     from?: Provenance,
+    theirs?: ReadonlyMap<string, string>,
   ): Promise<ReadonlySet<string>>;
   /**
    * What is known of a session at once, from memory where possible: stored or

@@ -48,17 +48,16 @@ export async function trackEvents(
   from: Provenance,
   options: BatchOptions,
 ): Promise<EventResult[]> {
-  const apart_ms = options.received_ms - sentAt(args.sent_at);
-  // Added to a sign, its way would put it after an end of the same moment.
-  const behind_ms = Math.abs(apart_ms) < WAY_MS ? 0 : apart_ms;
+  const sent_ms = sentAt(args.sent_at);
   await turnOfLoop();
   const read = readEvents(args.events, options.lease_seconds);
   const events = read.flatMap(({ event }) => (event ? [event] : []));
   const { stored, rejected } = await append(store, events.filter(isKept), from);
   const taken = events.filter(({ event_id }) => !rejected.has(event_id));
-  const signs = signsOf(taken, stored, behind_ms, options.received_ms);
+  const theirs = signsOf(taken, stored);
+  const signs = inOurTime(theirs, sent_ms, options.received_ms);
   const others =
-    signs.size > 0 ? await store.seen(signs, from) : new Set<string>();
+    signs.size > 0 ? await store.seen(signs, from, theirs) : new Set<string>();
   return read.map(({ event, event_id, error }) => {
     if (!event) return { event_id, status: "rejected", error };
     // The same one twice in a call: the first counts.
@@ -105,15 +104,12 @@ function turnOfLoop(): Promise<void> {
 const isKept = ({ event_type }: Event) => event_type !== "heartbeat";
 
 /**
- * The last sign of life of each session, by this host's clock.
+ * The last sign of life of each session, by the sender's clock.
  * @param stored ids of the events that are new
- * @param behind_ms how much the sender's clock is behind ours
  */
 function signsOf(
   events: readonly Event[],
   stored: ReadonlySet<string>,
-  behind_ms: number,
-  received_ms: number,
 ): Map<string, string> {
   const last = new Map<string, string>();
   const ends = new Map<string, string>();
@@ -128,16 +124,30 @@ function signsOf(
     if (timestamp > (into.get(session_id) ?? ""))
       into.set(session_id, timestamp);
   }
-  for (const [session_id, timestamp] of last) {
-    // By its own clock it was no later than the end: by ours it would seem so.
-    if (timestamp <= (ends.get(session_id) ?? "")) {
-      last.delete(session_id);
-      continue;
-    }
-    const sign_ms = Math.min(Date.parse(timestamp) + behind_ms, received_ms);
-    last.set(session_id, new Date(sign_ms).toISOString());
-  }
+  // By its own clock it was no later than the end: by ours it would seem so.
+  for (const [session_id, timestamp] of last)
+    if (timestamp <= (ends.get(session_id) ?? "")) last.delete(session_id);
   return last;
+}
+
+/** Signs by the sender's clock, by this host's: never in times to come. */
+function inOurTime(
+  signs: ReadonlyMap<string, string>,
+  sent_ms: number,
+  received_ms: number,
+): Map<string, string> {
+  const apart_ms = received_ms - sent_ms;
+  // Added to a sign, its way would put it after an end of the same moment.
+  const behind_ms = Math.abs(apart_ms) < WAY_MS ? 0 : apart_ms;
+  const ours = new Map<string, string>();
+  for (const [session_id, timestamp] of signs) {
+    const made_ms = Date.parse(timestamp);
+    // Later than it was sent: by another clock, or one that was set back since.
+    const late_ms = made_ms > sent_ms ? 0 : behind_ms;
+    const sign_ms = Math.min(made_ms + late_ms, received_ms);
+    ours.set(session_id, new Date(sign_ms).toISOString());
+  }
+  return ours;
 }
 
 /** What became of a value; its id as sent while it is no event. */

@@ -148,8 +148,9 @@ export class Core implements ServedStore {
   seen(
     signs: ReadonlyMap<string, string>,
     from?: Provenance,
+    theirs?: ReadonlyMap<string, string>,
   ): Promise<ReadonlySet<string>> {
-    return this.file.seen(signs, from);
+    return this.file.seen(signs, from, theirs);
   }
 
   brief(session_id: string): Promise<SessionBrief | null> {

@@ -59,7 +59,7 @@ export function counted(
     brief: (session_id) => store.brief(session_id),
     sessionOf: (event_id, timestamp) => store.sessionOf(event_id, timestamp),
     open: (session_type) => store.open(session_type),
-    seen: (signs, from) => store.seen(signs, from),
+    seen: (signs, from, theirs) => store.seen(signs, from, theirs),
   };
 }
 

@@ -121,8 +121,9 @@ async function takeIn({
   own,
   ...options
 }: Omit<PassOptions, "before" | "done"> & { own: string }): Promise<void> {
-  const { folder, report } = options;
-  const lock = await takeTurn(folder);
+  const { folder, report, adopt } = options;
+  // A person waits for its turn; a pass holds its own folder's meanwhile.
+  const lock = await takeTurn(folder, adopt);
   if (typeof lock === "string") return;
   try {
     const before = { known: new Map(), resting: new Map() };

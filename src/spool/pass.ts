@@ -16,7 +16,7 @@ import { lostEnd } from "../model/lost.ts";
 import { isFileAt } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
-import { variableLiveness } from "../os/proc.ts";
+import { type Liveness, variableLiveness } from "../os/proc.ts";
 import { append, isSpoolFile, listFolder } from "./folder.ts";
 import { SESSION_ID_VARIABLE } from "./parent.ts";
 import { type Finished, PassFiles } from "./pass-files.ts";
@@ -96,9 +96,10 @@ export class Pass {
       const { size, mtime } = fstatSync(fd);
       if (size === 0) return this.clearEmpty(name, fd, mtime);
       const facts = await this.read(name, fd);
-      if (!this.writerGone(fd, facts, this.look(mtime))) {
+      const writer = this.writerLiveness(fd, facts, this.look(mtime));
+      if (writer !== "gone") {
         // Who wrote the end was the last to touch it, and perhaps not the writer.
-        if (!facts.ended) this.sign(name, mtime);
+        if (!facts.ended) this.sign(name, mtime, writer);
         return;
       }
       // Its last words may have come after we read, or lack their newline.
@@ -137,6 +138,7 @@ export class Pass {
         return this.sign(
           name,
           state === "alive" ? new Date(this.of.now) : mtime,
+          state,
         );
       this.leftOpen.add(session_id);
       this.late.push(name);
@@ -199,15 +201,16 @@ export class Pass {
   }
 
   /** Content comes after the lock: a free lock means that the writer is gone. */
-  private writerGone(fd: number, facts: FileFacts, look: Look): boolean {
-    if (facts.elsewhere(look) === "unknown") return false;
-    if (!facts.lockable) return facts.writerLiveness(look) === "gone";
-    if (!libc) return false;
+  private writerLiveness(fd: number, facts: FileFacts, look: Look): Liveness {
+    if (facts.elsewhere(look) === "unknown") return "unknown";
+    if (!facts.lockable) return facts.writerLiveness(look);
+    if (!libc) return "unknown";
     const lock = lockFile(fd);
     // It was locked where it was written: its folder has been moved since.
-    if (lock === "none") return facts.writerLiveness(look) === "gone";
-    if (lock === "held") libc.unlock(fd);
-    return lock === "held";
+    if (lock === "none") return facts.writerLiveness(look);
+    if (lock === "taken") return "alive";
+    libc.unlock(fd);
+    return "gone";
   }
 
   /** The writer is gone: so is the session, unless its child lives on. */
@@ -223,9 +226,9 @@ export class Pass {
       if (child === "alive") {
         const now = new Date(this.of.now);
         futimesSync(fd, now, now);
-        return this.sign(name, now);
+        return this.sign(name, now, child);
       }
-      if (child === "unknown") return this.sign(name, mtime);
+      if (child === "unknown") return this.sign(name, mtime, child);
       const shells = await this.lastWords(session_id);
       const end = facts.recoveredEnd(this.past(mtime), shells);
       if (end) {
@@ -270,9 +273,12 @@ export class Pass {
     this.unchanged.delete(name);
   }
 
-  private sign(name: string, at: Date): void {
+  /** Of who is not known to live, a time to come says nothing: least of all now. */
+  private sign(name: string, at: Date, who: Liveness): void {
     const session_id = writerOf(name)?.session_id;
-    if (session_id) this.signs.set(session_id, this.past(at).toISOString());
+    const past = this.past(at);
+    if (!session_id || (who !== "alive" && past !== at)) return;
+    this.signs.set(session_id, past.toISOString());
   }
 
   /** A time to come was written before the clock was set back: now, at most. */

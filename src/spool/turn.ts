@@ -19,14 +19,20 @@ const SAID_MS = 5_000;
  * Takes `drain.lock`. When another drain is at work, one at a time waits for it
  * (`drain.next`): it may have passed by what was written since. Those that come
  * while one waits leave it to that one.
+ * @param waits false of who holds another folder's: it may be waited for itself
  * @returns the lock's descriptor, or why there is none
  */
 export async function takeTurn(
   folder: string,
+  waits = true,
 ): Promise<number | "no spool" | "elsewhere"> {
   const lock = openLock(`${folder}/drain.lock`);
   if (lock === null) return "no spool";
   if (tryLock(lock)) return lock;
+  if (!waits) {
+    closeSync(lock);
+    return "elsewhere";
+  }
   const next = openLock(`${folder}/drain.next`);
   try {
     if (next === null || !tryLock(next)) throw new Elsewhere();

@@ -138,8 +138,9 @@ export class DuckDBStore implements ServedStore {
   async seen(
     signs: ReadonlyMap<string, string>,
     from: Provenance = SPOOL,
+    theirs = signs,
   ): Promise<ReadonlySet<string>> {
-    const others = await this.life.seen(signs, from);
+    const others = await this.life.seen(signs, from, theirs);
     const rejection = { reporter: reporterOf(from), reason: NOT_YOURS };
     for (const session_id of others)
       this.hears.onRejected?.({ session_id, ...rejection, events: 1 });

@@ -56,10 +56,14 @@ export class Life {
       this.signs.delete(session_id);
   }
 
-  /** @returns those that belong to another reporter: they have not moved */
+  /**
+   * @param theirs the same signs by the clock of who brought them, if not ours
+   * @returns those that belong to another reporter: they have not moved
+   */
   async seen(
     signs: ReadonlyMap<string, string>,
     from: Provenance,
+    theirs = signs,
   ): Promise<ReadonlySet<string>> {
     const { others, unknown } = await this.owners.judge(signs.keys(), from);
     const first = new Map<string, string>();
@@ -68,7 +72,7 @@ export class Life {
       this.leases.heard(session_id, Date.now());
       if (this.signs.merge(session_id, sign)) first.set(session_id, sign);
     }
-    await this.reopen(first);
+    await this.reopen(first, theirs);
     return others;
   }
 
@@ -76,14 +80,19 @@ export class Life {
    * Sessions that were thought lost and show a later sign of life get an event
    * that says so; of those that have ended, signs are forgotten.
    */
-  private async reopen(signs: ReadonlyMap<string, string>): Promise<void> {
+  private async reopen(
+    signs: ReadonlyMap<string, string>,
+    theirs: ReadonlyMap<string, string>,
+  ): Promise<void> {
     const back: Event[] = [];
     const doubtful: End[] = [];
     for (const end of await this.endsOf(signs.keys())) {
       const { id, end_source, end_time } = end;
       const sign = signs.get(id)!;
       if (end_source !== "recovered") this.signs.delete(id);
-      else if (sign > end_time) back.push(signOfLife(id, sign));
+      // Who ended it may have done so by the clock of who brings the sign.
+      else if (sign > end_time && theirs.get(id)! > end_time)
+        back.push(signOfLife(id, sign));
       else doubtful.push(end);
     }
     // By a clock that is ahead of ours it may have ended in times to come.
@@ -154,7 +163,7 @@ export class Life {
       if (sign > timestamp) late.set(session_id, sign);
       else this.signs.delete(session_id);
     }
-    await this.reopen(late);
+    await this.reopen(late, late);
     return stored.size;
   }
 

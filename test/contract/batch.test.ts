@@ -210,6 +210,30 @@ test("a heartbeat that was overtaken by an end of its own moment reopens nothing
   expect(await host.store.get(session_id)).toMatchObject({ status: "active" });
 });
 
+test("a heartbeat of a clock that is behind reopens nothing that ended at its moment", async () => {
+  const begun = ago(3_660);
+  const { session_id, events } = life(begun);
+  const sent_at = ago(3_600);
+  await send([...events, lostAt(session_id, begun)], { sent_at });
+  await send([heartbeat(session_id, begun)], { sent_at });
+  expect(await host.store.get(session_id)).toMatchObject({ status: "lost" });
+  // Whoever found it lost was wrong.
+  await send([heartbeat(session_id, ago(3_600 + 30))], { sent_at });
+  expect(await host.store.get(session_id)).toMatchObject({ status: "active" });
+});
+
+test("a heartbeat that is later than it was sent is of another clock", async () => {
+  const begun = ago(60);
+  const { session_id, events } = life(begun);
+  await send(events);
+  // A file's own time, brought by a program whose clock is behind.
+  const beat = heartbeat(session_id, ago(30));
+  await send([beat], { sent_at: ago(3_600) });
+  expect(await host.store.get(session_id)).toMatchObject({
+    ...{ status: "active", last_seen: beat.timestamp },
+  });
+});
+
 test("the call as a whole has bounds, which it names", async () => {
   const many = Array.from({ length: 1_001 }, () => command(0));
   const full = await send(many);

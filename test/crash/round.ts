@@ -178,7 +178,7 @@ function anyDrain(home: string): boolean {
       const read = (name: string) =>
         readFileSync(`/proc/${pid}/${name}`, "latin1");
       return (
-        read("cmdline").endsWith("\0drain\0") &&
+        /\0drain\0(--auto\0)?$/.test(read("cmdline")) &&
         read("environ").includes(`HOME=${home}\0`)
       );
     } catch {

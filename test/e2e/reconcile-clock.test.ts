@@ -3,9 +3,11 @@
  * suspended. Statuses stay right, and no duration is negative.
  */
 import { describe, expect, test } from "bun:test";
-import { utimesSync } from "node:fs";
+import { rmSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import type { Session } from "../../src/model/session.ts";
+import { ensureSpool } from "../../src/spool/write.ts";
 import { annotation, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -144,6 +146,25 @@ test("a session under way that was touched in times to come was last seen now", 
   expect(seen_ms).toBeLessThanOrEqual(Date.now());
 });
 
+test("what was touched in times to come, by nobody knows whom, is no sign of life", async () => {
+  using sandbox = new Sandbox();
+  const name = `${id(1)}.ndjson`;
+  const hour_ago = Date.now() - 3_600_000;
+  utimesSync(
+    leave(sandbox, name, lines(life(1))),
+    hour_ago / 1_000,
+    hour_ago / 1_000,
+  );
+  const lost = await sandbox.only();
+  expect(lost.status).toBe("lost");
+  // As a drain without locks reads it, while another finds that it is lost.
+  const future = new Date(Date.now() + DAY_MS);
+  utimesSync(leave(sandbox, name, lines(life(1))), future, future);
+  await sandbox.run(["drain"], { env: { BUN_JSC_useJIT: "0" } });
+  rmSync(join(ensureSpool(sandbox.data), name));
+  expect(await sandbox.only()).toEqual(lost);
+});
+
 describe("suspended, as with a laptop:", () => {
   for (const env of [{}, { BUN_JSC_useJIT: "0" }])
     test(`a session stays active however long, and goes on (${Object.keys(env).length ? "without" : "with"} locks)`, async () => {
@@ -157,8 +178,9 @@ describe("suspended, as with a laptop:", () => {
       const long_ago = new Date(Date.now() - 30 * DAY_MS);
       utimesSync(live.file, long_ago, long_ago);
       expect((await sandbox.only()).status).toBe("active");
-      live.wrapper.kill("SIGCONT");
+      // A wrapper that wakes beside a program that is stopped stops with it.
       process.kill(live.child, "SIGCONT");
+      live.wrapper.kill("SIGCONT");
       await live.end(6);
       expect(await sandbox.only()).toMatchObject({
         status: "ended",

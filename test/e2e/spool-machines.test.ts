@@ -71,6 +71,24 @@ describe.each(SETTINGS)("the folder of another machine id, %s", (setting) => {
   });
 });
 
+test("the folder of another machine id is left to the drain that works on it", async () => {
+  using sandbox = new Sandbox();
+  const file = foreign(sandbox, recorded(GONE, "any"), new Date());
+  const lock = join(file, "../drain.lock");
+  const holder = Bun.spawn(["flock", "-F", lock, "cat"], {
+    ...{ stdin: "pipe", stdout: "ignore" },
+  });
+  while (Bun.spawnSync(["flock", "-n", lock, "true"]).exitCode === 0)
+    await Bun.sleep(5);
+  await sandbox.run(["drain"]);
+  expect(existsSync(file)).toBeTrue();
+  // Who waits says so there, and its own folder's others wait with it.
+  expect(existsSync(join(file, "../drain.next"))).toBeFalse();
+  holder.kill();
+  await holder.exited;
+  expect((await sandbox.only()).status).toBe("lost");
+});
+
 describe("what may be another host's, and live,", () => {
   test.each([
     ["another name", "elsewhere", () => beforeBoot()],
