@@ -15,7 +15,7 @@ import {
   requireUnshared,
   trustedPath,
 } from "./os/trust.ts";
-import { hasAccessList } from "./os/group.ts";
+import { handsDownAccess } from "./os/group.ts";
 import { statFile } from "./os/file.ts";
 import { checkEndpoint, clientToken } from "./os/token.ts";
 import { Courier, readDelivery } from "./spool/delivery.ts";
@@ -330,7 +330,7 @@ export function sayDrained(
 function refuseInherited(folder: string): void {
   const stat = statFile(folder, { follow: true });
   if (!stat || (stat.mode & 0o011) === 0) return;
-  if (hasAccessList(folder, "default"))
+  if (handsDownAccess(folder))
     throw new Failure(
       "permission",
       `'${folder}' opens to others what is made in it (a default ACL)`,

@@ -18,17 +18,42 @@ const SYMBOLS = {
 const NAME_OFFSET = 0;
 const MEMBERS_OFFSET = 24;
 
-/** Whether the owner's own group, and nobody beside it, is meant by the mode. */
-export function isPrivateGroup(
+/** Of an access list as the kernel keeps it: tag, rights, id; after a header. */
+const HEADER_BYTES = 4;
+const ENTRY_BYTES = 8;
+const USER = 0x02;
+const GROUP_OF_FILE = 0x04;
+const GROUP = 0x08;
+const MASK = 0x10;
+const WRITES = 2;
+
+/**
+ * Of a folder or a file whose mode lets its group write: whether that is nobody
+ * beside its owner, by its access list and its group.
+ */
+export function groupIsOwner(
   path: string,
   { uid, gid }: Pick<FileStat, "uid" | "gid">,
 ): boolean {
-  // An access list names others in the same bits; without FFI nobody can tell.
-  if (!libc || hasAccessList(path, "access")) return false;
+  // Without FFI nobody can tell.
+  if (!libc) return false;
+  const list = accessList(path, "access");
+  if (list === null) return isPrivateGroup(uid, gid);
+  const mask = list.find(({ tag }) => tag === MASK)?.rights ?? 7;
+  const writers = list.filter(({ rights }) => rights & mask & WRITES);
+  return writers.every(({ tag, id }) => {
+    if (tag === USER) return id === uid || id === 0;
+    if (tag === GROUP) return isPrivateGroup(uid, id);
+    return tag !== GROUP_OF_FILE || isPrivateGroup(uid, gid);
+  });
+}
+
+/** Whether a group is the owner's own, with nobody else in it. */
+function isPrivateGroup(uid: number, gid: number): boolean {
   const users = linesOf("/etc/passwd");
   const owner =
     users.find((user) => user[2] === String(uid))?.[0] ??
-    libc.passwd(uid)?.username;
+    libc!.passwd(uid)?.username;
   const group = groupOf(gid);
   if (owner === undefined || group?.name !== owner) return false;
   const others = group.members.filter((name) => name !== owner);
@@ -38,19 +63,32 @@ export function isPrivateGroup(
   return others.length === 0 && sharers.length === 0;
 }
 
-/**
- * Whether a file has an access list beside its mode; of a folder `default`: one
- * that what is made in it inherits.
- */
-export function hasAccessList(
-  path: string,
-  which: "access" | "default",
-): boolean {
-  if (!libc) return false;
+interface Entry {
+  tag: number;
+  rights: number;
+  id: number;
+}
+
+/** What a file's access list has beside the mode; null: it has none. */
+function accessList(path: string, which: "access" | "default"): Entry[] | null {
   const bytes = Buffer.from(`${path}\0system.posix_acl_${which}\0`);
   const name = bytes.subarray(Buffer.byteLength(path) + 1);
-  return calls().getxattr(bytes, name, null, 0) > 0;
+  const value = Buffer.alloc(64 * 1024);
+  const length = Number(calls().getxattr(bytes, name, value, value.length));
+  if (length <= 0) return null;
+  const entries: Entry[] = [];
+  for (let at = HEADER_BYTES; at < length; at += ENTRY_BYTES)
+    entries.push({
+      tag: value.readUInt16LE(at),
+      rights: value.readUInt16LE(at + 2),
+      id: value.readUInt32LE(at + 4),
+    });
+  return entries;
 }
+
+/** Whether a folder hands an access list down to what is made in it. */
+export const handsDownAccess = (path: string): boolean =>
+  libc !== null && accessList(path, "default") !== null;
 
 let opened: ReturnType<typeof cLibrary<typeof SYMBOLS>>;
 

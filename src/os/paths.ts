@@ -10,12 +10,21 @@ import {
   statFile,
   tryReadText,
 } from "./file.ts";
+import { closeOurs, setPrivate } from "./close.ts";
 import { type PasswdEntry, libc } from "./libc.ts";
 import { hostNames } from "./proc.ts";
-import { quickOwner, trustedPath } from "./trust.ts";
+import {
+  type Trusted,
+  isOwn,
+  quickOwner,
+  trustedPath,
+  writableByOthers,
+} from "./trust.ts";
 
 const PRIVATE = 0o700;
 const STICKY = 0o1000;
+/** Another who makes and removes what we look for is given up on. */
+const MOST_LOOKS = 40;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -51,9 +60,10 @@ export interface Paths {
 /**
  * $HOME counts only when the effective user owns it (under sudo and su it may be
  * another's); else the passwd entry's home is used. Some users have none at all.
- * An XDG variable counts only beside a HOME that does, and when nobody else
- * rules a folder on its way: su without - leaves another's. What lies below the
- * home is looked at by whoever uses it (`ensurePrivateDir`).
+ * An XDG variable counts only when what it names is ours and nobody else rules a
+ * folder on its way, and not beside a HOME of another user: su without - leaves
+ * his. A HOME of root's, as `docker run --user` leaves it, is nobody's. What lies
+ * below the home is looked at by whoever uses it (`ensurePrivateDir`).
  */
 export function resolvePaths(env: Environment): Paths {
   const ignored: string[] = [];
@@ -67,8 +77,9 @@ export function resolvePaths(env: Environment): Paths {
   };
   const ours = named("HOME", notOwned);
   const home = ours ?? passwdEntry()?.home;
+  const anothers = ours ? null : anothersHome(env["HOME"]);
   const given = (name: string) => {
-    const path = ours || !env["HOME"] ? named(name, notOurs) : null;
+    const path = named(name, (path) => anothers ?? notOurs(path));
     return path && `${path}/session-buddy`;
   };
   const usual = (folder: string) =>
@@ -94,9 +105,16 @@ export function resolvePaths(env: Environment): Paths {
   };
 }
 
+/** Why nothing of an environment counts, by its HOME; null when it may. */
+function anothersHome(path: string | undefined): string | null {
+  const stat = path ? statFile(path, { follow: true }) : null;
+  if (!stat || stat.uid === 0) return null;
+  return `HOME is that of uid ${stat.uid}`;
+}
+
 function notOwned(path: string): string | null {
   const stat = statFile(path, { follow: true });
-  if (stat?.uid === process.geteuid!()) return null;
+  if (stat && isOwn(stat.uid)) return null;
   return stat
     ? `'${path}' belongs to uid ${stat.uid}, not to us`
     : `there is no '${path}'`;
@@ -129,11 +147,13 @@ function notOurs(path: string): string | null {
 export function ensurePrivateDir(path: string): string {
   try {
     let place = trustedPath(path, "leaf");
-    if (!place.stat) {
-      makePrivateDir(place.path);
+    const made = place.stat === null;
+    for (let looks = 0; !place.stat && looks < MOST_LOOKS; looks++) {
+      makeMissing(place);
       // Another may have been faster, on the way too.
       place = trustedPath(place.path, "leaf");
     }
+    if (!made) closeOurs(place);
     checkPrivateDir(path, place.stat);
     return place.path;
   } catch (error) {
@@ -149,7 +169,7 @@ export function ensurePrivateDirIn(path: string): void {
   try {
     let stat = statFile(path, { follow: false });
     if (!stat) {
-      makePrivateDir(path);
+      makePrivate(path);
       stat = statFile(path, { follow: false });
     }
     checkPrivateDir(path, stat);
@@ -158,19 +178,31 @@ export function ensurePrivateDirIn(path: string): void {
   }
 }
 
-/** Makes a folder and the parents that it lacks; another may be faster. */
-function makePrivateDir(path: string): void {
-  for (const missing of [true, false])
-    try {
-      makeFolder(path, PRIVATE);
-      break;
-    } catch (error) {
-      if (errnoOf(error) === "EEXIST") return;
-      if (!missing || errnoOf(error) !== "ENOENT") throw error;
-      makePrivateDir(path.slice(0, path.lastIndexOf("/")));
-    }
+/**
+ * Makes what is missing of a path: each folder in one that nobody else rules, as
+ * was seen, or that was made just now. It ends where another was faster, for that
+ * may be a link of his.
+ */
+function makeMissing({ path, reached }: Trusted): void {
+  for (let end = reached.length; end !== -1;) {
+    const folder = path.slice(0, end);
+    if (folder.endsWith("/..") || !makePrivate(folder)) return;
+    const next = end === path.length ? -1 : path.indexOf("/", end + 1);
+    end = next === -1 && end !== path.length ? path.length : next;
+  }
+}
+
+/** @returns false when something is there */
+function makePrivate(path: string): boolean {
+  try {
+    makeFolder(path, PRIVATE);
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return false;
+    throw error;
+  }
   // A umask may have taken our own rights away.
   if (statFile(path, { follow: false })?.mode !== PRIVATE) setPrivate(path);
+  return true;
 }
 
 function checkPrivateDir(path: string, stat: FileStat | null): void {
@@ -181,38 +213,21 @@ function checkPrivateDir(path: string, stat: FileStat | null): void {
       `'${path}' is not a folder of its own`,
       "move it away, links are not followed there",
     );
-  if (stat.uid !== process.geteuid!())
+  if (!isOwn(stat.uid))
     throw new Failure(
       "permission",
       `'${path}' belongs to uid ${stat.uid}, not to us`,
       `chown it, or set SESSION_BUDDY_DATA_DIR to a folder of uid ${process.geteuid!()}`,
     );
-  if ((stat.mode & 0o077) === 0) return;
-  if (path.endsWith("/session-buddy")) return setPrivate(path);
   // A folder of the user's choice may hold other things: it is not ours to
   // close (as root, think of /tmp), but nobody else may put anything into it.
-  if (stat.mode & 0o022)
+  if (writableByOthers(path, { ...stat, mode: stat.mode & ~STICKY }))
     throw new Failure(
       "permission",
       `others can write to '${path}'`,
       `try: chmod go-w '${path}', or choose a private folder`,
     );
 }
-
-/**
- * Closes a folder of ours to others.
- * @throws Failure (permission) when it is not ours, or another rules the way to it
- */
-export function closeFolder(path: string): void {
-  const { path: place, stat } = trustedPath(path, "leaf");
-  if (stat?.kind === "folder" && stat.uid === process.geteuid!())
-    return setPrivate(place);
-  throw new Failure("permission", `'${path}' is no folder of ours`);
-}
-
-/** By its name: nobody else can put another folder there, see trust.ts. */
-const setPrivate = (path: string) =>
-  process.getBuiltinModule("node:fs").chmodSync(path, PRIVATE);
 
 /** What to do about a folder of ours that is closed to us. */
 const OTHER_DATA =

@@ -7,6 +7,10 @@
  * no descriptor has to be held for each.
  *
  * Links are followed when they are root's or ours, through the same look.
+ *
+ * In a namespace of users that does not map all of them, everybody without an id
+ * there has one and the same, the overflow uid, and so may we: what has it is
+ * nobody's. Whose word it is that counts is asked of what stands in it.
  */
 import { Failure } from "../model/failure.ts";
 import {
@@ -19,8 +23,9 @@ import {
   readOpen,
   statFile,
   statOpen,
+  tryReadText,
 } from "./file.ts";
-import { isPrivateGroup } from "./group.ts";
+import { groupIsOwner } from "./group.ts";
 import { libc } from "./libc.ts";
 import { openRegular } from "./regular.ts";
 
@@ -33,6 +38,10 @@ const KIND = 0o170000;
 const FOLDER = 0o040000;
 const FILE = 0o100000;
 
+/** The kernel's default, which nobody changes. */
+const OVERFLOW = 65_534;
+const ALL_IDS = 0xffff_ffff;
+
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC = 0x7ff;
@@ -42,11 +51,39 @@ const MODE = 7;
 const SLASH = new Uint8Array([0x2f, 0]);
 const encoder = new TextEncoder();
 
+let mapsAll: boolean | undefined;
+
+/** Whether an id is that of all who have none in this namespace. */
+export function isUnmapped(uid: number): boolean {
+  if (uid !== OVERFLOW) return false;
+  mapsAll ??= mappedIds() >= ALL_IDS;
+  return !mapsAll;
+}
+
+/** None where /proc cannot say it. */
+function mappedIds(): number {
+  const lines = tryReadText("/proc/self/uid_map")?.trim().split("\n") ?? [];
+  return lines.reduce((sum, line) => sum + Number(line.split(/ +/).at(-1)), 0);
+}
+
+/** Root, who is not always 0: whoever has / has all below. */
+const rootOf = ({ uid }: FileStat) => (isUnmapped(uid) ? 0 : uid);
+
+/** Whether what has this owner is ours. */
+export const isOwn = (uid: number): boolean =>
+  uid === process.geteuid!() && !isUnmapped(uid);
+
+/** Whether nobody but us and root can change what has this owner. */
+export const isOwnOrRoots = (uid: number): boolean =>
+  isOwn(uid) || uid === rootOf(statFile("/", { follow: false })!);
+
 export interface Trusted {
   /** The same place, by a name without links. */
   path: string;
   /** What is there; null when nothing is, or it cannot be looked at. */
   stat: FileStat | null;
+  /** The first part of the path that is not there; the whole of one that is. */
+  reached: string;
   /** The last folder on the way that is there; the place itself if it is one. */
   folder: FileStat;
 }
@@ -64,9 +101,10 @@ export function trustedPath(
   links: "follow" | "leaf" = "follow",
 ): Trusted {
   const euid = process.geteuid!();
-  let folder = statFile("/", { follow: false })!;
-  // Whoever has / has all below: root, and in a namespace of users perhaps another.
-  const root = folder.uid;
+  if (isUnmapped(euid)) throw noId(euid);
+  const top = statFile("/", { follow: false })!;
+  const root = rootOf(top);
+  let folder = top;
   const parts = path.split("/").reverse();
   let at = "";
   for (let followed = 0; parts.length > 0;) {
@@ -79,31 +117,43 @@ export function trustedPath(
     }
     const here = `${at}/${name}`;
     const stat = statFile(here, { follow: false });
+    const ours = stat !== null && (stat.uid === euid || stat.uid === root);
     // Nothing is called for each part: a wrapper's start would be compiled in the
     // midst (os/wait.ts), which takes a thread.
     const rest = parts.join("/");
     const last = !/[^./]/.test(rest) && !rest.includes("..");
-    if (!stat)
-      return { path: [here, ...parts.reverse()].join("/"), stat, folder };
+    // Nobody's, where he may be anybody: what he could put there is not ours.
+    if (at && !ours && folder.uid === OVERFLOW && isUnmapped(folder.uid))
+      throw foreign(at, folder);
+    if (!stat) {
+      const missing = [here, ...parts.reverse()].join("/");
+      return { path: missing, stat, reached: here, folder };
+    }
+    const nobodys = !ours && stat.uid === OVERFLOW && isUnmapped(stat.uid);
     if (stat.kind === "link" && !(last && links === "leaf")) {
-      if (stat.uid !== euid && stat.uid !== root) throw foreign(here, stat);
+      // In / only root makes links.
+      if (!ours && !(nobodys && !at)) throw foreign(here, stat);
       const target = ++followed > MOST_LINKS ? null : readLink(here);
       if (target === null) throw unfollowed(here);
-      if (target.startsWith("/")) at = "";
+      if (target.startsWith("/")) {
+        at = "";
+        folder = top;
+      }
       parts.push(...target.split("/").reverse());
       continue;
     }
     at = here;
     if (stat.kind !== "folder") {
-      if (last) return { path: at, stat, folder };
+      if (last) return { path: at, stat, reached: at, folder };
       throw unfollowed(here);
     }
     folder = stat;
     if (last && links === "leaf") break;
-    if (stat.uid !== euid && stat.uid !== root) throw foreign(here, stat);
+    if (!ours && (last || !nobodys)) throw foreign(here, stat);
     if (writableByOthers(here, stat)) throw open(here);
   }
-  return { path: at || "/", stat: folder, folder };
+  const end = at || "/";
+  return { path: end, stat: folder, reached: end, folder };
 }
 
 /**
@@ -122,6 +172,7 @@ export function quickOwner(path: string, depth = 0): number | null {
   if (statx(AT_FDCWD, SLASH, AT_SYMLINK_NOFOLLOW, STATX_BASIC, words) !== 0)
     return null;
   const root = words[UID]!;
+  if (euid === OVERFLOW || root === OVERFLOW) return null;
   for (let end = 0, left = path.split("/").length - 1; left > 0; left--) {
     end = bytes.indexOf(left === 1 ? 0 : 0x2f, end + 1);
     const rest = bytes[end]!;
@@ -156,10 +207,11 @@ export function requireUnshared(path: string): void {
     );
 }
 
-function writableByOthers(path: string, stat: FileStat): boolean {
+/** Whether others can put things into a folder, and take them away. */
+export function writableByOthers(path: string, stat: FileStat): boolean {
   if ((stat.mode & (GROUP_WRITES | OTHERS_WRITE)) === 0) return false;
   if (stat.mode & STICKY) return false;
-  return (stat.mode & OTHERS_WRITE) !== 0 || !isPrivateGroup(path, stat);
+  return (stat.mode & OTHERS_WRITE) !== 0 || !groupIsOwner(path, stat);
 }
 
 /** A descriptor that we were started with, by a name of it: `<(…)` in a shell. */
@@ -225,10 +277,7 @@ function requireOursIn(folder: FileStat, path: string, stat: FileStat): void {
  */
 function requireOurs(path: string, stat: FileStat): void {
   const { uid } = stat;
-  if (
-    uid !== process.geteuid!() &&
-    uid !== statFile("/", { follow: false })?.uid
-  )
+  if (!isOwnOrRoots(uid))
     throw new Failure(
       "permission",
       `'${path}' belongs to uid ${uid}, not to us`,
@@ -241,6 +290,14 @@ function requireOurs(path: string, stat: FileStat): void {
       `try: chmod go-w '${path}'`,
     );
 }
+
+/** Where nothing can be known to be ours. */
+const noId = (euid: number) =>
+  new Failure(
+    "permission",
+    `this user has no id in its namespace of users, where uid ${euid} is everybody without one`,
+    "map it: unshare --user --map-current-user",
+  );
 
 const foreign = (path: string, { uid }: FileStat) =>
   new Failure(

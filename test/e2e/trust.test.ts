@@ -202,17 +202,18 @@ test("a home that its owner's own group can write is his, one that others can is
   if (!needsRoot("setfacl")) return;
   // Wherever the home is, as another user, whose group has his name.
   const script = (groups: string, acl = "") => `
-    printf 'les:x:54321:54321::%s:/bin/sh\\n' "$HOME" >> etc/passwd
-    printf '%s\\n' ${groups} >> etc/group
+    printf 'les:x:54321:54321::%s:/bin/sh\\n' "$HOME" >> passwd
+    printf '%s\\n' ${groups} >> group
     mkdir -p h/.local && chown -R 54321:54321 h && chmod 775 h h/.local
     ${acl}
-    mount --bind etc /etc; touch sb; mount --bind ${BINARY} sb
+    mount --bind passwd /etc/passwd; mount --bind group /etc/group
+    touch sb; mount --bind ${BINARY} sb
     chmod 755 .; export HOME=$PWD/h; unset XDG_CACHE_HOME
     exec setpriv --reuid=54321 --regid=54321 --clear-groups \\
       ./sb shell --audit strict -- true`;
   const run = async (groups: string, acl?: string) => {
     using own = new Sandbox();
-    await own.command(["cp", "-a", "/etc", "etc"]);
+    await own.command(["cp", "/etc/passwd", "/etc/group", "."]);
     const argv = ["unshare", "-m", "--propagation", "private"];
     return await own.command([...argv, "bash", "-euc", script(groups, acl)]);
   };
@@ -224,6 +225,32 @@ test("a home that its owner's own group can write is his, one that others can is
     125,
     /others can write to '\S+\/h'/,
   );
+  // A list that only lets others look, as for a web server.
+  expect(await run("les:x:54321:", "setfacl -m u:12345:r-x h")).toMatchObject({
+    exitCode: 0,
+    stderr: "",
+  });
+  expect(
+    await run(
+      "staff:x:54321:",
+      "setfacl -m u:12345:r-x,g::r-x,m::rwx h; chmod 755 h/.local",
+    ),
+  ).toMatchObject({ exitCode: 0, stderr: "" });
+  // The folder itself, as umask 002 leaves it, and with the group handed down.
+  const kept =
+    "SESSION_BUDDY_DATA_DIR=$PWD/h/kept; export SESSION_BUDDY_DATA_DIR";
+  const make = `mkdir h/kept; chown 54321:54321 h/kept; ${kept}`;
+  for (const mode of ["775", "2770"]) {
+    const own = `${make}; chmod ${mode} h/kept`;
+    expect(await run("les:x:54321:", own)).toMatchObject({
+      ...{ exitCode: 0, stderr: "" },
+    });
+    expectFailure(
+      await run("les:x:54321:mallory", `${own}; chmod 755 h h/.local`),
+      125,
+      /others can write to '\S+\/kept'/,
+    );
+  }
 });
 
 test("where others can make files no database is kept, and no log of theirs is taken", async () => {
@@ -257,4 +284,148 @@ test("doctor --fix closes no folder that another user's link leads to", async ()
   const env = { SESSION_BUDDY_DATA_DIR: join(theirs, "data") };
   await sandbox.run(["doctor", "--fix"], { env });
   expect(statSync(victim).mode & 0o777).toBe(0o755);
+});
+
+test("no folder is closed that is kept for others", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const at = (name: string) => join(sandbox.home, name);
+  const modeOf = (path: string) => statSync(path).mode & 0o7777;
+  const env = (folder: string) => ({ SESSION_BUDDY_DATA_DIR: folder });
+  for (const mode of [0o1777, 0o2775, 0o777]) {
+    const folder = at(`kept-${mode.toString(8)}`);
+    mkdirSync(folder);
+    chmodSync(folder, mode);
+    chownSync(folder, 0, STRANGER);
+    const fixed = await sandbox.run(["doctor", "--fix"], { env: env(folder) });
+    expect(fixed.stdout).toContain("it was left as it is");
+    expect(modeOf(folder)).toBe(mode);
+  }
+  // By our name, but for others as well: the configuration of a host.
+  const host = at("etc/session-buddy");
+  mkdirSync(host, { recursive: true });
+  writeFileSync(join(host, "config.yaml"), "{}\n");
+  chmodSync(host, 0o755);
+  const shell = await sandbox.run(["shell", "--", "true"], { env: env(host) });
+  expect(shell).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(modeOf(host)).toBe(0o755);
+  const logs = at("log/session-buddy");
+  mkdirSync(logs, { recursive: true });
+  chmodSync(logs, 0o1777);
+  const start = await sandbox.run(
+    ["mcp", "start", "--detach", "--port", "auto"],
+    { env: { SESSION_BUDDY_LOG_DIR: logs } },
+  );
+  expectFailure(start, 6, /others can write to '\S+log\/session-buddy'/);
+  expect(modeOf(logs)).toBe(0o1777);
+  // What holds nothing but ours is closed, as ever.
+  await sandbox.run(["shell", "--", "true"]);
+  chmodSync(sandbox.data, 0o755);
+  await sandbox.run(["shell", "--", "true"]);
+  expect(modeOf(sandbox.data)).toBe(0o700);
+});
+
+test("folders are made one by one, and none through a link that came in between", async () => {
+  if (!needsRoot("gcc")) return;
+  using sandbox = new Sandbox();
+  const { home } = sandbox;
+  const shared = join(home, "shared");
+  const other = join(home, "other");
+  for (const folder of [shared, other]) mkdirSync(folder);
+  chmodSync(home, 0o755);
+  chmodSync(shared, 0o1777);
+  const source = join(home, "race.c");
+  writeFileSync(
+    source,
+    `#include <unistd.h>
+     int main(void) { for (;;) { symlink("${other}", "x"); unlink("x"); } }`,
+  );
+  await sandbox.command(["gcc", "-o", join(home, "race"), source]);
+  const race = Bun.spawn(
+    [
+      ...["setpriv", `--reuid=${STRANGER}`, `--regid=${STRANGER}`],
+      ...["--clear-groups", join(home, "race")],
+    ],
+    { cwd: shared, stdio: ["ignore", "ignore", "ignore"] },
+  );
+  try {
+    const env = { SESSION_BUDDY_DATA_DIR: join(shared, "x/session-buddy") };
+    for (let n = 0; n < 60; n++) {
+      await sandbox.run(["shell", "--", "true"], { env });
+      expect(readdirSync(other)).toEqual([]);
+      await sandbox.command(["rm", "-rf", join(shared, "x")]);
+    }
+  } finally {
+    race.kill("SIGKILL");
+    await race.exited;
+  }
+});
+
+test("who has no id in a namespace of users owns nothing there", async () => {
+  if (!needsRoot()) return;
+  using sandbox = fresh();
+  const { home } = sandbox;
+  chmodSync(home, 0o755);
+  // Whose these are cannot be known there: of a stranger, as the user's own.
+  const theirs = join(home, "theirs");
+  mkdirSync(theirs);
+  writeFileSync(join(theirs, "c.yaml"), "{}\n");
+  await sandbox.command(["chown", "-R", `${STRANGER}`, theirs]);
+  writeFileSync(join(home, "sb"), "");
+  const run = (unshare: string, env: string, command: string) =>
+    sandbox.command([
+      ...["unshare", "-m", "--propagation", "private", "bash", "-euc"],
+      `mount --bind ${BINARY} ${home}/sb; mkdir -p ${home}/u; chown 54322:54322 ${home} ${home}/u
+       exec setpriv --reuid=54322 --regid=54322 --clear-groups env -i PATH=/usr/bin:/bin \
+         HOME=${home}/u ${env} unshare ${unshare} ${home}/sb ${command}`,
+    ]);
+  const nobody = await run(
+    "--user",
+    `XDG_CACHE_HOME=${theirs} HOME=${theirs}`,
+    "list-sessions",
+  );
+  expectFailure(nobody, 6, /this user has no id in its namespace of users/);
+  expect(readdirSync(theirs)).toEqual(["c.yaml"]);
+  const shell = await run("--user", "", "shell -- sh -c 'exit 3'");
+  expect(shell).toMatchObject({ exitCode: 3, stdout: "", stderr: "" });
+  const strict = await run("--user", "", "shell --audit strict -- true");
+  expectFailure(strict, 125, /this user has no id in its namespace of users/);
+  const mapped = ["--map-root-user", "--map-current-user"];
+  for (const map of mapped) {
+    const config = `list-sessions --config ${theirs}/c.yaml`;
+    expectFailure(
+      await run(`--user ${map}`, "", config),
+      5,
+      /theirs' belongs to uid 65534/,
+    );
+    // His own folders, below one of a user without an id there.
+    const own = await run(`--user ${map}`, "", "shell --audit strict -- true");
+    expect(own).toMatchObject({ exitCode: 0, stderr: "" });
+  }
+});
+
+test("without a home of his own, as in a container, a user's XDG folders are his", async () => {
+  if (!needsRoot()) return;
+  using sandbox = fresh();
+  const { home } = sandbox;
+  const run = (env: string, command: string) =>
+    sandbox.command([
+      ...["unshare", "-m", "--propagation", "private", "bash", "-euc"],
+      `touch ${home}/sb; mount --bind ${BINARY} ${home}/sb; chmod 755 ${home}
+       mkdir -p ${home}/d ${home}/c; chown 54322:54322 ${home}/d ${home}/c
+       exec setpriv --reuid=54322 --regid=54322 --clear-groups env -i PATH=/usr/bin:/bin \
+         XDG_DATA_HOME=${home}/d XDG_CACHE_HOME=${home}/c ${env} ${home}/sb ${command}`,
+    ]);
+  const shell = await run("HOME=/", "shell --audit strict -- true");
+  expect(shell).toMatchObject({ exitCode: 0, stderr: "" });
+  const list = await run("HOME=/", "list-sessions");
+  expect(list.stdout).toMatch(/^true-/);
+  expect(readdirSync(join(home, "c/session-buddy")).join()).toMatch(/^duckdb-/);
+  // Another's home is another's environment.
+  below(sandbox);
+  const doctor = await run(
+    `HOME=${home}/theirs SESSION_BUDDY_DATA_DIR=${home}/d/x`,
+    "doctor",
+  );
+  expect(doctor.stdout).toContain("XDG_DATA_HOME is not used: HOME is that of");
 });
