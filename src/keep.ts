@@ -6,7 +6,8 @@
 import type { Settings } from "./config.ts";
 import { Failure, reasonOf } from "./model/failure.ts";
 import type { Keeping } from "./model/keeping.ts";
-import { claim, openFile, sayDrained } from "./open.ts";
+import { claim, openFile } from "./open.ts";
+import { sayDrained } from "./spool/report.ts";
 import { requireNotOwn } from "./own-files.ts";
 import { drain } from "./spool/drain.ts";
 import { spooledSessions } from "./spool/held.ts";

@@ -22,7 +22,8 @@ import { Courier, readDelivery } from "./spool/delivery.ts";
 import { drain } from "./spool/drain.ts";
 import { spoolBacklog } from "./spool/folder.ts";
 import { nearlyFull } from "./spool/level.ts";
-import type { DrainReport } from "./spool/report.ts";
+import { sayDrained, sayRejected } from "./spool/report.ts";
+import { subjectOf } from "./spool/subject.ts";
 import { spoolFolder } from "./spool/write.ts";
 import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
 import type { LocalServer } from "./store/deaf.ts";
@@ -198,12 +199,12 @@ async function distant(
   tell: Tell,
   courier: Courier | null,
 ): Promise<Opened> {
-  const token = clientToken(settings, process.env);
-  checkEndpoint(url, token);
-  const store = new HttpStore({ url, token });
   const data = settings.paths.data!;
   trustedPath(data);
   const folder = spoolFolder(data);
+  const token = clientToken(settings, process.env, () => subjectOf(folder));
+  checkEndpoint(url, token);
+  const store = new HttpStore({ url, token });
   const noted = (courier ?? new Courier(folder, false)).noting(store);
   try {
     await drained(opened(noted), settings, tell);
@@ -235,7 +236,10 @@ async function drained(
   tell: Tell,
 ): Promise<Opened> {
   try {
-    sayDrained(await drain(paths.data!, open.store, Date.now()), tell);
+    const data = paths.data!;
+    const report = await drain(data, open.store, Date.now());
+    sayDrained(report, tell);
+    if (report.rejected.length === 0) sayRejected(spoolFolder(data), tell);
     return open;
   } catch (error) {
     await open.close();
@@ -306,21 +310,6 @@ export async function loadDuckDB({ config, paths }: Settings) {
     loadNative(config.cache_dir ? [config.cache_dir] : paths.caches);
   }
   return import("./store/duckdb.ts");
-}
-
-export function sayDrained(
-  { quarantined, rejected, refused, adopted }: DrainReport,
-  tell: (sentence: string) => void,
-): void {
-  for (const { path, reason } of quarantined)
-    tell(`a spool line could not be read (${reason}) and is kept in '${path}'`);
-  for (const { path, reason } of rejected)
-    tell(`the server rejects an event (${reason}), which is kept in '${path}'`);
-  for (const folder of adopted)
-    tell(
-      `what was recorded under another machine id was taken in from '${folder}'`,
-    );
-  for (const what of refused) tell(`a spool file was left alone: ${what}`);
 }
 
 /**

@@ -28,8 +28,8 @@ import {
   lockPath,
   openFile,
   runningServer,
-  sayDrained,
 } from "./open.ts";
+import { sayDrained } from "./spool/report.ts";
 import { O_CREAT, O_EXCL, O_WRONLY, closeFile, statFile } from "./os/file.ts";
 import { ensurePrivateDir, folderFailure, readFailure } from "./os/paths.ts";
 import { copy } from "./os/place.ts";

@@ -3,7 +3,7 @@ import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../config.ts";
 import type { SessionStore } from "../model/store.ts";
-import { sayDrained, withStore } from "../open.ts";
+import { withStore } from "../open.ts";
 import { Courier } from "../spool/delivery.ts";
 import { adoptAll } from "../spool/drain.ts";
 import {
@@ -11,6 +11,7 @@ import {
   foreignFolders,
   foreignSentence,
 } from "../spool/foreign.ts";
+import { sayDrained } from "../spool/report.ts";
 import { type Retried, retryRejected } from "../spool/retry.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { note } from "../talk.ts";

@@ -95,7 +95,7 @@ function quarantined(data: string): string {
   throw new Failure(
     "storage",
     `${lines} lines could not be read or were rejected, and are kept`,
-    `look at them, and remove those that are nothing: ${folder}`,
+    `look at them, and remove those that are nothing: ${folder}; what a server rejected is brought once more by: session-buddy drain --retry`,
   );
 }
 

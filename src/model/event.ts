@@ -24,6 +24,7 @@ interface Base {
   session_id: string;
   /** UTC, ISO 8601 with milliseconds. */
   timestamp: string;
+  received?: Receipt;
 }
 
 export interface SessionStart extends Base {
@@ -60,7 +61,6 @@ export interface SessionStart extends Base {
    * sign of life comes within so many seconds. null: no sign ever comes.
    */
   lease_seconds?: number | null;
-  received?: Receipt;
   /** Of `pid` and `start_ticks`; of a client's, when the server could look it up. */
   pid_namespace?: string | null;
   boot_id?: string | null;
@@ -100,7 +100,6 @@ export interface SessionEnd extends Base {
   exit_code: number | null;
   /** `SIGKILL`; `SIG34` for a real-time signal; null when it exited. */
   signal: string | null;
-  received?: Receipt;
   metadata?: JsonObject;
   measured?: JsonObject;
   python_version?: string;
@@ -108,9 +107,9 @@ export interface SessionEnd extends Base {
 
 /** What the receiving server found its time to be; never as a client sent it. */
 export interface Receipt {
-  /** A start of long before it came, or an end from the future. */
+  /** A start of long before it came, or a sign of life or an end from the future. */
   clock_skew?: true;
-  /** When an end that was still to come was received: no later did it end. */
+  /** When what was still to come was received: it was no later. */
   at?: string;
 }
 

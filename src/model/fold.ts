@@ -21,6 +21,7 @@ import {
   type Provenance,
   SPOOL,
   attestedBy,
+  claimantOf,
   isRemark,
   isUnquestioned,
   reporterOf,
@@ -61,10 +62,12 @@ export interface State {
   command_count: number;
   /** Whose session it is; null while nobody has reported of its life. */
   reporter: string | null;
-  /** While it is nobody's: who has annotated it; `*` for several. */
+  /** While it is nobody's: who has annotated it; `*` for several, or for all. */
   annotated_by: string | null;
   /** Events of its life that do not count: the spool outranks who brought them. */
   outranked: number;
+  /** One of its signs of life was told of a time that was still to come. */
+  clock_skew?: true;
 }
 
 export function emptyState(session_id: string): State {
@@ -139,8 +142,7 @@ export function foldBrought(
 function firstReporter(brought: readonly Brought[]): string | null {
   let first: string | null = null;
   for (const { event, from } of brought) {
-    if (isRemark(event)) continue;
-    const reporter = reporterOf(from);
+    const reporter = claimantOf(event, from);
     if (reporter === SPOOL.reporter) return reporter;
     first ??= reporter;
   }
@@ -156,8 +158,8 @@ export function changesReporter(
   event: Event,
   from: Provenance | null,
 ): boolean {
-  const by = reporterOf(from);
-  if (isRemark(event) || by === null || by === reporter) return false;
+  const by = claimantOf(event, from);
+  if (by === null || by === reporter) return false;
   if (reporter === null) return annotated_by !== null && annotated_by !== by;
   return by === SPOOL.reporter;
 }
@@ -165,17 +167,18 @@ export function changesReporter(
 /**
  * Folds one more event, not seen before, into a state, in place.
  * @param from who brought it
+ * @returns whether it is a sign of life
  */
 export function apply(
   state: State,
   event: Event,
   from: Provenance | null = SPOOL,
-): void {
+): boolean {
   const known = event as KnownEvent;
   const standing = standingOf(state, event, from);
   if (standing === "other") {
     if (!isRemark(event)) state.outranked++;
-    return;
+    return false;
   }
   switch (known.event_type) {
     case "session_start": {
@@ -217,9 +220,18 @@ export function apply(
       takeEnd(state, known, standing);
       break;
   }
-  if (isSign(known, from, standing) && event.timestamp > state.last_sign)
-    state.last_sign = event.timestamp;
+  if (!isSign(known, from, standing)) return false;
+  const at = timeOf(known);
+  if (at > state.last_sign) state.last_sign = at;
+  // Of a start and of an end those say it that hold.
+  if (!WINS.has(known.event_type) && known.received?.clock_skew)
+    state.clock_skew = true;
+  return true;
 }
+
+/** Of what was told ahead of its time, when it came: no later has it been. */
+const timeOf = ({ timestamp, received }: KnownEvent): string =>
+  received?.at ?? timestamp;
 
 /**
  * How an event stands to its session: of its own reporter, of one who may act
@@ -232,13 +244,20 @@ function standingOf(
   from: Provenance | null,
 ): "own" | "for_all" | "other" {
   const by = reporterOf(from);
-  if (state.reporter === null && by !== null && !isRemark(event)) {
-    state.reporter = by;
+  const claimant = claimantOf(event, from);
+  if (state.reporter === null && claimant !== null) {
+    state.reporter = claimant;
     state.annotated_by = null;
   }
   if (isUnquestioned(from) || by === state.reporter) return "own";
-  if (from!.acts_for_all) return "for_all";
+  if (from!.acts_for_all) {
+    // It is his own perhaps, as a later start would say.
+    if (!isRemark(event)) state.annotated_by = "*";
+    return "for_all";
+  }
   if (state.reporter !== null) return "other";
+  // Nobody kept who began it: he who annotates it need not be that.
+  if (state.start !== null) state.annotated_by = "*";
   state.annotated_by ??= by;
   if (state.annotated_by === by) return "own";
   state.annotated_by = "*";
@@ -264,9 +283,12 @@ function takeEnd(
     signal,
     ...(received && { received }),
   };
-  const end = register(event, facts, END_RANK[end_source]);
+  const key = { event_id: event.event_id, timestamp: timeOf(event) };
+  const end = register(key, facts, END_RANK[end_source]);
   if (!state.end || endBeats(end, state.end)) state.end = end;
 }
+
+const WINS: ReadonlySet<string> = new Set(["session_start", "session_end"]);
 
 const SIGNS: ReadonlySet<string> = new Set([
   ...["session_start", "process", "command_start", "command_end"],

@@ -65,7 +65,35 @@ export const isUnquestioned = (from: Provenance | null): boolean =>
 export const isRemark = ({ event_type }: Pick<Event, "event_type">): boolean =>
   event_type === "annotation";
 
-/** @param owner the session's reporter; null while it has none */
+/**
+ * Whose session it becomes by this event, while it is nobody's; null: nobody's.
+ * Who acts for all reports of others' sessions, which may begin any moment: it
+ * is his own by a start alone.
+ */
+export function claimantOf(
+  event: Pick<Event, "event_type">,
+  from: Provenance | null,
+): string | null {
+  const reports = !isRemark(event) && from?.acts_for_all !== true;
+  return reports || event.event_type === "session_start"
+    ? reporterOf(from)
+    : null;
+}
+
+/** Whose a session is that has ended before anybody asked: no one's to come. */
+const NOBODY = "nobody";
+
+/**
+ * @param reporter as the session's events say
+ * @param ended whether an end was observed or declared
+ * @returns null while it may become somebody's
+ */
+export const ownerOf = (
+  reporter: string | null,
+  ended: boolean,
+): string | null => reporter ?? (ended ? NOBODY : null);
+
+/** @param owner the session's `ownerOf`; null while it has none */
 export const mayReport = (owner: string | null, from: Provenance): boolean =>
   owner === null ||
   isUnquestioned(from) ||
@@ -88,12 +116,16 @@ export function rejectionOf(
   return isRemark(event) || mayReport(owner, from) ? null : NOT_YOURS;
 }
 
-/** What a token binds its bearer may not say otherwise; no host is none. */
+/**
+ * What a token binds its bearer may not say otherwise. A conversation on a channel
+ * has no host, and its user is who writes there.
+ */
 function boundTo(event: Event, from: Provenance): string | null {
   const known = event as KnownEvent;
   if (known.event_type !== "session_start" || !isToken(from)) return null;
-  const { hostname, user } = known;
-  if (from.host !== undefined && hostname !== "" && hostname !== from.host)
+  const { hostname, user, session_type } = known;
+  if (session_type === "channel" && hostname === "") return null;
+  if (from.host !== undefined && hostname !== from.host)
     return `hostname: the token may report of host '${from.host}' alone`;
   if (from.user !== undefined && user.username !== from.user)
     return `user.username: the token may report of user '${from.user}' alone`;

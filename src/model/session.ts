@@ -78,7 +78,7 @@ export function settle(state: State): SessionRow | null {
     component_name: start.component_name,
     shell_type: start.shell_type,
     start_time: start.timestamp,
-    end_time: end && endTime(end),
+    end_time: end?.timestamp ?? null,
     exit_code: end?.value.exit_code ?? null,
     signal: end?.value.signal ?? null,
     pid: state.process?.value.pid ?? start.pid,
@@ -105,9 +105,6 @@ export function settle(state: State): SessionRow | null {
   };
 }
 
-const endTime = ({ timestamp, value }: Register<EndFacts>): string =>
-  value.received?.at ?? timestamp;
-
 /** The end that holds; a sign of life after a recovered one reopens the session. */
 function effectiveEnd(state: State): Register<EndFacts> | null {
   const { end } = state;
@@ -123,7 +120,7 @@ export function isClosed(state: State): boolean {
 
 /** The report's keys, then what was measured, then the rest by name. */
 function metadataOf(
-  { start, given, measured, command_count }: State,
+  { start, given, measured, command_count, clock_skew }: State,
   end: Register<EndFacts> | null,
 ): JsonObject {
   const out = Object.create(null) as JsonObject;
@@ -143,8 +140,10 @@ function metadataOf(
     if (!(key in out) && !isReservedMetadata(key))
       out[key] = given[key]?.value ?? measured[key]?.value ?? null;
   const skewed =
-    start?.value.received?.clock_skew ?? end?.value.received?.clock_skew;
-  if (skewed || (start && end && endTime(end) < start.timestamp))
+    clock_skew ??
+    start?.value.received?.clock_skew ??
+    end?.value.received?.clock_skew;
+  if (skewed || (start && end && end.timestamp < start.timestamp))
     out["clock_skew"] = true;
   return out;
 }

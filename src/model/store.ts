@@ -43,7 +43,7 @@ export interface SessionStats {
 export interface SessionStore {
   /**
    * Stores events durably; resolves once they are committed. Idempotent by
-   * event_id: an event that is already stored changes nothing.
+   * session and event_id: an event that is already stored changes nothing.
    * @param from who brought them; the spool when left out
    * @returns the ids of those that were new
    * @throws Rejected once all the others are stored, when some are another's
@@ -88,10 +88,11 @@ export interface ServedStore extends SessionStore {
    */
   brief(session_id: string): Promise<SessionBrief | null>;
   /**
-   * The session that a stored event belongs to.
-   * @param timestamp the event's; another one is found as long as its id is in memory
+   * The session of a stored event that has the id and the kind of this one, and
+   * was brought by the same, or nobody knows by whom. One of another time is found
+   * as long as its id is in memory.
    */
-  sessionOf(event_id: string, timestamp: string): Promise<string | null>;
+  sessionOf(event: Event, from: Provenance): Promise<string | null>;
   /** Sessions of a type that have not ended. */
   open(session_type: string): Promise<Session[]>;
 }
@@ -101,6 +102,6 @@ export interface SessionBrief {
   start_event_id: string | null;
   /** Whether an observed or declared end is known. */
   ended: boolean;
-  /** Whose it is; null while it is nobody's, or nobody knows. */
+  /** Whose it is, see `ownerOf`; null while it may become somebody's. */
   reporter: string | null;
 }

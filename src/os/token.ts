@@ -77,12 +77,14 @@ interface AuthSettings {
  * What our own clients send to a server on another host: SESSION_BUDDY_TOKEN,
  * else what auth.token_file holds, else one of five minutes from the secret, else
  * null.
+ * @param subject of one that is made here
  * @throws Failure (config) for a weak secret, what is no token, or a file that
  *   cannot be trusted
  */
 export function clientToken(
   settings: AuthSettings,
   env: Readonly<Record<string, string | undefined>>,
+  subject: () => string = ownSubject,
 ): string | null {
   const given = env["SESSION_BUDDY_TOKEN"];
   if (given) return tokenIn(given, "SESSION_BUDDY_TOKEN is not a token", "set");
@@ -96,7 +98,7 @@ export function clientToken(
   const secret = readSecret(settings.config.auth.secret_file, env);
   if (secret === null) return null;
   const facts: TokenFacts = {
-    subject: ownSubject(),
+    subject: subject(),
     ttl_seconds: BACKDATED_SECONDS + OWN_TTL_SECONDS,
     scope: "write",
   };

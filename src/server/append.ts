@@ -4,8 +4,7 @@
  */
 import type { Event } from "../model/event.ts";
 import { Failure, Rejected } from "../model/failure.ts";
-import { NOT_YOURS, type Provenance, mayReport } from "../model/reporter.ts";
-import type { SessionBrief } from "../model/store.ts";
+import type { Provenance } from "../model/reporter.ts";
 import type { Recorder } from "./counted.ts";
 
 /**
@@ -25,10 +24,4 @@ export async function appendOne(
     const named = reason.includes(": ") ? reason : `session_id: ${reason}`;
     throw new Failure("refused", named, undefined, { cause: error });
   }
-}
-
-/** @throws Failure (refused) when the session belongs to another reporter */
-export function requireOwn(brief: SessionBrief | null, from: Provenance): void {
-  if (!mayReport(brief?.reporter ?? null, from))
-    throw new Failure("refused", `session_id: ${NOT_YOURS}`);
 }

@@ -16,7 +16,7 @@ import { type Provenance, mayReport, reporterOf } from "../model/reporter.ts";
 import type { Recorder } from "./counted.ts";
 import type { Args } from "./inputs.ts";
 import { Rules } from "./rules.ts";
-import { appendOne, requireOwn } from "./append.ts";
+import { appendOne } from "./append.ts";
 import { givenMetadata } from "./track.ts";
 import { Turns } from "./turns.ts";
 
@@ -40,6 +40,8 @@ export const CHANNEL_EVENTS = [
 const MAX_EVENT_ID = 200;
 const MAX_PREVIEW = 200;
 const MAX_COUNT = 1_000_000_000;
+/** Ids that are looked at for a conversation before one is made that is not to be guessed. */
+const MAX_GUESSED = 16;
 /** Ends that are remembered, so that one sent again is still an end. */
 const MAX_ENDED = 4_096;
 const SPARE_ROOM = 10_000;
@@ -95,11 +97,8 @@ export class Channels {
     start: SessionStart,
     from: Provenance,
   ): Promise<[string, Status]> {
-    const again = await this.store.brief(start.session_id);
-    if (again?.start_event_id) {
-      requireOwn(again, from);
-      return [start.session_id, "tracked"];
-    }
+    const begun = await this.store.sessionOf(start, from);
+    if (begun !== null) return [begun, "tracked"];
     const going = await this.going(key, from);
     if (going !== null) {
       const now = new Date().toISOString();
@@ -107,6 +106,7 @@ export class Channels {
       await this.store.seen(new Map([[going, sign]]), from);
       return [going, "tracked"];
     }
+    start.session_id = await this.freeId(key, start.event_id, from);
     await appendOne(this.store, start, from);
     const open = await this.loaded();
     open.set(openKey(reporterOf(from), key), start.session_id);
@@ -114,42 +114,45 @@ export class Channels {
     return [start.session_id, "tracked"];
   }
 
+  /** The first of a start's ids that no other has taken: they can be guessed. */
+  private async freeId(
+    key: string,
+    start_event_id: string,
+    from: Provenance,
+  ): Promise<string> {
+    for (let n = 0; n < MAX_GUESSED; n++) {
+      const id = channelSessionId(key, start_event_id, n);
+      const brief = await this.store.brief(id);
+      if (brief === null) return id;
+      const free = brief.start_event_id === null;
+      if (free && mayReport(brief.reporter, from)) return id;
+    }
+    return channelSessionId(key, crypto.randomUUID(), 0);
+  }
+
   private async end(
     { key, event_id, timestamp, metadata, channel }: Report,
     from: Provenance,
   ): Promise<[string | null, Status]> {
-    const before =
-      this.ended.get(event_id) ??
-      (await this.endedBy(event_id, timestamp, from));
-    if (before) return [before, "ended"];
-    const session_id = await this.going(key, from);
-    if (session_id === null) return [null, "not_found"];
     const end: SessionEnd = {
       event_version: EVENT_VERSION,
       event_id,
       event_type: "session_end",
-      session_id,
+      session_id: "",
       timestamp,
       end_source: "observed",
       exit_code: null,
       signal: null,
       metadata: { ...metadata, ...channel },
     };
-    await appendOne(this.store, end, from);
+    const before =
+      this.ended.get(event_id) ?? (await this.store.sessionOf(end, from));
+    if (before !== null) return [before, "ended"];
+    const session_id = await this.going(key, from);
+    if (session_id === null) return [null, "not_found"];
+    await appendOne(this.store, { ...end, session_id }, from);
     this.remember(event_id, session_id);
     return [session_id, "ended"];
-  }
-
-  /** The session that an end which was stored before has ended. */
-  private async endedBy(
-    event_id: string,
-    timestamp: string,
-    from: Provenance,
-  ): Promise<string | null> {
-    const session_id = await this.store.sessionOf(event_id, timestamp);
-    const brief = session_id && (await this.store.brief(session_id));
-    // Another's event under the same id is no end of this one.
-    return brief && mayReport(brief.reporter, from) ? session_id : null;
   }
 
   /**
@@ -280,7 +283,7 @@ function startOf(report: Report): SessionStart {
     event_version: EVENT_VERSION,
     event_id,
     event_type: "session_start",
-    session_id: channelSessionId(report.key, event_id),
+    session_id: channelSessionId(report.key, event_id, 0),
     timestamp: report.timestamp,
     session_type: "channel",
     component_name: report.component_name,
@@ -299,7 +302,13 @@ function startOf(report: Report): SessionStart {
   };
 }
 
-function channelSessionId(key: string, start_event_id: string): string {
-  const bytes = new TextEncoder().encode(key + start_event_id);
+/** @param n the how manieth of those that a start may have */
+function channelSessionId(
+  key: string,
+  start_event_id: string,
+  n: number,
+): string {
+  const name = `${key}${start_event_id}${n > 0 ? ` ${n}` : ""}`;
+  const bytes = new TextEncoder().encode(name);
   return `chan_${digest("sha256", bytes).toHex().slice(0, 12)}`;
 }

@@ -157,8 +157,8 @@ export class Core implements ServedStore {
     return this.file.brief(session_id);
   }
 
-  sessionOf(event_id: string, timestamp: string): Promise<string | null> {
-    return this.file.sessionOf(event_id, timestamp);
+  sessionOf(event: Event, from: Provenance): Promise<string | null> {
+    return this.file.sessionOf(event, from);
   }
 
   async open(session_type: string): Promise<Session[]> {

@@ -57,7 +57,7 @@ export function counted(
       }
     },
     brief: (session_id) => store.brief(session_id),
-    sessionOf: (event_id, timestamp) => store.sessionOf(event_id, timestamp),
+    sessionOf: (event, from) => store.sessionOf(event, from),
     open: (session_type) => store.open(session_type),
     seen: (signs, from, theirs) => store.seen(signs, from, theirs),
   };

@@ -12,7 +12,7 @@ import {
 } from "../model/event.ts";
 import { endEventId, idHexOf, isSessionId, sessionIdOf } from "../model/id.ts";
 import { type Provenance, mayReport } from "../model/reporter.ts";
-import { appendOne, requireOwn } from "./append.ts";
+import { appendOne } from "./append.ts";
 import type { Caller } from "./caller.ts";
 import type { Recorder } from "./counted.ts";
 import type { Args } from "./inputs.ts";
@@ -49,24 +49,17 @@ export class Tracking {
     rules.bounds(event);
     rules.check();
     Object.assign(event, reporterFacts(event.pid, caller, this.spool));
-    // Ids that may collide begin the same: they are given one after the other.
-    const session_id = await this.turns.take(idOf(event, 8), async () => {
+    // Ids that may collide end the same: they are given one after the other.
+    const hex = idHexOf(event.event_id).slice(0, 8);
+    const session_id = await this.turns.take(hex, async () => {
+      // One that was stored before has begun a session, whatever this one says.
+      const begun = await this.store.sessionOf(event, from);
+      if (begun !== null) return begun;
       event.session_id = await this.freeId(event, from);
-      const stored = await appendOne(this.store, event, from);
-      return stored ? event.session_id : this.began(event, from);
+      await appendOne(this.store, event, from);
+      return event.session_id;
     });
     return { session_id, status: "tracked", error: null };
-  }
-
-  /** The session that a start which was stored before has begun, whatever this one says. */
-  private async began(event: SessionStart, from: Provenance): Promise<string> {
-    const { event_id, timestamp, session_id } = event;
-    const brief = await this.store.brief(session_id);
-    if (brief?.start_event_id === event_id) return session_id;
-    const begun = await this.store.sessionOf(event_id, timestamp);
-    if (begun === null) return session_id;
-    requireOwn(await this.store.brief(begun), from);
-    return begun;
   }
 
   /** The shortest id that no other event has; that of this event if it has one. */
@@ -74,10 +67,10 @@ export class Tracking {
     for (const digits of DIGITS) {
       const id = idOf(event, digits);
       const brief = await this.store.brief(id);
-      if (brief?.start_event_id === event.event_id) return id;
+      if (!mayReport(brief?.reporter ?? null, from)) continue;
       // Without a start it may be ours, of which an end has come first.
-      const free = (brief?.start_event_id ?? null) === null;
-      if (free && mayReport(brief?.reporter ?? null, from)) return id;
+      const begun = brief?.start_event_id ?? null;
+      if (begun === null || begun === event.event_id) return id;
     }
     throw new Error(`no free session id for event ${event.event_id}`);
   }
@@ -95,9 +88,10 @@ export class Tracking {
     if (!isSessionId(session_id))
       return { session_id, status: "not_found", error: null };
     const brief = await this.store.brief(session_id);
-    if (brief?.ended) requireOwn(brief, from);
-    // One that comes before its start is kept for it.
-    else await appendOne(this.store, event, from);
+    // One that comes before its start is kept for it. Another's is rejected, and
+    // that is counted, also when there is nothing left to end.
+    if (!brief?.ended || !mayReport(brief.reporter, from))
+      await appendOne(this.store, event, from);
     const known = (brief?.start_event_id ?? null) !== null;
     return { session_id, status: known ? "ended" : "not_found", error: null };
   }

@@ -74,6 +74,10 @@ function rejectedEvents(folder: string): Set<string> {
   );
 }
 
+/** How many events stores have rejected, that wait to be brought once more. */
+export const rejectedCount = (folder: string): number =>
+  rejectedEvents(folder).size;
+
 /** With what the store says against it. */
 function quarantineRejected(
   folder: string,

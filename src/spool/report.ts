@@ -1,6 +1,10 @@
-/** What a pass over a spool is given, and what it came to. */
+/** What a pass over a spool is given, what it came to, and what is said of it. */
 import type { SessionStore } from "../model/store.ts";
-import type { Quarantined, QuarantinedLine } from "./quarantine.ts";
+import {
+  type Quarantined,
+  type QuarantinedLine,
+  rejectedCount,
+} from "./quarantine.ts";
 import type { Position } from "./read.ts";
 import type { FileFacts } from "./reconcile.ts";
 
@@ -55,3 +59,33 @@ export const emptyReport = (): DrainReport => ({
   ...{ passed: true, stored: 0, quarantined: [], rejected: [], refused: [] },
   adopted: [],
 });
+
+export function sayDrained(
+  { quarantined, rejected, refused, adopted }: DrainReport,
+  tell: (sentence: string) => void,
+): void {
+  for (const { path, reason } of quarantined)
+    tell(`a spool line could not be read (${reason}) and is kept in '${path}'`);
+  for (const { path, reason } of rejected)
+    tell(`the server rejects an event (${reason}), which is kept in '${path}'`);
+  for (const folder of adopted)
+    tell(
+      `what was recorded under another machine id was taken in from '${folder}'`,
+    );
+  for (const what of refused) tell(`a spool file was left alone: ${what}`);
+}
+
+/**
+ * What waits to be brought once more, and may have been rejected when nobody heard.
+ * @param folder this machine's spool folder
+ */
+export function sayRejected(
+  folder: string,
+  tell: (sentence: string) => void,
+): void {
+  const events = rejectedCount(folder);
+  if (events > 0)
+    tell(
+      `events that a server has rejected, kept in '${folder}/quarantine': ${events} (bring them once more: session-buddy drain --retry)`,
+    );
+}

@@ -154,7 +154,7 @@ export class ToolClient {
     return new Failure(
       "unauthorized",
       `${this.name} wants another token: ${said ?? "unauthorized"}`,
-      "set SESSION_BUDDY_TOKEN to one that `session-buddy token` prints on the server's host",
+      "put one that `session-buddy token` prints on the server's host where yours comes from: SESSION_BUDDY_TOKEN, else auth.token_file",
     );
   }
 

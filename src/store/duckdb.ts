@@ -13,6 +13,7 @@ import {
   NOT_YOURS,
   type Provenance,
   SPOOL,
+  ownerOf,
   reporterOf,
 } from "../model/reporter.ts";
 import type {
@@ -82,7 +83,7 @@ export class DuckDBStore implements ServedStore {
     private readonly db: Database,
     private readonly hears: WriterEvents,
   ) {
-    this.folds = new Folds(db, (state, anew) => this.life.note(state, anew));
+    this.folds = new Folds(db, (state, by) => this.life.note(state, by));
     this.life = new Life(db, this.folds, (events) =>
       this.writer.append(events, null),
     );
@@ -188,20 +189,28 @@ export class DuckDBStore implements ServedStore {
       session_id,
       closed.start_time,
     ]);
+    const ended = closed.end_source !== "recovered";
     return {
       start_event_id: start?.id ?? null,
-      ended: closed.end_source !== "recovered",
-      reporter: closed.reporter,
+      ended,
+      reporter: ownerOf(closed.reporter, ended),
     };
   }
 
-  async sessionOf(event_id: string, timestamp: string): Promise<string | null> {
-    const time = this.writer.timeOf(event_id) ?? timestamp;
-    const found = await this.db.ask<{ id: string }>(SQL.sessionOfEvent, [
-      event_id,
-      time,
-    ]);
-    return found[0]?.id ?? null;
+  async sessionOf(event: Event, from: Provenance): Promise<string | null> {
+    const { event_id, event_type, timestamp } = event;
+    const times = this.writer.timesOf(event_id, timestamp);
+    if (times.length === 0) return null;
+    const found = await this.db.ask<{ id: string; provenance: string | null }>(
+      SQL.sessionsOfEvent,
+      [event_id, event_type, times[0]!, times.at(-1)!],
+    );
+    const by = reporterOf(from);
+    const own = found.find(({ provenance }) => {
+      const brought = provenance && (JSON.parse(provenance) as Provenance);
+      return [by, null].includes(reporterOf(brought || null));
+    });
+    return own?.id ?? null;
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {

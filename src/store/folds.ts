@@ -18,7 +18,7 @@ import {
   parseState,
 } from "../model/fold.ts";
 import { isClosed } from "../model/session.ts";
-import type { Attested } from "../model/reporter.ts";
+import { type Attested, ownerOf } from "../model/reporter.ts";
 import type { SessionBrief } from "../model/store.ts";
 import { closedAmong, deleteClosed, deleteOpen } from "./closed.ts";
 import type { Database } from "./database.ts";
@@ -35,6 +35,12 @@ const SLICE = 256;
 const MAX_STATES = 8_192;
 /** Closed sessions that are remembered. */
 const MAX_RECENT = 16_384;
+
+/**
+ * By a sign of life, by what is none, or `anew`: its events are judged anew, for
+ * it has got another reporter.
+ */
+export type Change = "sign" | "remark" | "anew";
 
 export class Folds {
   private readonly states = new Map<string, State>();
@@ -55,12 +61,11 @@ export class Folds {
   lastSeq = 0;
 
   /**
-   * @param changed hears of each session that an event has changed, and whether
-   *   it has got another reporter by that
+   * @param changed hears of each session that an event has changed, and how
    */
   constructor(
     private readonly db: Database,
-    private readonly changed: (state: State, anew: boolean) => void,
+    private readonly changed: (state: State, by: Change) => void,
   ) {}
 
   /** Folds what was stored but not folded when the last process ended. */
@@ -116,10 +121,10 @@ export class Folds {
     let state = this.states.get(session_id);
     if (!state) this.states.set(session_id, (state = emptyState(session_id)));
     if (changesReporter(state, event, from)) this.stale.add(session_id);
-    apply(state, event, from);
+    const sign = apply(state, event, from);
     this.lastSeq++;
     if (!this.dirty.has(session_id)) this.dirty.set(session_id, this.lastSeq);
-    this.changed(state, false);
+    this.changed(state, sign ? "sign" : "remark");
   }
 
   /** Some of their events have gone: those that are left are folded anew. */
@@ -131,7 +136,7 @@ export class Folds {
   async settle(): Promise<void> {
     if (this.stale.size === 0) return;
     await this.refold(this.stale);
-    for (const id of this.stale) this.changed(this.states.get(id)!, true);
+    for (const id of this.stale) this.changed(this.states.get(id)!, "anew");
     this.stale.clear();
   }
 
@@ -298,10 +303,12 @@ export interface OpenState {
   attested: Attested | null;
 }
 
-export function briefOf({ start, end, reporter }: State): SessionBrief {
+export function briefOf(state: State): SessionBrief {
+  const { start, end, reporter } = state;
+  const ended = end !== null && end.value.end_source !== "recovered";
   return {
-    reporter,
+    reporter: start ? ownerOf(reporter, ended) : reporter,
     start_event_id: start?.event_id ?? null,
-    ended: end !== null && end.value.end_source !== "recovered",
+    ended,
   };
 }

@@ -4,8 +4,17 @@
  * one of them.
  */
 import type { State } from "../model/fold.ts";
-import { SPOOL, isRemark, rejectionOf, reporterOf } from "../model/reporter.ts";
-import { type Arrival, arrivalOf } from "./rows.ts";
+import type { Event } from "../model/event.ts";
+import {
+  type Provenance,
+  SPOOL,
+  claimantOf,
+  isUnquestioned,
+  rejectionOf,
+  reporterOf,
+} from "../model/reporter.ts";
+import { briefOf } from "./folds.ts";
+import type { Arrival } from "./rows.ts";
 
 /** Events of one session, and why they are not stored. */
 export interface Rejection {
@@ -17,74 +26,72 @@ export interface Rejection {
 
 export type Rejected<T> = T & { reason: string };
 
+/** An event that is stored already. */
+export interface Stored {
+  event_id: string;
+  session_id: string;
+  timestamp: string;
+  from: Provenance | null;
+}
+
+/** What tells events apart: an id alone may be another's as well, of his session. */
+export const keyOf = (event: Pick<Event, "event_id" | "session_id">): string =>
+  `${event.event_id} ${event.session_id}`;
+
 /**
  * Whose duplicates they are is asked after who may report: a stranger hears
- * nothing of what is stored.
- * @param known the ids of those that are stored
+ * nothing of what is stored. An event under its id that does not count, such as
+ * a stranger's remark, does not keep it away: it takes that one's place.
+ * @param known those that are stored, by `keyOf`
  * @param stateOf the session's fold; undefined for one of which nothing is stored
  */
 export function judge<T extends Arrival>(
   items: readonly T[],
-  known: ReadonlySet<string>,
+  known: ReadonlyMap<string, Stored>,
   stateOf: (session_id: string) => State | undefined,
 ) {
-  const fresh: T[] = [];
+  const fresh = new Map<string, T>();
   const rejected: Rejected<T>[] = [];
   const again: T[] = [];
-  const taken = new Set<string>();
+  const replaced: Stored[] = [];
   const claims = new Map<string, string>();
   for (const item of items) {
     const { event, from } = item;
-    const { event_id, session_id } = event;
-    const before = stateOf(session_id)?.reporter ?? null;
-    const owner = claims.get(session_id) ?? before;
-    const reason = rejectionOf(event, owner, from);
-    if (reason !== null) rejected.push({ ...item, reason });
-    else if (known.has(event_id)) {
-      if (isEndMissing(item)) fresh.push(renamed(item));
-      else if (isSpools(item)) again.push(item);
-    } else if (!taken.has(event_id)) {
-      taken.add(event_id);
-      fresh.push(item);
-      const by = isRemark(event) ? null : reporterOf(from);
-      if (by !== null && (owner === null || isSpools(item)))
-        claims.set(session_id, by);
-    }
-  }
-  return { fresh, rejected, contested: again.filter(isContested) };
-
-  /**
-   * The id of an end may be made of its session's, by anybody: whoever brings an
-   * event of his own under it shall not keep the end away.
-   */
-  function isEndMissing({ event }: T): boolean {
-    if (event.event_type !== "session_end" || !known.has(event.event_id))
-      return false;
-    const state = stateOf(event.session_id);
-    if (!state || state.end || state.outranked > 0) return false;
-    const renames = !taken.has(event.event_id);
-    taken.add(event.event_id);
-    return renames;
-  }
-
-  /** Whether the spool has as well what another has brought of a session of its own. */
-  function isContested({ event: { session_id } }: T): boolean {
+    const { session_id } = event;
     const state = stateOf(session_id);
-    if (!state) return false;
-    const { reporter, outranked } = state;
-    const claimed = claims.get(session_id) === SPOOL.reporter;
-    const others = reporter !== null && reporter !== SPOOL.reporter;
-    return outranked > 0 || (claimed && others);
+    const before = claims.get(session_id) ?? (state && briefOf(state).reporter);
+    const reason = rejectionOf(event, before ?? null, from);
+    if (reason !== null) {
+      rejected.push({ ...item, reason });
+      continue;
+    }
+    const key = keyOf(event);
+    const by = claimantOf(event, from);
+    const owner = by === SPOOL.reporter ? by : (before ?? by);
+    const stored = known.get(key);
+    const earlier = fresh.get(key) ?? stored;
+    if (earlier && (counts(earlier.from, owner) || !counts(from, owner))) {
+      again.push(item);
+      continue;
+    }
+    if (stored && !fresh.has(key)) replaced.push(stored);
+    fresh.delete(key);
+    fresh.set(key, item);
+    if (by !== null && owner !== null) claims.set(session_id, owner);
   }
+  return { fresh: [...fresh.values()], rejected, again, replaced };
 }
 
-function renamed<T extends Arrival>(item: T): T {
-  const event = { ...item.event, event_id: Bun.randomUUIDv7() };
-  return { ...item, ...arrivalOf(event, item.from, item.provenance) };
-}
+/** Whether a stored event counts, whoever owns its session. */
+export const isFirm = ({ from }: Stored): boolean =>
+  counts(from, SPOOL.reporter!);
 
-const isSpools = ({ from }: Arrival): boolean =>
-  from !== null && reporterOf(from) === SPOOL.reporter;
+function counts(from: Provenance | null, owner: string | null): boolean {
+  if (from === null || from.acts_for_all) return true;
+  const by = reporterOf(from);
+  if (by === SPOOL.reporter || by === owner) return true;
+  return isUnquestioned(from) && owner !== SPOOL.reporter;
+}
 
 /** What of it is said: of each session, reporter and reason one. */
 export function rejectionsOf(

@@ -53,8 +53,11 @@ export class Leases {
     this.looked_ms = opened_ms;
   }
 
-  /** Takes note of a session as it is now. */
-  note(state: State, heard_ms: number): void {
+  /**
+   * Takes note of a session as it is now.
+   * @param heard_ms when a sign of life came; null when it is none that changed it
+   */
+  note(state: State, heard_ms: number | null): void {
     const { session_id, start, last_sign, end } = state;
     const seconds = start?.value.lease_seconds;
     if (seconds === undefined || isClosed(state)) {
@@ -65,10 +68,13 @@ export class Leases {
     const process = seconds === null ? processOf(state) : null;
     const leases = process ? this.processes : this.timed;
     const end_id = end?.event_id ?? null;
-    const before = leases.get(session_id)?.end_id;
-    const said_gone = before !== undefined && before !== end_id;
+    const before = leases.get(session_id);
+    const says_gone = before !== undefined && before.end_id !== end_id;
+    const said_gone = heard_ms === null && (before?.said_gone ?? false);
     leases.set(session_id, {
-      ...{ seconds, last_sign, heard_ms, process, end_id, said_gone },
+      ...{ seconds, last_sign, process, end_id },
+      heard_ms: heard_ms ?? before?.heard_ms ?? 0,
+      said_gone: says_gone || said_gone,
       holds_until_ms: 0,
     });
   }

@@ -15,7 +15,7 @@ import {
   writtenDown,
 } from "./closed.ts";
 import type { Database } from "./database.ts";
-import type { Folds, OpenState } from "./folds.ts";
+import type { Change, Folds, OpenState } from "./folds.ts";
 import { Leases } from "./leases.ts";
 import { Owners } from "./owners.ts";
 import { Signs, signOfLife } from "./signs.ts";
@@ -44,12 +44,12 @@ export class Life {
 
   /**
    * Takes note of a session that an event has changed.
-   * @param anew it has got another reporter: signs of life are not his
+   * @param by `anew`: it has got another reporter, and signs of life are not his
    */
-  note(state: State, anew: boolean): void {
+  note(state: State, by: Change): void {
     const { session_id, end } = state;
-    if (anew) this.signs.delete(session_id);
-    this.leases.note(state, Date.now());
+    if (by === "anew") this.signs.delete(session_id);
+    this.leases.note(state, by === "remark" ? null : Date.now());
     this.owners.note(state);
     // A later sign of life than its end is for `lapse` to look at.
     if (isClosed(state) && (this.signs.get(session_id) ?? "") <= end!.timestamp)
@@ -174,7 +174,7 @@ export class Life {
       const rows = await this.db.rows<OpenState>(SQL.leasedStates);
       for (const row of rows) {
         const read = parseState(row.state, row);
-        if (!this.leases.has(read.session_id)) this.leases.note(read, 0);
+        if (!this.leases.has(read.session_id)) this.leases.note(read, null);
       }
     });
   }

@@ -4,7 +4,7 @@
  */
 import { listValue } from "@duckdb/node-api";
 import type { State } from "../model/fold.ts";
-import { type Provenance, mayReport } from "../model/reporter.ts";
+import { type Provenance, mayReport, ownerOf } from "../model/reporter.ts";
 import { closedAmong } from "./closed.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
@@ -67,7 +67,8 @@ export class Owners {
       this.db.ask,
       [...ids].filter((id) => !found.has(id)),
     );
-    for (const { id, reporter } of closed) found.set(id, reporter);
+    for (const { id, reporter, end_source } of closed)
+      found.set(id, ownerOf(reporter, end_source !== "recovered"));
     for (const [id, reporter] of found) this.keep(id, reporter);
     return found;
   }

@@ -3,11 +3,12 @@
  * as it was sent, so that it is known when it is sent again; beside it stands
  * when it came.
  */
+import { isSignOfLife } from "../model/fold.ts";
 import type { Event, KnownEvent, Receipt } from "../model/event.ts";
 
 /** A start that is longer ago may have been told late, or never have been. */
 const LATE_MS = 86_400_000;
-/** A clock that differs by less is right. */
+/** A clock that differs by less is right; an end is no later than its receipt all the same. */
 const AHEAD_MS = 5_000;
 
 /** @param now_ms when it came, milliseconds since the epoch */
@@ -18,10 +19,13 @@ export function receivedEvent(event: Event, now_ms: number): Event {
 }
 
 function receiptOf(event: Event, now_ms: number): Receipt | null {
-  const ahead_ms = Date.parse(event.timestamp) - now_ms;
-  if (event.event_type === "session_start")
-    return ahead_ms < -LATE_MS ? { clock_skew: true } : null;
-  if (event.event_type !== "session_end" || ahead_ms <= 0) return null;
+  const { event_type, timestamp } = event;
+  const ahead_ms = Date.parse(timestamp) - now_ms;
+  if (event_type === "session_start" && ahead_ms < -LATE_MS)
+    return { clock_skew: true };
+  const ends = event_type === "session_end";
+  if (!ends && !isSignOfLife(event)) return null;
+  if (ahead_ms <= (ends ? 0 : AHEAD_MS)) return null;
   const at = new Date(now_ms).toISOString();
   return ahead_ms > AHEAD_MS ? { clock_skew: true, at } : { at };
 }

@@ -177,15 +177,20 @@ export type BroughtRow = Pick<StoredRow, "payload" | "provenance">;
 
 /** Stored events, and who brought them. */
 export function broughtOf(rows: readonly BroughtRow[]): Brought[] {
-  // Few bring many.
+  const read = provenances();
+  return rows.map(({ payload, provenance }) => ({
+    event: JSON.parse(payload) as Event,
+    from: read(provenance),
+  }));
+}
+
+/** Reads who brought events, of many rows: few bring many. */
+export function provenances(): (json: string | null) => Provenance | null {
   const known = new Map<string, Provenance>();
-  const read = (json: string): Provenance => {
+  return (json) => {
+    if (json === null) return null;
     let from = known.get(json);
     if (!from) known.set(json, (from = JSON.parse(json) as Provenance));
     return from;
   };
-  return rows.map(({ payload, provenance }) => ({
-    event: JSON.parse(payload) as Event,
-    from: provenance === null ? null : read(provenance),
-  }));
 }

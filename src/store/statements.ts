@@ -120,18 +120,16 @@ export const SQL = {
     WHERE timestamp = $2::TIMESTAMP AND session_id = $1
       AND kind = 'session_start' ORDER BY event_id LIMIT 1`,
 
-  sessionOfEvent: `SELECT session_id AS id FROM events
-    WHERE timestamp = $2::TIMESTAMP AND event_id = $1::UUID LIMIT 1`,
+  /** The sessions that have an event of an id and a kind: anybody may take an id. */
+  sessionsOfEvent: `SELECT session_id AS id, provenance FROM events
+    WHERE timestamp BETWEEN $3::TIMESTAMP AND $4::TIMESTAMP
+      AND event_id = $1::UUID AND kind = $2`,
 
-  /** Of some events, those stored already; the times let whole row groups be skipped. */
-  knownEvents: `SELECT event_id::VARCHAR AS id FROM events
+  /** Events stored under some ids; the times let whole row groups be skipped. */
+  knownEvents: `SELECT event_id::VARCHAR AS event_id, session_id, provenance,
+      ${time("timestamp", "timestamp")} FROM events
     WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
       AND event_id IN (SELECT unnest($1::UUID[]))`,
-  /** Of some events those that did not come out of the spool. */
-  othersAmong: `SELECT event_id::VARCHAR AS id, session_id FROM events
-    WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
-      AND event_id IN (SELECT unnest($1::UUID[]))
-      AND json_extract_string(provenance, '$.via') <> 'spool'`,
   /** With `now()` in it the statement would be planned anew each time. */
   insertEvents: `INSERT INTO events BY NAME ${rowsFrom(
     EVENT_SHAPE,
@@ -139,9 +137,11 @@ export const SQL = {
      $2::TIMESTAMP AS received_at`,
   )}`,
 
+  /** Of some sessions, each with the event. */
   deleteEvents: `DELETE FROM events
     WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
-      AND event_id IN (SELECT unnest($1::UUID[]))`,
+      AND (event_id, session_id) IN
+        (SELECT unnest($1::UUID[]), unnest($4::VARCHAR[]))`,
 
   /** The last second in which a session with a row began, or is said to have begun. */
   lastStart: `SELECT ${time(

@@ -7,8 +7,8 @@
  * a whole: to take single ones out of a large map costs more than to put them in.
  */
 interface Half {
-  /** Event id → timestamp. */
-  ids: Map<string, string>;
+  /** Event id → timestamp; of several under one id the first and the last. */
+  ids: Map<string, string | [string, string]>;
   /** The greatest timestamp of its events. */
   last: string;
 }
@@ -28,13 +28,11 @@ export class IdWindow {
     private horizon: string,
   ) {}
 
-  has(event_id: string): boolean {
-    return this.younger.ids.has(event_id) || this.elder.ids.has(event_id);
-  }
-
-  /** The timestamp of one that is in here. */
-  timeOf(event_id: string): string | undefined {
-    return this.younger.ids.get(event_id) ?? this.elder.ids.get(event_id);
+  /** Between which timestamps those under an id are that are in here; none for none. */
+  timesOf(event_id: string): string[] {
+    return [this.elder, this.younger].flatMap(
+      ({ ids }) => ids.get(event_id) ?? [],
+    );
   }
 
   /** Whether an event of that time that is not in here cannot have been stored. */
@@ -44,7 +42,12 @@ export class IdWindow {
 
   add(event_id: string, timestamp: string): void {
     const { younger } = this;
-    younger.ids.set(event_id, timestamp);
+    const before = younger.ids.get(event_id);
+    if (before === undefined) younger.ids.set(event_id, timestamp);
+    else {
+      const times = [before, timestamp].flat().sort();
+      younger.ids.set(event_id, [times[0]!, times.at(-1)!]);
+    }
     if (timestamp > younger.last) younger.last = timestamp;
     if (younger.ids.size < this.size / 2) return;
     if (this.elder.last > this.horizon) this.horizon = this.elder.last;

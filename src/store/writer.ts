@@ -17,15 +17,28 @@ import { compareEvents } from "../model/event.ts";
 import { Failure, Rejected } from "../model/failure.ts";
 import {
   type Provenance,
+  claimantOf,
   mayReport,
   rejectionOf,
-  reporterOf,
 } from "../model/reporter.ts";
 import type { SessionBrief } from "../model/store.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
-import { type Rejection, judge, rejectionsOf } from "./judge.ts";
-import { type Arrival, arrivalOf, eventLines } from "./rows.ts";
+import {
+  type Rejection,
+  type Stored,
+  isFirm,
+  judge,
+  keyOf,
+  rejectionsOf,
+} from "./judge.ts";
+import {
+  type Arrival,
+  type StoredRow,
+  arrivalOf,
+  eventLines,
+  provenances,
+} from "./rows.ts";
 import { SQL } from "./statements.ts";
 import type { Tombstones } from "./tombstones.ts";
 import type { IdWindow } from "./window.ts";
@@ -58,6 +71,8 @@ interface Call {
 interface Item extends Arrival {
   call: Call;
 }
+
+type StoredKey = Omit<Stored, "from"> & Pick<StoredRow, "provenance">;
 
 export class Writer {
   private queue: Item[] = [];
@@ -187,34 +202,35 @@ export class Writer {
   private async commit(batch: readonly Item[]): Promise<void> {
     const known = await this.known(batch);
     const items = await this.unarchived(batch, known);
-    const judged = items.filter(
-      (item) => isQuestioned(item) || !known.has(item.event.event_id),
-    );
+    const judged = items.filter((item) => {
+      const stored = known.get(keyOf(item.event));
+      return isQuestioned(item) || !stored || !isFirm(stored);
+    });
     await this.folds.prepare(judged.map(({ event }) => event));
-    const { fresh, rejected, contested } = judge(items, known, (id) =>
+    const { fresh, rejected, again, replaced } = judge(items, known, (id) =>
       this.folds.get(id),
     );
-    const overruling = await this.overruling(contested);
-    if (fresh.length > 0 || overruling.length > 0)
-      await this.store([...overruling, ...fresh], overruling);
+    if (fresh.length > 0) await this.store(fresh, replaced);
     for (const { event, call, reason } of rejected)
       call.rejected.set(event.event_id, reason);
-    this.folds.release(rejected.map(({ event }) => event.session_id));
+    for (const items of [rejected, again])
+      this.folds.release(items.map(({ event }) => event.session_id));
     for (const rejection of rejectionsOf(rejected))
       this.hears.onRejected?.(rejection);
     this.lastCommitOk = true;
   }
 
-  /** @param overruling those of them in whose place others' are to go */
+  /** @param replaced those in whose place some of them go */
   private async store(
     items: readonly Item[],
-    overruling: readonly Item[],
+    replaced: readonly Stored[],
   ): Promise<void> {
     const begun = performance.now();
-    if (overruling.length === 0) await this.insert(items);
+    if (replaced.length === 0) await this.insert(items);
     else
       await this.db.transaction(async () => {
-        await this.db.run(SQL.deleteEvents, spanOf(overruling));
+        const ids = listValue(replaced.map(({ session_id }) => session_id));
+        await this.db.run(SQL.deleteEvents, [...spanOf(replaced), ids]);
         await this.insert(items);
       });
     for (const item of items) {
@@ -222,7 +238,7 @@ export class Writer {
       this.folds.add(item);
       item.call.stored.add(item.event.event_id);
     }
-    this.folds.reconsider(overruling.map(({ event }) => event.session_id));
+    this.folds.reconsider(replaced.map(({ session_id }) => session_id));
     await this.folds.settle();
     const seconds = (performance.now() - begun) / 1_000;
     this.hears.onCommit?.(seconds, items.length);
@@ -236,61 +252,54 @@ export class Writer {
     ]);
   }
 
-  /** Those of the spool's that another has brought as well: its word outranks his. */
-  private async overruling(contested: readonly Item[]): Promise<Item[]> {
-    if (contested.length === 0) return [];
-    const others = await this.db.rows<{ id: string; session_id: string }>(
-      SQL.othersAmong,
-      spanOf(contested),
-    );
-    const theirs = new Map(
-      others.map(({ id, session_id }) => [id, session_id]),
-    );
-    const overruling = new Map<string, Item>();
-    for (const item of contested) {
-      const { event_id, session_id } = item.event;
-      if (theirs.get(event_id) === session_id) overruling.set(event_id, item);
-    }
-    return [...overruling.values()];
-  }
-
-  /** The ids of those that are stored. */
-  private async known(batch: readonly Item[]): Promise<ReadonlySet<string>> {
-    const known = new Set<string>();
-    const doubtful = new Map<string, string>();
+  /** Those that are stored, by `keyOf`. */
+  private async known(
+    batch: readonly Item[],
+  ): Promise<ReadonlyMap<string, Stored>> {
+    const known = new Map<string, Stored>();
+    const doubtful: Pick<Stored, "event_id" | "timestamp">[] = [];
     for (const { event } of batch) {
-      const { event_id, timestamp } = event;
-      if (this.window.has(event_id)) known.add(event_id);
-      else if (!this.window.reaches(timestamp))
-        doubtful.set(event_id, timestamp);
+      const { event_id } = event;
+      for (const timestamp of this.timesOf(event_id, event.timestamp))
+        doubtful.push({ event_id, timestamp });
     }
-    if (doubtful.size === 0) return known;
-    const times = [...doubtful.values()].sort();
-    const found = await this.db.rows<{ id: string }>(SQL.knownEvents, [
-      listValue([...doubtful.keys()]),
-      times[0]!,
-      times.at(-1)!,
-    ]);
-    for (const { id } of found) known.add(id);
+    if (doubtful.length === 0) return known;
+    const found = await this.db.rows<StoredKey>(
+      SQL.knownEvents,
+      spanOf(doubtful),
+    );
+    const froms = provenances();
+    for (const { provenance, ...key } of found) {
+      const stored = { ...key, from: froms(provenance) };
+      const before = known.get(keyOf(key));
+      if (!before || isFirm(stored)) known.set(keyOf(key), stored);
+    }
     return known;
   }
 
   /** Those that do not come too late, for a session that went to an archive. */
   private async unarchived(
     batch: readonly Item[],
-    known: ReadonlySet<string>,
+    known: ReadonlyMap<string, Stored>,
   ): Promise<readonly Item[]> {
     const fresh = new Map<string, Event>();
     for (const { event } of batch)
-      if (!known.has(event.event_id)) fresh.set(event.event_id, event);
+      if (!known.has(keyOf(event))) fresh.set(keyOf(event), event);
     const archived = await this.tombstones.late([...fresh.values()]);
     if (archived.size === 0) return batch;
     return batch.filter(({ event }) => !archived.has(event.session_id));
   }
 
-  /** The timestamp under which a stored event is found, when its id is in memory. */
-  timeOf(event_id: string): string | undefined {
-    return this.window.timeOf(event_id);
+  /**
+   * When an event of an id may have been stored, as far as memory tells; none
+   * when it has not been.
+   * @param timestamp as the event says that is asked for
+   * @returns in order
+   */
+  timesOf(event_id: string, timestamp: string): string[] {
+    const times = this.window.timesOf(event_id);
+    if (times.length > 0) return [...times, timestamp].sort();
+    return this.window.reaches(timestamp) ? [] : [timestamp];
   }
 
   /** What is known of a session, with what is about to be stored. */
@@ -304,7 +313,7 @@ export class Writer {
     const events: Event[] = [];
     for (const { event, from } of items) {
       if (rejectionOf(event, reporter, from) !== null) continue;
-      reporter ??= reporterOf(from);
+      reporter ??= claimantOf(event, from);
       events.push(event);
     }
     if (events.length === 0) return stored;
@@ -332,9 +341,11 @@ function answer({ settle, rejected, stored }: Call): void {
 }
 
 /** Ids of events, and the times between which they are. */
-function spanOf(items: readonly Item[]): DuckDBValue[] {
-  const times = items.map(({ event }) => event.timestamp).sort();
-  const ids = items.map(({ event }) => event.event_id);
+function spanOf(
+  events: readonly Pick<Event, "event_id" | "timestamp">[],
+): DuckDBValue[] {
+  const times = events.map(({ timestamp }) => timestamp).sort();
+  const ids = events.map(({ event_id }) => event_id);
   return [listValue(ids), times[0]!, times.at(-1)!];
 }
 

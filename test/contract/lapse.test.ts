@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { SessionStart } from "../../src/model/event.ts";
 import { bootId, pidNamespace, processStat } from "../../src/os/proc.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
-import { annotation, command, end, start } from "../support/events.ts";
+import { command, end, start } from "../support/events.ts";
 import { gone, until } from "../support/wait.ts";
 import { listed } from "./expected.ts";
 
@@ -125,7 +125,7 @@ describe("a session with a lease", () => {
     const { session_id } = start({ session_id: ID });
     // Its clock stands an hour behind.
     const behind = iso(opened_ms - 3_600_000);
-    await store.append([annotation(0, { session_id, timestamp: behind })]);
+    await store.append([command(0, { session_id, timestamp: behind })]);
     expect(await listen(heard_ms + 59_999)).toBe(0);
     const again_ms = await later();
     await store.seen(new Map([[ID, behind]]));

@@ -2,7 +2,14 @@
  * Whose word counts, at the store: a session belongs to its first reporter,
  * whatever the order, the batch, a crash, or a later folding makes of it.
  */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  afterEach,
+  beforeEach,
+  describe,
+  expect,
+  setSystemTime,
+  test,
+} from "bun:test";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,6 +63,7 @@ beforeEach(async () => {
   await open();
 });
 afterEach(async () => {
+  setSystemTime();
   await store.close();
   rmSync(home, { recursive: true });
 });
@@ -251,6 +259,27 @@ describe("who may act for all", () => {
     await expectFolded();
   });
 
+  for (const memory of ["in memory", "let go"])
+    test(`does not become it by what comes before its start, ${memory}`, async () => {
+      await store.append([command(3), end(6, { exit_code: 0 })], admin);
+      if (memory === "let go") {
+        await store.close();
+        await open();
+      }
+      await store.append([start(), end(8, { exit_code: 4 })], web);
+      expect(await store.get(ID)).toMatchObject({
+        ...{ reporter: "token:web01", end_source: "observed", exit_code: 4 },
+      });
+      // And where the start is his after all, so is what came before.
+      const session_id = id(5);
+      await store.append([end(6, { session_id, exit_code: 9 })], admin);
+      await store.append([start({ session_id })], admin);
+      expect(await store.get(session_id)).toMatchObject({
+        ...{ reporter: "token:root", end_source: "observed", exit_code: 9 },
+      });
+      await expectFolded();
+    });
+
   test("is the reporter of what he begins himself", async () => {
     await store.append(life(), admin);
     expect((await rejected([command(3)], web)).size).toBe(1);
@@ -370,6 +399,21 @@ describe("remarks", () => {
     await expectFolded();
   });
 
+  test("of a stranger keep no lease, and its reporter's events do", async () => {
+    const begun_ms = Date.now();
+    await store.append([start({ lease_seconds: 60 })], web);
+    const listen = async (from_ms: number, to_ms: number) => {
+      for (let ms = from_ms; ms <= to_ms; ms += 1_000)
+        await store.lapse(begun_ms + ms, 1e9);
+      return (await store.get(ID))!.status;
+    };
+    expect(await listen(0, 59_000)).toBe("active");
+    setSystemTime(begun_ms + 59_000);
+    await store.append([note(50, { a: "1" })], stranger);
+    expect(await listen(60_000, 62_000)).toBe("lost");
+    await expectFolded();
+  });
+
   test("before a start make nobody the reporter, and merge where they are its own", async () => {
     await store.append([note(1, { a: "stranger" })], stranger);
     await store.append([note(2, { b: "web" })], web);
@@ -399,6 +443,89 @@ describe("an event under an id that anybody can make", () => {
     await store.append([end(6, { event_id: ours, exit_code: 3 })], web);
     expect(await store.get(ID)).toMatchObject({ end_time: at(5) });
     expect((await Array.fromAsync(store.events({}))).length).toBe(5);
+    await expectFolded();
+  });
+
+  for (const memory of ["in memory", "let go"])
+    for (const [what, squat] of [
+      ["a session of his own", annotation(3, { session_id: id(2) })],
+      ["the session itself, a remark", annotation(3)],
+      ["a time of long ago", annotation(-900, { session_id: id(2) })],
+    ] as const)
+      test(`nor what makes a lost session so, after his own about it: ${what}, ${memory}`, async () => {
+        const restart = async () => {
+          if (memory === "in memory") return;
+          await store.close();
+          await open();
+        };
+        const lost = lostEnd(ID, at(2));
+        const real = end(5, { event_id: endEventId(ID), exit_code: 3 });
+        await store.append(life());
+        for (const { event_id } of [lost, real])
+          await rejected([{ ...squat, event_id } as Event], stranger);
+        await restart();
+        expect((await store.append([lost])).size).toBe(1);
+        expect((await store.get(ID))!.status).toBe("lost");
+        await restart();
+        // It is the same event still.
+        expect((await store.append([lost])).size).toBe(0);
+        await store.append([real], admin);
+        expect(await store.get(ID)).toMatchObject({
+          ...{ status: "ended", exit_code: 3, reporter: "spool" },
+        });
+        await restart();
+        expect((await store.append([real], admin)).size).toBe(0);
+        await expectFolded();
+      });
+
+  test("also where the store itself finds a session of the wire gone", async () => {
+    await store.append([start({ lease_seconds: 60 })], web);
+    const { event_id } = lostEnd(ID, at(0));
+    await store.append([annotation(3, { event_id })], stranger);
+    await store.close();
+    await open();
+    const later_ms = Date.now() + 3_600_000;
+    await store.lapse(later_ms, 1e9);
+    expect(await store.lapse(later_ms + 61_000, 1e9)).toBe(0);
+    for (let ms = 62_000; ms < 130_000; ms += 1_000)
+      await store.lapse(later_ms + ms, 1e9);
+    expect((await store.get(ID))!.status).toBe("lost");
+    await expectFolded();
+  });
+
+  for (const memory of ["in memory", "let go"])
+    for (const whose of [ID, id(2)])
+      test(`nor any event of the spool's, all forged for ${whose === ID ? "its own" : "another"} session, ${memory}`, async () => {
+        const own = [...life(), end(9, { exit_code: 3 })];
+        const forged = own.map((event) => ({ ...event, session_id: whose }));
+        (forged[3] as { exit_code: number }).exit_code = 0;
+        await store.append(forged, stranger);
+        if (memory === "let go") {
+          await store.close();
+          await open();
+        }
+        expect((await store.append(own)).size).toBe(own.length);
+        expect(await store.get(ID)).toMatchObject({
+          ...{ reporter: "spool", attested: "spool", exit_code: 3 },
+          ...{ command_count: 1, pid: 101 },
+        });
+        expect((await store.append(own)).size).toBe(0);
+        await expectFolded();
+      });
+
+  test("nor is the owner's own, sent again, taken for new beside it", async () => {
+    const own = life();
+    await store.append(own, web);
+    const squats = own.map(({ event_id }) =>
+      annotation(700, { event_id, session_id: id(2) }),
+    );
+    await store.append(squats, stranger);
+    expect((await store.append(own, web)).size).toBe(0);
+    expect((await store.append(squats, stranger)).size).toBe(0);
+    // And no remark takes an event's place.
+    const over = own.map(({ event_id }) => annotation(1, { event_id }));
+    expect((await store.append(over, stranger)).size).toBe(0);
+    expect((await store.get(ID))!.command_count).toBe(1);
     await expectFolded();
   });
 
@@ -520,15 +647,16 @@ test("of an older database it is told whose sessions are, as far as it kept that
       ...{ reporter: n === 2 ? "spool" : reporter, attested: "claimed" },
       start_time: at(-9),
     });
-  // Each can be ended by whose it is, and what nobody knew by who comes first.
-  for (const [n, from] of [SPOOL, by("spool"), SPOOL, web].entries()) {
+  // Each can be ended by whose it is, and what nobody knew and has ended by him
+  // alone who acts for all.
+  for (const [n, from] of [SPOOL, by("spool"), SPOOL, admin].entries()) {
     const session_id = id(n);
     const late = command(10, { session_id });
-    if (n < 3) expect((await rejected([late], stranger)).size).toBe(1);
+    expect((await rejected([late], stranger)).size).toBe(1);
     await store.append([late, end(11, { session_id })], from);
     expect(await store.get(session_id)).toMatchObject({
       status: "ended",
-      reporter: from.reporter,
+      reporter: n < 3 ? from.reporter : null,
     });
   }
   await expectFolded();
@@ -558,6 +686,31 @@ describe("times that the wire tells", () => {
     await expectFolded();
   });
 
+  test("signs of life that are still to come are of when they came", async () => {
+    const far = "2099-01-01T00:00:00.000Z";
+    for (const [n, sign] of [
+      command(0, { timestamp: far }),
+      processOf(0, { timestamp: far }),
+      start({ timestamp: far }),
+    ].entries()) {
+      const session_id = id(n);
+      const timestamp = iso(now() - 1_000);
+      const begun = start({ session_id, timestamp, lease_seconds: 60 });
+      await store.append([begun, { ...sign, session_id } as Event], web);
+      const { last_seen, metadata } = (await store.get(session_id))!;
+      expect([n, Date.parse(last_seen) <= now()]).toEqual([n, true]);
+      if (n < 2) expect([n, metadata["clock_skew"]]).toEqual([n, true]);
+    }
+    const later_ms = Date.now() + 3_600_000;
+    for (let ms = 0; ms < 70_000; ms += 1_000)
+      await store.lapse(later_ms + ms, 1e9);
+    for (const { status, end_time } of await Array.fromAsync(store.list({}))) {
+      expect(status).toBe("lost");
+      expect(Date.parse(end_time!)).toBeLessThanOrEqual(now());
+    }
+    await expectFolded();
+  });
+
   test("an end that is still to come is no later than its receipt, also sent again", async () => {
     const begun = start({ timestamp: iso(now() - 1_000) });
     const future = end(0, { timestamp: iso(now() + DAY_MS) });
@@ -571,6 +724,42 @@ describe("times that the wire tells", () => {
     expect((await store.get(ID))!.end_time).toBe(end_time);
     await expectFolded();
   });
+});
+
+test("what nobody kept who began it, and has ended, is not the next one's", async () => {
+  const nobody: Provenance = {
+    ...{ via: "tcp", uid: 7, subject: null, address: null },
+  };
+  for (const n of [1, 2])
+    await store.append(
+      [start({ session_id: id(n), metadata: { own: "A" } })],
+      nobody,
+    );
+  await store.append([end(9, { session_id: id(1), exit_code: 3 })], nobody);
+  for (const memory of ["in memory", "let go"]) {
+    const before = await store.get(id(1));
+    const said = await rejected(
+      [
+        annotation(4, { session_id: id(1), metadata: { own: "B" } }),
+        end(1, { session_id: id(1), exit_code: 0 }),
+        start({ session_id: id(1), timestamp: at(-9) }),
+      ],
+      stranger,
+    );
+    expect([memory, said.size]).toEqual([memory, 2]);
+    expect(await store.get(id(1))).toEqual(before);
+    await store.close();
+    await open();
+  }
+  await expectFolded();
+  // What lives on is gone on with by the next, and his remarks are its own then.
+  const session_id = id(2);
+  await store.append([annotation(4, { session_id, metadata: { n: 1 } })], web);
+  await store.append([command(5, { session_id })], web);
+  expect(await store.get(session_id)).toMatchObject({
+    ...{ reporter: "token:web01", metadata: { own: "A", n: 1 } },
+  });
+  await expectFolded();
 });
 
 test("SPOOL is whose events come without a word of who brought them", async () => {

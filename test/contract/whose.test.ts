@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mintToken, type Scope } from "../../src/os/token.ts";
-import { command, end, start } from "../support/events.ts";
+import { digest, namedUuid } from "../../src/model/id.ts";
+import { annotation, command, end, start } from "../support/events.ts";
 import { ToolHost, shellEnd, shellStart } from "../support/mcp.ts";
 
 const secret = "correct horse battery staple, 46 bytes in all.";
@@ -91,8 +92,8 @@ describe("a stranger's token", () => {
         ...shellStart({ event_id, timestamp, ...changes }),
         ...stranger,
       });
-      expect(result["session_id"]).not.toBe(session_id);
-      expect(JSON.stringify(result)).not.toContain(session_id);
+      expect(result).toMatchObject({ status: "tracked" });
+      expect(JSON.stringify(result)).not.toContain(`"${session_id}"`);
     }
     // Its own retry finds it.
     expect(await begun(web, { event_id, timestamp })).toBe(session_id);
@@ -137,6 +138,75 @@ describe("a stranger's token", () => {
     expect(await say(web, "channel_session_end")).toMatchObject({
       ...{ status: "ended", session_id },
     });
+  });
+
+  for (const how of ["start", "command", "remark", "elsewhere"])
+    test(`that guesses the id of a conversation and its start keeps it from nobody: a ${how}`, async () => {
+      const said = { event_id: how, event_type: "channel_session_start" };
+      const [channel_type, channel_id, sender_id] = ["slack", how, "U9"];
+      const timestamp = now();
+      const report = {
+        ...{ ...said, channel_type, channel_id, sender_id, timestamp },
+      };
+      const say = async (by: object, changes: object = {}) =>
+        (
+          await host.call("track_channel_session", {
+            ...{ ...report, ...changes, ...by },
+          })
+        ).result;
+      const scope = "conversation";
+      const key = JSON.stringify([
+        ...[channel_type, channel_id, sender_id, scope, null, null],
+      ]);
+      const event_id = namedUuid(
+        JSON.stringify(["token:web01", key, said.event_type, said.event_id]),
+      );
+      const bytes = new TextEncoder().encode(key + event_id);
+      const guessed = `chan_${digest("sha256", bytes).toHex().slice(0, 12)}`;
+      const event = { event_id, session_id: guessed, timestamp };
+      const squat = {
+        start: start({ ...event, event_id: crypto.randomUUID() }),
+        command: command(0, { ...event, event_id: crypto.randomUUID() }),
+        remark: annotation(0, event),
+        elsewhere: annotation(0, {
+          ...event,
+          session_id: "bash-20260206-123456-0badcaff",
+        }),
+      }[how]!;
+      expect(await send(stranger, squat)).toMatchObject([{ status: "stored" }]);
+      const begun = await say(web);
+      expect(begun).toMatchObject({ status: "tracked", error: null });
+      const { session_id } = begun;
+      expect(await host.store.get(session_id)).toMatchObject({
+        ...{ reporter: "token:web01", status: "active", username: "U9" },
+      });
+      expect(await say(web)).toMatchObject({ session_id, status: "tracked" });
+      const end = { event_type: "channel_session_end", event_id: "end" };
+      for (const _ of [1, 2])
+        expect(await say(web, end)).toMatchObject({
+          ...{ session_id, status: "ended" },
+        });
+      expect(await say(web)).toMatchObject({ session_id, status: "tracked" });
+    });
+
+  test("that begins a session under another's start's id does not keep it away", async () => {
+    const event_id = crypto.randomUUID();
+    const timestamp = now();
+    const [date, time] = timestamp.slice(0, 19).replace(/[-:]/g, "").split("T");
+    const guessed = `mahavishnu-${date}-${time}-${event_id.slice(0, 8)}`;
+    await send(
+      stranger,
+      start({ event_id, timestamp, session_id: guessed }),
+      command(0, { event_id, timestamp }),
+    );
+    const session_id = await begun(web, { event_id, timestamp });
+    expect(await host.store.get(session_id)).toMatchObject({
+      ...{ reporter: "token:web01", status: "active" },
+    });
+    for (const changes of [{}, { component_name: "other" }])
+      expect(await begun(web, { event_id, timestamp, ...changes })).toBe(
+        session_id,
+      );
   });
 
   test("may remark, beside the session", async () => {
@@ -235,6 +305,28 @@ describe("a token that is bound", () => {
       expect(answer).toMatchObject({ status: "rejected" });
       expect(answer!.error).toMatch(said);
     }
+  });
+
+  test("tells of conversations, whose users are not its own, and of no other host", async () => {
+    const { result } = await host.call("track_channel_session", {
+      ...{ event_id: "e", event_type: "channel_session_start" },
+      ...{ channel_type: "slack", channel_id: "C7", sender_id: "U7" },
+      ...{ timestamp: now(), ...bound },
+    });
+    expect(result).toMatchObject({ status: "tracked", error: null });
+    expect(await host.store.get(result["session_id"])).toMatchObject({
+      ...{ username: "U7", attested: "claimed" },
+    });
+    const [answer] = await send(
+      bound,
+      start({
+        event_id: crypto.randomUUID(),
+        session_id: `x-20260206-123456-${crypto.randomUUID().slice(0, 8)}`,
+        ...{ hostname: "", user: deploy },
+      }),
+    );
+    expect(answer).toMatchObject({ status: "rejected" });
+    expect(answer!.error).toMatch(/hostname: .* 'web01' alone/);
   });
 
   test("of one alone does not make the other known", async () => {

@@ -7,7 +7,7 @@ import { chmodSync, readdirSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { spoolFolder } from "../../src/spool/write.ts";
-import { configure, expectFailure, plant } from "../support/host.ts";
+import { configure, expectFailure, needsRoot, plant } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
 import { until } from "../support/wait.ts";
@@ -110,6 +110,15 @@ test("a live local session is its spool's: a stranger with a token that may writ
     ...{ exit_code: 0, end_source: "observed", reporter: "spool" },
     start_time: session["start_time"],
   });
+  // Where nothing is left to end it is counted and told of all the same.
+  const again = { session_id, timestamp };
+  await server.call("track_session_end", again, stranger);
+  const after = await fetch(new URL("/metrics", server.url), {
+    headers: stranger,
+  });
+  expect(await after.text()).toContain(
+    "\nsession_buddy_rejected_events_total 3\n",
+  );
 });
 
 test("a host delivers by the token in auth.token_file, which no program that it records sees", async () => {
@@ -166,6 +175,16 @@ test("what another has taken stays in quarantine, and returns by drain --retry",
   expect(drained.exitCode).toBe(0);
   expect(drained.stderr).toContain("belongs to another reporter");
   expect(quarantined(near)).toHaveLength(2);
+  // Who did not hear of it, as where a drain beside us did, is told.
+  for (const args of [["drain"], ["list-sessions"]]) {
+    const told = await near.run(args);
+    expect(told.exitCode).toBe(0);
+    expect(told.stderr).toMatch(
+      /events that a server has rejected, kept in '.*\/quarantine': 2 \(.*drain --retry\)/,
+    );
+  }
+  const doctor = await near.run(["doctor"]);
+  expect(doctor.stdout + doctor.stderr).toContain("drain --retry");
   const bad = join(spoolFolder(near.data), "quarantine", "x.rejected");
   writeFileSync(bad, "no event\n", { mode: 0o600 });
   const again = await near.run(["drain", "--retry"]);
@@ -181,6 +200,25 @@ test("what another has taken stays in quarantine, and returns by drain --retry",
   expect(await far.list()).toMatchObject([
     { session_id: id, username: "deploy", reporter: "token:mallory" },
   ]);
+});
+
+test("a host that signs its tokens itself stays the same reporter under another name", async () => {
+  if (!needsRoot()) return;
+  await using site = await Site.open();
+  const { near, far, server } = site;
+  near.env["SESSION_BUDDY_SECRET"] = SECRET;
+  configure(near, `server: {endpoint: ${server.url}}\n`);
+  for (const name of ["formerly", "today"]) {
+    plant(near, [{ component: name }]);
+    const drain = `hostname ${name}; exec "$0" drain`;
+    const done = await near.command(
+      ["unshare", "--uts", "bash", "-euc", drain, BINARY],
+      {},
+    );
+    expect(done).toMatchObject({ exitCode: 0, stderr: "" });
+    const [session] = await far.list("--component", name);
+    expect(session!.reporter).toMatch(/^token:[^@]+@formerly$/);
+  }
 });
 
 test("without a secret: who reports is the connection's user, and it is known where that fits", async () => {
