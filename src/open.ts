@@ -33,6 +33,7 @@ import {
   StoreLock,
   heldFailure,
   isHeld,
+  isHolding,
   readHolder,
 } from "./store/lock.ts";
 import { type Opened, SwitchingStore } from "./store/switching.ts";
@@ -188,8 +189,9 @@ export function askableServer(path: string): LocalServer | null {
 /** Who serves this database now; null when nobody does. */
 export function runningServer(path: string): Holder | null {
   const holder = readHolder(path);
-  // What it says counts only while it holds the lock.
-  return holder && holder.role !== "cli" && isHeld(path) ? holder : null;
+  if (!holder || holder.role === "cli" || !isHeld(path)) return null;
+  // What it says counts only while it is the one that holds the lock.
+  return isHolding(holder, path) === "no" ? null : holder;
 }
 
 /** A server on another host, with what this host's spool holds brought to it. */

@@ -3,9 +3,8 @@ import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../config.ts";
 import { parseSeconds } from "../model/filter.ts";
-import { lockPath, runningServer } from "../open.ts";
 import { Output } from "../os/output.ts";
-import { startDetached, stop } from "../server/daemon.ts";
+import { findServer, startDetached, stop } from "../server/daemon.ts";
 
 export default defineCommand({
   meta: {
@@ -34,7 +33,7 @@ EXAMPLES
   async run({ args }) {
     const settings = await validSettings(process.env, args.config);
     const timeout_ms = parseSeconds(args.timeout ?? "10", "--timeout");
-    const before = runningServer(lockPath(settings));
+    const before = findServer(settings);
     if (before) await stop(settings, timeout_ms, args.force === true);
     const given = args.config === undefined ? [] : ["--config", args.config];
     const { pid, url } = await startDetached(settings, before?.flags ?? given);

@@ -15,18 +15,20 @@ const NOTHING = 0 as unknown as Pointer;
 
 /**
  * @param who as it was written down, by whomever
+ * @param isIt what else tells it from others
  * @returns false when that process does not run, or cannot be told from another
  */
 export function tellProcess(
   who: ProcessIdentity,
   signal: keyof typeof SIGNALS,
+  isIt: () => boolean = () => true,
 ): boolean {
   // 0 is our own group, and a negative one another's.
   if (!Number.isInteger(who.pid) || who.pid < 1) return false;
   const held = openProcess(who.pid);
   try {
     // Looked at once it is held: its pid cannot become another's after that.
-    if (liveness(who) !== "alive") return false;
+    if (liveness(who) !== "alive" || !isIt()) return false;
     return held === null ? byPid(who.pid, signal) : byHandle(held, signal);
   } finally {
     if (held !== null) closeSync(held);

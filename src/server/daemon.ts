@@ -8,7 +8,7 @@ import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
 import { askableServer, lockPath, runningServer } from "../open.ts";
 import { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { type ProcessIdentity, isStopped } from "../os/proc.ts";
+import { isStopped } from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
 import { tellProcess } from "../os/tell.ts";
 import { askToStop } from "../store/admin.ts";
@@ -18,6 +18,8 @@ import {
   StoreLock,
   heldFailure,
   isHeld,
+  isHolding,
+  processOf,
   readHolder,
 } from "../store/lock.ts";
 
@@ -43,9 +45,9 @@ export async function acquire(
     if (lock) return lock;
     const holder = readHolder(path);
     const waited = performance.now() - began;
-    const serves = holder && holder.role !== "cli";
-    if (serves && holder.state !== "stopping" && waited > DEAF_MS)
-      throw alreadyRunning(holder);
+    const serves = runningServer(path);
+    if (serves && serves.state !== "stopping" && waited > DEAF_MS)
+      throw alreadyRunning(serves);
     if (waited > STOPPING_MS) throw heldFailure(path, holder);
     await Bun.sleep(LOOK_MS);
   }
@@ -62,12 +64,23 @@ function alreadyRunning({ pid, role, url }: Holder): Failure {
   );
 }
 
-/** @throws Failure (unreachable) when no server runs */
-export function requireServer(settings: Settings): Holder {
+/**
+ * The server that runs; null when none does.
+ * @throws Failure (timeout) when something holds the lock of which nothing is known
+ */
+export function findServer(settings: Settings): Holder | null {
   const path = lockPath(settings);
   const holder = runningServer(path);
   if (holder) return holder;
-  if (isHeld(path) && readHolder(path) === null) throw heldFailure(path, null);
+  if (isHeld(path) && readHolder(path)?.role !== "cli")
+    throw heldFailure(path, null);
+  return null;
+}
+
+/** @throws Failure (unreachable) when no server runs */
+export function requireServer(settings: Settings): Holder {
+  const holder = findServer(settings);
+  if (holder) return holder;
   throw new Failure(
     "unreachable",
     "the server is not running",
@@ -92,11 +105,12 @@ export async function stop(
   if (!(await askedToStop(path, Math.min(ASK_MS, timeout_ms)))) {
     // One that is there no more needs no signal.
     if (await released(path, holder, 0)) return holder;
-    if (!signalled(holder, "SIGTERM") && !force) throw unknownHolder(holder);
+    if (!signalled(path, holder, "SIGTERM") && !force)
+      throw unknownHolder(holder);
   }
   if (await released(path, holder, left())) return holder;
   if (force) {
-    if (!signalled(holder, "SIGKILL")) throw unknownHolder(holder);
+    if (!signalled(path, holder, "SIGKILL")) throw unknownHolder(holder);
     if (await released(path, holder, timeout_ms)) return holder;
   }
   // By a debugger: no signal but its death reaches it.
@@ -127,16 +141,15 @@ function socketOf(path: string): string | null {
   }
 }
 
-/** A signal, if the process that the holder named is the one that has its pid. */
-function signalled(holder: Holder, signal: "SIGTERM" | "SIGKILL"): boolean {
-  const { pid, start_ticks, pid_namespace, boot_id } = holder;
-  const who: ProcessIdentity = {
-    pid,
-    start_ticks: start_ticks ?? null,
-    pid_namespace: pid_namespace ?? null,
-    boot_id: boot_id ?? null,
-  };
-  const told = tellProcess(who, signal);
+/** A signal, if the process that the holder named has its pid, and the lock. */
+function signalled(
+  path: string,
+  holder: Holder,
+  signal: "SIGTERM" | "SIGKILL",
+): boolean {
+  const who = processOf(holder);
+  const holds = () => isHolding(holder, path) === "yes";
+  const told = tellProcess(who, signal, holds);
   // One that was stopped hears of it only when it goes on.
   if (told && signal === "SIGTERM") tellProcess(who, "SIGCONT");
   return told;

@@ -10,8 +10,16 @@ import { O_CREAT, O_RDONLY, O_RDWR, readOpen } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
 import { folderFailure } from "../os/paths.ts";
-import { bootId, isStopped, pidNamespace, processStat } from "../os/proc.ts";
+import {
+  type ProcessIdentity,
+  bootId,
+  isStopped,
+  liveness,
+  pidNamespace,
+  processStat,
+} from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
+import { useOf } from "../os/use.ts";
 import { trustedPath } from "../os/trust.ts";
 
 /** Of a holder's words; the flags of a server are the longest. */
@@ -134,7 +142,8 @@ export const noLocks = (path: string): Failure =>
 
 /** @param holder as far as it has signed */
 export function heldFailure(path: string, holder: Holder | null): Failure {
-  const who = holder
+  const named = holder && isHolding(holder, path) !== "no";
+  const who = named
     ? `${holder.role} (pid ${holder.pid}${isStopped(holder.pid) ? ", stopped by a signal" : ""})`
     : "another session-buddy (pid unknown)";
   return new Failure(
@@ -153,9 +162,8 @@ export function readHolder(path: string): Holder | null {
   try {
     fd = openLock(path, O_RDONLY);
     const bytes = readOpen(fd, path, MOST_BYTES);
-    const holder = JSON.parse(new TextDecoder().decode(bytes)) as Holder;
-    const named = Number.isInteger(holder.pid) && holder.pid > 0;
-    if (named && typeof holder.role === "string") return holder;
+    const holder: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (isHolder(holder)) return holder;
   } catch (error) {
     if (error instanceof Failure) throw error;
     // Not there; or taken a moment ago, or on a full disk, and not signed.
@@ -163,6 +171,60 @@ export function readHolder(path: string): Holder | null {
     if (fd !== null) closeSync(fd);
   }
   return null;
+}
+
+/** What each word of the text has to be, where it is there. */
+const TYPES: Record<string, readonly string[]> = {
+  role: ["string"],
+  state: ["string", "undefined"],
+  socket: ["string", "undefined"],
+  url: ["string", "undefined"],
+  version: ["string", "undefined"],
+  started_at: ["string", "undefined"],
+  flags: ["object", "undefined"],
+  start_ticks: ["number", "undefined"],
+  pid_namespace: ["string", "object", "undefined"],
+  boot_id: ["string", "object", "undefined"],
+  unlocked_start_ticks: ["number", "undefined"],
+};
+
+function isHolder(value: unknown): value is Holder {
+  if (typeof value !== "object" || value === null) return false;
+  const { pid } = value as Holder;
+  const text = value as Record<string, unknown>;
+  return (
+    Number.isInteger(pid) &&
+    pid > 0 &&
+    Object.entries(TYPES).every(([key, types]) =>
+      types.includes(typeof text[key]),
+    ) &&
+    (text["flags"] === undefined || Array.isArray(text["flags"]))
+  );
+}
+
+/** The process that a holder named. */
+export const processOf = (holder: Holder): ProcessIdentity => ({
+  pid: holder.pid,
+  start_ticks: holder.start_ticks ?? null,
+  pid_namespace: holder.pid_namespace ?? null,
+  boot_id: holder.boot_id ?? null,
+});
+
+/**
+ * Whether the process that signed the lock is the one that holds it: the text
+ * may have come with a copy of the folder, or be that of one before. `unknown`
+ * when it is in another pid namespace, may not be looked into, or is of a
+ * version that did not sign for this.
+ */
+export function isHolding(
+  holder: Holder,
+  path: string,
+): "yes" | "no" | "unknown" {
+  const alive = liveness(processOf(holder));
+  if (alive !== "alive") return alive === "gone" ? "no" : "unknown";
+  const use = useOf(holder.pid, path);
+  if (use !== "open") return use === "locked" ? "yes" : use;
+  return holder.unlocked_start_ticks === undefined ? "unknown" : "yes";
 }
 
 /** Whether some process holds the lock now. */

@@ -6,6 +6,7 @@
 import { afterEach, expect, test } from "bun:test";
 import {
   chmodSync,
+  cpSync,
   mkdirSync,
   readFileSync,
   truncateSync,
@@ -83,15 +84,54 @@ test("a lock that names another process does it no harm", async () => {
       expectFailure(
         result,
         7,
-        /does not answer.*no process here.*end it there/,
+        /does not answer.*no process here.*end it there|busy: .*pid unknown/,
       );
       expect([what, isAlive(child), isAlive(server.child)]).toEqual([
         ...[what, true, true],
       ]);
     }
   const again = await sandbox.run(["mcp", "restart", "--timeout", "1"]);
-  expectFailure(again, 7, /does not answer/);
+  expectFailure(again, 7, /does not answer|busy: .*pid unknown/);
   expect(isAlive(child)).toBeTrue();
+});
+
+test("in a copy of its folder, whose lock another holds, it is not meant", async () => {
+  if (!needs("flock")) return;
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  const copy = join(sandbox.home, "copy");
+  cpSync(sandbox.data, copy, { recursive: true });
+  const lock = join(copy, "store.lock");
+  expect(readFileSync(lock, "utf8")).toContain(`"pid":${server.child.pid}`);
+  const holder = Bun.spawn(["flock", lock, "sh", "-c", "echo held; read x"], {
+    ...{ stdin: "pipe", stdout: "pipe" },
+  });
+  children.push(holder);
+  await readUntil(holder.stdout, /held\n/);
+  const env = { SESSION_BUDDY_DATA_DIR: copy };
+  for (const flags of [[], ["--force"]]) {
+    const argv = ["mcp", "stop", "--timeout", "1", ...flags];
+    const result = await sandbox.run(argv, { env });
+    expectFailure(result, 7, /busy: .*pid unknown/);
+    expect(isAlive(server.child)).toBeTrue();
+  }
+  // Nor is it asked for what is in the copy.
+  const status = await sandbox.run(["mcp", "status"], { env });
+  expect(status.stdout + status.stderr).not.toContain(`${server.child.pid}`);
+});
+
+test("a text whose words are of other kinds is nobody's", async () => {
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  const signed = textOf(sandbox);
+  for (const [key, value] of Object.entries({
+    ...{ socket: 7, url: {}, state: [], role: null, flags: "x", boot_id: 1 },
+  })) {
+    signAs(sandbox, { ...signed, [key]: value });
+    const result = await stop(sandbox);
+    expectFailure(result, 7, /busy: .*pid unknown/);
+    expect([key, isAlive(server.child)]).toEqual([key, true]);
+  }
 });
 
 test("what is no pid is nobody's", async () => {
