@@ -61,7 +61,7 @@ export class Core implements ServedStore {
   readonly started = Date.now();
   /** Sees to it that the files of a pass can be opened, as far as it can. */
   makeRoom: () => void = () => {};
-  private readonly drain: Drain;
+  private drain: Drain;
   /** Of which store, for it may be opened anew. */
   private keeper: { of: DuckDBStore; keeping: Keeping } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
@@ -81,13 +81,9 @@ export class Core implements ServedStore {
     private readonly reopen: () => Promise<DuckDBStore>,
     private readonly lock: StoreLock,
     private readonly log: Log,
-    counter: SpoolCounter,
+    private readonly counter: SpoolCounter,
   ) {
-    this.drain = new Drain(settings.paths.data!, {
-      append: (events) => this.appendCounted(events, counter),
-      seen: (signs) => this.file.seen(signs),
-      get: (session_id) => this.file.get(session_id),
-    });
+    this.drain = this.draining();
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -114,6 +110,16 @@ export class Core implements ServedStore {
     const again = () => openAgain(settings, options);
     const counter = new SpoolCounter(metrics);
     return new Core(settings, store, again, lock, log, counter);
+  }
+
+  /** One that knows nothing yet of what the store has. */
+  private draining(): Drain {
+    return new Drain(this.settings.paths.data!, {
+      append: (events) => this.appendCounted(events, this.counter),
+      seen: (signs) => this.file.seen(signs),
+      get: (session_id) => this.file.get(session_id),
+      requireThere: () => this.file.requireThere(),
+    });
   }
 
   /** @throws Failure while the database cannot be opened again */
@@ -220,12 +226,12 @@ export class Core implements ServedStore {
   }
 
   health(): Health {
-    const { last_commit_ok, queued_events } = this.store.facts();
+    const { last_commit_ok, queued_events, given_up } = this.store.facts();
     const check = (ok: boolean): Check => (ok ? "ok" : "failed");
     const age_ms = performance.now() - this.lastPass;
     const last_drain_age_seconds = Math.round(age_ms / 100) / 10;
     const checks = {
-      database: check(last_commit_ok && !this.away),
+      database: check(last_commit_ok && !given_up && !this.away),
       disk: check(this.diskHasRoom()),
       queue: check(queued_events < QUEUE_EVENTS),
       spool: check(
@@ -315,8 +321,9 @@ export class Core implements ServedStore {
 
   /**
    * DuckDB gives a file up for good when it cannot write at the wrong moment, on
-   * a full disk. What was acknowledged is in the file: it is opened anew as soon
-   * as that can be, and until then everything is refused with the reason.
+   * a full disk; we do when it was removed or replaced. What was acknowledged is in
+   * the file, or in the spool: it is opened anew as soon as that can be, and until
+   * then everything is refused with the reason.
    */
   private openAnew(): Promise<void> {
     return (this.reopening ??= this.replace().finally(
@@ -333,6 +340,8 @@ export class Core implements ServedStore {
     }
     if (!this.diskHasRoom()) return;
     this.store = await this.reopen();
+    // It may be another one.
+    this.drain = this.draining();
     this.away = null;
     this.log.info("database_reopened", {});
   }

@@ -363,6 +363,7 @@ export class Pass {
     }
     await this.commit();
     this.rereading = false;
+    if (rested.length > 0) this.of.store.requireThere?.();
     for (const name of rested) rmSync(`${folder}/${name}`, { force: true });
   }
 

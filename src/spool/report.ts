@@ -12,7 +12,10 @@ import type { FileFacts } from "./reconcile.ts";
  * The store itself, and no more of it: one that drains before it reads would
  * wait for the very pass that asks it.
  */
-export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get">;
+export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get"> & {
+  /** Asked before anything goes for good. @throws Failure when what was stored may be gone */
+  requireThere?(): void;
+};
 
 /** What is known of a file whose every line up to `facts.read_to` is stored. */
 export interface Known {

@@ -6,7 +6,8 @@ import { mkdirSync, rmSync } from "node:fs";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
 import { outputFailure } from "../os/place.ts";
-import { type Database, OPTIONS } from "./database.ts";
+import type { Database } from "./database.ts";
+import { OPTIONS } from "./options.ts";
 import { storeFailure } from "./failure.ts";
 import { SQL } from "./statements.ts";
 

@@ -25,22 +25,17 @@ import {
   newerSchema,
   storeFailure,
 } from "./failure.ts";
-import { publish, refuseQuestionMark } from "./file.ts";
+import {
+  closedFailure,
+  identityOf,
+  movedFailure,
+  publish,
+  refuseQuestionMark,
+} from "./file.ts";
+import { OPTIONS } from "./options.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 import { cutLog, keepLog, leftOutSentence, tornLog } from "./wal.ts";
-
-export const OPTIONS = {
-  memory_limit: "512MB",
-  // Commits wait for a checkpoint: 80 ms at 16 MB, 300 at 64, the same in all.
-  // At 8 MB more than one call in a hundred of 64 clients would meet one.
-  wal_autocheckpoint: "16MB",
-  // Nor does one join small row groups, which takes seconds: see `checkpoint`.
-  max_vacuum_tasks: "0",
-  allocator_background_threads: "true",
-  autoinstall_known_extensions: "false",
-  autoload_known_extensions: "false",
-};
 
 /** How long an interrupted statement may take to end before it is told again. */
 const INTERRUPT_MS = 20;
@@ -55,12 +50,28 @@ export class Database {
   private closed = false;
   /** What DuckDB gave the file up for: only to open it anew helps then. */
   givenUp: Failure | null = null;
+  /** Which file it is; null while we put another in its place ourselves. */
+  private identity: string | null;
 
   private constructor(
     readonly path: string,
     private instance: DuckDBInstance,
     private writer: DuckDBConnection,
-  ) {}
+  ) {
+    this.identity = identityOf(path);
+  }
+
+  /**
+   * Gives the file up when its name leads elsewhere: what is acknowledged would
+   * be gone with it.
+   * @returns what it was given up for
+   */
+  lookForIt(): Failure | null {
+    const { identity } = this;
+    if (identity === null || identityOf(this.path) === identity)
+      return this.givenUp;
+    return (this.givenUp ??= movedFailure(this.path));
+  }
 
   /**
    * Opens the file, makes it when it is not there, and brings it up to date.
@@ -328,6 +339,7 @@ export class Database {
    * @param path on the same filesystem, closed, without a write-ahead log
    */
   async replaceBy(path: string): Promise<void> {
+    this.identity = null;
     // One who still read would keep the old file open.
     await this.readers.cut();
     this.release();
@@ -336,6 +348,7 @@ export class Database {
     const again = await Database.connect(this.path);
     this.instance = again.instance;
     this.writer = again.writer;
+    this.identity = again.identity;
   }
 
   /** All the rows of a query. */
@@ -384,10 +397,3 @@ export class Database {
     this.instance.closeSync();
   }
 }
-
-const closedFailure = (path: string) =>
-  new Failure(
-    "storage",
-    `'${path}' was closed in the middle of a question`,
-    "ask again",
-  );

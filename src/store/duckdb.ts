@@ -290,9 +290,15 @@ export class DuckDBStore implements ServedStore {
     return {
       queued_events: this.writer.queuedEvents,
       last_commit_ok: this.writer.lastCommitOk,
-      given_up: this.db.givenUp,
+      given_up: this.db.lookForIt(),
       database_bytes: file + log,
     };
+  }
+
+  /** @throws Failure (storage) when its file was removed or replaced, or given up */
+  requireThere(): void {
+    const failure = this.db.lookForIt();
+    if (failure) throw failure;
   }
 
   /** Stores what was accepted, and lets the file go. */

@@ -1,7 +1,8 @@
-/** The name of the database's file: whether it can have one, and how it gets it. */
+/** The database's file by its name: whether it can have one, how it gets it, and where that leads. */
 import { linkSync, realpathSync, renameSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
+import { statFile } from "../os/file.ts";
 
 /**
  * DuckDB reads options from a question mark on, and puts the log's suffix before
@@ -27,3 +28,22 @@ export function publish(half: string, path: string): void {
     renameSync(half, path);
   }
 }
+
+/** Which file a path leads to; null when it leads to none. */
+export const identityOf = (path: string): string | null =>
+  statFile(path, { follow: true })?.identity ?? null;
+
+/** Of a file that is open still, under a name that leads elsewhere by now. */
+export const movedFailure = (path: string): Failure =>
+  new Failure(
+    "storage",
+    `'${path}' was removed or replaced while it was open`,
+    "stop the server before its database is moved; what the spool still has comes in again",
+  );
+
+export const closedFailure = (path: string) =>
+  new Failure(
+    "storage",
+    `'${path}' was closed in the middle of a question`,
+    "ask again",
+  );
