@@ -47,6 +47,8 @@ export type Place = FilePlace | StreamPlace;
 /** As many as the kernel follows. */
 const MAX_LINKS = 40;
 const COPY_BYTES = 256 * 1024;
+/** A folder that may be written to need not be one that may be listed. */
+const O_PATH = 0o10000000;
 
 /**
  * @param given as it was typed
@@ -101,11 +103,8 @@ function ownDescriptor(path: string): number | null {
 
 /** The runtime's own have no name in the file system, and nobody gives us such. */
 function wasGiven(fd: number): boolean {
-  try {
-    return !readlinkSync(`/proc/self/fd/${fd}`).startsWith("anon_inode:");
-  } catch {
-    return false;
-  }
+  const leads = tryReadlink(`/proc/self/fd/${fd}`);
+  return leads !== null && !leads.startsWith("anon_inode:");
 }
 
 const STICKY = 0o1000;
@@ -171,17 +170,53 @@ export class Half implements Disposable {
  * @throws Failure naming the place
  */
 export function putInPlace(half: Half, place: FilePlace): void {
-  const { path, old } = place;
+  const { old } = place;
   try {
     sync(half.path);
-    if (!old) nameNew(half.path, path);
-    else if (!canRename(half.path, path, old) || !renamed(half.path, path))
-      overwrite(half.path, path, old);
-    sync(dirname(path));
+    inFolderOf(place.path, (path) => {
+      if (!old) nameNew(half.path, path);
+      else if (!canRename(half.path, path, old) || !renamed(half.path, path))
+        overwrite(half.path, path, old);
+      sync(dirname(path));
+    });
   } catch (error) {
-    throw outputFailure(path, error);
+    throw outputFailure(place.path, error);
   }
 }
+
+/**
+ * Gives a path another name, which leads into the very folder that was looked
+ * at: somebody may exchange one on the way for a link to another.
+ */
+function inFolderOf(path: string, work: (held: string) => void): void {
+  const folder = dirname(path);
+  const fd = openSync(folder, O_PATH | constants.O_DIRECTORY);
+  try {
+    const held = `/proc/self/fd/${fd}`;
+    const there = tryReadlink(held);
+    if (there === null) return work(path);
+    if (there !== folder) throw exchanged(path);
+    work(`${held}/${basename(path)}`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** @returns null without /proc */
+function tryReadlink(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}
+
+const exchanged = (path: string) =>
+  new Failure(
+    "permission",
+    `somebody else exchanges folders on the way to '${path}'`,
+    "choose a folder that nobody else can write to",
+  );
 
 /** From another disk it is brought there first. */
 function nameNew(half: string, path: string): void {

@@ -10,6 +10,8 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -17,6 +19,12 @@ import {
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { folderFailure } from "../../src/os/paths.ts";
+import {
+  type FilePlace,
+  Half,
+  placeOf,
+  putInPlace,
+} from "../../src/os/place.ts";
 import {
   asUnknownUser,
   expectFailure,
@@ -289,4 +297,23 @@ test("a backup goes through a pipe, with a server and without", async () => {
   await through();
   await using _server = await TestServer.start(places.sandbox);
   await through();
+});
+
+test("a folder that is exchanged after the look gets nothing", () => {
+  using places = new Places();
+  const ours = places.at("ours");
+  for (const name of ["theirs", "ours"]) mkdirSync(places.at(name));
+  writeFileSync(join(ours, "file"), "kept");
+  for (const name of ["file", "new"]) {
+    const place = placeOf(places.at(`theirs/${name}`)) as FilePlace;
+    using half = new Half(places.at("any"));
+    writeFileSync(half.create(), "theirs");
+    renameSync(places.at("theirs"), places.at("moved"));
+    symlinkSync("ours", places.at("theirs"));
+    expect(() => putInPlace(half, place)).toThrow(/exchanges folders on the/);
+    expect(readFileSync(join(ours, "file"), "utf8")).toBe("kept");
+    expect(readdirSync(ours)).toEqual(["file"]);
+    rmSync(places.at("theirs"));
+    renameSync(places.at("moved"), places.at("theirs"));
+  }
 });
