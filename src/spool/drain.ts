@@ -129,6 +129,8 @@ async function takeIn({
     const before = { known: new Map(), resting: new Map() };
     await new Pass({ ...options, before, done: `${own}/done` }).run();
     report.adopted.push(folder);
+  } catch (error) {
+    throw errnoOf(error) ? folderFailure(folder, error) : error;
   } finally {
     closeSync(lock);
   }

@@ -2,14 +2,7 @@
  * One pass over a spool folder: what shells wrote first, then the sessions' own
  * files; a batch is stored while the next one is read.
  */
-import {
-  closeSync,
-  fstatSync,
-  futimesSync,
-  readdirSync,
-  rmSync,
-  unlinkSync,
-} from "node:fs";
+import { closeSync, fstatSync, futimesSync, rmSync, unlinkSync } from "node:fs";
 import type { Event } from "../model/event.ts";
 import { Rejected } from "../model/failure.ts";
 import { lostEnd } from "../model/lost.ts";
@@ -79,7 +72,8 @@ export class Pass {
 
   private async through(): Promise<void> {
     await this.clearDone();
-    const names = new Set(readdirSync(this.folder).filter(isSpoolFile));
+    // It may have been moved away since its lock was taken.
+    const names = new Set(listFolder(this.folder).filter(isSpoolFile));
     // First what shells wrote: the end of their session may depend on it.
     for (const name of names)
       if (isShells(name)) await this.takeShell(name, names);

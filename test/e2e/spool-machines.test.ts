@@ -8,17 +8,21 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { bootTime } from "../../src/os/proc.ts";
+import { drain } from "../../src/spool/drain.ts";
+import type { DrainTarget } from "../../src/spool/report.ts";
+import { DuckDBStore } from "../../src/store/duckdb.ts";
 import { command, end, processOf, start } from "../support/events.ts";
 import { needsRoot, runPrivately } from "../support/host.ts";
 import { Place, SETTINGS } from "../support/place.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
-import { GONE, id, leave, lines, named } from "../support/spool.ts";
+import { GONE, id, leave, life, lines, named } from "../support/spool.ts";
 
 const DAY_MS = 86_400_000;
 const THEIRS = { boot_id: "another boot", pid_namespace: "pid:[1]" };
@@ -87,6 +91,31 @@ test("the folder of another machine id is left to the drain that works on it", a
   holder.kill();
   await holder.exited;
   expect((await sandbox.only()).status).toBe("lost");
+});
+
+test("the folder of another machine id that is moved away meanwhile holds nothing", async () => {
+  using sandbox = new Sandbox();
+  const folder = join(
+    foreign(sandbox, recorded(GONE, "any"), new Date()),
+    "..",
+  );
+  mkdirSync(join(folder, "done"), { mode: 0o700 });
+  const done = join(folder, "done", `${id(2)}.ndjson`);
+  writeFileSync(done, lines(life(2)), { mode: 0o600 });
+  const store = await DuckDBStore.open(sandbox.database);
+  // What rests is stored first; the rest is looked for after that.
+  const target: DrainTarget = {
+    append: (events) => {
+      if (existsSync(folder)) renameSync(folder, join(sandbox.home, "moved"));
+      return store.append(events);
+    },
+    seen: (signs) => store.seen(signs),
+    get: (session_id) => store.get(session_id),
+  };
+  await drain(sandbox.data, target, Date.now() + 120_000);
+  await store.close();
+  expect(existsSync(folder)).toBeFalse();
+  expect(await sandbox.only()).toMatchObject({ session_id: id(2) });
 });
 
 describe("what may be another host's, and live,", () => {
