@@ -90,7 +90,7 @@ export class Serving {
       uid,
       () => this.tcp?.address?.port ?? null,
     );
-    core.makeRoom = () => this.connections.relieve();
+    core.makeRoom = () => this.connections.makeRoom();
   }
 
   /**
