@@ -185,8 +185,10 @@ export class Pass {
       if (line.line.length > MOST_COPIED_BYTES)
         return void (facts.oversized = line.line);
       const kept = quarantine(this.folder, name, fd, line.line);
-      if (kept) this.of.report.quarantined.push(kept);
-      return;
+      if (!kept) return;
+      this.of.report.quarantined.push(kept);
+      // That waited for the disk, which may be slow.
+      return othersTurn();
     }
     facts.take(line.event);
     if (this.rejections.has(line.event)) return;

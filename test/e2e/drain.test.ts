@@ -18,7 +18,7 @@ import { at, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
-import { id, leave, life, lines, named } from "../support/spool.ts";
+import { drainAt, id, leave, life, lines, named } from "../support/spool.ts";
 
 const BAD_BYTES = Buffer.from([0xff, 0xfe, 0x00, 0x22, 0x7b]);
 
@@ -407,3 +407,24 @@ test("200,000 lines of one file are stored whole, and the memory that takes is b
   expect(resourceUsage.maxRSS).toBeLessThan(900 * 1024 * 1024);
   expect(await storedEvents(sandbox.database)).toHaveLength(200_003);
 }, 120_000);
+
+test("others have their turn after each line that is kept in quarantine", async () => {
+  using sandbox = new Sandbox();
+  const quarantine = join(ensureSpool(sandbox.data), "quarantine");
+  for (let n = 0; n < 40; n++)
+    leave(sandbox, `${id(n)}.ndjson`, `${lines(life(n))}no line\n`);
+  let seen = 0;
+  let most = 0;
+  let over = false;
+  const look = () => {
+    const kept = named(quarantine).length;
+    most = Math.max(most, kept - seen);
+    seen = kept;
+    if (!over) setImmediate(look);
+  };
+  setImmediate(look);
+  await drainAt(sandbox, Date.now());
+  over = true;
+  look();
+  expect([seen, most]).toEqual([40, 1]);
+});
