@@ -71,7 +71,9 @@ export class Serving {
   private constructor(private readonly parts: Parts) {
     const { settings, core, auth, metrics, log, readOnly } = parts;
     const { lease_ms } = settings.config.session;
-    const onError = failedCalls(log);
+    const uid = process.geteuid!();
+    this.log = new RequestLog(log, uid);
+    const onError = failedCalls(this.log);
     this.tools = new LocalTools(core, {
       ...{ auth, metrics, onError },
       spool: spoolFolder(settings.paths.data!),
@@ -81,8 +83,6 @@ export class Serving {
     this.mcp = new McpEndpoint(this.tools, {
       ...{ readOnly, version: VERSION, onError },
     });
-    this.log = new RequestLog(log);
-    const uid = process.geteuid!();
     this.pressure = new Pressure({
       ...{ uid, max_in_flight: settings.config.server.max_connections },
     });

@@ -6,10 +6,11 @@
 import { expect, test } from "bun:test";
 import { needsRoot } from "../support/host.ts";
 import { Sandbox } from "../support/sandbox.ts";
-import { TestServer, readUntil } from "../support/server.ts";
+import { TestServer, readUntil, startArguments } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
 const CONNECTIONS = 1_100;
+const SECRET = "a secret of more than thirty-two characters";
 
 /** His connections; they last as long as he does. */
 class Stranger implements AsyncDisposable {
@@ -170,22 +171,51 @@ async function residentBytes(pid: number): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)![1]) * 1024;
 }
 
+/** A thousand requests of the stranger's by curl; @returns what he was told. */
+function thousandTimes(server: TestServer, path: string, ...args: string[]) {
+  const asked = Bun.spawnSync([
+    ...["setpriv", "--reuid=54321", "--clear-groups", "curl", "-s", ...args],
+    `${server.origin}${path}?[1-1000]`,
+  ]);
+  return asked.stdout.toString();
+}
+
+/** The log's lines of an event, once they tell of a thousand. */
+const toldOfThousand = (sandbox: Sandbox, event: string) =>
+  until(`all ${event}`, async () => {
+    const { stdout } = await sandbox.run(["mcp", "logs", "-n", "10000"]);
+    const lines = stdout.split("\n").filter((line) => line.includes(event));
+    const counts = lines.map((line) => /requests=(\d+)/.exec(line)?.[1] ?? 1);
+    const sum = counts.reduce<number>((all, count) => all + Number(count), 0);
+    return sum === 1000 && lines;
+  });
+
 test("his refusals are counted, and the log keeps what else it has to tell", async () => {
   if (!needsRoot("setpriv", "curl")) return;
   using sandbox = new Sandbox();
   await using server = await TestServer.start(sandbox);
-  const asked = Bun.spawnSync([
-    ...["setpriv", "--reuid=54321", "--clear-groups", "curl", "-s"],
-    `${server.origin}/metrics?[1-1000]`,
-  ]);
-  expect(asked.stdout.toString().match(/another user/g)).toHaveLength(1000);
-  const refused = await until("all that was refused", async () => {
-    const { stdout } = await sandbox.run(["mcp", "logs", "-n", "10000"]);
-    const lines = stdout.match(/^.*request_refused.*$/gm) ?? [];
-    const counts = lines.map((line) => /requests\W+(\d+)/.exec(line)?.[1] ?? 1);
-    const sum = counts.reduce<number>((all, count) => all + Number(count), 0);
-    return sum === 1000 && lines;
+  const said = thousandTimes(server, "/metrics");
+  expect(said.match(/another user/g)).toHaveLength(1000);
+  const refused = await toldOfThousand(sandbox, "request_refused");
+  expect(refused.length).toBeLessThan(100);
+});
+
+test("and so are his calls with a bad token", async () => {
+  if (!needsRoot("setpriv", "curl")) return;
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox, {
+    env: { SESSION_BUDDY_SECRET: SECRET },
   });
+  const params = {
+    name: "track_session_start",
+    arguments: startArguments({ token: "x.y.z" }),
+  };
+  const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params };
+  const header = "Content-Type: application/json";
+  const body = JSON.stringify(call);
+  const said = thousandTimes(server, "/mcp", "-H", header, "-d", body);
+  expect(said.match(/"status":"error"/g)).toHaveLength(1000);
+  const refused = await toldOfThousand(sandbox, "tool_refused");
   expect(refused.length).toBeLessThan(100);
 });
 
@@ -195,9 +225,7 @@ test("a server for every address knows which user of this host asks", async () =
     using sandbox = new Sandbox();
     await using server = await TestServer.start(sandbox, {
       flags: ["--host", host],
-      env: {
-        SESSION_BUDDY_SECRET: "a secret of more than thirty-two characters",
-      },
+      env: { SESSION_BUDDY_SECRET: SECRET },
     });
     const url = `http://127.0.0.1:${new URL(server.url).port}/metrics`;
     Bun.spawnSync([
