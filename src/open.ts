@@ -7,6 +7,7 @@ import { readFileSync, realpathSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { copyAside, isUnwritable } from "./aside.ts";
 import type { Settings } from "./config.ts";
+import { once, refuseLate } from "./late.ts";
 import { Failure, type FailureCode, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
@@ -61,7 +62,8 @@ export async function withStore<T>(
   use: (store: SessionStore) => Promise<T>,
   courier: Courier | null = null,
 ): Promise<T> {
-  return using(() => nearest(settings, tell, courier), settings, tell, use);
+  const open = () => nearest(settings, tell, courier, refuseLate);
+  return using(open, settings, tell, use);
 }
 
 /** The same for who only reads: where nothing can be written, a copy is read. */
@@ -70,7 +72,7 @@ export async function withReadable<T>(
   tell: Tell,
   use: (store: SessionStore) => Promise<T>,
 ): Promise<T> {
-  return using(() => readable(settings, tell), settings, tell, use);
+  return using(() => readable(settings, once(tell)), settings, tell, use);
 }
 
 async function using<T>(
@@ -95,7 +97,7 @@ async function using<T>(
 
 async function readable(settings: Settings, tell: Tell): Promise<Opened> {
   try {
-    return await nearest(settings, tell, null);
+    return await nearest(settings, tell, null, tell);
   } catch (error) {
     const here = settings.config.server.endpoint === null;
     if (!here || !isUnwritable(error)) throw error;
@@ -103,7 +105,7 @@ async function readable(settings: Settings, tell: Tell): Promise<Opened> {
     const copy = copyAside(settings, database, lockPath(settings));
     if (!copy) throw error;
     try {
-      const { store, close } = await nearest(copy.settings, tell, null);
+      const { store, close } = await nearest(copy.settings, tell, null, tell);
       tell(
         `nothing was brought to the store: ${error.message}; shown is what is there, with what waits in the spool`,
       );
@@ -116,18 +118,22 @@ async function readable(settings: Settings, tell: Tell): Promise<Opened> {
   }
 }
 
-/** The store that is nearest now; a server drains by itself. */
+/**
+ * The store that is nearest now; a server drains by itself.
+ * @param late hears why it has not what waits in the spool
+ */
 async function nearest(
   settings: Settings,
   tell: Tell,
   courier: Courier | null,
+  late: Tell,
 ): Promise<Opened> {
   if (settings.config.server.endpoint !== null)
     return distant(settings, settings.config.server.endpoint, tell, courier);
   const here = await claim(settings);
   return here instanceof StoreLock
-    ? local(settings, here, tell)
-    : opened(new HttpStore(here));
+    ? local(settings, here, tell, late)
+    : opened(new HttpStore(here, late));
 }
 
 /**
@@ -167,9 +173,10 @@ async function local(
   settings: Settings,
   lock: StoreLock,
   tell: Tell,
+  late: Tell,
 ): Promise<Opened> {
   const file = await openFile(settings, lock, { tell });
-  const open = await drained(file, settings, tell);
+  const open = await drained(file, settings, tell, late);
   const { unleased_timeout_ms } = settings.config.session;
   // Nobody looks again a second later, as a server does.
   await file.store.lapse(Date.now(), unleased_timeout_ms, Infinity);
@@ -209,7 +216,9 @@ async function distant(
   const store = new HttpStore({ url, token });
   const noted = (courier ?? new Courier(folder, false)).noting(store);
   try {
-    await drained(opened(noted), settings, tell);
+    // Of wrappers' drains others are often at it; it is their work.
+    const late = courier ? () => {} : tell;
+    await drained(opened(noted), settings, tell, late);
   } catch (error) {
     if (courier) throw error;
     const { failing_since, last_error } = readDelivery(folder);
@@ -236,11 +245,13 @@ async function drained(
   open: Opened,
   { paths }: Settings,
   tell: Tell,
+  late: Tell,
 ): Promise<Opened> {
   try {
     const data = paths.data!;
     const report = await drain(data, open.store, Date.now());
     sayDrained(report, tell);
+    if (report.busy !== null) late(report.busy);
     if (report.rejected.length === 0) sayRejected(spoolFolder(data), tell);
     return open;
   } catch (error) {

@@ -30,3 +30,12 @@ export function useOf(
   }
   return use;
 }
+
+/** A process that has a file locked, as far as we may look; null when none is seen. */
+export function lockedBy(path: string): number | null {
+  for (const name of readdirSync("/proc")) {
+    const pid = Number(name);
+    if (Number.isInteger(pid) && useOf(pid, path) === "locked") return pid;
+  }
+  return null;
+}

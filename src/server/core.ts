@@ -172,30 +172,28 @@ export class Core implements ServedStore {
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
-    await this.fresh();
+    await this.freshAsCanBe();
     yield* this.file.list(filter);
   }
 
   async get(session_id: string): Promise<Session | null> {
-    await this.fresh();
+    await this.freshAsCanBe();
     return this.file.get(session_id);
   }
 
   async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
-    await this.fresh();
+    await this.freshAsCanBe();
     yield* this.file.events(filter);
   }
 
   async stats(filter: SessionFilter): Promise<SessionStats> {
-    await this.fresh();
+    await this.freshAsCanBe();
     return this.file.stats(filter);
   }
 
   /** Its copies and archives, with what the spool holds brought in if it can be. */
   async keeping(): Promise<Keeping> {
-    await this.fresh().catch((error) =>
-      this.log.error("drain_failed", { reason: reasonOf(error) }),
-    );
+    await this.freshAsCanBe();
     const { file, log } = this;
     if (this.keeper?.of !== file) {
       const keeping = file.keeping({
@@ -282,10 +280,33 @@ export class Core implements ServedStore {
     return (this.next ??= this.pass.then(begin, begin));
   }
 
+  /** What is stored can be read, whatever keeps the spool from the store. */
+  private async freshAsCanBe(): Promise<void> {
+    try {
+      await this.fresh();
+    } catch (error) {
+      this.drainFailed(error);
+    }
+  }
+
+  private drainFailed(error: unknown): void {
+    const reason = reasonOf(error);
+    if (this.spoolFailed !== reason) this.log.error("drain_failed", { reason });
+    this.spoolFailed = reason;
+  }
+
+  /** Why the last pass over the spool did not come to its end; null when it did. */
+  notDrained: string | null = null;
+
   private async take(): Promise<void> {
     const now = Date.now();
     const { config } = this.settings;
-    const { passed, quarantined, refused, adopted } = await this.passOnce(now);
+    const report = await this.passOnce(now).catch((error) => {
+      this.notDrained = `the spool was not drained: ${reasonOf(error)}`;
+      throw error;
+    });
+    const { passed, quarantined, refused, adopted } = report;
+    this.notDrained = report.busy;
     if (passed) this.lastPass = performance.now();
     for (const { path, reason } of quarantined)
       this.log.warn("line_quarantined", { path, reason });
@@ -356,10 +377,7 @@ export class Core implements ServedStore {
       this.idle = true;
       await this.file.idle();
     } catch (error) {
-      const reason = reasonOf(error);
-      if (this.spoolFailed !== reason)
-        this.log.error("drain_failed", { reason });
-      this.spoolFailed = reason;
+      this.drainFailed(error);
     }
   }
 }

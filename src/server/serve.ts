@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { type Peer, tcpPeer } from "../os/peer.ts";
 import { spoolFolder } from "../spool/write.ts";
+import { NOT_DRAINED } from "../store/client.ts";
 import { VERSION } from "../version.ts";
 import { administer } from "./admin.ts";
 import { type Auth, needsToken, tokenRequired } from "./auth.ts";
@@ -303,7 +304,12 @@ export class Serving {
     const { required } = this.parts.auth;
     if (peer.via === "tcp" && required && !caller.token && needsToken(message))
       return unauthorized(tokenRequired(), "/mcp", idOf(message));
-    return this.mcp.handle(request, message, caller);
+    const response = await this.mcp.handle(request, message, caller);
+    const { notDrained } = this.parts.core;
+    // It names paths: for our own commands alone.
+    if (peer.via === "socket" && notDrained !== null)
+      response.headers.set(NOT_DRAINED, encodeURIComponent(notDrained));
+    return response;
   }
 
   /** Each part by name, nothing private in it. */

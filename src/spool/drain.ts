@@ -17,7 +17,7 @@ import {
   type PassOptions,
   emptyReport,
 } from "./report.ts";
-import { sayBegun, takeTurn } from "./turn.ts";
+import { busySentence, sayBegun, takeTurn } from "./turn.ts";
 import { ensureSpool, spoolFolder } from "./write.ts";
 
 /** How often one that drains on and on looks for folders of other machine ids. */
@@ -49,6 +49,8 @@ export class Drain {
     const folder = spoolFolder(this.data);
     const lock = await takeTurn(folder);
     if (lock === "elsewhere") return { ...report, passed: false };
+    if (lock === "busy")
+      return { ...report, passed: false, busy: busySentence(folder) };
     if (lock === "no spool") {
       await this.adoptKnown(folder, now, report);
       return report;

@@ -46,6 +46,8 @@ export interface PassOptions {
 export interface DrainReport {
   /** Whether the spool was gone through; else another drain was at it. */
   passed: boolean;
+  /** Who keeps every drain from it; null when nobody does. */
+  busy: string | null;
   /** Events that were new to the store. */
   stored: number;
   /** Lines that could not be read, kept beside the spool. */
@@ -60,7 +62,7 @@ export interface DrainReport {
 
 export const emptyReport = (): DrainReport => ({
   ...{ passed: true, stored: 0, quarantined: [], rejected: [], refused: [] },
-  adopted: [],
+  ...{ adopted: [], busy: null },
 });
 
 export function sayDrained(

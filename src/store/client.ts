@@ -11,6 +11,9 @@ export type Target =
   /** @property token sent as a bearer; null when the server wants none */
   | { url: string; token: string | null };
 
+/** Over its socket a server says so why the spool was not drained, URI-encoded. */
+export const NOT_DRAINED = "x-session-buddy-not-drained";
+
 const ANSWER_MS = 30_000;
 /** How long it may take to say how it is. */
 const HEALTH_MS = 5_000;
@@ -40,7 +43,11 @@ interface Posted {
 export class ToolClient {
   private calls = 0;
 
-  constructor(private readonly target: Target) {}
+  /** @param notDrained hears why what waits on the server's host is not shown */
+  constructor(
+    private readonly target: Target,
+    private readonly notDrained: (why: string) => void = () => {},
+  ) {}
 
   /**
    * @returns the tool's result object
@@ -115,6 +122,8 @@ export class ToolClient {
       throw this.unanswered(error);
     }
     const { status, headers } = response;
+    const late = headers.get(NOT_DRAINED);
+    if (socket && late !== null) this.notDrained(decodeURIComponent(late));
     const retry_after_ms = retryAfterMs(headers.get("retry-after"));
     try {
       const answer = JSON.parse(body) as Answer;

@@ -29,8 +29,9 @@ const MAX_LENGTHENED = 20;
 export class HttpStore implements SessionStore {
   private readonly client: ToolClient;
 
-  constructor(target: Target) {
-    this.client = new ToolClient(target);
+  /** @param notDrained see ToolClient */
+  constructor(target: Target, notDrained?: (why: string) => void) {
+    this.client = new ToolClient(target, notDrained);
   }
 
   async append(events: readonly Event[]): Promise<ReadonlySet<string>> {
