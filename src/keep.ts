@@ -34,7 +34,15 @@ export async function withKeeping<T>(
   const data = settings.paths.data!;
   try {
     try {
-      sayDrained(await drain(data, store, Date.now()), tell);
+      sayDrained(
+        await drain(
+          data,
+          store,
+          Date.now(),
+          settings.config.session.heartbeat_ms,
+        ),
+        tell,
+      );
     } catch (error) {
       // A full disk, perhaps: all the more reason for a copy on another one.
       tell(`the spool could not be brought in: ${reasonOf(error)}`);

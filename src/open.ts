@@ -7,7 +7,6 @@ import { readFileSync, realpathSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { copyAside, isUnwritable } from "./aside.ts";
 import type { Settings } from "./config.ts";
-import { once, refuseLate } from "./late.ts";
 import { Failure, type FailureCode, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
 import { ensurePrivateDir, folderFailure } from "./os/paths.ts";
@@ -23,7 +22,7 @@ import { Courier, readDelivery } from "./spool/delivery.ts";
 import { drain } from "./spool/drain.ts";
 import { spoolBacklog } from "./spool/folder.ts";
 import { nearlyFull } from "./spool/level.ts";
-import { sayDrained, sayRejected } from "./spool/report.ts";
+import { once, refuseLate, sayDrained, sayRejected } from "./spool/report.ts";
 import { subjectOf } from "./spool/subject.ts";
 import { spoolFolder } from "./spool/write.ts";
 import type { DuckDBStore, StoreOptions } from "./store/duckdb.ts";
@@ -243,13 +242,14 @@ const opened = (store: SessionStore): Opened => ({
 /** With what the spool holds brought to it. */
 async function drained(
   open: Opened,
-  { paths }: Settings,
+  { config, paths }: Settings,
   tell: Tell,
   late: Tell,
 ): Promise<Opened> {
   try {
     const data = paths.data!;
-    const report = await drain(data, open.store, Date.now());
+    const { heartbeat_ms } = config.session;
+    const report = await drain(data, open.store, Date.now(), heartbeat_ms);
     sayDrained(report, tell);
     if (report.busy !== null) late(report.busy);
     if (report.rejected.length === 0) sayRejected(spoolFolder(data), tell);

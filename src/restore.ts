@@ -113,7 +113,12 @@ export class Candidate {
     }
     const { store, close } = await openFile(settings, lock, { tell });
     try {
-      const report = await drain(data, store, Date.now());
+      const report = await drain(
+        data,
+        store,
+        Date.now(),
+        settings.config.session.heartbeat_ms,
+      );
       sayDrained(report, tell);
       const lost = await endForsaken(store, spooledSessions(data));
       return { ...verified, kept, drained: report.stored, lost };

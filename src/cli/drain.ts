@@ -50,16 +50,18 @@ EXAMPLE
   async run({ args }) {
     const settings = await validSettings(process.env, args.config);
     const data = settings.paths.data!;
+    const { heartbeat_ms } = settings.config.session;
     const folder = spoolFolder(data);
     const courier = new Courier(folder, args.auto === true);
     await deliver(settings, courier, async (store) => {
       // A store is drained as it is opened; asking makes a server drain too.
       await store.get("none-00000000-000000-00000000");
-      if (args.adopt) sayDrained(await adoptAll(data, store, Date.now()), note);
+      if (args.adopt)
+        sayDrained(await adoptAll(data, store, Date.now(), heartbeat_ms), note);
       if (args.retry) sayRetried(await retryRejected(folder, store));
     });
     if (args.auto) return;
-    for (const foreign of foreignFolders(data))
+    for (const foreign of foreignFolders(data, heartbeat_ms))
       note(`${foreignSentence(foreign)} (${FOREIGN_MEND})`);
   },
 });

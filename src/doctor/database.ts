@@ -56,7 +56,7 @@ export function databaseChecks(settings: Settings): Check[] {
     { name: "database_log", look: () => damagedLogs(databasePath(settings)) },
     ...deliveryChecks(settings),
     { name: "spool_quarantine", look: () => quarantined(data) },
-    { name: "spool_other_machines", look: () => otherMachines(data) },
+    { name: "spool_other_machines", look: () => otherMachines(settings) },
     {
       name: "spool_backlog",
       look() {
@@ -111,8 +111,8 @@ function names(folder: string): string[] {
 /** A host that shares the data folder is seen to live for so long. */
 const SILENT_MS = 86_400_000;
 
-function otherMachines(data: string): string {
-  const waiting = foreignFolders(data);
+function otherMachines({ config, paths }: Settings): string {
+  const waiting = foreignFolders(paths.data!, config.session.heartbeat_ms);
   const sentences = waiting.map(foreignSentence).join("; ");
   const last_ms = Math.max(...waiting.map(({ last_sign }) => +last_sign));
   if (waiting.length === 0) return "nothing waits under another machine id";

@@ -24,7 +24,7 @@ import { databasePath, openAgain, openFile } from "../open.ts";
 import { requireNotOwn } from "../own-files.ts";
 import { Drain } from "../spool/drain.ts";
 import { spoolBacklog } from "../spool/folder.ts";
-import type { DrainReport } from "../spool/report.ts";
+import type { DrainReport, DrainTarget } from "../spool/report.ts";
 import { spooledSessions } from "../spool/held.ts";
 import type { DuckDBStore } from "../store/duckdb.ts";
 import type { Rejection } from "../store/judge.ts";
@@ -114,12 +114,14 @@ export class Core implements ServedStore {
 
   /** One that knows nothing yet of what the store has. */
   private draining(): Drain {
-    return new Drain(this.settings.paths.data!, {
+    const { config, paths } = this.settings;
+    const target: DrainTarget = {
       append: (events) => this.appendCounted(events, this.counter),
       seen: (signs) => this.file.seen(signs),
       get: (session_id) => this.file.get(session_id),
       requireThere: () => this.file.requireThere(),
-    });
+    };
+    return new Drain(paths.data!, target, config.session.heartbeat_ms);
   }
 
   /** @throws Failure while the database cannot be opened again */

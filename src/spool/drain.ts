@@ -22,6 +22,8 @@ import { ensureSpool, spoolFolder } from "./write.ts";
 
 /** How often one that drains on and on looks for folders of other machine ids. */
 const FOREIGN_MS = 10_000;
+/** As it is when nobody has configured another. */
+const HEARTBEAT_MS = 30_000;
 /** How often one that drains on and on counts what is left. */
 const COUNT_MS = 10_000;
 
@@ -34,10 +36,14 @@ export class Drain {
   private counted = -Infinity;
   private looked = -Infinity;
 
-  /** @param data the data folder */
+  /**
+   * @param data the data folder
+   * @param heartbeat_ms see Look
+   */
   constructor(
     private readonly data: string,
     private readonly store: DrainTarget,
+    private readonly heartbeat_ms = HEARTBEAT_MS,
   ) {}
 
   /**
@@ -55,7 +61,7 @@ export class Drain {
       await this.adoptKnown(folder, now, report);
       return report;
     }
-    const { known, resting } = this;
+    const { known, resting, heartbeat_ms } = this;
     this.known = new Map();
     this.resting = new Map();
     try {
@@ -64,7 +70,7 @@ export class Drain {
       const before = { known, resting };
       const done = `${folder}/done`;
       const options = { folder, done, store, now, report, before };
-      const pass = new Pass({ ...options, adopt: false });
+      const pass = new Pass({ ...options, adopt: false, heartbeat_ms });
       await pass.run();
       await this.adoptKnown(folder, now, report);
       this.known = pass.unchanged;
@@ -86,11 +92,14 @@ export class Drain {
   ): Promise<void> {
     if (performance.now() - this.looked < FOREIGN_MS) return;
     this.looked = performance.now();
-    for (const { folder, known } of foreignFolders(this.data))
+    for (const { folder, known } of foreignFolders(
+      this.data,
+      this.heartbeat_ms,
+    ))
       if (known)
         await takeIn({
           ...{ folder, own, store: this.store, now, report },
-          adopt: false,
+          ...{ adopt: false, heartbeat_ms: this.heartbeat_ms },
         });
   }
 
@@ -110,11 +119,15 @@ export async function adoptAll(
   data: string,
   store: DrainTarget,
   now: number,
+  heartbeat_ms = HEARTBEAT_MS,
 ): Promise<DrainReport> {
   const report = emptyReport();
   const own = ensureSpool(data);
-  for (const { folder } of foreignFolders(data))
-    await takeIn({ folder, own, store, now, report, adopt: true });
+  for (const { folder } of foreignFolders(data, heartbeat_ms))
+    await takeIn({
+      ...{ folder, own, store, now, report, heartbeat_ms },
+      adopt: true,
+    });
   return report;
 }
 
@@ -143,6 +156,7 @@ export function drain(
   data: string,
   store: DrainTarget,
   now: number,
+  heartbeat_ms?: number,
 ): Promise<DrainReport> {
-  return new Drain(data, store).pass(now);
+  return new Drain(data, store, heartbeat_ms).pass(now);
 }

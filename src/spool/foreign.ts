@@ -29,13 +29,17 @@ export interface ForeignFolder {
 /**
  * The folders of other machine ids in which something waits.
  * @param data the data folder
+ * @param heartbeat_ms see Look
  */
-export function foreignFolders(data: string): ForeignFolder[] {
+export function foreignFolders(
+  data: string,
+  heartbeat_ms: number,
+): ForeignFolder[] {
   const root = `${data}/spool`;
   const own = machineId();
   return entriesOf(root)
     .filter((entry) => entry.isDirectory() && entry.name !== own)
-    .map((entry) => look(`${root}/${entry.name}`))
+    .map((entry) => look(`${root}/${entry.name}`, heartbeat_ms))
     .filter(({ files }) => files > 0);
 }
 
@@ -49,7 +53,8 @@ export function foreignSentence(foreign: ForeignFolder): string {
 export const FOREIGN_MEND =
   "if it is this one, or is gone for good: session-buddy drain --adopt";
 
-function look(folder: string): ForeignFolder {
+function look(folder: string, heartbeat_ms: number): ForeignFolder {
+  const now = Date.now();
   const names = entriesOf(folder)
     .map(({ name }) => name)
     .filter(isSpoolFile);
@@ -68,7 +73,8 @@ function look(folder: string): ForeignFolder {
       if (size === 0 || (ofShell && hasSession(name, names))) continue;
       const start = startIn(fd);
       found.hostname ??= start?.hostname ?? null;
-      if (!start || originOf(start, mtime) === "unknown") found.known = false;
+      const seen = { touched: mtime, now, heartbeat_ms };
+      if (!start || originOf(start, seen) === "unknown") found.known = false;
     } finally {
       closeSync(fd);
     }

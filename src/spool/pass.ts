@@ -77,7 +77,11 @@ export class Pass {
     // First what shells wrote: the end of their session may depend on it.
     for (const name of names)
       if (isShells(name)) await this.takeShell(name, names);
-    for (const name of names) if (!isShells(name)) await this.takeFile(name);
+    for (const name of names) {
+      if (!isShells(name)) await this.takeFile(name);
+      // To close one, and to keep what is torn, are calls that wait for the disk.
+      await othersTurn();
+    }
     await this.commit();
     await this.closeLeftOpen(names);
     await this.of.store.seen(this.signs);
@@ -243,7 +247,8 @@ export class Pass {
   }
 
   private look(touched: Date): Look {
-    return { touched, now: this.of.now, adopt: this.of.adopt };
+    const { now, adopt, heartbeat_ms } = this.of;
+    return { touched, now, adopt, heartbeat_ms };
   }
 
   /** What its shells have written until now, when the session's child is gone. */

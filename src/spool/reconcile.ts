@@ -44,17 +44,26 @@ export function writerOf(
  */
 export type Origin = "here" | "over" | "unknown";
 
-/** @param touched when the file was last written to or touched */
+/** Heartbeats that may be late, and the least that they are worth. */
+const LATE_HEARTBEATS = 4;
+const LATE_MS = 120_000;
+
+/**
+ * @param touched when the file was last written to or touched: before our boot is
+ *   not enough, for a clone by the same name may run on elsewhere
+ */
 export function originOf(
   { boot_id, hostname }: Pick<SessionStart, "boot_id" | "hostname">,
-  touched: Date,
+  { touched, now, heartbeat_ms }: Omit<Look, "adopt">,
 ): Origin {
   const here = bootId();
   // Without them a process of the file cannot be judged by its pid either.
   if (!here || !boot_id || boot_id === here) return "here";
   const booted = bootTime();
   const ours = hostname !== "" && hostname === hostNames().hostname;
-  return ours && booted && touched < booted ? "over" : "unknown";
+  const late_ms = Math.max(LATE_MS, heartbeat_ms * LATE_HEARTBEATS);
+  const silent = now - touched.getTime() > late_ms;
+  return ours && booted && touched < booted && silent ? "over" : "unknown";
 }
 
 /**
@@ -68,6 +77,8 @@ export interface Look {
   /** When the file was last written to or touched. */
   touched: Date;
   now: number;
+  /** How often a wrapper touches its file, by our configuration. */
+  heartbeat_ms: number;
   /** A person says that whoever wrote it is gone for good, if it is not of this boot. */
   adopt: boolean;
 }
@@ -124,10 +135,11 @@ export class FileFacts {
   }
 
   /** Of what was written on another boot. @returns null of what was not */
-  elsewhere({ touched, now, adopt }: Look): Liveness | null {
+  elsewhere(look: Look): Liveness | null {
+    const { touched, now, adopt } = look;
     const boot_id = this.process?.boot_id ?? this.start?.boot_id ?? null;
     const hostname = this.start?.hostname ?? "";
-    const origin = originOf({ boot_id, hostname }, touched);
+    const origin = originOf({ boot_id, hostname }, look);
     if (origin === "here") return null;
     const silent = now - touched.getTime() > SILENT_MS;
     return origin === "over" || silent || adopt ? "gone" : "unknown";

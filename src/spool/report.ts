@@ -1,4 +1,5 @@
 /** What a pass over a spool is given, what it came to, and what is said of it. */
+import { Failure } from "../model/failure.ts";
 import type { SessionStore } from "../model/store.ts";
 import {
   type Quarantined,
@@ -41,6 +42,7 @@ export interface PassOptions {
   before: Before;
   /** See Look. */
   adopt: boolean;
+  heartbeat_ms: number;
 }
 
 export interface DrainReport {
@@ -93,4 +95,24 @@ export function sayRejected(
     tell(
       `events that a server has rejected, kept in '${folder}/quarantine': ${events} (bring them once more: session-buddy drain --retry)`,
     );
+}
+
+/** To who wants all of it there. @throws Failure (timeout) */
+export function refuseLate(why: string): never {
+  throw new Failure(
+    "timeout",
+    why,
+    "mend that, or end who holds it; nothing is lost, events wait in the spool",
+  );
+}
+
+/** Each call of a server says it again. */
+export function once(
+  tell: (sentence: string) => void,
+): (sentence: string) => void {
+  const said = new Set<string>();
+  return (sentence) => {
+    if (!said.has(sentence)) tell(sentence);
+    said.add(sentence);
+  };
 }

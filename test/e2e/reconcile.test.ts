@@ -75,7 +75,7 @@ describe("a wrapper that was killed", () => {
     using sandbox = new Sandbox();
     await using live = await orphan(sandbox);
     edit(live, { boot_id: "00000000-0000-4000-8000-000000000000" });
-    const before = new Date(+bootTime()! - 60_000);
+    const before = new Date(+bootTime()! - 600_000);
     utimesSync(live.file, before, before);
     expect(await sandbox.only()).toMatchObject({ status: "lost" });
   });

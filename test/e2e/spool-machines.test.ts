@@ -25,8 +25,9 @@ import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { GONE, id, leave, life, lines, named } from "../support/spool.ts";
 
 const DAY_MS = 86_400_000;
+const HEARTBEAT_MS = 30_000;
 const THEIRS = { boot_id: "another boot", pid_namespace: "pid:[1]" };
-const beforeBoot = () => new Date(+bootTime()! - 60_000);
+const beforeBoot = () => new Date(+bootTime()! - 600_000);
 
 /** A session without an end that was recorded somewhere. */
 const recorded = (where: object, host: string) =>
@@ -160,6 +161,36 @@ describe("what may be another host's, and live,", () => {
     await holder.exited;
   });
 });
+
+test.each([
+  [HEARTBEAT_MS, 60_000, 300_000],
+  [3_600_000, 3 * 3_600_000, 5 * 3_600_000],
+])(
+  "just booted, with a heartbeat of %d ms: a clone by this name may run on, until it is silent",
+  async (heartbeat_ms, early_ms, late_ms) => {
+    using sandbox = new Sandbox();
+    const file = leave(
+      sandbox,
+      `${id(1)}.ndjson`,
+      recorded(THEIRS, hostname()),
+    );
+    const boot = +bootTime()!;
+    const touched = new Date(boot - 1_000);
+    utimesSync(file, touched, touched);
+    const store = await DuckDBStore.open(sandbox.database);
+    try {
+      const status = async (now: number) => {
+        await drain(sandbox.data, store, now, heartbeat_ms);
+        return (await store.get(id(1)))?.status;
+      };
+      expect(await status(boot + early_ms)).toBe("active");
+      expect(existsSync(file)).toBeTrue();
+      expect(await status(boot + late_ms)).toBe("lost");
+    } finally {
+      await store.close();
+    }
+  },
+);
 
 describe.each(SETTINGS)("two hosts of one machine id, %s:", (setting) => {
   test("a session of the other is not lost, nor its last line torn", async () => {
