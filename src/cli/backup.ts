@@ -46,7 +46,7 @@ EXAMPLES
         "try: session-buddy backup sessions-backup.duckdb",
       );
     const settings = await validSettings(process.env, args.config);
-    const place = placeOf(args.file);
+    using place = placeOf(args.file);
     if (place.kind === "stream") {
       requireNotOwn(settings, place.path);
       const done = await sendBackup(settings, place, args.file);

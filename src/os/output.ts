@@ -75,9 +75,9 @@ export async function writeOutput(
   requireFree: (path: string) => void,
   write: (output: Output) => Promise<void>,
 ): Promise<void> {
-  const place = placeOf(given);
+  using place = placeOf(given);
   requireFree(place.path);
-  if (place.kind === "file") return writeWhole(place, write, requireFree);
+  if (place.kind === "file") return await writeWhole(place, write, requireFree);
   const { fd, own } = openStream(place);
   try {
     await writeAll(new Output(fd, `'${given}'`), write);
@@ -117,9 +117,9 @@ async function writeWhole(
 }
 
 /** Beside the place; where only the file itself is ours to write, elsewhere. */
-function openHalf({ path, old }: FilePlace): Half {
+function openHalf({ path, at, old }: FilePlace): Half {
   try {
-    return new Half(path);
+    return new Half(path, at);
   } catch (error) {
     if (old === null || !REFUSED.has(errnoOf(error) ?? ""))
       throw outputFailure(path, error);

@@ -19,36 +19,37 @@ import {
   openSync,
   readSync,
   readlinkSync,
-  realpathSync,
   renameSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { folderFailure } from "./paths.ts";
 import { Scratch } from "./scratch.ts";
+import { Spot, noFile, noFolder } from "./spot.ts";
+import { isOwn } from "./trust.ts";
 import { copyAttributes } from "./xattr.ts";
 
-export interface FilePlace {
+export interface FilePlace extends Disposable {
   kind: "file";
   /** Absolute, links followed. */
   path: string;
+  /** How it is reached, until it is disposed of: see spot.ts. */
+  at: string;
   /** What is there, to be replaced; null of a new file. */
   old: Stats | null;
 }
-export interface StreamPlace {
+export interface StreamPlace extends Disposable {
   kind: "stream";
   path: string;
-  /** One that we were given, or null: to be opened by its path. */
+  /** One that we were given, or null: to be opened. */
   fd: number | null;
+  at: string;
+  old: Stats | null;
 }
 export type Place = FilePlace | StreamPlace;
 
-/** As many as the kernel follows. */
-const MAX_LINKS = 40;
 const COPY_BYTES = 256 * 1024;
-/** A folder that may be written to need not be one that may be listed. */
-const O_PATH = 0o10000000;
 
 /**
  * @param given as it was typed
@@ -57,36 +58,47 @@ const O_PATH = 0o10000000;
  */
 export function placeOf(given: string): Place {
   try {
-    let path = resolve(given);
-    for (let links = 0; links <= MAX_LINKS; links++) {
-      path = join(realpathSync(dirname(path)), basename(path));
-      const fd = ownDescriptor(path);
-      if (fd !== null) return { kind: "stream", path, fd };
-      const stat = lstatSync(path, { throwIfNoEntry: false });
-      if (!stat && given.endsWith("/"))
-        throw noFile(given, "is to be a folder");
-      if (!stat) return { kind: "file", path, old: null };
-      refuseStranger(path, stat);
-      if (!stat.isSymbolicLink()) return ofKind(given, path, stat);
-      // The text of a link in /proc is no path.
-      if (path.startsWith("/proc/")) return { kind: "stream", path, fd: null };
-      path = resolve(dirname(path), readlinkSync(path));
+    const own = GIVEN.test(given) ? descriptorOf(given) : null;
+    const spot = Spot.open(
+      own === null ? given : `/proc/${process.pid}/fd/${own}`,
+    );
+    try {
+      return placeAt(given, spot);
+    } catch (error) {
+      spot[Symbol.dispose]();
+      throw error;
     }
   } catch (error) {
     throw outputFailure(given, error);
   }
-  throw noFile(given, "is a link that leads nowhere");
 }
 
-function ofKind(given: string, path: string, stat: Stats): Place {
-  if (stat.isFile()) return { kind: "file", path, old: stat };
-  if (stat.isDirectory()) throw noFile(given, "is a folder");
-  if (stat.isSocket()) throw noFile(given, "is a socket");
-  return { kind: "stream", path, fd: null };
+/** Names of what we were given, whoever the links have for their owner. */
+const GIVEN = /^\/dev\/(stdin|stdout|stderr|fd\/\d+)$/;
+
+function descriptorOf(given: string): number {
+  const named = ["stdin", "stdout", "stderr"].indexOf(given.slice(5));
+  return named === -1 ? Number(given.slice(8)) : named;
 }
 
-const noFile = (path: string, what: string) =>
-  new Failure("usage", `'${path}' ${what}`, "give a file, a FIFO or a device");
+function placeAt(given: string, spot: Spot): Place {
+  const { path, at, stat: old } = spot;
+  const place = {
+    path,
+    at,
+    old,
+    [Symbol.dispose]: () => spot[Symbol.dispose](),
+  };
+  const fd = ownDescriptor(path);
+  if (fd !== null) return { kind: "stream", fd, ...place };
+  if (!old && given.endsWith("/")) throw noFile(given, "is to be a folder");
+  if (!old) return { kind: "file", ...place };
+  refuseStranger(spot, old);
+  if (old.isFile()) return { kind: "file", ...place };
+  if (old.isDirectory()) throw noFile(given, "is a folder");
+  if (old.isSocket()) throw noFile(given, "is a socket");
+  return { kind: "stream", fd: null, ...place };
+}
 
 /** The number in `/dev/fd/N`, `/dev/stdout` and the like, links followed. */
 function ownDescriptor(path: string): number | null {
@@ -111,17 +123,24 @@ const STICKY = 0o1000;
 
 /**
  * As the kernel does by fs.protected_regular and its likes: in a sticky folder
- * for everybody a file, a FIFO or a link may have been put there for us.
+ * for everybody a file or a FIFO may have been put there for us; in any of others
+ * a second name of a file of ours.
  */
-function refuseStranger(path: string, { uid }: Stats): void {
-  const folder = lstatSync(dirname(path));
-  const shared = (folder.mode & STICKY) !== 0 && (folder.mode & 0o022) !== 0;
-  if (!shared || uid === process.geteuid!() || uid === folder.uid) return;
-  throw new Failure(
-    "permission",
-    `'${path}' belongs to uid ${uid}, in a folder where everybody may put files`,
-    "give another name, or a folder of your own",
-  );
+function refuseStranger(spot: Spot, { uid, nlink }: Stats): void {
+  const { path, above } = spot;
+  const shared = (above.mode & STICKY) !== 0 && (above.mode & 0o022) !== 0;
+  if (shared && !isOwn(uid) && uid !== above.uid)
+    throw new Failure(
+      "permission",
+      `'${path}' belongs to uid ${uid}, in a folder where everybody may put files`,
+      "give another name, or a folder of your own",
+    );
+  if (nlink > 1 && !spot.stat!.isDirectory() && spot.isOthers)
+    throw new Failure(
+      "permission",
+      `'${path}' has other names, and others may have given it this one`,
+      "give another name, or a folder of your own",
+    );
 }
 
 /**
@@ -132,15 +151,29 @@ export function openStream(place: StreamPlace): {
   fd: number;
   own: boolean;
 } {
-  const { fd, path } = place;
+  const { fd, path, at, old } = place;
   if (fd !== null) return { fd, own: false };
+  const { O_WRONLY, O_NOCTTY, O_NOFOLLOW } = constants;
   try {
-    const { O_WRONLY, O_NOCTTY } = constants;
-    return { fd: openSync(path, O_WRONLY | O_NOCTTY), own: true };
+    // A link is only one below /proc.
+    if (old!.isSymbolicLink())
+      return { fd: openSync(path, O_WRONLY | O_NOCTTY), own: true };
+    const to = openSync(at, O_WRONLY | O_NOCTTY | O_NOFOLLOW);
+    if (isSame(to, old!)) return { fd: to, own: true };
+    closeSync(to);
+    throw another(path);
   } catch (error) {
     throw outputFailure(path, error);
   }
 }
+
+function isSame(fd: number, old: Stats): boolean {
+  const { dev, ino } = fstatSync(fd);
+  return dev === old.dev && ino === old.ino;
+}
+
+const another = (path: string) =>
+  new Failure("storage", `'${path}' is another file by now`, "try again");
 
 /** A new file of ours, private, for what is to take a place; or nothing yet. */
 export class Half implements Disposable {
@@ -148,9 +181,12 @@ export class Half implements Disposable {
   /** Where it is made. */
   readonly path: string;
 
-  /** @throws Error with `code` where none can be made */
-  constructor(beside: string) {
-    this.scratch = Scratch.beside(beside);
+  /**
+   * @param at how it is reached
+   * @throws Error with `code` where none can be made
+   */
+  constructor(beside: string, at: string = beside) {
+    this.scratch = Scratch.beside(beside, at);
     this.path = this.scratch.at("whole");
   }
 
@@ -170,35 +206,18 @@ export class Half implements Disposable {
  * @throws Failure naming the place
  */
 export function putInPlace(half: Half, place: FilePlace): void {
-  const { old } = place;
+  const { path, at, old } = place;
   try {
+    // It is the path that was asked about: it has to lead here still.
+    const there = tryReadlink(dirname(at));
+    if (there !== null && there !== dirname(path)) throw exchanged(path);
     sync(half.path);
-    inFolderOf(place.path, (path) => {
-      if (!old) nameNew(half.path, path);
-      else if (!canRename(half.path, path, old) || !renamed(half.path, path))
-        overwrite(half.path, path, old);
-      sync(dirname(path));
-    });
+    if (!old) nameNew(half.path, place);
+    else if (!canRename(half.path, at, old) || !renamed(half.path, at))
+      overwrite(half.path, place, old);
+    sync(dirname(at));
   } catch (error) {
-    throw outputFailure(place.path, error);
-  }
-}
-
-/**
- * Gives a path another name, which leads into the very folder that was looked
- * at: somebody may exchange one on the way for a link to another.
- */
-function inFolderOf(path: string, work: (held: string) => void): void {
-  const folder = dirname(path);
-  const fd = openSync(folder, O_PATH | constants.O_DIRECTORY);
-  try {
-    const held = `/proc/self/fd/${fd}`;
-    const there = tryReadlink(held);
-    if (there === null) return work(path);
-    if (there !== folder) throw exchanged(path);
-    work(`${held}/${basename(path)}`);
-  } finally {
-    closeSync(fd);
+    throw outputFailure(path, error);
   }
 }
 
@@ -219,13 +238,13 @@ const exchanged = (path: string) =>
   );
 
 /** From another disk it is brought there first. */
-function nameNew(half: string, path: string): void {
+function nameNew(half: string, { path, at }: FilePlace): void {
   try {
-    return renameSync(half, path);
+    return renameSync(half, at);
   } catch (error) {
     if (errnoOf(error) !== "EXDEV") throw error;
   }
-  using there = new Half(path);
+  using there = new Half(path, at);
   const from = openSync(half, "r");
   const to = there.create();
   try {
@@ -235,7 +254,7 @@ function nameNew(half: string, path: string): void {
     closeSync(from);
     closeSync(to);
   }
-  renameSync(there.path, path);
+  renameSync(there.path, at);
 }
 
 /** Whether the new file is in all the old one's equal but for the content. */
@@ -265,19 +284,13 @@ function renamed(half: string, path: string): boolean {
 }
 
 /** Puts a file's content into another, which was looked at before. */
-function overwrite(half: string, path: string, old: Stats): void {
+function overwrite(half: string, { path, at }: FilePlace, old: Stats): void {
   const { O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const from = openSync(half, "r");
   try {
-    const to = openSync(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+    const to = openSync(at, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
-      const { dev, ino } = fstatSync(to);
-      if (dev !== old.dev || ino !== old.ino)
-        throw new Failure(
-          "storage",
-          `'${path}' is another file by now`,
-          "try again",
-        );
+      if (!isSame(to, old)) throw another(path);
       const length = copy(from, (bytes) => writeFileSync(to, bytes));
       ftruncateSync(to, length);
       fsyncSync(to);
@@ -319,12 +332,7 @@ export function outputFailure(path: string, error: unknown): Failure {
   switch (errnoOf(error)) {
     case "ENOENT":
     case "ENOTDIR":
-      return new Failure(
-        "usage",
-        `there is no folder '${dirname(path)}'`,
-        "make it, or give a file in one that exists",
-        { cause: error },
-      );
+      return noFolder(dirname(path));
     case "ENAMETOOLONG":
       return new Failure(
         "usage",

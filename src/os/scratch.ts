@@ -39,9 +39,12 @@ export class OpenFolder implements Disposable {
   protected readonly fd: number;
 
   /** @throws Error with `code`; Failure (permission) when it is ours no more */
-  constructor(readonly path: string) {
+  constructor(
+    readonly path: string,
+    at: string = path,
+  ) {
     try {
-      this.fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      this.fd = openSync(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     } catch (error) {
       // It was there a moment ago.
       throw MOVED.has(errnoOf(error) ?? "") ? disturbed(path) : error;
@@ -65,19 +68,28 @@ export class OpenFolder implements Disposable {
 export class Scratch extends OpenFolder {
   private removed = false;
 
+  constructor(
+    path: string,
+    private readonly there: string,
+  ) {
+    super(path, there);
+  }
+
   /**
    * Makes one beside a path, and removes those that killed processes of ours
    * have left there, where nobody else could have given them their names.
+   * @param at how it is reached
    * @throws Error with `code` where none can be made; Failure (permission) when
    *   somebody else put another folder in its place
    */
-  static beside(path: string): Scratch {
-    const folder = dirname(path);
-    removeAbandoned(folder);
+  static beside(path: string, at: string = path): Scratch {
+    removeAbandoned(dirname(path));
     const random = crypto.randomUUID().replaceAll("-", "");
-    const own = `${folder}/.session-buddy-${random}.new`;
-    mkdirSync(own, { mode: 0o700 });
-    const scratch = new Scratch(own);
+    const name = `.session-buddy-${random}.new`;
+    const own = `${dirname(path)}/${name}`;
+    const there = `${dirname(at)}/${name}`;
+    mkdirSync(there, { mode: 0o700 });
+    const scratch = new Scratch(own, there);
     // All that is in it when it goes has to be what was made in it.
     if (readdirSync(scratch.at("")).length > 0) {
       closeOnly(scratch);
@@ -104,7 +116,7 @@ export class Scratch extends OpenFolder {
     for (const name of readdirSync(this.at("")))
       rmSync(this.at(name), { recursive: true, force: true });
     try {
-      rmdirSync(this.path);
+      rmdirSync(this.there);
     } catch {
       // Renamed by somebody: it is empty.
     }
@@ -125,7 +137,8 @@ function removeAbandoned(path: string): void {
   if (folder === null) return;
   for (const name of namesOf(folder).filter((found) => NAME.test(found)))
     try {
-      const found = new Scratch(`${folder}/${name}`);
+      const path = `${folder}/${name}`;
+      const found = new Scratch(path, path);
       if (found.tryLock()) found.remove();
       else closeOnly(found);
     } catch {

@@ -165,17 +165,20 @@ export async function removeExported(
   return true;
 }
 
-/** Gives a folder that is whole its name. */
-export function nameFolder(half: string, folder: string): void {
+/**
+ * Gives a folder that is whole its name.
+ * @param at how that is reached
+ */
+export function nameFolder(half: string, folder: string, at: string): void {
   sync(half);
   try {
-    renameSync(half, folder);
+    renameSync(half, at);
   } catch (error) {
     if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST")
       throw existsFailure(folder);
     throw outputFailure(folder, error);
   }
-  sync(dirname(folder));
+  sync(dirname(at));
 }
 
 export const existsFailure = (path: string) =>

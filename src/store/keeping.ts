@@ -6,7 +6,6 @@ import {
   accessSync,
   chmodSync,
   constants,
-  lstatSync,
   rmSync,
   rmdirSync,
   statSync,
@@ -29,6 +28,7 @@ import {
   putInPlace,
 } from "../os/place.ts";
 import { OpenFolder, Scratch } from "../os/scratch.ts";
+import { Spot } from "../os/spot.ts";
 import { trustedPath } from "../os/trust.ts";
 import {
   EVENTS_FILE,
@@ -75,14 +75,17 @@ export class FileKeeping implements Keeping {
   backup(file: string, force: boolean): Promise<Backup> {
     return this.alone(async () => {
       requireFolder(dirname(file));
-      this.placeFor(file, force);
+      using place = this.placeFor(file, force);
       await this.settle();
       try {
-        using half = new Half(makesThere(file) ? file : this.db.path);
+        using half = makesThere(file)
+          ? new Half(file, place.at)
+          : new Half(this.db.path);
         const held = await copyDatabase(this.db, half.path, file);
         chmodSync(half.path, 0o600);
         const bytes = statSync(half.path).size;
-        putInPlace(half, this.placeFor(file, force));
+        using now = this.placeFor(file, force);
+        putInPlace(half, now);
         return { file, bytes, ...held };
       } catch (error) {
         throw errnoOf(error) ? outputFailure(file, error) : error;
@@ -93,10 +96,15 @@ export class FileKeeping implements Keeping {
   /** @throws Failure when something is there, but for a file with `force` */
   private placeFor(file: string, force: boolean): FilePlace {
     const place = placeOf(file);
-    if (place.kind !== "file") throw noDatabase(file);
-    this.options.requireNotOwn(place.path);
-    if (!force && place.old) throw backupExists(file);
-    return place;
+    try {
+      if (place.kind !== "file") throw noDatabase(file);
+      this.options.requireNotOwn(place.path);
+      if (!force && place.old) throw backupExists(file);
+      return place;
+    } catch (error) {
+      place[Symbol.dispose]();
+      throw error;
+    }
   }
 
   async plan(request: ArchiveRequest): Promise<ArchivePlan> {
@@ -113,11 +121,11 @@ export class FileKeeping implements Keeping {
     return this.alone(async () => {
       requireFolder(dirname(folder));
       // A link that leads nowhere is there, too.
-      if (lstatSync(folder, { throwIfNoEntry: false }))
-        throw existsFailure(folder);
-      this.options.requireNotOwn(folder);
+      using spot = spotFor(folder);
+      if (spot.stat) throw existsFailure(folder);
+      this.options.requireNotOwn(spot.path);
       const before = this.db.sizes().file;
-      const went = await this.move(request, folder);
+      const went = await this.move(request, folder, spot);
       const { seq: _seq, ...rest } = went;
       const compacted = this.options.alone && (await this.shrink(went));
       return {
@@ -133,15 +141,16 @@ export class FileKeeping implements Keeping {
   private async move(
     request: ArchiveRequest,
     folder: string,
+    { path, at }: Spot,
   ): Promise<Exported> {
-    using scratch = scratchFor(folder);
+    using scratch = scratchFor(path, at);
     const half = scratch.at("archive");
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       await this.settle();
       const exported = await this.export(request, half, folder);
       if (exported.sessions === 0) return exported;
       using made = new OpenFolder(half);
-      nameFolder(half, folder);
+      nameFolder(half, folder, at);
       const removed = await this.db.inTurn(async () => {
         await this.folds.flush();
         if (!(await removeExported(this.db, made, folder, exported)))
@@ -151,7 +160,7 @@ export class FileKeeping implements Keeping {
         return true;
       });
       if (removed) return exported;
-      removeFiles(made, folder);
+      removeFiles(made, at);
     }
     throw new Failure(
       "overloaded",
@@ -279,11 +288,19 @@ function requireFolder(path: string): void {
   throw outputFailure(`${path}/file`, { code: "ENOENT" });
 }
 
-function scratchFor(folder: string): Scratch {
+function spotFor(folder: string): Spot {
   try {
-    return Scratch.beside(folder);
+    return Spot.open(folder, "leaf");
   } catch (error) {
     throw outputFailure(folder, error);
+  }
+}
+
+function scratchFor(path: string, at: string): Scratch {
+  try {
+    return Scratch.beside(path, at);
+  } catch (error) {
+    throw outputFailure(path, error);
   }
 }
 

@@ -6,10 +6,12 @@ import { expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   readdirSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -140,6 +142,88 @@ test("a folder of ours that another user names so is not taken for what we left"
       "all of it",
     );
   }
+});
+
+test("another user's link leads no output and no archive anywhere", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const at = (name: string) => join(sandbox.home, name);
+  plant(sandbox, [{}, {}]);
+  await sandbox.list();
+  await sandbox.command(["rm", "-r", sandbox.spool]);
+  mkdirSync(at("private"));
+  const victim = at("private/out.csv");
+  const folders = { sticky: 0o1777, open: 0o777, theirs: 0o755 };
+  for (const [name, mode] of Object.entries(folders)) {
+    mkdirSync(at(name));
+    chmodSync(at(name), mode);
+    symlinkSync(at("private"), at(`${name}/reports`));
+    symlinkSync(victim, at(`${name}/out.csv`));
+    symlinkSync(at("private/new.csv"), at(`${name}/new.csv`));
+    const links = ["reports", "out.csv", "new.csv"].map((link) =>
+      at(`${name}/${link}`),
+    );
+    await sandbox.command(["chown", "-h", `${STRANGER}`, ...links]);
+    if (name === "theirs") chownSync(at(name), STRANGER, STRANGER);
+    writeFileSync(victim, "mine\n");
+    for (const out of ["out.csv", "new.csv", "reports/out.csv", "reports/b"]) {
+      const path = at(`${name}/${out}`);
+      const list = await sandbox.run(["list-sessions", "--output", path]);
+      expectFailure(list, 6, /is a link of uid 54321, who could lead us/);
+      const backup = await sandbox.run(["backup", "--force", path]);
+      expectFailure(backup, 6, /is a link of uid 54321, who could lead us/);
+    }
+    const archive = ["archive-sessions", "--days", "30", "--yes", "-o"];
+    const moved = await sandbox.run([...archive, at(`${name}/reports/a`)]);
+    expectFailure(moved, 6, /is a link of uid 54321, who could lead us/);
+    expect(readdirSync(at("private"))).toEqual(["out.csv"]);
+    expect(readFileSync(victim, "utf8")).toBe("mine\n");
+  }
+  // Of our own file by another name nothing is known there; links of ours lead on.
+  linkSync(victim, at("open/again.csv"));
+  const linked = ["list-sessions", "--output", at("open/again.csv")];
+  expectFailure(await sandbox.run(linked), 6, /has other names/);
+  symlinkSync("../private", at("open/own"));
+  const own = ["list-sessions", "--output", at("open/own/out.csv")];
+  expect(await sandbox.run(own)).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(readFileSync(victim, "utf8")).toStartWith("session_id,");
+  symlinkSync("nodir/z", at("astray"));
+  const astray = ["list-sessions", "--output", at("astray")];
+  expectFailure(
+    await sandbox.run(astray),
+    64,
+    /there is no folder '\/.*nodir'/,
+  );
+});
+
+test("a folder of another user's that becomes a link is no way to one of ours", async () => {
+  if (!needsRoot("gcc")) return;
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}, {}]);
+  await sandbox.list();
+  const victim = join(sandbox.home, "victim");
+  mkdirSync(victim);
+  writeFileSync(join(victim, "x.csv"), "mine\n");
+  const source = join(sandbox.home, "race.c");
+  writeFileSync(
+    source,
+    `#define _GNU_SOURCE
+     #include <fcntl.h>
+     #include <stdio.h>
+     #include <sys/stat.h>
+     #include <unistd.h>
+     int main(void) {
+       mkdir("deep", 0755); symlink("${victim}", "link");
+       close(open("begun", O_CREAT, 0644));
+       for (;;) renameat2(AT_FDCWD, "deep", AT_FDCWD, "link", RENAME_EXCHANGE);
+     }`,
+  );
+  await sandbox.command(["gcc", "-o", join(sandbox.home, "race"), source]);
+  await using attack = await attacked(sandbox, "exec ../race");
+  const out = join(attack.theirs, "deep/x.csv");
+  for (let n = 0; n < 20; n++)
+    await sandbox.run(["list-sessions", "--output", out]);
+  expect(readFileSync(join(victim, "x.csv"), "utf8")).toBe("mine\n");
 });
 
 /** Names that a shell, a URL, SQL or a pattern would read something into. */

@@ -1,0 +1,138 @@
+/**
+ * A name in a folder that is held open: whatever becomes of the names of the
+ * folders above, it leads there. The way to it is gone step by step. Links are
+ * followed when they are ours or root's alone: another user's would lead us
+ * where he wants, and a folder of his may have become one since it was looked at.
+ */
+import {
+  type Stats,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+} from "node:fs";
+import { resolve } from "node:path";
+import { Failure } from "../model/failure.ts";
+import { statOpen } from "./file.ts";
+import { isOwnOrRoots, trustedPath, writableByOthers } from "./trust.ts";
+
+const { O_DIRECTORY, O_NOFOLLOW } = constants;
+const O_PATH = 0o10000000;
+const STICKY = 0o1000;
+/** As many as the kernel follows. */
+const MAX_LINKS = 40;
+
+interface Held {
+  fd: number;
+  /** Without links; empty: /. */
+  path: string;
+}
+
+export class Spot implements Disposable {
+  /** @param at how it is reached */
+  private constructor(
+    private readonly folder: Held,
+    private readonly name: string,
+    readonly at: string,
+    /** What is there; a link only below /proc, or when none is to be followed. */
+    readonly stat: Stats | null,
+  ) {}
+
+  /**
+   * @param given relative to the working directory
+   * @param links `leaf`: one at the end is not followed
+   * @throws Error with `code`; Failure for a link that is not to be followed
+   */
+  static open(given: string, links: "follow" | "leaf" = "follow"): Spot {
+    const held = [{ fd: openFolder("/"), path: "" }];
+    const parts = resolve(given).split("/").reverse();
+    try {
+      for (let followed = 0; ;) {
+        const name = parts.pop();
+        const folder = held.at(-1)!;
+        if (name === undefined) throw noFile(given, "is a folder");
+        if (name === "" || name === ".") continue;
+        if (name === "..") {
+          if (held.length > 1) closeSync(held.pop()!.fd);
+          continue;
+        }
+        const at = `${reach(folder)}/${name}`;
+        const path = `${folder.path}/${name}`;
+        const stat = lstatSync(at, { throwIfNoEntry: false }) ?? null;
+        const last = parts.every((part) => part === "" || part === ".");
+        // The text of a link at the end in /proc is no path.
+        const stays = links === "leaf" || path.startsWith("/proc/");
+        if (stat?.isSymbolicLink() && !(last && stays)) {
+          if (!isOwnOrRoots(stat.uid)) throw foreignLink(path, stat);
+          if (++followed > MAX_LINKS)
+            throw noFile(given, "is a link that leads nowhere");
+          const target = readlinkSync(at);
+          if (target.startsWith("/"))
+            for (const { fd } of held.splice(1)) closeSync(fd);
+          parts.push(...target.split("/").reverse());
+          continue;
+        }
+        if (last) return new Spot(held.pop()!, name, at, stat);
+        if (!stat?.isDirectory()) throw noFolder(path);
+        held.push({ fd: openFolder(at), path });
+      }
+    } finally {
+      for (const { fd } of held) closeSync(fd);
+    }
+  }
+
+  /** Absolute, links followed. */
+  get path(): string {
+    return `${this.folder.path}/${this.name}`;
+  }
+
+  /** What its folder is. */
+  get above(): Stats {
+    return fstatSync(this.folder.fd);
+  }
+
+  /** Whether others can give things in its folder another name, or put theirs there. */
+  get isOthers(): boolean {
+    const stat = statOpen(this.folder.fd);
+    const path = this.folder.path || "/";
+    return (
+      !isOwnOrRoots(stat.uid) ||
+      writableByOthers(path, { ...stat, mode: stat.mode & ~STICKY })
+    );
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.folder.fd);
+  }
+}
+
+function openFolder(path: string): number {
+  return openSync(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+}
+
+/** Without /proc by its name, which nobody else may rule then. */
+function reach({ fd, path }: Held): string {
+  const here = `/proc/self/fd/${fd}`;
+  if (existsSync(here)) return here;
+  return trustedPath(path || "/").path.replace(/^\/$/, "");
+}
+
+export const noFile = (path: string, what: string) =>
+  new Failure("usage", `'${path}' ${what}`, "give a file, a FIFO or a device");
+
+export const noFolder = (path: string) =>
+  new Failure(
+    "usage",
+    `there is no folder '${path}'`,
+    "make it, or give a file in one that exists",
+  );
+
+const foreignLink = (path: string, { uid }: Stats) =>
+  new Failure(
+    "permission",
+    `'${path}' is a link of uid ${uid}, who could lead us anywhere`,
+    "give the name that it leads to, or another one",
+  );
