@@ -22,7 +22,7 @@ import {
   renameSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { folderFailure } from "./paths.ts";
 import { Scratch } from "./scratch.ts";
@@ -74,11 +74,11 @@ export function placeOf(given: string): Place {
 }
 
 /** Names of what we were given, whoever the links have for their owner. */
-const GIVEN = /^\/dev\/(stdin|stdout|stderr|fd\/\d+)$/;
+const GIVEN = /^\/(dev\/std(in|out|err)|(dev|proc\/self)\/fd\/\d+)$/;
 
 function descriptorOf(given: string): number {
-  const named = ["stdin", "stdout", "stderr"].indexOf(given.slice(5));
-  return named === -1 ? Number(given.slice(8)) : named;
+  const named = ["stdin", "stdout", "stderr"].indexOf(basename(given));
+  return named === -1 ? Number(basename(given)) : named;
 }
 
 function placeAt(given: string, spot: Spot): Place {

@@ -401,6 +401,12 @@ test("who has no id in a namespace of users owns nothing there", async () => {
     // His own folders, below one of a user without an id there.
     const own = await run(`--user ${map}`, "", "shell --audit strict -- true");
     expect(own).toMatchObject({ exitCode: 0, stderr: "" });
+    for (const out of ["/dev/stdout", "/proc/self/fd/1"]) {
+      const list = `list-sessions --json -o ${out}`;
+      const given = await run(`--user ${map}`, "", list);
+      expect(given).toMatchObject({ exitCode: 0, stderr: "" });
+      expect(given.stdout).toStartWith("[");
+    }
   }
 });
 
