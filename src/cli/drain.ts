@@ -7,7 +7,7 @@ import { withStore } from "../open.ts";
 import { Courier } from "../spool/delivery.ts";
 import { adoptAll } from "../spool/drain.ts";
 import {
-  FOREIGN_MEND,
+  foreignMend,
   foreignFolders,
   foreignSentence,
 } from "../spool/foreign.ts";
@@ -62,7 +62,7 @@ EXAMPLE
     });
     if (args.auto) return;
     for (const foreign of foreignFolders(data, heartbeat_ms))
-      note(`${foreignSentence(foreign)} (${FOREIGN_MEND})`);
+      note(`${foreignSentence(foreign)} (${foreignMend(foreign)})`);
   },
 });
 

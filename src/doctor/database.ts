@@ -5,7 +5,7 @@ import type { Settings } from "../config.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { databasePath, requireOwnDatabase, withStore } from "../open.ts";
 import {
-  FOREIGN_MEND,
+  foreignMend,
   foreignFolders,
   foreignSentence,
 } from "../spool/foreign.ts";
@@ -114,8 +114,10 @@ const SILENT_MS = 86_400_000;
 function otherMachines({ config, paths }: Settings): string {
   const waiting = foreignFolders(paths.data!, config.session.heartbeat_ms);
   const sentences = waiting.map(foreignSentence).join("; ");
-  const last_ms = Math.max(...waiting.map(({ last_sign }) => +last_sign));
+  const last_ms = Math.max(
+    ...waiting.map(({ last_sign }) => +(last_sign ?? 0)),
+  );
   if (waiting.length === 0) return "nothing waits under another machine id";
   if (Date.now() - last_ms < SILENT_MS) return sentences;
-  throw new Failure("unhealthy", sentences, FOREIGN_MEND);
+  throw new Failure("unhealthy", sentences, foreignMend(waiting[0]!));
 }

@@ -6,6 +6,7 @@
 import { closeSync } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
 import { folderFailure } from "../os/paths.ts";
+import { isSpoolFile, listFolder } from "./folder.ts";
 import { countSpool } from "./level.ts";
 import { foreignFolders } from "./foreign.ts";
 import { Pass } from "./pass.ts";
@@ -123,11 +124,13 @@ export async function adoptAll(
 ): Promise<DrainReport> {
   const report = emptyReport();
   const own = ensureSpool(data);
-  for (const { folder } of foreignFolders(data, heartbeat_ms))
-    await takeIn({
-      ...{ folder, own, store, now, report, heartbeat_ms },
-      adopt: true,
-    });
+  for (const { folder, closed } of foreignFolders(data, heartbeat_ms))
+    // One that is closed to us is told of.
+    if (closed === null)
+      await takeIn({
+        ...{ folder, own, store, now, report, heartbeat_ms },
+        adopt: true,
+      });
   return report;
 }
 
@@ -142,8 +145,11 @@ async function takeIn({
   if (typeof lock === "string") return;
   try {
     const before = { known: new Map(), resting: new Map() };
+    const files = listFolder(folder).filter(isSpoolFile);
     await new Pass({ ...options, before, done: `${own}/done` }).run();
-    report.adopted.push(folder);
+    // What runs on there, or is locked, stays.
+    const left = new Set(listFolder(folder));
+    if (files.some((name) => !left.has(name))) report.adopted.push(folder);
   } catch (error) {
     throw errnoOf(error) ? folderFailure(folder, error) : error;
   } finally {

@@ -7,9 +7,9 @@
  */
 import { closeSync, fstatSync, readdirSync } from "node:fs";
 import type { SessionStart } from "../model/event.ts";
-import { errnoOf } from "../model/failure.ts";
-import { folderFailure, machineId } from "../os/paths.ts";
-import { isSpoolFile, openOwn } from "./folder.ts";
+import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { machineId, readFailure } from "../os/paths.ts";
+import { isSpoolFile, listFolder, openOwn } from "./folder.ts";
 import { readLines } from "./read.ts";
 import { originOf, writerOf } from "./reconcile.ts";
 
@@ -20,8 +20,12 @@ export interface ForeignFolder {
   files: number;
   /** The host that its first readable session names; null when none does. */
   hostname: string | null;
-  /** When one of its files was last touched. */
-  last_sign: Date;
+  /** How many are done or could not be read, and are kept in it. */
+  kept: number;
+  /** When one of its files was last touched; null when none could be seen. */
+  last_sign: Date | null;
+  /** Why nobody can look into it; null of one that was looked into. */
+  closed: string | null;
   /** Whether all of it is known to be this host's. */
   known: boolean;
 }
@@ -38,36 +42,68 @@ export function foreignFolders(
   const root = `${data}/spool`;
   const own = machineId();
   return entriesOf(root)
-    .filter((entry) => entry.isDirectory() && entry.name !== own)
-    .map((entry) => look(`${root}/${entry.name}`, heartbeat_ms))
-    .filter(({ files }) => files > 0);
+    .filter(({ name }) => name !== own)
+    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+    .map((entry) => {
+      const folder = `${root}/${entry.name}`;
+      return entry.isDirectory()
+        ? look(folder, heartbeat_ms)
+        : closedFolder(folder, "it is a link");
+    })
+    .filter(({ files, kept, closed }) => files + kept > 0 || closed !== null);
 }
 
 /** What to say of one that was not adopted. */
 export function foreignSentence(foreign: ForeignFolder): string {
-  const { folder, files, hostname, last_sign } = foreign;
+  const { folder, files, kept, hostname, last_sign, closed } = foreign;
+  if (closed !== null)
+    return `what '${folder}' may hold, of another machine id, was not looked at: ${closed}`;
+  if (files === 0)
+    return `${kept} files are kept in done/ and quarantine/ of '${folder}', of another machine id`;
+  const touched = last_sign && `, last touched ${last_sign.toISOString()}`;
   const whose = hostname === null ? "" : `, of host '${hostname}'`;
-  return `${files} spool files wait in '${folder}', recorded under another machine id${whose}, last touched ${last_sign.toISOString()}: that host may be running`;
+  return `${files} spool files wait in '${folder}', recorded under another machine id${whose}${touched ?? ""}: that host may be running`;
 }
 
-export const FOREIGN_MEND =
+/** What to do about it. */
+export const foreignMend = ({ closed }: ForeignFolder): string =>
+  closed === null ? ADOPT : "if it is yours, give it back, else move it away";
+const ADOPT =
   "if it is this one, or is gone for good: session-buddy drain --adopt";
 
+const closedFolder = (folder: string, why: string): ForeignFolder => ({
+  ...{ folder, files: 0, kept: 0, hostname: null },
+  ...{ last_sign: null, known: false, closed: why },
+});
+
+/** Another user's, or the filesystem's own, keeps nobody from the rest. */
 function look(folder: string, heartbeat_ms: number): ForeignFolder {
+  try {
+    return lookInto(folder, heartbeat_ms);
+  } catch (error) {
+    const why = error instanceof Failure ? error.sentence : reasonOf(error);
+    return closedFolder(folder, why);
+  }
+}
+
+function lookInto(folder: string, heartbeat_ms: number): ForeignFolder {
   const now = Date.now();
   const names = entriesOf(folder)
     .map(({ name }) => name)
     .filter(isSpoolFile);
+  const kept = ["done", "quarantine"].flatMap((name) =>
+    listFolder(`${folder}/${name}`),
+  );
   const found: ForeignFolder = {
-    ...{ folder, files: names.length, hostname: null },
-    ...{ last_sign: new Date(0), known: names.length > 0 },
+    ...{ folder, files: names.length, kept: kept.length, hostname: null },
+    ...{ last_sign: null, known: names.length > 0, closed: null },
   };
   for (const name of names) {
     const fd = openOwn(folder, name, () => (found.known = false));
     if (fd === null) continue;
     try {
       const { mtime, size } = fstatSync(fd);
-      if (mtime > found.last_sign) found.last_sign = mtime;
+      if (mtime > (found.last_sign ?? 0)) found.last_sign = mtime;
       // A shell's file says nothing of where it was written: its session's does.
       const ofShell = typeof writerOf(name)?.shell === "number";
       if (size === 0 || (ofShell && hasSession(name, names))) continue;
@@ -102,6 +138,6 @@ function entriesOf(folder: string) {
     return readdirSync(folder, { withFileTypes: true });
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return [];
-    throw folderFailure(folder, error);
+    throw readFailure(folder, error);
   }
 }

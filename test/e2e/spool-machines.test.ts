@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  symlinkSync,
   renameSync,
   utimesSync,
   writeFileSync,
@@ -191,6 +192,85 @@ test.each([
     }
   },
 );
+
+describe("a folder of another machine id", () => {
+  const other = (sandbox: Sandbox) => {
+    leave(sandbox, `${id(2)}.ndjson`, lines(life(2, end(3))));
+    return join(sandbox.data, "spool", "5".repeat(32));
+  };
+
+  test("that is closed to us keeps nobody from the rest, and is told of", async () => {
+    if (!needsRoot("setpriv", "chown")) return;
+    using sandbox = new Sandbox();
+    const folder = other(sandbox);
+    mkdirSync(folder, { mode: 0o700 });
+    const as = "exec setpriv --reuid=54321 --regid=54321 --clear-groups";
+    const run = (command: string) =>
+      runPrivately(
+        sandbox,
+        `chown -R 54321 ${sandbox.home}; chown 0 ${folder}; cd ${sandbox.home}
+        touch sb; mount --bind ${BINARY} sb
+        export XDG_CACHE_HOME=${sandbox.home}/cache
+        ${as} ${sandbox.home}/sb ${command}`,
+      );
+    const drained = await run("drain");
+    expect([drained.exitCode, drained.stderr]).toEqual([
+      0,
+      `session-buddy: what '${folder}' may hold, of another machine id, was not looked at: '${folder}' cannot be read: EACCES (if it is yours, give it back, else move it away)\n`,
+    ]);
+    const listed = await run("list-sessions");
+    expect([listed.exitCode, listed.stderr]).toEqual([0, ""]);
+    expect(listed.stdout).toContain(id(2));
+  });
+
+  test("that is a link is not followed, and told of", async () => {
+    using sandbox = new Sandbox();
+    symlinkSync(sandbox.home, other(sandbox));
+    const drained = await sandbox.run(["drain", "--adopt"]);
+    expect(drained.exitCode).toBe(0);
+    expect(drained.stderr).toContain("was not looked at: it is a link");
+  });
+
+  test.each(["done", "quarantine"])(
+    "with files in %s/ alone is told of",
+    async (name) => {
+      using sandbox = new Sandbox();
+      const folder = other(sandbox);
+      mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
+      writeFileSync(join(folder, name, `${id(1)}.ndjson`), "", { mode: 0o600 });
+      const { stderr } = await sandbox.run(["drain"]);
+      expect(stderr).toContain(
+        `1 files are kept in done/ and quarantine/ of '${folder}'`,
+      );
+    },
+  );
+
+  test("whose files are not ours says no time of theirs", async () => {
+    using sandbox = new Sandbox();
+    const folder = other(sandbox);
+    mkdirSync(folder, { mode: 0o700 });
+    mkdirSync(join(folder, `${id(1)}.ndjson`));
+    const { stderr } = await sandbox.run(["drain"]);
+    expect(stderr).toContain("1 spool files wait in");
+    expect(stderr).not.toContain("1970");
+  });
+
+  test("in which a session runs on is not said to be taken in", async () => {
+    using sandbox = new Sandbox();
+    const file = foreign(sandbox, recorded(GONE, hostname()), new Date());
+    const holder = Bun.spawn(["flock", "-F", file, "sh", "-c", "echo; cat"], {
+      stdin: "pipe",
+      stdout: "pipe",
+    });
+    await holder.stdout.getReader().read();
+    for (const _ of [1, 2])
+      expect((await sandbox.run(["list-sessions"])).stderr).toBe("");
+    holder.kill();
+    await holder.exited;
+    const { stderr } = await sandbox.run(["list-sessions"]);
+    expect(stderr).toContain("was taken in from");
+  });
+});
 
 describe.each(SETTINGS)("two hosts of one machine id, %s:", (setting) => {
   test("a session of the other is not lost, nor its last line torn", async () => {
