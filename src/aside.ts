@@ -98,7 +98,8 @@ function names(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
+    // What stands in its place is said by who could not drain.
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return [];
     throw error;
   }
 }

@@ -77,7 +77,7 @@ export class Drain {
       this.known = pass.unchanged;
       this.resting = resting;
     } catch (error) {
-      throw errnoOf(error) ? folderFailure(folder, error) : error;
+      throw passFailure(folder, error);
     } finally {
       await this.count(folder);
       closeSync(lock);
@@ -151,10 +151,17 @@ async function takeIn({
     const left = new Set(listFolder(folder));
     if (files.some((name) => !left.has(name))) report.adopted.push(folder);
   } catch (error) {
-    throw errnoOf(error) ? folderFailure(folder, error) : error;
+    throw passFailure(folder, error);
   } finally {
     closeSync(lock);
   }
+}
+
+/** Names what stands in the way: it may be in the place of done/ or quarantine/. */
+function passFailure(folder: string, error: unknown): unknown {
+  if (!errnoOf(error)) return error;
+  const { path } = error as { path?: string };
+  return folderFailure(path ?? folder, error);
 }
 
 /** A single pass, see Drain. */
