@@ -6,8 +6,9 @@ import { expect, test } from "bun:test";
 import { readFileSync, readdirSync } from "node:fs";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
-/** The numbers of the pool's threads; what they start has their names, too. */
+/** The names of the pool's threads; what they start has their names, too. */
 function poolOf(pid: number): Set<string> {
   const names = readdirSync(`/proc/${pid}/task`).map((task) =>
     readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim(),
@@ -15,20 +16,28 @@ function poolOf(pid: number): Set<string> {
   return new Set(names.filter((name) => name.startsWith("Bun Pool")));
 }
 
-async function poolUnder(env: Record<string, string>): Promise<Set<string>> {
-  using sandbox = new Sandbox();
-  await using server = await TestServer.start(sandbox, { env });
-  await Promise.all(
-    Array.from({ length: 64 }, () => server.call("list_sessions")),
-  );
-  return poolOf(server.child.pid);
-}
+/** Asks much at once; threads are made as they are needed. */
+const askMuch = (server: TestServer) =>
+  Promise.all(Array.from({ length: 64 }, () => server.call("list_sessions")));
 
 test("a server has more threads than a small machine has cores", async () => {
-  expect((await poolUnder({})).size).toBeGreaterThan(4);
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox, {});
+  await until("more than four threads", async () => {
+    await askMuch(server);
+    return poolOf(server.child.pid).size > 4;
+  });
 });
 
 test("who sets their number has his way", async () => {
-  const pool = await poolUnder({ UV_THREADPOOL_SIZE: "3" });
-  expect([...pool].sort()).toEqual(["Bun Pool 0", "Bun Pool 1", "Bun Pool 2"]);
+  using sandbox = new Sandbox();
+  const env = { UV_THREADPOOL_SIZE: "3" };
+  await using server = await TestServer.start(sandbox, { env });
+  const three = ["Bun Pool 0", "Bun Pool 1", "Bun Pool 2"];
+  await until("three threads", async () => {
+    await askMuch(server);
+    return poolOf(server.child.pid).size === three.length;
+  });
+  await askMuch(server);
+  expect([...poolOf(server.child.pid)].sort()).toEqual(three);
 });
