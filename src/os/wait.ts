@@ -191,8 +191,13 @@ function loop(c: ReturnType<typeof callsOf>, s: State): number {
     }
     const ms = Math.ceil((Math.min(s.time_at, s.beat_at) - now) / 1e6);
     const timeout = ms > s.longest_ms ? s.longest_ms : ms;
-    if ((c.poll(s.fds_at, s.count, timeout) as number) <= 0) continue;
-    if (s.fds[1]! >> 16 === 0) return 3;
+    const ready = c.poll(s.fds_at, s.count, timeout) as number;
+    if (ready === 0) continue;
+    if (ready < 0) {
+      // Our limit of open files was lowered under us, or poll is forbidden.
+      c.poll(0, 0, 50);
+      s.reap = true;
+    } else if (s.fds[1]! >> 16 === 0) return 3;
     if (Number(c.read(s.fds[0]!, s.info_at, s.info_bytes)) <= 0) continue;
     if (s.info[0] !== 17) return 2;
     s.reap = true;
@@ -216,22 +221,24 @@ export class Waiter {
   /**
    * @param signals to hear of, which are blocked; SIGCHLD, which is heard of
    *   as a child's change, has to be among them
-   * @param child the one whose changes are told; all other children are reaped
+   * @returns null when there is no descriptor for them
    */
-  constructor(
-    private readonly c: Libc,
-    signals: readonly number[],
-    child: number,
-  ) {
-    this.calls = callsOf(c);
+  static of(c: Libc, signals: readonly number[]): Waiter | null {
     const set = signalSet(signals);
     const fd = c.calls.signalfd(-1, set, SFD_NONBLOCK_CLOEXEC);
-    if (fd === -1) throw new Error(`signalfd: errno ${c.errno()}`);
+    return fd === -1 ? null : new Waiter(c, fd);
+  }
+
+  private constructor(
+    private readonly c: Libc,
+    fd: number,
+  ) {
+    this.calls = callsOf(c);
     const info = new Int32Array(INFO_BYTES / 4);
     const stat = new Uint32Array(64);
     this.watched.push(fd);
     this.state = {
-      ...{ left: ROUNDS, longest_ms: LONGEST_MS, child, reap: true },
+      ...{ left: ROUNDS, longest_ms: LONGEST_MS, child: 0, reap: true },
       ...this.descriptors(),
       status_at: ptr(this.status),
       usage_at: ptr(this.usage),
@@ -240,6 +247,11 @@ export class Waiter {
       ...{ path_at: 0, touched_fd: -1, identity: new Uint32Array(64) },
       ...{ stat, stat_at: ptr(stat), drain: null },
     };
+  }
+
+  /** @param child the one whose changes are told; all others are reaped */
+  waitFor(child: number): void {
+    this.state.child = child;
   }
 
   private descriptors(): Pick<State, "fds" | "fds_at" | "count"> {

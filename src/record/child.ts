@@ -37,6 +37,7 @@ import {
 } from "./inherited.ts";
 import {
   EAGAIN,
+  EMFILE,
   GRACE_MS,
   type Outcome,
   type Question,
@@ -63,6 +64,15 @@ export const HEARD: readonly number[] = [
 /** glibc's own two: its posix_spawn leaves them ignored unless told otherwise. */
 const LIBC_OWN = [32, 33];
 const ENOEXEC = 8;
+/** Why a program cannot be a child of ours: errno, and in words. */
+const NO_PROCESS: readonly [number, string] = [
+  EAGAIN,
+  "no more processes are allowed",
+];
+const NO_DESCRIPTOR: typeof NO_PROCESS = [
+  EMFILE,
+  "no more open files are allowed",
+];
 /** How long a signal that came with the one that continued us may take to be heard. */
 const SETTLED_MS = 20;
 
@@ -118,10 +128,11 @@ export class NativeRun implements Run {
     this.c.defaultSignal(SIGCHLD);
     const heard = this.heard(inherited);
     this.c.unblockSignals(HEARD.filter((signal) => !heard.includes(signal)));
-    const started = this.start(program, inherited);
+    const started = this.start(program, inherited, heard);
     if ("errno" in started) return unstarted(started.errno);
     this.pid = started.pid;
-    this.waiter = new Waiter(this.c, heard, this.pid);
+    this.waiter = started.waiter;
+    this.waiter.waitFor(this.pid);
     watch.spawned(this.pid);
     const { heartbeat } = watch;
     if (heartbeat) this.waiter.beatIn(heartbeat.every_ms);
@@ -142,18 +153,23 @@ export class NativeRun implements Run {
   private start(
     program: Program,
     inherited: ReadonlySet<number>,
-  ): { pid: number } | { errno: number } {
+    heard: readonly number[],
+  ): { pid: number; waiter: Waiter } | { errno: number } {
     for (const signal of RUNTIME_CATCHES)
       if (inherited.has(signal)) this.c.ignoreSignal(signal);
     const changed = [...FROM_TERMINAL, ...RUNTIME_IGNORES, ...LIBC_OWN];
     const defaults = changed.filter((signal) => !inherited.has(signal));
     const descriptors = inheritedDescriptors();
+    // Before there is a child: without it nobody would see to that.
+    const waiter = Waiter.of(this.c, heard);
     restoreOpenFiles(this.c, openFileLimits(process.ppid));
     for (const fd of descriptors) this.c.passOn(fd);
-    const started = this.spawn(program, defaults);
+    const started = waiter
+      ? this.spawn(program, defaults)
+      : this.inOurPlace(program, defaults, NO_DESCRIPTOR);
     // The child's alone now: its reader shall see when the child closes one.
     for (const fd of descriptors) closeFile(fd);
-    return started;
+    return "pid" in started ? { ...started, waiter: waiter! } : started;
   }
 
   private spawn(
@@ -164,7 +180,17 @@ export class NativeRun implements Run {
     if ("pid" in started) return started;
     if (started.errno === ENOEXEC)
       return spawn(this.c, asScript(program), defaults);
-    if (started.errno !== EAGAIN || !this.watch.noProcess()) return started;
+    return started.errno === EAGAIN
+      ? this.inOurPlace(program, defaults, NO_PROCESS)
+      : started;
+  }
+
+  private inOurPlace(
+    program: Program,
+    defaults: readonly number[],
+    [errno, why]: typeof NO_PROCESS,
+  ): { errno: number } {
+    if (!this.watch.noChild(why)) return { errno };
     const failed = become(this.c, program, defaults);
     return failed.errno === ENOEXEC
       ? become(this.c, asScript(program), defaults)

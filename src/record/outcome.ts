@@ -42,10 +42,11 @@ export interface Watch {
   /** Called once, right after the start. */
   spawned(pid: number): void;
   /**
-   * There is no process to be had for it.
+   * It cannot run as a child of ours.
+   * @param why in a few words
    * @returns whether it may run in our place, which is recorded and said by then
    */
-  noProcess(): boolean;
+  noChild(why: string): boolean;
   /** It was seen to go on after a stop. */
   alive(): void;
   heartbeat: Heartbeat | null;
@@ -61,7 +62,7 @@ export interface Heartbeat {
 }
 
 export type Outcome =
-  /** It could not be started: 125 no process for it, 126 cannot run, 127 not found. */
+  /** It could not be started: 125 no process or descriptor for it, 126 cannot run, 127 not found. */
   | { kind: "unstarted"; exit_status: 125 | 126 | 127; reason: string }
   | {
       kind: "exited";
@@ -110,6 +111,7 @@ export function tellToGo(
 const ENOENT = 2;
 /** No process to be had: the user's limit, or the host's. */
 export const EAGAIN = 11;
+export const EMFILE = 24;
 
 /** @param errno why it did not start, of either sign */
 export function unstarted(errno: number): Outcome {
@@ -118,7 +120,7 @@ export function unstarted(errno: number): Outcome {
     ? { kind: "unstarted", exit_status: 127, reason: "no such program" }
     : {
         kind: "unstarted",
-        exit_status: code === EAGAIN ? 125 : 126,
+        exit_status: code === EAGAIN || code === EMFILE ? 125 : 126,
         reason: SPAWN_ERRORS[code] ?? `errno ${code}`,
       };
 }
@@ -127,6 +129,7 @@ const SPAWN_ERRORS: Record<number, string> = {
   7: "the arguments and the environment are too long",
   8: "it is not a program this machine runs",
   [EAGAIN]: "no more processes are allowed",
+  [EMFILE]: "no more open files are allowed",
   12: "out of memory",
   13: "it is not executable, or not by us",
   20: "a part of its path is not a folder",

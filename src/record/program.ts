@@ -45,6 +45,10 @@ function talksToPerson(args: readonly string[]): boolean {
   return words.every((word) => /^[-+]/.test(word)) || words.includes("-i");
 }
 
+/** Of python: options but for -m and -c, and what -m may stand behind. */
+const OPTION = /^-([bBdEhiIOPqRsSuvVx?]+|[bBdEhiIOPqRsSuvVx?]*[WX].*|-.+)$/;
+const MODULE = /^-[bBdEhiIOPqRsSuvVx?]*m(.*)$/s;
+
 /**
  * Python's own prompt completes; so do the shells that packages bring
  * (`python -m mahavishnu shell`, `python -m IPython`).
@@ -52,16 +56,18 @@ function talksToPerson(args: readonly string[]): boolean {
 function pythonProgram(argv: readonly string[]): Program {
   const kind = "python";
   let at = 1;
-  // -W and -X take the next word; -m and -c end the options.
-  while (/^-[^mc]*$/.test(argv[at] ?? ""))
-    at += /^-[WX]$/.test(argv[at]!) ? 2 : 1;
+  // -W and -X take what follows, or the next word; -m and -c end the options.
+  while (OPTION.test(argv[at] ?? ""))
+    at += /^-[a-zA-Z?]*[WX]$/.test(argv[at]!) ? 2 : 1;
   const rest = argv.slice(at);
-  const module = /^-[a-zA-Z]*m(.*)$/.exec(rest[0] ?? "");
+  const module = MODULE.exec(rest[0] ?? "");
   if (!module) {
     const prompt = rest.length === 0 || argv.slice(0, at).includes("-i");
     return { kind, completes: prompt, python_module: null };
   }
-  const name = module[1] || (rest[1] ?? "");
+  const named = module[1] || (rest[1] ?? "");
+  // Anything else is no module, and may be anything.
+  const name = /^[\w.]+$/.test(named) ? named : "";
   const completes = name === "IPython" || rest.includes("shell");
   return { kind, completes, python_module: name || null };
 }

@@ -52,8 +52,7 @@ const CHILD_STARTED_MS = 100;
 const LAST_FACTS_MS = 250;
 /** How long the executables may take to be counted. */
 const COUNT_MS = 10_000;
-const NO_PROCESS =
-  "no more processes are allowed: the program runs in our place";
+const IN_OUR_PLACE = "the program runs in our place";
 
 /**
  * Runs the program and never returns: this process ends as the program did.
@@ -81,8 +80,8 @@ export async function wrap(request: WrapRequest): Promise<never> {
 
 const unrecorded = ({ say }: WrapRequest): Watch => ({
   spawned() {},
-  noProcess() {
-    say?.(`session-buddy: ${NO_PROCESS}\n`);
+  noChild(why) {
+    say?.(`session-buddy: ${why}: ${IN_OUR_PLACE}\n`);
     return true;
   },
   alive() {},
@@ -186,14 +185,14 @@ class Recording implements Watch {
   }
 
   /** The program has our pid then, and nobody holds the lock: it is judged as one whose wrapper was killed. */
-  noProcess(): boolean {
+  noChild(why: string): boolean {
     if (this.request.strict) return false;
     this.attempt(() => {
       this.writeProcess(process.pid, process.ppid);
       this.spool.sync();
     });
     this.request.say?.(
-      `session-buddy: ${NO_PROCESS}, and how it ends is not recorded\n`,
+      `session-buddy: ${why}: ${IN_OUR_PLACE}, and how it ends is not recorded\n`,
     );
     return true;
   }

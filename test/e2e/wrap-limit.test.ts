@@ -196,3 +196,23 @@ test("what kills the wrapper shows no command line", async () => {
   const done = await sandbox.run(["shell", "--", "sh", "-c", script, "s3cret"]);
   expect(done).toMatchObject({ signal: "SIGABRT", stdout: "", stderr: "" });
 });
+
+test("no descriptor before the start: the program runs in our place", async () => {
+  using sandbox = new Sandbox();
+  const script = `ulimit -n 6; "$0" shell -- sh -c 'echo "$SESSION_BUDDY_WRAPPED"; exit 4'`;
+  const done = await sandbox.command(["bash", "-c", script, BINARY]);
+  expect(done).toMatchObject({ exitCode: 4, stdout: "1\n", stderr: "" });
+});
+
+test("descriptors that are taken away while it runs: the end is seen and recorded", async () => {
+  using sandbox = new Sandbox();
+  const script = `mkfifo go; exec 9<>go
+    "$0" shell -- sh -c 'echo up; read line; exit 4' <&9 >out & wrapper=$!
+    until grep -q up out; do :; done
+    prlimit --pid $wrapper --nofile=0:20
+    echo >&9; wait $wrapper`;
+  const done = await sandbox.command(["bash", "-c", script, BINARY]);
+  expect(done).toMatchObject({ exitCode: 4, stdout: "" });
+  const row = await sandbox.only();
+  expect(row).toMatchObject({ status: "ended", exit_code: 4 });
+});
