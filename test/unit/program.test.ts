@@ -15,13 +15,13 @@ test.each([
 });
 
 test.each([
-  ["-c", "from sys import argv; p='hidden'"],
-  ["-cfrom sys import argv; p='hidden'"],
-  ["-cimport time;p='hidden'"],
-  ["-Icimport time;p='hidden'"],
-  ["-Wmhidden"],
-  ["-Xmhidden"],
-  ["-m", "not a module but hidden"],
-])("no word of python %p is in it", (...args) => {
+  [["-c", "from sys import argv; p='hidden'"]],
+  [["-cfrom sys import argv; p='hidden'"]],
+  [["-cimport time;p='hidden'"]],
+  [["-Icimport time;p='hidden'"]],
+  [["-Wmhidden"]],
+  [["-Xmhidden"]],
+  [["-m", "not a module but hidden"]],
+])("no word of python %p is in it", (args) => {
   expect(inferComponent(["python3", ...args])).toBe("python");
 });
