@@ -75,6 +75,25 @@ export function copyAside(
   }
 }
 
+const KEPT = /(,? (and|which) is kept in| \(all of it is kept in) '[^']*'\)?/;
+
+/** What is said of a copy, said of what it is one of: nothing is kept in a copy. */
+export function aboutOriginal(
+  copy: Copy,
+  original: Settings,
+  database: string,
+  tell: (sentence: string) => void,
+): (sentence: string) => void {
+  const data = copy.settings.paths.data!;
+  return (sentence) =>
+    tell(
+      sentence
+        .replace(KEPT, "")
+        .replaceAll(`${data}/sessions.duckdb`, database)
+        .replaceAll(data, original.paths.data!),
+    );
+}
+
 interface Source {
   from: string;
   /** Below the copy's data folder. */

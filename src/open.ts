@@ -5,7 +5,7 @@
  */
 import { readFileSync, realpathSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
-import { copyAside, isUnwritable } from "./aside.ts";
+import { aboutOriginal, copyAside, isUnwritable } from "./aside.ts";
 import type { Settings } from "./config.ts";
 import { Failure, type FailureCode, errnoOf } from "./model/failure.ts";
 import type { SessionStore } from "./model/store.ts";
@@ -104,7 +104,8 @@ async function readable(settings: Settings, tell: Tell): Promise<Opened> {
     const copy = copyAside(settings, database, lockPath(settings));
     if (!copy) throw error;
     try {
-      const { store, close } = await nearest(copy.settings, tell, null, tell);
+      const said = aboutOriginal(copy, settings, database, tell);
+      const { store, close } = await nearest(copy.settings, said, null, said);
       tell(
         `nothing was brought to the store: ${error.message}; shown is what is there, with what waits in the spool`,
       );

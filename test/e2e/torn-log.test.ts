@@ -14,8 +14,8 @@ import {
 import { join } from "node:path";
 import { Drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb.ts";
-import { plant } from "../support/host.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { needsRoot, plant, runPrivately } from "../support/host.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 
 const SAID =
@@ -90,4 +90,21 @@ test("what the log has lost and the spool still has comes back", async () => {
   } finally {
     await store.close();
   }
+});
+
+test("read where nothing can be written, nothing is said to be kept in a copy that goes", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const ids = await crashed(sandbox, 2);
+  appendFileSync(logOf(sandbox), Buffer.alloc(5_000));
+  const { exitCode, stdout, stderr } = await runPrivately(
+    sandbox,
+    `mount --bind ${sandbox.data} ${sandbox.data}
+    mount -o remount,bind,ro ${sandbox.data}
+    ${BINARY} list-sessions --json`,
+  );
+  expect(exitCode).toBe(0);
+  expect(idsOf(stdout).sort()).toEqual([...ids].sort());
+  expect(stderr).toContain(`log of '${sandbox.database}' was damaged`);
+  expect(stderr).not.toMatch(/kept in|\/dev\/shm/);
 });
