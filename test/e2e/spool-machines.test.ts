@@ -120,6 +120,31 @@ test("the folder of another machine id that is moved away meanwhile holds nothin
   expect(await sandbox.only()).toMatchObject({ session_id: id(2) });
 });
 
+test("the folder of another machine id on a full disk is told of in a sentence of ours", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  // Up to the end of a page: the end that nobody saw needs another one.
+  const text = recorded(GONE, "any");
+  const more = (pad: string) =>
+    lines([command(3, { session_id: id(1), text: pad })]);
+  const pad = 4_096 - ((text.length + more("").length) % 4_096);
+  foreign(sandbox, text + more("x".repeat(pad)), new Date());
+  const disk = join(sandbox.home, "disk");
+  mkdirSync(disk);
+  // No spool of its own yet: nothing but that folder is drained.
+  const { stderr } = await runPrivately(
+    sandbox,
+    `mount -t tmpfs -o size=8m none ${disk}
+    export SESSION_BUDDY_DATA_DIR=${disk}/data
+    ${BINARY} list-sessions
+    cp -a ${sandbox.data}/spool $SESSION_BUDDY_DATA_DIR
+    cat /dev/zero > ${disk}/fill 2>/dev/null || true
+    ${BINARY} drain`,
+  );
+  expect(stderr).toMatch(/session-buddy: .*is full.*\n$/);
+  expect(stderr).not.toContain("internal error");
+});
+
 describe("what may be another host's, and live,", () => {
   test.each([
     ["another name", "elsewhere", () => beforeBoot()],
