@@ -116,7 +116,7 @@ export function trustedPath(
       continue;
     }
     const here = `${at}/${name}`;
-    const stat = statFile(here, { follow: false });
+    const stat = statFile(here, { follow: IN_PROC.test(here) });
     const ours = stat !== null && (stat.uid === euid || stat.uid === root);
     // Nothing is called for each part: a wrapper's start would be compiled in the
     // midst (os/wait.ts), which takes a thread.
@@ -213,6 +213,9 @@ export function writableByOthers(path: string, stat: FileStat): boolean {
   if (stat.mode & STICKY) return false;
   return (stat.mode & OTHERS_WRITE) !== 0 || !groupIsOwner(path, stat);
 }
+
+/** What the kernel leads on by itself: the text of such a link is of another root. */
+const IN_PROC = /^\/proc\/(self|\d+)\/(root|cwd)$/;
 
 /** A descriptor that we were started with, by a name of it: `<(…)` in a shell. */
 const GIVEN = /^\/(dev\/stdin|(dev|proc\/self)\/fd\/\d+)$/;
