@@ -315,6 +315,8 @@ export class Core implements ServedStore {
     for (const folder of adopted) this.log.info("spool_adopted", { folder });
     this.sayRefused(refused);
     await this.file.lapse(now, config.session.unleased_timeout_ms);
+    if (this.spoolFailed !== null) this.log.info("drain_recovered", {});
+    this.spoolFailed = null;
   }
 
   /** A pass; what others have taken of the descriptors is given back in a moment. */
@@ -373,8 +375,6 @@ export class Core implements ServedStore {
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
       if (!this.pass) await this.fresh();
-      if (this.spoolFailed !== null) this.log.info("drain_recovered", {});
-      this.spoolFailed = null;
       if (this.idle || performance.now() - this.lastAppend < IDLE_MS) return;
       this.idle = true;
       await this.file.idle();
