@@ -77,7 +77,10 @@ export function copyAside(
 
 const KEPT = /(,? (and|which) is kept in| \(all of it is kept in) '[^']*'\)?/;
 
-/** What is said of a copy, said of what it is one of: nothing is kept in a copy. */
+/** Nothing is kept in a copy that goes. */
+export const withoutKept = (sentence: string) => sentence.replace(KEPT, "");
+
+/** What is said of a copy, said of what it is one of. */
 export function aboutOriginal(
   copy: Copy,
   original: Settings,
@@ -87,8 +90,7 @@ export function aboutOriginal(
   const data = copy.settings.paths.data!;
   return (sentence) =>
     tell(
-      sentence
-        .replace(KEPT, "")
+      withoutKept(sentence)
         .replaceAll(`${data}/sessions.duckdb`, database)
         .replaceAll(data, original.paths.data!),
     );

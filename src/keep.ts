@@ -30,7 +30,7 @@ export async function withKeeping<T>(
   requireHere(settings);
   const here = await claim(settings);
   if (!(here instanceof StoreLock)) return use(new HttpKeeping(here));
-  const { store, close } = await openFile(settings, here);
+  const { store, close } = await openFile(settings, here, { tell });
   const data = settings.paths.data!;
   try {
     try {

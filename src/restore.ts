@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { withoutKept } from "./aside.ts";
 import type { Settings } from "./config.ts";
 import { Failure, errnoOf, reasonOf } from "./model/failure.ts";
 import { lostEnd } from "./model/lost.ts";
@@ -63,9 +64,14 @@ export class Candidate {
 
   /**
    * Copies a backup and looks through the copy.
+   * @param tell hears of what of it had to be left out
    * @throws Failure naming the file and what is wrong with it
    */
-  static async of(settings: Settings, file: string): Promise<Candidate> {
+  static async of(
+    settings: Settings,
+    file: string,
+    tell: Tell,
+  ): Promise<Candidate> {
     refuseServer(settings);
     const database = databasePath(settings);
     ensurePrivateDir(settings.paths.data!);
@@ -76,7 +82,9 @@ export class Candidate {
     const path = `${database}.restore-${process.pid}`;
     try {
       copyBackup(from, path);
-      return new Candidate(settings, path, await verify(path, from));
+      const left = (sentence: string) =>
+        tell(withoutKept(sentence).replaceAll(path, from));
+      return new Candidate(settings, path, await verify(path, from, left));
     } catch (error) {
       remove(path);
       throw errnoOf(error) ? folderFailure(path, error) : error;
@@ -102,7 +110,7 @@ export class Candidate {
     }
     let kept: string | null;
     try {
-      kept = await replace(databasePath(settings), this.path);
+      kept = await replace(databasePath(settings), this.path, tell);
       // Before anybody can take it for known: what is done may not be in there.
       await putBack(spoolFolder(data));
     } catch (error) {
@@ -228,16 +236,18 @@ function copyOpen(from: number, to: string): void {
   }
 }
 
+/** With what was made beside it: its log, and one that had to be left out. */
 function remove(path: string): void {
-  for (const suffix of ["", ".wal"])
-    rmSync(`${path}${suffix}`, { force: true });
+  for (const name of readdirSync(dirname(path)))
+    if (name === basename(path) || name.startsWith(`${basename(path)}.wal`))
+      rmSync(join(dirname(path), name), { force: true });
 }
 
 /** What restores that were killed have left. */
 function clearScratch(database: string): void {
   const scratch = `${basename(database)}.restore-`;
   for (const name of readdirSync(dirname(database))) {
-    const pid = /^(\d+)(\.wal)?$/.exec(name.slice(scratch.length))?.[1];
+    const pid = /^(\d+)(\.wal.*)?$/.exec(name.slice(scratch.length))?.[1];
     if (!name.startsWith(scratch) || pid === undefined) continue;
     if (!existsSync(`/proc/${pid}`) || pid === String(process.pid))
       rmSync(join(dirname(database), name), { force: true });
@@ -248,8 +258,12 @@ function clearScratch(database: string): void {
  * Gives the old file another name and the new one its own.
  * @returns the other name
  */
-async function replace(database: string, by: string): Promise<string | null> {
-  const { emptyLog } = await import("./store/copy.ts");
+async function replace(
+  database: string,
+  by: string,
+  tell: Tell,
+): Promise<string | null> {
+  const { emptyLog } = await import("./store/foreign-log.ts");
   const { sync } = await import("./store/archive.ts");
   if (!existsSync(database) && !existsSync(`${database}.wal`)) {
     renameSync(by, database);
@@ -257,7 +271,7 @@ async function replace(database: string, by: string): Promise<string | null> {
     return null;
   }
   // A log would be taken for the new file's: with none, one rename is all.
-  if (existsSync(`${database}.wal`)) await emptyLog(database);
+  if (existsSync(`${database}.wal`)) await emptyLog(database, tell);
   const stamp = new Date().toISOString().replace(/\..*|[-:]/g, "");
   let kept = `${database}.before-${stamp.replace("T", "-")}`;
   for (let n = 2; existsSync(kept); n++) kept = `${kept.split("+")[0]}+${n}`;

@@ -38,7 +38,7 @@ EXAMPLES
       );
     const settings = await validSettings(process.env, args.config);
     requireHere(settings);
-    const candidate = await Candidate.of(settings, args.file);
+    const candidate = await Candidate.of(settings, args.file, note);
     try {
       const { sessions, events } = candidate.verified;
       const question = `'${args.file}' is good: ${sessions} sessions, ${events} events. Put it in the place of the database?`;

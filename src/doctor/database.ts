@@ -53,7 +53,7 @@ export function databaseChecks(settings: Settings): Check[] {
         );
       },
     },
-    { name: "database_log", look: () => damagedLogs(databasePath(settings)) },
+    { name: "database_log", look: () => leftLogs(databasePath(settings)) },
     ...deliveryChecks(settings),
     { name: "spool_quarantine", look: () => quarantined(data) },
     { name: "spool_other_machines", look: () => otherMachines(settings) },
@@ -75,16 +75,31 @@ export function databaseChecks(settings: Settings): Check[] {
   ];
 }
 
-function damagedLogs(database: string): string {
-  const start = `${basename(database)}.wal.damaged-`;
-  const logs = names(dirname(database)).filter((name) =>
-    name.startsWith(start),
+function leftLogs(database: string): string {
+  const start = `${basename(database)}.wal.`;
+  const logs = names(dirname(database)).filter(
+    (name) =>
+      name.startsWith(start) &&
+      /^(damaged|foreign)-/.test(name.slice(start.length)),
   );
   if (logs.length === 0) return "none had to be mended";
+  const foreign = logs.filter((name) => name.startsWith(`${start}foreign-`));
+  const damaged = logs.filter((name) => !foreign.includes(name));
+  const says = (words: string, of: readonly string[]) =>
+    of.length === 0 ? [] : [`${words}: ${of.join(", ")}`];
   throw new Failure(
     "storage",
-    `the write-ahead log was damaged, as by a loss of power, and mended: what came after the last whole commit was left out, and is kept: ${logs.join(", ")}`,
-    `what the spool still had has come in, the rest is lost: look at the disk, then remove these from ${dirname(database)}`,
+    [
+      ...says(
+        "the write-ahead log was damaged, as by a loss of power, and mended: what came after the last whole commit was left out, and is kept",
+        damaged,
+      ),
+      ...says(
+        "a write-ahead log beside the database was not its own, as one that was copied by hand; it was left out, and is kept",
+        foreign,
+      ),
+    ].join("; "),
+    `what the spool still had has come in, the rest is in these alone: ${damaged.length > 0 ? "look at the disk" : "see whose they are"}, then remove these from ${dirname(database)}`,
   );
 }
 

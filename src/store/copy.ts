@@ -151,20 +151,6 @@ const differs = (path: string) =>
     "check that disk, and give a file on another one",
   );
 
-/**
- * Moves the write-ahead log of a database that nobody has open into its file,
- * where it still opens.
- */
-export async function emptyLog(path: string): Promise<void> {
-  try {
-    await withFile(path, "READ_WRITE", async (connection) => {
-      await connection.run(SQL.checkpoint);
-    });
-  } catch {
-    // Damaged, or newer: whoever asks finds the log still there.
-  }
-}
-
 /** Makes a folder of our own, empty. */
 export function makeFolder(path: string): void {
   rmSync(path, { recursive: true, force: true });

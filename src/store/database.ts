@@ -32,6 +32,7 @@ import {
   publish,
   refuseQuestionMark,
 } from "./file.ts";
+import { withOwnLog } from "./foreign-log.ts";
 import { OPTIONS } from "./options.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
@@ -88,7 +89,7 @@ export class Database {
     try {
       refuseQuestionMark(path);
       if (!existsSync(path)) await Database.create(path, migrations);
-      db = await Database.mended(path, tell);
+      db = await withOwnLog(path, tell, () => Database.mended(path, tell));
       const have = await db.schemaVersion();
       if (have > migrations.length)
         throw newerSchema(path, have, migrations.length);

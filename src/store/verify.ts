@@ -9,6 +9,7 @@ import { settle } from "../model/session.ts";
 import { quoted, rowsOf, withFile } from "./copy.ts";
 import { DuckDBStore } from "./duckdb.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
+import { withOwnLog } from "./foreign-log.ts";
 import { type BroughtRow, type ReadRow, broughtOf } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { SESSION_READ, SQL } from "./statements.ts";
@@ -39,13 +40,18 @@ export interface Verified {
  * Looks through a scratch copy, and brings it up to date.
  * @param path the copy, which may be changed
  * @param shown the file that it was copied from
+ * @param tell hears of what had to be left out
  * @throws Failure (storage) naming `shown`
  */
-export async function verify(path: string, shown: string): Promise<Verified> {
+export async function verify(
+  path: string,
+  shown: string,
+  tell: (sentence: string) => void = () => {},
+): Promise<Verified> {
   try {
-    const schema = await inspect(path, shown);
+    const schema = await withOwnLog(path, tell, () => inspect(path, shown));
     // By the code that will open it later: what it cannot use is found now.
-    await (await DuckDBStore.open(path)).close();
+    await (await DuckDBStore.open(path, { tell })).close();
     rmSync(`${path}.schema-${schema}`, { force: true });
     return { schema, ...(await readThrough(path, shown)) };
   } catch (error) {

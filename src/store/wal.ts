@@ -4,8 +4,9 @@
  * DuckDB refuses some of that and passes over the rest in silence. What is whole
  * up to the last commit is kept, and what comes after that is set aside.
  *
- * The format, version 2: a header, then entries of size, checksum (u64 each,
- * little-endian) and payload, which begins with a field that says its kind.
+ * The format, version 2: a header, which may name the file that it belongs to
+ * (see log-header.ts), then entries of size, checksum (u64 each, little-endian)
+ * and payload, which begins with a field that says its kind.
  */
 import {
   closeSync,
@@ -23,10 +24,8 @@ import {
 } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Failure } from "../model/failure.ts";
+import { HEADER_KIND, headerFor, headerOf, isNear } from "./log-header.ts";
 
-const HEADER = Buffer.from("64006265 0002ffff".replace(" ", ""), "hex");
-/** A header begins so, whatever its version. */
-const HEADER_KIND = HEADER.subarray(0, 3);
 /** Size and checksum. */
 const ENTRY_BYTES = 16;
 /** The end of a commit, always the same. */
@@ -44,6 +43,8 @@ export interface Torn {
   headless: boolean;
   /** Where the last commit that is whole ends; 0 when there is none. */
   whole_bytes: number;
+  /** As it should be. */
+  header: Buffer;
 }
 
 /**
@@ -53,17 +54,19 @@ export interface Torn {
 export function tornLog(path: string): Torn | null {
   const bytes = readLog(`${path}.wal`);
   if (!bytes || bytes.length === 0) return null;
-  const known = bytes.subarray(0, HEADER.length).equals(HEADER);
+  const own = headerFor(path);
+  const found = isNear(bytes, own) ? null : headerOf(bytes);
+  const header = found ? bytes.subarray(0, found.bytes) : own;
   const named = bytes.subarray(0, HEADER_KIND.length).equals(HEADER_KIND);
-  const first = entryEnd(bytes, HEADER.length);
+  const first = entryEnd(bytes, header.length);
   // Of another version; one whose header alone is damaged has our entries.
-  if (!known && named && first === null) return null;
+  if (!found && named && first === null) return null;
   let whole_bytes = 0;
-  let at = HEADER.length;
+  let at = header.length;
   for (let end: number | null; (end = entryEnd(bytes, at)) !== null; at = end)
     if (bytes.subarray(at + ENTRY_BYTES, end).equals(FLUSH)) whole_bytes = end;
-  if (known && isUnfinished(bytes.subarray(at))) return null;
-  return { bytes, whole_bytes, headless: !known && first !== null };
+  if (found && isUnfinished(bytes.subarray(at))) return null;
+  return { bytes, whole_bytes, headless: !found && first !== null, header };
 }
 
 /** Whether a rest is nothing but the beginning of a commit, as a kill leaves it. */
@@ -76,12 +79,12 @@ function isUnfinished(rest: Buffer): boolean {
 }
 
 /** Leaves the part of a log that is whole. */
-export function cutLog(path: string, { whole_bytes }: Torn): void {
+export function cutLog(path: string, { whole_bytes, header }: Torn): void {
   const wal = `${path}.wal`;
   if (whole_bytes === 0) return rmSync(wal, { force: true });
   const fd = openSync(wal, "r+");
   try {
-    writeSync(fd, HEADER, 0, HEADER.length, 0);
+    writeSync(fd, header, 0, header.length, 0);
     ftruncateSync(fd, whole_bytes);
     fsyncSync(fd);
   } finally {
@@ -195,6 +198,17 @@ function keptBefore(path: string, bytes: Buffer): string | null {
       return `${folder}/${name}`;
   }
   return null;
+}
+
+/**
+ * Gives a log that is not the database's another name.
+ * @returns that name
+ */
+export function setAside(path: string): string {
+  const kept = `${path}.wal.foreign-${stamp()}`;
+  renameSync(`${path}.wal`, kept);
+  syncFolder(dirname(path));
+  return kept;
 }
 
 function syncFolder(path: string): void {
