@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import type { Settings } from "./config.ts";
 import { Failure, errnoOf } from "./model/failure.ts";
+import { withoutKept } from "./model/keeping.ts";
 import { libc } from "./os/libc.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, closeFile } from "./os/file.ts";
 import { copy } from "./os/place.ts";
@@ -74,11 +75,6 @@ export function copyAside(
     if (typeof held === "number") closeFile(held);
   }
 }
-
-const KEPT = /(,? (and|which) is kept in| \(all of it is kept in) '[^']*'\)?/;
-
-/** Nothing is kept in a copy that goes. */
-export const withoutKept = (sentence: string) => sentence.replace(KEPT, "");
 
 /** What is said of a copy, said of what it is one of. */
 export function aboutOriginal(

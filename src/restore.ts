@@ -16,12 +16,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { withoutKept } from "./aside.ts";
 import type { Settings } from "./config.ts";
 import { Failure, errnoOf, reasonOf } from "./model/failure.ts";
 import { lostEnd } from "./model/lost.ts";
 import { SPOOL } from "./model/reporter.ts";
 import type { Session } from "./model/session.ts";
+import { withoutKept } from "./model/keeping.ts";
 import {
   claim,
   databasePath,

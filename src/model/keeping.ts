@@ -76,3 +76,8 @@ export interface Keeping {
    */
   archived(reference: string): Promise<Archived[]>;
 }
+
+const KEPT = /(,? (and|which) is kept in| \(all of it is kept in) '[^']*'\)?/;
+
+/** Nothing is kept in a copy that goes. */
+export const withoutKept = (sentence: string) => sentence.replace(KEPT, "");

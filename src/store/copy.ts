@@ -7,6 +7,7 @@ import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
 import { outputFailure } from "../os/place.ts";
 import type { Database } from "./database.ts";
+import { removeWithLog } from "./file.ts";
 import { OPTIONS } from "./options.ts";
 import { storeFailure } from "./failure.ts";
 import { SQL } from "./statements.ts";
@@ -99,7 +100,7 @@ export async function copyDatabase(
       return { sessions: had.sessions, events: had.tables.get("events")!.rows };
     });
   } catch (error) {
-    for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
+    removeWithLog(path);
     throw storeFailure(name, error);
   } finally {
     rmSync(rows, { recursive: true, force: true });

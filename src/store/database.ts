@@ -4,13 +4,7 @@
  *
  * Exactly one process has the file open (`store.lock`), and in it one instance.
  */
-import {
-  copyFileSync,
-  existsSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { copyFileSync, existsSync, renameSync, statSync } from "node:fs";
 import {
   type DuckDBConnection,
   DuckDBInstance,
@@ -31,6 +25,7 @@ import {
   movedFailure,
   publish,
   refuseQuestionMark,
+  removeWithLog,
 } from "./file.ts";
 import { withOwnLog } from "./foreign-log.ts";
 import { OPTIONS } from "./options.ts";
@@ -118,10 +113,7 @@ export class Database {
   ): Promise<void> {
     // Without locks several may be at it, each with a file of its own.
     const half = libc ? `${path}.new` : `${path}.${process.pid}.new`;
-    const remove = () => {
-      for (const file of [half, `${half}.wal`]) rmSync(file, { force: true });
-    };
-    remove();
+    removeWithLog(half);
     try {
       const db = await Database.connect(half);
       try {
@@ -131,7 +123,7 @@ export class Database {
       }
       publish(half, path);
     } finally {
-      remove();
+      removeWithLog(half);
     }
   }
 

@@ -1,5 +1,5 @@
 /** The database's file by its name: whether it can have one, how it gets it, and where that leads. */
-import { linkSync, realpathSync, renameSync } from "node:fs";
+import { linkSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { statFile } from "../os/file.ts";
@@ -27,6 +27,11 @@ export function publish(half: string, path: string): void {
     // A filesystem without links.
     renameSync(half, path);
   }
+}
+
+/** Removes half a file, and its log. */
+export function removeWithLog(path: string): void {
+  for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
 }
 
 /** Which file a path leads to; null when it leads to none. */
