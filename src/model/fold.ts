@@ -49,7 +49,7 @@ export type EndFacts = Pick<
   "end_source" | "exit_code" | "signal" | "received"
 >;
 
-/** The registers of one session. Plain JSON: it is stored as it is. */
+/** The registers of one session. Plain JSON: see `stateJson`. */
 export interface State {
   session_id: string;
   start: Register<StartFacts> | null;
@@ -88,6 +88,36 @@ export function emptyState(session_id: string): State {
 }
 
 /**
+ * A state as JSON, as it is kept beside its row. All that is as `emptyState` has
+ * it is left out, and what most registers share: the event of the start.
+ */
+export function stateJson(state: State): string {
+  const { start } = state;
+  const without: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(state) as [keyof State, Json][])
+    if (value !== NOTHING[key]) without[key] = value;
+  for (const key of ["given", "measured"] as const)
+    without[key] = registersWithout(start, state[key]);
+  return JSON.stringify(without);
+}
+
+const NOTHING = { ...emptyState(""), reporter: undefined };
+
+function registersWithout(start: State["start"], registers: Registers) {
+  const short = Object.create(null) as Record<string, unknown>;
+  let some = false;
+  for (const [name, register] of Object.entries(registers)) {
+    some = true;
+    const { rank, value } = register;
+    short[name] = isOf(start, register) ? { rank, value } : register;
+  }
+  return some ? short : undefined;
+}
+
+const isOf = (start: State["start"], key: EventKey): boolean =>
+  key.event_id === start?.event_id && key.timestamp === start.timestamp;
+
+/**
  * A state out of its JSON. Registers are named by others, so their objects
  * must not know any name by themselves, such as `constructor`.
  * @param row of the same session: an older version wrote down there alone whose it is
@@ -96,13 +126,19 @@ export function parseState(
   json: string,
   row: { reporter: string | null; attested: Attested | null } | null = null,
 ): State {
-  const state = JSON.parse(json) as State;
-  Object.setPrototypeOf(state.given, null);
-  Object.setPrototypeOf(state.measured, null);
-  if (state.reporter !== undefined) return state;
+  const kept = JSON.parse(json) as Partial<State>;
+  const state = { ...emptyState(""), ...kept };
+  for (const key of ["given", "measured"] as const) {
+    const registers = state[key];
+    Object.setPrototypeOf(registers, null);
+    for (const register of Object.values(registers))
+      if (register.event_id === undefined) {
+        register.event_id = state.start!.event_id;
+        register.timestamp = state.start!.timestamp;
+      }
+  }
+  if (kept.reporter !== undefined) return state;
   state.reporter = row?.reporter ?? null;
-  state.annotated_by = null;
-  state.outranked = 0;
   if (state.start) state.start.value.attested = row?.attested ?? null;
   return state;
 }

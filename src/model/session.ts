@@ -65,6 +65,26 @@ const REPORT_KEYS = [
 ] as const;
 
 /**
+ * Metadata as it is kept in a row: what every session has, but this one does
+ * not know, is left out.
+ */
+export function metadataJson(metadata: JsonObject): string {
+  const known = Object.create(null) as JsonObject;
+  for (const [key, value] of Object.entries(metadata))
+    if (value !== null) known[key] = value;
+  return JSON.stringify(known);
+}
+
+const UNKNOWN: JsonObject = Object.fromEntries(
+  [...REPORT_KEYS, ...MEASURED_KEYS].map((key) => [key, null]),
+);
+
+/** Metadata out of a row, with all that every session has. */
+export function parseMetadata(json: string): JsonObject {
+  return { ...UNKNOWN, ...(JSON.parse(json) as JsonObject) };
+}
+
+/**
  * What the registers say.
  * @returns null while no start has arrived
  */

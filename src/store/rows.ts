@@ -3,11 +3,13 @@
  */
 import type { Event } from "../model/event.ts";
 import { startSecondOf } from "../model/id.ts";
-import type { Brought, State } from "../model/fold.ts";
+import { type Brought, type State, stateJson } from "../model/fold.ts";
 import {
   type Session,
   type SessionRow,
   isClosed,
+  metadataJson,
+  parseMetadata,
   present,
   settle,
 } from "../model/session.ts";
@@ -73,7 +75,7 @@ export function sessionLines(states: readonly State[]): {
   };
   for (const state of states) {
     const row = settle(state);
-    const metadata = JSON.stringify(row?.metadata ?? {});
+    const metadata = metadataJson(row?.metadata ?? {});
     const place = placeOf(state, row);
     const { session_id } = state;
     lines[place].push(
@@ -82,7 +84,7 @@ export function sessionLines(states: readonly State[]): {
             ...row,
             metadata,
             session_id,
-            state: JSON.stringify(state),
+            state: stateJson(state),
           })
         : JSON.stringify({ ...row, metadata }),
     );
@@ -112,7 +114,7 @@ export function sessionOf(
 ): Session {
   const sign = row.end_source === null && signs.get(row.session_id);
   const last_seen = sign && sign > row.last_seen ? sign : row.last_seen;
-  const metadata = JSON.parse(row.metadata) as SessionRow["metadata"];
+  const metadata = parseMetadata(row.metadata);
   return present({ ...row, last_seen, metadata }, now);
 }
 

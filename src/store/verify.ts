@@ -5,7 +5,7 @@
 import { rmSync } from "node:fs";
 import { Failure } from "../model/failure.ts";
 import { foldBrought } from "../model/fold.ts";
-import { settle } from "../model/session.ts";
+import { parseMetadata, settle } from "../model/session.ts";
 import { quoted, rowsOf, withFile } from "./copy.ts";
 import { DuckDBStore } from "./duckdb.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
@@ -153,7 +153,7 @@ async function firstOdd(
     const want = settle(
       foldBrought(row.session_id, of.get(row.session_id) ?? []),
     );
-    const have = { ...row, metadata: JSON.parse(row.metadata) as object };
+    const have = { ...row, metadata: parseMetadata(row.metadata) };
     // By JSON: a map without a prototype is as good as one with.
     if (!Bun.deepEquals(plain(want), plain(have))) return row.session_id;
   }
