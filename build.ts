@@ -29,6 +29,56 @@ const { version: duckdbVersion } = (await Bun.file(
   join(bindings, "package.json"),
 ).json()) as { version: string };
 
+/** A piece of the runtime's machine code, and what is changed in it. */
+export interface Patch {
+  what: string;
+  /** The code, in hexadecimal; it stands in the executable once. */
+  code: string;
+  /** Where in the code, in bytes, the new bytes go; these in hexadecimal. */
+  offset: number;
+  bytes: string;
+}
+
+/**
+ * For the runtime on x64. It makes threads when it pleases, and aborts where
+ * there is none to be had: just when a shell is wrapped to help a user whose
+ * processes have reached their limit. So no thread compiles, collects or fetches
+ * memory beside the program, unless BUN_JSC_ variables ask for it. A server
+ * loses nothing by that; a drain takes longer where a second core is idle.
+ */
+const PATCHES: readonly Patch[] = [
+  {
+    what: "the choice of useWarmUpMarkedBlocks",
+    // movb $1, useWarmUpMarkedBlocks
+    code: "c6056b1de10401",
+    offset: 6,
+    bytes: "00",
+  },
+  {
+    what: "the choice of useConcurrentGC",
+    // movw $0x101, useConcurrentGC and what stands before it
+    code: "66c705931de1040101",
+    offset: 8,
+    bytes: "00",
+  },
+  {
+    what: "the choice of useConcurrentJIT and numberOfGCMarkers",
+    // jne over movb $0, useConcurrentJIT; movl $1, numberOfGCMarkers
+    code: "8038017511c6051240e00400c705ec41e00401000000",
+    offset: 3,
+    bytes: "9090",
+  },
+  {
+    // What a crash shows of the command line may be a secret.
+    what: "the crash report's list of arguments",
+    // test %r12,%r12 (their number); je past them
+    code: "4d85e40f843e0100004c8b35b8e9ed02",
+    // nop; jmp
+    offset: 3,
+    bytes: "90e9",
+  },
+];
+
 if (import.meta.main) {
   await embedNatives();
   await compile();
@@ -130,7 +180,7 @@ function commit(): string {
 async function mendRuntime(): Promise<void> {
   const bytes = Buffer.from(await Bun.file(outfile).arrayBuffer());
   spoil(bytes, { BUN_OPTIONS: 2, BUN_BE_BUN: 1, BUN_INSPECT: 11 });
-  if (process.arch === "x64") spareThread(bytes);
+  if (process.arch === "x64") patch(bytes, PATCHES);
   // A new file under the name: the old one may be running. Plain writes leave it
   // in the page cache in larger pieces than Bun.write, which reserves the space
   // first: a wrapper starts 1 to 2 ms sooner.
@@ -141,22 +191,17 @@ async function mendRuntime(): Promise<void> {
   renameSync(`${outfile}.new`, outfile);
 }
 
-/**
- * The runtime makes a thread, soon after its start, that fetches memory before
- * it is needed, and aborts where there is none to be had: just when a shell is
- * wrapped to help a user whose processes have reached their limit. The option
- * is left at its default, off.
- * @throws Error when the code does not stand there once
- */
-export function spareThread(bytes: Buffer): void {
-  // movb $1, useWarmUpMarkedBlocks
-  const code = Buffer.from("c6056b1de10401", "hex");
-  const at = bytes.indexOf(code);
-  if (at === -1 || bytes.indexOf(code, at + 1) !== -1)
-    throw new Error(
-      "the choice of useWarmUpMarkedBlocks stands elsewhere in the executable: this Bun differs from the one that was studied",
-    );
-  bytes[at + code.length - 1] = 0;
+/** @throws Error when a patch's code does not stand there once */
+export function patch(bytes: Buffer, patches: readonly Patch[]): void {
+  for (const { what, code, offset, bytes: changed } of patches) {
+    const studied = Buffer.from(code, "hex");
+    const at = bytes.indexOf(studied);
+    if (at === -1 || bytes.indexOf(studied, at + 1) !== -1)
+      throw new Error(
+        `${what} stands elsewhere in the executable: this Bun differs from the one that was studied`,
+      );
+    bytes.write(changed, at + offset, "hex");
+  }
 }
 
 /**

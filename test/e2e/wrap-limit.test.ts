@@ -6,13 +6,15 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { needsRoot, runPrivately } from "../support/host.ts";
+import { needsRoot, privately, runPrivately } from "../support/host.ts";
+import { Pty } from "../support/pty.ts";
 import {
   BINARY,
   type Finished,
   Sandbox,
   type SessionJson,
 } from "../support/sandbox.ts";
+import { stopped } from "../support/wait.ts";
 
 /** Nobody else's: the limit counts all processes of a user. */
 const UID = 300_000 + process.pid;
@@ -21,14 +23,15 @@ const PYTHON = "/usr/bin/python3";
 
 /** Runs a script where `as_user` runs a command as that user; $SB is the executable. */
 function limited(sandbox: Sandbox, script: string): Promise<Finished> {
-  const { home } = sandbox;
-  const prelude = `chown -R ${UID}:${UID} ${home}; cd ${home}; touch sb
+  return runPrivately(sandbox, prelude(sandbox) + script);
+}
+
+const prelude = ({ home }: Sandbox) =>
+  `chown -R ${UID}:${UID} ${home}; cd ${home}; touch sb
     mount --bind ${BINARY} sb
     export SB=${home}/sb XDG_CACHE_HOME=${home}/cache
     as_user() { ${AS_USER} "$@"; }
   `;
-  return runPrivately(sandbox, prelude + script);
-}
 
 /** What a script that ends with the listing says before it, and the only session. */
 function outcomeOf({ stdout }: Finished): { said: string; row: SessionJson } {
@@ -73,6 +76,95 @@ test("no process before the start: strict refuses in words", async () => {
   expect(row).toMatchObject({ status: "ended", end_source: "observed" });
 });
 
+function each(count: number, line: (n: number) => string): string {
+  return Array.from({ length: count }, (_, n) => line(n)).join("");
+}
+
+/** With each of these a start runs so much that the engine compiles it. */
+const LABORIOUS: {
+  what: string;
+  options?: string;
+  words?: number;
+  config?: string;
+  /** What the user's shell does before the start. */
+  before?: string;
+}[] = [
+  { what: "20,000 words", words: 20_000 },
+  { what: "500 --meta", options: each(500, (n) => `--meta k${n}=${n} `) },
+  { what: "500 --tag", options: each(500, (n) => `--tag t${n} `) },
+  {
+    what: "300 profiles",
+    config: `profiles:\n${each(300, (n) => `  p${n}: {component: c, metadata: {a: ${n}}}\n`)}`,
+  },
+  { what: "300 unknown keys", config: each(300, (n) => `unknown${n}: 1\n`) },
+  {
+    what: "200 inherited descriptors",
+    before: `for i in {20..220}; do eval "exec $i</dev/null"; done`,
+  },
+  {
+    what: "a deep data folder",
+    before: `export SESSION_BUDDY_DATA_DIR=$PWD${each(80, () => "/d")}`,
+  },
+];
+
+test.each(LABORIOUS)(
+  "no process before the start, $what: the program runs in our place",
+  async ({ options = "", words = 1, config = "{}\n", before = "" }) => {
+    if (!needsRoot("prlimit", "setpriv")) return;
+    using sandbox = new Sandbox();
+    writeFileSync(join(sandbox.home, "settings.yaml"), config);
+    const script = `${before}
+      ulimit -u 1
+      exec $SB shell --config settings.yaml ${options} -- sh -c 'echo "$SESSION_BUDDY_WRAPPED $#"; exit 4' sh {1..${words}}`;
+    writeFileSync(join(sandbox.home, "start.sh"), script);
+    const done = await limited(
+      sandbox,
+      `as_user bash start.sh || echo "status $?"`,
+    );
+    expect(done).toMatchObject({
+      stdout: `1 ${words === 1 ? 1 : words}\nstatus 4\n`,
+      stderr: "",
+    });
+  },
+);
+
+test("no process before the start, a misspelt key, a terminal: it is said, and the program runs", async () => {
+  if (!needsRoot("prlimit", "setpriv")) return;
+  using sandbox = new Sandbox();
+  const file = join(sandbox.home, "settings.yaml");
+  writeFileSync(file, "session: {hartbeat: 5s}\n");
+  const script = `${prelude(sandbox)}
+    exec prlimit --nproc=1:1 ${AS_USER} $SB shell --config settings.yaml -- sh -c 'echo ran; exit 4'`;
+  await using pty = new Pty(sandbox, privately(script));
+  await pty.expect("session.hartbeat is not a setting");
+  await pty.expect("ran");
+  expect(await pty.ended()).toEqual({ code: 4, signal: null });
+});
+
+test("no process and no thread once a shell is up: suspend and fg work as often as one likes", async () => {
+  if (!needsRoot("prlimit", "setpriv")) return;
+  using sandbox = new Sandbox();
+  const script = `${prelude(sandbox)}
+    exec env PS1="<> " ${AS_USER} bash --norc --noprofile`;
+  await using pty = new Pty(sandbox, privately(script));
+  await pty.expect("<> ");
+  pty.line("$SB shell --quiet -- bash --norc --noprofile");
+  await pty.expect("<> ");
+  pty.line("prlimit --pid $PPID --nproc=1:1 && echo lim''ited=$PPID.");
+  const wrapper = Number((await pty.expect(/limited=(\d+)\./))[1]);
+  for (let turn = 0; turn < 20; turn++) {
+    pty.line("suspend");
+    await pty.expect(/Stopped/);
+    await stopped(wrapper);
+    pty.line("fg");
+    pty.line(`echo in''ner=${turn}.`);
+    await pty.expect(`inner=${turn}.`);
+  }
+  pty.line("exit 7");
+  pty.line("echo st''atus=$?.");
+  await pty.expect("status=7.");
+});
+
 /** Closes the limit as soon as it is up, then waits for heartbeats. */
 const CLOSING = `
 import os, pathlib, resource, signal, sys, time
@@ -109,6 +201,30 @@ const AFTERWARDS = [
     what: "goes on for as many, each of which wants a drain for a server elsewhere",
     env: "SESSION_BUDDY_MCP_ENDPOINT=http://127.0.0.1:9/mcp",
     python: "print('threads', most_threads(400)); sys.exit(7)",
+    said: "threads 1\nstatus 7",
+    row: { exit_code: 7, signal: null },
+  },
+  {
+    what: "is sent 300 signals by way of the wrapper",
+    python: `
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+for _ in range(300):
+    os.kill(wrapper, signal.SIGUSR1)
+    assert signal.sigtimedwait([signal.SIGUSR1], 10)
+print('threads', most_threads(2)); sys.exit(7)`,
+    said: "threads 1\nstatus 7",
+    row: { exit_code: 7, signal: null },
+  },
+  {
+    what: "has its spool folder removed 100 times",
+    python: `
+import shutil
+for _ in range(100):
+    shutil.rmtree(file.parent)
+    deadline = time.monotonic() + 10
+    while not file.exists():
+        assert time.monotonic() < deadline
+print('threads', most_threads(2)); sys.exit(7)`,
     said: "threads 1\nstatus 7",
     row: { exit_code: 7, signal: null },
   },
@@ -195,6 +311,22 @@ test("what kills the wrapper shows no command line", async () => {
   const script = "kill -ABRT $PPID; read -r line";
   const done = await sandbox.run(["shell", "--", "sh", "-c", script, "s3cret"]);
   expect(done).toMatchObject({ signal: "SIGABRT", stdout: "", stderr: "" });
+});
+
+test("the runtime's report of its own crash shows no command line", async () => {
+  using sandbox = new Sandbox();
+  const script = 'ulimit -v 300000; exec "$0" shell -- echo ran s3cret';
+  const early = await sandbox.command(["bash", "-c", script, BINARY]);
+  const kill = ["shell", "--", "sh", "-c", "kill -SEGV $PPID; cat", "s3cret"];
+  const env = { BUN_JSC_useJIT: "0" };
+  const later = await sandbox.run(kill, { env });
+  expect([early.signal, later.signal]).toEqual(["SIGABRT", "SIGSEGV"]);
+  for (const { stdout, stderr } of [early, later]) {
+    expect(stdout).toBe("");
+    // It is the report, and not that there was none.
+    expect(stderr).toContain("\nArgs: \n");
+    expect(stderr).not.toContain("s3cret");
+  }
 });
 
 test("no descriptor before the start: the program runs in our place", async () => {

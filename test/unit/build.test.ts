@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { spareThread, spoil } from "../../build.ts";
+import { patch, spoil } from "../../build.ts";
 
 test("names are spoilt everywhere, and another count of them stops the build", () => {
   const bytes = Buffer.from("a BUN_BE_BUN b BUN_OPTIONS BUN_OPTIONS c");
@@ -13,13 +13,16 @@ test("names are spoilt everywhere, and another count of them stops the build", (
   expect(() => spoil(once(), { BUN_OPTIONS: 1 })).toThrow("0 times");
 });
 
-test("the thread is spared where its option is chosen, once; elsewhere the build stops", () => {
-  const code = "c6056b1de10401";
-  const bytes = Buffer.from(`9090${code}90`, "hex");
-  spareThread(bytes);
-  expect(bytes.toString("hex")).toBe("9090c6056b1de1040090");
-  for (const hex of ["9090", `${code}90${code}`])
-    expect(() => spareThread(Buffer.from(hex, "hex"))).toThrow(
+test("code is patched where it stands once; elsewhere the build stops", () => {
+  const patches = [
+    { what: "an option", code: "c6056b1d01", offset: 4, bytes: "00" },
+    { what: "a jump", code: "0f843e01", offset: 0, bytes: "90e9" },
+  ];
+  const bytes = Buffer.from("90c6056b1d010f843e0190", "hex");
+  patch(bytes, patches);
+  expect(bytes.toString("hex")).toBe("90c6056b1d0090e93e0190");
+  for (const hex of ["0f843e01", "c6056b1d010f843e010f843e01"])
+    expect(() => patch(Buffer.from(hex, "hex"), patches)).toThrow(
       "this Bun differs from the one that was studied",
     );
 });
