@@ -108,10 +108,11 @@ export function tellToGo(
   after(LAST_MS, () => relay(SIGHUP));
 }
 
-const ENOENT = 2;
+export const ENOENT = 2;
 /** No process to be had: the user's limit, or the host's. */
 export const EAGAIN = 11;
 export const EMFILE = 24;
+export const NO_PROCESS = "no more processes are allowed";
 
 /** @param errno why it did not start, of either sign */
 export function unstarted(errno: number): Outcome {
@@ -128,7 +129,7 @@ export function unstarted(errno: number): Outcome {
 const SPAWN_ERRORS: Record<number, string> = {
   7: "the arguments and the environment are too long",
   8: "it is not a program this machine runs",
-  [EAGAIN]: "no more processes are allowed",
+  [EAGAIN]: NO_PROCESS,
   [EMFILE]: "no more open files are allowed",
   12: "out of memory",
   13: "it is not executable, or not by us",

@@ -6,8 +6,11 @@ import { procWords } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import type { Program } from "../os/spawn.ts";
 import {
+  EAGAIN,
+  ENOENT,
   GRACE_MS,
   MAX_ANSWER_BYTES,
+  NO_PROCESS,
   type Outcome,
   type Question,
   type Run,
@@ -126,7 +129,10 @@ export class PlainRun implements Run {
         },
       );
     } catch (error) {
-      return unstarted((error as { errno?: number }).errno ?? 0);
+      const { errno = 0 } = error as { errno?: number };
+      const no_process = Math.abs(errno) === EAGAIN;
+      if (!no_process || !watch.noChild(NO_PROCESS)) return unstarted(errno);
+      return this.become(text(program.file), program.argv.map(text));
     }
     watch.spawned(child.pid);
     const { heartbeat } = watch;
@@ -147,6 +153,20 @@ export class PlainRun implements Run {
     const outcome = await Promise.race([exited, abandoned.promise]);
     clearInterval(beating);
     return outcome;
+  }
+
+  /** The program runs in our place; @returns only when it cannot */
+  private become(file: string, argv: readonly string[]): Outcome {
+    // What the runtime ignores it would find ignored; what is caught, not.
+    for (const name of ["SIGPIPE", "SIGXFSZ"] as const)
+      process.on(name, () => {});
+    const path = Bun.which(file);
+    if (path === null) return unstarted(ENOENT);
+    try {
+      return process.execve!(path, argv, this.environment() as never);
+    } catch (error) {
+      return unstarted((error as { errno?: number }).errno ?? 0);
+    }
   }
 
   private environment(): Record<string, string | undefined> {

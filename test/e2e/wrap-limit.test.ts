@@ -128,6 +128,27 @@ test.each(LABORIOUS)(
   },
 );
 
+test("no process before the start, and no compiling: the program runs in our place, its signals as they were", async () => {
+  if (!needsRoot("prlimit", "setpriv")) return;
+  using sandbox = new Sandbox();
+  // No process for it either: all is the shell's own.
+  const program = `while read -r what mask; do
+      if [ "$what" = SigIgn: ]; then echo "$mask"; fi
+    done </proc/self/status
+    echo "$SESSION_BUDDY_WRAPPED $0 $1"; exit 4`;
+  writeFileSync(join(sandbox.home, "program.sh"), program);
+  const { stdout, stderr } = await limited(
+    sandbox,
+    `SESSION_BUDDY_WRAPPED=1 as_user bash program.sh 'a b' || echo "status $?"
+    BUN_JSC_useJIT=0 prlimit --nproc=1:1 ${AS_USER} \\
+      $SB shell -- bash program.sh 'a b' || echo "status $?"`,
+  );
+  expect(stderr).toBe("");
+  const half = stdout.length / 2;
+  expect(stdout.slice(half)).toBe(stdout.slice(0, half));
+  expect(stdout).toEndWith("1 program.sh a b\nstatus 4\n");
+});
+
 test("no process before the start, a misspelt key, a terminal: it is said, and the program runs", async () => {
   if (!needsRoot("prlimit", "setpriv")) return;
   using sandbox = new Sandbox();
