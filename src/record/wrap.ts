@@ -236,7 +236,7 @@ class Recording implements Watch {
     });
   }
 
-  /** Counts in a process of its own: what loops over a thousand files is compiled, see os/wait.ts. */
+  /** Counts in a process of its own: a folder may be on a disk that does not answer. */
   private count(): void {
     if (this.counting) return;
     this.counting = true;
