@@ -9,13 +9,12 @@ import {
   copyFileSync,
   existsSync,
   linkSync,
-  readdirSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Settings } from "./config.ts";
 import { Failure, errnoOf, reasonOf } from "./model/failure.ts";
 import { lostEnd } from "./model/lost.ts";
@@ -35,6 +34,7 @@ import { O_CREAT, O_EXCL, O_WRONLY, closeFile, statFile } from "./os/file.ts";
 import { ensurePrivateDir, folderFailure, readFailure } from "./os/paths.ts";
 import { copy } from "./os/place.ts";
 import { openRegular } from "./os/regular.ts";
+import { Scratch } from "./os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "./os/trust.ts";
 import { drain } from "./spool/drain.ts";
 import { putBack, spooledSessions } from "./spool/held.ts";
@@ -54,11 +54,14 @@ export interface Restored extends Verified {
   lost: number;
 }
 
+const COPY = "copy";
+const REFUSED = "give another backup; the database is as it was";
+
 /** A copy of a backup, beside the database, that was looked through. */
 export class Candidate {
   private constructor(
     private readonly settings: Settings,
-    private readonly path: string,
+    private readonly scratch: Scratch,
     readonly verified: Verified,
   ) {}
 
@@ -78,22 +81,24 @@ export class Candidate {
     const from = requireOther(resolve(file), database);
     await loadDuckDB(settings);
     const { verify } = await import("./store/verify.ts");
-    clearScratch(database);
-    const path = `${database}.restore-${process.pid}`;
+    // What restores that were killed have left goes as it is made.
+    const scratch = Scratch.beside(database);
+    const path = scratch.at(COPY);
     try {
-      copyBackup(from, path);
+      copyBackup(from, path, database);
       const left = (sentence: string) =>
         tell(withoutKept(sentence).replaceAll(path, from));
-      return new Candidate(settings, path, await verify(path, from, left));
+      const verified = await verify(path, from, { tell: left, hint: REFUSED });
+      return new Candidate(settings, scratch, verified);
     } catch (error) {
-      remove(path);
-      throw errnoOf(error) ? folderFailure(path, error) : error;
+      scratch.remove();
+      throw errnoOf(error) ? folderFailure(database, error) : error;
     }
   }
 
   /** Lets it go; after `take` there is nothing left to let go. */
   discard(): void {
-    remove(this.path);
+    this.scratch.remove();
   }
 
   /**
@@ -110,7 +115,8 @@ export class Candidate {
     }
     let kept: string | null;
     try {
-      kept = await replace(databasePath(settings), this.path, tell);
+      const copied = this.scratch.at(COPY);
+      kept = await replace(databasePath(settings), copied, tell);
       // Before anybody can take it for known: what is done may not be in there.
       await putBack(spoolFolder(data));
     } catch (error) {
@@ -183,10 +189,10 @@ function requireOther(given: string, database: string): string {
  * once, looked at, and copied from there: its name may mean another by then.
  * @param from without links, see `requireOther`
  */
-function copyBackup(from: string, to: string): void {
-  copyOpen(openBackup(from), to);
+function copyBackup(from: string, to: string, database: string): void {
+  copyOpen(openBackup(from), to, database);
   const log = openLog(`${from}.wal`);
-  if (log !== null) copyOpen(log, `${to}.wal`);
+  if (log !== null) copyOpen(log, `${to}.wal`, database);
 }
 
 /** @throws Failure (permission) when others could have written it */
@@ -220,8 +226,11 @@ function openLog(path: string): number | null {
   }
 }
 
-/** @param from is closed */
-function copyOpen(from: number, to: string): void {
+/**
+ * @param from is closed
+ * @param beside what is named when it cannot be copied
+ */
+function copyOpen(from: number, to: string, beside: string): void {
   try {
     const fd = openRegular(to, O_WRONLY | O_CREAT | O_EXCL);
     try {
@@ -230,27 +239,9 @@ function copyOpen(from: number, to: string): void {
       closeFile(fd);
     }
   } catch (error) {
-    throw folderFailure(to, error);
+    throw folderFailure(beside, error);
   } finally {
     closeFile(from);
-  }
-}
-
-/** With what was made beside it: its log, and one that had to be left out. */
-function remove(path: string): void {
-  for (const name of readdirSync(dirname(path)))
-    if (name === basename(path) || name.startsWith(`${basename(path)}.wal`))
-      rmSync(join(dirname(path), name), { force: true });
-}
-
-/** What restores that were killed have left. */
-function clearScratch(database: string): void {
-  const scratch = `${basename(database)}.restore-`;
-  for (const name of readdirSync(dirname(database))) {
-    const pid = /^(\d+)(\.wal.*)?$/.exec(name.slice(scratch.length))?.[1];
-    if (!name.startsWith(scratch) || pid === undefined) continue;
-    if (!existsSync(`/proc/${pid}`) || pid === String(process.pid))
-      rmSync(join(dirname(database), name), { force: true });
   }
 }
 

@@ -25,6 +25,9 @@ import { trustedPath } from "./trust.ts";
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 const NAME = /^\.session-buddy-[0-9a-f]{32}\.new$/;
 
+/** An empty one that is younger may be one that its maker has not locked yet. */
+const BEING_MADE_MS = 60_000;
+
 const MOVED: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"]);
 
 const disturbed = (path: string) =>
@@ -99,6 +102,11 @@ export class Scratch extends OpenFolder {
     return scratch;
   }
 
+  isBeingMade(): boolean {
+    const young = Date.now() - fstatSync(this.fd).ctimeMs < BEING_MADE_MS;
+    return young && readdirSync(this.at("")).length === 0;
+  }
+
   /** Held while its maker lives. */
   tryLock(): boolean {
     try {
@@ -139,7 +147,7 @@ function removeAbandoned(path: string): void {
     try {
       const path = `${folder}/${name}`;
       const found = new Scratch(path, path);
-      if (found.tryLock()) found.remove();
+      if (!found.isBeingMade() && found.tryLock()) found.remove();
       else closeOnly(found);
     } catch {
       // Not ours, or gone since: it only takes room.

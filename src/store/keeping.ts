@@ -51,6 +51,9 @@ const MAX_ATTEMPTS = 5;
 /** The part of the file that is free from which on it is written anew for that alone. */
 const WORTH_COMPACTING = 0.25;
 
+const NOT_CONSISTENT =
+  "the database is not either: keep a copy of its file, and restore an earlier backup";
+
 export interface KeepingOptions {
   /** Sessions of which the spool has files, whatever is in them. */
   spooled(): Iterable<string>;
@@ -82,6 +85,7 @@ export class FileKeeping implements Keeping {
           ? new Half(file, place.at)
           : new Half(this.db.path);
         const held = await copyDatabase(this.db, half.path, file);
+        await this.lookThrough(half.path, file);
         chmodSync(half.path, 0o600);
         const bytes = statSync(half.path).size;
         using now = this.placeFor(file, force);
@@ -91,6 +95,15 @@ export class FileKeeping implements Keeping {
         throw errnoOf(error) ? outputFailure(file, error) : error;
       }
     });
+  }
+
+  /** As a restore will, before it has its name. */
+  private async lookThrough(path: string, shown: string): Promise<void> {
+    // It opens the copy as a store of its own, of which this is a part.
+    const { verify } = await import("./verify.ts");
+    await this.db.aside((_, joins) =>
+      verify(path, shown, { joins, hint: NOT_CONSISTENT }),
+    );
   }
 
   /** @throws Failure when something is there, but for a file with `force` */

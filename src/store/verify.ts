@@ -3,6 +3,7 @@
  * opens, its schema is known, and its sessions are what their events come to.
  */
 import { rmSync } from "node:fs";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { Failure } from "../model/failure.ts";
 import { foldBrought } from "../model/fold.ts";
 import { parseMetadata, settle } from "../model/session.ts";
@@ -17,7 +18,8 @@ import { SESSION_READ, SQL } from "./statements.ts";
 /** Sessions that are folded anew, about; of more a sample. */
 const COMPARED_SESSIONS = 16_384;
 /** Of those at once, with all their events. */
-const PORTION_SESSIONS = 4_096;
+const PORTION_SESSIONS = 1_024;
+const BREATH_SESSIONS = 64;
 
 const TABLES = [
   "schema_version",
@@ -36,24 +38,35 @@ export interface Verified {
   schema: number;
 }
 
+/** How a file is looked through. */
+export interface Looking {
+  /** What to do about one that is not consistent. */
+  hint: string;
+  /** Hears of what had to be left out. */
+  tell?: (sentence: string) => void;
+  /** Is given each connection, to interrupt it. */
+  joins?: (connection: DuckDBConnection) => void;
+}
+
 /**
  * Looks through a scratch copy, and brings it up to date.
  * @param path the copy, which may be changed
- * @param shown the file that it was copied from
- * @param tell hears of what had to be left out
+ * @param shown the file that it was copied from, or is going to be
  * @throws Failure (storage) naming `shown`
  */
 export async function verify(
   path: string,
   shown: string,
-  tell: (sentence: string) => void = () => {},
+  looking: Looking,
 ): Promise<Verified> {
+  const { tell = () => {} } = looking;
   try {
-    const schema = await withOwnLog(path, tell, () => inspect(path, shown));
+    const look = () => inspect(path, shown, looking);
+    const schema = await withOwnLog(path, tell, look);
     // By the code that will open it later: what it cannot use is found now.
     await (await DuckDBStore.open(path, { tell })).close();
     rmSync(`${path}.schema-${schema}`, { force: true });
-    return { schema, ...(await readThrough(path, shown)) };
+    return { schema, ...(await readThrough(path, shown, looking)) };
   } catch (error) {
     throw storeFailure(shown, error);
   }
@@ -62,15 +75,21 @@ export async function verify(
 /** Asks a file of which nobody knows yet what it is. */
 const asking = <T>(
   path: string,
+  { joins }: Looking,
   work: (ask: <R>(sql: string) => Promise<R[]>) => Promise<T>,
 ) =>
-  withFile(path, "READ_ONLY", (connection) =>
-    work((sql) => rowsOf(connection, sql)),
-  );
+  withFile(path, "READ_ONLY", (connection) => {
+    joins?.(connection);
+    return work((sql) => rowsOf(connection, sql));
+  });
 
 /** @returns the schema's version */
-function inspect(path: string, shown: string): Promise<number> {
-  return asking(path, async (ask) => {
+function inspect(
+  path: string,
+  shown: string,
+  looking: Looking,
+): Promise<number> {
+  return asking(path, looking, async (ask) => {
     const tables = await ask<{ name: string }>(
       "SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'main'",
     );
@@ -90,15 +109,15 @@ function inspect(path: string, shown: string): Promise<number> {
 }
 
 /** Reads every row once, and folds as many sessions as is quick. */
-function readThrough(path: string, shown: string) {
-  return asking(path, async (ask) => {
+function readThrough(path: string, shown: string, looking: Looking) {
+  return asking(path, looking, async (ask) => {
     const count = async (sql: string) =>
       (await ask<{ n: number }>(`SELECT (${sql})::DOUBLE AS n`))[0]!.n;
     const inconsistent = (what: string) =>
       new Failure(
         "storage",
         `'${shown}' is not consistent: ${what}`,
-        "give another backup; the database is as it was",
+        looking.hint,
       );
     // The hash makes DuckDB read, and check, every block.
     await ask("SELECT sum(hash(e)) FROM events AS e");
@@ -149,7 +168,9 @@ async function firstOdd(
       WHERE session_id IN (SELECT unnest([${ids}])) ORDER BY seq`,
   );
   const of = Map.groupBy(broughtOf(lines), ({ event }) => event.session_id);
-  for (const row of rows) {
+  for (const [n, row] of rows.entries()) {
+    // A server answers meanwhile.
+    if (n % BREATH_SESSIONS === 0) await Bun.sleep(0);
     const want = settle(
       foldBrought(row.session_id, of.get(row.session_id) ?? []),
     );

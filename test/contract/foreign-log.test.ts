@@ -102,7 +102,7 @@ async function openedWith(file: string | null, log: string): Promise<Opened> {
     events.length + 1,
   );
   await again.close();
-  await verify(path, path, tell);
+  await verify(path, path, { tell, hint: "" });
   const kept = readdirSync(home)
     .filter((name) => name.startsWith("sessions.duckdb.wal.foreign-"))
     .map((name) => readFileSync(join(home, name)));

@@ -279,6 +279,25 @@ test("what is damaged, newer, foreign, missing, or the database itself is refuse
   ]);
 });
 
+test("what a restore would refuse gets no backup's name", async () => {
+  using sandbox = new Sandbox();
+  await settled(sandbox, old(3));
+  const good = await backup(sandbox, "copy.duckdb");
+  const before = await Bun.file(good).bytes();
+  await query(sandbox.database, "UPDATE sessions SET username = 'mallory'");
+  for (const words of [["other.duckdb"], ["--force", "copy.duckdb"]]) {
+    const refused = await sandbox.run(["backup", ...words]);
+    expectFailure(refused, 1, /is not consistent: .* \(the database is not/);
+  }
+  expect(await Bun.file(good).bytes()).toEqual(before);
+  const left = readdirSync(sandbox.home).filter((n) => /duckdb|buddy-/.test(n));
+  expect(left).toEqual(["copy.duckdb"]);
+  await using _server = await TestServer.start(sandbox);
+  const served = await sandbox.run(["backup", "other.duckdb"]);
+  expectFailure(served, 1, /other\.duckdb' is not consistent: /);
+  expect(existsSync(inHome(sandbox, "other.duckdb"))).toBeFalse();
+});
+
 test("a backup takes the place of a database that is damaged, which is kept", async () => {
   using sandbox = new Sandbox();
   const ids = await settled(sandbox, old(5));
