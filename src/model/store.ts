@@ -104,4 +104,6 @@ export interface SessionBrief {
   ended: boolean;
   /** Whose it is, see `ownerOf`; null while it may become somebody's. */
   reporter: string | null;
+  /** It went to an archive: nothing more than its id is known here. */
+  archived?: true;
 }

@@ -25,7 +25,9 @@ import { trustedPath } from "./trust.ts";
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 const NAME = /^\.session-buddy-[0-9a-f]{32}\.new$/;
 
-/** An empty one that is younger may be one that its maker has not locked yet. */
+/** A file that is in each once its maker has locked it. */
+const LOCKED = ".locked";
+/** An empty one that is younger may be one that is not locked yet. */
 const BEING_MADE_MS = 60_000;
 
 const MOVED: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"]);
@@ -99,6 +101,13 @@ export class Scratch extends OpenFolder {
       throw disturbed(own);
     }
     scratch.tryLock();
+    try {
+      // From now on it is locked, or its maker is dead.
+      closeSync(openSync(scratch.at(LOCKED), "wx", 0o600));
+    } catch (error) {
+      scratch.remove();
+      throw error;
+    }
     return scratch;
   }
 

@@ -89,10 +89,11 @@ export class Tracking {
       return { session_id, status: "not_found", error: null };
     const brief = await this.store.brief(session_id);
     // One that comes before its start is kept for it. Another's is rejected, and
-    // that is counted, also when there is nothing left to end.
-    if (!brief?.ended || !mayReport(brief.reporter, from))
+    // that is counted, also when there is nothing left to end; an archived one's,
+    // too.
+    if (!brief?.ended || brief.archived || !mayReport(brief.reporter, from))
       await appendOne(this.store, event, from);
-    const known = (brief?.start_event_id ?? null) !== null;
+    const known = (brief?.start_event_id ?? null) !== null || brief?.archived;
     return { session_id, status: known ? "ended" : "not_found", error: null };
   }
 }

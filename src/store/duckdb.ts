@@ -47,6 +47,11 @@ const WINDOW_EVENTS = 262_144;
 /** Events that are read at once. */
 const PAGE_EVENTS = 1_024;
 
+/** All that is known of one. */
+const ARCHIVED: SessionBrief = {
+  ...{ start_event_id: null, ended: true, reporter: null, archived: true },
+};
+
 /** A write-ahead log of less is left to the next occasion. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
 
@@ -184,7 +189,8 @@ export class DuckDBStore implements ServedStore {
     ]);
     if (open) return briefOf(parseState(open.state, open));
     const [closed] = await closedAmong(this.db.ask, [session_id]);
-    if (!closed) return null;
+    if (!closed)
+      return (await this.tombstones.has(session_id)) ? ARCHIVED : null;
     const [start] = await this.db.ask<{ id: string }>(SQL.startOf, [
       session_id,
       closed.start_time,

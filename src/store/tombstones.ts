@@ -33,7 +33,7 @@ export class Tombstones {
     for (const { session_id } of events)
       if (this.folds.recall(session_id) === undefined) ids.add(session_id);
     if (ids.size === 0) return ids;
-    const archived = await this.among(ids);
+    const archived = await this.among(ids, this.db.rows.bind(this.db));
     const late = events.filter((event) => archived.has(event.session_id));
     if (late.length > 0)
       await this.db.run(SQL.countLate, [
@@ -42,19 +42,26 @@ export class Tombstones {
     return archived;
   }
 
-  private async among(ids: Iterable<string>): Promise<Set<string>> {
+  /** Whether a session went to an archive, at any time. */
+  async has(session_id: string): Promise<boolean> {
+    if (!this.some) return false;
+    return (await this.among([session_id], this.db.ask)).size > 0;
+  }
+
+  /** @param ask the writer's, in its turn, or a reader's */
+  private async among(
+    ids: Iterable<string>,
+    ask: Database["ask"],
+  ): Promise<Set<string>> {
     const { dated, undated } = byTable(ids);
     const rows: { id: string }[] = [];
     if (dated.length > 0)
       rows.push(
-        ...(await this.db.rows<{ id: string }>(
-          SQL.archivedDated,
-          among(dated),
-        )),
+        ...(await ask<{ id: string }>(SQL.archivedDated, among(dated))),
       );
     if (undated.length > 0)
       rows.push(
-        ...(await this.db.rows<{ id: string }>(SQL.archivedUndated, [
+        ...(await ask<{ id: string }>(SQL.archivedUndated, [
           listValue(undated),
         ])),
       );

@@ -319,6 +319,7 @@ export class Writer {
     if (events.length === 0) return stored;
     const starts = events.filter((e) => e.event_type === "session_start");
     return {
+      ...stored,
       start_event_id:
         stored?.start_event_id ??
         starts.sort(compareEvents)[0]?.event_id ??

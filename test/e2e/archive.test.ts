@@ -12,6 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { sessionIdOf } from "../../src/model/id.ts";
+import { annotation, command, end, start } from "../support/events.ts";
 import { query } from "../support/database.ts";
 import { expectFailure, needsRoot, runPrivately } from "../support/host.ts";
 import { archivedIn, idsOf, old, settled } from "../support/keeping.ts";
@@ -173,11 +175,12 @@ test("the folder is one that it makes, wherever it is", async () => {
     );
 });
 
-test("a session over the wire is archived too, and its late end says not found", async () => {
+test("a session over the wire is archived too; what is sent again of it is no new one", async () => {
   using sandbox = new Sandbox();
   await using server = await TestServer.start(sandbox);
   const args = startArguments({ timestamp: "2026-01-01T00:00:00Z" });
-  const { result } = await server.call("track_session_start", args);
+  const start = () => server.call("track_session_start", args);
+  const { result } = await start();
   const session_id = result["session_id"] as string;
   const end = { event_type: "session_end", session_id };
   const ended = () =>
@@ -187,10 +190,49 @@ test("a session over the wire is archived too, and its late end says not found",
   expect((await ended()).result["status"]).toBe("ended");
   expect(await archive(sandbox, "--days", "30")).toMatchObject({ sessions: 1 });
   for (let times = 0; times < 2; times++) {
-    await server.call("track_session_start", args);
-    await ended();
+    expect((await start()).result).toMatchObject({
+      ...{ session_id, status: "tracked", error: null },
+    });
+    expect((await ended()).result).toMatchObject({
+      ...{ session_id, status: "ended", error: null },
+    });
     expect(await sandbox.list()).toEqual([]);
   }
+  const never = await server.call("track_session_end", {
+    ...{ ...end, session_id: "ops-20260101-000000-0badcafe" },
+    ...{ timestamp: "2026-01-01T00:01:00Z" },
+  });
+  expect(never.result["status"]).toBe("not_found");
+});
+
+test("of an archived session each kind of event is a duplicate, new remarks too", async () => {
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  const session_id = sessionIdOf(
+    "sh",
+    new Date("2026-02-06T12:34:56Z"),
+    "0123abcd",
+  );
+  const of = { session_id };
+  const life = [start(of), command(1, of), annotation(2, of), end(3, of)];
+  const send = async (events: readonly object[]) => {
+    const { result } = await server.call("track_events", {
+      ...{ sent_at: new Date().toISOString(), events },
+    });
+    const results = result["results"] as { status: string; error: unknown }[];
+    return results.map(({ status, error }) => [status, error]);
+  };
+  const each = (events: readonly object[], status: string) =>
+    events.map(() => [status, null]);
+  expect(await send(life)).toEqual(each(life, "stored"));
+  expect(await archive(sandbox, "--days", "30")).toMatchObject({ sessions: 1 });
+  const late = [annotation(4, of), command(5, of), end(6, of)];
+  for (const events of [life, late, life.toReversed()])
+    expect(await send(events)).toEqual(each(events, "duplicate"));
+  // The id once more, for a session that begins anew: it stays where it is.
+  const again = [start({ ...of, event_id: crypto.randomUUID() })];
+  expect(await send(again)).toEqual(each(again, "duplicate"));
+  expect(await sandbox.list()).toEqual([]);
 });
 
 test("where an archive does not fit, nothing is removed and nothing is left", async () => {
