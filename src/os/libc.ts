@@ -95,15 +95,6 @@ export const NO_LOCKS: readonly string[] = Object.values(LOCK_ERRNO);
 
 const decoder = new TextDecoder();
 
-/**
- * A call without what bun:ffi puts around it to convert arguments: pointers are
- * numbers. For what is called so often that the engine would compile that.
- */
-export const raw = (call: unknown) =>
-  ((call as { native?: unknown }).native ?? call) as (
-    ...args: number[]
-  ) => number | bigint;
-
 /** What became of a child: stopped, or gone with what it used. */
 export type ChildChange =
   | { kind: "stopped"; signal: number }

@@ -5,7 +5,7 @@
 import { type Pointer, ptr, read } from "bun:ffi";
 import { O_RDONLY, O_WRONLY } from "./file.ts";
 import { CStrings, cString, signalSet } from "./layout.ts";
-import { type Libc, raw } from "./libc.ts";
+import type { Libc } from "./libc.ts";
 import { ALL_SIGNALS } from "./signals.ts";
 
 const SETSIGDEF = 0x04;
@@ -123,15 +123,6 @@ export function spawnAside(
   calls.close(back);
   return errno === 0 ? pid[0]! : null;
 }
-
-/** What starts what was prepared, as raw calls. */
-export const launchCalls = ({ calls }: Libc) => ({
-  open: raw(calls.open),
-  chdir: raw(calls.chdir),
-  posix_spawnp: raw(calls.posix_spawnp),
-  fchdir: raw(calls.fchdir),
-  close: raw(calls.close),
-});
 
 function attributes(
   c: Libc,

@@ -118,8 +118,6 @@ export function trustedPath(
     const here = `${at}/${name}`;
     const stat = statFile(here, { follow: IN_PROC.test(here) });
     const ours = stat !== null && (stat.uid === euid || stat.uid === root);
-    // Nothing is called for each part: a wrapper's start would be compiled in the
-    // midst (os/wait.ts), which takes a thread.
     const rest = parts.join("/");
     const last = !/[^./]/.test(rest) && !rest.includes("..");
     // Nobody's, where he may be anybody: what he could put there is not ours.

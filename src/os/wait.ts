@@ -2,21 +2,14 @@
  * Waiting without running any JavaScript: for a child, for signals, for
  * descriptors, and for the next heartbeat, all in one call of poll(2).
  *
- * The engine compiles what has run some five hundred times, and collects what
- * was left behind, in threads that it makes then. Where the user's processes
- * have reached their limit there is no thread to be had, and the engine aborts.
- * So the event loop, whose timers start collections, rests while a child runs;
- * and the loop here, which may go round for weeks, is replaced by a copy of
- * itself before it is worth compiling. (A function that is called counts for
- * fifteen rounds of a loop: what is called 33 times is compiled.)
+ * The event loop, whose timers start collections, rests while a child runs: an
+ * idle wrapper costs nothing, and has a single thread.
  */
-import { ptr } from "bun:ffi";
-import { type ChildChange, type Libc, decodeStatus, raw } from "./libc.ts";
+import { type Pointer, ptr } from "bun:ffi";
+import { type ChildChange, type Libc, decodeStatus } from "./libc.ts";
 import { signalSet } from "./layout.ts";
-import { environment, launchCalls, prepareAside } from "./spawn.ts";
+import { environment, prepareAside } from "./spawn.ts";
 
-/** What a copy of the loop may count to, of the five hundred. */
-const ROUNDS = 400;
 /** poll(2) waits no longer at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 const POLLIN = 1;
@@ -53,30 +46,28 @@ export interface Drain {
 
 /** What the loop reads and writes; see `loop`. */
 interface State {
-  /** How far this copy may still go. */
-  left: number;
   /** The signals' descriptor first, then the watched ones: fd, events | revents << 16. */
   fds: Int32Array;
-  fds_at: number;
+  fds_at: Pointer;
   count: number;
   child: number;
   /** Children may have changed that nobody has asked after. */
   reap: boolean;
-  status_at: number;
-  usage_at: number;
+  status_at: Pointer;
+  usage_at: Pointer;
   info: Int32Array;
-  info_at: number;
+  info_at: Pointer;
   info_bytes: number;
   longest_ms: number;
   /** When to come back, and when the next heartbeat is due, in nanoseconds. */
   time_at: number;
   beat_at: number;
   beat_every: number;
-  /** 0: every heartbeat is the caller's. */
-  path_at: number;
+  /** null: every heartbeat is the caller's. */
+  path_at: Pointer | null;
   touched_fd: number;
   stat: Uint32Array;
-  stat_at: number;
+  stat_at: Pointer;
   /** What a heartbeat starts as well; null: nothing. */
   drain: Drained | null;
   /** Device and inode of what is touched. */
@@ -86,27 +77,27 @@ interface State {
 /** How a drain is started, and when not. */
 interface Drained {
   /** What posix_spawnp(3) takes, good as long as no variable is set. */
-  pid_at: number;
-  file_at: number;
-  actions_at: number;
-  attr_at: number;
-  argv_at: number;
-  env_at: number;
+  pid_at: Pointer;
+  file_at: Pointer;
+  actions_at: Pointer;
+  attr_at: Pointer;
+  argv_at: Pointer;
+  env_at: Pointer;
   /** `.` and `/`. */
-  here_at: number;
-  root_at: number;
+  here_at: Pointer;
+  root_at: Pointer;
   /** What the addresses lead to. */
   held: unknown;
   /** Whose time of change is that of the last drain's begin. */
-  lock_at: number;
+  lock_at: Pointer;
   /** So lately another has taken our sign of life along. */
   lately_ms: number;
   /** What says until when the server is to be left alone. */
-  delivery_at: number;
+  delivery_at: Pointer;
   /** No drain writes a longer time: the clock was set back. */
   longest_ms: number;
   page: Buffer & { latin1Slice(from: number, to: number): string };
-  page_at: number;
+  page_at: Pointer;
 }
 
 const CHILD = 1;
@@ -114,46 +105,30 @@ const SIGNAL = 2;
 const READABLE = 3;
 const BEAT = 4;
 const TIME = 5;
-const AGAIN = 6;
 
-const callsOf = (c: Libc) => ({
-  ...launchCalls(c),
-  ...waitCalls(c),
-});
-
-const waitCalls = ({ calls }: Libc) => ({
-  poll: raw(calls.poll),
-  read: raw(calls.read),
-  wait4: raw(calls.wait4),
-  statx: raw(calls.statx),
-  futimens: raw(calls.futimens),
-  now: Bun.nanoseconds,
-});
-
-/**
- * Goes round until something concerns the caller. All that it uses comes in, as
- * copies are made of its text; its numbers are those of the constants above.
- */
-function loop(c: ReturnType<typeof callsOf>, s: State): number {
-  // A call counts for fifteen rounds.
-  for (s.left -= 15; s.left > 0; s.left--) {
+/** Goes round until something concerns the caller: one of the constants above. */
+function loop(c: Libc["calls"], s: State): number {
+  for (;;) {
     if (s.reap) {
       // WNOHANG | WUNTRACED, whoever it is: probes, drains, and what PID 1 inherits.
-      const pid = c.wait4(-1, s.status_at, 3, s.usage_at) as number;
-      if (pid === s.child) return 1;
+      const pid = c.wait4(-1, s.status_at, 3, s.usage_at);
+      if (pid === s.child) return CHILD;
       if (pid <= 0) s.reap = false;
       continue;
     }
-    const now = c.now();
-    if (now >= s.time_at) return 5;
+    const now = Bun.nanoseconds();
+    if (now >= s.time_at) return TIME;
     if (now >= s.beat_at) {
       const { stat, identity } = s;
       // AT_FDCWD, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS
-      if (s.path_at === 0 || c.statx(-100, s.path_at, 0x100, 0x7ff, s.stat_at))
-        return 4;
-      if (stat[8] !== identity[8] || stat[9] !== identity[9]) return 4;
-      if (stat[34] !== identity[34] || stat[35] !== identity[35]) return 4;
-      if (c.futimens(s.touched_fd, 0)) return 4;
+      if (
+        s.path_at === null ||
+        c.statx(-100, s.path_at, 0x100, 0x7ff, s.stat_at)
+      )
+        return BEAT;
+      if (stat[8] !== identity[8] || stat[9] !== identity[9]) return BEAT;
+      if (stat[34] !== identity[34] || stat[35] !== identity[35]) return BEAT;
+      if (c.futimens(s.touched_fd, null)) return BEAT;
       s.beat_at = now + s.beat_every;
       const d = s.drain;
       if (d === null) continue;
@@ -163,7 +138,7 @@ function loop(c: ReturnType<typeof callsOf>, s: State): number {
         if (age_ms >= 0 && age_ms < d.lately_ms) continue;
       }
       // O_CLOEXEC
-      const file = c.open(d.delivery_at, 0o2000000, 0) as number;
+      const file = c.open(d.delivery_at, 0o2000000, 0);
       if (file !== -1) {
         const got = Number(c.read(file, d.page_at, d.page.length));
         c.close(file);
@@ -174,7 +149,7 @@ function loop(c: ReturnType<typeof callsOf>, s: State): number {
         if (left_ms > 0 && left_ms <= d.longest_ms) continue;
       }
       // O_PATH | O_CLOEXEC
-      const here = c.open(d.here_at, 0o12000000, 0) as number;
+      const here = c.open(d.here_at, 0o12000000, 0);
       if (here === -1) continue;
       c.chdir(d.root_at);
       c.posix_spawnp(
@@ -191,32 +166,27 @@ function loop(c: ReturnType<typeof callsOf>, s: State): number {
     }
     const ms = Math.ceil((Math.min(s.time_at, s.beat_at) - now) / 1e6);
     const timeout = ms > s.longest_ms ? s.longest_ms : ms;
-    const ready = c.poll(s.fds_at, s.count, timeout) as number;
+    const ready = c.poll(s.fds_at, s.count, timeout);
     if (ready === 0) continue;
     if (ready < 0) {
       // Our limit of open files was lowered under us, or poll is forbidden.
-      c.poll(0, 0, 50);
+      c.poll(null, 0, 50);
       s.reap = true;
-    } else if (s.fds[1]! >> 16 === 0) return 3;
+    } else if (s.fds[1]! >> 16 === 0) return READABLE;
     if (Number(c.read(s.fds[0]!, s.info_at, s.info_bytes)) <= 0) continue;
-    if (s.info[0] !== 17) return 2;
+    if (s.info[0] !== 17) return SIGNAL;
     s.reap = true;
   }
-  return 6;
 }
 
 export class Waiter {
   private readonly watched: number[] = [];
   private readonly status = new Int32Array(1);
   private readonly usage = new BigInt64Array(36);
-  private readonly calls;
   private readonly state: State;
-  /** A copy of `loop` that has not run yet, or not often. */
-  private copy = loop;
-  private copies = 0;
   private path = "";
   private name = EMPTY;
-  private name_at = 0;
+  private name_at: Pointer | null = null;
 
   /**
    * @param signals to hear of, which are blocked; SIGCHLD, which is heard of
@@ -233,18 +203,17 @@ export class Waiter {
     private readonly c: Libc,
     fd: number,
   ) {
-    this.calls = callsOf(c);
     const info = new Int32Array(INFO_BYTES / 4);
     const stat = new Uint32Array(64);
     this.watched.push(fd);
     this.state = {
-      ...{ left: ROUNDS, longest_ms: LONGEST_MS, child: 0, reap: true },
+      ...{ longest_ms: LONGEST_MS, child: 0, reap: true },
       ...this.descriptors(),
       status_at: ptr(this.status),
       usage_at: ptr(this.usage),
       ...{ info, info_at: ptr(info), info_bytes: INFO_BYTES },
       ...{ time_at: Infinity, beat_at: Infinity, beat_every: Infinity },
-      ...{ path_at: 0, touched_fd: -1, identity: new Uint32Array(64) },
+      ...{ path_at: null, touched_fd: -1, identity: new Uint32Array(64) },
       ...{ stat, stat_at: ptr(stat), drain: null },
     };
   }
@@ -274,7 +243,7 @@ export class Waiter {
   /** A heartbeat is due then, and as long after each that is but a touch. */
   beatIn(ms: number): void {
     this.state.beat_every = ms * 1e6;
-    this.state.beat_at = this.calls.now() + this.state.beat_every;
+    this.state.beat_at = Bun.nanoseconds() + this.state.beat_every;
   }
 
   /**
@@ -305,7 +274,7 @@ export class Waiter {
   /** What a heartbeat has but to touch, while its name leads to it; null: each is the caller's. */
   touch(touched: Touched | null): void {
     const { state, c } = this;
-    state.path_at = 0;
+    state.path_at = null;
     if (touched === null) return;
     const { fd, path } = touched;
     // AT_EMPTY_PATH, STATX_BASIC_STATS
@@ -315,7 +284,6 @@ export class Waiter {
       this.name_at = ptr(this.name);
     }
     this.path = path;
-    // Not asked for each time: `ptr` is a function that would be compiled.
     state.path_at = this.name_at;
     state.touched_fd = fd;
   }
@@ -325,7 +293,7 @@ export class Waiter {
     const { state } = this;
     state.time_at = time_at;
     for (;;)
-      switch (this.copy(this.calls, state)) {
+      switch (loop(this.c.calls, state)) {
         case CHILD:
           return {
             kind: "child",
@@ -345,10 +313,6 @@ export class Waiter {
           return { kind: "beat" };
         case TIME:
           return { kind: "time" };
-        case AGAIN:
-          // The number makes it another text for the engine, which knows texts again.
-          state.left = ROUNDS;
-          this.copy = new Function(`return ${loop}//${this.copies++}`)();
       }
   }
 

@@ -11,9 +11,9 @@ import {
   closeFile,
   isMissing,
   readOpen,
+  statFile,
   statOpen,
 } from "../os/file.ts";
-import { statFolders } from "../os/folders.ts";
 import { libc } from "../os/libc.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { openRegular } from "../os/regular.ts";
@@ -88,14 +88,12 @@ function foldersOf(path: string): { paths: string[]; key: string } {
   const seen = new Set<string>();
   const paths: string[] = [];
   let key = "";
-  const folders = path.split(":");
-  const stats = statFolders(folders);
-  for (let i = 0; i < folders.length; i++) {
-    const stat = stats[i];
-    if (!folders[i]!.startsWith("/") || !stat || seen.has(stat.identity))
-      continue;
+  for (const folder of path.split(":")) {
+    if (!folder.startsWith("/")) continue;
+    const stat = statFile(folder, { follow: true });
+    if (stat?.kind !== "folder" || seen.has(stat.identity)) continue;
     seen.add(stat.identity);
-    paths.push(folders[i]!);
+    paths.push(folder);
     key += `${stat.identity}:${stat.changed} `;
   }
   return { paths, key };
