@@ -350,6 +350,16 @@ test("the runtime's report of its own crash shows no command line", async () => 
   }
 });
 
+test("memory that is enough for the runtime, but not for its compiled code: the program runs, recorded", async () => {
+  using sandbox = new Sandbox();
+  const script = `ulimit -v 700000; "$0" shell -- sh -c 'echo "$1"; exit 4' sh 'a b'`;
+  const done = await sandbox.command(["bash", "-c", script, BINARY]);
+  expect(done).toMatchObject({ exitCode: 4, stdout: "a b\n", stderr: "" });
+  expect(sandbox.spooled()[0]).toMatchObject({ lock: "none" });
+  const row = await sandbox.only();
+  expect(row).toMatchObject({ status: "ended", exit_code: 4 });
+});
+
 test("no descriptor before the start: the program runs in our place", async () => {
   using sandbox = new Sandbox();
   const script = `ulimit -n 6; "$0" shell -- sh -c 'echo "$SESSION_BUDDY_WRAPPED"; exit 4'`;
