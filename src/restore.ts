@@ -30,7 +30,14 @@ import {
   runningServer,
 } from "./open.ts";
 import { sayDrained } from "./spool/report.ts";
-import { O_CREAT, O_EXCL, O_WRONLY, closeFile, statFile } from "./os/file.ts";
+import {
+  O_CREAT,
+  O_EXCL,
+  O_WRONLY,
+  closeFile,
+  irregular,
+  statFile,
+} from "./os/file.ts";
 import { ensurePrivateDir, folderFailure, readFailure } from "./os/paths.ts";
 import { copy } from "./os/place.ts";
 import { openRegular } from "./os/regular.ts";
@@ -79,6 +86,7 @@ export class Candidate {
     const database = databasePath(settings);
     ensurePrivateDir(settings.paths.data!);
     const from = requireOther(resolve(file), database);
+    refuseIrregular(database);
     await loadDuckDB(settings);
     const { verify } = await import("./store/verify.ts");
     // What restores that were killed have left goes as it is made.
@@ -163,6 +171,12 @@ function statOf(path: string): Stats | undefined {
   } catch (error) {
     throw readFailure(path, error);
   }
+}
+
+/** @throws Failure (permission) for what could not be kept beside, or read */
+function refuseIrregular(database: string): void {
+  for (const path of [database, `${database}.wal`])
+    if (statOf(path)?.isFile() === false) throw irregular(path);
 }
 
 /**

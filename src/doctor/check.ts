@@ -2,7 +2,7 @@
  * A check looks at one thing. What is well it says in a few words; what is not
  * it throws as the failure that anybody would meet there, sentence and mend.
  */
-import { Failure, reasonOf } from "../model/failure.ts";
+import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 
 export interface Check {
   /** snake_case; it stands in the JSON. */
@@ -41,11 +41,21 @@ async function lookOnce({ name, look }: Check): Promise<CheckResult> {
     const detail = await look();
     return { name, status: "pass", detail, fix: null, fixed: false };
   } catch (error) {
-    const failure = error instanceof Failure ? error : null;
+    const failure = error instanceof Failure ? error : inTheWay(error);
     return {
       ...{ name, status: "fail", fixed: false },
       detail: failure?.sentence ?? `unexpected: ${reasonOf(error)}`,
       fix: failure?.hint ?? "please report it with the whole output",
     };
   }
+}
+
+/** What stands where a folder belongs is no surprise. */
+function inTheWay(error: unknown): Failure | null {
+  if (errnoOf(error) !== "ENOTDIR") return null;
+  return new Failure(
+    "permission",
+    `something that is no folder stands where one belongs: ${reasonOf(error)}`,
+    "move it away",
+  );
 }

@@ -22,8 +22,9 @@ export function openRegular(path: string, flags: number, mode = 0o600): number {
   try {
     fd = openFile(path, flags | O_NOFOLLOW | O_NONBLOCK, mode);
   } catch (error) {
-    // A FIFO that nobody reads, or a socket.
-    throw errnoOf(error) === "ENXIO" ? irregular(path) : error;
+    // A FIFO that nobody reads, a socket, or a folder that is to be written.
+    const another = ["ENXIO", "EISDIR"].includes(errnoOf(error) ?? "");
+    throw another ? irregular(path) : error;
   }
   try {
     const stat = statOpen(fd);
