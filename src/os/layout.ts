@@ -25,9 +25,16 @@ export class CStrings {
 }
 
 /** sigset_t: one bit a signal, from 1. */
-export function signalSet(signals: readonly number[]): BigUint64Array {
+export function signalSet(signals: Iterable<number>): BigUint64Array {
   const set = new BigUint64Array(16);
   for (const signal of signals) set[0]! |= 1n << BigInt(signal - 1);
+  return set;
+}
+
+/** The set of all others, without a loop over sixty: what loops at the start is compiled, see wait.ts. */
+export function allSignalsBut(signals: Iterable<number>): BigUint64Array {
+  const set = signalSet(signals);
+  set[0] = ~set[0]!;
   return set;
 }
 

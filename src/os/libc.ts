@@ -143,6 +143,7 @@ const muslArch = () => (process.arch === "arm64" ? "aarch64" : "x86_64");
 class Libc {
   /** The signals that were blocked when this process began to block some. */
   readonly inheritedMask = signalSet([]);
+  private blocks = false;
 
   /** The plain calls on files are for file.ts; -1 means failure, see errno(). */
   constructor(
@@ -202,13 +203,10 @@ class Libc {
    * Keeps signals pending until they are asked for (`Waiter`): in this thread
    * and in all that the runtime makes from now on.
    */
-  blockSignals(signals: readonly number[]): void {
-    this.calls.sigprocmask(SIG_BLOCK, signalSet(signals), this.inheritedMask);
-  }
-
-  /** Those that we ignore are dropped at once. */
-  unblockSignals(signals: readonly number[]): void {
-    this.calls.sigprocmask(SIG_UNBLOCK, signalSet(signals), null);
+  blockSignals(signals: BigUint64Array): void {
+    const before = this.blocks ? null : this.inheritedMask;
+    this.calls.sigprocmask(SIG_BLOCK, signals, before);
+    this.blocks = true;
   }
 
   /** @param path NUL-ended; whether we may execute (of a folder: enter) it */

@@ -43,7 +43,5 @@ export function signalName(number: number): string {
   return `SIG${number}`;
 }
 
-/** All that have a disposition. */
-export const ALL_SIGNALS: readonly number[] = Object.values(SIGNALS).filter(
-  (signal) => signal !== SIGNALS.SIGKILL && signal !== SIGNALS.SIGSTOP,
-);
+/** The C library's own two: its posix_spawn(3) leaves them ignored unless told otherwise. */
+export const LIBC_OWN: readonly number[] = [32, 33];

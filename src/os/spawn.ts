@@ -4,9 +4,9 @@
  */
 import { type Pointer, ptr, read } from "bun:ffi";
 import { O_RDONLY, O_WRONLY } from "./file.ts";
-import { CStrings, cString, signalSet } from "./layout.ts";
+import { CStrings, allSignalsBut, cString, signalSet } from "./layout.ts";
 import type { Libc } from "./libc.ts";
-import { ALL_SIGNALS } from "./signals.ts";
+import { SIGNALS } from "./signals.ts";
 
 const SETSIGDEF = 0x04;
 const SETSIGMASK = 0x08;
@@ -15,6 +15,8 @@ const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
 const SIG_SETMASK = 2;
+/** All that have a disposition. */
+const ALL = allSignalsBut([SIGNALS.SIGKILL, SIGNALS.SIGSTOP]);
 const encoder = new TextEncoder();
 const text = (value: string) => encoder.encode(`${value}\0`);
 
@@ -52,7 +54,7 @@ export function spawn(
   const pid = new Int32Array(1);
   const errno = c.calls.posix_spawnp(
     ...([pid, cString(program.file), null] as const),
-    ...([attributes(c, defaults, 0), argv.pointers] as const),
+    ...([attributes(c, signalSet(defaults), 0), argv.pointers] as const),
     environment(c),
   );
   return errno === 0 ? { pid: pid[0]! } : { errno };
@@ -97,7 +99,7 @@ export function prepareAside(
   );
   return {
     ...{ actions, nowhere, argv, pid: new Int32Array(1) },
-    ...{ attr: attributes(c, ALL_SIGNALS, SETSID), file: text(words[0]!) },
+    ...{ attr: attributes(c, ALL, SETSID), file: text(words[0]!) },
     ...{ here: text("."), root: text("/") },
   };
 }
@@ -126,13 +128,13 @@ export function spawnAside(
 
 function attributes(
   c: Libc,
-  defaults: readonly number[],
+  defaults: BigUint64Array,
   flags: number,
 ): Uint8Array {
   const { calls } = c;
   const attr = new Uint8Array(512);
   calls.posix_spawnattr_init(attr);
-  calls.posix_spawnattr_setsigdefault(attr, signalSet(defaults));
+  calls.posix_spawnattr_setsigdefault(attr, defaults);
   calls.posix_spawnattr_setsigmask(attr, c.inheritedMask);
   calls.posix_spawnattr_setflags(attr, SETSIGDEF | SETSIGMASK | flags);
   return attr;

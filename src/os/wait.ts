@@ -7,7 +7,6 @@
  */
 import { type Pointer, ptr } from "bun:ffi";
 import { type ChildChange, type Libc, decodeStatus } from "./libc.ts";
-import { signalSet } from "./layout.ts";
 import { environment, prepareAside } from "./spawn.ts";
 
 /** poll(2) waits no longer at once. */
@@ -23,12 +22,20 @@ const EMPTY = new Uint8Array(1);
 /** Why `Waiter.wait` came back. */
 export type Woken =
   | { kind: "child"; change: ChildChange }
-  /** @param from_kernel a key was hit; else a process sent it */
-  | { kind: "signal"; signal: number; from_kernel: boolean }
+  | Signalled
   | { kind: "readable"; fd: number }
   /** A heartbeat is due that is more than a touch. */
   | { kind: "beat" }
   | { kind: "time" };
+
+export interface Signalled {
+  kind: "signal";
+  signal: number;
+  /** Else a process sent it. */
+  from_kernel: boolean;
+  /** The pid of that process. */
+  sender: number;
+}
 
 /** A file whose heartbeat is to touch it, as long as its name leads to it. */
 export interface Touched {
@@ -193,9 +200,8 @@ export class Waiter {
    *   as a child's change, has to be among them
    * @returns null when there is no descriptor for them
    */
-  static of(c: Libc, signals: readonly number[]): Waiter | null {
-    const set = signalSet(signals);
-    const fd = c.calls.signalfd(-1, set, SFD_NONBLOCK_CLOEXEC);
+  static of(c: Libc, signals: BigUint64Array): Waiter | null {
+    const fd = c.calls.signalfd(-1, signals, SFD_NONBLOCK_CLOEXEC);
     return fd === -1 ? null : new Waiter(c, fd);
   }
 
@@ -221,6 +227,21 @@ export class Waiter {
   /** @param child the one whose changes are told; all others are reaped */
   waitFor(child: number): void {
     this.state.child = child;
+  }
+
+  /**
+   * What has become of a child that had stopped, without waiting.
+   * @returns null when it has been in that stop ever since
+   */
+  changeOf(child: number): ChildChange | { kind: "continued" } | null {
+    const { status_at, usage_at } = this.state;
+    // WNOHANG | WUNTRACED | WCONTINUED
+    if (this.c.calls.wait4(child, status_at, 11, usage_at) !== child)
+      return null;
+    const status = this.status[0]!;
+    return status === 0xffff
+      ? { kind: "continued" }
+      : decodeStatus(status, this.usage);
   }
 
   private descriptors(): Pick<State, "fds" | "fds_at" | "count"> {
@@ -300,11 +321,12 @@ export class Waiter {
             change: decodeStatus(this.status[0]!, this.usage),
           };
         case SIGNAL: {
-          const [signal, , code] = state.info;
+          const [signal, , code, sender] = state.info;
           return {
             kind: "signal",
             signal: signal!,
             from_kernel: code === SI_KERNEL,
+            sender: sender!,
           };
         }
         case READABLE:

@@ -10,6 +10,7 @@
  * From the spawn to the child's end the event loop does not run (os/wait.ts).
  */
 import { closeFile } from "../os/file.ts";
+import { allSignalsBut, signalSet } from "../os/layout.ts";
 import type { ChildChange, Libc } from "../os/libc.ts";
 import {
   inheritedDescriptors,
@@ -18,7 +19,7 @@ import {
   openFileLimits,
   processStat,
 } from "../os/proc.ts";
-import { SIGNALS } from "../os/signals.ts";
+import { LIBC_OWN, SIGNALS } from "../os/signals.ts";
 import {
   type Program,
   become,
@@ -26,7 +27,7 @@ import {
   spawn,
   spawnAside,
 } from "../os/spawn.ts";
-import { Waiter } from "../os/wait.ts";
+import { type Signalled, Waiter } from "../os/wait.ts";
 import { Agenda } from "./agenda.ts";
 import { Answers } from "./answers.ts";
 import {
@@ -38,7 +39,6 @@ import {
 import {
   EAGAIN,
   EMFILE,
-  GRACE_MS,
   type Outcome,
   type Question,
   type Run,
@@ -48,21 +48,27 @@ import {
 } from "./outcome.ts";
 
 const { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGCONT } = SIGNALS;
-const { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2 } = SIGNALS;
+const { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } = SIGNALS;
 const FROM_TERMINAL = [SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
-/** Sent to us, the child gets them. */
-const RELAYED: readonly number[] = [SIGUSR1, SIGUSR2];
 const TO_GO: readonly number[] = [SIGHUP, SIGTERM];
-/** The first process of a container: nobody else is there to pass a signal on. */
-const isInit = process.pid === 1;
-const TO_INIT = isInit ? [SIGINT, SIGQUIT] : [];
-/** Of these we hear when we wait, and no other thread does: they are blocked from the start. */
-export const HEARD: readonly number[] = [
-  ...[SIGCHLD, ...TO_GO],
-  ...[...RELAYED, ...TO_INIT],
+/** What the kernel sends to us and means the child by: the terminal is gone, a timer that was set before we were run. */
+const FROM_KERNEL: readonly number[] = [
+  ...[SIGHUP, SIGNALS.SIGALRM, SIGNALS.SIGVTALRM, SIGNALS.SIGPROF],
 ];
-/** glibc's own two: its posix_spawn leaves them ignored unless told otherwise. */
-const LIBC_OWN = [32, 33];
+/**
+ * Of all others we hear when we wait, and no other thread does: they are blocked
+ * from the start. What stops and continues a job is our own affair, too; SIGPWR
+ * is the runtime's, which suspends threads by it, and two are the C library's.
+ */
+const UNHEARD: readonly number[] = [
+  ...[SIGNALS.SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT],
+  ...[SIGNALS.SIGPWR, ...LIBC_OWN],
+];
+/** Those of them that a key sends as well end us until there is a child. */
+const KEYS: readonly number[] = [SIGINT, SIGQUIT];
+/** The first process of a container: the kernel keeps them from it then. */
+const LATER = process.pid === 1 ? [] : KEYS;
+export const HEARD = allSignalsBut([...UNHEARD, ...LATER]);
 const ENOEXEC = 8;
 /** Why a program cannot be a child of ours: errno, and in words. */
 const NO_PROCESS: readonly [number, string] = [
@@ -126,8 +132,9 @@ export class NativeRun implements Run {
     for (const signal of FROM_TERMINAL) this.c.ignoreSignal(signal);
     // Ignored, our children would vanish before they could be asked after.
     this.c.defaultSignal(SIGCHLD);
+    // Before that, nobody else was there to end by a key.
+    this.c.blockSignals(signalSet(KEYS));
     const heard = this.heard(inherited);
-    this.c.unblockSignals(HEARD.filter((signal) => !heard.includes(signal)));
     const started = this.start(program, inherited, heard);
     if ("errno" in started) return unstarted(started.errno);
     this.pid = started.pid;
@@ -145,15 +152,16 @@ export class NativeRun implements Run {
     }
   }
 
-  private heard(inherited: ReadonlySet<number>): number[] {
-    const mayBe = [...TO_GO, ...RELAYED].filter((s) => !inherited.has(s));
-    return [SIGCHLD, ...mayBe, ...TO_INIT];
+  private heard(inherited: ReadonlySet<number>): BigUint64Array {
+    const ignored = new Set(inherited);
+    ignored.delete(SIGCHLD);
+    return allSignalsBut([...UNHEARD, ...ignored]);
   }
 
   private start(
     program: Program,
     inherited: ReadonlySet<number>,
-    heard: readonly number[],
+    heard: BigUint64Array,
   ): { pid: number; waiter: Waiter } | { errno: number } {
     for (const signal of RUNTIME_CATCHES)
       if (inherited.has(signal)) this.c.ignoreSignal(signal);
@@ -204,29 +212,31 @@ export class NativeRun implements Run {
     const woken = this.waiter.wait(this.agenda.next_at);
     if (woken.kind === "child") this.changed(woken.change);
     if (woken.kind === "readable") this.answers.read(woken.fd);
-    if (woken.kind === "signal")
-      this.signalled(woken.signal, woken.from_kernel);
+    if (woken.kind === "signal") this.signalled(woken);
     if (woken.kind !== "beat" || !heartbeat) return;
     heartbeat.beat();
     this.waiter.beatIn(heartbeat.every_ms);
   }
 
-  private signalled(signal: number, from_kernel: boolean): void {
+  private signalled({ signal, from_kernel, sender }: Signalled): void {
+    // Our own write to a pipe that nobody reads, say, is no affair of the child.
+    if (from_kernel ? !FROM_KERNEL.includes(signal) : sender === process.pid)
+      return;
     if (TO_GO.includes(signal)) this.go(signal);
-    else if (RELAYED.includes(signal) || !from_kernel) this.relay(signal);
+    else this.relay(signal);
   }
 
-  private relay(signal: number): void {
-    if (this.pid) this.c.kill(this.pid, signal);
+  /** @returns whether it was told, or is gone */
+  private relay(signal: number): boolean {
+    return !this.pid || this.c.kill(this.pid, signal);
   }
 
-  /** We are to end: so is the child, stopped or not, but it is asked first. */
+  /** We are to end: the child is told so. */
   private go(signal: number): void {
-    if (this.told !== null) return;
-    this.told = signal;
+    this.told ??= signal;
     const after = (ms: number, step: () => void) => this.after(ms, step);
-    tellToGo(signal, this.pid, (s) => this.relay(s), after);
-    this.after(GRACE_MS, () => {
+    const relay = (word: number) => this.relay(word);
+    tellToGo(signal, this.pid, relay, after, () => {
       this.outcome ??= { kind: "abandoned", told_to_go: signal };
     });
   }
@@ -244,7 +254,8 @@ export class NativeRun implements Run {
 
   private stopAlong(signal: number): void {
     // Nobody would continue us: then the child cannot stop either.
-    if (inOrphanedGroup() || this.told !== null) return this.relay(SIGCONT);
+    if (inOrphanedGroup() || this.told !== null)
+      return void this.relay(SIGCONT);
     // Whoever continues our group before we have stopped has continued the child
     // too; nobody would do it again. SIGSTOP could not be taken back.
     this.c.stop(signal === SIGSTOP ? SIGTSTP : signal, () => this.isStopped());
@@ -260,13 +271,23 @@ export class NativeRun implements Run {
   private goOn(): void {
     const own = this.c.getpgid(0);
     const group = this.c.getpgid(this.pid);
-    if (group <= 0 || group === own) return this.relay(SIGCONT);
+    if (group <= 0 || group === own) return this.continueMember();
     if (this.terminal !== null) {
       const foreground = this.c.tcgetpgrp(this.terminal);
       if (foreground === own) this.c.tcsetpgrp(this.terminal, group);
       else if (foreground !== group) return this.wantTerminal();
     }
     this.c.kill(-group, SIGCONT);
+  }
+
+  /**
+   * A child of our own group was continued with us, mostly, and may even have
+   * stopped again by now, which we would undo.
+   */
+  private continueMember(): void {
+    const change = this.waiter.changeOf(this.pid);
+    if (change === null) this.relay(SIGCONT);
+    else if (change.kind !== "continued") this.changed(change);
   }
 
   /**

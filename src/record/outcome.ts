@@ -2,7 +2,7 @@
  * What is run and how it ended: what the two ways to run a child share.
  */
 import type { Usage } from "../os/libc.ts";
-import { processStatus } from "../os/proc.ts";
+import { isStopped, processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import type { Program } from "../os/spawn.ts";
 import type { Drain, Touched } from "../os/wait.ts";
@@ -74,38 +74,52 @@ export type Outcome =
       /** The signal that told us to go, when one did. */
       told_to_go: number | null;
     }
-  /** We were told to go, and the child did not within the grace. */
+  /** The terminal went away, and we may not tell the child, another user's. */
   | { kind: "abandoned"; told_to_go: number };
 
-/** How long a child that is told to go may take. */
-export const GRACE_MS = 3_000;
-/** When, within the grace, a child that is still there is told again. */
+/** How long a child may take that is told of the hangup by the kernel alone. */
+const GRACE_MS = 3_000;
+/** When a shell that is still there is told again. */
 const AGAIN_MS = 500;
 const LAST_MS = 1_500;
 
 /**
- * Tells a child to go, stopped or not, as we were told: it may have something
- * to put away, which another signal at once would keep it from. An interactive
- * shell ignores SIGTERM, and goes by SIGHUP.
+ * Tells a child what we were told, and nothing more: it may have something to
+ * put away, for as long as that takes, or go on. An interactive shell ignores
+ * SIGTERM, and goes by SIGHUP.
  * @param told SIGTERM or SIGHUP
- * @param relay sends the child a signal, while it is there
+ * @param relay sends the child a signal, while it is there; false: it may not
+ * @param abandon what is done when nobody but the kernel can tell it: it tells
+ *   who is left at the terminal when we, who lead its session, are gone
  */
 export function tellToGo(
   told: number,
   pid: number,
-  relay: (signal: number) => void,
+  relay: (signal: number) => boolean,
   after: Run["after"],
+  abandon: () => void,
 ): void {
   const { SIGHUP, SIGTERM, SIGCONT } = SIGNALS;
-  const shell = processStatus(pid).ignored.has(SIGTERM);
+  const shell = isInteractiveShell(pid);
   const word = shell ? SIGHUP : told;
-  for (const signal of [word, SIGCONT]) relay(signal);
-  if (word === SIGHUP) {
-    // Bash, hit between its prompt and its read, notes the first one and reads on.
-    after(AGAIN_MS, () => relay(SIGHUP));
-    after(LAST_MS, () => relay(SIGTERM));
+  if (!relay(word)) {
+    if (told === SIGHUP) after(GRACE_MS, abandon);
+    return;
   }
+  if (isStopped(pid)) relay(SIGCONT);
+  if (!shell) return;
+  // Bash, hit between its prompt and its read, notes the first one and reads on.
+  after(AGAIN_MS, () => relay(SIGHUP));
+  after(LAST_MS, () => relay(SIGTERM));
   after(LAST_MS, () => relay(SIGHUP));
+}
+
+/** Such a one ignores what would stop it, and what `kill` sends; a program that ignores the latter means it. */
+function isInteractiveShell(pid: number): boolean {
+  const { ignored } = processStatus(pid);
+  return [SIGNALS.SIGTERM, SIGNALS.SIGTSTP, SIGNALS.SIGTTOU].every((signal) =>
+    ignored.has(signal),
+  );
 }
 
 export const ENOENT = 2;

@@ -8,7 +8,6 @@ import type { Program } from "../os/spawn.ts";
 import {
   EAGAIN,
   ENOENT,
-  GRACE_MS,
   MAX_ANSWER_BYTES,
   NO_PROCESS,
   type Outcome,
@@ -107,13 +106,20 @@ export class PlainRun implements Run {
     process.on("SIGTSTP", () => process.kill(process.pid, "SIGSTOP"));
     let child: Bun.Subprocess | null = null;
     const abandoned = Promise.withResolvers<Outcome>();
+    const relay = (signal: number): boolean => {
+      try {
+        child?.kill(signal);
+        return true;
+      } catch {
+        // Another user's.
+        return false;
+      }
+    };
     const go = (signal: number) => {
-      if (told !== null) return;
-      told = signal;
-      if (child) tellToGo(signal, child.pid, (s) => child?.kill(s), this.after);
-      setTimeout(
-        () => abandoned.resolve({ kind: "abandoned", told_to_go: signal }),
-        GRACE_MS,
+      told ??= signal;
+      if (!child) return;
+      tellToGo(signal, child.pid, relay, this.after, () =>
+        abandoned.resolve({ kind: "abandoned", told_to_go: signal }),
       );
     };
     // Before the spawn: a child that is up may have us signalled at once.

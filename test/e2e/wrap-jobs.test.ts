@@ -163,6 +163,27 @@ for (const { argv, pids } of SUSPENDING)
     await pty.ended();
   });
 
+test("suspend at once after fg stops a shell in a shell, too, every time", async () => {
+  using sandbox = new Sandbox();
+  await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
+  await pty.expect("<> ");
+  const wrapper = "$BINARY shell --quiet -- ";
+  pty.line(
+    `PS1='IN''NER> ' ${wrapper}${wrapper}${wrapper}bash --norc --noprofile`,
+  );
+  await pty.expect("INNER> ");
+  for (let turn = 0; turn < 40; turn++) {
+    pty.line("suspend");
+    await pty.expect("<> ");
+    pty.line("fg");
+    await pty.expect("INNER> ");
+  }
+  pty.line("exit 5");
+  await pty.expect("<> ");
+  pty.line("exit");
+  expect(await pty.ended()).toEqual({ code: 5, signal: null });
+});
+
 test("suspend without anybody who could continue us does not hang", async () => {
   using sandbox = new Sandbox();
   for (const argv of [

@@ -207,38 +207,6 @@ for (const env of [{}, { BUN_JSC_useJIT: "0" }])
     });
   });
 
-test("a program that will not go is left after the grace: active, and lost once it is gone", async () => {
-  using sandbox = new Sandbox();
-  const stubborn = "trap '' TERM HUP; echo pid=$$.; while :; do sleep 1; done";
-  await using pty = new Pty(sandbox, [
-    BINARY,
-    "shell",
-    "--",
-    "sh",
-    "-c",
-    stubborn,
-  ]);
-  const pid = Number((await pty.expect(/pid=(\d+)\./))[1]);
-  process.kill(pty.pid, "SIGTERM");
-  expect(await pty.ended()).toEqual({ code: null, signal: "SIGTERM" });
-  try {
-    expect(processState(pid)).not.toBeNull();
-    expect(await sandbox.only()).toMatchObject({
-      status: "active",
-      end_time: null,
-      end_source: null,
-    });
-  } finally {
-    process.kill(pid, "SIGKILL");
-  }
-  await gone(pid);
-  expect(await sandbox.only()).toMatchObject({
-    status: "lost",
-    end_source: "recovered",
-    exit_code: null,
-  });
-});
-
 test("kill -9 of the shell: recorded, 137 outside, and the terminal is good", async () => {
   using sandbox = new Sandbox();
   await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
@@ -310,12 +278,4 @@ test("kill -9 of the wrapper: the shell lives on, active, and is lost after it",
     status: "lost",
     end_source: "recovered",
   });
-});
-
-test("USR1 and USR2 to the wrapper reach the program", async () => {
-  using sandbox = new Sandbox();
-  const script =
-    "trap 'echo usr1' USR1; trap 'echo usr2; exit 6' USR2; kill -USR1 $PPID; while :; do sleep 0.05; kill -USR2 $PPID; done";
-  const done = await sandbox.run(["shell", "--", "sh", "-c", script]);
-  expect(done).toMatchObject({ exitCode: 6, stdout: "usr1\nusr2\n" });
 });
