@@ -12,6 +12,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -143,6 +144,28 @@ test.each(["a", "old"])("the own log of %s is replayed", async (name) => {
     expect([events, said, kept]).toEqual([[...stored, ...logged], [], []]);
   }
 });
+
+test.each([
+  ["a", 2, "a", 1],
+  ["a", 0, "a", 2],
+  ["a", 1, "bb", 1],
+] as const)(
+  "a damaged log of another moment or database (%s %d, %s %d) is set aside as it is",
+  async (of, at, logOf, logAt) => {
+    const { file, stored } = lives[of]![at]!;
+    const damaged = join(root, "damaged.log");
+    writeFileSync(
+      damaged,
+      Buffer.concat([
+        readFileSync(lives[logOf]![logAt]!.log),
+        Buffer.alloc(5_000),
+      ]),
+    );
+    const { events, said, kept } = await openedWith(file, damaged);
+    expect([events, said.length]).toEqual([stored, 1]);
+    expect(kept).toEqual([readFileSync(damaged)]);
+  },
+);
 
 test("a log without a database is not the new one's", async () => {
   for (const name of ["a", "old"]) {
