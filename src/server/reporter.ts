@@ -4,6 +4,7 @@
  * began, and which wrapped session it runs in.
  */
 import type { SessionStart } from "../model/event.ts";
+import { isMissing } from "../os/file.ts";
 import {
   ancestry,
   bootId,
@@ -37,7 +38,7 @@ export function reporterFacts(
   caller: Caller,
   spool: string,
 ): Facts {
-  if (!caller.loopback) return {};
+  if (!caller.loopback || isMissing(`/proc/${pid}`)) return {};
   const stat = processStat(pid);
   if (!stat) return {};
   const { pid_namespace, boot_id } = (here ??= {
