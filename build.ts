@@ -13,6 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, zstdCompressSync } from "node:zlib";
+import { keepAtExec } from "./at-exec.ts";
 import packageJson from "./package.json" with { type: "json" };
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -67,6 +68,15 @@ const PATCHES: readonly Patch[] = [
     code: "8038017511c6051240e00400c705ec41e00401000000",
     offset: 3,
     bytes: "9090",
+  },
+  {
+    // MIMALLOC_VERBOSE and others of an allocator that the program may have, too,
+    // make the runtime's write on stderr.
+    what: "the prefix of the allocator's variables",
+    // movabs $"mimalloc",%r13; mov %r13,-0x70(%rbp); movw $"_",-0x68(%rbp)
+    code: "49bd6d696d616c6c6f634c896d9066c745985f00",
+    offset: 2,
+    bytes: "5f",
   },
   {
     // What a crash shows of the command line may be a secret.
@@ -178,9 +188,12 @@ function commit(): string {
  * the variables.
  */
 async function mendRuntime(): Promise<void> {
-  const bytes = Buffer.from(await Bun.file(outfile).arrayBuffer());
+  let bytes = Buffer.from(await Bun.file(outfile).arrayBuffer());
   spoil(bytes, { BUN_OPTIONS: 2, BUN_BE_BUN: 1, BUN_INSPECT: 11 });
-  if (process.arch === "x64") patch(bytes, PATCHES);
+  if (process.arch === "x64") {
+    patch(bytes, PATCHES);
+    bytes = keepAtExec(bytes);
+  }
   // A new file under the name: the old one may be running. Plain writes leave it
   // in the page cache in larger pieces than Bun.write, which reserves the space
   // first: a wrapper starts 1 to 2 ms sooner.

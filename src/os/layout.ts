@@ -31,6 +31,13 @@ export function signalSet(signals: Iterable<number>): BigUint64Array {
   return set;
 }
 
+export function signalsIn(mask: bigint): Set<number> {
+  const found = new Set<number>();
+  for (let signal = 1, left = mask; left > 0n; signal++, left >>= 1n)
+    if (left & 1n) found.add(signal);
+  return found;
+}
+
 /** The set of all others, without a loop over sixty: what loops at the start is compiled, see wait.ts. */
 export function allSignalsBut(signals: Iterable<number>): BigUint64Array {
   const set = signalSet(signals);

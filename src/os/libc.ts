@@ -22,6 +22,7 @@ const SYMBOLS = {
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
   fdatasync: { args: ["i32"], returns: "i32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
+  getauxval: { args: ["u64"], returns: "ptr" },
   getpgid: { args: ["i32"], returns: "i32" },
   getpwuid: { args: ["u32"], returns: "ptr" },
   fsync: { args: ["i32"], returns: "i32" },

@@ -11,6 +11,7 @@ import {
   statFile,
   tryReadText,
 } from "./file.ts";
+import { signalsIn } from "./layout.ts";
 import { libc } from "./libc.ts";
 
 /** The kernel's text, or null when it cannot be read. */
@@ -172,27 +173,16 @@ export function processStatus(pid: number | "self"): {
   ignored: ReadonlySet<number>;
 } {
   const status = readProc(`${pid}/status`);
-  let mask = BigInt(`0x${labelled(status, "SigIgn:") ?? "0"}`);
-  const ignored = new Set<number>();
-  for (let n = 1; mask > 0n; n++, mask >>= 1n) if (mask & 1n) ignored.add(n);
-  return { name: labelled(status, "Name:"), ignored };
+  const mask = BigInt(`0x${labelled(status, "SigIgn:") ?? "0"}`);
+  return { name: labelled(status, "Name:"), ignored: signalsIn(mask) };
 }
 
-/** Soft and hard limit of open files of a process; null when unlimited or unreadable. */
-export function openFileLimits(
-  pid: number,
-): { soft: bigint; hard: bigint } | null {
-  const line = labelled(readProc(`${pid}/limits`), "Max open files");
-  const [soft, hard] = line?.split(" ").filter(Boolean).map(Number) ?? [];
-  if (!Number.isInteger(soft) || !Number.isInteger(hard)) return null;
-  return { soft: BigInt(soft!), hard: BigInt(hard!) };
-}
-
-/**
- * The descriptors above the standard ones that we were started with. The
- * runtime marks them all close-on-exec; its own are an epoll and an eventfd.
- */
-export function inheritedDescriptors(): number[] {
+/** The descriptors above the standard ones, but files that we opened ourselves. */
+export function openDescriptors(): {
+  fd: number;
+  /** An epoll or an eventfd, as the runtime has them, or whatever cannot be told. */
+  isEvents(): boolean;
+}[] {
   let names: string[];
   try {
     names = namesIn("/proc/self/fd");
@@ -202,10 +192,11 @@ export function inheritedDescriptors(): number[] {
   }
   return names
     .map(Number)
-    .filter((fd) => fd > 2 && !isOwnFile(fd) && !isRuntimes(fd));
+    .filter((fd) => fd > 2 && !isOwnFile(fd))
+    .map((fd) => ({ fd, isEvents: () => isEvents(fd) }));
 }
 
-const isRuntimes = (fd: number) =>
+const isEvents = (fd: number) =>
   readProcLink(`self/fd/${fd}`)?.startsWith("anon_inode:[event") ?? true;
 
 /** The terminal on a descriptor, `/dev/pts/3`; null when it is none. */

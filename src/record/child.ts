@@ -12,13 +12,7 @@
 import { closeFile } from "../os/file.ts";
 import { allSignalsBut, signalSet } from "../os/layout.ts";
 import type { ChildChange, Libc } from "../os/libc.ts";
-import {
-  inheritedDescriptors,
-  inOrphanedGroup,
-  isTerminal,
-  openFileLimits,
-  processStat,
-} from "../os/proc.ts";
+import { inOrphanedGroup, isTerminal, processStat } from "../os/proc.ts";
 import { LIBC_OWN, SIGNALS } from "../os/signals.ts";
 import {
   type Program,
@@ -31,9 +25,9 @@ import { type Signalled, Waiter } from "../os/wait.ts";
 import { Agenda } from "./agenda.ts";
 import { Answers } from "./answers.ts";
 import {
-  RUNTIME_CATCHES,
+  type Inherited,
   RUNTIME_IGNORES,
-  inheritedIgnored,
+  inherited,
   restoreOpenFiles,
 } from "./inherited.ts";
 import {
@@ -128,14 +122,14 @@ export class NativeRun implements Run {
 
   async run(program: Program, watch: Watch): Promise<Outcome> {
     this.watch = watch;
-    const inherited = inheritedIgnored(this.terminal !== null);
+    const given = inherited(this.c);
     for (const signal of FROM_TERMINAL) this.c.ignoreSignal(signal);
     // Ignored, our children would vanish before they could be asked after.
     this.c.defaultSignal(SIGCHLD);
     // Before that, nobody else was there to end by a key.
     this.c.blockSignals(signalSet(KEYS));
-    const heard = this.heard(inherited);
-    const started = this.start(program, inherited, heard);
+    const heard = this.heard(given);
+    const started = this.start(program, given, heard);
     if ("errno" in started) return unstarted(started.errno);
     this.pid = started.pid;
     this.waiter = started.waiter;
@@ -152,25 +146,25 @@ export class NativeRun implements Run {
     }
   }
 
-  private heard(inherited: ReadonlySet<number>): BigUint64Array {
-    const ignored = new Set(inherited);
-    ignored.delete(SIGCHLD);
-    return allSignalsBut([...UNHEARD, ...ignored]);
+  private heard({ ignored }: Inherited): BigUint64Array {
+    const unheard = new Set([...UNHEARD, ...ignored]);
+    unheard.delete(SIGCHLD);
+    return allSignalsBut(unheard);
   }
 
   private start(
     program: Program,
-    inherited: ReadonlySet<number>,
+    { ignored, descriptors }: Inherited,
     heard: BigUint64Array,
   ): { pid: number; waiter: Waiter } | { errno: number } {
-    for (const signal of RUNTIME_CATCHES)
-      if (inherited.has(signal)) this.c.ignoreSignal(signal);
+    // The runtime catches some. Our children's changes we have to hear of.
+    for (const signal of ignored)
+      if (signal !== SIGCHLD) this.c.ignoreSignal(signal);
     const changed = [...FROM_TERMINAL, ...RUNTIME_IGNORES, ...LIBC_OWN];
-    const defaults = changed.filter((signal) => !inherited.has(signal));
-    const descriptors = inheritedDescriptors();
+    const defaults = changed.filter((signal) => !ignored.has(signal));
     // Before there is a child: without it nobody would see to that.
     const waiter = Waiter.of(this.c, heard);
-    restoreOpenFiles(this.c, openFileLimits(process.ppid));
+    restoreOpenFiles(this.c);
     for (const fd of descriptors) this.c.passOn(fd);
     const started = waiter
       ? this.spawn(program, defaults)

@@ -124,6 +124,49 @@ sys.exit(subprocess.call(sys.argv[1:] + ["grep", "^SigBlk", "/proc/self/status"]
   expect(wrapped).toEqual(bare);
 });
 
+test("what a process gave us as it became us, of which no shell around tells, reaches the child", async () => {
+  if (!needs("/usr/bin/python3")) return;
+  using sandbox = new Sandbox();
+  const given = `
+import ctypes, os, resource, select, signal, sys
+for s in [2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 15, 25, 30, 31, 34, 64]:
+    signal.signal(s, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [1, 14, 30, 40])
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (93, hard))
+libc = ctypes.CDLL(None)
+events = [libc.eventfd(0, 0), libc.epoll_create(1), libc.eventfd(0, 0)]
+for fd in events: os.set_inheritable(fd, True)
+for to in [3, 20, 21, 63]: os.dup2(events[to % 2], to, True)
+os.execv(sys.argv[1], sys.argv[1:])`;
+  const view = `
+import os, resource
+fds = []
+for fd in range(3, 93):
+    try: fds.append((fd, os.readlink(f"/proc/self/fd/{fd}")))
+    except OSError: pass
+print([line for line in open("/proc/self/status") if line.startswith("Sig") and line[3:6] in ("Ign", "Blk")])
+print(fds, resource.getrlimit(resource.RLIMIT_NOFILE))`;
+  const program = ["/usr/bin/python3", "-Ic", view];
+  const becoming = ["/usr/bin/python3", "-Ic", given];
+  const bare = await sandbox.command([...becoming, ...program]);
+  expect(bare).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(bare.stdout).toMatch(/eventfd.*eventpoll.*\(93, /);
+  const wrapper = [BINARY, "shell", "--"];
+  expect(await sandbox.command([...becoming, ...wrapper, ...program])).toEqual(
+    bare,
+  );
+  expect((await sandbox.only()).status).toBe("ended");
+});
+
+test("variables of the allocator are the program's: the runtime says nothing", async () => {
+  using sandbox = new Sandbox();
+  const env = { MIMALLOC_VERBOSE: "1", MIMALLOC_SHOW_STATS: "1" };
+  const show = ["printenv", ...Object.keys(env)];
+  const done = await sandbox.run(["shell", "--", ...show], { env });
+  expect(done).toMatchObject({ exitCode: 0, stdout: "1\n1\n", stderr: "" });
+});
+
 test("a broken pipe ends the child of an interactive shell without a word", async () => {
   if (!needs("fish", "zsh")) return;
   for (const shell of [

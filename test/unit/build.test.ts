@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { keepAtExec } from "../../at-exec.ts";
 import { patch, spoil } from "../../build.ts";
+import { BINARY } from "../support/sandbox.ts";
 
 test("names are spoilt everywhere, and another count of them stops the build", () => {
   const bytes = Buffer.from("a BUN_BE_BUN b BUN_OPTIONS BUN_OPTIONS c");
@@ -25,4 +28,29 @@ test("code is patched where it stands once; elsewhere the build stops", () => {
     expect(() => patch(Buffer.from(hex, "hex"), patches)).toThrow(
       "this Bun differs from the one that was studied",
     );
+});
+
+test("instructions go in front of an executable that is laid out as studied, and of no other", async () => {
+  const built = readFileSync(BINARY);
+  // What the build made has no note any more.
+  expect(() => keepAtExec(built)).toThrow("no note behind its segments");
+  const header = Buffer.alloc(8192);
+  header.writeBigUInt64LE(64n, 32);
+  header.writeUInt16LE(56, 54);
+  header.writeUInt16LE(2, 56);
+  header.writeUInt32LE(1, 64);
+  header.writeUInt32LE(6, 68);
+  for (const [at, value] of [
+    [72, 4096],
+    [80, 0x401000],
+    [96, 4096],
+    [104, 4096],
+  ] as const)
+    header.writeBigUInt64LE(BigInt(value), at);
+  header.writeUInt32LE(4, 120);
+  const made = keepAtExec(header);
+  expect(made.readUInt32LE(120)).toBe(1);
+  expect(made.readBigUInt64LE(24)).toBe(0x402018n);
+  header[8191] = 1;
+  expect(() => keepAtExec(header)).toThrow("ends otherwise than was studied");
 });
