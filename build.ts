@@ -110,7 +110,7 @@ function duckdbApi(): string {
   return dirname(Bun.resolveSync("@duckdb/node-bindings/package.json", api));
 }
 
-/** dist/native/: what src/store/native.ts embeds. */
+/** dist/native/: what src/store/duckdb/native.ts embeds. */
 async function embedNatives(): Promise<void> {
   const native = join(dist, "native");
   rmSync(dist, { recursive: true, force: true });
@@ -163,7 +163,7 @@ async function compile(): Promise<void> {
         name: "embedded-duckdb",
         setup(build) {
           build.onResolve({ filter: /^@duckdb\/node-bindings$/ }, () => ({
-            path: join(root, "src/store/bindings.cjs"),
+            path: join(root, "src/store/duckdb/bindings.cjs"),
           }));
         },
       },

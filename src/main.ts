@@ -3,18 +3,18 @@
  * `shell` is imported here and not on demand: one chunk loads faster than six.
  * The one place that turns a failure into a sentence and an exit status.
  */
-import { countExecutables } from "./cli/count-executables.ts";
-import { shell } from "./cli/shell.ts";
+import { countExecutables } from "./cli/commands/count-executables.ts";
+import { shell } from "./cli/commands/shell.ts";
 import { Failure, OutputClosed, reasonOf } from "./model/failure.ts";
 import { say } from "./os/file.ts";
 import { endAs } from "./os/libc.ts";
-import { COUNT_EXECUTABLES } from "./record/commands.ts";
+import { COUNT_EXECUTABLES } from "./record/path-executables.ts";
 import { escapeText } from "./render/escape.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === "shell") return shell(argv.slice(1));
   if (argv[0] === COUNT_EXECUTABLES) return countExecutables(argv.slice(1));
-  const { runTree } = await import("./tree.ts");
+  const { runTree } = await import("./cli/tree.ts");
   return runTree(argv);
 }
 

@@ -37,25 +37,30 @@ function importsOf(file: string): Import[] {
 const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/model/": [],
   "src/os/": ["src/model/"],
-  "src/config.ts": ["src/model/", "src/os/", "src/settings.ts"],
-  "src/settings.ts": [],
-  "src/log.ts": ["src/config.ts", "src/model/", "src/os/", "src/settings.ts"],
-  "src/log-tail.ts": ["src/log.ts", "src/model/", "src/os/"],
+  "src/config/load.ts": ["src/model/", "src/os/", "src/config/keys.ts"],
+  "src/config/keys.ts": [],
+  "src/log/log.ts": [
+    "src/config/load.ts",
+    "src/model/",
+    "src/os/",
+    "src/config/keys.ts",
+  ],
+  "src/log/tail.ts": ["src/log/log.ts", "src/model/", "src/os/"],
   "src/version.ts": [],
-  "src/args.ts": ["src/model/"],
-  "src/talk.ts": ["src/model/", "src/os/", "src/render/"],
+  "src/cli/args.ts": ["src/model/"],
+  "src/cli/terminal.ts": ["src/model/", "src/os/", "src/render/"],
   "src/record/": [
     "src/model/",
     "src/os/",
-    "src/spool/level.ts",
+    "src/spool/quota.ts",
     "src/spool/parent.ts",
     "src/spool/write.ts",
     "src/version.ts",
   ],
   "src/doctor/": [
-    "src/config.ts",
+    "src/config/load.ts",
     "src/model/",
-    "src/open.ts",
+    "src/access/open.ts",
     "src/os/",
     "src/spool/",
     "src/store/",
@@ -65,49 +70,54 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/store/": ["src/model/", "src/os/", "dist/native/"],
   "src/render/": ["src/model/"],
   "src/server/": [
-    "src/config.ts",
-    "src/log.ts",
+    "src/config/load.ts",
+    "src/log/log.ts",
     "src/model/",
-    "src/open.ts",
+    "src/access/open.ts",
     "src/os/",
-    "src/own-files.ts",
+    "src/access/own-files.ts",
     "src/spool/",
     "src/store/",
     "src/version.ts",
   ],
-  "src/aside.ts": ["src/config.ts", "src/model/", "src/os/", "src/spool/"],
-  "src/open.ts": [
-    "src/aside.ts",
-    "src/config.ts",
+  "src/access/private-copy.ts": [
+    "src/config/load.ts",
+    "src/model/",
+    "src/os/",
+    "src/spool/",
+  ],
+  "src/access/open.ts": [
+    "src/access/private-copy.ts",
+    "src/config/load.ts",
     "src/model/",
     "src/os/",
     "src/spool/",
     "src/store/",
     "src/version.ts",
   ],
-  "src/own-files.ts": [
-    "src/config.ts",
+  "src/access/own-files.ts": [
+    "src/config/load.ts",
     "src/model/",
-    "src/open.ts",
+    "src/access/open.ts",
     "src/spool/",
   ],
-  "src/keep.ts": [
-    "src/config.ts",
+  "src/access/maintenance.ts": [
+    "src/config/load.ts",
     "src/model/",
-    "src/open.ts",
-    "src/own-files.ts",
+    "src/access/open.ts",
+    "src/access/own-files.ts",
     "src/spool/",
     "src/store/",
   ],
-  "src/restore.ts": [
-    "src/config.ts",
+  "src/access/restore.ts": [
+    "src/config/load.ts",
     "src/model/",
-    "src/open.ts",
+    "src/access/open.ts",
     "src/os/",
     "src/spool/",
     "src/store/",
   ],
-  "src/tree.ts": ["src/"],
+  "src/cli/tree.ts": ["src/"],
   "src/main.ts": ["src/"],
 };
 
@@ -138,7 +148,10 @@ test("the nouns import nothing, and the schema is loaded where data enters", () 
       if (target === "src/model/schema.ts") schemaUsers.push(file);
     }
   expect(packages).toEqual(["src/model/schema.ts imports zod"]);
-  expect(schemaUsers).toEqual(["src/server/batch.ts", "src/spool/read.ts"]);
+  expect(schemaUsers).toEqual([
+    "src/server/tools/track-events.ts",
+    "src/spool/read.ts",
+  ]);
 });
 
 test("the wrapper's start loads nothing but bun:ffi", () => {
@@ -158,7 +171,7 @@ test("the wrapper's start loads nothing but bun:ffi", () => {
 });
 
 test("every source file is used", () => {
-  const started = ["src/main.ts", "src/store/bindings.cjs"];
+  const started = ["src/main.ts", "src/store/duckdb/bindings.cjs"];
   const all = sources.map((file) => readFileSync(join(root, file), "utf8"));
   const unused = sources.filter((file) => {
     const name = `/${file.slice(file.lastIndexOf("/") + 1)}"`;

@@ -1,16 +1,16 @@
 /** The database, and what has not come into it yet. */
 import { readdirSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config/load.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
-import { databasePath, requireOwnDatabase, withStore } from "../open.ts";
+import { databasePath, requireOwnDatabase, withStore } from "../access/open.ts";
 import {
   foreignMend,
   foreignFolders,
   foreignSentence,
-} from "../spool/foreign.ts";
+} from "../spool/foreign-folders.ts";
 import { spoolBacklog } from "../spool/folder.ts";
-import { nearlyFull } from "../spool/level.ts";
+import { nearlyFull } from "../spool/quota.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { Check } from "./check.ts";
 import { deliveryChecks } from "./delivery.ts";

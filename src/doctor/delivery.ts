@@ -1,7 +1,7 @@
 /** How it goes with bringing events to a server on another host. */
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config/load.ts";
 import { Failure } from "../model/failure.ts";
-import { readDelivery } from "../spool/delivery.ts";
+import { readDelivery } from "../spool/circuit-breaker.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { Check } from "./check.ts";

@@ -1,15 +1,15 @@
 /** What any command needs of the host and of the settings. */
 import { closeSync, rmSync, statfsSync } from "node:fs";
-import { type Settings, describe, statePaths } from "../config.ts";
+import { type Settings, describe, statePaths } from "../config/load.ts";
 import { Failure } from "../model/failure.ts";
-import { loadDuckDB } from "../open.ts";
+import { loadDuckDB } from "../access/open.ts";
 import { O_CREAT, O_RDWR } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
 import { closeFolder } from "../os/close.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { openRegular } from "../os/regular.ts";
-import { readSecret } from "../os/secret.ts";
+import { readSecret } from "../auth/secret.ts";
 import { noLocks } from "../store/lock.ts";
 import type { Check } from "./check.ts";
 

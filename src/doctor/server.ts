@@ -1,10 +1,10 @@
 /** The server that runs here, and the one on another host. */
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config/load.ts";
 import { Failure } from "../model/failure.ts";
-import { lockPath, runningServer } from "../open.ts";
+import { lockPath, runningServer } from "../access/open.ts";
 import { portHolder } from "../os/port.ts";
-import { checkEndpoint, clientToken } from "../os/token.ts";
-import { ToolClient, askHealth } from "../store/client.ts";
+import { checkEndpoint, clientToken } from "../auth/token.ts";
+import { ToolClient, askHealth } from "../store/remote/client.ts";
 import { VERSION } from "../version.ts";
 import type { Check } from "./check.ts";
 

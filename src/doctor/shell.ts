@@ -6,7 +6,7 @@ import {
   readdirSync,
   rmSync,
 } from "node:fs";
-import type { Settings } from "../config.ts";
+import type { Settings } from "../config/load.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { readText, statFile, tryReadText } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";

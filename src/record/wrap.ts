@@ -10,17 +10,17 @@ import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
 import type { Program } from "../os/spawn.ts";
-import { nearlyFull, spoolFull } from "../spool/level.ts";
+import { nearlyFull, spoolFull } from "../spool/quota.ts";
 import { SESSION_ID_VARIABLE, WRAPPED_VARIABLE } from "../spool/parent.ts";
 import { SpoolWriter, ensureSpool } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { NativeRun } from "./child.ts";
-import { COUNT_EXECUTABLES, recallCommands } from "./commands.ts";
-import { type StartOptions, startEvent } from "./context.ts";
-import { drainAt, drainedLately, startDrain } from "./deliver.ts";
-import { type Facts, versionQuestion } from "./ask.ts";
+import { COUNT_EXECUTABLES, recallCommands } from "./path-executables.ts";
+import { type StartOptions, startEvent } from "./start-event.ts";
+import { drainAt, drainedLately, startDrain } from "./spawn-drain.ts";
+import { type Facts, versionQuestion } from "./version-probe.ts";
 import type { Outcome, Run, Watch } from "./outcome.ts";
-import { PlainRun } from "./plain.ts";
+import { PlainRun } from "./child-fallback.ts";
 import { endOf, exitReason, usageMetadata } from "./usage.ts";
 
 export interface WrapRequest {

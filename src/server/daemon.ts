@@ -3,16 +3,16 @@
  * pid decides anything: who does not hold the lock does not run.
  */
 import { closeSync } from "node:fs";
-import { type Settings, statePaths } from "../config.ts";
+import { type Settings, statePaths } from "../config/load.ts";
 import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
-import { askableServer, lockPath, runningServer } from "../open.ts";
+import { askableServer, lockPath, runningServer } from "../access/open.ts";
 import { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { isStopped } from "../os/proc.ts";
 import { openRegular } from "../os/regular.ts";
 import { tellProcess } from "../os/tell.ts";
-import { askToStop } from "../store/admin.ts";
-import { deafFailure } from "../store/deaf.ts";
+import { askToStop } from "../store/remote/maintenance.ts";
+import { deafFailure } from "../store/remote/unresponsive.ts";
 import {
   type Holder,
   StoreLock,

@@ -6,22 +6,22 @@
  */
 import { dirname } from "node:path";
 import { serveStdio as serveSdk } from "@modelcontextprotocol/server/stdio";
-import { type Settings, statePaths } from "../config.ts";
-import { Log } from "../log.ts";
+import { type Settings, statePaths } from "../config/load.ts";
+import { Log } from "../log/log.ts";
 import { Failure } from "../model/failure.ts";
-import { askableServer, lockPath } from "../open.ts";
+import { askableServer, lockPath } from "../access/open.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { ToolClient } from "../store/client.ts";
+import { ToolClient } from "../store/remote/client.ts";
 import { type Holder, StoreLock } from "../store/lock.ts";
 import { VERSION } from "../version.ts";
-import { Auth } from "./auth.ts";
-import type { Caller } from "./caller.ts";
-import { Core } from "./core.ts";
-import { begin, finish } from "./main.ts";
-import { Metrics } from "./metrics.ts";
-import { Serving } from "./serve.ts";
-import { LineTransport } from "./lines.ts";
-import { type ToolBackend, makeMcpServer } from "./tools.ts";
+import { Auth } from "../auth/verify.ts";
+import type { Caller } from "./tools/caller.ts";
+import { Core } from "./store.ts";
+import { begin, finish } from "./run.ts";
+import { Metrics } from "./http/metrics.ts";
+import { Serving } from "./http/server.ts";
+import { LineTransport } from "./mcp/line-transport.ts";
+import { type ToolBackend, makeMcpServer } from "./mcp/server.ts";
 
 const LOOK_MS = 15;
 /** How often the parent is looked at. */

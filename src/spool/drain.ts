@@ -7,8 +7,8 @@ import { closeSync } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
 import { folderFailure } from "../os/paths.ts";
 import { isSpoolFile, listFolder } from "./folder.ts";
-import { countSpool } from "./level.ts";
-import { foreignFolders } from "./foreign.ts";
+import { countSpool } from "./quota.ts";
+import { foreignFolders } from "./foreign-folders.ts";
 import { Pass } from "./pass.ts";
 import type { Position } from "./read.ts";
 import {
@@ -18,7 +18,7 @@ import {
   type PassOptions,
   emptyReport,
 } from "./report.ts";
-import { busySentence, sayBegun, takeTurn } from "./turn.ts";
+import { busySentence, sayBegun, takeTurn } from "./drain-lock.ts";
 import { ensureSpool, spoolFolder } from "./write.ts";
 
 /** How often one that drains on and on looks for folders of other machine ids. */

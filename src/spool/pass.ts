@@ -15,7 +15,7 @@ import { SESSION_ID_VARIABLE } from "./parent.ts";
 import { type Finished, PassFiles } from "./pass-files.ts";
 import { MOST_COPIED_BYTES, Rejections, quarantine } from "./quarantine.ts";
 import { BEGINNING, type Line, readLines } from "./read.ts";
-import { FileFacts, type Look, writerOf } from "./reconcile.ts";
+import { FileFacts, type Look, writerOf } from "./file-facts.ts";
 import type { Known, PassOptions } from "./report.ts";
 
 const BATCH_EVENTS = 4_096;

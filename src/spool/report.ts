@@ -7,7 +7,7 @@ import {
   rejectedCount,
 } from "./quarantine.ts";
 import type { Position } from "./read.ts";
-import type { FileFacts } from "./reconcile.ts";
+import type { FileFacts } from "./file-facts.ts";
 
 /**
  * The store itself, and no more of it: one that drains before it reads would

@@ -4,7 +4,7 @@
  * another's, and the ends of those that were open be rejected.
  */
 import { closeSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { isClaim, ownSubject } from "../os/token.ts";
+import { isClaim, ownSubject } from "../auth/token.ts";
 import { openOwn } from "./folder.ts";
 
 /**

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { sessionIdOf } from "../../src/model/id.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { command, end, processOf, start } from "../support/events.ts";
 import { quantile } from "./figures.ts";
 import { Peer } from "./sqlite.ts";

@@ -3,7 +3,7 @@
  * DuckDB itself, three events a session.
  */
 import { DuckDBInstance } from "@duckdb/node-api";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 
 const OPEN = 100;
 

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { at, command, end, start } from "../support/events.ts";
 import { id } from "./expected.ts";
 

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Failure } from "../../src/model/failure.ts";
-import { mintToken } from "../../src/os/token.ts";
+import { mintToken } from "../../src/auth/token.ts";
 import { command, start } from "../support/events.ts";
 import { ToolHost, shellEnd, shellStart } from "../support/mcp.ts";
 

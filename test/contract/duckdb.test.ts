@@ -10,8 +10,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
-import { MIGRATIONS } from "../../src/store/schema.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
 import { query } from "../support/database.ts";
 import { ID, annotation, at, command, end, start } from "../support/events.ts";
 import { expectFold, id, listed } from "./expected.ts";

@@ -17,8 +17,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
-import { verify } from "../../src/store/verify.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { verify } from "../../src/store/duckdb/verify.ts";
 import { command, start } from "../support/events.ts";
 import { id } from "./expected.ts";
 

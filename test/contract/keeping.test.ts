@@ -13,12 +13,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
-import type { Keeping } from "../../src/model/keeping.ts";
+import type { Keeping } from "../../src/model/maintenance.ts";
 import { fold } from "../../src/model/fold.ts";
 import { isClosed, settle } from "../../src/model/session.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
-import { MIGRATIONS } from "../../src/store/schema.ts";
-import { verify } from "../../src/store/verify.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
+import { verify } from "../../src/store/duckdb/verify.ts";
 import { query } from "../support/database.ts";
 import {
   ID,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SessionStart } from "../../src/model/event.ts";
 import { bootId, pidNamespace, processStat } from "../../src/os/proc.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { command, end, start } from "../support/events.ts";
 import { gone, until } from "../support/wait.ts";
 import { listed } from "./expected.ts";

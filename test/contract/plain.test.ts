@@ -3,7 +3,7 @@
  * a progress token, which the SDK has to see.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { plainCall } from "../../src/server/plain.ts";
+import { plainCall } from "../../src/server/mcp/fast-call.ts";
 import { SHELL_ID, ToolHost, shellEnd, shellStart } from "../support/mcp.ts";
 
 let host: ToolHost;

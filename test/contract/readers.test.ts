@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Database } from "../../src/store/database.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
-import { MIGRATIONS } from "../../src/store/schema.ts";
+import { Database } from "../../src/store/duckdb/database.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
 import { at, start } from "../support/events.ts";
 import { id } from "./expected.ts";
 

@@ -20,10 +20,10 @@ import { endEventId } from "../../src/model/id.ts";
 import { lostEnd } from "../../src/model/lost.ts";
 import { NOT_YOURS, type Provenance, SPOOL } from "../../src/model/reporter.ts";
 import { type SessionRow, settle } from "../../src/model/session.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
-import type { Rejection } from "../../src/store/judge.ts";
-import { MIGRATIONS } from "../../src/store/schema.ts";
-import { verify } from "../../src/store/verify.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import type { Rejection } from "../../src/store/duckdb/admission.ts";
+import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
+import { verify } from "../../src/store/duckdb/verify.ts";
 import { query } from "../support/database.ts";
 import {
   ID,

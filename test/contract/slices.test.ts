@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { query } from "../support/database.ts";
 import { annotation, at, command, end, start } from "../support/events.ts";
 import { expectFold, id, listed } from "./expected.ts";

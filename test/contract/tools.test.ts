@@ -10,10 +10,10 @@ import {
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ListToolsResultSchema } from "@modelcontextprotocol/sdk/types.js";
-import type { Caller } from "../../src/server/caller.ts";
-import { CATALOG } from "../../src/server/catalog.ts";
-import { McpEndpoint } from "../../src/server/mcp.ts";
-import type { ToolBackend } from "../../src/server/tools.ts";
+import type { Caller } from "../../src/server/tools/caller.ts";
+import { CATALOG } from "../../src/server/tools/catalog.ts";
+import { McpEndpoint } from "../../src/server/mcp/endpoint.ts";
+import type { ToolBackend } from "../../src/server/mcp/server.ts";
 import { Failure } from "../../src/model/failure.ts";
 import { command } from "../support/events.ts";
 import { SHELL_ID, ToolHost, shellEnd, shellStart } from "../support/mcp.ts";

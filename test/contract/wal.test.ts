@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
-import { headerOf } from "../../src/store/log-header.ts";
-import { tornLog } from "../../src/store/wal.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { headerOf } from "../../src/store/duckdb/log-header.ts";
+import { tornLog } from "../../src/store/duckdb/wal.ts";
 import { annotation, command, start } from "../support/events.ts";
 import { Random } from "../support/random.ts";
 

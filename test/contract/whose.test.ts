@@ -3,7 +3,7 @@
  * token tries against a session of another, by every way that there is.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mintToken, type Scope } from "../../src/os/token.ts";
+import { mintToken, type Scope } from "../../src/auth/token.ts";
 import { digest, namedUuid } from "../../src/model/id.ts";
 import { annotation, command, end, start } from "../support/events.ts";
 import { ToolHost, shellEnd, shellStart } from "../support/mcp.ts";

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Drain } from "../../src/spool/drain.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { end } from "../support/events.ts";
 import { plant } from "../support/host.ts";
 import { Live } from "../support/live.ts";

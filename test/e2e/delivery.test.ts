@@ -5,7 +5,10 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type DeliveryState, readDelivery } from "../../src/spool/delivery.ts";
+import {
+  type DeliveryState,
+  readDelivery,
+} from "../../src/spool/circuit-breaker.ts";
 import { spoolBacklog } from "../../src/spool/folder.ts";
 import { spoolFolder } from "../../src/spool/write.ts";
 import { Live } from "../support/live.ts";

@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { Drain, drain } from "../../src/spool/drain.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { query, storedEvents } from "../support/database.ts";
 import { at, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";

@@ -1,6 +1,6 @@
 /** What goes wrong with the database or its disk is a sentence, and nothing is lost. */
 import { expect, test } from "bun:test";
-import { MIGRATIONS } from "../../src/store/schema.ts";
+import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
 import {
   copyFileSync,
   mkdirSync,

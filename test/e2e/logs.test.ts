@@ -2,8 +2,8 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { loadSettings, statePaths } from "../../src/config.ts";
-import { Log } from "../../src/log.ts";
+import { loadSettings, statePaths } from "../../src/config/load.ts";
+import { Log } from "../../src/log/log.ts";
 import { expectFailure } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { until } from "../support/wait.ts";

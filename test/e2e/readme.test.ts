@@ -13,8 +13,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { ROUTES } from "../../src/server/refusal.ts";
-import { KEYS, PROFILE_KEYS, VARIABLES, defaults } from "../../src/settings.ts";
+import { ROUTES } from "../../src/server/http/error-response.ts";
+import {
+  KEYS,
+  PROFILE_KEYS,
+  VARIABLES,
+  defaults,
+} from "../../src/config/keys.ts";
 import { configure } from "../support/host.ts";
 import { Newcomer, freePort, tidied } from "../support/newcomer.ts";
 import { BLOCKS, README, commandsOf, section } from "../support/readme.ts";

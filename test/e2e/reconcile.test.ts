@@ -3,7 +3,7 @@ import { existsSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import type { Event } from "../../src/model/event.ts";
 import { bootId, bootTime, pidNamespace } from "../../src/os/proc.ts";
 import { drain } from "../../src/spool/drain.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { storedEvents } from "../support/database.ts";
 import { recovered } from "../support/events.ts";
 import { Live } from "../support/live.ts";

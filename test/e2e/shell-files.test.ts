@@ -7,7 +7,7 @@ import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { drain } from "../../src/spool/drain.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { command, recovered } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";

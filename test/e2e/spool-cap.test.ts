@@ -3,7 +3,7 @@
  * session is recorded, until its events are brought away.
  */
 import { expect, test } from "bun:test";
-import { readLevel } from "../../src/spool/level.ts";
+import { readLevel } from "../../src/spool/quota.ts";
 import { spoolFolder } from "../../src/spool/write.ts";
 import { configure, plant } from "../support/host.ts";
 import { Live } from "../support/live.ts";

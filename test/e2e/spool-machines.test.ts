@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { bootTime } from "../../src/os/proc.ts";
 import { drain } from "../../src/spool/drain.ts";
 import type { DrainTarget } from "../../src/spool/report.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { command, end, processOf, start } from "../support/events.ts";
 import { needsRoot, runPrivately } from "../support/host.ts";
 import { Place, SETTINGS } from "../support/place.ts";

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { ToolClient } from "../../src/store/client.ts";
+import { ToolClient } from "../../src/store/remote/client.ts";
 import { expectFailure, plant } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { Drain } from "../../src/spool/drain.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { needsRoot, plant, runPrivately } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { Event, Json } from "../../src/model/event.ts";
 import { drain } from "../../src/spool/drain.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { query, storedEvents } from "../support/database.ts";
 import { command, randomLife } from "../support/events.ts";
 import { Random } from "../support/random.ts";

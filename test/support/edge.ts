@@ -3,10 +3,10 @@
  * writes what it likes, byte by byte.
  */
 import net from "node:net";
-import type { BodyLimits } from "../../src/server/body.ts";
-import { Guard } from "../../src/server/guard.ts";
-import { type Arrival, HttpListener } from "../../src/server/listener.ts";
-import { routeOf } from "../../src/server/refusal.ts";
+import type { BodyLimits } from "../../src/server/http/body.ts";
+import { Guard } from "../../src/server/http/guard.ts";
+import { type Arrival, HttpListener } from "../../src/server/http/listener.ts";
+import { routeOf } from "../../src/server/http/error-response.ts";
 import { tcpPeer } from "../../src/os/peer.ts";
 import { until } from "./wait.ts";
 

@@ -1,8 +1,8 @@
 /** An edge, those who come to it, and what they are refused with. */
 import { expect } from "bun:test";
 import type { Peer } from "../../src/os/peer.ts";
-import { Guard, type GuardOptions } from "../../src/server/guard.ts";
-import type { Route } from "../../src/server/refusal.ts";
+import { Guard, type GuardOptions } from "../../src/server/http/guard.ts";
+import type { Route } from "../../src/server/http/error-response.ts";
 
 export const PORT = 8678;
 const OWNER = 1000;

@@ -5,14 +5,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadSettings } from "../../src/config.ts";
-import { Auth } from "../../src/server/auth.ts";
-import type { Caller } from "../../src/server/caller.ts";
-import { LocalTools } from "../../src/server/local.ts";
-import { McpEndpoint } from "../../src/server/mcp.ts";
-import { Metrics } from "../../src/server/metrics.ts";
+import { loadSettings } from "../../src/config/load.ts";
+import { Auth } from "../../src/auth/verify.ts";
+import type { Caller } from "../../src/server/tools/caller.ts";
+import { LocalTools } from "../../src/server/tools/tools.ts";
+import { McpEndpoint } from "../../src/server/mcp/endpoint.ts";
+import { Metrics } from "../../src/server/http/metrics.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 
 export const LEASE_SECONDS = 120;
 

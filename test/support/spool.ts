@@ -7,7 +7,7 @@ import type { Event } from "../../src/model/event.ts";
 import { drain } from "../../src/spool/drain.ts";
 import { bootId, pidNamespace } from "../../src/os/proc.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
-import { DuckDBStore } from "../../src/store/duckdb.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { processOf, start } from "./events.ts";
 import type { Sandbox } from "./sandbox.ts";
 

@@ -3,7 +3,7 @@
  * `bun test/support/tool-table.ts` writes it into the README.
  */
 import { writeFileSync } from "node:fs";
-import { McpEndpoint } from "../../src/server/mcp.ts";
+import { McpEndpoint } from "../../src/server/mcp/endpoint.ts";
 import { README, README_FILE } from "./readme.ts";
 
 /** Of `tools/list`, what the table shows. */

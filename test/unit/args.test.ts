@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { type ArgSpec, nearest, strictArgs } from "../../src/args.ts";
-import { parseFlags, parseMeta } from "../../src/cli/shell.ts";
+import { type ArgSpec, nearest, strictArgs } from "../../src/cli/args.ts";
+import { parseFlags, parseMeta } from "../../src/cli/commands/shell.ts";
 
 const SPECS: Record<string, ArgSpec> = {
   id: { type: "positional" },

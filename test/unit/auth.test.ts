@@ -1,10 +1,10 @@
 /** Every row of the contract's section on tokens, against real ones. */
 import { expect, test } from "bun:test";
 import { SignJWT, UnsecuredJWT, generateKeyPair } from "jose";
-import { loadSettings } from "../../src/config.ts";
+import { loadSettings } from "../../src/config/load.ts";
 import { Failure } from "../../src/model/failure.ts";
-import { mintToken } from "../../src/os/token.ts";
-import { Auth, parseBearer, tokenRequired } from "../../src/server/auth.ts";
+import { mintToken } from "../../src/auth/token.ts";
+import { Auth, parseBearer, tokenRequired } from "../../src/auth/verify.ts";
 
 const SECRET = "correct horse battery staple, 46 bytes in all.";
 const NOW = Date.parse("2026-02-06T12:34:56.789Z");

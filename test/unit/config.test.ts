@@ -8,7 +8,7 @@ import {
   describe as sentenceOf,
   loadSettings,
   statePaths,
-} from "../../src/config.ts";
+} from "../../src/config/load.ts";
 import { machineId } from "../../src/os/paths.ts";
 
 const home = mkdtempSync(join(tmpdir(), "sb-config-"));

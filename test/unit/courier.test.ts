@@ -5,7 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Failure, Overloaded, Rejected } from "../../src/model/failure.ts";
 import type { SessionStore } from "../../src/model/store.ts";
-import { Courier, isOpen, readDelivery } from "../../src/spool/delivery.ts";
+import {
+  Courier,
+  isOpen,
+  readDelivery,
+} from "../../src/spool/circuit-breaker.ts";
 
 let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "courier-"))));

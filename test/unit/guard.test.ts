@@ -5,15 +5,15 @@
  */
 import { describe, expect, test } from "bun:test";
 import { Failure } from "../../src/model/failure.ts";
-import type { Message } from "../../src/server/body.ts";
-import { idOf, toolOf } from "../../src/server/guard.ts";
+import type { Message } from "../../src/server/http/body.ts";
+import { idOf, toolOf } from "../../src/server/http/guard.ts";
 import {
   ROUTES,
   type Route,
   refusal,
   routeOf,
   unknownPath,
-} from "../../src/server/refusal.ts";
+} from "../../src/server/http/error-response.ts";
 import {
   type Body,
   HOST,

@@ -10,8 +10,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { followLog } from "../../src/log-tail.ts";
-import { Log } from "../../src/log.ts";
+import { followLog } from "../../src/log/tail.ts";
+import { Log } from "../../src/log/log.ts";
 import { OutputClosed } from "../../src/model/failure.ts";
 import { Random } from "../support/random.ts";
 import { until } from "../support/wait.ts";

@@ -14,10 +14,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadSettings, statePaths } from "../../src/config.ts";
-import { Log, redact } from "../../src/log.ts";
+import { loadSettings, statePaths } from "../../src/config/load.ts";
+import { Log, redact } from "../../src/log/log.ts";
 import { Failure } from "../../src/model/failure.ts";
-import { mintToken } from "../../src/os/token.ts";
+import { mintToken } from "../../src/auth/token.ts";
 import { UTC } from "../../src/model/zone.ts";
 import { logLine } from "../../src/render/log.ts";
 import { until } from "../support/wait.ts";
@@ -239,7 +239,7 @@ test("neither a link nor a pipe is written to", () => {
 
 test("a disk that fills up loses lines, never the server, and no line is half", async () => {
   const script = `
-    import { Log } from ${JSON.stringify(join(import.meta.dir, "../../src/log.ts"))};
+    import { Log } from ${JSON.stringify(join(import.meta.dir, "../../src/log/log.ts"))};
     import { truncateSync } from "node:fs";
     const log = new Log(${JSON.stringify(folder)}, "info");
     for (let n = 0; log.trouble === null; n++) log.info("event", { n });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Gauges, Metrics } from "../../src/server/metrics.ts";
+import { type Gauges, Metrics } from "../../src/server/http/metrics.ts";
 import { type Family, parseMetrics } from "../support/prometheus.ts";
 
 const QUIET: Gauges = {

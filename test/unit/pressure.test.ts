@@ -1,9 +1,12 @@
 /** Too much at once, with a clock of the test's own. */
 import { describe, expect, test } from "bun:test";
 import type { Peer } from "../../src/os/peer.ts";
-import type { Standing } from "../../src/server/guard.ts";
-import { Pressure, type PressureOptions } from "../../src/server/pressure.ts";
-import type { Route } from "../../src/server/refusal.ts";
+import type { Standing } from "../../src/server/http/guard.ts";
+import {
+  Pressure,
+  type PressureOptions,
+} from "../../src/server/http/rate-limit.ts";
+import type { Route } from "../../src/server/http/error-response.ts";
 
 const OWNER = 1000;
 const remote = (address: string): Peer => ({

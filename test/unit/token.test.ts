@@ -13,13 +13,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeProtectedHeader, jwtVerify } from "jose";
 import { Failure } from "../../src/model/failure.ts";
-import { readSecret } from "../../src/os/secret.ts";
+import { readSecret } from "../../src/auth/secret.ts";
 import {
   checkEndpoint,
   clientToken,
   mintToken,
   ownSubject,
-} from "../../src/os/token.ts";
+} from "../../src/auth/token.ts";
 
 const SECRET = "correct horse battery staple, 46 bytes in all.";
 const OTHER = "another secret that is long enough to be used.";

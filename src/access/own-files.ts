@@ -1,0 +1,96 @@
+/**
+ * Which files are ours: the database and what is made beside it, its lock, the
+ * spool, the archives, a server's state and its log. No output takes the place
+ * of one, whatever name, link or mount leads there: what is acknowledged and in
+ * no other place would be lost with it.
+ */
+import { readdirSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { type Settings, statePaths } from "../config/load.ts";
+import { Failure } from "../model/failure.ts";
+import { databasePath, lockPath } from "./open.ts";
+import { spoolFolder } from "../spool/write.ts";
+
+/** Below the data folder, all that is in them. */
+const OWN_FOLDERS = ["spool", "state"];
+/** Made there, and never replaced. */
+const ARCHIVES = "archive";
+const LOG = "server.log";
+
+/**
+ * Refuses a place for an output that one of our files has, or may come to have.
+ * @param path absolute; links on its way are followed, one at its end is not
+ * @throws Failure (usage) naming it
+ */
+export function requireNotOwn(settings: Settings, path: string): void {
+  const place = join(realpathSync(dirname(path)), basename(path));
+  if (isOwn(settings, place))
+    throw new Failure(
+      "usage",
+      `'${path}' is one of session-buddy's own files, or would be taken for one`,
+      "give another name, in another folder",
+    );
+}
+
+function isOwn(settings: Settings, path: string): boolean {
+  const data = settings.paths.data!;
+  const database = databasePath(settings);
+  const lock = lockPath(settings);
+  const { folder, socket, logs } = statePaths(settings);
+  const name = basename(path);
+  const beside = basename(database);
+  const above = foldersAbove(path);
+  const [parent] = above;
+  const isIn = (place: string) => above.includes(identityOf(place));
+  const isBeside = (place: string) => parent === identityOf(place);
+  return (
+    [folder, dirname(folder), dirname(socket)].some(isIn) ||
+    OWN_FOLDERS.some((own) => isIn(`${data}/${own}`)) ||
+    (isBeside(data) && [...OWN_FOLDERS, ARCHIVES].includes(name)) ||
+    (isBeside(dirname(lock)) && name === basename(lock)) ||
+    (isBeside(dirname(database)) &&
+      (name === beside || name.startsWith(`${beside}.`))) ||
+    (isBeside(logs) && (name === LOG || name.startsWith(`${LOG}.`))) ||
+    (isIn(`${data}/${ARCHIVES}`) && identityOf(path) !== null) ||
+    isAlsoOwn(settings, path)
+  );
+}
+
+/** Whether a file that is there is one of ours by another name. */
+function isAlsoOwn(settings: Settings, path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat?.isFile()) return false;
+  const database = databasePath(settings);
+  const spool = spoolFolder(settings.paths.data!);
+  const own = [database, `${database}.wal`, lockPath(settings)];
+  // Only one of several names is looked for in a folder of thousands.
+  if (stat.nlink > 1) own.push(...filesBelow(spool));
+  return own.some((file) => identityOf(file) === identity(stat));
+}
+
+function filesBelow(folder: string): string[] {
+  try {
+    const names = readdirSync(folder, { recursive: true }) as string[];
+    return names.map((name) => join(folder, name));
+  } catch {
+    // Not there: no file of it has another name.
+    return [];
+  }
+}
+
+/** The folders on the way to a path that are there, the nearest first. */
+function foldersAbove(path: string): (string | null)[] {
+  const found: (string | null)[] = [];
+  for (let at = path; at !== "/"; at = dirname(at))
+    found.push(identityOf(dirname(at)));
+  return found;
+}
+
+/** The same for all names of a folder or a file; null when nothing is there. */
+function identityOf(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? identity(stat) : null;
+}
+
+const identity = ({ dev, ino }: { dev: number; ino: number }) =>
+  `${dev}:${ino}`;

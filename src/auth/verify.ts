@@ -1,0 +1,184 @@
+/**
+ * Who may: a bearer's JWT, checked against the secret. What is refused is
+ * refused in the same words whatever was wrong with it; the reason, without
+ * anything of the token, is the error's cause, for the log.
+ */
+import { jwtVerify } from "jose";
+import type { Settings } from "../config/load.ts";
+import { Failure } from "../model/failure.ts";
+import { readSecret } from "./secret.ts";
+import { SCOPES, isClaim } from "./token.ts";
+import type { Message } from "../server/http/body.ts";
+import type { TokenIdentity } from "../server/tools/caller.ts";
+import { toolOf } from "../server/http/guard.ts";
+
+const AUDIENCE = "session-buddy";
+const ISSUERS = [
+  "mahavishnu",
+  "session-buddy",
+  "akosha",
+  "dhara",
+  "crackerjack",
+];
+/** `session-buddy token` alone mints tokens that may act for all. */
+const ADMIN_ISSUER = "session-buddy";
+/** Longer than any that is meant for us. */
+const MAX_TOKEN_LENGTH = 8_192;
+
+export const tokenRequired = () =>
+  new Failure(
+    "unauthorized",
+    "Authentication failed: Token required (SESSION_BUDDY_SECRET is set)",
+  );
+
+/** @param cause why, in a few words that hold nothing of the token */
+export const tokenInvalid = (cause: string) =>
+  new Failure(
+    "unauthorized",
+    "Authentication failed: invalid or expired token",
+    undefined,
+    { cause },
+  );
+
+/**
+ * The token of an Authorization header.
+ * @throws Failure (unauthorized) when it holds anything else
+ */
+export function parseBearer(header: string): string {
+  const token = /^Bearer +([\w.~+/-]+=*)$/i.exec(header.trim())?.[1];
+  if (token === undefined) throw tokenInvalid("no bearer in the header");
+  return token;
+}
+
+export class Auth {
+  private constructor(
+    private readonly key: Promise<CryptoKey> | null,
+    private readonly now: () => number,
+  ) {}
+
+  /**
+   * @param now milliseconds since the epoch
+   * @throws Failure (config) for a weak secret, or a file that cannot be trusted
+   */
+  static fromSettings(
+    { config }: Settings,
+    env: Readonly<Record<string, string | undefined>>,
+    now: () => number = Date.now,
+  ): Auth {
+    const secret = readSecret(config.auth.secret_file, env);
+    return new Auth(secret === null ? null : importKey(secret), now);
+  }
+
+  /** Whether a secret is set, and so a token needed. */
+  get required(): boolean {
+    return this.key !== null;
+  }
+
+  /**
+   * What an Authorization header proves.
+   * @returns null when there is none, or no secret to prove it by
+   * @throws Failure (unauthorized) when it is a bad one
+   */
+  async authenticate(header: string | null): Promise<TokenIdentity | null> {
+    if (!this.key || header === null) return null;
+    return this.verify(parseBearer(header));
+  }
+
+  /**
+   * What a token proves; null when there is no secret to prove it by.
+   * @throws Failure (unauthorized)
+   */
+  async verify(token: string): Promise<TokenIdentity | null> {
+    if (!this.key) return null;
+    if (token.length > MAX_TOKEN_LENGTH) throw tokenInvalid("too long");
+    const now = this.now();
+    const {
+      iat,
+      iss,
+      sub = null,
+      scope = "write",
+      host = null,
+      user = null,
+    } = await claimsOf(token, await this.key, now);
+    if (typeof iat !== "number" || iat > now / 1000)
+      throw tokenInvalid("issued in the future");
+    const known = SCOPES.find((word) => word === scope);
+    // Those who share the secret mint tokens of their own, for their own shells.
+    if (!known || (known === "admin" && iss !== ADMIN_ISSUER))
+      throw tokenInvalid("unknown scope");
+    return {
+      subject: subjectIn(sub),
+      scope: known,
+      ...(host !== null && { host: nameIn("host", host) }),
+      ...(user !== null && { user: nameIn("user", user) }),
+    };
+  }
+}
+
+/** A subject that is empty, or no text, is none. */
+const subjectIn = (sub: unknown): string | null =>
+  typeof sub === "string" && sub !== "" ? nameIn("sub", sub) : null;
+
+/** A name that a token holds. */
+function nameIn(claim: string, value: unknown): string {
+  if (typeof value === "string" && isClaim(value)) return value;
+  throw tokenInvalid(`${claim} is no name`);
+}
+
+function importKey(secret: string): Promise<CryptoKey> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const bytes = new TextEncoder().encode(secret);
+  return crypto.subtle.importKey("raw", bytes, algorithm, false, ["verify"]);
+}
+
+/** The claims of a token that is ours and of this moment. */
+async function claimsOf(
+  token: string,
+  key: CryptoKey,
+  now: number,
+): Promise<Record<string, unknown>> {
+  try {
+    const { payload } = await jwtVerify(token, key, {
+      algorithms: ["HS256"],
+      audience: AUDIENCE,
+      issuer: ISSUERS,
+      requiredClaims: ["exp", "iat"],
+      clockTolerance: 0,
+      currentDate: new Date(now),
+    });
+    const claim = ["exp", "iat", "nbf"].find((name) => !isTime(payload[name]));
+    if (claim !== undefined) throw { code: "ERR_JWT_NO_TIME", claim };
+    return payload;
+  } catch (error) {
+    // Its message and properties may hold claims; its code never does.
+    const { code, claim } = error as { code?: string; claim?: string };
+    throw tokenInvalid([code ?? "unreadable", claim].filter(Boolean).join(" "));
+  }
+}
+
+/** JSON's 1e999 is infinity, for which no token ever expires. */
+const isTime = (value: unknown): boolean =>
+  value === undefined ||
+  (typeof value === "number" && value >= 0 && value <= MAX_TIME_SECONDS);
+
+/** The last second of the year 9999. */
+const MAX_TIME_SECONDS = 253_402_300_799;
+
+/** What anybody may ask, and what the tools that record decide by themselves. */
+const OPEN = new Set([
+  ...["initialize", "ping", "server/discover"],
+  ...["tools/list", "resources/list", "resources/templates/list"],
+  "prompts/list",
+]);
+const OWN_TOKEN = new Set([
+  ...["health_check", "track_session_start", "track_session_end"],
+  ...["track_events", "track_channel_session"],
+]);
+
+/** Whether a message is answered only to who has proved himself in the header. */
+export function needsToken(message: Message): boolean {
+  const method = String(message["method"]);
+  if (OPEN.has(method) || method.startsWith("notifications/")) return false;
+  const tool = toolOf(message);
+  return tool === null || !OWN_TOKEN.has(tool);
+}

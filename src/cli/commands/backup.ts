@@ -1,0 +1,102 @@
+/** `session-buddy backup`: a copy of the database, whoever has it open. */
+import { closeSync, openSync } from "node:fs";
+import { defineCommand } from "citty";
+import { CONFIG_FLAG } from "../args.ts";
+import { type Settings, validSettings } from "../../config/load.ts";
+import { Failure } from "../../model/failure.ts";
+import { plainJson } from "../../model/json.ts";
+import { requireHere, withKeeping } from "../../access/maintenance.ts";
+import type { Backup } from "../../model/maintenance.ts";
+import { say } from "../../os/file.ts";
+import { Output, goneOnSignal } from "../../os/output.ts";
+import { ensurePrivateDir } from "../../os/paths.ts";
+import { type StreamPlace, copy, openStream, placeOf } from "../../os/place.ts";
+import { requireNotOwn } from "../../access/own-files.ts";
+import { Scratch } from "../../os/scratch.ts";
+import { escapeText } from "../../render/escape.ts";
+import { bytes } from "../../render/format.ts";
+import { note } from "../terminal.ts";
+
+export default defineCommand({
+  meta: {
+    name: "backup",
+    description: `Writes a copy of the database into a file, a running server included.
+
+The copy is that of one moment, and compact; recording goes on. The file has its
+name once it was read back and found the same, and only you can read it; one that
+it replaces keeps its mode and its owner. A FIFO or a device gets what the file
+would hold, and the result is told on stderr then.
+
+EXAMPLES
+  session-buddy backup /backup/sessions.duckdb
+  session-buddy backup --force ~/sessions-latest.duckdb
+  session-buddy backup /dev/stdout | zstd > sessions.duckdb.zst`,
+  },
+  args: {
+    file: { type: "positional", required: false, description: "Where it goes" },
+    force: { type: "boolean", description: "Replace a file of that name" },
+    json: { type: "boolean", description: "Print the result as JSON" },
+    config: CONFIG_FLAG,
+  },
+  async run({ args }) {
+    if (!args.file)
+      throw new Failure(
+        "usage",
+        "backup needs a file",
+        "try: session-buddy backup sessions-backup.duckdb",
+      );
+    const settings = await validSettings(process.env, args.config);
+    using place = placeOf(args.file);
+    if (place.kind === "stream") {
+      requireNotOwn(settings, place.path);
+      const done = await sendBackup(settings, place, args.file);
+      say(args.json ? `${plainJson({ ...done })}\n` : words(done));
+      return;
+    }
+    const done = await withKeeping(settings, note, (keeping) =>
+      keeping.backup(place.path, args.force ?? false),
+    );
+    const output = new Output();
+    output.write(args.json ? `${plainJson({ ...done })}\n` : words(done));
+    output.flush();
+  },
+});
+
+const words = ({ file, bytes: size, sessions, events }: Backup) =>
+  `backup: ${escapeText(file)} (${bytes(size)})\nholds: ${sessions} sessions, ${events} events\n`;
+
+/** Into what is no file: a database is one, so it is made beside ours first. */
+async function sendBackup(
+  settings: Settings,
+  place: StreamPlace,
+  name: string,
+): Promise<Backup> {
+  requireHere(settings);
+  // A FIFO's reader is waited for before anything is held.
+  const { fd, own } = openStream(place);
+  const data = settings.paths.data!;
+  ensurePrivateDir(data);
+  using scratch = Scratch.beside(`${data}/any`);
+  const stay = goneOnSignal(scratch);
+  try {
+    // By its own name: a server makes it.
+    const file = `${scratch.path}/sessions.duckdb`;
+    const done = await withKeeping(settings, note, (keeping) =>
+      keeping.backup(file, false),
+    );
+    sendFile(file, new Output(fd, `'${name}'`));
+    return { ...done, file: name };
+  } finally {
+    stay();
+    if (own) closeSync(fd);
+  }
+}
+
+function sendFile(file: string, output: Output): void {
+  const from = openSync(file, "r");
+  try {
+    copy(from, (bytes) => output.writeBytes(bytes));
+  } finally {
+    closeSync(from);
+  }
+}

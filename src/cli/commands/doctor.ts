@@ -1,0 +1,82 @@
+/** `session-buddy doctor`: looks at everything and says what to do. */
+import { defineCommand } from "citty";
+import { CONFIG_FLAG } from "../args.ts";
+import { NO_HOME, describe, loadSettings } from "../../config/load.ts";
+import { type Check, type CheckResult, run } from "../../doctor/check.ts";
+import { databaseChecks } from "../../doctor/database.ts";
+import { environmentChecks } from "../../doctor/environment.ts";
+import { serverChecks } from "../../doctor/server.ts";
+import { shellChecks } from "../../doctor/shell.ts";
+import { EXIT_STATUS } from "../../model/failure.ts";
+import { Output } from "../../os/output.ts";
+import { findingLines, phaseTitle } from "../../render/doctor.ts";
+import { plainJson } from "../../model/json.ts";
+import { wantsColor } from "../terminal.ts";
+import { VERSION } from "../../version.ts";
+
+export default defineCommand({
+  meta: {
+    name: "doctor",
+    description: `Checks environment, configuration, server, spool and database, and says what to do.
+
+Exit status 0 when all is well, 4 when a check fails.
+
+EXAMPLES
+  session-buddy doctor
+  session-buddy doctor --json | jq '.phases[].tests[] | select(.status == "fail")'
+  session-buddy doctor --fix`,
+  },
+  args: {
+    json: { type: "boolean", description: "As JSON" },
+    fix: {
+      type: "boolean",
+      description: "Mend what can be mended without harm",
+    },
+    color: {
+      type: "boolean",
+      default: true,
+      description: "No colours at a terminal",
+    },
+    config: CONFIG_FLAG,
+  },
+  async run({ args }) {
+    const settings = loadSettings(process.env, args.config);
+    const phases: Record<string, (s: typeof settings) => Check[]> = {
+      environment_setup: environmentChecks,
+      session_buddy_server: serverChecks,
+      admin_shell: shellChecks,
+      database_verification: databaseChecks,
+    };
+    const homeless = settings.paths.data === null ? [HOME] : null;
+    const output = new Output();
+    const color = wantsColor(args.color);
+    const found: Record<string, { status: string; tests: CheckResult[] }> = {};
+    for (const [phase, checks] of Object.entries(phases)) {
+      if (!args.json) output.write(phaseTitle(phase));
+      const tests: CheckResult[] = [];
+      for (const check of homeless ?? checks(settings)) {
+        const result = await run(check, args.fix === true);
+        tests.push(result);
+        if (!args.json) output.write(findingLines(result, color));
+      }
+      output.flush();
+      found[phase] = { status: statusOf(tests), tests };
+    }
+    const status = statusOf(Object.values(found));
+    const report = { status, version: VERSION, phases: found };
+    if (args.json) output.write(`${plainJson(report, 2)}\n`);
+    output.flush();
+    return status === "pass" ? 0 : EXIT_STATUS.unhealthy;
+  },
+});
+
+/** Without one there is nothing to be looked at. */
+const HOME: Check = {
+  name: "home",
+  async look() {
+    throw await describe(NO_HOME);
+  },
+};
+
+const statusOf = (parts: readonly { status: string }[]) =>
+  parts.every(({ status }) => status === "pass") ? "pass" : "fail";

@@ -1,0 +1,90 @@
+/** `session-buddy drain`: brings what is spooled here to the store. */
+import { defineCommand } from "citty";
+import { CONFIG_FLAG } from "../args.ts";
+import { type Settings, validSettings } from "../../config/load.ts";
+import type { SessionStore } from "../../model/store.ts";
+import { withStore } from "../../access/open.ts";
+import { Courier } from "../../spool/circuit-breaker.ts";
+import { adoptAll } from "../../spool/drain.ts";
+import {
+  foreignMend,
+  foreignFolders,
+  foreignSentence,
+} from "../../spool/foreign-folders.ts";
+import { sayDrained } from "../../spool/report.ts";
+import { type Retried, retryRejected } from "../../spool/retry.ts";
+import { spoolFolder } from "../../spool/write.ts";
+import { note } from "../terminal.ts";
+
+export default defineCommand({
+  meta: {
+    name: "drain",
+    description: `Brings what this host has recorded to the store.
+
+Every command that reads does that first; wrappers start it for a server on
+another host. It says nothing when all went well. With --auto it tries for a while,
+but leaves a server alone that did not answer lately. What a server rejects is
+kept in quarantine/ beside the spool; --retry brings it once more.
+What was recorded under another machine id is taken in once it is known that its
+boot is over; else it is told of, and --adopt takes it.
+
+EXAMPLE
+  SESSION_BUDDY_MCP_ENDPOINT=https://audit.example:8678/mcp session-buddy drain`,
+  },
+  args: {
+    auto: {
+      type: "boolean",
+      description: "As wrappers start it: nobody asked, nobody waits",
+    },
+    adopt: {
+      type: "boolean",
+      description:
+        "Also what was recorded under other machine ids, by hosts that run no more",
+    },
+    retry: {
+      type: "boolean",
+      description: "Also what a server has rejected before, from quarantine/",
+    },
+    config: CONFIG_FLAG,
+  },
+  async run({ args }) {
+    const settings = await validSettings(process.env, args.config);
+    const data = settings.paths.data!;
+    const { heartbeat_ms } = settings.config.session;
+    const folder = spoolFolder(data);
+    const courier = new Courier(folder, args.auto === true);
+    await deliver(settings, courier, async (store) => {
+      // A store is drained as it is opened; asking makes a server drain too.
+      await store.get("none-00000000-000000-00000000");
+      if (args.adopt)
+        sayDrained(await adoptAll(data, store, Date.now(), heartbeat_ms), note);
+      if (args.retry) sayRetried(await retryRejected(folder, store));
+    });
+    if (args.auto) return;
+    for (const foreign of foreignFolders(data, heartbeat_ms))
+      note(`${foreignSentence(foreign)} (${foreignMend(foreign)})`);
+  },
+});
+
+function sayRetried({ taken, rejected, refused }: Retried): void {
+  note(
+    `of the events that were rejected before, ${taken} are stored now and ${rejected} are rejected again`,
+  );
+  for (const why of refused) note(`left alone: ${why}`);
+}
+
+/** Until it is done, or the courier sees no sense in going on. */
+async function deliver(
+  settings: Settings,
+  courier: Courier,
+  use: (store: SessionStore) => Promise<void>,
+): Promise<void> {
+  for (;;)
+    try {
+      return await withStore(settings, note, use, courier);
+    } catch (error) {
+      const pause_ms = courier.pause_ms();
+      if (pause_ms === null) throw error;
+      await Bun.sleep(pause_ms);
+    }
+}

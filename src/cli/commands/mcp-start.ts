@@ -1,0 +1,110 @@
+/** `session-buddy mcp start`: the server, here or detached. */
+import { defineCommand } from "citty";
+import { CONFIG_FLAG } from "../args.ts";
+import { type Settings, validSettings } from "../../config/load.ts";
+import { Failure } from "../../model/failure.ts";
+import { Output } from "../../os/output.ts";
+import { startDetached } from "../../server/daemon.ts";
+import { note } from "../terminal.ts";
+
+export default defineCommand({
+  meta: {
+    name: "mcp start",
+    description: `Serves MCP, and owns the database while it lives.
+
+Runs in the foreground; \`> log 2>&1 &\` and --detach put it behind. Clients find
+it at http://HOST:PORT/mcp; the other commands find it by themselves.
+Exit status 3 when a server runs already, 1 when another program has the port,
+5 for a configuration that is refused (a weak secret, an open address without one).
+
+EXAMPLES
+  session-buddy mcp start
+  session-buddy mcp start --detach --port auto
+  session-buddy mcp start --transport stdio`,
+  },
+  args: {
+    host: {
+      type: "string",
+      description: "Address to listen on (default: 127.0.0.1)",
+    },
+    port: {
+      type: "string",
+      description: "Port, or auto for a free one (default: 8678)",
+    },
+    transport: { type: "string", description: "http (default) or stdio" },
+    "read-only": {
+      type: "boolean",
+      description: "Offer no tools that record anything",
+    },
+    detach: { type: "boolean", description: "Leave it running behind" },
+    json: { type: "boolean", description: "With --detach: say where as JSON" },
+    config: CONFIG_FLAG,
+  },
+  async run({ args }) {
+    const settings = await validSettings(process.env, args.config);
+    const { host, port, config } = args;
+    const readOnly = args["read-only"] === true;
+    if (host !== undefined) settings.config.server.host = host;
+    if (port !== undefined) settings.config.server.port = parsePort(port);
+    const flags = [
+      ...(host === undefined ? [] : ["--host", host]),
+      ...(port === undefined ? [] : ["--port", port]),
+      ...(config === undefined ? [] : ["--config", config]),
+      ...(readOnly ? ["--read-only"] : []),
+    ];
+    if (transportOf(args) === "stdio") {
+      const { serveStdio } = await import("../../server/stdio.ts");
+      return serveStdio(settings, readOnly);
+    }
+    if (args.detach) return detached(settings, flags, args.json === true);
+    const { serveHere } = await import("../../server/run.ts");
+    return serveHere(settings, { readOnly, flags }, note);
+  },
+});
+
+function transportOf(args: {
+  transport?: string | undefined;
+  detach?: boolean | undefined;
+}): "http" | "stdio" {
+  const { transport = "http", detach } = args;
+  if (transport !== "http" && transport !== "stdio")
+    throw new Failure(
+      "usage",
+      `--transport takes http or stdio, not '${transport}'`,
+      "try: --transport stdio",
+    );
+  if (transport === "stdio" && detach)
+    throw new Failure(
+      "usage",
+      "a server over stdio cannot be detached",
+      "its client starts it and ends it; leave out --detach",
+    );
+  return transport;
+}
+
+function parsePort(text: string): number | "auto" {
+  if (text === "auto") return text;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new Failure(
+    "usage",
+    `--port takes 1 to 65535 or auto, not '${text}'`,
+    "try: --port auto",
+  );
+}
+
+async function detached(
+  settings: Settings,
+  flags: string[],
+  json: boolean,
+): Promise<number> {
+  const { pid, url } = await startDetached(settings, flags);
+  const output = new Output();
+  output.write(
+    json
+      ? `${JSON.stringify({ running: true, pid, url })}\n`
+      : `serving: ${url} (pid ${pid})\n`,
+  );
+  output.flush();
+  return 0;
+}

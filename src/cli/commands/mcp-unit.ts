@@ -1,0 +1,32 @@
+/** `session-buddy mcp unit`: the server as a systemd service. */
+import { defineCommand } from "citty";
+import { readLink } from "../../os/file.ts";
+import { Output } from "../../os/output.ts";
+import { systemdUnit } from "../../render/unit.ts";
+
+export default defineCommand({
+  meta: {
+    name: "mcp unit",
+    description: `Prints a systemd unit that runs the server.
+
+It is a user's unit: sessions, database and server belong to one user.
+
+EXAMPLES
+  session-buddy mcp unit > ~/.config/systemd/user/session-buddy.service
+  systemctl --user enable --now session-buddy`,
+  },
+  args: {
+    port: {
+      type: "string",
+      description:
+        "Port, or auto for a free one (default: the configuration's)",
+    },
+  },
+  run({ args }) {
+    const executable = readLink("/proc/self/exe") ?? process.execPath;
+    const port = args.port === undefined ? [] : ["--port", args.port];
+    const output = new Output();
+    output.write(systemdUnit(executable.replace(/ \(deleted\)$/, ""), port));
+    output.flush();
+  },
+});

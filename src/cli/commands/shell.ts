@@ -1,0 +1,316 @@
+/**
+ * `session-buddy shell`: parsed by hand, before and without everything that
+ * the other commands load, for this is what every shell's start waits for.
+ */
+import { helpOf, unknownFlag } from "../args.ts";
+import { loadSettings, describe } from "../../config/load.ts";
+import type { Config, Profile, Settings } from "../../config/load.ts";
+import {
+  type Json,
+  type JsonObject,
+  MAX_TEXT_BYTES,
+  isReservedMetadata,
+  jsonBytes,
+} from "../../model/event.ts";
+import { Failure } from "../../model/failure.ts";
+import { isComponentName } from "../../model/id.ts";
+import { say } from "../../os/file.ts";
+import { passwdEntry } from "../../os/paths.ts";
+import { libc } from "../../os/libc.ts";
+import { isTerminal, procWords } from "../../os/proc.ts";
+import { HEARD } from "../../record/child.ts";
+import { dieSilently } from "../../record/inherited.ts";
+import { inferComponent, kindOf } from "../../record/program.ts";
+import { wrap } from "../../record/wrap.ts";
+import { fullBanner, lineBanner } from "../../render/banner.ts";
+import { escapeText } from "../../render/escape.ts";
+import { VERSION } from "../../version.ts";
+
+export const SHELL_HELP = `Wraps a shell, or any program, and records its life as a session.
+
+USAGE  session-buddy shell [flags] [-- command args…]
+
+  Without a command it wraps $SHELL (else the passwd entry's, else /bin/sh).
+  All after the first -- is the command's, untouched; so is the first bare word.
+
+FLAGS
+  -l, --login              make $SHELL a login shell
+      --component NAME     what the session belongs to (default: the profile's,
+                           else taken from the command)
+      --type TYPE          session type (default: admin_shell)
+      --shell-type NAME    what kind of shell it is (default: the program's name)
+      --meta KEY=VALUE     metadata; a VALUE that is JSON is taken as JSON (repeatable)
+      --name TEXT          a name to find the session by
+      --reason TEXT        why the shell was needed
+      --tag TAG            a tag (repeatable)
+      --profile NAME       a profile of the configuration
+      --audit MODE         strict (no durable record, no shell) or best-effort
+      --no-commands        record no commands; this version never does
+      --quiet              no banner
+      --config FILE        read this configuration too
+  -h, --help               this text
+
+EXIT STATUS  the command's own; death by a signal is passed on.
+  125 our own failure, 126 the command cannot run, 127 it was not found.
+
+EXAMPLES
+  session-buddy shell
+  session-buddy shell --component mahavishnu -- python -m mahavishnu shell
+  session-buddy shell --reason 'ticket 4711' --meta ticket=4711 zsh -l
+`;
+
+interface Flags {
+  login: boolean;
+  quiet: boolean;
+  values: Map<string, string>;
+  meta: string[];
+  tags: string[];
+  help: boolean;
+  /** How many words stand before the command. */
+  consumed: number;
+}
+
+const VALUE_FLAGS = [
+  "component",
+  "type",
+  "shell-type",
+  "name",
+  "reason",
+  "profile",
+  "audit",
+  "config",
+];
+const ALL_FLAGS = [
+  ...["login", "quiet", "help", "no-commands", "meta", "tag"],
+  ...VALUE_FLAGS,
+].map((name) => `--${name}`);
+
+/** @param args the words after `shell` */
+export function parseFlags(args: readonly string[]): Flags {
+  const flags: Flags = {
+    ...{ login: false, quiet: false, help: false },
+    ...{ values: new Map(), meta: [], tags: [], consumed: 0 },
+  };
+  let at = 0;
+  for (; at < args.length; at++) {
+    const arg = args[at]!;
+    if (arg === "--") {
+      at++;
+      break;
+    }
+    if (!arg.startsWith("-") || arg === "-") break;
+    const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(arg) ?? [];
+    const value = () => {
+      if (inline !== undefined) return inline;
+      at++;
+      if (at >= args.length)
+        throw new Failure("usage", `${arg} needs a value`, helpOf("shell"));
+      return args[at]!;
+    };
+    if (name && VALUE_FLAGS.includes(name)) flags.values.set(name, value());
+    else if (name === "meta") flags.meta.push(value());
+    else if (name === "tag") flags.tags.push(value());
+    else if (arg === "-l" || arg === "--login") flags.login = true;
+    else if (arg === "--quiet") flags.quiet = true;
+    else if (arg === "-h" || arg === "--help") flags.help = true;
+    else if (arg !== "--no-commands")
+      throw unknownFlag("shell", arg.replace(/=.*/s, ""), ALL_FLAGS);
+  }
+  flags.consumed = at;
+  return flags;
+}
+
+/** @param args the words after `shell` */
+export async function shell(args: readonly string[]): Promise<number> {
+  if (libc) {
+    libc.blockSignals(HEARD);
+    dieSilently(libc);
+  }
+  const flags = parseFlags(args);
+  if (flags.help) {
+    const { Output } = await import("../../os/output.ts");
+    const output = new Output();
+    output.write(SHELL_HELP);
+    output.flush();
+    return 0;
+  }
+  const env = process.env;
+  const given = args.length > flags.consumed;
+  const settings = loadSettings(env, flags.values.get("config"));
+  const profile = findProfile(flags, settings);
+  const { file, argv } = given
+    ? fromArgv(args.slice(flags.consumed))
+    : (fromProfile(profile) ?? ownShell(env, flags));
+  const words = given ? args.slice(flags.consumed) : argv.map(decode);
+  const component = componentOf(flags, profile, words);
+  const shell_type = flags.values.get("shell-type") ?? kindOf(words[0]!);
+  const { session, server, spool, cache_dir } = settings.config;
+  const interactive = isTerminal(0) && isTerminal(2) && !flags.quiet;
+  const tell = interactive ? say : null;
+  if (tell) await sayProblems(settings, tell);
+  const start = {
+    ...{ component, shell_type, argv: words, tags: flags.tags },
+    recorded_argv: session.argv === "full" ? words : words.slice(0, 1),
+    session_type: flags.values.get("type") ?? "admin_shell",
+    name: flags.values.get("name") ?? null,
+    reason: flags.values.get("reason") ?? null,
+    metadata: { ...profile?.metadata, ...parseMeta(flags.meta) },
+  };
+  refuseTooMuch(start);
+  return wrap({
+    program: { file, argv },
+    start,
+    env,
+    data: settings.paths.data,
+    cache: cache_dir ?? settings.paths.caches[0]!,
+    disabled: disabledBy(session, env),
+    strict: strictness(flags, session),
+    heartbeat_ms: session.heartbeat_ms,
+    spool_bytes: spool.max_bytes,
+    distant: server.endpoint !== null,
+    say: session.banner === "none" ? null : tell,
+    banner: (tracking) => {
+      const { argv } = session;
+      const facts = { version: VERSION, component, shell_type, argv, tracking };
+      return session.banner === "line" ? lineBanner(facts) : fullBanner(facts);
+    },
+  });
+}
+
+async function sayProblems(
+  settings: Settings,
+  tell: (text: string) => void,
+): Promise<void> {
+  for (const problem of settings.problems)
+    tell(`session-buddy: ${escapeText((await describe(problem)).message)}\n`);
+}
+
+function disabledBy(
+  session: Config["session"],
+  env: NodeJS.ProcessEnv,
+): string | null {
+  if (session.enabled) return null;
+  return env["SESSION_BUDDY_SESSION_ENABLED"]
+    ? "SESSION_BUDDY_SESSION_ENABLED turns it off (unset it to record)"
+    : "session.enabled is false in the configuration (set it to true to record)";
+}
+
+function strictness(flags: Flags, session: Config["session"]): boolean {
+  const audit = flags.values.get("audit");
+  if (audit !== undefined && audit !== "strict" && audit !== "best-effort")
+    throw new Failure(
+      "usage",
+      `--audit takes strict or best-effort, not '${audit}'`,
+      "try: --audit strict",
+    );
+  return audit === "strict" || session.audit === "strict";
+}
+
+function findProfile(flags: Flags, settings: Settings): Profile | undefined {
+  const name = flags.values.get("profile");
+  if (name === undefined) return undefined;
+  const profile = settings.config.profiles[name];
+  if (profile) return profile;
+  const known = Object.keys(settings.config.profiles).join(", ");
+  throw new Failure(
+    "usage",
+    `there is no profile '${name}'`,
+    known
+      ? `profiles: ${known}`
+      : "add it under profiles: in the configuration",
+  );
+}
+
+function componentOf(
+  flags: Flags,
+  profile: Profile | undefined,
+  words: readonly string[],
+): string {
+  const name = flags.values.get("component") ?? profile?.component;
+  if (name === undefined) return inferComponent(words);
+  if (isComponentName(name)) return name;
+  throw new Failure(
+    "usage",
+    `'${name}' is not a component name`,
+    "letters, digits, _ and -, not first a -, at most 100",
+  );
+}
+
+/** `key=value` pairs; a value that is JSON is taken as JSON. */
+export function parseMeta(pairs: readonly string[]): JsonObject {
+  const out = Object.create(null) as JsonObject;
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    const name = pair.slice(0, at);
+    if (at < 1)
+      throw new Failure(
+        "usage",
+        `--meta takes key=value, not '${pair}'`,
+        "try: --meta ticket=4711",
+      );
+    if (isReservedMetadata(name))
+      throw new Failure(
+        "usage",
+        `'${name}' is measured and cannot be given by --meta`,
+        "choose another key",
+      );
+    out[name] = parseJson(pair.slice(at + 1));
+  }
+  return out;
+}
+
+function parseJson(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    // Plain text is a value too.
+    return text;
+  }
+}
+
+/** What a person gives is refused when it is too much, never cut. */
+function refuseTooMuch(start: {
+  session_type: string;
+  shell_type: string;
+  tags: string[];
+  metadata: JsonObject;
+}): void {
+  const { session_type, shell_type, tags, metadata } = start;
+  const bytes = jsonBytes([session_type, shell_type, tags, metadata]);
+  if (bytes > MAX_TEXT_BYTES)
+    throw new Failure(
+      "usage",
+      `types, tags and metadata are ${bytes} bytes together, at most ${MAX_TEXT_BYTES} are recorded`,
+      "give less, or the path of a file that holds it",
+    );
+}
+
+interface Argv {
+  file: Uint8Array;
+  argv: Uint8Array[];
+}
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+/** The words as the kernel keeps them: the runtime's own are not byte for byte. */
+function fromArgv(words: readonly string[]): Argv {
+  const raw = procWords("self/cmdline")?.slice(-words.length);
+  const argv = raw?.length === words.length ? raw : words.map(encode);
+  return { file: argv[0]!, argv };
+}
+
+function fromProfile(profile: Profile | undefined): Argv | null {
+  if (!profile?.command) return null;
+  const argv = profile.command.map(encode);
+  return { file: argv[0]!, argv };
+}
+
+function ownShell(env: NodeJS.ProcessEnv, flags: Flags): Argv {
+  const file = env["SHELL"] || passwdEntry()?.shell || "/bin/sh";
+  const base = file.slice(file.lastIndexOf("/") + 1);
+  return {
+    file: encode(file),
+    argv: [encode(flags.login ? `-${base}` : file)],
+  };
+}

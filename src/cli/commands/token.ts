@@ -1,0 +1,126 @@
+/** `session-buddy token`: a token for whoever may talk to the server. */
+import { defineCommand } from "citty";
+import { CONFIG_FLAG } from "../args.ts";
+import { validSettings } from "../../config/load.ts";
+import { Failure } from "../../model/failure.ts";
+import { Output } from "../../os/output.ts";
+import { readSecret } from "../../auth/secret.ts";
+import {
+  MAX_CLAIM_LENGTH,
+  SCOPES,
+  type Scope,
+  isClaim,
+  mintToken,
+  ownSubject,
+} from "../../auth/token.ts";
+import { durationMs } from "../../config/keys.ts";
+
+const MAX_TTL_SECONDS = 365 * 86_400;
+
+export default defineCommand({
+  meta: {
+    name: "token",
+    description: `Prints a token that lets its bearer talk to the server.
+
+It is signed by the server's secret: SESSION_BUDDY_SECRET, else
+BODAI_SHARED_SECRET, else auth.secret_file. Whoever has the token may use it
+until it expires, nobody can take it back but by another secret.
+
+A session belongs to the subject that began it: renew a token with the same one.
+With --host and --user its bearer can report of nobody else. With --scope admin
+he may end any session, whoever reported it.
+
+EXAMPLES
+  session-buddy token
+  session-buddy token --subject web01 --host web01 --user deploy --ttl 30d
+  session-buddy token --subject backup@maha --ttl 30d
+  export SESSION_BUDDY_TOKEN="$(ssh maha session-buddy token --scope read)"`,
+  },
+  args: {
+    subject: {
+      type: "string",
+      valueHint: "name",
+      description:
+        "Whose it is, kept with what he sends (default: you@this-host)",
+    },
+    ttl: {
+      type: "string",
+      default: "1h",
+      valueHint: "duration",
+      description: "How long it holds, from 1s to 365d (default: 1h)",
+    },
+    scope: {
+      type: "string",
+      default: "write",
+      description:
+        "read, write for both, or admin for other reporters' sessions too (default: write)",
+    },
+    host: {
+      type: "string",
+      valueHint: "name",
+      description: "The only host that its bearer may report of (default: any)",
+    },
+    user: {
+      type: "string",
+      valueHint: "name",
+      description: "The only user that its bearer may report of (default: any)",
+    },
+    config: CONFIG_FLAG,
+  },
+  async run({ args }) {
+    const subject = nameOf("--subject", args.subject ?? ownSubject());
+    const bound = {
+      ...(args.host !== undefined && { host: nameOf("--host", args.host) }),
+      ...(args.user !== undefined && { user: nameOf("--user", args.user) }),
+    };
+    const ttl_seconds = secondsOf(args.ttl);
+    const scope = scopeOf(args.scope);
+    const settings = await validSettings(process.env, args.config);
+    const secret = readSecret(settings.config.auth.secret_file, process.env);
+    if (secret === null)
+      throw new Failure(
+        "config",
+        "no secret is set that could sign a token",
+        "set SESSION_BUDDY_SECRET, or auth.secret_file, as the server has it",
+      );
+    const facts = { subject, ttl_seconds, scope, ...bound };
+    const output = new Output();
+    output.write(`${mintToken(secret, facts, Date.now())}\n`);
+    output.flush();
+  },
+});
+
+const EXAMPLE = {
+  "--subject": "backup@maha",
+  "--host": "web01",
+  "--user": "deploy",
+};
+
+function nameOf(flag: keyof typeof EXAMPLE, name: string): string {
+  if (isClaim(name)) return name;
+  throw new Failure(
+    "usage",
+    `${flag} takes 1 to ${MAX_CLAIM_LENGTH} characters, none of them a control character`,
+    `try: ${flag} ${EXAMPLE[flag]}`,
+  );
+}
+
+function secondsOf(ttl: string): number {
+  const seconds = Math.floor((durationMs(ttl) ?? 0) / 1000);
+  if (seconds >= 1 && seconds <= MAX_TTL_SECONDS) return seconds;
+  throw new Failure(
+    "usage",
+    `--ttl takes a duration from 1s to 365d, not '${ttl}'`,
+    "try: --ttl 1h",
+  );
+}
+
+function scopeOf(scope: string): Scope {
+  const known = SCOPES.find((word) => word === scope);
+  if (known) return known;
+  throw new Failure(
+    "usage",
+    `--scope takes ${SCOPES.join(", ")}, not '${scope}'`,
+    "try: --scope read",
+  );
+}

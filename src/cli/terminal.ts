@@ -1,0 +1,51 @@
+/**
+ * What is said to a person beside the result, on stderr.
+ */
+import { readSync } from "node:fs";
+import { Failure, errnoOf } from "../model/failure.ts";
+import { say } from "../os/file.ts";
+import { isTerminal } from "../os/proc.ts";
+import { escapeText } from "../render/escape.ts";
+
+/** One sentence, under our name. */
+export function note(sentence: string): void {
+  say(`session-buddy: ${escapeText(sentence)}\n`);
+}
+
+/** @param flag false under --no-color */
+export function wantsColor(flag: boolean): boolean {
+  return flag && isTerminal(1) && !process.env["NO_COLOR"];
+}
+
+/**
+ * Whether a person agrees.
+ * @param yes agreed beforehand: nothing is asked
+ * @throws Failure (usage) when there is nobody to ask
+ */
+export function confirm(question: string, yes: boolean): boolean {
+  if (yes) return true;
+  if (!isTerminal(0) || !isTerminal(2))
+    throw new Failure(
+      "usage",
+      "nobody is there to be asked",
+      "give --yes to go on without",
+    );
+  say(`${escapeText(question)} (y/N) `);
+  const agreed = /^\s*y(es)?\s*$/i.test(readLine());
+  if (!agreed) say("session-buddy: nothing was changed\n");
+  return agreed;
+}
+
+/** A line of the terminal, which gives it whole; empty at its end. */
+function readLine(): string {
+  const line = new Uint8Array(4_096);
+  for (;;)
+    try {
+      return new TextDecoder().decode(line.subarray(0, readSync(0, line)));
+    } catch (error) {
+      if (errnoOf(error) === "EOF") return "";
+      if (errnoOf(error) !== "EAGAIN") throw error;
+      // A terminal that somebody made non-blocking.
+      Bun.sleepSync(20);
+    }
+}

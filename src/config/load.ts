@@ -1,0 +1,296 @@
+/**
+ * Settings: defaults, then /etc, then the user's file, then --config or
+ * SESSION_BUDDY_CONFIG, then the environment; flags come on top where they are
+ * parsed. Nothing below the working directory is read.
+ *
+ * Reading never throws: what is wrong is a list of problems beside the values
+ * that hold, for a broken file must not keep anybody from his shell. Commands
+ * other than `shell` refuse to go on (`validSettings`).
+ */
+import type { Json } from "../model/event.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
+import { isMissing } from "../os/file.ts";
+import {
+  type Paths,
+  machineId,
+  resolvePaths,
+  socketPath,
+} from "../os/paths.ts";
+import { readTrusted } from "../os/trust.ts";
+import {
+  type Config,
+  KEYS,
+  PROFILE_KEYS,
+  type Profile,
+  VARIABLES,
+  defaults,
+} from "./keys.ts";
+
+export type { Config, Profile } from "./keys.ts";
+
+/** One thing wrong: where (a file and the keys down to it, or a variable) and what. */
+export interface Problem {
+  file: string;
+  text: string | null;
+  path: string[];
+  what: string;
+  mend: string;
+}
+
+export interface Settings {
+  config: Config;
+  paths: Paths;
+  problems: Problem[];
+}
+
+/** Without a home, nobody knows where to keep anything. */
+export const NO_HOME: Problem = {
+  file: "the environment",
+  text: null,
+  path: ["HOME"],
+  what: "is not set (or belongs to another user), and passwd names no home",
+  mend: "set HOME, or SESSION_BUDDY_DATA_DIR",
+};
+
+/** Each half may come from a file of its own: no line is the wrong one. */
+const HALF_TLS: Problem = {
+  file: "the configuration",
+  text: null,
+  path: ["server.tls"],
+  what: "takes cert and key together",
+  mend: "set both, or neither",
+};
+
+const ETC_FILE = "/etc/session-buddy/config.yaml";
+
+/**
+ * The effective settings.
+ * @param flagFile the value of --config
+ */
+export function loadSettings(
+  env: Readonly<Record<string, string | undefined>>,
+  flagFile?: string,
+): Settings {
+  const paths = resolvePaths(env);
+  const problems: Problem[] = [];
+  const config = defaults();
+  readFile(ETC_FILE, false, config, problems);
+  const hostAudit = config.session.audit;
+  if (paths.config)
+    readFile(`${paths.config}/config.yaml`, false, config, problems);
+  const named = flagFile ?? (env["SESSION_BUDDY_CONFIG"] || undefined);
+  if (named !== undefined) readFile(named, true, config, problems);
+  readEnvironment(env, config, paths, problems);
+  if (paths.data === null) problems.push(NO_HOME);
+  // The default place by its own name is the default: it has but one lock.
+  if (config.store.path === `${paths.data}/sessions.duckdb`)
+    config.store.path = null;
+  const { cert, key } = config.server.tls;
+  if ((cert === null) !== (key === null)) problems.push(HALF_TLS);
+  // What the host demands, no user turns off.
+  if (hostAudit === "strict") config.session.audit = "strict";
+  return { config, paths, problems };
+}
+
+function readFile(
+  file: string,
+  required: boolean,
+  config: Config,
+  problems: Problem[],
+): void {
+  if (!required && isMissing(file)) return;
+  let source: string;
+  try {
+    // A person's --config is told from where he is.
+    const path = file.startsWith("/") ? file : `${process.cwd()}/${file}`;
+    source = new TextDecoder().decode(readTrusted(path));
+  } catch (error) {
+    const failure = error instanceof Failure ? error : null;
+    problems.push({
+      file,
+      text: null,
+      path: [],
+      what: `cannot be read: ${failure?.sentence ?? reasonOf(error)}`,
+      mend: failure?.hint ?? "check the path and its permissions",
+    });
+    return;
+  }
+  const report = (path: string[], what: string, mend: string) =>
+    problems.push({ file, text: source, path, what, mend });
+  let root: Json;
+  try {
+    root = Bun.YAML.parse(source) as Json;
+  } catch (error) {
+    report([], `is not YAML: ${reasonOf(error)}`, "mend the line");
+    return;
+  }
+  if (root === null || root === undefined) return;
+  readTree(root, [], config, report);
+}
+
+/** What was given, but for a password in a URL. */
+const shown = (given: string) => given.replace(/\/\/.*@/gs, "//…@");
+
+type Report = (path: string[], what: string, mend: string) => void;
+
+function readTree(
+  node: Json,
+  path: string[],
+  config: Config,
+  report: Report,
+): void {
+  const name = path.join(".");
+  const leaf = KEYS.get(name);
+  if (leaf) {
+    const value = leaf.parse(node);
+    if (value === undefined)
+      report(path, `takes ${leaf.takes}`, `not ${shown(JSON.stringify(node))}`);
+    else leaf.set(config, value as never);
+    return;
+  }
+  if (name === "profiles") return readProfiles(node, config, report);
+  // Asked of them all at once: a wrapper's start calls nothing dozens of times.
+  const isGroup = `\n${[...KEYS.keys()].join("\n")}`.includes(`\n${name}.`);
+  if (name !== "" && !isGroup)
+    return report(path, "is not a setting", `known: ${siblings(path)}`);
+  if (!node || typeof node !== "object" || Array.isArray(node)) {
+    const known = [...KEYS.keys()].filter(
+      (k) => name === "" || k.startsWith(`${name}.`),
+    );
+    return report(path, "takes keys and values", `known: ${known.join(", ")}`);
+  }
+  for (const [child, value] of Object.entries(node))
+    readTree(value, [...path, child], config, report);
+}
+
+/** The settings that a mistyped key may have meant. */
+function siblings(path: string[]): string {
+  const prefix = path.slice(0, -1).map((part) => `${part}.`);
+  const names = [...KEYS.keys(), "profiles"]
+    .filter((name) => name.startsWith(prefix.join("")))
+    .map((name) => name.split(".").slice(0, path.length).join("."));
+  return [...new Set(names)].join(", ");
+}
+
+function readProfiles(node: Json, config: Config, report: Report): void {
+  if (!node || typeof node !== "object" || Array.isArray(node))
+    return report(["profiles"], "takes a name and keys", "see the README");
+  for (const [name, body] of Object.entries(node)) {
+    const profile: Record<string, unknown> = {};
+    if (!body || typeof body !== "object" || Array.isArray(body)) {
+      report(["profiles", name], "takes keys and values", "see the README");
+      continue;
+    }
+    for (const [field, value] of Object.entries(body)) {
+      const path = ["profiles", name, field];
+      const spec = PROFILE_KEYS.get(field);
+      const known = [...PROFILE_KEYS.keys()].join(", ");
+      if (!spec) report(path, "is not a profile setting", `known: ${known}`);
+      else if (spec.parse(value) === undefined)
+        report(
+          path,
+          `takes ${spec.takes}`,
+          `not ${shown(JSON.stringify(value))}`,
+        );
+      else profile[field] = value;
+    }
+    config.profiles[name] = profile as Profile;
+  }
+}
+
+function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  config: Config,
+  paths: Paths,
+  problems: Problem[],
+): void {
+  const report = (name: string, takes: string) =>
+    problems.push({
+      file: "the environment",
+      text: null,
+      path: [name],
+      what: `takes ${takes}`,
+      mend: `not '${shown(env[name]!)}'`,
+    });
+  for (const [name, variable] of VARIABLES) {
+    const given = env[name];
+    if (!given) continue;
+    const value = variable.parse(given);
+    if (value === undefined) report(name, variable.takes);
+    else variable.set(config, value as never);
+  }
+  const data = env["SESSION_BUDDY_DATA_DIR"];
+  if (data && !data.startsWith("/"))
+    report("SESSION_BUDDY_DATA_DIR", "an absolute path");
+  else if (data && data !== paths.data) {
+    paths.data = data;
+    paths.state = `${data}/state`;
+  }
+}
+
+/** Where a running server is found, and what it leaves. */
+export interface StatePaths {
+  /** This machine's state folder; the server makes it, private. */
+  folder: string;
+  /** In a private folder of its own or the one above: check that one too. */
+  socket: string;
+  logs: string;
+}
+
+/**
+ * The state of the server of these settings' store. Whoever would take the
+ * same `store.lock` gets the same paths, and nobody else does: a database that
+ * was put elsewhere has its state beside it.
+ * @param settings valid ones, see `validSettings`
+ */
+export function statePaths({ config, paths }: Settings): StatePaths {
+  const { store, log } = config;
+  const root = store.path === null ? paths.state! : `${store.path}.state`;
+  const folder = `${root}/${machineId()}`;
+  return {
+    folder,
+    socket: socketPath(folder),
+    logs: log.folder ?? `${folder}/logs`,
+  };
+}
+
+/**
+ * A problem as a sentence: file, line, key. Only here the position is looked
+ * up, with a parser that keeps it.
+ */
+export async function describe(problem: Problem): Promise<Failure> {
+  const line = problem.text === null ? null : await lineOf(problem);
+  const where = line === null ? problem.file : `${problem.file}:${line}`;
+  const what = problem.path.length
+    ? `${problem.path.join(".")} ${problem.what}`
+    : problem.what;
+  return new Failure("config", `${where}: ${what}`, problem.mend);
+}
+
+async function lineOf(problem: Problem): Promise<number> {
+  const { LineCounter, isMap, isNode, parseDocument } = await import("yaml");
+  const lines = new LineCounter();
+  const document = parseDocument(problem.text!, { lineCounter: lines });
+  const broken = document.errors[0];
+  if (broken) return lines.linePos(broken.pos[0]).line;
+  const parent = document.getIn(problem.path.slice(0, -1), true);
+  const last = problem.path.at(-1);
+  const items = isMap(parent) ? parent.items : [];
+  const pair = items.find(({ key }) => String(key) === last);
+  const range = isNode(pair?.key) ? pair.key.range : null;
+  return lines.linePos(range?.[0] ?? 0).line;
+}
+
+/**
+ * The effective settings, for a command that wants them right.
+ * @param flagFile the value of --config
+ * @throws Failure (config) naming file, line and key
+ */
+export async function validSettings(
+  env: Readonly<Record<string, string | undefined>>,
+  flagFile?: string,
+): Promise<Settings> {
+  const settings = loadSettings(env, flagFile);
+  if (settings.problems[0]) throw await describe(settings.problems[0]);
+  return settings;
+}

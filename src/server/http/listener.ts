@@ -1,0 +1,381 @@
+/**
+ * HTTP connections, from the listening socket to one answer a request. Requests
+ * that come one behind the other on a connection are answered in their order. A
+ * connection that says nothing, or not all of its headers, is ended soon; what
+ * the parser refuses is answered in JSON like everything else.
+ */
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import https from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { Failure } from "../../model/failure.ts";
+import type { Endpoint } from "../../os/peer.ts";
+import type { BodySource } from "./body.ts";
+import { ListeningSocket } from "../../os/descriptors.ts";
+import { type Exchange, Pipeline, hasBody } from "./pipeline.ts";
+import { refusal } from "./error-response.ts";
+
+/** From the connection, or from a request's first byte, to the end of its headers. */
+const HEADERS_MS = 10_000;
+/** How often connections are looked at for that. */
+const LOOK_MS = 2_500;
+/** Without a request; clients are told of it. */
+const KEEP_ALIVE_MS = 60_000;
+const HEADERS_BYTES = 16 * 1024;
+/**
+ * What is left of a body after its answer is taken from the connection up to
+ * here, for many clients look for an answer only once they have sent everything.
+ */
+const LINGER_MS = 2_000;
+const LINGER_BYTES = 16 * 1024 * 1024;
+/**
+ * The engine accepts as long as somebody waits, and reads and answers what it
+ * has accepted meanwhile: who connects anew as fast as that would keep it there
+ * for ever. After so many it has to look at everything else.
+ */
+const ACCEPTS_A_TURN = 32;
+
+export type Where =
+  | { unix: string }
+  | { host: string; port: number; tls: { cert: string; key: string } | null };
+
+/** One request as it came. */
+export interface Arrival {
+  /** Its method, address, headers and signal; its body is apart. */
+  request: Request;
+  /** The target as the client wrote it. */
+  target: string;
+  body: BodySource["body"];
+  /** The same for all requests of a connection. */
+  connection: object;
+  /** The other end; null once the connection is reset. */
+  remote(): Endpoint | null;
+  /** Our end, by its exact address; null likewise. */
+  local(): Endpoint | null;
+}
+
+export type Answer = (arrival: Arrival) => Promise<Response>;
+
+export class HttpListener {
+  private readonly pipelines = new WeakMap<Socket, Pipeline>();
+  /** Whoever connects to our own socket is our user: that one is not held back. */
+  private listening: ListeningSocket | null = null;
+  private accepted = 0;
+
+  private constructor(
+    private readonly server: http.Server,
+    private readonly answer: Answer,
+  ) {
+    // Who says that he has said all waits for his answer.
+    Object.assign(server, { httpAllowHalfOpen: true });
+    server.on("connection", () => this.countAccepted());
+    server.on("request", (message, out) => this.take(message, out));
+    server.on("checkContinue", (message, out) =>
+      this.take(message, out, () => out.writeContinue()),
+    );
+    server.on("checkExpectation", (message, out) =>
+      this.pipeline(message.socket).add(
+        message,
+        out,
+        (exchange) => void this.finish(exchange, unknownExpectation()),
+      ),
+    );
+    server.on("connect", (_message, socket: Socket) =>
+      this.pipeline(socket).end(rawAnswer(400, "CONNECT is not served here")),
+    );
+    server.on("clientError", (error, socket) =>
+      this.unreadable(error as { code?: string }, socket as Socket),
+    );
+  }
+
+  /**
+   * @param headers_ms from a connection, or a request's first byte, to the end of its headers
+   * @throws what the system says against the address, or TLS against its files
+   */
+  static async listen(
+    where: Where,
+    answer: Answer,
+    headers_ms: number = HEADERS_MS,
+  ): Promise<HttpListener> {
+    const options = {
+      connectionsCheckingInterval: Math.min(LOOK_MS, headers_ms),
+      headersTimeout: headers_ms,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: HEADERS_BYTES,
+      // Bodies have limits of their own, and so has a missing Host.
+      requestTimeout: 0,
+      requireHostHeader: false,
+    };
+    const tls = "unix" in where ? null : where.tls;
+    const server = tls
+      ? https.createServer({ ...options, ...tls })
+      : http.createServer(options);
+    const listener = new HttpListener(server as http.Server, answer);
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      const at =
+        "unix" in where
+          ? { path: where.unix }
+          : { host: where.host, port: where.port, exclusive: true };
+      server.listen(at, resolve);
+    });
+    const { address } = listener;
+    if (address) listener.listening = ListeningSocket.on(address.port);
+    return listener;
+  }
+
+  /** Where it listens; null for a socket of this host. */
+  get address(): AddressInfo | null {
+    const address = this.server.address();
+    return typeof address === "object" ? address : null;
+  }
+
+  /** Accepts no more; resolves when the last connection is closed. */
+  stop(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.letGo();
+    this.server.close(() => resolve());
+    this.server.closeIdleConnections();
+    return promise;
+  }
+
+  /** Ends every connection as it is. */
+  kill(): void {
+    this.letGo();
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+
+  private letGo(): void {
+    this.listening?.[Symbol.dispose]();
+    this.listening = null;
+  }
+
+  private countAccepted(): void {
+    this.accepted++;
+    if (this.accepted === 1)
+      setImmediate(() => {
+        this.accepted = 0;
+        this.listening?.resume();
+      });
+    if (this.accepted === ACCEPTS_A_TURN) this.listening?.pause();
+  }
+
+  private pipeline(socket: Socket): Pipeline {
+    let pipeline = this.pipelines.get(socket);
+    if (!pipeline)
+      this.pipelines.set(socket, (pipeline = new Pipeline(socket)));
+    return pipeline;
+  }
+
+  private take(
+    message: IncomingMessage,
+    out: ServerResponse,
+    proceed?: () => void,
+  ): void {
+    // Told by the end of its body, and by the answer's.
+    message.on("error", () => undefined);
+    out.on("error", () => undefined);
+    this.pipeline(message.socket).add(message, out, (exchange) => {
+      const { signal } = exchange.gone;
+      void this.finish(exchange, this.responseTo(message, signal, proceed));
+    });
+  }
+
+  private async finish(
+    { message, out, gone: { signal } }: Exchange,
+    coming: Promise<Response> | Response,
+  ): Promise<void> {
+    const response = await coming;
+    // Such a connection is closed with its answer, read or not.
+    const closes = message.headers.connection?.toLowerCase() === "close";
+    if (closes && !message.complete) await takeRest(message);
+    if (signal.aborted) return;
+    await send(response, out, signal);
+    if (await takeRest(message)) return;
+    message.socket.destroy();
+  }
+
+  private responseTo(
+    message: IncomingMessage,
+    signal: AbortSignal,
+    proceed?: () => void,
+  ): Promise<Response> {
+    const target = message.url ?? "";
+    const { socket } = message;
+    const coding = message.headers["transfer-encoding"]?.trim() ?? "chunked";
+    if (coding.toLowerCase() !== "chunked")
+      return Promise.resolve(unknownCoding());
+    let request: Request;
+    try {
+      request = requestOf(message, target, signal);
+    } catch {
+      return Promise.resolve(
+        refusal(
+          new Failure("refused", "the request cannot be read", "see RFC 9112"),
+          "other",
+        ),
+      );
+    }
+    return this.answer({
+      ...{ request, target, connection: socket },
+      body: hasBody(message) ? chunksOf(message, proceed) : null,
+      remote: () => endpoint(socket.remoteAddress, socket.remotePort),
+      local: () => endpoint(socket.localAddress, socket.localPort),
+    });
+  }
+
+  /** What is no request at all, or did not come in time. */
+  private unreadable({ code }: { code?: string }, socket: Socket): void {
+    if (!socket.writable || code === "ECONNRESET") return void socket.destroy();
+    const [status, sentence] = UNREADABLE[code ?? ""] ?? [
+      400,
+      "this is not an HTTP request that can be read",
+    ];
+    this.pipeline(socket).end(rawAnswer(status, sentence));
+  }
+}
+
+const UNREADABLE: Record<string, [status: number, sentence: string]> = {
+  HPE_HEADER_OVERFLOW: [
+    431,
+    `the headers are larger than ${HEADERS_BYTES} bytes`,
+  ],
+  HPE_INVALID_VERSION: [505, "only HTTP/1.1 and HTTP/1.0 are served"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "the request was not there in time"],
+};
+
+const endpoint = (address?: string, port?: number): Endpoint | null =>
+  address && port ? { address, port } : null;
+
+/** Its rest would not be understood either: the connection ends. */
+const notUnderstood = (status: number, sentence: string, hint: string) =>
+  refusal(new Failure("refused", sentence, hint), "other", {
+    ...{ status, headers: { connection: "close" } },
+  });
+
+const unknownExpectation = () =>
+  notUnderstood(
+    417,
+    "nothing but 100-continue can be expected of this server",
+    "send the request without its Expect header",
+  );
+
+const unknownCoding = () =>
+  notUnderstood(
+    501,
+    "of all transfer codings only chunked is served",
+    "send the body as it is, not compressed",
+  );
+
+/** A whole answer, for a connection that has no request to answer. */
+function rawAnswer(status: number, sentence: string): string {
+  const error = { code: "refused", message: sentence };
+  const body = JSON.stringify({ error });
+  return [
+    `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`,
+    "Content-Type: application/json",
+    "Cache-Control: no-store",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Connection: close\r\n\r\n${body}`,
+  ].join("\r\n");
+}
+
+/** @throws TypeError for what cannot be an address or a header */
+function requestOf(
+  { method, rawHeaders }: IncomingMessage,
+  target: string,
+  signal: AbortSignal,
+): Request {
+  const headers = new Headers();
+  for (let at = 0; at < rawHeaders.length; at += 2)
+    headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
+  const url = target.startsWith("/") ? `http://localhost${target}` : target;
+  // `*` of OPTIONS, and the like.
+  const readable = url !== target || URL.canParse(url);
+  return new Request(readable ? url : "http://localhost/", {
+    ...{ method: method!, headers, signal },
+  });
+}
+
+/** What comes of a body; whoever stops reading leaves the connection as it is. */
+async function* chunksOf(
+  message: IncomingMessage,
+  proceed?: () => void,
+): AsyncGenerator<Uint8Array> {
+  let chunks: Uint8Array[] = [];
+  let state = "comes" as "comes" | "whole" | "cut";
+  let wake = () => {};
+  const end = (as: "whole" | "cut") => () => {
+    if (state === "comes") state = as;
+    wake();
+  };
+  message.on("data", (chunk: Uint8Array) => {
+    chunks.push(chunk);
+    wake();
+  });
+  message.once("end", end("whole")).once("close", end("cut"));
+  proceed?.();
+  for (;;) {
+    const came = chunks;
+    chunks = [];
+    yield* came;
+    if (chunks.length > 0) continue;
+    if (state === "whole") return;
+    if (state === "cut") throw new Error("the connection was closed");
+    await new Promise<void>((resolve) => (wake = resolve));
+  }
+}
+
+async function send(
+  response: Response,
+  out: ServerResponse,
+  gone: AbortSignal,
+): Promise<void> {
+  const headers: Record<string, string> = {};
+  response.headers.forEach((value, name) => (headers[name] = value));
+  const streams = headers["content-type"]?.startsWith("text/event-stream");
+  if (!response.body || !streams) {
+    const bytes = await response.bytes();
+    if (response.status !== 204)
+      headers["content-length"] = `${bytes.byteLength}`;
+    out.writeHead(response.status, headers);
+    out.end(bytes);
+    return;
+  }
+  out.writeHead(response.status, headers);
+  out.flushHeaders();
+  const reader = response.body.getReader();
+  gone.addEventListener("abort", () => void reader.cancel().catch(() => {}));
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done || gone.aborted) break;
+    if (!out.write(value) && !gone.aborted)
+      await new Promise<void>((resolve) => {
+        out.once("drain", resolve);
+        out.once("close", resolve);
+      });
+  }
+  out.end();
+}
+
+/**
+ * Takes the rest of a body that nobody reads, for a while.
+ * @returns whether that was all of it
+ */
+function takeRest(message: IncomingMessage): Promise<boolean> {
+  if (message.complete) return Promise.resolve(true);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), LINGER_MS);
+  let bytes = 0;
+  const count = (chunk: Uint8Array) => {
+    bytes += chunk.length;
+    if (bytes > LINGER_BYTES) resolve(false);
+  };
+  const over = () => resolve(message.complete);
+  message.removeAllListeners("data");
+  message.on("data", count).once("end", over).once("close", over).resume();
+  return promise.finally(() => {
+    clearTimeout(timer);
+    message.off("data", count).off("end", over).off("close", over);
+  });
+}

@@ -1,0 +1,67 @@
+/**
+ * What our own commands ask of the database as a whole, over the socket alone.
+ */
+import { isAbsolute } from "node:path";
+import { Failure } from "../../model/failure.ts";
+import type { ArchiveRequest, Keeping } from "../../model/maintenance.ts";
+import type { AdminCall } from "../../store/remote/maintenance.ts";
+import type { Message } from "./body.ts";
+
+/**
+ * @param message an AdminCall, if it is one
+ * @param stop ends the server, and hears why
+ * @throws Failure (refused) when it is none
+ */
+export async function administer(
+  message: Message,
+  kept: () => Promise<Keeping>,
+  stop: (why: string) => void,
+): Promise<object> {
+  const call = callOf(message);
+  if (call.command === "stop") {
+    stop("mcp stop");
+    return { stopping: true };
+  }
+  const keeping = await kept();
+  switch (call.command) {
+    case "backup":
+      return keeping.backup(call.file, call.force);
+    case "plan":
+      return keeping.plan(call.request);
+    case "archive":
+      return keeping.archive(call.request, call.folder);
+    case "archived":
+      return { archived: await keeping.archived(call.reference) };
+  }
+}
+
+function callOf(message: Message): AdminCall {
+  const { command, file, force, folder, reference } = message;
+  if (command === "backup" && isPath(file) && typeof force === "boolean")
+    return { command, file, force };
+  if (command === "archived" && typeof reference === "string")
+    return { command, reference };
+  if (command === "stop") return { command };
+  if (command === "plan") return { command, request: requestOf(message) };
+  if (command === "archive" && isPath(folder))
+    return { command, request: requestOf(message), folder };
+  throw unknownCall();
+}
+
+const isPath = (value: unknown): value is string =>
+  typeof value === "string" && isAbsolute(value) && !value.includes("\0");
+
+function requestOf({ request }: Message): ArchiveRequest {
+  const { ended_before, keep_tagged } = (request ?? {}) as Message;
+  if (typeof ended_before !== "string" || typeof keep_tagged !== "boolean")
+    throw unknownCall();
+  if (Number.isNaN(Date.parse(ended_before))) throw unknownCall();
+  return { ended_before, keep_tagged };
+}
+
+const unknownCall = () =>
+  new Failure(
+    "refused",
+    "the server does not know that call",
+    "try: session-buddy mcp restart",
+  );

@@ -1,0 +1,80 @@
+/**
+ * What the log says of requests. It has room for so much, and whoever is refused
+ * may come as often as he likes: of his refusals one line a second is written,
+ * with their number.
+ */
+import type { Log } from "../../log/log.ts";
+import type { Caller } from "../tools/caller.ts";
+import { keyOf } from "./rate-limit.ts";
+import type { Route } from "./error-response.ts";
+
+/** Between two lines of one peer. */
+const PAUSE_MS = 1_000;
+/** Peers (of each kind of line) who have lines of their own at the same time; all others share one. */
+const PEERS_MAX = 32;
+
+/** What came of a peer since his last line. */
+interface Since {
+  count: number;
+  /** Of the last one. */
+  fields: object;
+}
+
+type Level = "warn" | "error";
+
+export class RequestLog {
+  private readonly peers = new Map<string, Since>();
+
+  /** @param uid the server's user: his and root's lines are written, each */
+  constructor(
+    private readonly log: Log,
+    private readonly uid: number,
+  ) {}
+
+  request(method: string, route: Route, status: number, caller: Caller): void {
+    const { request_id, via, uid, address, token } = caller;
+    const fields = {
+      ...{ request_id, method, route, status, via, uid },
+      ...{ address, subject: token?.subject ?? null },
+    };
+    if (status < 400) this.log.debug("request", fields);
+    else if (status >= 500) this.failed("error", "request", caller, fields);
+    else this.failed("warn", "request_refused", caller, fields);
+  }
+
+  /** What failed of what a caller asked for. */
+  failed(level: Level, event: string, caller: Caller, fields: object): void {
+    const own = caller.uid === this.uid || caller.uid === 0;
+    if (own || caller.via !== "tcp") return this.log[level](event, fields);
+    const key = `${event} ${keyOf(caller)}`;
+    const full = this.peers.size >= PEERS_MAX && !this.peers.has(key);
+    this.counted(level, event, full ? event : key, fields);
+  }
+
+  private counted(
+    level: Level,
+    event: string,
+    key: string,
+    fields: object,
+  ): void {
+    const since = this.peers.get(key);
+    if (since) {
+      since.count++;
+      since.fields = fields;
+      return;
+    }
+    this.log[level](event, fields);
+    this.pause(level, event, key);
+  }
+
+  private pause(level: Level, event: string, key: string): void {
+    const since: Since = { count: 0, fields: {} };
+    this.peers.set(key, since);
+    setTimeout(() => {
+      this.peers.delete(key);
+      if (since.count === 0) return;
+      this.log[level](event, { ...since.fields, requests: since.count });
+      this.pause(level, event, key);
+    }, PAUSE_MS).unref();
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The calls that nearly all are: one tool, in the form of 2025, with nothing
+ * beside its name and its arguments. For each of them the SDK would make a
+ * server and a transport, and check the message a dozen times. What is in any
+ * way unusual, or wrong, is left to the SDK, whose words for it are the
+ * protocol's.
+ */
+import { CATALOG } from "../tools/catalog.ts";
+import type { ToolName } from "../tools/inputs.ts";
+import { SCHEMAS } from "./schema.ts";
+
+export interface PlainCall {
+  id: string | number;
+  tool: ToolName;
+  /** As the tool's schema left them. */
+  args: object;
+}
+
+/** Revisions whose calls stand alone. */
+const REVISIONS = [null, "2025-03-26", "2025-06-18", "2025-11-25"];
+/** Headers of the current revision, which say once more what the body says. */
+const MODERN_HEADERS = ["mcp-method", "mcp-name"];
+const MESSAGE_KEYS = ["jsonrpc", "id", "method", "params"];
+const PARAMS_KEYS = ["name", "arguments"];
+
+/**
+ * @param message the parsed body
+ * @param readOnly whether there are no tools that record
+ * @returns null for what is to go to the SDK
+ */
+export async function plainCall(
+  { headers }: Request,
+  message: object,
+  readOnly: boolean,
+): Promise<PlainCall | null> {
+  if (!REVISIONS.includes(headers.get("mcp-protocol-version"))) return null;
+  if (MODERN_HEADERS.some((name) => headers.has(name))) return null;
+  if (!hasOnly(message, MESSAGE_KEYS)) return null;
+  const { jsonrpc, id, method, params } = message as Record<string, unknown>;
+  if (jsonrpc !== "2.0" || method !== "tools/call") return null;
+  if (typeof id !== "string" && !Number.isSafeInteger(id)) return null;
+  if (!isObject(params) || !hasOnly(params, PARAMS_KEYS)) return null;
+  const { name } = params;
+  const given = params["arguments"] ?? {};
+  if (typeof name !== "string" || !Object.hasOwn(CATALOG, name)) return null;
+  const tool = name as ToolName;
+  if (!isObject(given) || (readOnly && CATALOG[tool].tracks)) return null;
+  const checked = await SCHEMAS[tool].input["~standard"].validate(given);
+  if (checked.issues) return null;
+  return { id: id as string | number, tool, args: checked.value as object };
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function hasOnly(value: object, names: readonly string[]): boolean {
+  for (const name in value) if (!names.includes(name)) return false;
+  return true;
+}

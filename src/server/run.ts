@@ -1,0 +1,193 @@
+/**
+ * A server in the foreground, from its first word to its last: it takes the
+ * lock, opens the database, listens, says where, and on TERM or INT stops
+ * accepting, commits what it has, and ends.
+ */
+import { rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname } from "node:path";
+import { type Settings, statePaths } from "../config/load.ts";
+import { Log } from "../log/log.ts";
+import { EXIT_STATUS, Failure } from "../model/failure.ts";
+import { databasePath, lockPath } from "../access/open.ts";
+import { say } from "../os/file.ts";
+import { endAs, libc } from "../os/libc.ts";
+import { notifySystemd } from "../os/notify.ts";
+import { ensurePrivateDir } from "../os/paths.ts";
+import { isLoopback } from "../os/address.ts";
+import { processStatus } from "../os/proc.ts";
+import { SIGNALS } from "../os/signals.ts";
+import type { Holder } from "../store/lock.ts";
+import { VERSION } from "../version.ts";
+import { Auth } from "../auth/verify.ts";
+import { Core } from "./store.ts";
+import { acquire } from "./daemon.ts";
+import { Metrics } from "./http/metrics.ts";
+import { Serving } from "./http/server.ts";
+
+export interface ServeOptions {
+  /** Offer no tools that record anything. */
+  readOnly: boolean;
+  /** The flags that a restart gives again. */
+  flags: string[];
+}
+
+/**
+ * The runtime's threads for files and for DuckDB: with as few as there are cores
+ * two long queries keep each commit and each line of the log waiting.
+ */
+const POOL_THREADS = 8;
+
+/**
+ * How long a server may take to end: calls under way, a last look at the spool,
+ * the database. Then it goes as it is, for what it has acknowledged is on the
+ * disk; a second later the kernel ends it.
+ */
+const STOP_SECONDS = 9;
+
+/** Says what a person should know of the server, a line at a time. */
+type Say = (sentence: string) => void;
+
+/**
+ * Serves until it is told to stop.
+ * @returns the exit status
+ * @throws Failure when it cannot begin
+ */
+export async function serveHere(
+  settings: Settings,
+  options: ServeOptions,
+  say: Say,
+): Promise<number> {
+  const { told, stop } = begin();
+  const auth = Auth.fromSettings(settings, process.env);
+  refuseOpenAddress(settings, auth);
+  const { socket } = statePaths(settings);
+  ensurePrivateDir(settings.paths.data!);
+  ensurePrivateDir(dirname(socket));
+  const log = Log.open(settings);
+  const metrics = new Metrics();
+  const lock = await acquire(lockPath(settings), "server");
+  const holder: Holder = {
+    pid: process.pid,
+    role: "server",
+    version: VERSION,
+    started_at: new Date().toISOString(),
+    flags: options.flags,
+  };
+  lock.sign({ ...holder, state: "starting" });
+  const core = await Core.open(settings, lock, log, metrics);
+  let serving: Serving;
+  try {
+    const parts = { settings, core, auth, metrics, log };
+    serving = await Serving.start({
+      ...parts,
+      socket,
+      readOnly: options.readOnly,
+      stop,
+    });
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
+  const ready = { ...holder, socket, url: serving.url! };
+  lock.sign({ ...ready, state: "ready" });
+  announce(settings, auth, serving, options, say);
+  log.info("ready", { url: serving.url, version: VERSION, pid: process.pid });
+  notifySystemd(`READY=1\nSTATUS=${serving.url}`);
+  const why = await told;
+  log.info("stopping", { why });
+  say(`stopping (${why}): what was acknowledged is written`);
+  notifySystemd("STOPPING=1");
+  lock.sign({ ...ready, state: "stopping" });
+  await finish(serving, core, socket);
+  log.info("stopped", {});
+  say("stopped");
+  return 0;
+}
+
+/** Stops listening, lets calls end, and commits what they brought. */
+export async function finish(
+  serving: Serving,
+  core: Core,
+  socket: string,
+): Promise<void> {
+  try {
+    await serving.stop();
+    // Ours still: the lock is held.
+    rmSync(socket, { force: true });
+  } finally {
+    await core.close();
+  }
+}
+
+/** What ends a server: a signal, or `stop`, with the reason. */
+export interface End {
+  told: Promise<string>;
+  stop: (why: string) => void;
+}
+
+/** What comes first in a server, before any thread of the pool is made. */
+export function begin(): End {
+  const threads = Math.max(POOL_THREADS, availableParallelism());
+  // It is read by native code: process.env does not reach that.
+  libc?.setDefault("UV_THREADPOOL_SIZE", String(threads));
+  return untilTold();
+}
+
+/** From now on; once it is told, a server has STOP_SECONDS. */
+function untilTold(): End {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let heard = false;
+  const stop = (why: string) => {
+    if (heard) return;
+    heard = true;
+    resolve(why);
+    setTimeout(endAsItIs, STOP_SECONDS * 1_000);
+    libc?.endAfter(STOP_SECONDS + 1);
+  };
+  // nohup: who is not to hear of a hangup goes on.
+  const { ignored } = processStatus("self");
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+    if (!ignored.has(SIGNALS[signal])) process.on(signal, () => stop(signal));
+  return { told: promise, stop };
+}
+
+function endAsItIs(): void {
+  say(
+    `session-buddy: the server has not come to its end within ${STOP_SECONDS} s, and goes as it is: what it has acknowledged is on the disk\n`,
+  );
+  endAs(EXIT_STATUS.timeout, null);
+}
+
+function refuseOpenAddress({ config }: Settings, auth: Auth): void {
+  const { host } = config.server;
+  if (auth.required || host === "localhost" || isLoopback(host)) return;
+  throw new Failure(
+    "config",
+    `'${host}' can be reached from other hosts, and no secret is set`,
+    "set SESSION_BUDDY_SECRET (32 characters or more), or listen on 127.0.0.1",
+  );
+}
+
+function announce(
+  settings: Settings,
+  auth: Auth,
+  { url }: Serving,
+  { readOnly }: ServeOptions,
+  say: Say,
+): void {
+  say(`MCP server ${VERSION} at ${url}`);
+  say(
+    readOnly
+      ? "Session Tracking: ✗ Disabled - the server was started with --read-only"
+      : "Session Tracking: ✓ Enabled",
+  );
+  say(
+    auth.required
+      ? "Authentication: on (a token is needed, see session-buddy token)"
+      : "Authentication: off (only this user and root are served; set SESSION_BUDDY_SECRET to serve others)",
+  );
+  say(`Database: ${databasePath(settings)}`);
+  say(`Logs: ${statePaths(settings).logs} (session-buddy mcp logs -f)`);
+  say(`ready (pid ${process.pid})`);
+}

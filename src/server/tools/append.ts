@@ -1,0 +1,27 @@
+/**
+ * A single event to the store, for the tools that report of one session: why it
+ * is not taken is said in the words of their own answer.
+ */
+import type { Event } from "../../model/event.ts";
+import { Failure, Rejected } from "../../model/failure.ts";
+import type { Provenance } from "../../model/reporter.ts";
+import type { Recorder } from "./telemetry.ts";
+
+/**
+ * @returns whether it is new
+ * @throws Failure (refused) when who brings it may not report it
+ */
+export async function appendOne(
+  store: Recorder,
+  event: Event,
+  from: Provenance,
+): Promise<boolean> {
+  try {
+    return (await store.append([event], from)).has(event.event_id);
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    const reason = error.reasons.get(event.event_id)!;
+    const named = reason.includes(": ") ? reason : `session_id: ${reason}`;
+    throw new Failure("refused", named, undefined, { cause: error });
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * Conversations on chat channels, as sessions. A client keeps no id: the
+ * conversation is known by channel, sender, scope and thread (and the day, for
+ * those that last a day). Which are open is kept in memory and read from the
+ * store once.
+ */
+import {
+  EVENT_VERSION,
+  type JsonObject,
+  type SessionEnd,
+  type SessionStart,
+} from "../../model/event.ts";
+import { digest, namedUuid } from "../../model/id.ts";
+import type { Session } from "../../model/session.ts";
+import {
+  type Provenance,
+  mayReport,
+  reporterOf,
+} from "../../model/reporter.ts";
+import type { Recorder } from "./telemetry.ts";
+import type { Args } from "./inputs.ts";
+import { Rules } from "./rules.ts";
+import { appendOne } from "./append.ts";
+import { givenMetadata } from "./track.ts";
+import { Turns } from "./keyed-mutex.ts";
+
+type Status = "tracked" | "ended" | "not_found";
+
+export interface ChannelResult {
+  session_id: string | null;
+  event_id: string;
+  status: Status;
+  error: null;
+}
+
+const VERSION = "2.0";
+export const SCOPES = ["conversation", "thread", "day"] as const;
+export const CHANNEL_EVENTS = [
+  "channel_session_start",
+  "channel_session_end",
+  "channel_heartbeat",
+] as const;
+/** In characters. */
+const MAX_EVENT_ID = 200;
+const MAX_PREVIEW = 200;
+const MAX_COUNT = 1_000_000_000;
+/** Ids that are looked at for a conversation before one is made that is not to be guessed. */
+const MAX_GUESSED = 16;
+/** Ends that are remembered, so that one sent again is still an end. */
+const MAX_ENDED = 4_096;
+const SPARE_ROOM = 10_000;
+
+/** What was reported, checked. */
+interface Report {
+  kind: (typeof CHANNEL_EVENTS)[number];
+  /** As it is stored. */
+  event_id: string;
+  timestamp: string;
+  component_name: string;
+  key: string;
+  /** What the session keeps of the channel. */
+  channel: JsonObject;
+  metadata: JsonObject;
+}
+
+export class Channels {
+  private readonly turns = new Turns();
+  /** Open sessions by `openKey`. */
+  private open: Promise<Map<string, string>> | null = null;
+  /** How many may be held before the store is asked which have lapsed. */
+  private room = 0;
+  /** By the event_id of the end: the session that it ended. */
+  private readonly ended = new Map<string, string>();
+
+  constructor(private readonly store: Recorder) {}
+
+  /** @throws Failure (refused) by the rules, or when the store does not take it */
+  async track(
+    args: Args<"track_channel_session">,
+    from: Provenance,
+  ): Promise<ChannelResult> {
+    const rules = new Rules();
+    const report = reportOf(args, from, rules);
+    const start = startOf(report);
+    rules.bounds(start);
+    rules.check();
+    const { event_id } = args;
+    const { key, kind } = report;
+    return this.turns.take(key, async () => {
+      const [session_id, status] =
+        kind === "channel_session_end"
+          ? await this.end(report, from)
+          : await this.begin(report, start, from);
+      return { session_id, event_id, status, error: null };
+    });
+  }
+
+  /** A start or a heartbeat: the open session lives on, or one begins. */
+  private async begin(
+    { key, timestamp }: Report,
+    start: SessionStart,
+    from: Provenance,
+  ): Promise<[string, Status]> {
+    const begun = await this.store.sessionOf(start, from);
+    if (begun !== null) return [begun, "tracked"];
+    const going = await this.going(key, from);
+    if (going !== null) {
+      const now = new Date().toISOString();
+      const sign = timestamp < now ? timestamp : now;
+      await this.store.seen(new Map([[going, sign]]), from);
+      return [going, "tracked"];
+    }
+    start.session_id = await this.freeId(key, start.event_id, from);
+    await appendOne(this.store, start, from);
+    const open = await this.loaded();
+    open.set(openKey(reporterOf(from), key), start.session_id);
+    if (open.size > this.room) this.open = null;
+    return [start.session_id, "tracked"];
+  }
+
+  /** The first of a start's ids that no other has taken: they can be guessed. */
+  private async freeId(
+    key: string,
+    start_event_id: string,
+    from: Provenance,
+  ): Promise<string> {
+    for (let n = 0; n < MAX_GUESSED; n++) {
+      const id = channelSessionId(key, start_event_id, n);
+      const brief = await this.store.brief(id);
+      if (brief === null) return id;
+      const free = brief.start_event_id === null;
+      if (free && mayReport(brief.reporter, from)) return id;
+    }
+    return channelSessionId(key, crypto.randomUUID(), 0);
+  }
+
+  private async end(
+    { key, event_id, timestamp, metadata, channel }: Report,
+    from: Provenance,
+  ): Promise<[string | null, Status]> {
+    const end: SessionEnd = {
+      event_version: EVENT_VERSION,
+      event_id,
+      event_type: "session_end",
+      session_id: "",
+      timestamp,
+      end_source: "observed",
+      exit_code: null,
+      signal: null,
+      metadata: { ...metadata, ...channel },
+    };
+    const before =
+      this.ended.get(event_id) ?? (await this.store.sessionOf(end, from));
+    if (before !== null) return [before, "ended"];
+    const session_id = await this.going(key, from);
+    if (session_id === null) return [null, "not_found"];
+    await appendOne(this.store, { ...end, session_id }, from);
+    this.remember(event_id, session_id);
+    return [session_id, "ended"];
+  }
+
+  /**
+   * The session that a reporter has begun under a key, or that nobody knows who
+   * has, and that has not ended; another way may have ended it.
+   */
+  private async going(key: string, from: Provenance): Promise<string | null> {
+    const open = await this.loaded();
+    for (const reporter of [reporterOf(from), null]) {
+      const session_id = open.get(openKey(reporter, key));
+      if (session_id === undefined) continue;
+      const session = await this.store.brief(session_id);
+      if (session && !session.ended) return session_id;
+      open.delete(openKey(reporter, key));
+    }
+    return null;
+  }
+
+  private remember(event_id: string, session_id: string): void {
+    this.ended.set(event_id, session_id);
+    const [oldest] = this.ended.keys();
+    if (this.ended.size > MAX_ENDED) this.ended.delete(oldest!);
+  }
+
+  private loaded(): Promise<Map<string, string>> {
+    return (this.open ??= this.load().catch((error: unknown) => {
+      this.open = null;
+      throw error;
+    }));
+  }
+
+  private async load(): Promise<Map<string, string>> {
+    const open = new Map<string, string>();
+    // Newest first: of two under one key the newer counts.
+    for (const session of (await this.store.open("channel")).reverse())
+      open.set(
+        openKey(session.reporter, keyOfSession(session)),
+        session.session_id,
+      );
+    this.room = 2 * open.size + SPARE_ROOM;
+    return open;
+  }
+}
+
+/** Each reporter has conversations of his own, whatever the others have. */
+const openKey = (reporter: string | null, key: string): string =>
+  JSON.stringify([reporter, key]);
+
+function reportOf(
+  args: Args<"track_channel_session">,
+  from: Provenance,
+  rules: Rules,
+): Report {
+  rules.version(args.event_version ?? VERSION, VERSION);
+  rules.length("event_id", args.event_id, 1, MAX_EVENT_ID);
+  rules.type(args.event_type, "ChannelSessionEvent", ...CHANNEL_EVENTS);
+  const session_scope = rules.word(
+    "session_scope",
+    args.session_scope ?? "conversation",
+    SCOPES,
+  );
+  const timestamp = rules.time("timestamp", args.timestamp);
+  const { channel_type, channel_id, sender_id } = args;
+  const channel = {
+    channel_type,
+    channel_id,
+    sender_id,
+    session_scope,
+    thread_id: args.thread_id ?? null,
+    workspace: args.workspace ?? null,
+    platform: args.platform ?? null,
+    message_preview: preview(args.message_preview),
+    message_count: messages(args, rules),
+  };
+  const key = keyOf(channel, timestamp);
+  const said = [reporterOf(from), key, args.event_type, args.event_id];
+  return {
+    kind: args.event_type as Report["kind"],
+    // Clients number theirs as they like, each from the beginning perhaps.
+    event_id: namedUuid(JSON.stringify(said)),
+    timestamp,
+    component_name: rules.component(args.component_name ?? "nanobot"),
+    key,
+    channel,
+    metadata: givenMetadata(args.metadata),
+  };
+}
+
+/** An end that does not say how many leaves what is known. */
+function messages(
+  { message_count, event_type }: Args<"track_channel_session">,
+  rules: Rules,
+): number | null {
+  if (message_count !== undefined)
+    return rules.number("message_count", message_count, 0, MAX_COUNT);
+  return event_type === "channel_session_end" ? null : 1;
+}
+
+/** At most 200 characters, none of them cut. */
+function preview(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  return text.length > MAX_PREVIEW
+    ? [...text.slice(0, MAX_PREVIEW * 2)].slice(0, MAX_PREVIEW).join("")
+    : text;
+}
+
+/** What makes two reports belong to one conversation. */
+function keyOf(channel: JsonObject, timestamp: string): string {
+  const { channel_type, channel_id, sender_id, session_scope, thread_id } =
+    channel;
+  return JSON.stringify([
+    channel_type,
+    channel_id,
+    sender_id,
+    session_scope,
+    thread_id,
+    session_scope === "day" ? timestamp.slice(0, 10) : null,
+  ]);
+}
+
+/** A stored session's key; metadata leaves out what is null. */
+const keyOfSession = ({ metadata, start_time }: Session): string =>
+  keyOf({ thread_id: null, ...metadata }, start_time);
+
+function startOf(report: Report): SessionStart {
+  const { channel, event_id } = report;
+  return {
+    event_version: EVENT_VERSION,
+    event_id,
+    event_type: "session_start",
+    session_id: channelSessionId(report.key, event_id, 0),
+    timestamp: report.timestamp,
+    session_type: "channel",
+    component_name: report.component_name,
+    shell_type: String(channel["channel_type"]),
+    hostname: "",
+    // No process is behind it.
+    pid: 0,
+    user: { username: String(channel["sender_id"]), home: "" },
+    environment: {
+      python_version: null,
+      platform: String(channel["platform"] ?? ""),
+      cwd: "",
+    },
+    lease_seconds: null,
+    metadata: { ...report.metadata, ...channel },
+  };
+}
+
+/** @param n the how manieth of those that a start may have */
+function channelSessionId(
+  key: string,
+  start_event_id: string,
+  n: number,
+): string {
+  const name = `${key}${start_event_id}${n > 0 ? ` ${n}` : ""}`;
+  const bytes = new TextEncoder().encode(name);
+  return `chan_${digest("sha256", bytes).toHex().slice(0, 12)}`;
+}

@@ -1,0 +1,212 @@
+/**
+ * Events of another host, many at once: each is judged by itself, so one that
+ * cannot be read never blocks its neighbours. What only the receiving server
+ * can know is stamped here, and a sign of life is told in this host's time.
+ */
+import {
+  type Event,
+  type Json,
+  type JsonObject,
+  type KnownEvent,
+  MAX_EVENT_BYTES,
+  jsonBytes,
+} from "../../model/event.ts";
+import { Failure, Rejected, reasonOf } from "../../model/failure.ts";
+import { isSignOfLife } from "../../model/fold.ts";
+import { parseEvent } from "../../model/schema.ts";
+import { NOT_YOURS, type Provenance } from "../../model/reporter.ts";
+import type { Recorder } from "./telemetry.ts";
+import type { Args } from "./inputs.ts";
+import { Rules } from "./rules.ts";
+
+/** Of all events of a call, as JSON. */
+const MAX_BATCH_BYTES = 1024 * 1024;
+/** A clock that differs by less is right: the rest is the call's way to us. */
+const WAY_MS = 5_000;
+
+export interface EventResult {
+  /** null when it has none that could be read. */
+  event_id: string | null;
+  status: "stored" | "duplicate" | "rejected";
+  error: string | null;
+}
+
+export interface BatchOptions {
+  /** Within how many seconds a session's next sign of life must come. */
+  lease_seconds: number;
+  /** When the call came, in milliseconds since the epoch. */
+  received_ms: number;
+}
+
+/**
+ * @returns a result an event, in their order
+ * @throws Failure (refused) for the call as a whole
+ */
+export async function trackEvents(
+  store: Recorder,
+  args: Args<"track_events">,
+  from: Provenance,
+  options: BatchOptions,
+): Promise<EventResult[]> {
+  const sent_ms = sentAt(args.sent_at);
+  await turnOfLoop();
+  const read = readEvents(args.events, options.lease_seconds);
+  const events = read.flatMap(({ event }) => (event ? [event] : []));
+  const { stored, rejected } = await append(store, events.filter(isKept), from);
+  const taken = events.filter(({ event_id }) => !rejected.has(event_id));
+  const theirs = signsOf(taken, stored);
+  const signs = inOurTime(theirs, sent_ms, options.received_ms);
+  const others =
+    signs.size > 0 ? await store.seen(signs, from, theirs) : new Set<string>();
+  return read.map(({ event, event_id, error }) => {
+    if (!event) return { event_id, status: "rejected", error };
+    // The same one twice in a call: the first counts.
+    if (stored.delete(event.event_id))
+      return { event_id, status: "stored", error: null };
+    if (isKept(event)) {
+      const reason = rejected.get(event.event_id);
+      return reason === undefined
+        ? { event_id, status: "duplicate", error: null }
+        : { event_id, status: "rejected", error: reason };
+    }
+    return others.has(event.session_id)
+      ? { event_id, status: "rejected", error: NOT_YOURS }
+      : { event_id, status: "stored", error: null };
+  });
+}
+
+async function append(
+  store: Recorder,
+  events: readonly Event[],
+  from: Provenance,
+): Promise<{ stored: Set<string>; rejected: ReadonlyMap<string, string> }> {
+  try {
+    const stored = new Set(await store.append(events, from));
+    return { stored, rejected: new Map() };
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    return { stored: new Set(error.stored), rejected: error.reasons };
+  }
+}
+
+let lastTurn = Promise.resolve();
+
+/**
+ * Each call is read in a turn of the event loop of its own: whoever asks for
+ * little is answered between, and does not wait for all of them.
+ */
+function turnOfLoop(): Promise<void> {
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  return (lastTurn = lastTurn.then(turn));
+}
+
+/** A heartbeat moves last_seen, it is no row. */
+const isKept = ({ event_type }: Event) => event_type !== "heartbeat";
+
+/**
+ * The last sign of life of each session, by the sender's clock.
+ * @param stored ids of the events that are new
+ */
+function signsOf(
+  events: readonly Event[],
+  stored: ReadonlySet<string>,
+): Map<string, string> {
+  const last = new Map<string, string>();
+  const ends = new Map<string, string>();
+  for (const event of events) {
+    const { event_type, session_id, timestamp } = event;
+    // An end may have been made long after the last sign. What we have already
+    // is sent again, by nobody who lives perhaps.
+    const ends_it = event_type === "session_end";
+    if (!ends_it && !isSignOfLife(event)) continue;
+    if (!ends_it && isKept(event) && !stored.has(event.event_id)) continue;
+    const into = ends_it ? ends : last;
+    if (timestamp > (into.get(session_id) ?? ""))
+      into.set(session_id, timestamp);
+  }
+  // By its own clock it was no later than the end: by ours it would seem so.
+  for (const [session_id, timestamp] of last)
+    if (timestamp <= (ends.get(session_id) ?? "")) last.delete(session_id);
+  return last;
+}
+
+/** Signs by the sender's clock, by this host's: never in times to come. */
+function inOurTime(
+  signs: ReadonlyMap<string, string>,
+  sent_ms: number,
+  received_ms: number,
+): Map<string, string> {
+  const apart_ms = received_ms - sent_ms;
+  // Added to a sign, its way would put it after an end of the same moment.
+  const behind_ms = Math.abs(apart_ms) < WAY_MS ? 0 : apart_ms;
+  const ours = new Map<string, string>();
+  for (const [session_id, timestamp] of signs) {
+    const made_ms = Date.parse(timestamp);
+    // Later than it was sent: by another clock, or one that was set back since.
+    const late_ms = made_ms > sent_ms ? 0 : behind_ms;
+    const sign_ms = Math.min(made_ms + late_ms, received_ms);
+    ours.set(session_id, new Date(sign_ms).toISOString());
+  }
+  return ours;
+}
+
+/** What became of a value; its id as sent while it is no event. */
+interface Read {
+  event: Event | null;
+  event_id: string | null;
+  error: string | null;
+}
+
+function readEvents(
+  values: readonly JsonObject[],
+  lease_seconds: number,
+): Read[] {
+  let bytes = 0;
+  return values.map((value) => {
+    const read = readEvent(value, lease_seconds);
+    if (!read.event) return read;
+    const length = jsonBytes(read.event as unknown as Json);
+    bytes += length;
+    if (bytes > MAX_BATCH_BYTES)
+      throw new Failure(
+        "refused",
+        `events: together more than ${MAX_BATCH_BYTES} bytes`,
+        "send fewer at once",
+      );
+    const { event_id } = read;
+    return length > MAX_EVENT_BYTES
+      ? { event: null, event_id, error: `longer than ${MAX_EVENT_BYTES} bytes` }
+      : read;
+  });
+}
+
+function readEvent(value: JsonObject, lease_seconds: number): Read {
+  try {
+    const event = stamped(parseEvent(value), lease_seconds);
+    return { event, event_id: event.event_id, error: null };
+  } catch (error) {
+    const { event_id } = value;
+    return {
+      event: null,
+      event_id: typeof event_id === "string" ? event_id.slice(0, 64) : null,
+      error: reasonOf(error),
+    };
+  }
+}
+
+/** With what no client may say of itself. */
+function stamped(event: Event, lease_seconds: number): Event {
+  const known = event as KnownEvent;
+  if (known.event_type !== "session_start") return event;
+  // Another host's process: this one cannot look at it.
+  const { pid_namespace: _n, boot_id: _b, ...start } = known;
+  return { ...start, lease_seconds };
+}
+
+/** @throws Failure (refused) when it is no time */
+function sentAt(text: string): number {
+  const rules = new Rules();
+  const utc = rules.time("sent_at", text);
+  rules.check();
+  return Date.parse(utc);
+}

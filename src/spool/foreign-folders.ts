@@ -1,0 +1,143 @@
+/**
+ * Spool folders beside our own, of other machine ids: this host's, recorded
+ * while it had none or another one, or those of other hosts that share the data
+ * folder. One is adopted when every session in it is known to be of this boot,
+ * where locks and pids tell who lives, or of a boot of this host that is over.
+ * What nobody can know from here is told, and taken when a person says so.
+ */
+import { closeSync, fstatSync, readdirSync } from "node:fs";
+import type { SessionStart } from "../model/event.ts";
+import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { machineId, readFailure } from "../os/paths.ts";
+import { isSpoolFile, listFolder, openOwn } from "./folder.ts";
+import { readLines } from "./read.ts";
+import { originOf, writerOf } from "./file-facts.ts";
+
+export interface ForeignFolder {
+  /** Its path. */
+  folder: string;
+  /** How many files wait in it. */
+  files: number;
+  /** The host that its first readable session names; null when none does. */
+  hostname: string | null;
+  /** How many are done or could not be read, and are kept in it. */
+  kept: number;
+  /** When one of its files was last touched; null when none could be seen. */
+  last_sign: Date | null;
+  /** Why nobody can look into it; null of one that was looked into. */
+  closed: string | null;
+  /** Whether all of it is known to be this host's. */
+  known: boolean;
+}
+
+/**
+ * The folders of other machine ids in which something waits.
+ * @param data the data folder
+ * @param heartbeat_ms see Look
+ */
+export function foreignFolders(
+  data: string,
+  heartbeat_ms: number,
+): ForeignFolder[] {
+  const root = `${data}/spool`;
+  const own = machineId();
+  return entriesOf(root)
+    .filter(({ name }) => name !== own)
+    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+    .map((entry) => {
+      const folder = `${root}/${entry.name}`;
+      return entry.isDirectory()
+        ? look(folder, heartbeat_ms)
+        : closedFolder(folder, "it is a link");
+    })
+    .filter(({ files, kept, closed }) => files + kept > 0 || closed !== null);
+}
+
+/** What to say of one that was not adopted. */
+export function foreignSentence(foreign: ForeignFolder): string {
+  const { folder, files, kept, hostname, last_sign, closed } = foreign;
+  if (closed !== null)
+    return `what '${folder}' may hold, of another machine id, was not looked at: ${closed}`;
+  if (files === 0)
+    return `${kept} files are kept in done/ and quarantine/ of '${folder}', of another machine id`;
+  const touched = last_sign && `, last touched ${last_sign.toISOString()}`;
+  const whose = hostname === null ? "" : `, of host '${hostname}'`;
+  return `${files} spool files wait in '${folder}', recorded under another machine id${whose}${touched ?? ""}: that host may be running`;
+}
+
+/** What to do about it. */
+export const foreignMend = ({ closed }: ForeignFolder): string =>
+  closed === null ? ADOPT : "if it is yours, give it back, else move it away";
+const ADOPT =
+  "if it is this one, or is gone for good: session-buddy drain --adopt";
+
+const closedFolder = (folder: string, why: string): ForeignFolder => ({
+  ...{ folder, files: 0, kept: 0, hostname: null },
+  ...{ last_sign: null, known: false, closed: why },
+});
+
+/** Another user's, or the filesystem's own, keeps nobody from the rest. */
+function look(folder: string, heartbeat_ms: number): ForeignFolder {
+  try {
+    return lookInto(folder, heartbeat_ms);
+  } catch (error) {
+    const why = error instanceof Failure ? error.sentence : reasonOf(error);
+    return closedFolder(folder, why);
+  }
+}
+
+function lookInto(folder: string, heartbeat_ms: number): ForeignFolder {
+  const now = Date.now();
+  const names = entriesOf(folder)
+    .map(({ name }) => name)
+    .filter(isSpoolFile);
+  const kept = ["done", "quarantine"].flatMap((name) =>
+    listFolder(`${folder}/${name}`),
+  );
+  const found: ForeignFolder = {
+    ...{ folder, files: names.length, kept: kept.length, hostname: null },
+    ...{ last_sign: null, known: names.length > 0, closed: null },
+  };
+  for (const name of names) {
+    const fd = openOwn(folder, name, () => (found.known = false));
+    if (fd === null) continue;
+    try {
+      const { mtime, size } = fstatSync(fd);
+      if (mtime > (found.last_sign ?? 0)) found.last_sign = mtime;
+      // A shell's file says nothing of where it was written: its session's does.
+      const ofShell = typeof writerOf(name)?.shell === "number";
+      if (size === 0 || (ofShell && hasSession(name, names))) continue;
+      const start = startIn(fd);
+      found.hostname ??= start?.hostname ?? null;
+      const seen = { touched: mtime, now, heartbeat_ms };
+      if (!start || originOf(start, seen) === "unknown") found.known = false;
+    } finally {
+      closeSync(fd);
+    }
+  }
+  return found;
+}
+
+const hasSession = (name: string, names: readonly string[]) =>
+  names.includes(`${writerOf(name)!.session_id}.ndjson`);
+
+/** The start that a session's file begins with. */
+function startIn(fd: number): SessionStart | null {
+  for (const line of readLines(fd, "here")) {
+    if (line.kind !== "event") return null;
+    const { event } = line;
+    return event.event_type === "session_start"
+      ? (event as SessionStart)
+      : null;
+  }
+  return null;
+}
+
+function entriesOf(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw readFailure(folder, error);
+  }
+}

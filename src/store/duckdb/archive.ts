@@ -1,0 +1,195 @@
+/**
+ * Sessions that leave the database for files. First the files: written from one
+ * snapshot, synced, read back and compared, and only then given their name. Then
+ * the database: exactly what the files hold goes, in one transaction, and a
+ * tombstone of each session stays. Killed anywhere in between, the sessions are
+ * in the database still, or in the files, or in both.
+ */
+import { chmodSync, closeSync, fsyncSync, openSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
+import { type DuckDBConnection, listValue } from "@duckdb/node-api";
+import { Failure, errnoOf } from "../../model/failure.ts";
+import type { ArchivePlan, ArchiveRequest } from "../../model/maintenance.ts";
+import { outputFailure } from "../../os/place.ts";
+import type { OpenFolder } from "../../os/scratch.ts";
+import { fingerprint, inSnapshot, makeFolder, quoted, rowsOf } from "./copy.ts";
+import type { Database } from "./database.ts";
+import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
+
+export const SESSIONS_FILE = "sessions.parquet";
+export const EVENTS_FILE = "events.parquet";
+
+/** What was written into a folder. */
+export interface Exported extends ArchivePlan {
+  /** The number of the last event at that moment. */
+  seq: number;
+}
+
+/** Which rows of the view of all sessions are old, and why some of them stay. */
+const OLD = `FROM (
+  SELECT *, session_id IN (SELECT unnest($3::VARCHAR[])) AS is_spooled,
+    $2 AND len(tags) > 0 AS is_tagged
+  FROM all_sessions
+  WHERE end_source IS NOT NULL AND end_time < $1::TIMESTAMP)`;
+const GOING = "NOT is_spooled AND NOT coalesce(is_tagged, false)";
+const PLAN = `
+  SELECT (count(*) FILTER (${GOING}))::DOUBLE AS sessions,
+    (count(*) FILTER (is_spooled))::DOUBLE AS spooled,
+    (count(*) FILTER (is_tagged AND NOT is_spooled))::DOUBLE AS tagged,
+    ${time(`min(end_time) FILTER (${GOING})`, "first_end")},
+    ${time(`max(end_time) FILTER (${GOING})`, "last_end")},
+    (SELECT count(*) FROM events WHERE session_id IN
+      (SELECT session_id ${OLD} WHERE ${GOING}))::DOUBLE AS events
+  ${OLD}`;
+
+/** @param spooled sessions of which the spool has files */
+function valuesOf(request: ArchiveRequest, spooled: readonly string[]) {
+  const { ended_before, keep_tagged } = request;
+  // An empty list would have no type.
+  return [ended_before, keep_tagged, listValue(["", ...spooled])];
+}
+
+export async function plan(
+  connection: DuckDBConnection,
+  request: ArchiveRequest,
+  spooled: readonly string[],
+): Promise<ArchivePlan> {
+  const values = valuesOf(request, spooled);
+  const read = await connection.runAndReadAll(PLAN, values);
+  return read.getRowObjectsJson()[0] as unknown as ArchivePlan;
+}
+
+/**
+ * Writes what is to go into a new folder, and compares it with what is stored.
+ * @param folder where it is made, by a name that DuckDB takes as it is
+ * @param name what it will be called
+ * @returns what the folder holds; nothing was made when that is no session
+ */
+export async function exportTo(
+  connection: DuckDBConnection,
+  folder: string,
+  name: string,
+  request: ArchiveRequest,
+  spooled: readonly string[],
+): Promise<Exported> {
+  const sessions = quoted(`${folder}/${SESSIONS_FILE}`);
+  const events = quoted(`${folder}/${EVENTS_FILE}`);
+  const write = async (rows: string, file: string, values: DuckDBValues) =>
+    connection.run(
+      `COPY (${rows}) TO ${file}
+        (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
+      values,
+    );
+  return inSnapshot(connection, async () => {
+    const planned = await plan(connection, request, spooled);
+    const [last] = await rowsOf<{ value: number }>(connection, SQL.lastSeq);
+    if (planned.sessions === 0) return { ...planned, seq: last!.value };
+    makeFolder(folder);
+    const values = valuesOf(request, spooled);
+    const chosen = `SELECT * EXCLUDE (is_spooled, is_tagged)
+      ${OLD} WHERE ${GOING}`;
+    await write(chosen, sessions, values);
+    const theirs = (table: string) => `SELECT * FROM ${table}
+      WHERE session_id IN (SELECT session_id FROM read_parquet(${sessions}))`;
+    await write(theirs("events"), events, []);
+    for (const file of [SESSIONS_FILE, EVENTS_FILE]) {
+      chmodSync(`${folder}/${file}`, 0o600);
+      sync(`${folder}/${file}`);
+    }
+    await compare(
+      connection,
+      theirs("all_sessions"),
+      sessions,
+      planned.sessions,
+      name,
+    );
+    await compare(connection, theirs("events"), events, planned.events, name);
+    return { ...planned, seq: last!.value };
+  });
+}
+
+type DuckDBValues = ReturnType<typeof valuesOf> | [];
+
+/** @throws Failure when a file does not hold what it should */
+async function compare(
+  connection: DuckDBConnection,
+  stored: string,
+  file: string,
+  rows: number,
+  folder: string,
+): Promise<void> {
+  const want = await fingerprint(connection, `(${stored})`);
+  const read = await fingerprint(connection, `read_parquet(${file})`);
+  if (want.rows === rows && Bun.deepEquals(want, read)) return;
+  throw new Failure(
+    "storage",
+    `'${folder}' would not hold what was written to it: ${read.rows} rows instead of ${rows}, or others`,
+    "nothing was removed; check that disk, and give --output on another one",
+  );
+}
+
+/**
+ * Removes from the database what a folder holds; in the writer's turn, with all
+ * rows written.
+ * @param folder its name
+ * @returns false when some of it changed since, and nothing was removed
+ */
+export async function removeExported(
+  db: Database,
+  made: OpenFolder,
+  folder: string,
+  { seq, sessions, events }: Exported,
+): Promise<boolean> {
+  const gone = `session_id IN (SELECT session_id
+    FROM read_parquet(${quoted(made.at(SESSIONS_FILE))}))`;
+  const changed = await db.once(
+    `SELECT count(*)::DOUBLE AS n FROM events WHERE seq > ${seq} AND ${gone}`,
+  );
+  if (changed !== 0) return false;
+  await db.transaction(async () => {
+    await db.once(`INSERT INTO archived_sessions BY NAME
+      SELECT session_id, ${NAMED_SECOND} AS named_second, ${NOW} AS archived_at,
+        ${quoted(folder)} AS folder, 0 AS late_events
+      FROM all_sessions WHERE ${gone}`);
+    let rows = 0;
+    for (const table of ["sessions", "undated_sessions", "open_sessions"])
+      rows += await db.once(`DELETE FROM ${table} WHERE ${gone}`);
+    const lines = await db.once(`DELETE FROM events WHERE ${gone}`);
+    if (rows !== sessions || lines !== events)
+      throw new Failure(
+        "storage",
+        `${rows} sessions with ${lines} events would go, the files hold ${sessions} with ${events}`,
+        `nothing was removed; '${folder}' holds copies`,
+      );
+  });
+  return true;
+}
+
+/**
+ * Gives a folder that is whole its name.
+ * @param at how that is reached
+ */
+export function nameFolder(half: string, folder: string, at: string): void {
+  sync(half);
+  try {
+    renameSync(half, at);
+  } catch (error) {
+    if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST")
+      throw existsFailure(folder);
+    throw outputFailure(folder, error);
+  }
+  sync(dirname(at));
+}
+
+export const existsFailure = (path: string) =>
+  new Failure("usage", `'${path}' exists already`, "give another name");
+
+/** Brings a file or a folder's names to the disk. */
+export function sync(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * A copy of the database in a new file, as it is at one moment, without its
+ * free space. It is made by a connection beside the writer's, which goes on.
+ */
+import { mkdirSync, rmSync } from "node:fs";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { Failure } from "../../model/failure.ts";
+import { outputFailure } from "../../os/place.ts";
+import type { Database } from "./database.ts";
+import { removeWithLog } from "./file.ts";
+import { OPTIONS } from "./options.ts";
+import { storeFailure } from "./failure.ts";
+import { SQL } from "./statements.ts";
+
+/** What a table holds: the same for the same rows, in any order. */
+export interface Fingerprint {
+  rows: number;
+  hash: string;
+}
+
+/** A text as SQL has it. */
+export const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
+const identifier = (text: string) => `"${text.replaceAll('"', '""')}"`;
+
+export async function rowsOf<T>(
+  connection: DuckDBConnection,
+  sql: string,
+): Promise<T[]> {
+  const result = await connection.runAndReadAll(sql);
+  return result.getRowObjectsJson() as T[];
+}
+
+/** @param from a table, or a query in parentheses */
+export async function fingerprint(
+  connection: DuckDBConnection,
+  from: string,
+): Promise<Fingerprint> {
+  const [row] = await rowsOf<Fingerprint>(
+    connection,
+    `SELECT count(*)::DOUBLE AS rows,
+      coalesce(sum(hash(t)), 0)::VARCHAR AS hash FROM ${from} AS t`,
+  );
+  return row!;
+}
+
+/** Within one snapshot of the database. */
+export async function inSnapshot<T>(
+  connection: DuckDBConnection,
+  work: () => Promise<T>,
+): Promise<T> {
+  await connection.run(SQL.begin);
+  try {
+    return await work();
+  } finally {
+    await connection.run(SQL.rollback);
+  }
+}
+
+/** What the tables hold, by name, and how many sessions that makes. */
+interface Content {
+  tables: Map<string, Fingerprint>;
+  sessions: number;
+}
+
+/**
+ * Copies the database into a file, then reads that back. The rows go there by
+ * way of files, and an instance of its own writes it: were it attached to ours, a
+ * disk that fails under it would take our database down with it.
+ * @param path where nothing is yet; nothing is left there after a failure
+ * @param name what it is called in sentences
+ * @returns how many sessions and events it holds
+ * @throws Failure naming `path`
+ */
+export async function copyDatabase(
+  db: Database,
+  path: string,
+  name = path,
+): Promise<{ sessions: number; events: number }> {
+  const rows = `${path}.rows`;
+  try {
+    makeFolder(rows);
+    return await db.aside(async (connection, joins) => {
+      const had = await inSnapshot(connection, async () => {
+        await connection.run(
+          `EXPORT DATABASE ${quoted(rows)} (FORMAT parquet, COMPRESSION zstd)`,
+        );
+        return contentOf(connection);
+      });
+      await withFile(path, "READ_WRITE", async (writer) => {
+        joins(writer);
+        await writer.run(`IMPORT DATABASE ${quoted(rows)}`);
+        // At its closing a failure would not be heard of.
+        await writer.run(SQL.checkpoint);
+      });
+      const has = await withFile(path, "READ_ONLY", (reader) => {
+        joins(reader);
+        return contentOf(reader);
+      });
+      if (!Bun.deepEquals(has, had)) throw differs(name);
+      return { sessions: had.sessions, events: had.tables.get("events")!.rows };
+    });
+  } catch (error) {
+    removeWithLog(path);
+    throw storeFailure(name, error);
+  } finally {
+    rmSync(rows, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Another database than ours, for a while.
+ * @throws whatever the work or DuckDB says
+ */
+export async function withFile<T>(
+  path: string,
+  access_mode: "READ_ONLY" | "READ_WRITE",
+  work: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
+  const instance = await DuckDBInstance.create(path, {
+    access_mode,
+    ...OPTIONS,
+  });
+  try {
+    const connection = await instance.connect();
+    try {
+      return await work(connection);
+    } finally {
+      connection.closeSync();
+    }
+  } finally {
+    instance.closeSync();
+  }
+}
+
+async function contentOf(connection: DuckDBConnection): Promise<Content> {
+  const names = await rowsOf<{ name: string }>(
+    connection,
+    `SELECT table_name AS name FROM duckdb_tables()
+      WHERE database_name = current_database() AND NOT temporary ORDER BY 1`,
+  );
+  const tables = new Map<string, Fingerprint>();
+  for (const { name } of names)
+    tables.set(name, await fingerprint(connection, identifier(name)));
+  const { rows } = await fingerprint(connection, "all_sessions");
+  return { tables, sessions: rows };
+}
+
+const differs = (path: string) =>
+  new Failure(
+    "storage",
+    `'${path}' does not hold what was written to it`,
+    "check that disk, and give a file on another one",
+  );
+
+/** Makes a folder of our own, empty. */
+export function makeFolder(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    throw outputFailure(path, error);
+  }
+}

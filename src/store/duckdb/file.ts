@@ -1,0 +1,54 @@
+/** The database's file by its name: whether it can have one, how it gets it, and where that leads. */
+import { linkSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { Failure, errnoOf } from "../../model/failure.ts";
+import { statFile } from "../../os/file.ts";
+
+/**
+ * DuckDB reads options from a question mark on, and puts the log's suffix before
+ * it: into another folder, when it is a folder that has the mark in its name.
+ */
+export function refuseQuestionMark(path: string): void {
+  const real = `${realpathSync(dirname(path))}/${basename(path)}`;
+  if (real.includes("?"))
+    throw new Failure(
+      "config",
+      `'${real}' cannot be a database: DuckDB takes no question mark in a path`,
+      "choose another path: SESSION_BUDDY_DB_PATH; what waits in the spool comes along",
+    );
+}
+
+/** Gives a file its name, unless another has it by now. */
+export function publish(half: string, path: string): void {
+  try {
+    linkSync(half, path);
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return;
+    // A filesystem without links.
+    renameSync(half, path);
+  }
+}
+
+/** Removes half a file, and its log. */
+export function removeWithLog(path: string): void {
+  for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
+}
+
+/** Which file a path leads to; null when it leads to none. */
+export const identityOf = (path: string): string | null =>
+  statFile(path, { follow: true })?.identity ?? null;
+
+/** Of a file that is open still, under a name that leads elsewhere by now. */
+export const movedFailure = (path: string): Failure =>
+  new Failure(
+    "storage",
+    `'${path}' was removed or replaced while it was open`,
+    "stop the server before its database is moved; what the spool still has comes in again",
+  );
+
+export const closedFailure = (path: string) =>
+  new Failure(
+    "storage",
+    `'${path}' was closed in the middle of a question`,
+    "ask again",
+  );

@@ -1,0 +1,314 @@
+/**
+ * The folds of sessions in memory, and the rows that follow them. An event is
+ * folded in once it is stored; the rows of what changed are written now and
+ * then, and can always be made again from the events.
+ *
+ * Every session of which an event is stored is either in memory or has a row.
+ */
+import { type DuckDBValue, listValue } from "@duckdb/node-api";
+import type { Event } from "../../model/event.ts";
+import { startSecondOf } from "../../model/id.ts";
+import {
+  type Brought,
+  type State,
+  apply,
+  changesReporter,
+  emptyState,
+  foldBrought,
+  parseState,
+} from "../../model/fold.ts";
+import { isClosed } from "../../model/session.ts";
+import { type Attested, ownerOf } from "../../model/reporter.ts";
+import type { SessionBrief } from "../../model/store.ts";
+import { closedAmong, deleteClosed, deleteOpen } from "./session-tables.ts";
+import type { Database } from "./database.ts";
+import { type BroughtRow, broughtOf, sessionLines } from "./rows.ts";
+import { SQL } from "./statements.ts";
+
+/** So many sessions may be ahead of their rows before the oldest are written. */
+const MAX_DIRTY = 4_096;
+/** So many events at most are folded anew after a crash. */
+const MAX_TAIL_EVENTS = 32_768;
+/** Rows that are written at once: what waits meanwhile waits for these alone. */
+const SLICE = 256;
+/** Folds of open sessions that are kept although their rows are written. */
+const MAX_STATES = 8_192;
+/** Closed sessions that are remembered. */
+const MAX_RECENT = 16_384;
+
+/**
+ * By a sign of life, by what is none, or `anew`: its events are judged anew, for
+ * it has got another reporter.
+ */
+export type Change = "sign" | "remark" | "anew";
+
+export class Folds {
+  private readonly states = new Map<string, State>();
+  /**
+   * Sessions whose fold is ahead of their row, and the number of the first event
+   * that the row lacks: ascending, for each enters at its end.
+   */
+  private readonly dirty = new Map<string, number>();
+  /** Sessions that have got another reporter: all their events are judged anew. */
+  private readonly stale = new Set<string>();
+  /** Where those in memory have a row, which the next one replaces. */
+  private readonly rows = new Map<string, "open" | "closed">();
+  /** What to know of sessions that closed a while ago. */
+  private readonly recent = new Map<string, SessionBrief>();
+  /** The last second that the id of a session names that is not in memory. */
+  private horizon = "";
+  /** The number of the last event that is stored and folded. */
+  lastSeq = 0;
+
+  /**
+   * @param changed hears of each session that an event has changed, and how
+   */
+  constructor(
+    private readonly db: Database,
+    private readonly changed: (state: State, by: Change) => void,
+  ) {}
+
+  /** Folds what was stored but not folded when the last process ended. */
+  async open(): Promise<void> {
+    const last = await this.db.one<string | null>(SQL.lastStart);
+    this.horizon = last?.slice(0, "2026-02-06T12:34:56".length) ?? "";
+    this.lastSeq = await this.db.one<number>(SQL.lastSeq);
+    const folded = await this.db.one<number>(SQL.foldedSeq);
+    if (folded === this.lastSeq) return;
+    const tail = await this.brought(SQL.eventsAfter, BigInt(folded));
+    const ids = new Set(tail.map(({ event }) => event.session_id));
+    const closed = await this.closedAmong(ids);
+    await this.refold(closed, "closed");
+    await this.refold(ids.difference(closed), "open");
+    for (const id of ids) this.dirty.set(id, folded + 1);
+    await this.flush();
+  }
+
+  /**
+   * Makes ready for some events to be stored: the folds of their sessions come
+   * into memory, from the open row, or (a late event of a closed session) from
+   * all events.
+   */
+  async prepare(events: readonly Event[]): Promise<void> {
+    while (
+      this.dirty.size >= MAX_DIRTY ||
+      this.lastSeq - this.folded >= MAX_TAIL_EVENTS
+    )
+      await this.flushOldest();
+    const missing = new Set<string>();
+    let last = "";
+    for (const { session_id } of events) {
+      // Those of a session come together.
+      if (session_id === last) continue;
+      last = session_id;
+      if (!this.states.has(session_id) && !this.isNew(session_id))
+        missing.add(session_id);
+    }
+    if (missing.size === 0) return;
+    const open = await this.db.rows<OpenState>(SQL.openStates, [
+      listValue([...missing]),
+    ]);
+    for (const { id, state, ...row } of open) {
+      this.keep(parseState(state, row), "open");
+      missing.delete(id);
+    }
+    await this.refold(await this.closedAmong(missing), "closed");
+  }
+
+  /** Folds in an event that has been stored, the next by its number. */
+  add({ event, from }: Brought): void {
+    const { session_id } = event;
+    let state = this.states.get(session_id);
+    if (!state) this.states.set(session_id, (state = emptyState(session_id)));
+    if (changesReporter(state, event, from)) this.stale.add(session_id);
+    const sign = apply(state, event, from);
+    this.lastSeq++;
+    if (!this.dirty.has(session_id)) this.dirty.set(session_id, this.lastSeq);
+    this.changed(state, sign ? "sign" : "remark");
+  }
+
+  /** Some of their events have gone: those that are left are folded anew. */
+  reconsider(session_ids: Iterable<string>): void {
+    for (const id of session_ids) this.stale.add(id);
+  }
+
+  /** Folds those anew whose reporter is another now. */
+  async settle(): Promise<void> {
+    if (this.stale.size === 0) return;
+    await this.refold(this.stale);
+    for (const id of this.stale) this.changed(this.states.get(id)!, "anew");
+    this.stale.clear();
+  }
+
+  /** Lets go of what was made ready for events that were not stored. */
+  release(session_ids: Iterable<string>): void {
+    for (const id of session_ids) {
+      const state = this.states.get(id);
+      if (!state || this.dirty.has(id)) continue;
+      if (isClosed(state)) this.recent.set(id, briefOf(state));
+      else if (this.states.size > MAX_STATES) this.left(id);
+      else continue;
+      this.drop(id);
+    }
+  }
+
+  /** The fold of a session, when it is in memory. */
+  get(session_id: string): State | undefined {
+    return this.states.get(session_id);
+  }
+
+  /**
+   * What memory knows of a session: null when it is new, undefined when only
+   * the rows can tell.
+   */
+  recall(session_id: string): SessionBrief | null | undefined {
+    const state = this.states.get(session_id);
+    if (state) return briefOf(state);
+    return (
+      this.recent.get(session_id) ?? (this.isNew(session_id) ? null : undefined)
+    );
+  }
+
+  /** Of a session that is not in memory: nothing of it can be stored. */
+  private isNew(session_id: string): boolean {
+    const second = startSecondOf(session_id);
+    return (
+      second !== null && second > this.horizon && !this.recent.has(session_id)
+    );
+  }
+
+  private async closedAmong(ids: ReadonlySet<string>): Promise<Set<string>> {
+    const rows = await closedAmong(this.db.rows.bind(this.db), ids);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** Folds some sessions anew from all their stored events. */
+  private async refold(
+    ids: ReadonlySet<string>,
+    row?: "open" | "closed",
+  ): Promise<void> {
+    if (ids.size === 0) return;
+    const all = await this.brought(SQL.eventsOf, listValue([...ids]));
+    const of = Map.groupBy(all, ({ event }) => event.session_id);
+    for (const id of ids) this.keep(foldBrought(id, of.get(id) ?? []), row);
+  }
+
+  /** @param row where it has one; where it had one before, when left out */
+  private keep(state: State, row?: "open" | "closed"): void {
+    this.states.set(state.session_id, state);
+    if (row) this.rows.set(state.session_id, row);
+  }
+
+  private drop(session_id: string): void {
+    this.states.delete(session_id);
+    this.rows.delete(session_id);
+  }
+
+  /** The number of the last event up to which every row has all. */
+  get folded(): number {
+    for (const seq of this.dirty.values()) return seq - 1;
+    return this.lastSeq;
+  }
+
+  /** Brings all rows up to the folds, in this turn. */
+  async flush(): Promise<void> {
+    while (this.dirty.size > 0) await this.flushOldest();
+  }
+
+  /** Brings the rows that lag most up to their folds, in one transaction. */
+  async flushOldest(): Promise<void> {
+    await this.settle();
+    const [...oldest] = this.dirty.keys().take(SLICE);
+    if (oldest.length === 0) return;
+    const [next] = this.dirty.values().drop(SLICE);
+    const states = oldest.map((id) => this.states.get(id)!);
+    await this.writeRows(states, next === undefined ? this.lastSeq : next - 1);
+    for (const id of oldest) {
+      this.dirty.delete(id);
+      this.rows.set(id, "open");
+    }
+    this.forget(states.filter(isClosed));
+  }
+
+  /** @param folded the number of the last event up to which every row has all then */
+  private async writeRows(
+    states: readonly State[],
+    folded: number,
+  ): Promise<void> {
+    const lines = sessionLines(states);
+    const replaced = (place: "open" | "closed") =>
+      states
+        .map(({ session_id }) => session_id)
+        .filter((id) => this.rows.get(id) === place);
+    await this.db.transaction(async () => {
+      await deleteOpen(this.db, replaced("open"));
+      await deleteClosed(this.db, replaced("closed"));
+      for (const [sql, of] of [
+        [SQL.insertDated, lines.dated],
+        [SQL.insertUndated, lines.undated],
+        [SQL.insertOpen, lines.open],
+      ] as const)
+        if (of.length > 0) await this.db.run(sql, [of.join("\n")]);
+      await this.db.run(SQL.setFoldedSeq, [BigInt(folded)]);
+    });
+  }
+
+  /** Lets go of closed sessions, and of the oldest where there are too many. */
+  private forget(closed: readonly State[]): void {
+    for (const state of closed) {
+      this.drop(state.session_id);
+      this.recent.set(state.session_id, briefOf(state));
+    }
+    for (const id of this.states.keys()) {
+      if (this.states.size <= MAX_STATES) break;
+      // Only memory has what its row lacks.
+      if (this.dirty.has(id)) continue;
+      this.drop(id);
+      this.left(id);
+    }
+    for (const id of this.recent.keys()) {
+      if (this.recent.size <= MAX_RECENT) break;
+      this.recent.delete(id);
+      this.left(id);
+    }
+  }
+
+  /** Lets go of what is known of closed sessions, all flushed: rows may have gone. */
+  forgetClosed(): void {
+    for (const state of this.states.values())
+      if (isClosed(state)) {
+        this.drop(state.session_id);
+        this.left(state.session_id);
+      }
+    for (const id of this.recent.keys()) this.left(id);
+    this.recent.clear();
+  }
+
+  /** A session is no longer in memory. */
+  private left(session_id: string): void {
+    const second = startSecondOf(session_id);
+    if (second && second > this.horizon) this.horizon = second;
+  }
+
+  private async brought(sql: string, value: DuckDBValue): Promise<Brought[]> {
+    return broughtOf(await this.db.rows<BroughtRow>(sql, [value]));
+  }
+}
+
+/** An open session's fold, with what older versions kept in its row alone. */
+export interface OpenState {
+  id: string;
+  state: string;
+  reporter: string | null;
+  attested: Attested | null;
+}
+
+export function briefOf(state: State): SessionBrief {
+  const { start, end, reporter } = state;
+  const ended = end !== null && end.value.end_source !== "recovered";
+  return {
+    reporter: start ? ownerOf(reporter, ended) : reporter,
+    start_event_id: start?.event_id ?? null,
+    ended,
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * A write-ahead log that is not the database's: an older one of the same, as `cp`
+ * or rsync leave it beside a newer file, or another database's. DuckDB would
+ * replay it where it does not know better, and events would be there twice, or
+ * strangers' among them. It is never removed: it gets another name.
+ *
+ * What a log names tells most. Older files and their logs name nothing: there
+ * the log is replayed in memory, and what comes of it looked at.
+ */
+import { linkSync } from "node:fs";
+import { errnoOf, reasonOf } from "../../model/failure.ts";
+import { libc } from "../../os/libc.ts";
+import { Scratch } from "../../os/scratch.ts";
+import { rowsOf, withFile } from "./copy.ts";
+import { isCircumstance } from "./failure.ts";
+import {
+  beginningOf,
+  headerFor,
+  headerOf,
+  identityIn,
+  isNear,
+} from "./log-header.ts";
+import { SQL } from "./statements.ts";
+import { setAside } from "./wal.ts";
+
+type Tell = (sentence: string) => void;
+
+/** No header is longer. */
+const HEADER_BYTES = 128;
+
+/**
+ * Opens a database without a log that is not its own: one that is known for it
+ * before, or that DuckDB knows by its name.
+ * @param open is called again after that
+ */
+export async function withOwnLog<T>(
+  path: string,
+  tell: Tell,
+  open: () => Promise<T>,
+): Promise<T> {
+  // Without locks another may be writing it.
+  const foreign = libc ? await whyForeign(path) : null;
+  if (foreign !== null) leaveOut(path, foreign, tell);
+  try {
+    return await open();
+  } catch (error) {
+    if (!libc || !FOREIGN.test(reasonOf(error))) throw error;
+    leaveOut(path, OLDER, tell);
+    return open();
+  }
+}
+
+/** @returns null for a log of which that cannot be said before it is replayed */
+async function whyForeign(path: string): Promise<string | null> {
+  const log = beginningOf(`${path}.wal`, HEADER_BYTES);
+  const file = identityIn(path);
+  const header = headerOf(log);
+  // Damage, of the one or the other, is not judged here.
+  if (!header || !file || isNear(log, headerFor(path))) return null;
+  if (file === "nameless" && header.id === null)
+    return (await doubles(path)) ? OLDER : null;
+  const own = file !== "nameless" && header.id?.equals(file.id);
+  return own ? null : "is another database's";
+}
+
+const FOREIGN =
+  /WAL does not match database file|WAL checkpoint iteration does not match/;
+const OLDER = "is an older or a newer copy's of it";
+
+function leaveOut(path: string, why: string, tell: Tell): void {
+  const kept = setAside(path);
+  tell(
+    `the write-ahead log beside '${path}' ${why}, as one that was copied by hand: it was left out, and is kept in '${kept}'`,
+  );
+}
+
+/** What a database comes to: without its log, or with it. */
+interface Content {
+  /** The number of the last event. */
+  last: number;
+  /** Events up to a number. */
+  events: number;
+  /** Numbers that are there twice above it. */
+  twice: number;
+  folded: number;
+}
+
+/**
+ * Whether a log brings events that the file had already, or takes it back behind
+ * what it had. Only who has taken the database's lock may ask.
+ */
+async function doubles(path: string): Promise<boolean> {
+  const before = await withoutLog(path);
+  if (before === null) return false;
+  try {
+    const after = await contentOf(path, before.last);
+    return (
+      after.events > before.events ||
+      after.twice > 0 ||
+      after.folded < before.folded
+    );
+  } catch (error) {
+    if (isCircumstance(reasonOf(error))) throw error;
+    // What it writes to is not there as it was.
+    return /^Catalog Error|row ID/.test(reasonOf(error));
+  }
+}
+
+/** @returns null where that cannot be seen */
+async function withoutLog(path: string): Promise<Content | null> {
+  try {
+    using scratch = Scratch.beside(path);
+    // DuckDB would find the log by a symbolic link.
+    const alone = scratch.at("alone");
+    linkSync(path, alone);
+    return await contentOf(alone, null);
+  } catch (error) {
+    if (isCircumstance(reasonOf(error)) && errnoOf(error) === null) throw error;
+    // No second name there, or no database: whoever opens it says so.
+    return null;
+  }
+}
+
+/** @param upto null for all */
+function contentOf(path: string, upto: number | null): Promise<Content> {
+  return withFile(path, "READ_ONLY", async (connection) => {
+    const end = upto ?? "(SELECT coalesce(max(seq), 0) FROM events)";
+    const [content] = await rowsOf<Content>(
+      connection,
+      `SELECT (SELECT coalesce(max(seq), 0) FROM events)::DOUBLE AS last,
+        (SELECT count(*) FROM events WHERE seq <= ${end})::DOUBLE AS events,
+        (SELECT count(*) - count(DISTINCT seq) FROM events
+          WHERE seq > ${end})::DOUBLE AS twice,
+        (SELECT max(seq) FROM folded)::DOUBLE AS folded`,
+    );
+    return content!;
+  });
+}
+
+/**
+ * Moves the write-ahead log of a database that nobody has open into its file,
+ * where it still opens and the log is its own.
+ */
+export async function emptyLog(path: string, tell: Tell): Promise<void> {
+  try {
+    await withOwnLog(path, tell, () =>
+      withFile(path, "READ_WRITE", async (connection) => {
+        await connection.run(SQL.checkpoint);
+      }),
+    );
+  } catch {
+    // Damaged, or newer: whoever asks finds the log still there.
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * Which sessions live. Signs of life move last_seen in memory; a session that
+ * came over the wire and shows none is closed, and one that was thought lost
+ * comes back with the next.
+ */
+import { listValue } from "@duckdb/node-api";
+import type { Event } from "../../model/event.ts";
+import { type State, parseState } from "../../model/fold.ts";
+import type { Provenance } from "../../model/reporter.ts";
+import { isClosed } from "../../model/session.ts";
+import {
+  type ClosedRow,
+  type End,
+  closedAmong,
+  writtenDown,
+} from "./session-tables.ts";
+import type { Database } from "./database.ts";
+import type { Change, Folds, OpenState } from "./folds.ts";
+import { Leases } from "../leases.ts";
+import { Owners } from "./owners.ts";
+import { Signs, signOfLife } from "../last-seen.ts";
+import { SQL } from "./statements.ts";
+
+/** Processes to look for at once: each costs some readings of /proc. */
+const MAX_LOOKS = 128;
+
+export class Life {
+  readonly signs = new Signs();
+  private readonly leases = new Leases(Date.now(), this.signs);
+  private readonly owners: Owners;
+  /** Whether the leases of sessions from before are known. */
+  private watching: Promise<void> | null = null;
+
+  /** @param append stores what nobody brought */
+  constructor(
+    private readonly db: Database,
+    private readonly folds: Folds,
+    private readonly append: (
+      events: readonly Event[],
+    ) => Promise<ReadonlySet<string>>,
+  ) {
+    this.owners = new Owners(db, folds);
+  }
+
+  /**
+   * Takes note of a session that an event has changed.
+   * @param by `anew`: it has got another reporter, and signs of life are not his
+   */
+  note(state: State, by: Change): void {
+    const { session_id, end } = state;
+    if (by === "anew") this.signs.delete(session_id);
+    this.leases.note(state, by === "remark" ? null : Date.now());
+    this.owners.note(state);
+    // A later sign of life than its end is for `lapse` to look at.
+    if (isClosed(state) && (this.signs.get(session_id) ?? "") <= end!.timestamp)
+      this.signs.delete(session_id);
+  }
+
+  /**
+   * @param theirs the same signs by the clock of who brought them, if not ours
+   * @returns those that belong to another reporter: they have not moved
+   */
+  async seen(
+    signs: ReadonlyMap<string, string>,
+    from: Provenance,
+    theirs = signs,
+  ): Promise<ReadonlySet<string>> {
+    const { others, unknown } = await this.owners.judge(signs.keys(), from);
+    const first = new Map<string, string>();
+    for (const [session_id, sign] of signs) {
+      if (others.has(session_id) || unknown.has(session_id)) continue;
+      this.leases.heard(session_id, Date.now());
+      if (this.signs.merge(session_id, sign)) first.set(session_id, sign);
+    }
+    await this.reopen(first, theirs);
+    return others;
+  }
+
+  /**
+   * Sessions that were thought lost and show a later sign of life get an event
+   * that says so; of those that have ended, signs are forgotten.
+   */
+  private async reopen(
+    signs: ReadonlyMap<string, string>,
+    theirs: ReadonlyMap<string, string>,
+  ): Promise<void> {
+    const back: Event[] = [];
+    const doubtful: End[] = [];
+    for (const end of await this.endsOf(signs.keys())) {
+      const { id, end_source, end_time } = end;
+      const sign = signs.get(id)!;
+      if (end_source !== "recovered") this.signs.delete(id);
+      // Who ended it may have done so by the clock of who brings the sign.
+      else if (sign > end_time && theirs.get(id)! > end_time)
+        back.push(signOfLife(id, sign));
+      else doubtful.push(end);
+    }
+    // By a clock that is ahead of ours it may have ended in times to come.
+    const found = await writtenDown(this.db.ask, doubtful);
+    for (const { id, end_time } of doubtful)
+      if (signs.get(id)! > (found.get(id) ?? end_time))
+        back.push(signOfLife(id, justAfter(end_time)));
+      else this.signs.delete(id);
+    try {
+      await this.append(back);
+    } catch (error) {
+      // The next sign will be the first again.
+      for (const { session_id } of back) this.signs.delete(session_id);
+      throw error;
+    }
+  }
+
+  /** The ends of those of some sessions that have one. */
+  private async endsOf(ids: Iterable<string>): Promise<End[]> {
+    const ends: End[] = [];
+    const asked = new Set<string>();
+    for (const id of ids) {
+      const state = this.folds.get(id);
+      if (!state) {
+        if (this.folds.recall(id) !== null) asked.add(id);
+      } else if (isClosed(state)) {
+        const { timestamp, value } = state.end!;
+        ends.push({ id, end_source: value.end_source, end_time: timestamp });
+      }
+    }
+    if (asked.size === 0) return ends;
+    // Most live on: what is among the open rows need not be looked for further.
+    for (const row of await this.db.ask<ClosedRow>(SQL.openEnds, [
+      listValue([...asked]),
+    ])) {
+      asked.delete(row.id);
+      if (row.end_source) ends.push(row);
+    }
+    return [...ends, ...(await closedAmong(this.db.ask, asked))];
+  }
+
+  /**
+   * Closes sessions that came over the wire and are gone, at their last sign
+   * of life.
+   * @param now_ms milliseconds since the epoch
+   * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for; the others' turn comes
+   * @returns how many
+   */
+  async lapse(
+    now_ms: number,
+    unleased_timeout_ms: number,
+    looks: number = MAX_LOOKS,
+  ): Promise<number> {
+    await (this.watching ??= this.watch().catch((error) => {
+      this.watching = null;
+      throw error;
+    }));
+    const now = new Date(now_ms).toISOString();
+    const ends = this.leases.lost(now_ms, unleased_timeout_ms, looks, (id) =>
+      this.signs.merge(id, now),
+    );
+    if (ends.length === 0) return 0;
+    const stored = await this.append(ends);
+    const late = new Map<string, string>();
+    for (const { session_id, timestamp } of ends) {
+      const sign = this.signs.get(session_id) ?? "";
+      if (sign > timestamp) late.set(session_id, sign);
+      else this.signs.delete(session_id);
+    }
+    await this.reopen(late, late);
+    return stored.size;
+  }
+
+  /** Learns the leases of sessions from before this process. */
+  private watch(): Promise<void> {
+    return this.db.inTurn(async () => {
+      await this.folds.flush();
+      const rows = await this.db.rows<OpenState>(SQL.leasedStates);
+      for (const row of rows) {
+        const read = parseState(row.state, row);
+        if (!this.leases.has(read.session_id)) this.leases.note(read, null);
+      }
+    });
+  }
+}
+
+const justAfter = (time: string) =>
+  new Date(Date.parse(time) + 1).toISOString();

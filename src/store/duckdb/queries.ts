@@ -1,0 +1,165 @@
+/**
+ * Filters as statements. Every value goes as a parameter, and a filter that is
+ * left out leaves no trace in the statement.
+ */
+import { type DuckDBValue, listValue } from "@duckdb/node-api";
+import type { EventFilter, SessionFilter } from "../../model/filter.ts";
+import { SESSION_READ, time } from "./statements.ts";
+
+export interface Query {
+  sql: string;
+  values: DuckDBValue[];
+}
+
+/** Conditions and the parameters in them. */
+class Conditions {
+  readonly values: DuckDBValue[] = [];
+  private readonly all: string[] = [];
+
+  /** @param condition with a `?` where the value goes, once or more */
+  add(condition: string, value: DuckDBValue | undefined): void {
+    if (value === undefined) return;
+    this.all.push(condition.replaceAll("?", this.parameter(value)));
+  }
+
+  always(condition: string): void {
+    this.all.push(condition);
+  }
+
+  /** A clause with its value; nothing when that is left out. */
+  optional(clause: string, value: DuckDBValue | undefined): string {
+    return value === undefined
+      ? ""
+      : clause.replace("?", this.parameter(value));
+  }
+
+  parameter(value: DuckDBValue): string {
+    return `$${this.values.push(value)}`;
+  }
+
+  get where(): string {
+    return this.all.length ? `WHERE ${this.all.join(" AND ")}` : "";
+  }
+}
+
+const STATUS = {
+  active: "s.end_source IS NULL",
+  lost: "s.end_source = 'recovered'",
+  ended: "s.end_source IN ('observed', 'declared')",
+};
+
+function sessionConditions(filter: SessionFilter): Conditions {
+  const conditions = new Conditions();
+  const { reference } = filter;
+  if (reference !== undefined && /^[0-9a-f]{8}$/.test(reference))
+    conditions.add(
+      "(starts_with(s.session_id, ?) OR ends_with(s.session_id, ?))",
+      reference,
+    );
+  else conditions.add("starts_with(s.session_id, ?)", reference);
+  conditions.add("s.session_type = ?", filter.session_type);
+  conditions.add("s.component_name = ?", filter.component_name);
+  conditions.add("s.username = ?", filter.username);
+  conditions.add("s.name = ?", filter.name);
+  conditions.add("s.reporter = ?", filter.reporter);
+  conditions.add("s.attested = ?", filter.attested);
+  conditions.add("s.start_time >= ?::TIMESTAMP", filter.after);
+  conditions.add("s.start_time < ?::TIMESTAMP", filter.before);
+  if (filter.status) conditions.always(STATUS[filter.status]);
+  if (filter.incomplete)
+    conditions.always(`(${STATUS.active} OR ${STATUS.lost})`);
+  return conditions;
+}
+
+const NEWEST_FIRST = "ORDER BY s.start_time DESC, s.session_id";
+
+const selectSessions = (from: string) =>
+  `SELECT ${SESSION_READ} FROM ${from} ${NEWEST_FIRST}`;
+
+/** Sessions, newest start first, ties by id. */
+export function listQuery(filter: SessionFilter): Query {
+  const conditions = sessionConditions(filter);
+  const { values } = conditions;
+  if (filter.from) {
+    conditions.add("s.start_time <= ?::TIMESTAMP", filter.from.start_time);
+    const after = conditions.parameter(filter.from.session_id);
+    conditions.always(
+      `(s.start_time < $${values.length - 1}::TIMESTAMP OR s.session_id > ${after})`,
+    );
+  }
+  if (filter.limit === undefined)
+    return {
+      sql: selectSessions(`all_sessions AS s ${conditions.where}`),
+      values,
+    };
+  const limit = conditions.parameter(filter.limit);
+  const newest = `${conditions.where} ${NEWEST_FIRST} LIMIT ${limit}`;
+  // Each table picks its newest rows by two columns; through the view all
+  // columns of all rows would pass before any is dropped.
+  const from = `(
+    (FROM sessions AS s ${newest}) UNION ALL BY NAME
+    (FROM undated_sessions AS s ${newest}) UNION ALL BY NAME
+    (FROM (SELECT * EXCLUDE (state) FROM open_sessions
+      WHERE start_time IS NOT NULL) AS s ${newest})) AS s`;
+  return { sql: `${selectSessions(from)} LIMIT ${limit}`, values };
+}
+
+const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
+
+const DURATION_MS = `CASE WHEN s.end_time IS NOT NULL THEN
+  greatest(0, epoch_ms(s.end_time) - epoch_ms(s.start_time)) END`;
+
+/** One row: what the matching sessions come to, the components as a list. */
+export function statsQuery(filter: SessionFilter): Query {
+  const conditions = sessionConditions(filter);
+  const matching = `all_sessions AS s ${conditions.where}`;
+  const count = (condition: string) =>
+    `(count(*) FILTER (${condition}))::INTEGER`;
+  // To pass over the rows twice takes a third of the time of keeping them.
+  const sql = `
+    SELECT count(*)::INTEGER AS sessions,
+      ${count(STATUS.active)} AS active, ${count(STATUS.ended)} AS ended,
+      ${count(STATUS.lost)} AS lost, ${count(FAILED)} AS failed,
+      sum(${DURATION_MS})::DOUBLE AS total, avg(${DURATION_MS}) AS mean,
+      quantile_cont(${DURATION_MS}, [0.5, 0.95])::DOUBLE[] AS quantiles,
+      max(${DURATION_MS})::DOUBLE AS max,
+      ${time("min(s.start_time)", "first_start")},
+      ${time("max(s.start_time)", "last_start")},
+      (SELECT coalesce(to_json(list(c ORDER BY c.sessions DESC, c.component_name)), '[]')::VARCHAR FROM (
+        SELECT s.component_name, count(*)::INTEGER AS sessions,
+          ${count(FAILED)} AS failed
+        FROM ${matching} GROUP BY s.component_name
+        ORDER BY sessions DESC, s.component_name LIMIT 100) AS c)
+        AS by_component
+    FROM ${matching}`;
+  return { sql, values: conditions.values };
+}
+
+/**
+ * Events in the order of their arrival, which a table without changes keeps by
+ * itself.
+ */
+export function eventsQuery(filter: EventFilter): Query {
+  const conditions = new Conditions();
+  conditions.add("e.session_id = ?", filter.session_id);
+  // A list of nothing has no type that it could be bound with.
+  if (filter.kinds?.length === 0) conditions.always("false");
+  else
+    conditions.add(
+      "e.kind IN (SELECT unnest(?::VARCHAR[]))",
+      filter.kinds && listValue([...filter.kinds]),
+    );
+  conditions.add("e.timestamp >= ?::TIMESTAMP", filter.after);
+  conditions.add("e.timestamp < ?::TIMESTAMP", filter.before);
+  // A number would be compared as a DOUBLE, with each row that there is.
+  const { after_seq } = filter;
+  conditions.add(
+    "e.seq > ?",
+    after_seq === undefined ? after_seq : BigInt(after_seq),
+  );
+  const limit = conditions.optional("LIMIT ?", filter.limit);
+  const sql = `SELECT e.seq::DOUBLE AS seq,
+      ${time("e.received_at", "received_at")}, e.provenance, e.payload
+    FROM events AS e ${conditions.where} ${limit}`;
+  return { sql, values: conditions.values };
+}

@@ -1,0 +1,326 @@
+/**
+ * The store in a DuckDB file. Events are appended and never changed; sessions
+ * are folds over them, written behind the events and always reconstructible:
+ * on open, what was not folded yet is.
+ */
+import { listValue } from "@duckdb/node-api";
+import type { Event } from "../../model/event.ts";
+import type { Failure } from "../../model/failure.ts";
+import type { EventFilter, SessionFilter } from "../../model/filter.ts";
+import { parseState } from "../../model/fold.ts";
+import { type Session } from "../../model/session.ts";
+import {
+  NOT_YOURS,
+  type Provenance,
+  SPOOL,
+  ownerOf,
+  reporterOf,
+} from "../../model/reporter.ts";
+import type {
+  ServedStore,
+  SessionBrief,
+  SessionStats,
+  StoredEvent,
+} from "../../model/store.ts";
+import { closedAmong, sessionQuery } from "./session-tables.ts";
+import { Database } from "./database.ts";
+import { Folds, type OpenState, briefOf } from "./folds.ts";
+import { FileKeeping, type KeepingOptions } from "./maintenance.ts";
+import { Life } from "./liveness.ts";
+import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
+import {
+  type ReadRow,
+  type StatsRow,
+  type StoredRow,
+  sessionOf,
+  statsOf,
+  storedEventOf,
+} from "./rows.ts";
+import { MIGRATIONS } from "./schema.ts";
+import { receivedEvent } from "./receipt.ts";
+import { SQL } from "./statements.ts";
+import { Tombstones } from "./tombstones.ts";
+import { IdWindow } from "./id-window.ts";
+import { Writer, type WriterEvents } from "./writer.ts";
+
+const WINDOW_EVENTS = 262_144;
+/** Events that are read at once. */
+const PAGE_EVENTS = 1_024;
+
+/** All that is known of one. */
+const ARCHIVED: SessionBrief = {
+  ...{ start_event_id: null, ended: true, reporter: null, archived: true },
+};
+
+/** A write-ahead log of less is left to the next occasion. */
+const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
+
+export interface StoreOptions extends WriterEvents {
+  /** The steps to the newest schema, oldest first. */
+  migrations?: readonly string[];
+  /** Of how many events the ids are kept in memory. */
+  window_events?: number;
+  /** Hears of what was damaged, and had to be left out as the file was opened. */
+  tell?: (sentence: string) => void;
+}
+
+/** What can be told of a store at no cost. */
+export interface StoreFacts {
+  /** Events that wait for their commit. */
+  queued_events: number;
+  last_commit_ok: boolean;
+  /** What the database was given up for: it has to be closed and opened anew. */
+  given_up: Failure | null;
+  /** The file and its write-ahead log. */
+  database_bytes: number;
+}
+
+export class DuckDBStore implements ServedStore {
+  private readonly folds: Folds;
+  private readonly life: Life;
+  private readonly tombstones: Tombstones;
+  private writer!: Writer;
+  /** Rows that are being written for those who read. */
+  private slice: Promise<void> | null = null;
+  private closing: Promise<void> | null = null;
+
+  private constructor(
+    private readonly db: Database,
+    private readonly hears: WriterEvents,
+  ) {
+    this.folds = new Folds(db, (state, by) => this.life.note(state, by));
+    this.life = new Life(db, this.folds, (events) =>
+      this.writer.append(events, null),
+    );
+    this.tombstones = new Tombstones(db, this.folds);
+  }
+
+  /**
+   * Opens the file, makes it when it is not there, and brings it up to date.
+   * @throws Failure (timeout, storage, permission) with the mend
+   */
+  static async open(
+    path: string,
+    options: StoreOptions = {},
+  ): Promise<DuckDBStore> {
+    const { migrations = MIGRATIONS, window_events = WINDOW_EVENTS } = options;
+    const db = await Database.open(path, migrations, options.tell);
+    try {
+      return await db.inTurn(async () => {
+        const store = new DuckDBStore(db, options);
+        await store.folds.open();
+        await store.tombstones.open();
+        const last = await db.one<string | null>(SQL.lastTimestamp);
+        const window = new IdWindow(window_events, last ?? "");
+        store.writer = new Writer(
+          db,
+          store.folds,
+          window,
+          store.tombstones,
+          options,
+        );
+        return store;
+      });
+    } catch (error) {
+      await db.close();
+      throw error;
+    }
+  }
+
+  append(
+    events: readonly Event[],
+    from: Provenance = SPOOL,
+  ): Promise<ReadonlySet<string>> {
+    // A heartbeat moves last_seen and is not kept.
+    const kept = events.filter(({ event_type }) => event_type !== "heartbeat");
+    if (from.via === "spool") return this.writer.append(kept, from);
+    const now = Date.now();
+    return this.writer.append(
+      kept.map((event) => receivedEvent(event, now)),
+      from,
+    );
+  }
+
+  async seen(
+    signs: ReadonlyMap<string, string>,
+    from: Provenance = SPOOL,
+    theirs = signs,
+  ): Promise<ReadonlySet<string>> {
+    const others = await this.life.seen(signs, from, theirs);
+    const rejection = { reporter: reporterOf(from), reason: NOT_YOURS };
+    for (const session_id of others)
+      this.hears.onRejected?.({ session_id, ...rejection, events: 1 });
+    return others;
+  }
+
+  /**
+   * Closes sessions that came over the wire and are gone, at their last sign
+   * of life.
+   * @param now_ms milliseconds since the epoch
+   * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for; the others' turn comes
+   * @returns how many
+   */
+  lapse(
+    now_ms: number,
+    unleased_timeout_ms: number,
+    looks?: number,
+  ): Promise<number> {
+    return this.life.lapse(now_ms, unleased_timeout_ms, looks);
+  }
+
+  /**
+   * Whoever decides by it whether to append shall have no other such decision
+   * about that session under way until he has called `append`.
+   */
+  async brief(session_id: string): Promise<SessionBrief | null> {
+    let stored = this.folds.recall(session_id);
+    if (stored === undefined) {
+      const read = await this.readBrief(session_id);
+      // It may have come into memory meanwhile, and changed there.
+      stored = this.folds.recall(session_id) ?? read;
+    }
+    return this.writer.withPending(session_id, stored);
+  }
+
+  private async readBrief(session_id: string): Promise<SessionBrief | null> {
+    const [open] = await this.db.ask<OpenState>(SQL.openStates, [
+      listValue([session_id]),
+    ]);
+    if (open) return briefOf(parseState(open.state, open));
+    const [closed] = await closedAmong(this.db.ask, [session_id]);
+    if (!closed)
+      return (await this.tombstones.has(session_id)) ? ARCHIVED : null;
+    const [start] = await this.db.ask<{ id: string }>(SQL.startOf, [
+      session_id,
+      closed.start_time,
+    ]);
+    const ended = closed.end_source !== "recovered";
+    return {
+      start_event_id: start?.id ?? null,
+      ended,
+      reporter: ownerOf(closed.reporter, ended),
+    };
+  }
+
+  async sessionOf(event: Event, from: Provenance): Promise<string | null> {
+    const { event_id, event_type, timestamp } = event;
+    const times = this.writer.timesOf(event_id, timestamp);
+    if (times.length === 0) return null;
+    const found = await this.db.ask<{ id: string; provenance: string | null }>(
+      SQL.sessionsOfEvent,
+      [event_id, event_type, times[0]!, times.at(-1)!],
+    );
+    const by = reporterOf(from);
+    const own = found.find(({ provenance }) => {
+      const brought = provenance && (JSON.parse(provenance) as Provenance);
+      return [by, null].includes(reporterOf(brought || null));
+    });
+    return own?.id ?? null;
+  }
+
+  async *list(filter: SessionFilter): AsyncIterable<Session> {
+    yield* this.sessions(listQuery(filter));
+  }
+
+  async get(session_id: string): Promise<Session | null> {
+    const found = await Array.fromAsync(
+      this.sessions(sessionQuery(session_id)),
+    );
+    return found[0] ?? null;
+  }
+
+  open(session_type: string): Promise<Session[]> {
+    return Array.fromAsync(
+      this.sessions({ sql: SQL.openOfType, values: [session_type] }),
+    );
+  }
+
+  async stats(filter: SessionFilter): Promise<SessionStats> {
+    await this.flush();
+    const { sql, values } = statsQuery(filter);
+    const [row] = await this.db.ask<StatsRow>(sql, values);
+    return statsOf(row!);
+  }
+
+  async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
+    let { after_seq, limit = Infinity } = filter;
+    while (limit > 0) {
+      const page = Math.min(limit, PAGE_EVENTS);
+      const { sql, values } = eventsQuery({
+        ...filter,
+        ...(after_seq !== undefined && { after_seq }),
+        limit: page,
+      });
+      const rows = await this.db.ask<StoredRow>(sql, values);
+      for (const row of rows) yield storedEventOf(row);
+      if (rows.length < page) return;
+      limit -= page;
+      after_seq = rows.at(-1)!.seq;
+    }
+  }
+
+  /** Sessions as the rows say, brought up to date. */
+  private async *sessions({ sql, values }: Query): AsyncIterable<Session> {
+    await this.flush();
+    const now = Date.now();
+    for await (const row of this.db.read<ReadRow>(sql, values))
+      yield sessionOf(row, this.life.signs, now);
+  }
+
+  /**
+   * Brings the rows up to what is stored by now, a slice a turn: commits pass
+   * between, and what they bring is not waited for. All who read share a slice.
+   */
+  private async flush(): Promise<void> {
+    const { lastSeq } = this.folds;
+    while (this.folds.folded < lastSeq)
+      await (this.slice ??= this.db
+        .inTurn(() => this.folds.flushOldest())
+        .finally(() => (this.slice = null)));
+  }
+
+  /** To be called in a quiet moment: moves what is pending to its place. */
+  async idle(): Promise<void> {
+    await this.flush();
+    await this.db.inTurn(() => this.db.checkpoint(WORTH_A_CHECKPOINT_BYTES));
+  }
+
+  /** Its copies and archives; one for all who ask for them. */
+  keeping(options: KeepingOptions): FileKeeping {
+    return new FileKeeping(this.db, this.folds, this.tombstones, options);
+  }
+
+  facts(): StoreFacts {
+    const { file, log } = this.db.sizes();
+    return {
+      queued_events: this.writer.queuedEvents,
+      last_commit_ok: this.writer.lastCommitOk,
+      given_up: this.db.lookForIt(),
+      database_bytes: file + log,
+    };
+  }
+
+  /** @throws Failure (storage) when its file was removed or replaced, or given up */
+  requireThere(): void {
+    const failure = this.db.lookForIt();
+    if (failure) throw failure;
+  }
+
+  /** Stores what was accepted, and lets the file go. */
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  private async end(): Promise<void> {
+    try {
+      // From now on nothing more is taken.
+      const written = this.writer.close();
+      await this.db.endJobs();
+      await written;
+      await this.db.inTurn(() => this.folds.flush());
+    } finally {
+      await this.db.close();
+    }
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Whether a file is a database of ours that can be trusted with the future: it
+ * opens, its schema is known, and its sessions are what their events come to.
+ */
+import { rmSync } from "node:fs";
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { Failure } from "../../model/failure.ts";
+import { foldBrought } from "../../model/fold.ts";
+import { parseMetadata, settle } from "../../model/session.ts";
+import { quoted, rowsOf, withFile } from "./copy.ts";
+import { DuckDBStore } from "./store.ts";
+import { newerSchema, storeFailure } from "./failure.ts";
+import { withOwnLog } from "./foreign-log.ts";
+import { type BroughtRow, type ReadRow, broughtOf } from "./rows.ts";
+import { MIGRATIONS } from "./schema.ts";
+import { SESSION_READ, SQL } from "./statements.ts";
+
+/** Sessions that are folded anew, about; of more a sample. */
+const COMPARED_SESSIONS = 16_384;
+/** Of those at once, with all their events. */
+const PORTION_SESSIONS = 1_024;
+const BREATH_SESSIONS = 64;
+
+const TABLES = [
+  "schema_version",
+  "events",
+  "sessions",
+  "open_sessions",
+  "folded",
+];
+
+export interface Verified {
+  sessions: number;
+  events: number;
+  /** Sessions that were folded anew and found the same. */
+  compared: number;
+  /** The schema that it had; it has the newest now. */
+  schema: number;
+}
+
+/** How a file is looked through. */
+export interface Looking {
+  /** What to do about one that is not consistent. */
+  hint: string;
+  /** Hears of what had to be left out. */
+  tell?: (sentence: string) => void;
+  /** Is given each connection, to interrupt it. */
+  joins?: (connection: DuckDBConnection) => void;
+}
+
+/**
+ * Looks through a scratch copy, and brings it up to date.
+ * @param path the copy, which may be changed
+ * @param shown the file that it was copied from, or is going to be
+ * @throws Failure (storage) naming `shown`
+ */
+export async function verify(
+  path: string,
+  shown: string,
+  looking: Looking,
+): Promise<Verified> {
+  const { tell = () => {} } = looking;
+  try {
+    const look = () => inspect(path, shown, looking);
+    const schema = await withOwnLog(path, tell, look);
+    // By the code that will open it later: what it cannot use is found now.
+    await (await DuckDBStore.open(path, { tell })).close();
+    rmSync(`${path}.schema-${schema}`, { force: true });
+    return { schema, ...(await readThrough(path, shown, looking)) };
+  } catch (error) {
+    throw storeFailure(shown, error);
+  }
+}
+
+/** Asks a file of which nobody knows yet what it is. */
+const asking = <T>(
+  path: string,
+  { joins }: Looking,
+  work: (ask: <R>(sql: string) => Promise<R[]>) => Promise<T>,
+) =>
+  withFile(path, "READ_ONLY", (connection) => {
+    joins?.(connection);
+    return work((sql) => rowsOf(connection, sql));
+  });
+
+/** @returns the schema's version */
+function inspect(
+  path: string,
+  shown: string,
+  looking: Looking,
+): Promise<number> {
+  return asking(path, looking, async (ask) => {
+    const tables = await ask<{ name: string }>(
+      "SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'main'",
+    );
+    const names = new Set(tables.map(({ name }) => name));
+    const missing = TABLES.filter((name) => !names.has(name));
+    if (missing.length > 0)
+      throw new Failure(
+        "storage",
+        `'${shown}' is a DuckDB file, but no database of session-buddy: it has no table ${missing[0]}`,
+        "give a file that `session-buddy backup` wrote",
+      );
+    const [{ value }] = (await ask(SQL.schemaVersion)) as [{ value: number }];
+    if (value > MIGRATIONS.length)
+      throw newerSchema(shown, value, MIGRATIONS.length);
+    return value;
+  });
+}
+
+/** Reads every row once, and folds as many sessions as is quick. */
+function readThrough(path: string, shown: string, looking: Looking) {
+  return asking(path, looking, async (ask) => {
+    const count = async (sql: string) =>
+      (await ask<{ n: number }>(`SELECT (${sql})::DOUBLE AS n`))[0]!.n;
+    const inconsistent = (what: string) =>
+      new Failure(
+        "storage",
+        `'${shown}' is not consistent: ${what}`,
+        looking.hint,
+      );
+    // The hash makes DuckDB read, and check, every block.
+    await ask("SELECT sum(hash(e)) FROM events AS e");
+    const events = await count("SELECT count(*) FROM events");
+    // An id may be another session's as well, and none tells a time by itself.
+    const twice = await count(
+      `SELECT count(*) FROM (SELECT 1 FROM events WHERE event_id IN
+          (SELECT event_id FROM events GROUP BY event_id HAVING count(*) > 1)
+        GROUP BY event_id, session_id, timestamp HAVING count(*) > 1)`,
+    );
+    if (twice > 0) throw inconsistent(`${twice} events are in it twice`);
+    const sessions = await count("SELECT count(*) FROM all_sessions");
+    const astray = await count(
+      `SELECT count(*) FROM (
+        (SELECT session_id FROM all_sessions EXCEPT ALL
+          SELECT DISTINCT session_id FROM events WHERE kind = 'session_start')
+        UNION ALL
+        (SELECT DISTINCT session_id FROM events WHERE kind = 'session_start'
+          EXCEPT (SELECT session_id FROM all_sessions UNION ALL
+            SELECT session_id FROM open_sessions WHERE json_extract(state, '$.outranked')::INTEGER > 0)))`,
+    );
+    if (astray > 0)
+      throw inconsistent(
+        `of ${astray} sessions the row or the start is missing`,
+      );
+    const each = Math.ceil(sessions / COMPARED_SESSIONS) || 1;
+    const rows = await ask<ReadRow>(
+      `SELECT ${SESSION_READ} FROM all_sessions
+        WHERE hash(session_id) % ${each} = 0`,
+    );
+    for (let at = 0; at < rows.length; at += PORTION_SESSIONS) {
+      const odd = await firstOdd(rows.slice(at, at + PORTION_SESSIONS), ask);
+      if (odd) throw inconsistent(`${odd} is not what its events come to`);
+    }
+    const compared = rows.length;
+    return { sessions, events, compared };
+  });
+}
+
+/** The id of the first session whose row is not the fold of its events. */
+async function firstOdd(
+  rows: readonly ReadRow[],
+  ask: <R>(sql: string) => Promise<R[]>,
+): Promise<string | null> {
+  const ids = rows.map(({ session_id }) => quoted(session_id)).join(",");
+  const lines = await ask<BroughtRow>(
+    `SELECT payload, provenance FROM events
+      WHERE session_id IN (SELECT unnest([${ids}])) ORDER BY seq`,
+  );
+  const of = Map.groupBy(broughtOf(lines), ({ event }) => event.session_id);
+  for (const [n, row] of rows.entries()) {
+    // A server answers meanwhile.
+    if (n % BREATH_SESSIONS === 0) await Bun.sleep(0);
+    const want = settle(
+      foldBrought(row.session_id, of.get(row.session_id) ?? []),
+    );
+    const have = { ...row, metadata: parseMetadata(row.metadata) };
+    // By JSON: a map without a prototype is as good as one with.
+    if (!Bun.deepEquals(plain(want), plain(have))) return row.session_id;
+  }
+  return null;
+}
+
+const plain = (value: object | null) =>
+  JSON.parse(JSON.stringify(value)) as unknown;

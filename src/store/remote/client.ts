@@ -1,0 +1,236 @@
+/**
+ * One call of a server's tools by a bare JSON-RPC POST, which any revision of the
+ * protocol answers with plain JSON; and what it says of its health.
+ */
+import { Failure, Overloaded, reasonOf } from "../../model/failure.ts";
+import {
+  type LocalServer,
+  Vigil,
+  askHow,
+  deafFailure,
+} from "./unresponsive.ts";
+
+/** Where a server is, and what proves to it who we are. */
+export type Target =
+  | LocalServer
+  /** @property token sent as a bearer; null when the server wants none */
+  | { url: string; token: string | null };
+
+/** Over its socket a server says so why the spool was not drained, URI-encoded. */
+export const NOT_DRAINED = "x-session-buddy-not-drained";
+
+const ANSWER_MS = 30_000;
+/** How long it may take to say how it is. */
+const HEALTH_MS = 5_000;
+/** Far more than a server puts into a page. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Whatever HTTP_PROXY says; Bun's types know only where a proxy is. */
+export const DIRECT = { proxy: false as unknown as string };
+
+interface Answer {
+  result?: { isError?: boolean; structuredContent?: object; content?: Text[] };
+  error?: { code: number; message: string };
+}
+interface Text {
+  type: string;
+  text?: string;
+}
+
+interface Posted {
+  status: number;
+  /** What its Retry-After header asks for. */
+  retry_after_ms: number | null;
+  /** null when it was no JSON. */
+  answer: Answer | null;
+}
+
+/** Calls one tool of a server by a bare POST. */
+export class ToolClient {
+  private calls = 0;
+
+  /** @param notDrained hears why what waits on the server's host is not shown */
+  constructor(
+    private readonly target: Target,
+    private readonly notDrained: (why: string) => void = () => {},
+  ) {}
+
+  /**
+   * @returns the tool's result object
+   * @throws Failure (unreachable, timeout, unauthorized, permission, overloaded, refused)
+   */
+  async call(tool: string, args: object): Promise<object> {
+    const { status, retry_after_ms, answer } = await this.post({
+      jsonrpc: "2.0",
+      id: ++this.calls,
+      method: "tools/call",
+      params: { name: tool, arguments: args },
+    });
+    const said = answer?.error?.message;
+    if (status === 401) throw this.unauthorized(said);
+    if (status === 403)
+      throw new Failure("permission", said ?? `${this.name} refuses us`);
+    if (status === 429 || status === 503)
+      throw new Overloaded(
+        said ?? `${this.name} has too much to do`,
+        retry_after_ms,
+      );
+    // What stands before it says that it is not there.
+    if (status === 502 || status === 504)
+      throw this.unreachable(`status ${status}`);
+    const result = answer?.result;
+    if (result?.structuredContent && !result.isError)
+      return result.structuredContent;
+    const text = result?.content?.find(({ type }) => type === "text")?.text;
+    if (status === 200 && said)
+      throw new Failure("refused", `${this.name} refused: ${said}`);
+    // A tool's own sentence: it was asked, and that is its answer.
+    if (status === 200 && text)
+      throw new Failure("refused", `${this.name} says: ${text}`);
+    throw this.notOurs(`status ${status}`);
+  }
+
+  /** @param why nothing can be made of what it answered */
+  notOurs(why: string): Failure {
+    return new Failure(
+      "refused",
+      `${this.name} answered nothing that session-buddy understands (${why})`,
+      "check that the address is that of a session-buddy server",
+    );
+  }
+
+  private async post(message: object): Promise<Posted> {
+    const { target } = this;
+    const socket = "socket" in target;
+    const bearer = socket ? null : target.token;
+    const signals = [AbortSignal.timeout(ANSWER_MS)];
+    using vigil = socket ? new Vigil(target) : null;
+    if (vigil) signals.push(vigil.signal);
+    let response: Response;
+    let body: string;
+    try {
+      response = await fetch(socket ? "http://localhost/mcp" : target.url, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json, text/event-stream",
+          ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+        },
+        body: JSON.stringify(message),
+        redirect: "error",
+        // A proxy would read what a plain connection carries, the bearer too.
+        ...(socket || target.url.startsWith("http:") ? DIRECT : {}),
+        signal: AbortSignal.any(signals),
+        ...(socket ? { unix: target.socket } : {}),
+      });
+      body = await bodyOf(response);
+    } catch (error) {
+      throw this.unanswered(error);
+    }
+    const { status, headers } = response;
+    const late = headers.get(NOT_DRAINED);
+    if (socket && late !== null) this.notDrained(decodeURIComponent(late));
+    const retry_after_ms = retryAfterMs(headers.get("retry-after"));
+    try {
+      const answer = JSON.parse(body) as Answer;
+      return { status, retry_after_ms, answer };
+    } catch {
+      // No JSON: whoever it is, it is not our server.
+      return { status, retry_after_ms, answer: null };
+    }
+  }
+
+  private unanswered(error: unknown): Failure {
+    if (error instanceof Failure) return error;
+    if ((error as { name?: unknown }).name === "TimeoutError")
+      return new Failure(
+        "timeout",
+        `${this.name} did not answer within ${ANSWER_MS / 1000} s`,
+        "socket" in this.target
+          ? "see: session-buddy mcp health"
+          : "look how it is, on its host: session-buddy mcp health",
+        { cause: error },
+      );
+    return this.unreachable(fetchReason(error), error);
+  }
+
+  private unreachable(why: string, cause?: unknown): Failure {
+    return new Failure(
+      "unreachable",
+      `${this.name} cannot be reached: ${why}`,
+      "socket" in this.target
+        ? "see: session-buddy mcp health"
+        : "check SESSION_BUDDY_MCP_ENDPOINT and that the server runs; events wait in the spool",
+      { cause },
+    );
+  }
+
+  private unauthorized(said: string | undefined): Failure {
+    return new Failure(
+      "unauthorized",
+      `${this.name} wants another token: ${said ?? "unauthorized"}`,
+      "put one that `session-buddy token` prints on the server's host where yours comes from: SESSION_BUDDY_TOKEN, else auth.token_file",
+    );
+  }
+
+  private get name(): string {
+    return "socket" in this.target
+      ? "the server"
+      : `the server at ${this.target.url}`;
+  }
+}
+
+/** An answer that has no end would fill the memory. */
+async function bodyOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES)
+      throw new Error(`its answer is larger than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** Seconds or a date, as HTTP has it. */
+function retryAfterMs(header: string | null): number | null {
+  if (header === null) return null;
+  const ms = /^\d+$/.test(header)
+    ? Number(header) * 1_000
+    : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) && ms >= 0 ? ms : null;
+}
+
+/** Without the runtime's advice to programmers. */
+export const fetchReason = (error: unknown): string =>
+  reasonOf(error)
+    .replace(/ fetching "[^"]*"\. For more information,.*$/s, "")
+    .replace(/\. Is the computer able to access the url\?$/, "");
+
+export interface Health {
+  status: string;
+  service: string;
+  version: string;
+  checks: Record<string, string>;
+  /** Since its last whole pass over the spool. */
+  last_drain_age_seconds?: number;
+}
+
+/**
+ * How a server on this host is.
+ * @throws Failure (unhealthy) when it does not answer properly
+ */
+export async function askHealth(server: LocalServer): Promise<Health> {
+  try {
+    return (await askHow(server.socket, HEALTH_MS)) as Health;
+  } catch (error) {
+    if ((error as { name?: unknown }).name === "TimeoutError")
+      throw deafFailure(server.pid, "unhealthy");
+    throw new Failure(
+      "unhealthy",
+      `the server does not answer: ${reasonOf(error)}`,
+      "see: session-buddy mcp logs; then: session-buddy mcp restart --force",
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The database as a whole, in the hands of a server of our own: asked over its
+ * socket, which no MCP client can reach.
+ */
+import { existsSync } from "node:fs";
+import { EXIT_STATUS, Failure, type FailureCode } from "../../model/failure.ts";
+import type {
+  Archive,
+  ArchivePlan,
+  ArchiveRequest,
+  Archived,
+  Backup,
+  Keeping,
+} from "../../model/maintenance.ts";
+import { DIRECT, fetchReason } from "./client.ts";
+import { type LocalServer, Vigil } from "./unresponsive.ts";
+
+/** What is posted to /admin: a method of Keeping by name, and its arguments. */
+export type AdminCall =
+  | { command: "backup"; file: string; force: boolean }
+  | { command: "plan"; request: ArchiveRequest }
+  | { command: "archive"; request: ArchiveRequest; folder: string }
+  | { command: "archived"; reference: string }
+  | { command: "stop" };
+
+export class HttpKeeping implements Keeping {
+  constructor(private readonly server: LocalServer) {}
+
+  async backup(file: string, force: boolean): Promise<Backup> {
+    const done = await this.call({ command: "backup", file, force });
+    requireSeen(file);
+    return done as Backup;
+  }
+
+  async plan(request: ArchiveRequest): Promise<ArchivePlan> {
+    return (await this.call({ command: "plan", request })) as ArchivePlan;
+  }
+
+  async archive(request: ArchiveRequest, folder: string): Promise<Archive> {
+    const call = { command: "archive", request, folder } as const;
+    const done = (await this.call(call)) as Archive;
+    if (done.folder !== null) requireSeen(done.folder);
+    return done;
+  }
+
+  async archived(reference: string): Promise<Archived[]> {
+    const found = await this.call({ command: "archived", reference });
+    return (found as { archived: Archived[] }).archived;
+  }
+
+  private async call(call: AdminCall): Promise<object> {
+    let status: number;
+    let answer: { error?: { code: string; message: string } };
+    using vigil = new Vigil(this.server);
+    try {
+      const response = await fetch("http://localhost/admin", {
+        ...posted(call, this.server.socket),
+        signal: vigil.signal,
+        // Millions of sessions take their time.
+        timeout: false,
+      } as RequestInit);
+      status = response.status;
+      answer = (await response.json()) as typeof answer;
+    } catch (error) {
+      if (error instanceof Failure) throw error;
+      throw new Failure(
+        "unreachable",
+        `the server went away: ${fetchReason(error)}`,
+        "nothing was lost; see: session-buddy mcp status, then try again",
+        { cause: error },
+      );
+    }
+    if (status === 404 && answer.error?.code === "not_found")
+      throw new Failure(
+        "refused",
+        "the server that runs is older than this command",
+        "try: session-buddy mcp restart",
+      );
+    if (answer.error) throw failureOf(answer.error);
+    return answer;
+  }
+}
+
+/**
+ * Asks a server to stop, as a signal would.
+ * @returns false when it does not say within a time that it will
+ */
+export async function askToStop(
+  socket: string,
+  timeout_ms: number,
+): Promise<boolean> {
+  try {
+    const response = await fetch("http://localhost/admin", {
+      ...posted({ command: "stop" }, socket),
+      signal: AbortSignal.timeout(timeout_ms),
+    });
+    return ((await response.json()) as { stopping?: true }).stopping === true;
+  } catch {
+    // It hangs, is gone, or knows no such call: there are signals.
+    return false;
+  }
+}
+
+const posted = (call: AdminCall, socket: string): RequestInit =>
+  ({
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(call),
+    unix: socket,
+    ...DIRECT,
+  }) as RequestInit;
+
+function failureOf({ code, message }: { code: string; message: string }) {
+  const known = Object.hasOwn(EXIT_STATUS, code);
+  return new Failure(known ? (code as FailureCode) : "storage", message);
+}
+
+/** A server in a mount namespace of its own writes where nobody else looks. */
+function requireSeen(path: string): void {
+  if (existsSync(path)) return;
+  throw new Failure(
+    "storage",
+    `the server has written '${path}', but it sees another one there than we do`,
+    "give a place that both see (systemd's PrivateTmp hides /tmp)",
+  );
+}

@@ -1,0 +1,183 @@
+/**
+ * The store that a server keeps, asked through the server's own MCP tools: bare
+ * JSON-RPC calls, which any revision of the protocol answers with plain JSON.
+ */
+import {
+  type Event,
+  type Json,
+  MAX_EVENT_BYTES,
+  jsonBytes,
+} from "../../model/event.ts";
+import { sessionCursor } from "../../model/cursor.ts";
+import { Rejected } from "../../model/failure.ts";
+import type { EventFilter, SessionFilter } from "../../model/filter.ts";
+import type { Session } from "../../model/session.ts";
+import type {
+  SessionStats,
+  SessionStore,
+  StoredEvent,
+} from "../../model/store.ts";
+import { type Target, ToolClient } from "./client.ts";
+
+/** What the server takes in one call: events, and bytes of them. */
+const MAX_EVENTS = 1_000;
+const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
+/** A page of rows; the server cuts it where it grows too large. */
+const PAGE_ROWS = 10_000;
+const MAX_LENGTHENED = 20;
+
+export class HttpStore implements SessionStore {
+  private readonly client: ToolClient;
+
+  /** @param notDrained see ToolClient */
+  constructor(target: Target, notDrained?: (why: string) => void) {
+    this.client = new ToolClient(target, notDrained);
+  }
+
+  async append(events: readonly Event[]): Promise<ReadonlySet<string>> {
+    const stored = new Set<string>();
+    const rejected = new Map<string, string>();
+    for (const batch of batches(events))
+      for (const [i, { status, error }] of (
+        await this.track(batch)
+      ).entries()) {
+        const { event_id } = batch[i]!;
+        if (status === "stored") stored.add(event_id);
+        else if (status === "rejected")
+          rejected.set(event_id, error ?? "without a reason");
+      }
+    if (rejected.size > 0) throw new Rejected(rejected, stored);
+    return stored;
+  }
+
+  async seen(signs: ReadonlyMap<string, string>): Promise<void> {
+    const heartbeats = [...signs].map(([session_id, timestamp]): Event => ({
+      event_version: "1.0",
+      event_id: Bun.randomUUIDv7(),
+      event_type: "heartbeat",
+      session_id,
+      timestamp,
+    }));
+    for (const batch of batches(heartbeats)) await this.track(batch);
+  }
+
+  private async track(events: Event[]): Promise<EventResult[]> {
+    const sent_at = new Date().toISOString();
+    const args = { sent_at, events };
+    const { results } = (await this.client.call("track_events", args)) as {
+      results?: EventResult[];
+    };
+    // What leaves the spool by this answer is nowhere else: each event has its own.
+    if (
+      results?.length !== events.length ||
+      !results.every(({ status }) => EVENT_STATUS.has(status))
+    )
+      throw this.client.notOurs("not every event has its result");
+    return results;
+  }
+
+  async *list(filter: SessionFilter): AsyncIterable<Session> {
+    const { limit, from } = filter;
+    const cursor = from && sessionCursor(from);
+    const args = asked(filter);
+    for await (const page of this.pages("list_sessions", args, cursor, limit))
+      yield* (page as { sessions: Session[] }).sessions;
+  }
+
+  async *events({ limit, ...filter }: EventFilter): AsyncIterable<StoredEvent> {
+    for await (const page of this.pages(
+      "list_events",
+      filter,
+      undefined,
+      limit,
+    ))
+      yield* (page as { events: StoredEvent[] }).events;
+  }
+
+  private async *pages(
+    tool: string,
+    filter: object,
+    cursor: string | undefined,
+    limit = Infinity,
+  ): AsyncIterable<object> {
+    for (let left = limit; left > 0;) {
+      const page = (await this.client.call(tool, {
+        ...filter,
+        limit: Math.min(left, PAGE_ROWS),
+        ...(cursor === undefined ? {} : { cursor }),
+      })) as Page;
+      yield page;
+      if (page.next_cursor === null) return;
+      cursor = page.next_cursor;
+      left -= (page.sessions ?? page.events)!.length;
+    }
+  }
+
+  async get(session_id: string): Promise<Session | null> {
+    // Longer ids may begin with this one, but hardly many.
+    const filter = { reference: session_id, limit: MAX_LENGTHENED };
+    for await (const session of this.list(filter))
+      if (session.session_id === session_id) return session;
+    return null;
+  }
+
+  async stats(filter: SessionFilter): Promise<SessionStats> {
+    return (await this.client.call(
+      "session_stats",
+      asked(filter),
+    )) as SessionStats;
+  }
+
+  async close(): Promise<void> {
+    // Every call stands alone: nothing is held.
+  }
+}
+
+/** What became of an event, in the order they were sent. */
+interface EventResult {
+  status: string;
+  error: string | null;
+}
+const EVENT_STATUS: ReadonlySet<string> = new Set([
+  "stored",
+  "duplicate",
+  "rejected",
+]);
+
+interface Page {
+  sessions?: Session[];
+  events?: StoredEvent[];
+  next_cursor: string | null;
+}
+
+/** A filter as the tools' arguments name it. */
+function asked(filter: SessionFilter): object {
+  const { session_type, component_name, username, ...rest } = filter;
+  const { limit: _limit, from: _from, ...same } = rest;
+  return {
+    ...same,
+    ...(session_type === undefined ? {} : { type: session_type }),
+    ...(component_name === undefined ? {} : { component: component_name }),
+    ...(username === undefined ? {} : { user: username }),
+  };
+}
+
+/** Events in portions that one call takes. */
+function* batches(events: readonly Event[]): Generator<Event[]> {
+  let batch: Event[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const size = jsonBytes(event as unknown as Json);
+    if (
+      batch.length === MAX_EVENTS ||
+      (bytes > 0 && bytes + size > MAX_BYTES)
+    ) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(event);
+    bytes += size + 1;
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,86 @@
+/**
+ * A server on this host that has stopped to answer: stopped by a signal or a
+ * debugger, or hung. Its socket takes connections all the same, so a request
+ * that stays unanswered is watched: the server is asked how it is meanwhile.
+ */
+import { Failure } from "../../model/failure.ts";
+import { isStopped } from "../../os/proc.ts";
+
+/** How long an answer may take before the server is asked how it is… */
+const CALM_MS = 3_000;
+/** …and how long that may take: a busy one says so at once. */
+const PROBE_MS = 2_000;
+
+/** A server on this host, by its socket. */
+export interface LocalServer {
+  socket: string;
+  /** As it has signed the lock. */
+  pid: number;
+}
+
+/** Ends a request to a server that is deaf. */
+export class Vigil implements Disposable {
+  private readonly ending = new AbortController();
+  private timer: ReturnType<typeof setTimeout>;
+
+  constructor(private readonly server: LocalServer) {
+    this.timer = this.begin();
+  }
+
+  /** Aborts with the failure that is the answer. */
+  get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  private begin() {
+    return setTimeout(() => void this.probe(), CALM_MS);
+  }
+
+  private async probe(): Promise<void> {
+    try {
+      await askHow(this.server.socket, PROBE_MS);
+    } catch (error) {
+      if ((error as { name?: unknown }).name === "TimeoutError")
+        return this.ending.abort(deafFailure(this.server.pid, "timeout"));
+      // It is gone: whoever waits for its answer hears of that by himself.
+    }
+    if (!this.over) this.timer = this.begin();
+  }
+
+  private over = false;
+
+  [Symbol.dispose](): void {
+    this.over = true;
+    clearTimeout(this.timer);
+  }
+}
+
+/**
+ * What a server says of its health.
+ * @throws Error by the name TimeoutError when it says nothing in time
+ */
+export async function askHow(socket: string, ms: number): Promise<unknown> {
+  const response = await fetch("http://localhost/health", {
+    unix: socket,
+    signal: AbortSignal.timeout(ms),
+  });
+  return response.json();
+}
+
+/** The sentence for a server that does not answer. */
+export function deafFailure(
+  pid: number,
+  code: "timeout" | "unhealthy",
+): Failure {
+  if (isStopped(pid))
+    return new Failure(
+      code,
+      `the server (pid ${pid}) is stopped, by a signal or a debugger`,
+      `let it go on: kill -CONT ${pid}; or end it: session-buddy mcp stop --force`,
+    );
+  return new Failure(
+    code,
+    `the server (pid ${pid}) does not answer`,
+    "see: session-buddy mcp logs; then: session-buddy mcp restart --force",
+  );
+}
