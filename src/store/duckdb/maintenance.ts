@@ -45,6 +45,7 @@ import type { Database } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import type { Folds } from "./folds.ts";
 import type { Tombstones } from "./tombstones.ts";
+import { verify } from "./verify.ts";
 
 /** How often an archive begins anew because a late event came in between. */
 const MAX_ATTEMPTS = 5;
@@ -99,8 +100,6 @@ export class FileKeeping implements Keeping {
 
   /** As a restore will, before it has its name. */
   private async lookThrough(path: string, shown: string): Promise<void> {
-    // It opens the copy as a store of its own, of which this is a part.
-    const { verify } = await import("./verify.ts");
     await this.db.aside((_, joins) =>
       verify(path, shown, { joins, hint: NOT_CONSISTENT }),
     );

@@ -8,12 +8,14 @@ import { Failure } from "../../model/failure.ts";
 import { foldBrought } from "../../model/fold.ts";
 import { parseMetadata, settle } from "../../model/session.ts";
 import { quoted, rowsOf, withFile } from "./copy.ts";
-import { DuckDBStore } from "./store.ts";
+import { Database } from "./database.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
+import { Folds } from "./folds.ts";
 import { withOwnLog } from "./foreign-log.ts";
 import { type BroughtRow, type ReadRow, broughtOf } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { SESSION_READ, SQL } from "./statements.ts";
+import { Tombstones } from "./tombstones.ts";
 
 /** Sessions that are folded anew, about; of more a sample. */
 const COMPARED_SESSIONS = 16_384;
@@ -63,12 +65,29 @@ export async function verify(
   try {
     const look = () => inspect(path, shown, looking);
     const schema = await withOwnLog(path, tell, look);
-    // By the code that will open it later: what it cannot use is found now.
-    await (await DuckDBStore.open(path, { tell })).close();
+    await openAsStore(path, tell);
     rmSync(`${path}.schema-${schema}`, { force: true });
     return { schema, ...(await readThrough(path, shown, looking)) };
   } catch (error) {
     throw storeFailure(shown, error);
+  }
+}
+
+/** Opens it by the code that will open it later: what that cannot use is found now. */
+async function openAsStore(
+  path: string,
+  tell: (sentence: string) => void,
+): Promise<void> {
+  const db = await Database.open(path, MIGRATIONS, tell);
+  try {
+    await db.inTurn(async () => {
+      const folds = new Folds(db, () => {});
+      await folds.open();
+      await new Tombstones(db, folds).open();
+      await folds.flush();
+    });
+  } finally {
+    await db.close();
   }
 }
 
