@@ -5,8 +5,8 @@
  * of open files and opens descriptors; src/os/at-exec.ts reads what was before.
  *
  * They come in a segment of their own, behind all others, whose entry in the
- * program headers was a note's. What they keep goes to the end of the data
- * segment, which is there to fill its last page.
+ * program headers was a note's. What they keep goes to a page of zeros that the
+ * data segment is lengthened by, in memory alone.
  */
 
 /** Stands before the instructions, with the place of what is kept, then where the runtime begins. */
@@ -14,7 +14,7 @@ const MAGIC = "SBatExec";
 
 /**
  * x86-64: for each of 64 signals and descriptors rt_sigaction(2) and fcntl(2);
- * getrlimit(2), rt_sigprocmask(2). SIGPWR gets its default: the runtime, which
+ * prlimit64(2), rt_sigprocmask(2). SIGPWR gets its default: the runtime, which
  * takes it, would write on stderr that it was ignored. Then on to the runtime; rdx
  * is kept: it is an argument of what runs next.
  *
@@ -29,8 +29,8 @@ const MAGIC = "SBatExec";
  *       test eax, eax; js 3f
  *       bts r13, rbx
  *   3:  dec ebx; jns 1b
- *       mov edi, 7; mov rsi, rsp
- *       mov eax, 97; syscall                      # getrlimit RLIMIT_NOFILE
+ *       xor edi, edi; mov [rsp], rdi; mov esi, 7; xor edx, edx; mov r10, rsp
+ *       mov eax, 302; syscall                     # prlimit64 RLIMIT_NOFILE
  *       xor edi, edi; xor esi, esi; lea rdx, [rsp+16]; mov r10d, 8
  *       mov eax, 14; syscall                      # rt_sigprocmask
  *       xor edx, edx; mov [rsp+32], rdx; …; mov [rsp+56], rdx
@@ -44,14 +44,13 @@ const MAGIC = "SBatExec";
 const CODE = Buffer.from(
   "524881eca80000004531e44531edbb3f0000008d7b0131f64889e241ba080000" +
     "00b80d0000000f0585c0750b48833c24017504490fabdc89dfbe01000000b848" +
-    "0000000f0585c07804490fabddffcb79c2bf070000004889e6b8610000000f05" +
-    "31ff31f6488d54241041ba08000000b80e0000000f0531d24889542420488954" +
-    "242848895424304889542438bf1e000000488d742420b80d0000000f05488b05" +
-    "4cffffff4c89204c896808488b0c2448894810488b4c2410488948184881c4a8" +
-    "0000005aff252effffff",
+    "0000000f0585c07804490fabddffcb79c231ff48893c24be0700000031d24989" +
+    "e2b82e0100000f0531ff31f6488d54241041ba08000000b80e0000000f0531d2" +
+    "4889542420488954242848895424304889542438bf1e000000488d742420b80d" +
+    "0000000f05488b0544ffffff4c89204c896808488b0c2448894810488b4c2410" +
+    "488948184881c4a80000005aff2526ffffff",
   "hex",
 );
-const KEPT_BYTES = 32;
 const PAGE = 4096;
 const PT_LOAD = 1;
 const PT_NOTE = 4;
@@ -73,25 +72,24 @@ export function keepAtExec(bytes: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
   const last = headers.findLast((at) => bytes.readUInt32LE(at) === PT_LOAD);
   if (note === undefined || last === undefined || note < last)
     throw new Error("the executable has no note behind its segments");
-  const [offset, address] = [number(last + 8), number(last + 16)];
+  const address = number(last + 16);
   const [in_file, in_memory] = [number(last + 32), number(last + 40)];
-  const room = bytes.subarray(offset + in_file - KEPT_BYTES, offset + in_file);
   if (
     bytes.readUInt32LE(last + 4) !== READ_WRITE ||
     in_file !== in_memory ||
-    (address + in_memory) % PAGE !== 0 ||
-    room.some((byte) => byte !== 0)
+    (address + in_memory) % PAGE !== 0
   )
     throw new Error("the executable's data ends otherwise than was studied");
 
   const head = Buffer.alloc(24);
   head.write(MAGIC, "latin1");
-  head.writeBigUInt64LE(BigInt(address + in_memory - KEPT_BYTES), 8);
+  head.writeBigUInt64LE(BigInt(address + in_memory), 8);
   head.writeBigUInt64LE(BigInt(number(24)), 16);
   const segment = Buffer.concat([head, CODE]);
   const padding = Buffer.alloc(-bytes.length & (PAGE - 1));
-  const at = address + in_memory;
+  const at = address + in_memory + PAGE;
   const out = Buffer.concat([bytes, padding, segment]);
+  out.writeBigUInt64LE(BigInt(in_memory + PAGE), last + 40);
   out.writeUInt32LE(PT_LOAD, note);
   out.writeUInt32LE(READ_EXECUTE, note + 4);
   [out.length - segment.length, at, at, segment.length, segment.length, PAGE]

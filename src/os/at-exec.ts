@@ -11,7 +11,7 @@ export interface AtExec {
   blocked: bigint;
   /** One bit a descriptor, from 0; of the 64 lowest. */
   open: bigint;
-  /** The soft limit of open files. */
+  /** The soft limit of open files; 0: the kernel did not say. */
   open_files: bigint;
 }
 

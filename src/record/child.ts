@@ -63,6 +63,7 @@ const KEYS: readonly number[] = [SIGINT, SIGQUIT];
 /** The first process of a container: the kernel keeps them from it then. */
 const LATER = process.pid === 1 ? [] : KEYS;
 export const HEARD = allSignalsBut([...UNHEARD, ...LATER]);
+const EPERM = 1;
 const ENOEXEC = 8;
 /** Why a program cannot be a child of ours: errno, and in words. */
 const NO_PROCESS: readonly [number, string] = [
@@ -73,6 +74,8 @@ const NO_DESCRIPTOR: typeof NO_PROCESS = [
   EMFILE,
   "no more open files are allowed",
 ];
+/** Filters of older container engines do that to clone3(2); posix_spawn(3) knows but ENOSYS for "not there". */
+const FORBIDDEN: typeof NO_DESCRIPTOR = [EPERM, "no process may be made here"];
 /** How long a signal that came with the one that continued us may take to be heard. */
 const SETTLED_MS = 20;
 
@@ -182,6 +185,8 @@ export class NativeRun implements Run {
     if ("pid" in started) return started;
     if (started.errno === ENOEXEC)
       return spawn(this.c, asScript(program), defaults);
+    if (started.errno === EPERM)
+      return this.inOurPlace(program, defaults, FORBIDDEN);
     return started.errno === EAGAIN
       ? this.inOurPlace(program, defaults, NO_PROCESS)
       : started;

@@ -47,7 +47,7 @@ export function inherited(c: Libc): Inherited {
 /** The runtime raises the soft limit of open files. */
 export function restoreOpenFiles(c: Libc): void {
   const kept = atExec(c);
-  if (kept !== null) c.setOpenFileSoftLimit(kept.open_files);
+  if (kept?.open_files) c.setOpenFileSoftLimit(kept.open_files);
 }
 
 function ignoredNow(): ReadonlySet<number> {

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { needs } from "../support/tools.ts";
 import { gone, processState, stopped, until } from "../support/wait.ts";
 
 const NO_JIT = { BUN_JSC_useJIT: "0" };
@@ -141,4 +142,50 @@ test("a data folder that cannot be made: told at the terminal, silent elsewhere"
     "ran",
   ]);
   expect(strict).toMatchObject({ exitCode: 125, stdout: "" });
+});
+
+test("a profile that a broken configuration has lost keeps nobody from a shell, unless the audit is strict", async () => {
+  for (const yaml of [
+    "profiles: {ops: \n",
+    "profiles: {ops: {component: my ops}}\n",
+  ]) {
+    using sandbox = new Sandbox();
+    const config = join(sandbox.home, "broken.yaml");
+    writeFileSync(config, yaml);
+    const argv = ["shell", "--config", config, "--profile", "ops"];
+    const done = await sandbox.run([...argv, "--", "echo", "ran"]);
+    expect(done).toMatchObject({ exitCode: 0, stdout: "ran\n" });
+    expect(await sandbox.only()).toMatchObject({ component_name: "echo" });
+    writeFileSync(config, "profiles: {}\n");
+    expect((await sandbox.run([...argv, "--", "true"])).exitCode).toBe(64);
+    writeFileSync(config, "profiles: {ops: \n");
+    const strict = await sandbox.run([
+      ...argv,
+      "--audit",
+      "strict",
+      "--",
+      "true",
+    ]);
+    expect(strict.exitCode).toBe(64);
+  }
+});
+
+test("a filter that forbids clone3 as older container engines do keeps nobody from a program", async () => {
+  if (!needs("/usr/bin/python3")) return;
+  using sandbox = new Sandbox();
+  const filter = `
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, 435), (6, 0, 0, 0x50001), (6, 0, 0, 0x7fff0000)]
+text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(text))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])`;
+  const filtered = ["/usr/bin/python3", "-Ic", filter, BINARY, "shell", "--"];
+  const run = (...argv: string[]) => sandbox.command([...filtered, ...argv]);
+  expect(await run("sh", "-c", "echo ran; exit 3")).toMatchObject({
+    ...{ exitCode: 3, stdout: "ran\n", stderr: "" },
+  });
+  expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  expect((await run("no-such-program")).exitCode).toBe(127);
 });

@@ -137,7 +137,8 @@ export async function shell(args: readonly string[]): Promise<number> {
   const env = process.env;
   const given = args.length > flags.consumed;
   const settings = loadSettings(env, flags.values.get("config"));
-  const profile = findProfile(flags, settings);
+  const tell = tellOf(flags);
+  const profile = findProfile(flags, settings, tell);
   const { file, argv } = given
     ? fromArgv(args.slice(flags.consumed))
     : (fromProfile(profile) ?? ownShell(env, flags));
@@ -145,8 +146,6 @@ export async function shell(args: readonly string[]): Promise<number> {
   const component = componentOf(flags, profile, words);
   const shell_type = flags.values.get("shell-type") ?? kindOf(words[0]!);
   const { session, server, spool, cache_dir } = settings.config;
-  const interactive = isTerminal(0) && isTerminal(2) && !flags.quiet;
-  const tell = interactive ? say : null;
   if (tell) await sayProblems(settings, tell);
   const start = {
     ...{ component, shell_type, argv: words, tags: flags.tags },
@@ -206,12 +205,33 @@ function strictness(flags: Flags, session: Config["session"]): boolean {
   return audit === "strict" || session.audit === "strict";
 }
 
-function findProfile(flags: Flags, settings: Settings): Profile | undefined {
+/** How a person at a terminal is talked to; null when there is none. */
+const tellOf = ({ quiet }: Flags): typeof say | null =>
+  isTerminal(0) && isTerminal(2) && !quiet ? say : null;
+
+/**
+ * A name that a sound configuration does not know is mistyped; one that is
+ * unknown because the configuration is broken keeps nobody from a shell.
+ */
+function findProfile(
+  flags: Flags,
+  settings: Settings,
+  tell: typeof say | null,
+): Profile | undefined {
   const name = flags.values.get("profile");
   if (name === undefined) return undefined;
   const profile = settings.config.profiles[name];
   if (profile) return profile;
-  const known = Object.keys(settings.config.profiles).join(", ");
+  const { config, problems } = settings;
+  const broken = problems.some(
+    ({ path }) => path.length === 0 || path[0] === "profiles",
+  );
+  if (broken && !strictness(flags, config.session)) {
+    const without = `the configuration is broken: without profile '${name}'`;
+    tell?.(`session-buddy: ${escapeText(without)}\n`);
+    return undefined;
+  }
+  const known = Object.keys(config.profiles).join(", ");
   throw new Failure(
     "usage",
     `there is no profile '${name}'`,
@@ -221,14 +241,16 @@ function findProfile(flags: Flags, settings: Settings): Profile | undefined {
   );
 }
 
+/** A profile's that is none is passed by: it is not this person's to mend. */
 function componentOf(
   flags: Flags,
   profile: Profile | undefined,
   words: readonly string[],
 ): string {
-  const name = flags.values.get("component") ?? profile?.component;
-  if (name === undefined) return inferComponent(words);
-  if (isComponentName(name)) return name;
+  const given = flags.values.get("component");
+  const name = given ?? profile?.component;
+  if (name !== undefined && isComponentName(name)) return name;
+  if (given === undefined) return inferComponent(words);
   throw new Failure(
     "usage",
     `'${name}' is not a component name`,
