@@ -6,7 +6,7 @@
  * Numbers and offsets are those of 64-bit Linux, glibc and musl alike.
  */
 import { CString, type FFIFunction, type Pointer, dlopen, read } from "bun:ffi";
-import { cString, signalSet } from "./layout.ts";
+import { signalSet } from "./layout.ts";
 import { signalName } from "./signals.ts";
 
 const SYMBOLS = {
@@ -56,7 +56,6 @@ const SYMBOLS = {
     returns: "i32",
   },
   raise: { args: ["i32"], returns: "i32" },
-  setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   setrlimit: { args: ["i32", "ptr"], returns: "i32" },
   signal: { args: ["i32", "ptr"], returns: "ptr" },
   signalfd: { args: ["i32", "ptr", "i32"], returns: "i32" },
@@ -66,6 +65,7 @@ const SYMBOLS = {
   tcsetpgrp: { args: ["i32", "i32"], returns: "i32" },
   statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
   write: { args: ["i32", "ptr", "u64"], returns: "i64" },
+  setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   unsetenv: { args: ["ptr"], returns: "i32" },
   uname: { args: ["ptr"], returns: "i32" },
   wait4: { args: ["i32", "ptr", "i32", "ptr"], returns: "i32" },
@@ -194,12 +194,6 @@ class Libc {
     return this.calls.kill(pid, signal) === 0;
   }
 
-  /** Sets a variable that the runtime's native parts read, unless it is set. */
-  setDefault(name: string, value: string): void {
-    const text = (of: string) => cString(Buffer.from(of));
-    this.calls.setenv(text(name), text(value), 0);
-  }
-
   /**
    * Keeps signals pending until they are asked for (`Waiter`): in this thread
    * and in all that the runtime makes from now on.
@@ -260,10 +254,11 @@ class Libc {
   }
 
   /** Bytes from the kernel's random number generator, at most 256. */
-  randomBytes(count: number): Uint8Array {
+  /** @returns null where the kernel, or a filter of system calls, gives none */
+  randomBytes(count: number): Uint8Array | null {
     const bytes = new Uint8Array(count);
-    this.calls.getrandom(bytes, count, 0);
-    return bytes;
+    const got = Number(this.calls.getrandom(bytes, count, 0));
+    return got === count ? bytes : null;
   }
 
   /** Host name and kernel release. */

@@ -386,5 +386,6 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
 
 /** `crypto` would have to be set up first, which costs 0.15 ms. */
 function randomUuid(): string {
-  return libc ? uuidOf(libc.randomBytes(16)) : crypto.randomUUID();
+  const bytes = libc?.randomBytes(16);
+  return bytes ? uuidOf(bytes) : crypto.randomUUID();
 }

@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { type Settings, statePaths } from "../config/load.ts";
 import { Log } from "../log/log.ts";
-import { EXIT_STATUS, Failure } from "../model/failure.ts";
+import { EXIT_STATUS, Failure, reasonOf } from "../model/failure.ts";
 import { databasePath, lockPath } from "../access/open.ts";
 import { say } from "../os/file.ts";
 import { endAs, libc } from "../os/libc.ts";
@@ -18,7 +18,7 @@ import { isLoopback } from "../os/address.ts";
 import { processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import type { Holder } from "../store/lock.ts";
-import { VERSION } from "../version.ts";
+import { COMPILED, VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
 import { Core } from "./store.ts";
 import { acquire } from "./daemon.ts";
@@ -37,6 +37,8 @@ export interface ServeOptions {
  * two long queries keep each commit and each line of the log waiting.
  */
 const POOL_THREADS = 8;
+/** Threads that mark what is reachable, as many as the engine takes by itself. */
+const MOST_MARKERS = 8;
 
 /**
  * How long a server may take to end: calls under way, a last look at the spool,
@@ -126,12 +128,37 @@ export interface End {
   stop: (why: string) => void;
 }
 
-/** What comes first in a server, before any thread of the pool is made. */
+/** What comes first in a server. */
 export function begin(): End {
-  const threads = Math.max(POOL_THREADS, availableParallelism());
-  // It is read by native code: process.env does not reach that.
-  libc?.setDefault("UV_THREADPOOL_SIZE", String(threads));
+  startAnewAsServer();
   return untilTold();
+}
+
+/**
+ * The executable's defaults suit a wrapper, which may get no thread; a server has
+ * its engine compile and collect beside its work. The engine and the pool of
+ * threads read their options once, before any of our code.
+ */
+function startAnewAsServer(): void {
+  const cores = availableParallelism();
+  const options = {
+    BUN_JSC_useConcurrentJIT: "1",
+    BUN_JSC_useConcurrentGC: "1",
+    BUN_JSC_numberOfGCMarkers: String(Math.min(cores, MOST_MARKERS)),
+    UV_THREADPOOL_SIZE: String(Math.max(POOL_THREADS, cores)),
+  };
+  const { env, argv0, argv, execPath } = process;
+  if (!COMPILED || Object.keys(options).every((name) => name in env)) return;
+  try {
+    process.execve!(execPath, [argv0, ...argv.slice(2)], {
+      ...options,
+      ...(env as Record<string, string>),
+    });
+  } catch (error) {
+    say(
+      `session-buddy: the server runs on the options of a wrapper, for it cannot start anew: ${reasonOf(error)}\n`,
+    );
+  }
 }
 
 /** From now on; once it is told, a server has STOP_SECONDS. */

@@ -8,13 +8,14 @@ import { Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
-/** The names of the pool's threads; what they start has their names, too. */
-function poolOf(pid: number): Set<string> {
-  const names = readdirSync(`/proc/${pid}/task`).map((task) =>
+const threadsOf = (pid: number): string[] =>
+  readdirSync(`/proc/${pid}/task`).map((task) =>
     readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim(),
   );
-  return new Set(names.filter((name) => name.startsWith("Bun Pool")));
-}
+
+/** The names of the pool's threads; what they start has their names, too. */
+const poolOf = (pid: number) =>
+  new Set(threadsOf(pid).filter((name) => name.startsWith("Bun Pool")));
 
 /** Asks much at once; threads are made as they are needed. */
 const askMuch = (server: TestServer) =>
@@ -26,6 +27,17 @@ test("a server has more threads than a small machine has cores", async () => {
   await until("more than four threads", async () => {
     await askMuch(server);
     return poolOf(server.child.pid).size > 4;
+  });
+});
+
+test("a server's engine compiles and collects beside its work", async () => {
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox, {});
+  const threads = new Set<string>();
+  await until("the engine's threads", async () => {
+    await askMuch(server);
+    for (const name of threadsOf(server.child.pid)) threads.add(name);
+    return ["JITWorker", "HeapHelper"].every((name) => threads.has(name));
   });
 });
 

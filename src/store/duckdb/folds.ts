@@ -25,10 +25,14 @@ import type { Database } from "./database.ts";
 import { type BroughtRow, broughtOf, sessionLines } from "./rows.ts";
 import { SQL } from "./statements.ts";
 
-/** So many sessions may be ahead of their rows before the oldest are written. */
-const MAX_DIRTY = 4_096;
+/** With more sessions ahead of their rows a slice follows each commit. */
+const MANY_DIRTY = 4_096;
+/** So many may be: before another commit the oldest are written. */
+const MAX_DIRTY = 5_120;
 /** So many events at most are folded anew after a crash. */
 const MAX_TAIL_EVENTS = 32_768;
+/** So many events at most are in rows without `folded` saying so. */
+const MAX_UNTOLD_EVENTS = 4_096;
 /** Rows that are written at once: what waits meanwhile waits for these alone. */
 const SLICE = 256;
 /** Folds of open sessions that are kept although their rows are written. */
@@ -59,6 +63,8 @@ export class Folds {
   private horizon = "";
   /** The number of the last event that is stored and folded. */
   lastSeq = 0;
+  /** What `folded` says in the file. */
+  private told = 0;
 
   /**
    * @param changed hears of each session that an event has changed, and how
@@ -74,6 +80,7 @@ export class Folds {
     this.horizon = last?.slice(0, "2026-02-06T12:34:56".length) ?? "";
     this.lastSeq = await this.db.one<number>(SQL.lastSeq);
     const folded = await this.db.one<number>(SQL.foldedSeq);
+    this.told = folded;
     if (folded === this.lastSeq) return;
     const tail = await this.brought(SQL.eventsAfter, BigInt(folded));
     const ids = new Set(tail.map(({ event }) => event.session_id));
@@ -210,9 +217,15 @@ export class Folds {
     return this.lastSeq;
   }
 
+  /** Whether rows lag so much that some should be written, before a commit has to. */
+  get lags(): boolean {
+    return this.dirty.size > MANY_DIRTY;
+  }
+
   /** Brings all rows up to the folds, in this turn. */
   async flush(): Promise<void> {
     while (this.dirty.size > 0) await this.flushOldest();
+    if (this.told !== this.lastSeq) await this.tell(this.lastSeq);
   }
 
   /** Brings the rows that lag most up to their folds, in one transaction. */
@@ -230,7 +243,12 @@ export class Folds {
     this.forget(states.filter(isClosed));
   }
 
-  /** @param folded the number of the last event up to which every row has all then */
+  /**
+   * One statement is whole by itself, and each more waits for its turn of a busy
+   * event loop: where nothing is replaced there is no transaction, and `folded`
+   * may lag. What it lags by is folded anew after a crash, and replaces rows then.
+   * @param folded the number of the last event up to which every row has all then
+   */
   private async writeRows(
     states: readonly State[],
     folded: number,
@@ -240,17 +258,34 @@ export class Folds {
       states
         .map(({ session_id }) => session_id)
         .filter((id) => this.rows.get(id) === place);
-    await this.db.transaction(async () => {
-      await deleteOpen(this.db, replaced("open"));
-      await deleteClosed(this.db, replaced("closed"));
-      for (const [sql, of] of [
+    const [open, closed] = [replaced("open"), replaced("closed")];
+    const inserts = (
+      [
         [SQL.insertDated, lines.dated],
         [SQL.insertUndated, lines.undated],
         [SQL.insertOpen, lines.open],
-      ] as const)
-        if (of.length > 0) await this.db.run(sql, [of.join("\n")]);
-      await this.db.run(SQL.setFoldedSeq, [BigInt(folded)]);
+      ] as const
+    ).filter(([, of]) => of.length > 0);
+    const insert = async () => {
+      for (const [sql, of] of inserts) await this.db.run(sql, [of.join("\n")]);
+    };
+    if (inserts.length === 1 && open.length + closed.length === 0) {
+      await insert();
+      if (folded - this.told >= MAX_UNTOLD_EVENTS) await this.tell(folded);
+      return;
+    }
+    await this.db.transaction(async () => {
+      await deleteOpen(this.db, open);
+      await deleteClosed(this.db, closed);
+      await insert();
+      await this.tell(folded);
     });
+  }
+
+  /** Writes down up to which event every row has all. */
+  private async tell(folded: number): Promise<void> {
+    await this.db.run(SQL.setFoldedSeq, [BigInt(folded)]);
+    this.told = folded;
   }
 
   /** Lets go of closed sessions, and of the oldest where there are too many. */

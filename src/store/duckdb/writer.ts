@@ -170,11 +170,17 @@ export class Writer {
         await this.db.inTurn(() => this.commit(batch));
         this.release(batch);
         for (const { call } of batch) if (--call.waiting === 0) answer(call);
+        if (this.folds.lags) this.writeRows();
       } catch (error) {
         this.fail(batch, error);
       }
     }
     this.running = null;
+  }
+
+  /** While the calls that come next are read; who fails there fails again in a commit. */
+  private writeRows(): void {
+    this.db.inTurn(() => this.folds.flushOldest()).catch(() => {});
   }
 
   private takeBatch(): Item[] {
