@@ -1,164 +1,149 @@
 /**
- * Sessions as rows: aligned columns with a header for a person, tab-separated
- * cells without blanks for a program.
+ * Rows as a table: aligned columns with a header for a person, tab-separated
+ * cells without blanks for a program. It knows nothing of what the rows are.
  *
- * A table is as wide as the terminal at most. Where it would be wider, ids are
- * shortened to their end, then names to so many cells, then columns go, and at
- * last the names have what is left.
+ * A table is at most as wide as the terminal. Where it would be wider, ids are
+ * shortened to their end, then names to NAME_CELLS, then columns are left out,
+ * and at last the first columns get what is left.
  */
-import type { Session, Status } from "../model/session.ts";
 import type { Zone } from "../model/zone.ts";
 import { escapeCell } from "./escape.ts";
-import { duration, localTime } from "./format.ts";
 
-const COLUMNS = [
-  "SESSION ID",
-  "COMPONENT",
-  "USER",
-  "HOST",
-  "STARTED",
-  "DURATION",
-  "STATUS",
-  "EXIT",
-] as const;
-type Column = (typeof COLUMNS)[number];
+export interface Column<Row> {
+  header: string;
+  /** The cell's text, not yet escaped. */
+  value(row: Row, zone: Zone): string;
+  /**
+   * What may be shortened: an id to its last characters where these are unique,
+   * a name (whose length others choose) to NAME_CELLS. Else it stays whole.
+   */
+  shrink?: "id" | "name";
+  /** Columns with a lower number are left out first; one without stays. */
+  drop?: number;
+  /** An ANSI escape sequence that colours the cell; "" for none. */
+  color?(row: Row): string;
+}
 
-/** What goes first where there is no room. */
-export const DROPPED = [
-  "HOST",
-  "USER",
-  "EXIT",
-  "DURATION",
-  "STARTED",
-  "STATUS",
-  "COMPONENT",
-] as const satisfies readonly Column[];
-/** Others choose how long these are. */
-const NAMES: readonly Column[] = ["COMPONENT", "USER", "HOST"];
 export const NAME_CELLS = 24;
-/** What show-session takes for an id. */
+/** As many as the hexadecimal end of a session id has. */
 const END_CHARACTERS = 8;
 const GAP = "  ";
 
-const COLOR: Record<Status, string> = {
-  active: "\x1b[32m",
-  ended: "",
-  lost: "\x1b[33m",
-};
-
-function cells(session: Session, zone: Zone): string[] {
-  return [
-    session.session_id,
-    session.component_name,
-    session.username,
-    session.hostname,
-    localTime(session.start_time, zone),
-    duration(session.duration_seconds),
-    session.status,
-    session.signal ?? String(session.exit_code ?? "-"),
-  ].map(escapeCell);
+/** One row for a program. */
+export function tabRow<Row>(
+  columns: readonly Column<Row>[],
+  row: Row,
+  zone: Zone,
+): string {
+  const cells = columns.map(({ value }) => escapeCell(value(row, zone)));
+  return `${cells.join("\t")}\n`;
 }
 
-/** One row for a program. */
-export function tabRow(session: Session, zone: Zone): string {
-  return `${cells(session, zone).join("\t")}\n`;
+/** The columns that may be left out, in that order. */
+export function dropOrder<Row>(columns: readonly Column<Row>[]): Column<Row>[] {
+  return columns
+    .filter(({ drop }) => drop !== undefined)
+    .sort((a, b) => a.drop! - b.drop!);
 }
 
 export interface TableOptions {
   color: boolean;
   zone: Zone;
-  /** Cells that a line may have; null for all that it takes. */
+  /** Terminal cells that a line may have; null for as many as it needs. */
   width: number | null;
 }
 
-/** The table for a person. */
-export function table(
-  sessions: readonly Session[],
+/** The table for a person, header first. */
+export function table<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
   { color, zone, width }: TableOptions,
 ): string {
-  const rows = sessions.map((session) => cells(session, zone));
-  const whole = COLUMNS.map((title, i) =>
-    filled(
-      title,
-      rows.map((row) => row[i]!),
+  const whole = columns.map((column) =>
+    fill(
+      column,
+      rows.map((row) => escapeCell(column.value(row, zone))),
     ),
   );
-  const shown = width === null ? whole : fitted(whole, width);
-  const lines = rows.map((_, i) => {
-    const paint = color ? COLOR[sessions[i]!.status] : "";
-    return lineOf(shown, (column) => column.cells[i]!, paint);
-  });
-  const head = lineOf(shown, ({ title }) => title, "");
-  return [head, ...lines, ""].join("\n");
+  const shown = width === null ? whole : fit(whole, width);
+  const header = shown.map(({ column, width }) => pad(column.header, width));
+  const lines = rows.map((row, i) =>
+    shown.map(({ column, cells, width }) =>
+      pad(cells[i]!, width, color ? column.color?.(row) : ""),
+    ),
+  );
+  return [header, ...lines]
+    .map((cells) => `${cells.join(GAP).trimEnd()}\n`)
+    .join("");
 }
 
-interface Filled {
-  title: Column;
+/** A column with its cells, escaped. */
+interface Filled<Row> {
+  column: Column<Row>;
   cells: readonly string[];
-  /** Cells of a terminal that it takes. */
+  /** Terminal cells that it takes: as many as its widest text. */
   width: number;
 }
 
-/** As wide as its widest text. */
-function filled(title: Column, cells: readonly string[]): Filled {
-  let width = title.length;
+function fill<Row>(column: Column<Row>, cells: readonly string[]): Filled<Row> {
+  let width = column.header.length;
   for (const text of cells) width = Math.max(width, Bun.stringWidth(text));
-  return { title, cells, width };
+  return { column, cells, width };
 }
 
-const limited = (column: Filled, width: number): Filled => ({
-  ...column,
-  width: Math.min(column.width, width),
+const limit = <Row>(filled: Filled<Row>, width: number): Filled<Row> => ({
+  ...filled,
+  width: Math.min(filled.width, width),
 });
 
-const total = (columns: readonly Filled[]): number =>
-  columns.reduce((sum, { width }) => sum + width, 0) +
-  GAP.length * (columns.length - 1);
+const widthOf = <Row>(shown: readonly Filled<Row>[]): number =>
+  shown.reduce((sum, { width }) => sum + width, 0) +
+  GAP.length * (shown.length - 1);
 
-function fitted(whole: readonly Filled[], width: number): readonly Filled[] {
-  if (total(whole) <= width) return whole;
-  const [ids, ...rest] = whole as [Filled, ...Filled[]];
-  let columns = [filled(ids.title, endsOf(ids.cells)), ...rest];
-  if (total(columns) <= width) return columns;
-  columns = columns.map((column) =>
-    NAMES.includes(column.title) ? limited(column, NAME_CELLS) : column,
+function fit<Row>(
+  whole: readonly Filled<Row>[],
+  width: number,
+): readonly Filled<Row>[] {
+  if (widthOf(whole) <= width) return whole;
+  let shown = whole.map((filled) =>
+    filled.column.shrink === "id"
+      ? fill(filled.column, uniqueEnds(filled.cells))
+      : filled,
   );
-  for (const title of DROPPED) {
-    if (total(columns) <= width) return columns;
-    // A name that is too long is better than none.
-    const room = width - total(columns.slice(0, 1)) - GAP.length;
-    if (title === "COMPONENT" && room >= title.length)
-      return [columns[0]!, limited(columns[1]!, room)];
-    columns = columns.filter((column) => column.title !== title);
+  if (widthOf(shown) <= width) return shown;
+  shown = shown.map((filled) =>
+    filled.column.shrink === "name" ? limit(filled, NAME_CELLS) : filled,
+  );
+  const order = dropOrder(shown.map(({ column }) => column));
+  for (const column of order) {
+    if (widthOf(shown) <= width) return shown;
+    const rest = shown.filter((filled) => filled.column !== column);
+    // A name that is cut is better than none.
+    const room = width - widthOf(rest) - GAP.length;
+    if (column === order.at(-1) && room >= column.header.length)
+      return shown.map((filled) =>
+        filled.column === column ? limit(filled, room) : filled,
+      );
+    shown = rest;
   }
-  return columns.map((column) => limited(column, width));
+  return shown.map((filled) => limit(filled, width));
 }
 
-/** Each id's end, where no other one of them ends so. */
-function endsOf(ids: readonly string[]): string[] {
+/** The end of each id, where no other one ends so. */
+function uniqueEnds(ids: readonly string[]): string[] {
   const ends = ids.map((id) => id.slice(-END_CHARACTERS));
   const count = new Map<string, number>();
   for (const end of ends) count.set(end, (count.get(end) ?? 0) + 1);
   return ends.map((end, i) => (count.get(end) === 1 ? end : ids[i]!));
 }
 
-function lineOf(
-  columns: readonly Filled[],
-  textOf: (column: Filled) => string,
-  paint: string,
-): string {
-  return columns
-    .map((column) => {
-      const text = cut(textOf(column), column.width);
-      const pad = " ".repeat(column.width - Bun.stringWidth(text));
-      const painted = paint && column.title === "STATUS";
-      return (painted ? `${paint}${text}\x1b[0m` : text) + pad;
-    })
-    .join(GAP)
-    .trimEnd();
+function pad(text: string, width: number, color = ""): string {
+  const shown = cut(text, width);
+  const blanks = " ".repeat(width - Bun.stringWidth(shown));
+  return (color ? `${color}${shown}\x1b[0m` : shown) + blanks;
 }
 
-/** As much of a text as fits, ending with an ellipsis where that is not all. */
+/** As much of a text as fits, with an ellipsis where that is not all. */
 function cut(text: string, room: number): string {
   if (Bun.stringWidth(text) <= room) return text;
   let kept = "";

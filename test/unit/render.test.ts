@@ -8,9 +8,15 @@ import { escapeCell, escapeText } from "../../src/render/escape.ts";
 import { duration, exactDuration, localTime } from "../../src/render/format.ts";
 import { commandHelp } from "../../src/render/help.ts";
 import { JsonArray, sessionDocument } from "../../src/render/json.ts";
-import { UTC } from "../../src/model/zone.ts";
+import { UTC, type Zone } from "../../src/model/zone.ts";
 import { localZone } from "../../src/os/zone.ts";
-import { tabRow, table } from "../../src/render/table.ts";
+import { SESSION_COLUMNS } from "../../src/render/session-table.ts";
+import * as tables from "../../src/render/table.ts";
+
+const table = (rows: Session[], options: tables.TableOptions) =>
+  tables.table(SESSION_COLUMNS, rows, options);
+const tabRow = (row: Session, zone: Zone) =>
+  tables.tabRow(SESSION_COLUMNS, row, zone);
 
 function session(more: Partial<SessionRow> = {}): Session {
   const row: SessionRow = {
@@ -132,6 +138,18 @@ test("a table is never wider than the terminal, whatever it holds", () => {
         for (const line of lines)
           expect(Bun.stringWidth(line)).toBeLessThanOrEqual(width);
       }
+});
+
+test("a table takes rows of any kind", () => {
+  const columns: tables.Column<{ file: string; lines: number }>[] = [
+    { header: "FILE", value: ({ file }) => file },
+    { header: "LINES", value: ({ lines }) => String(lines), drop: 1 },
+  ];
+  const rows = [{ file: "a b", lines: 3 }];
+  const shown = (width: number | null) =>
+    tables.table(columns, rows, { color: true, zone: UTC, width });
+  expect(shown(null)).toBe("FILE    LINES\na\\x20b  3\n");
+  expect(shown(11)).toBe("FILE\na\\x20b\n");
 });
 
 test("as much as fits is shown: whole ids, their ends, then ever fewer columns", () => {

@@ -18,11 +18,13 @@ import { terminalWidth } from "../../os/width.ts";
 import { localZone } from "../../os/zone.ts";
 import { Csv } from "../../render/csv.ts";
 import { JsonArray, sessionLine } from "../../render/json.ts";
-import { DROPPED, NAME_CELLS, tabRow, table } from "../../render/table.ts";
+import { SESSION_COLUMNS } from "../../render/session-table.ts";
+import { NAME_CELLS, dropOrder, tabRow, table } from "../../render/table.ts";
 import { note, wantsColor } from "../terminal.ts";
 
 const ZONE = localZone(process.env);
 const DEFAULT_LIMIT = 50;
+const DROPPED = dropOrder(SESSION_COLUMNS).map(({ header }) => header);
 
 export default defineCommand({
   meta: {
@@ -154,7 +156,9 @@ interface Form {
 
 /** @param raw CSV with every text as it is */
 const FORMS = {
-  table: (): Form => ({ row: (session) => tabRow(session, ZONE) }),
+  table: (): Form => ({
+    row: (session) => tabRow(SESSION_COLUMNS, session, ZONE),
+  }),
   json: (): Form => new JsonArray(),
   ndjson: (): Form => ({ row: sessionLine }),
   csv: (raw: boolean): Form => new Csv(raw),
@@ -171,9 +175,8 @@ function showTable(
   if (more) sessions.pop();
   if (sessions.length === 0) return note("no sessions match");
   const width = wide ? null : terminalWidth(1);
-  output.write(
-    table(sessions, { color: wantsColor(color), zone: ZONE, width }),
-  );
+  const options = { color: wantsColor(color), zone: ZONE, width };
+  output.write(table(SESSION_COLUMNS, sessions, options));
   output.flush();
   if (more) note(`only the newest ${DEFAULT_LIMIT} are shown (see --limit)`);
 }
