@@ -8,7 +8,7 @@ import {
   MEASURED_KEYS,
   isReservedMetadata,
 } from "./event.ts";
-import type { EndFacts, Register, State } from "./fold.ts";
+import type { EndFacts, Register, State } from "./state.ts";
 import type { Attested } from "./reporter.ts";
 
 export const STATUSES = ["active", "ended", "lost"] as const;

@@ -5,7 +5,7 @@
  */
 import type { SessionEnd } from "../model/event.ts";
 import { lostEnd } from "../model/lost.ts";
-import { type State } from "../model/fold.ts";
+import type { State } from "../model/state.ts";
 import { isClosed } from "../model/session.ts";
 import { type ProcessIdentity, liveness } from "../os/proc.ts";
 

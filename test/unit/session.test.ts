@@ -1,13 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { Event, JsonObject } from "../../src/model/event.ts";
+import { apply, fold } from "../../src/model/fold.ts";
 import {
   type State,
-  apply,
   emptyState,
-  fold,
   parseState,
   stateJson,
-} from "../../src/model/fold.ts";
+} from "../../src/model/state.ts";
 import {
   type Session,
   isClosed,

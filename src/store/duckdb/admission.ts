@@ -3,7 +3,7 @@
  * turn of the commit that stores them, for a session may become somebody's by
  * one of them.
  */
-import type { State } from "../../model/fold.ts";
+import type { State } from "../../model/state.ts";
 import type { Event } from "../../model/event.ts";
 import {
   type Provenance,

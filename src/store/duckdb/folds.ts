@@ -10,13 +10,11 @@ import type { Event } from "../../model/event.ts";
 import { startSecondOf } from "../../model/id.ts";
 import {
   type Brought,
-  type State,
   apply,
   changesReporter,
-  emptyState,
   foldBrought,
-  parseState,
 } from "../../model/fold.ts";
+import { type State, emptyState, parseState } from "../../model/state.ts";
 import { isClosed } from "../../model/session.ts";
 import { type Attested, ownerOf } from "../../model/reporter.ts";
 import type { SessionBrief } from "../../model/store.ts";

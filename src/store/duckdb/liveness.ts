@@ -5,7 +5,7 @@
  */
 import { listValue } from "@duckdb/node-api";
 import type { Event } from "../../model/event.ts";
-import { type State, parseState } from "../../model/fold.ts";
+import { type State, parseState } from "../../model/state.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import { isClosed } from "../../model/session.ts";
 import {

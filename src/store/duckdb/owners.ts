@@ -3,7 +3,7 @@
  * own alive, and nobody else's.
  */
 import { listValue } from "@duckdb/node-api";
-import type { State } from "../../model/fold.ts";
+import type { State } from "../../model/state.ts";
 import { type Provenance, mayReport, ownerOf } from "../../model/reporter.ts";
 import { closedAmong } from "./session-tables.ts";
 import type { Database } from "./database.ts";

@@ -3,7 +3,8 @@
  */
 import type { Event } from "../../model/event.ts";
 import { startSecondOf } from "../../model/id.ts";
-import { type Brought, type State, stateJson } from "../../model/fold.ts";
+import { type Brought } from "../../model/fold.ts";
+import { type State, stateJson } from "../../model/state.ts";
 import {
   type Session,
   type SessionRow,

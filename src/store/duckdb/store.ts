@@ -7,7 +7,7 @@ import { listValue } from "@duckdb/node-api";
 import type { Event } from "../../model/event.ts";
 import type { Failure } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
-import { parseState } from "../../model/fold.ts";
+import { parseState } from "../../model/state.ts";
 import { type Session } from "../../model/session.ts";
 import {
   NOT_YOURS,
