@@ -49,7 +49,6 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/record/": [
     "src/model/",
     "src/os/",
-    "src/spool/parent.ts",
     "src/spool/quota.ts",
     "src/spool/write.ts",
     "src/version.ts",
@@ -66,12 +65,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/store/",
     "src/version.ts",
   ],
-  "src/server/tools/": [
-    "src/model/",
-    "src/os/",
-    "src/spool/parent.ts",
-    "src/version.ts",
-  ],
+  "src/server/tools/": ["src/model/", "src/os/", "src/version.ts"],
   "src/server/mcp/": [
     "src/model/",
     "src/server/http/body.ts",

@@ -23,7 +23,7 @@ import {
   readProc,
   terminalOf,
 } from "../os/proc.ts";
-import { SESSION_ID_VARIABLE, parentOf } from "../spool/parent.ts";
+import { SESSION_ID_VARIABLE, parentOf } from "../os/parent.ts";
 import { programOf } from "./program.ts";
 
 export interface StartOptions {

@@ -11,7 +11,7 @@ import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
 import type { Program } from "../os/spawn.ts";
 import { nearlyFull, spoolFull } from "../spool/quota.ts";
-import { SESSION_ID_VARIABLE, WRAPPED_VARIABLE } from "../spool/parent.ts";
+import { SESSION_ID_VARIABLE, WRAPPED_VARIABLE } from "../os/parent.ts";
 import { SpoolWriter, ensureSpool } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { NativeRun } from "./child.ts";

@@ -19,7 +19,7 @@ import {
   hostNames,
   liveness,
 } from "../os/proc.ts";
-import { SESSION_ID_VARIABLE } from "./parent.ts";
+import { SESSION_ID_VARIABLE } from "../os/parent.ts";
 import { BEGINNING, type BadLine, type Position } from "./read.ts";
 
 const NAME = /^(.+?)(?:\.(\d{1,7}))?\.ndjson$/;

@@ -11,7 +11,7 @@ import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
 import { type Liveness, variableLiveness } from "../os/proc.ts";
 import { append, isSpoolFile, listFolder } from "./folder.ts";
-import { SESSION_ID_VARIABLE } from "./parent.ts";
+import { SESSION_ID_VARIABLE } from "../os/parent.ts";
 import { type Finished, PassFiles } from "./pass-files.ts";
 import { MOST_COPIED_BYTES, Rejections, quarantine } from "./quarantine.ts";
 import { BEGINNING, type Line, readLines } from "./read.ts";

@@ -6,7 +6,7 @@
  * protocol's.
  */
 import { CATALOG } from "../tools/catalog.ts";
-import type { ToolName } from "../tools/inputs.ts";
+import type { ToolName } from "../tools/fields.ts";
 import { SCHEMAS } from "./schema.ts";
 
 export interface PlainCall {

@@ -5,8 +5,8 @@
 import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import { z } from "zod";
 import type { JsonObject } from "../../model/event.ts";
-import { INPUTS, type ToolName } from "../tools/inputs.ts";
-import { OUTPUTS } from "../tools/outputs.ts";
+import { INPUTS, type ToolName } from "../tools/fields.ts";
+import { OUTPUTS } from "../tools/session-output.ts";
 import { inWords } from "../../model/words.ts";
 
 type Schema = StandardSchemaWithJSON;

@@ -13,7 +13,7 @@ import {
 import { Failure } from "../../model/failure.ts";
 import type { Caller } from "../tools/caller.ts";
 import { CATALOG, hintsOf } from "../tools/catalog.ts";
-import type { ToolName } from "../tools/inputs.ts";
+import type { ToolName } from "../tools/fields.ts";
 import { SCHEMAS } from "./schema.ts";
 
 /** Where the tools' work is done. */

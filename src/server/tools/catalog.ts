@@ -3,7 +3,7 @@
  * agents. The README's table of tools is made from this.
  */
 import type { ToolAnnotations } from "@modelcontextprotocol/server";
-import type { ToolName } from "./inputs.ts";
+import type { ToolName } from "./fields.ts";
 
 export interface ToolText {
   title: string;

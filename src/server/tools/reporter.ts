@@ -13,7 +13,7 @@ import {
   processStat,
   variableOf,
 } from "../../os/proc.ts";
-import { SESSION_ID_VARIABLE, parentOf } from "../../spool/parent.ts";
+import { SESSION_ID_VARIABLE, parentOf } from "../../os/parent.ts";
 import type { Caller } from "./caller.ts";
 
 type Facts = Pick<

@@ -8,7 +8,7 @@ import type { ServedStore } from "../../model/store.ts";
 import { VERSION } from "../../version.ts";
 import { type EventResult, trackEvents } from "./track-events.ts";
 import type { Caller, TokenIdentity } from "./caller.ts";
-import { CHANNEL_EVENTS, Channels } from "./channel.ts";
+import { CHANNEL_EVENTS, Channels } from "./channels.ts";
 import {
   type Recorder,
   type ToolMetrics,
@@ -16,11 +16,11 @@ import {
   countCall,
   counted,
 } from "./telemetry.ts";
-import type { Args, ToolName } from "./inputs.ts";
+import type { Args, ToolName } from "./fields.ts";
 import { provenanceOf } from "./provenance.ts";
-import { Reading } from "./read.ts";
+import { Reading } from "./list-sessions.ts";
 import type { ToolBackend } from "../mcp/server.ts";
-import { Tracking, namedSession } from "./track.ts";
+import { Tracking, namedSession } from "./track-session-start.ts";
 
 /** Tells whose token it is. */
 export interface TokenVerifier {

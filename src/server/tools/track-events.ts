@@ -16,7 +16,7 @@ import { isSignOfLife } from "../../model/fold.ts";
 import { parseEvent } from "../../model/schema.ts";
 import { NOT_YOURS, type Provenance } from "../../model/reporter.ts";
 import type { Recorder } from "./telemetry.ts";
-import type { Args } from "./inputs.ts";
+import type { Args } from "./fields.ts";
 import { Rules } from "./rules.ts";
 
 /** Of all events of a call, as JSON. */

@@ -2,7 +2,7 @@
  * What the tools give. Fields are only ever added to it.
  */
 import { z } from "zod";
-import { type ToolName, object, status, text } from "./inputs.ts";
+import { type ToolName, object, status, text } from "./fields.ts";
 
 const orNull = text.nullable();
 const seconds = z.number();

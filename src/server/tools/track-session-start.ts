@@ -17,10 +17,10 @@ import {
   sessionIdOf,
 } from "../../model/id.ts";
 import { type Provenance, mayReport } from "../../model/reporter.ts";
-import { appendOne } from "./append.ts";
+import { appendOne } from "./recorder.ts";
 import type { Caller } from "./caller.ts";
 import type { Recorder } from "./telemetry.ts";
-import type { Args } from "./inputs.ts";
+import type { Args } from "./fields.ts";
 import { reporterFacts } from "./reporter.ts";
 import { Rules } from "./rules.ts";
 import { Turns } from "./keyed-mutex.ts";

@@ -22,8 +22,8 @@ import { remarksOn } from "../../model/remarks.ts";
 import { STATUSES, type Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { localZone } from "../../os/zone.ts";
-import { SCOPES } from "./channel.ts";
-import { type Args, DEFAULT_ROWS, MAX_CHANNEL_ROWS } from "./inputs.ts";
+import { SCOPES } from "./channels.ts";
+import { type Args, DEFAULT_ROWS, MAX_CHANNEL_ROWS } from "./fields.ts";
 import { Rules } from "./rules.ts";
 
 /** Of the rows of one page, as JSON. */

@@ -5,8 +5,8 @@
  */
 import type { SessionStart } from "../model/event.ts";
 import { isSessionId } from "../model/id.ts";
-import { tryReadText } from "../os/file.ts";
-import type { StartedProcess } from "../os/proc.ts";
+import { tryReadText } from "./file.ts";
+import type { StartedProcess } from "./proc.ts";
 
 export const SESSION_ID_VARIABLE = "SESSION_BUDDY_SESSION_ID";
 /** `1` in whatever is wrapped, recorded or not: an rc file that wraps looks at it. */

@@ -18,10 +18,10 @@ import {
   reporterOf,
 } from "../../model/reporter.ts";
 import type { Recorder } from "./telemetry.ts";
-import type { Args } from "./inputs.ts";
+import type { Args } from "./fields.ts";
 import { Rules } from "./rules.ts";
-import { appendOne } from "./append.ts";
-import { givenMetadata } from "./track.ts";
+import { appendOne } from "./recorder.ts";
+import { givenMetadata } from "./track-session-start.ts";
 import { Turns } from "./keyed-mutex.ts";
 
 type Status = "tracked" | "ended" | "not_found";
