@@ -96,6 +96,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/version.ts",
   ],
   "src/doctor/": [
+    "src/access/claim.ts",
     "src/access/open.ts",
     "src/auth/",
     "src/config/",

@@ -8,7 +8,7 @@ import { readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Settings, statePaths } from "../config/load.ts";
 import { Failure } from "../model/failure.ts";
-import { databasePath, lockPath } from "./open.ts";
+import { databasePath, lockPath } from "./claim.ts";
 import { spoolFolder } from "../spool/write.ts";
 
 /** Below the data folder, all that is in them. */

@@ -22,13 +22,14 @@ import { SPOOL } from "../model/reporter.ts";
 import type { Session } from "../model/session.ts";
 import { withoutKept } from "../model/maintenance.ts";
 import {
-  claim,
+  claimForCommand,
   databasePath,
   loadDuckDB,
   lockPath,
   openFile,
   runningServer,
-} from "./open.ts";
+} from "./claim.ts";
+import { drainInto } from "./open.ts";
 import { sayDrained } from "../spool/report.ts";
 import {
   O_CREAT,
@@ -43,7 +44,6 @@ import { copy } from "../os/place.ts";
 import { openRegular } from "../os/regular.ts";
 import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
-import { drain } from "../spool/drain.ts";
 import { putBack, spooledSessions } from "../spool/contents.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { DuckDBStore } from "../store/duckdb/store.ts";
@@ -116,7 +116,7 @@ export class Candidate {
   async take(tell: Tell): Promise<Restored> {
     const { settings, verified } = this;
     const data = settings.paths.data!;
-    const lock = await claim(settings);
+    const lock = await claimForCommand(settings);
     if (!(lock instanceof StoreLock)) {
       this.discard();
       throw serverFailure(settings);
@@ -135,12 +135,7 @@ export class Candidate {
     }
     const { store, close } = await openFile(settings, lock, { tell });
     try {
-      const report = await drain(
-        data,
-        store,
-        Date.now(),
-        settings.config.session.heartbeat_ms,
-      );
+      const report = await drainInto(settings, store);
       sayDrained(report, tell);
       const lost = await endForsaken(store, spooledSessions(data));
       return { ...verified, kept, drained: report.stored, lost };

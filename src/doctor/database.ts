@@ -3,7 +3,8 @@ import { readdirSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
-import { databasePath, requireOwnDatabase, withStore } from "../access/open.ts";
+import { databasePath, requireOwnDatabase } from "../access/claim.ts";
+import { withStore } from "../access/open.ts";
 import {
   foreignMend,
   foreignFolders,

@@ -2,7 +2,7 @@
 import { closeSync, rmSync, statfsSync } from "node:fs";
 import { type Settings, describe, statePaths } from "../config/load.ts";
 import { Failure } from "../model/failure.ts";
-import { loadDuckDB } from "../access/open.ts";
+import { loadDuckDB } from "../access/claim.ts";
 import { O_CREAT, O_RDWR } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";

@@ -1,7 +1,7 @@
 /** The server that runs here, and the one on another host. */
 import type { Settings } from "../config/load.ts";
 import { Failure } from "../model/failure.ts";
-import { lockPath, runningServer } from "../access/open.ts";
+import { lockPath, runningServer } from "../access/claim.ts";
 import { portHolder } from "../os/port.ts";
 import { checkEndpoint, clientToken } from "../auth/token.ts";
 import { ToolClient, askHealth } from "../store/remote/client.ts";

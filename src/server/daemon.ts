@@ -5,7 +5,12 @@
 import { closeSync } from "node:fs";
 import { type Settings, statePaths } from "../config/load.ts";
 import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
-import { askableServer, lockPath, runningServer } from "../access/open.ts";
+import {
+  askableServer,
+  claim,
+  lockPath,
+  runningServer,
+} from "../access/claim.ts";
 import { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { isStopped } from "../os/proc.ts";
@@ -15,7 +20,7 @@ import { askToStop } from "../store/remote/maintenance.ts";
 import { deafFailure } from "../store/remote/unresponsive.ts";
 import {
   type Holder,
-  StoreLock,
+  type StoreLock,
   heldFailure,
   isHeld,
   isHolding,
@@ -35,23 +40,18 @@ const STOPPING_MS = 15_000;
  * Takes the lock for a server; waits out one that is stopping, and commands.
  * @throws Failure (already_running) naming the server; (timeout) naming the holder
  */
-export async function acquire(
-  path: string,
-  role: "server" | "stdio",
-): Promise<StoreLock> {
-  const began = performance.now();
-  for (;;) {
-    const lock = StoreLock.tryAcquire(path, role);
-    if (lock) return lock;
-    const holder = readHolder(path);
-    const waited = performance.now() - began;
-    const serves = runningServer(path);
-    if (serves && serves.state !== "stopping" && waited > DEAF_MS)
-      throw alreadyRunning(serves);
-    if (waited > STOPPING_MS) throw heldFailure(path, holder);
-    await Bun.sleep(LOOK_MS);
-  }
-}
+export const claimToServe = (settings: Settings): Promise<StoreLock> =>
+  claim<never>(settings, {
+    role: "server",
+    holder_ms: STOPPING_MS,
+    total_ms: STOPPING_MS,
+    server(path, waited_ms) {
+      const serves = runningServer(path);
+      if (serves && serves.state !== "stopping" && waited_ms > DEAF_MS)
+        throw alreadyRunning(serves);
+      return null;
+    },
+  });
 
 function alreadyRunning({ pid, role, url }: Holder): Failure {
   const where = role === "stdio" ? "over stdio" : `at ${url ?? "its socket"}`;

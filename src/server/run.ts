@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { type Settings, statePaths } from "../config/load.ts";
 import { Log } from "../log/log.ts";
 import { EXIT_STATUS, Failure, reasonOf } from "../model/failure.ts";
-import { databasePath, lockPath } from "../access/open.ts";
+import { databasePath } from "../access/claim.ts";
 import { say } from "../os/file.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { notifySystemd } from "../os/notify.ts";
@@ -21,7 +21,7 @@ import type { Holder } from "../store/lock.ts";
 import { COMPILED, VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
 import { Core } from "./store.ts";
-import { acquire } from "./daemon.ts";
+import { claimToServe } from "./daemon.ts";
 import { Metrics } from "./http/metrics.ts";
 import { Serving } from "./http/server.ts";
 
@@ -68,7 +68,7 @@ export async function serveHere(
   ensurePrivateDir(dirname(socket));
   const log = Log.open(settings);
   const metrics = new Metrics();
-  const lock = await acquire(lockPath(settings), "server");
+  const lock = await claimToServe(settings);
   const holder: Holder = {
     pid: process.pid,
     role: "server",

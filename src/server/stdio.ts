@@ -9,7 +9,7 @@ import { serveStdio as serveSdk } from "@modelcontextprotocol/server/stdio";
 import { type Settings, statePaths } from "../config/load.ts";
 import { Log } from "../log/log.ts";
 import { Failure } from "../model/failure.ts";
-import { askableServer, lockPath } from "../access/open.ts";
+import { askableServer, claim } from "../access/claim.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { ToolClient } from "../store/remote/client.ts";
 import { type Holder, StoreLock } from "../store/lock.ts";
@@ -23,7 +23,6 @@ import { Serving } from "./http/server.ts";
 import { LineTransport } from "./mcp/line-transport.ts";
 import { type ToolBackend, makeMcpServer } from "./mcp/server.ts";
 
-const LOOK_MS = 15;
 /** How often the parent is looked at. */
 const PARENT_MS = 1_000;
 /** How long the database may be busy with a command, or a server starting. */
@@ -113,26 +112,17 @@ class NearestTools implements ToolBackend {
 
   /** @throws Failure (timeout) when the database stays busy */
   private async find(): Promise<void> {
-    const path = lockPath(this.settings);
-    const deadline = performance.now() + WAIT_MS;
-    for (;;) {
-      const server = askableServer(path);
-      if (server) {
-        this.client = new ToolClient(server);
-        return;
-      }
-      const lock = StoreLock.tryAcquire(path, "stdio");
-      if (lock) return this.become(lock);
-      if (performance.now() > deadline) {
-        this.search = null;
-        throw new Failure(
-          "timeout",
-          "the database is busy",
-          "try again; see: session-buddy mcp status",
-        );
-      }
-      await Bun.sleep(LOOK_MS);
-    }
+    const here = await claim(this.settings, {
+      role: "stdio",
+      holder_ms: WAIT_MS,
+      total_ms: WAIT_MS,
+      server: askableServer,
+    }).catch((error) => {
+      this.search = null;
+      throw error;
+    });
+    if (here instanceof StoreLock) return this.become(here);
+    this.client = new ToolClient(here);
   }
 
   /** Owns the database from here on, and lets our own commands ask. */

@@ -20,7 +20,7 @@ import {
   type SessionStats,
   type StoredEvent,
 } from "../model/store.ts";
-import { databasePath, openAgain, openFile } from "../access/open.ts";
+import { databasePath, openAgain, openFile } from "../access/claim.ts";
 import { requireNotOwn } from "../access/own-files.ts";
 import { Drain } from "../spool/drain.ts";
 import { spoolBacklog } from "../spool/folder.ts";
@@ -207,6 +207,12 @@ export class Core implements ServedStore {
       this.keeper = { of: file, keeping };
     }
     return this.keeper.keeping;
+  }
+
+  /** @returns why the spool was not drained; null when it was */
+  async drainNow(): Promise<string | null> {
+    await this.freshAsCanBe();
+    return this.notDrained;
   }
 
   /** Takes the spool in a last time, then lets the database go. */

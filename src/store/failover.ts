@@ -19,6 +19,8 @@ const LOOK_MS = 15;
 /** A store, and how to let go of it and of all that it needs. */
 export interface Opened {
   store: SessionStore;
+  /** Has its server drain the spool here; none where that is done by opening it. */
+  drain?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -34,6 +36,11 @@ export class SwitchingStore implements SessionStore {
     private readonly open: () => Promise<Opened>,
     private readonly patience_ms: number,
   ) {}
+
+  /** Brings what the spool holds to the store. */
+  drain(): Promise<void> {
+    return this.ask(async () => this.behind!.drain?.());
+  }
 
   append(events: readonly Event[]): Promise<ReadonlySet<string>> {
     return this.ask((store) => store.append(events));

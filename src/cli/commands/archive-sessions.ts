@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
-import { withKeeping } from "../../access/maintenance.ts";
+import { withKeeping } from "../../access/open.ts";
 import { Failure } from "../../model/failure.ts";
 import { parseCount } from "../../model/filter.ts";
 import { plainJson } from "../../model/json.ts";

@@ -5,7 +5,7 @@ import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import { plainJson } from "../../model/json.ts";
-import { requireHere, withKeeping } from "../../access/maintenance.ts";
+import { requireHere, withKeeping } from "../../access/open.ts";
 import type { Backup } from "../../model/maintenance.ts";
 import { say } from "../../os/file.ts";
 import { Output, goneOnSignal } from "../../os/output.ts";

@@ -3,7 +3,7 @@ import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import type { SessionStore } from "../../model/store.ts";
-import { withStore } from "../../access/open.ts";
+import { withDrained } from "../../access/open.ts";
 import { Courier } from "../../spool/circuit-breaker.ts";
 import { adoptAll } from "../../spool/drain.ts";
 import {
@@ -54,8 +54,6 @@ EXAMPLE
     const folder = spoolFolder(data);
     const courier = new Courier(folder, args.auto === true);
     await deliver(settings, courier, async (store) => {
-      // A store is drained as it is opened; asking makes a server drain too.
-      await store.get("none-00000000-000000-00000000");
       if (args.adopt)
         sayDrained(await adoptAll(data, store, Date.now(), heartbeat_ms), note);
       if (args.retry) sayRetried(await retryRejected(folder, store));
@@ -81,7 +79,7 @@ async function deliver(
 ): Promise<void> {
   for (;;)
     try {
-      return await withStore(settings, note, use, courier);
+      return await withDrained(settings, note, use, courier);
     } catch (error) {
       const pause_ms = courier.pause_ms();
       if (pause_ms === null) throw error;

@@ -3,7 +3,7 @@ import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { EXIT_STATUS } from "../../model/failure.ts";
-import { lockPath, runningServer } from "../../access/open.ts";
+import { lockPath, runningServer } from "../../access/claim.ts";
 import { Output } from "../../os/output.ts";
 import { isStopped } from "../../os/proc.ts";
 import { duration } from "../../render/format.ts";

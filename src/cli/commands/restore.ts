@@ -2,7 +2,7 @@
 import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
-import { requireHere } from "../../access/maintenance.ts";
+import { requireHere } from "../../access/open.ts";
 import { Failure } from "../../model/failure.ts";
 import { plainJson } from "../../model/json.ts";
 import { Output } from "../../os/output.ts";

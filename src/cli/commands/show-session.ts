@@ -2,14 +2,13 @@
 import { defineCommand } from "citty";
 import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
-import { withKeeping } from "../../access/maintenance.ts";
 import { Failure } from "../../model/failure.ts";
 import { isSessionId } from "../../model/id.ts";
 import { ambiguous, findSession, noSession } from "../../model/reference.ts";
 import { remarksOn } from "../../model/remarks.ts";
 import type { Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
-import { withReadable } from "../../access/open.ts";
+import { withKeeping, withReadable } from "../../access/open.ts";
 import { Output } from "../../os/output.ts";
 import { localZone } from "../../os/zone.ts";
 import { detail } from "../../render/detail.ts";

@@ -7,6 +7,13 @@ import type { ArchiveRequest, Keeping } from "../../model/maintenance.ts";
 import type { AdminCall } from "../../store/remote/maintenance.ts";
 import type { Message } from "./body.ts";
 
+/** What a server lets be done with its database. */
+export interface Maintained {
+  keeping(): Promise<Keeping>;
+  /** @returns why the spool was not drained; null when it was */
+  drainNow(): Promise<string | null>;
+}
+
 /**
  * @param message an AdminCall, if it is one
  * @param stop ends the server, and hears why
@@ -14,7 +21,7 @@ import type { Message } from "./body.ts";
  */
 export async function administer(
   message: Message,
-  kept: () => Promise<Keeping>,
+  database: Maintained,
   stop: (why: string) => void,
 ): Promise<object> {
   const call = callOf(message);
@@ -22,7 +29,9 @@ export async function administer(
     stop("mcp stop");
     return { stopping: true };
   }
-  const keeping = await kept();
+  if (call.command === "drain")
+    return { not_drained: await database.drainNow() };
+  const keeping = await database.keeping();
   switch (call.command) {
     case "backup":
       return keeping.backup(call.file, call.force);
@@ -41,7 +50,7 @@ function callOf(message: Message): AdminCall {
     return { command, file, force };
   if (command === "archived" && typeof reference === "string")
     return { command, reference };
-  if (command === "stop") return { command };
+  if (command === "stop" || command === "drain") return { command };
   if (command === "plan") return { command, request: requestOf(message) };
   if (command === "archive" && isPath(folder))
     return { command, request: requestOf(message), folder };

@@ -287,8 +287,7 @@ export class Serving {
   /** What came to /admin, which is there over the socket alone. */
   private async admin(message: Message): Promise<Response> {
     const { core, stop } = this.parts;
-    const kept = () => core.keeping();
-    return Response.json(await administer(message, kept, stop));
+    return Response.json(await administer(message, core, stop));
   }
 
   /** What came to /mcp. */

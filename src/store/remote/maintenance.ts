@@ -15,12 +15,13 @@ import type {
 import { DIRECT, fetchReason } from "./client.ts";
 import { type LocalServer, Vigil } from "./unresponsive.ts";
 
-/** What is posted to /admin: a method of Keeping by name, and its arguments. */
+/** What is posted to /admin: the name of a method, and its arguments. */
 export type AdminCall =
   | { command: "backup"; file: string; force: boolean }
   | { command: "plan"; request: ArchiveRequest }
   | { command: "archive"; request: ArchiveRequest; folder: string }
   | { command: "archived"; reference: string }
+  | { command: "drain" }
   | { command: "stop" };
 
 export class HttpKeeping implements Keeping {
@@ -46,6 +47,15 @@ export class HttpKeeping implements Keeping {
   async archived(reference: string): Promise<Archived[]> {
     const found = await this.call({ command: "archived", reference });
     return (found as { archived: Archived[] }).archived;
+  }
+
+  /**
+   * Has the server drain its spool.
+   * @returns why it could not; null when it has
+   */
+  async drain(): Promise<string | null> {
+    const done = await this.call({ command: "drain" });
+    return (done as { not_drained: string | null }).not_drained;
   }
 
   private async call(call: AdminCall): Promise<object> {

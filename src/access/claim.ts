@@ -1,0 +1,188 @@
+/**
+ * The database of this host: its lock, the server that holds it, its file. One
+ * process at a time has it open; everyone else asks that one, or waits.
+ */
+import { dirname } from "node:path";
+import type { Settings } from "../config/load.ts";
+import { Failure } from "../model/failure.ts";
+import { statFile } from "../os/file.ts";
+import { handsDownAccess } from "../os/group.ts";
+import { refuseNetwork } from "../os/mounts.ts";
+import { ensurePrivateDir } from "../os/paths.ts";
+import {
+  requireTrustedFile,
+  requireUnshared,
+  trustedPath,
+} from "../os/trust.ts";
+import type { DuckDBStore, StoreOptions } from "../store/duckdb/store.ts";
+import {
+  type Holder,
+  StoreLock,
+  heldFailure,
+  isHeld,
+  isHolding,
+  readHolder,
+} from "../store/lock.ts";
+import type { LocalServer } from "../store/remote/unresponsive.ts";
+import { COMPILED } from "../version.ts";
+
+const POLL_MS = 15;
+
+/** Who wants the database, and how long it waits for those that have it. */
+export interface Claim<S> {
+  role: Holder["role"];
+  /** How long one holder may keep it. */
+  holder_ms: number;
+  /** How long all of them may keep it, one after the other. */
+  total_ms: number;
+  /**
+   * A server that is as good as the lock.
+   * @param waited_ms since the claim began
+   * @returns null to wait on for the lock
+   * @throws Failure to give up
+   */
+  server(path: string, waited_ms: number): S | null;
+}
+
+/** For a command: it asks a server that has the database, and waits for commands. */
+const COMMAND: Claim<LocalServer> = {
+  role: "cli",
+  holder_ms: 5_000,
+  total_ms: 20_000,
+  server: askableServer,
+};
+
+/** The server that has the database, or its lock, now held by this command. */
+export const claimForCommand = (settings: Settings) => claim(settings, COMMAND);
+
+/**
+ * Waits for the lock of the database, or for a server that will do instead.
+ * @returns the lock, held, or the server
+ * @throws Failure (timeout) that names who holds it and does not let go
+ */
+export async function claim<S>(
+  settings: Settings,
+  { role, holder_ms, total_ms, server }: Claim<S>,
+): Promise<S | StoreLock> {
+  ensurePrivateDir(settings.paths.data!);
+  const path = lockPath(settings);
+  const began = performance.now();
+  let pid: number | undefined;
+  let held_since = began;
+  for (;;) {
+    const found = server(path, performance.now() - began);
+    if (found) return found;
+    if (!isHeld(path)) {
+      // Unpacking the library may take a while: nobody shall wait for that.
+      await loadDuckDB(settings);
+      const lock = StoreLock.tryAcquire(path, role);
+      if (lock) return lock;
+    }
+    const now = performance.now();
+    const holder = readHolder(path);
+    // From one holder to the next the wait begins anew: the lock does move on.
+    if (holder?.pid !== pid) held_since = now;
+    pid = holder?.pid;
+    if (now > held_since + holder_ms || now > began + total_ms)
+      throw heldFailure(path, holder);
+    await Bun.sleep(POLL_MS);
+  }
+}
+
+/** The server that holds the database, when it can be asked. */
+export function askableServer(path: string): LocalServer | null {
+  const holder = runningServer(path);
+  if (holder?.state !== "ready" || !holder.socket) return null;
+  // Its folder may be one in /var/tmp, and gone since: another could stand there.
+  const { folder } = trustedPath(dirname(holder.socket));
+  const { socket, pid } = holder;
+  return folder.uid === process.geteuid!() ? { socket, pid } : null;
+}
+
+/** Who serves this database now; null when nobody does. */
+export function runningServer(path: string): Holder | null {
+  const holder = readHolder(path);
+  if (!holder || holder.role === "cli" || !isHeld(path)) return null;
+  // What it says counts only while it is the one that holds the lock.
+  return isHolding(holder, path) === "no" ? null : holder;
+}
+
+/** Where the database is. */
+export function databasePath({ config, paths }: Settings): string {
+  return config.store.path ?? `${paths.data!}/sessions.duckdb`;
+}
+
+/** Where the lock of the database is. */
+export function lockPath({ config, paths }: Settings): string {
+  return config.store.path
+    ? `${config.store.path}.lock`
+    : `${paths.data!}/store.lock`;
+}
+
+/**
+ * The database itself, for the holder of its lock; closing it lets the lock go.
+ * @throws Failure when it cannot be opened; the lock is free then
+ */
+export async function openFile(
+  settings: Settings,
+  lock: StoreLock,
+  options: StoreOptions = {},
+): Promise<{ store: DuckDBStore; close(): Promise<void> }> {
+  try {
+    const path = databasePath(settings);
+    requireOwnDatabase(path);
+    refuseInherited(dirname(path));
+    if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
+    const { DuckDBStore } = await loadDuckDB(settings);
+    const store = await DuckDBStore.open(path, options);
+    const close = () => store.close().finally(() => lock.release());
+    return { store, close };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/**
+ * Refuses a database that others could write or exchange, and its log.
+ * @throws Failure (permission)
+ */
+export function requireOwnDatabase(path: string): void {
+  for (const file of [path, `${path}.wal`]) requireTrustedFile(file);
+  // The log beside it comes and goes.
+  requireUnshared(dirname(path));
+}
+
+/** The same for who has closed it but not let go of its lock. */
+export async function openAgain(
+  settings: Settings,
+  options: StoreOptions,
+): Promise<DuckDBStore> {
+  requireOwnDatabase(databasePath(settings));
+  const { DuckDBStore } = await loadDuckDB(settings);
+  return DuckDBStore.open(databasePath(settings), options);
+}
+
+/** Loads DuckDB's library, unpacking it when this is the first run. */
+export async function loadDuckDB({ config, paths }: Settings) {
+  if (COMPILED) {
+    const { loadNative } = await import("../store/duckdb/native.ts");
+    loadNative(config.cache_dir ? [config.cache_dir] : paths.caches);
+  }
+  return import("../store/duckdb/store.ts");
+}
+
+/**
+ * What DuckDB makes beside its file gets what the folder hands down to all that
+ * is made in it, whatever umask and mode say; unless nobody else gets in.
+ */
+function refuseInherited(folder: string): void {
+  const stat = statFile(folder, { follow: true });
+  if (!stat || (stat.mode & 0o011) === 0) return;
+  if (handsDownAccess(folder))
+    throw new Failure(
+      "permission",
+      `'${folder}' opens to others what is made in it (a default ACL)`,
+      `try: setfacl -k '${folder}', or chmod go-rwx it, or keep the database in a private folder`,
+    );
+}
