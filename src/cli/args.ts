@@ -19,6 +19,19 @@ export const CONFIG_FLAG = {
   description: "Read this configuration too",
 } as const;
 
+/** The flags of what ends a server. */
+export const STOP_FLAGS = {
+  timeout: {
+    type: "string",
+    valueHint: "seconds",
+    description: "How long to wait for its end (default: 10)",
+  },
+  force: {
+    type: "boolean",
+    description: "Kill it when it has not ended then",
+  },
+} as const;
+
 /**
  * Rewrites a command's words to `--name=value` and `--name`.
  * @param command its name, for the sentence

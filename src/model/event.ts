@@ -159,13 +159,15 @@ export function compareEvents(a: EventKey, b: EventKey): number {
 
 export type EventKey = Pick<Base, "timestamp" | "event_id">;
 
-/** Whether arrays and objects lie deeper within each other than so many levels. */
+/** Whether arrays and objects are nested in more levels; looks no deeper than that. */
 export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
   if (typeof value !== "object" || value === null) return false;
-  return (
-    levels === 0 ||
-    Object.values(value).some((inner) => isDeeper(inner, levels - 1))
-  );
+  if (levels === 0) return true;
+  if (Array.isArray(value))
+    return value.some((inner) => isDeeper(inner, levels - 1));
+  for (const key in value)
+    if (isDeeper(value[key as never], levels - 1)) return true;
+  return false;
 }
 
 /** How long a value is as JSON, in bytes of UTF-8. */

@@ -21,6 +21,16 @@ export interface StoredEvent {
 }
 
 /** Some sessions, counted and summed. */
+/** What became of an event that was sent to a server. */
+export interface EventResult {
+  /** null when it has none that could be read. */
+  event_id: string | null;
+  status: (typeof EVENT_STATUSES)[number];
+  error: string | null;
+}
+
+export const EVENT_STATUSES = ["stored", "duplicate", "rejected"] as const;
+
 export interface SessionStats {
   sessions: number;
   by_status: Record<Status, number>;

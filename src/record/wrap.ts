@@ -19,9 +19,16 @@ import { COUNT_EXECUTABLES, recallCommands } from "./path-executables.ts";
 import { type StartOptions, startEvent } from "./start-event.ts";
 import { drainAt, drainedLately, startDrain } from "./spawn-drain.ts";
 import { type Facts, versionQuestion } from "./version-probe.ts";
-import type { Outcome, Run, Watch } from "./outcome.ts";
+import {
+  type Ended,
+  type Outcome,
+  type Run,
+  type Watch,
+  endOf,
+  exitReason,
+  usageMetadata,
+} from "./outcome.ts";
 import { PlainRun } from "./child-fallback.ts";
-import { endOf, exitReason, usageMetadata } from "./usage.ts";
 
 export interface WrapRequest {
   program: Program;
@@ -275,9 +282,7 @@ class Recording implements Watch {
     );
   }
 
-  private async finish(
-    outcome: Exclude<Outcome, { kind: "abandoned" }>,
-  ): Promise<void> {
+  private async finish(outcome: Ended): Promise<void> {
     this.ended = true;
     const calm =
       outcome.kind === "exited" && !outcome.hung_up && !outcome.told_to_go;

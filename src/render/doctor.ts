@@ -1,14 +1,6 @@
-/** What the doctor found, for a person. */
+/** The results of the doctor's checks, for a person. */
+import type { CheckResult } from "../doctor/check.ts";
 import { escapeText } from "./escape.ts";
-
-/** One check as it came out. */
-export interface Finding {
-  name: string;
-  status: "pass" | "fail";
-  detail: string;
-  fix: string | null;
-  fixed: boolean;
-}
 
 const MARK = { pass: "✓", fail: "✗" };
 const COLOR = { pass: "\x1b[32m", fail: "\x1b[31m" };
@@ -19,8 +11,8 @@ export function phaseTitle(phase: string): string {
   return `${words[0]!.toUpperCase()}${words.slice(1)}\n`;
 }
 
-export function findingLines(finding: Finding, color: boolean): string {
-  const { name, status, detail, fix, fixed } = finding;
+export function findingLines(result: CheckResult, color: boolean): string {
+  const { name, status, detail, fix, fixed } = result;
   const mark = color ? `${COLOR[status]}${MARK[status]}\x1b[0m` : MARK[status];
   const line = `  ${mark} ${name}: ${escapeText(detail)}${fixed ? " (mended)" : ""}\n`;
   return fix === null ? line : `${line}      → ${escapeText(fix)}\n`;

@@ -2,13 +2,14 @@
  * What the spool still holds of sessions, done and quarantined included; and
  * how what is done comes back, for a store that may not have it any more.
  */
-import { closeSync, linkSync, readdirSync, unlinkSync } from "node:fs";
+import { closeSync, linkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { readBytes } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
 import { takeTurn } from "./drain-lock.ts";
+import { entriesOf } from "./folder.ts";
 
 const SESSION = /"session_id"\s*:\s*"([^"\\]+)"/g;
 
@@ -35,15 +36,6 @@ function* filesBelow(folder: string): Generator<string> {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* filesBelow(path);
     else if (entry.isFile() && entry.name.includes(".ndjson")) yield path;
-  }
-}
-
-function entriesOf(folder: string) {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw folderFailure(folder, error);
   }
 }
 

@@ -3,6 +3,7 @@
  * listed, appended to, and put aside when they are done.
  */
 import {
+  type Dirent,
   closeSync,
   constants,
   existsSync,
@@ -15,6 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
+import { readFailure } from "../os/paths.ts";
 import { spoolFolder } from "./write.ts";
 
 const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -50,6 +52,19 @@ export function listFolder(folder: string): string[] {
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return [];
     throw error;
+  }
+}
+
+/**
+ * What is in a folder; nothing when it is not there.
+ * @throws Failure (permission, storage) when it cannot be read
+ */
+export function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw readFailure(folder, error);
   }
 }
 

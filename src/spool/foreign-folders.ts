@@ -5,11 +5,11 @@
  * where locks and pids tell who lives, or of a boot of this host that is over.
  * What nobody can know from here is told, and taken when a person says so.
  */
-import { closeSync, fstatSync, readdirSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import type { SessionStart } from "../model/event.ts";
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
-import { machineId, readFailure } from "../os/paths.ts";
-import { isSpoolFile, listFolder, openOwn } from "./folder.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
+import { machineId } from "../os/paths.ts";
+import { entriesOf, isSpoolFile, listFolder, openOwn } from "./folder.ts";
 import { readLines } from "./read.ts";
 import { originOf, writerOf } from "./file-facts.ts";
 
@@ -131,13 +131,4 @@ function startIn(fd: number): SessionStart | null {
       : null;
   }
   return null;
-}
-
-function entriesOf(folder: string) {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw readFailure(folder, error);
-  }
 }

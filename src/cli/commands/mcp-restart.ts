@@ -1,6 +1,6 @@
 /** `session-buddy mcp restart`: a new server in the place of the running one. */
 import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { CONFIG_FLAG, STOP_FLAGS } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { parseSeconds } from "../../model/filter.ts";
 import { Output } from "../../os/output.ts";
@@ -18,15 +18,7 @@ EXAMPLES
   session-buddy mcp restart --force`,
   },
   args: {
-    timeout: {
-      type: "string",
-      valueHint: "seconds",
-      description: "How long to wait for its end (default: 10)",
-    },
-    force: {
-      type: "boolean",
-      description: "Kill it when it has not ended then",
-    },
+    ...STOP_FLAGS,
     json: { type: "boolean", description: "As JSON" },
     config: CONFIG_FLAG,
   },

@@ -49,10 +49,17 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
     const { id } = args;
+    // An unset variable in a script shall not mean the newest session.
+    if (id === "")
+      throw new Failure(
+        "usage",
+        "the session's id is empty",
+        "leave it out for the session that you are in, else the newest",
+      );
     const found = await withReadable(settings, note, async (store) => {
       const session =
         id !== undefined
-          ? await find(store, id)
+          ? await findSession(store, id)
           : await currentOrNewest(store, current);
       return session && { session, remarks: await remarksOn(store, session) };
     });
@@ -68,21 +75,6 @@ EXAMPLES
     output.flush();
   },
 });
-
-/** @returns null when there is none */
-async function find(
-  store: SessionStore,
-  reference: string,
-): Promise<Session | null> {
-  // An unset variable in a script shall not mean the newest session.
-  if (reference === "")
-    throw new Failure(
-      "usage",
-      "the session's id is empty",
-      "leave it out for the session that you are in, else the newest",
-    );
-  return findSession(store, reference);
-}
 
 /** Why there is no such session: it went to an archive, or never was here. */
 async function missing(

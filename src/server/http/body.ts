@@ -3,6 +3,7 @@
  * its bytes, the time it takes, its nesting, and what all the bodies under way
  * hold together.
  */
+import { isDeeper } from "../../model/event.ts";
 import { Failure, reasonOf } from "../../model/failure.ts";
 
 /** One JSON-RPC message, of which nothing is known but that it is an object. */
@@ -157,14 +158,4 @@ export function parseMessage(
       hint: "send flatter data",
     };
   return { message: value as Message };
-}
-
-/** Whether objects and arrays are nested in more levels; looks no deeper than that. */
-function isDeeper(value: object, levels: number): boolean {
-  if (levels === 0) return true;
-  const inner = (item: unknown) =>
-    typeof item === "object" && item !== null && isDeeper(item, levels - 1);
-  if (Array.isArray(value)) return value.some(inner);
-  for (const key in value) if (inner(value[key as never])) return true;
-  return false;
 }

@@ -10,6 +10,7 @@
 import { readdirSync } from "node:fs";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { COMMIT, DUCKDB_VERSION, VERSION } from "../../version.ts";
+import type { Outcome } from "../tools/telemetry.ts";
 
 /** What is so just now. */
 export interface Gauges {
@@ -24,8 +25,6 @@ export interface Gauges {
   /** Lines of the log that were dropped since the start. */
   log_dropped: number;
 }
-
-export type EmitOutcome = { ok: true } | { ok: false; error_type: string };
 
 /** Different values of a label; further ones are `other`. */
 const COMPONENTS_MAX = 200;
@@ -84,7 +83,7 @@ export class Metrics {
   emit(
     component: string,
     event_type: string,
-    outcome: EmitOutcome,
+    outcome: Outcome,
     seconds: number,
   ): void {
     const labels = {

@@ -9,8 +9,7 @@ import type {
 } from "../../model/event.ts";
 import { Failure, Rejected } from "../../model/failure.ts";
 import { componentOf, isSessionId, startSecondOf } from "../../model/id.ts";
-import type { ServedStore } from "../../model/store.ts";
-import type { EventResult } from "./track-events.ts";
+import type { EventResult, ServedStore } from "../../model/store.ts";
 
 export type Outcome = { ok: true } | { ok: false; error_type: string };
 

@@ -4,9 +4,9 @@
  */
 import { Failure } from "../../model/failure.ts";
 import type { Provenance } from "../../model/reporter.ts";
-import type { ServedStore } from "../../model/store.ts";
+import type { EventResult, ServedStore } from "../../model/store.ts";
 import { VERSION } from "../../version.ts";
-import { type EventResult, trackEvents } from "./track-events.ts";
+import { trackEvents } from "./track-events.ts";
 import type { Caller, TokenIdentity } from "./caller.ts";
 import { CHANNEL_EVENTS, Channels } from "./channels.ts";
 import {

@@ -14,6 +14,7 @@ import {
 import { Failure, Rejected, reasonOf } from "../../model/failure.ts";
 import { isSignOfLife } from "../../model/fold.ts";
 import { parseEvent } from "../../model/schema.ts";
+import type { EventResult } from "../../model/store.ts";
 import { NOT_YOURS, type Provenance } from "../../model/reporter.ts";
 import type { Recorder } from "./telemetry.ts";
 import type { Args } from "./fields.ts";
@@ -23,13 +24,6 @@ import { Rules } from "./rules.ts";
 const MAX_BATCH_BYTES = 1024 * 1024;
 /** A clock that differs by less is right: the rest is the call's way to us. */
 const WAY_MS = 5_000;
-
-export interface EventResult {
-  /** null when it has none that could be read. */
-  event_id: string | null;
-  status: "stored" | "duplicate" | "rejected";
-  error: string | null;
-}
 
 export interface BatchOptions {
   /** Within how many seconds a session's next sign of life must come. */

@@ -12,10 +12,12 @@ import { sessionCursor } from "../../model/cursor.ts";
 import { Rejected } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import type { Session } from "../../model/session.ts";
-import type {
-  SessionStats,
-  SessionStore,
-  StoredEvent,
+import {
+  EVENT_STATUSES,
+  type EventResult,
+  type SessionStats,
+  type SessionStore,
+  type StoredEvent,
 } from "../../model/store.ts";
 import { type Target, ToolClient } from "./client.ts";
 
@@ -70,7 +72,7 @@ export class HttpStore implements SessionStore {
     // What leaves the spool by this answer is nowhere else: each event has its own.
     if (
       results?.length !== events.length ||
-      !results.every(({ status }) => EVENT_STATUS.has(status))
+      !results.every(({ status }) => EVENT_STATUSES.includes(status))
     )
       throw this.client.notOurs("not every event has its result");
     return results;
@@ -132,17 +134,6 @@ export class HttpStore implements SessionStore {
     // Every call stands alone: nothing is held.
   }
 }
-
-/** What became of an event, in the order they were sent. */
-interface EventResult {
-  status: string;
-  error: string | null;
-}
-const EVENT_STATUS: ReadonlySet<string> = new Set([
-  "stored",
-  "duplicate",
-  "rejected",
-]);
 
 interface Page {
   sessions?: Session[];
