@@ -27,8 +27,8 @@ const NAME = /^\.session-buddy-[0-9a-f]{32}\.new$/;
 
 /** A file that is in each once its maker has locked it. */
 const LOCKED = ".locked";
-/** An empty one that is younger may be one that is not locked yet. */
-const BEING_MADE_MS = 60_000;
+/** A younger one without it may be in use: not locked yet, or where there are no locks. */
+const IN_USE_MS = 3_600_000;
 
 const MOVED: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"]);
 
@@ -100,10 +100,10 @@ export class Scratch extends OpenFolder {
       closeOnly(scratch);
       throw disturbed(own);
     }
-    scratch.tryLock();
     try {
-      // From now on it is locked, or its maker is dead.
-      closeSync(openSync(scratch.at(LOCKED), "wx", 0o600));
+      // From then on it is locked, or its maker is dead.
+      if (scratch.tryLock())
+        closeSync(openSync(scratch.at(LOCKED), "wx", 0o600));
     } catch (error) {
       scratch.remove();
       throw error;
@@ -111,9 +111,11 @@ export class Scratch extends OpenFolder {
     return scratch;
   }
 
-  isBeingMade(): boolean {
-    const young = Date.now() - fstatSync(this.fd).ctimeMs < BEING_MADE_MS;
-    return young && readdirSync(this.at("")).length === 0;
+  /** Whether its maker is gone, as far as can be told. */
+  isAbandoned(): boolean {
+    const young = Date.now() - fstatSync(this.fd).ctimeMs < IN_USE_MS;
+    if (young && !existsSync(this.at(LOCKED))) return false;
+    return this.tryLock();
   }
 
   /** Held while its maker lives. */
@@ -156,7 +158,7 @@ function removeAbandoned(path: string): void {
     try {
       const path = `${folder}/${name}`;
       const found = new Scratch(path, path);
-      if (!found.isBeingMade() && found.tryLock()) found.remove();
+      if (found.isAbandoned()) found.remove();
       else closeOnly(found);
     } catch {
       // Not ours, or gone since: it only takes room.

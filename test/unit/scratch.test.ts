@@ -16,11 +16,17 @@ const SCRIPT = (folder: string) => `
     if (readFileSync(scratch.path + "/mine", "utf8") !== String(n)) throw n;
   }`;
 
-test("one that is just being made is nobody's to remove", async () => {
+test.each([
+  ["all lock", () => ({})],
+  ["some cannot lock", (n: number) => (n % 2 ? { BUN_JSC_useJIT: "0" } : {})],
+])("what is in use is nobody's to remove: %s", async (_, variables) => {
   const folder = mkdtempSync(join(tmpdir(), "sb-scratch-"));
   try {
-    const makers = Array.from({ length: MAKERS }, () =>
-      Bun.spawn([process.execPath, "-e", SCRIPT(folder)], { stderr: "pipe" }),
+    const makers = Array.from({ length: MAKERS }, (_, n) =>
+      Bun.spawn([process.execPath, "-e", SCRIPT(folder)], {
+        env: { ...process.env, ...variables(n) },
+        stderr: "pipe",
+      }),
     );
     for (const maker of makers) {
       const said = await maker.stderr.text();
