@@ -1,23 +1,30 @@
 /**
  * Which sessions a question is about, and the times that people type.
  */
+import {
+  COLUMNS,
+  COMPARISONS,
+  type Column,
+  type ColumnName,
+  type Comparison,
+  type EqualColumn,
+  type Filter,
+  type FilterName,
+  type SessionRow,
+  type Status,
+} from "./columns.ts";
 import { Failure } from "./failure.ts";
-import type { Attested } from "./reporter.ts";
-import type { Status } from "./session.ts";
 import { type Zone, momentOf, wallOf } from "./zone.ts";
 
-export interface SessionFilter {
+/**
+ * What is asked of sessions: columns that are to be equal to a value, by their
+ * own names, and what other comparisons there are, by the names of their filters.
+ */
+export type SessionFilter = {
+  [K in EqualColumn]?: NonNullable<SessionRow[K]>;
+} & {
   /** An id, a prefix of one, or its last 8 hex. */
   reference?: string;
-  session_type?: string;
-  component_name?: string;
-  username?: string;
-  /** As it was given to the session. */
-  name?: string;
-  /** `spool`, `token:SUBJECT` or `uid:N`. */
-  reporter?: string;
-  /** How host and user are known. */
-  attested?: Attested;
   status?: Status;
   /** Sessions without an observed or declared end: active or lost. */
   incomplete?: boolean;
@@ -26,8 +33,71 @@ export interface SessionFilter {
   /** Started before this time, UTC ISO 8601. */
   before?: string;
   /** Only what comes after this row in the order of the list. */
-  from?: { start_time: string; session_id: string };
+  from?: Pick<SessionRow, "start_time" | "session_id">;
   limit?: number;
+};
+
+/** A filter of sessions, by its name as a flag and as an argument of the tools. */
+export interface NamedFilter extends Filter {
+  name: FilterName;
+  column: ColumnName;
+  /** Where its value stands in a SessionFilter. */
+  key: FilterKey;
+}
+type FilterKey = Exclude<keyof SessionFilter, "from" | "limit">;
+
+/** All of them, in the order in which they are listed. */
+export const FILTERS: readonly NamedFilter[] = Object.entries<Column>(COLUMNS)
+  .flatMap(([column, { filters = {} }]) =>
+    Object.entries(filters).map(
+      ([name, filter]) =>
+        ({
+          ...filter,
+          name,
+          column,
+          key: filter.how === "equals" ? column : name,
+        }) as NamedFilter,
+    ),
+  )
+  .sort((a, b) => COMPARISONS.indexOf(a.how) - COMPARISONS.indexOf(b.how));
+
+export const isTime = (how: Comparison): boolean =>
+  how === "from" || how === "until";
+
+/** Values of filters by their names, as flags and tools give them. */
+export type FilterArguments = {
+  [N in FilterName]?: (N extends "incomplete" ? boolean : string) | undefined;
+};
+
+/**
+ * @param time reads a time; it is given the name of its filter as well
+ * @throws Failure (usage) naming the flag of a value that it cannot have
+ */
+export function filterOf(
+  args: FilterArguments,
+  time: (text: string, name: string) => string,
+): SessionFilter {
+  const filter: Record<string, string | boolean> = {};
+  for (const { name, key, how, values } of FILTERS) {
+    const value = args[name];
+    if (value === undefined) continue;
+    filter[key] = isTime(how) ? time(String(value), name) : value;
+    if (values?.includes(String(value)) !== false) continue;
+    throw new Failure(
+      "usage",
+      `--${name} takes ${values.join(", ")}, not '${value}'`,
+      `try: --${name} ${values[0]}`,
+    );
+  }
+  return filter as SessionFilter;
+}
+
+/** The same filter as arguments; `from` and `limit` have a form of their own. */
+export function argumentsOf(filter: SessionFilter): FilterArguments {
+  const args: Record<string, unknown> = {};
+  for (const { name, key } of FILTERS)
+    if (filter[key] !== undefined) args[name] = filter[key];
+  return args;
 }
 
 export interface EventFilter {

@@ -3,42 +3,22 @@
  * text that any terminal can be shown. Text from outside may hold what moves a
  * cursor or turns the reading direction; JSON escapes only half of that.
  */
-import type { Session } from "./session.ts";
+import { COLUMNS, type Column, type Session } from "./columns.ts";
+
+/** Each key, and the column that it shows. */
+const KEYS = Object.entries<Column>(COLUMNS).map(
+  ([key, column]) =>
+    [key, "same_as" in column ? column.same_as : key] as [
+      string,
+      keyof Session,
+    ],
+);
 
 /** The value that every JSON answer and every machine-readable form shows. */
 export function sessionJson(session: Session): Record<string, unknown> {
-  const s = session;
-  return {
-    session_id: s.session_id,
-    session_type: s.session_type,
-    component_name: s.component_name,
-    component: s.component_name,
-    shell_type: s.shell_type,
-    status: s.status,
-    start_time: s.start_time,
-    end_time: s.end_time,
-    duration_seconds: s.duration_seconds,
-    exit_code: s.exit_code,
-    signal: s.signal,
-    pid: s.pid,
-    ppid: s.ppid,
-    username: s.username,
-    hostname: s.hostname,
-    tty: s.tty,
-    working_directory: s.working_directory,
-    platform: s.platform,
-    python_version: s.python_version,
-    parent_session_id: s.parent_session_id,
-    name: s.name,
-    reason: s.reason,
-    tags: s.tags,
-    command_count: s.command_count,
-    end_source: s.end_source,
-    last_seen: s.last_seen,
-    reporter: s.reporter,
-    attested: s.attested,
-    metadata: s.metadata,
-  };
+  const json: Record<string, unknown> = {};
+  for (const [key, column] of KEYS) json[key] = session[column];
+  return json;
 }
 
 /**

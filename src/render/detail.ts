@@ -2,36 +2,41 @@
  * One session in full, for a person: a key and its value a line, then the
  * metadata. Each value stands once; the exact ones are in the JSON.
  */
-import { type Json, type JsonObject, MEASURED_KEYS } from "../model/event.ts";
-import { sessionJson } from "../model/json.ts";
+import { type Json, MEASURED_KEYS } from "../model/event.ts";
+import { COLUMNS, type Column, type Session } from "../model/columns.ts";
 import type { Remark } from "../model/remarks.ts";
-import type { Session } from "../model/session.ts";
 import type { Zone } from "../model/zone.ts";
 import { escapeText } from "./escape.ts";
 import { bytes, exactDuration, localTime } from "./format.ts";
 
-const TIMES = ["start_time", "end_time", "last_seen"];
 const KEY_CELLS = 20;
+
+/** Each value once: no other name of a column, and the metadata by itself. */
+const FIELDS = Object.entries<Column>(COLUMNS).flatMap(([key, column]) =>
+  "same_as" in column || column.type === "object"
+    ? []
+    : [{ key: key as keyof Session, type: column.type }],
+);
 
 export function detail(
   session: Session,
   zone: Zone,
   remarks: readonly Remark[] = [],
 ): string {
-  const { metadata, component: _, ...fields } = sessionJson(session);
-  const lines = Object.entries(fields).map(([key, value]) => {
-    const [name, shown] = measured(key, value as Json) ?? [
+  const lines = FIELDS.map(({ key, type }) => {
+    const value = session[key];
+    const [name, shown] = measured(key, value) ?? [
       key,
-      TIMES.includes(key) && typeof value === "string"
+      type === "time" && typeof value === "string"
         ? localTime(value, zone)
-        : text(value as Json),
+        : text(value),
     ];
     return `${`${name}:`.padEnd(KEY_CELLS)}${shown}`;
   });
   lines.push("metadata:");
-  for (const [key, value] of Object.entries(metadata as JsonObject)) {
+  for (const [key, value] of Object.entries(session.metadata)) {
     // What was measured, and is a field of its own, too.
-    if (MEASURED.has(key) && key in fields) continue;
+    if (MEASURED.has(key) && key in COLUMNS) continue;
     const [name, shown] = (MEASURED.has(key) && measured(key, value)) || [
       escapeText(key),
       text(value),

@@ -1,5 +1,11 @@
-/** The columns of a table of sessions. */
-import type { Session, Status } from "../model/session.ts";
+/** The columns of a table of sessions: those that have a header, in their places. */
+import {
+  COLUMNS,
+  type Column as SessionColumn,
+  type Session,
+  type Status,
+} from "../model/columns.ts";
+import type { Zone } from "../model/zone.ts";
 import { duration, localTime } from "./format.ts";
 import type { Column } from "./table.ts";
 
@@ -9,31 +15,21 @@ const COLOR: Record<Status, string> = {
   lost: "\x1b[33m",
 };
 
-export const SESSION_COLUMNS: readonly Column<Session>[] = [
-  { header: "SESSION ID", value: (s) => s.session_id, shrink: "id" },
-  {
-    header: "COMPONENT",
-    value: (s) => s.component_name,
-    shrink: "name",
-    drop: 7,
-  },
-  { header: "USER", value: (s) => s.username, shrink: "name", drop: 2 },
-  { header: "HOST", value: (s) => s.hostname, shrink: "name", drop: 1 },
-  {
-    header: "STARTED",
-    value: (s, zone) => localTime(s.start_time, zone),
-    drop: 5,
-  },
-  { header: "DURATION", value: (s) => duration(s.duration_seconds), drop: 4 },
-  {
-    header: "STATUS",
-    value: (s) => s.status,
-    drop: 6,
-    color: (s) => COLOR[s.status],
-  },
-  {
-    header: "EXIT",
-    value: (s) => s.signal ?? String(s.exit_code ?? "-"),
-    drop: 3,
-  },
-];
+export const SESSION_COLUMNS: readonly Column<Session>[] =
+  Object.entries<SessionColumn>(COLUMNS)
+    .flatMap(([name, { type, table }]) =>
+      table ? [{ ...table, name: name as keyof Session, type }] : [],
+    )
+    .sort((a, b) => a.place - b.place)
+    .map(({ name, type, rather = name, ...shown }) => ({
+      ...shown,
+      value: (session: Session, zone: Zone) => {
+        const value = session[rather] ?? session[name];
+        if (type === "time") return localTime(String(value), zone);
+        if (type === "seconds") return duration(Number(value));
+        return String(value ?? "-");
+      },
+      ...(name === "status" && {
+        color: ({ status }: Session) => COLOR[status],
+      }),
+    }));

@@ -220,7 +220,10 @@ const WORDS: [string[], RegExp][] = [
   [["ls", "-x"], /ls has no flag '-x' \(try: session-buddy ls --help\)/],
   [["ls", "--limit"], /--limit needs a value/],
   [["ls", "--json=yes"], /--json takes no value/],
-  [["ls", "--status", "dead"], /'dead' is not a status \(one of: active, /],
+  [
+    ["ls", "--status", "dead"],
+    /--status takes active, ended, lost, not 'dead'/,
+  ],
   [["ls", "--limit", "many"], /--limit takes a whole number, not 'many'/],
   [["ls", "-n", "-1"], /--limit takes a whole number, not '-1'/],
   [["ls", "-n", "1.5"], /--limit takes a whole number, not '1.5'/],

@@ -7,13 +7,8 @@ import {
   parseState,
   stateJson,
 } from "../../src/model/state.ts";
-import {
-  type Session,
-  isClosed,
-  metadataJson,
-  parseMetadata,
-  view,
-} from "../../src/model/session.ts";
+import { metadataJson, parseMetadata } from "../../src/model/metadata.ts";
+import { type Session, isClosed, view } from "../../src/model/session.ts";
 import {
   ID,
   T0,

@@ -4,12 +4,13 @@ import { CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import {
-  type SessionFilter,
+  FILTERS,
+  filterOf,
+  isTime,
   parseCount,
   parseTime,
 } from "../../model/filter.ts";
-import { ATTESTED, type Attested } from "../../model/reporter.ts";
-import { STATUSES, type Session, type Status } from "../../model/session.ts";
+import type { FilterName, Session } from "../../model/columns.ts";
 import { withReadable } from "../../access/open.ts";
 import { Output, writeOutput } from "../../os/output.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
@@ -24,6 +25,29 @@ import { note, wantsColor } from "../terminal.ts";
 
 const ZONE = localZone(process.env);
 const DEFAULT_LIMIT = 50;
+
+/** A session's id is what show-session takes. */
+type FilterFlag = Exclude<FilterName, "reference">;
+type FilterFlags = {
+  [N in FilterFlag]: {
+    type: N extends "incomplete" ? "boolean" : "string";
+    description: string;
+  };
+};
+
+const FILTER_FLAGS = Object.fromEntries(
+  FILTERS.filter(({ name }) => name !== "reference").map(
+    ({ name, how, alias, description }) => [
+      name,
+      {
+        type: how === "incomplete" ? "boolean" : "string",
+        ...(isTime(how) && { valueHint: "time" }),
+        ...(alias && { alias }),
+        description,
+      },
+    ],
+  ),
+) as FilterFlags;
 const DROPPED = dropOrder(SESSION_COLUMNS).map(({ header }) => header);
 
 export default defineCommand({
@@ -48,36 +72,7 @@ EXAMPLES
   session-buddy list-sessions --after 2026-02-01 --before 2026-02-08 --output week.csv`,
   },
   args: {
-    type: { type: "string", description: "Session type, such as admin_shell" },
-    component: { type: "string", description: "Component name" },
-    user: { type: "string", description: "User name" },
-    name: { type: "string", description: "What shell --name said" },
-    reporter: {
-      type: "string",
-      valueHint: "name",
-      description: "Who reported it: spool, token:SUBJECT or uid:N",
-    },
-    attested: {
-      type: "string",
-      description: `How host and user are known: ${ATTESTED.join(", ")}`,
-    },
-    status: { type: "string", description: STATUSES.join(", ") },
-    incomplete: {
-      type: "boolean",
-      description: "Only sessions whose end nobody saw: active or lost",
-    },
-    after: {
-      type: "string",
-      alias: "since",
-      valueHint: "time",
-      description: "Started at this time or later",
-    },
-    before: {
-      type: "string",
-      alias: "until",
-      valueHint: "time",
-      description: "Started before this time",
-    },
+    ...FILTER_FLAGS,
     limit: {
       type: "string",
       alias: "n",
@@ -111,7 +106,12 @@ EXAMPLES
     const format = formatOf(args);
     const form = { format, raw: args["csv-raw"] ?? false };
     const settings = await validSettings(process.env, args.config);
-    const filter = filterOf(args);
+    const now = Date.now();
+    const filter = filterOf(args, (text) =>
+      parseTime(text, now, ZONE).toISOString(),
+    );
+    if (args.limit !== undefined)
+      filter.limit = parseCount(args.limit, "--limit");
     if (args.output !== undefined && args.output !== "-")
       return writeOutput(
         args.output,
@@ -181,24 +181,13 @@ function showTable(
   if (more) note(`only the newest ${DEFAULT_LIMIT} are shown (see --limit)`);
 }
 
-interface ListArgs {
-  type?: string | undefined;
-  component?: string | undefined;
-  user?: string | undefined;
-  name?: string | undefined;
-  reporter?: string | undefined;
-  attested?: string | undefined;
-  status?: string | undefined;
-  incomplete?: boolean | undefined;
-  after?: string | undefined;
-  before?: string | undefined;
-  limit?: string | undefined;
+interface FormatArgs {
   format?: string | undefined;
   json?: boolean | undefined;
   output?: string | undefined;
 }
 
-function formatOf({ format, json, output }: ListArgs): Format {
+function formatOf({ format, json, output }: FormatArgs): Format {
   const suffix = output?.slice(output.lastIndexOf(".") + 1);
   const wanted =
     format ?? (json ? "json" : isFormat(suffix) ? suffix : "table");
@@ -212,45 +201,3 @@ function formatOf({ format, json, output }: ListArgs): Format {
 
 const isFormat = (text: string | undefined): text is Format =>
   text !== undefined && Object.hasOwn(FORMS, text);
-
-function filterOf(args: ListArgs): SessionFilter {
-  const now = Date.now();
-  const time = (text: string) => parseTime(text, now, ZONE).toISOString();
-  return {
-    ...(args.type !== undefined && { session_type: args.type }),
-    ...(args.component !== undefined && { component_name: args.component }),
-    ...(args.user !== undefined && { username: args.user }),
-    ...(args.name !== undefined && { name: args.name }),
-    ...(args.reporter !== undefined && { reporter: args.reporter }),
-    ...(args.attested !== undefined && {
-      attested: attestedOf(args.attested),
-    }),
-    ...(args.status !== undefined && { status: statusOf(args.status) }),
-    ...(args.incomplete && { incomplete: true }),
-    ...(args.after !== undefined && { after: time(args.after) }),
-    ...(args.before !== undefined && { before: time(args.before) }),
-    ...(args.limit !== undefined && {
-      limit: parseCount(args.limit, "--limit"),
-    }),
-  };
-}
-
-function statusOf(text: string): Status {
-  const status = STATUSES.find((known) => known === text);
-  if (status) return status;
-  throw new Failure(
-    "usage",
-    `'${text}' is not a status`,
-    `one of: ${STATUSES.join(", ")}`,
-  );
-}
-
-function attestedOf(text: string): Attested {
-  const attested = ATTESTED.find((known) => known === text);
-  if (attested) return attested;
-  throw new Failure(
-    "usage",
-    `--attested takes ${ATTESTED.join(", ")}, not '${text}'`,
-    "try: --attested claimed",
-  );
-}

@@ -3,7 +3,12 @@
  * left out leaves no trace in the statement.
  */
 import { type DuckDBValue, listValue } from "@duckdb/node-api";
-import type { EventFilter, SessionFilter } from "../../model/filter.ts";
+import type { Comparison, Status } from "../../model/columns.ts";
+import {
+  type EventFilter,
+  FILTERS,
+  type SessionFilter,
+} from "../../model/filter.ts";
 import { SESSION_READ, time } from "./statements.ts";
 
 export interface Query {
@@ -42,32 +47,43 @@ class Conditions {
   }
 }
 
-const STATUS = {
+const STATUS: Record<Status, string> = {
   active: "s.end_source IS NULL",
   lost: "s.end_source = 'recovered'",
   ended: "s.end_source IN ('observed', 'declared')",
 };
 
+/** What each comparison of a column with a value adds. */
+const CONDITION: Record<
+  Comparison,
+  (conditions: Conditions, column: string, value: string) => void
+> = {
+  // Eight hex digits are the beginning of an id, or its end.
+  begins: (conditions, column, value) =>
+    conditions.add(
+      /^[0-9a-f]{8}$/.test(value)
+        ? `(starts_with(${column}, ?) OR ends_with(${column}, ?))`
+        : `starts_with(${column}, ?)`,
+      value,
+    ),
+  equals: (conditions, column, value) => conditions.add(`${column} = ?`, value),
+  from: (conditions, column, value) =>
+    conditions.add(`${column} >= ?::TIMESTAMP`, value),
+  until: (conditions, column, value) =>
+    conditions.add(`${column} < ?::TIMESTAMP`, value),
+  status: (conditions, _column, value) =>
+    conditions.always(STATUS[value as Status]),
+  incomplete: (conditions) =>
+    conditions.always(`(${STATUS.active} OR ${STATUS.lost})`),
+};
+
 function sessionConditions(filter: SessionFilter): Conditions {
   const conditions = new Conditions();
-  const { reference } = filter;
-  if (reference !== undefined && /^[0-9a-f]{8}$/.test(reference))
-    conditions.add(
-      "(starts_with(s.session_id, ?) OR ends_with(s.session_id, ?))",
-      reference,
-    );
-  else conditions.add("starts_with(s.session_id, ?)", reference);
-  conditions.add("s.session_type = ?", filter.session_type);
-  conditions.add("s.component_name = ?", filter.component_name);
-  conditions.add("s.username = ?", filter.username);
-  conditions.add("s.name = ?", filter.name);
-  conditions.add("s.reporter = ?", filter.reporter);
-  conditions.add("s.attested = ?", filter.attested);
-  conditions.add("s.start_time >= ?::TIMESTAMP", filter.after);
-  conditions.add("s.start_time < ?::TIMESTAMP", filter.before);
-  if (filter.status) conditions.always(STATUS[filter.status]);
-  if (filter.incomplete)
-    conditions.always(`(${STATUS.active} OR ${STATUS.lost})`);
+  for (const { how, column, key } of FILTERS) {
+    const value = filter[key];
+    if (value !== undefined && value !== false)
+      CONDITION[how](conditions, `s.${column}`, String(value));
+  }
   return conditions;
 }
 

@@ -9,11 +9,10 @@ import {
   type Session,
   type SessionRow,
   isClosed,
-  metadataJson,
-  parseMetadata,
   present,
   settle,
 } from "../../model/session.ts";
+import { metadataJson, parseMetadata } from "../../model/metadata.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import type { SessionStats, StoredEvent } from "../../model/store.ts";
 

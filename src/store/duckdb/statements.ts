@@ -2,38 +2,29 @@
  * Every statement that the store runs, by name. Rows come in as one parameter,
  * lines of JSON: one statement a commit.
  */
-/** What a session row is in JSON, for from_json. */
-const SESSION_SHAPE = JSON.stringify({
-  session_id: "VARCHAR",
-  session_type: "VARCHAR",
-  component_name: "VARCHAR",
-  shell_type: "VARCHAR",
-  start_time: "VARCHAR",
-  end_time: "VARCHAR",
-  exit_code: "SMALLINT",
-  signal: "VARCHAR",
-  pid: "INTEGER",
-  ppid: "INTEGER",
-  username: "VARCHAR",
-  hostname: "VARCHAR",
-  tty: "VARCHAR",
-  working_directory: "VARCHAR",
-  platform: "VARCHAR",
-  python_version: "VARCHAR",
-  parent_session_id: "VARCHAR",
-  name: "VARCHAR",
-  reason: "VARCHAR",
-  tags: ["VARCHAR"],
-  command_count: "INTEGER",
-  end_source: "VARCHAR",
-  last_seen: "VARCHAR",
-  reporter: "VARCHAR",
-  attested: "VARCHAR",
-  metadata: "VARCHAR",
-});
+import { COLUMNS, type Column, type Type } from "../../model/columns.ts";
 
-const SESSION_FIELDS = Object.keys(
-  JSON.parse(SESSION_SHAPE) as Record<string, string>,
+/** How from_json reads the values of a column; times are text until they are cast. */
+const READ_AS: Record<Type, string | [string]> = {
+  text: "VARCHAR",
+  time: "VARCHAR",
+  integer: "INTEGER",
+  short: "SMALLINT",
+  seconds: "DOUBLE",
+  texts: ["VARCHAR"],
+  object: "VARCHAR",
+};
+
+const STORED = Object.entries<Column>(COLUMNS).filter(
+  ([, column]) => "from" in column,
+);
+const TIMES = STORED.flatMap(([name, { type }]) =>
+  type === "time" ? [name] : [],
+);
+
+/** What a session row is in JSON, for from_json. */
+const SESSION_SHAPE = Object.fromEntries(
+  STORED.map(([name, { type }]) => [name, READ_AS[type]]),
 );
 
 const AMONG = "session_id IN (SELECT unnest($1::VARCHAR[]))";
@@ -50,23 +41,21 @@ const AMONG_DATED = `${AMONG}
  * over by itself costs as much as its line takes to make. A cast of the lines
  * to JSON would parse them once more.
  */
-const rowsFrom = (shape: string, columns: string) => `
+const rowsFrom = (shape: object, columns: string) => `
   SELECT ${columns} FROM (
-    SELECT unnest(from_json(line, '${shape}'))
+    SELECT unnest(from_json(line, '${JSON.stringify(shape)}'))
     FROM (SELECT unnest(string_split($1, chr(10))) AS line))`;
 
 /** A time as UTC text. */
 export const time = (value: string, name: string) =>
   `strftime(${value}, '%Y-%m-%dT%H:%M:%S.%gZ') AS ${name}`;
 
-const TIMES = ["start_time", "end_time", "last_seen"];
-
 /** A session's columns as they are read: times as UTC text. */
-export const SESSION_READ = SESSION_FIELDS.map((field) =>
-  TIMES.includes(field) ? time(field, field) : field,
+export const SESSION_READ = STORED.map(([name, { type }]) =>
+  type === "time" ? time(name, name) : name,
 ).join(", ");
 
-const EVENT_SHAPE = JSON.stringify({
+const EVENT_SHAPE = {
   seq: "BIGINT",
   event_id: "UUID",
   session_id: "VARCHAR",
@@ -74,7 +63,7 @@ const EVENT_SHAPE = JSON.stringify({
   timestamp: "VARCHAR",
   provenance: "VARCHAR",
   payload: "VARCHAR",
-});
+};
 
 /** A plain cast would give the time in the reader's zone. */
 export const NOW = "make_timestamp(epoch_us(now()))";
@@ -82,11 +71,10 @@ export const NOW = "make_timestamp(epoch_us(now()))";
 const ENDS = `SELECT session_id AS id, end_source, reporter,
   ${time("start_time", "start_time")}, ${time("end_time", "end_time")}`;
 
-const insertSessions = (table: string, shape: string) =>
+const insertSessions = (table: string, shape: object) =>
   `INSERT INTO ${table} BY NAME ${rowsFrom(
     shape,
-    `* REPLACE (start_time::TIMESTAMP AS start_time,
-      end_time::TIMESTAMP AS end_time, last_seen::TIMESTAMP AS last_seen)`,
+    `* REPLACE (${TIMES.map((name) => `${name}::TIMESTAMP AS ${name}`).join(", ")})`,
   )}`;
 
 const sessionIn = (table: string, among: string) =>
@@ -175,10 +163,10 @@ export const SQL = {
   deleteUndated: `DELETE FROM undated_sessions WHERE ${AMONG}`,
   insertDated: insertSessions("sessions", SESSION_SHAPE),
   insertUndated: insertSessions("undated_sessions", SESSION_SHAPE),
-  insertOpen: insertSessions(
-    "open_sessions",
-    SESSION_SHAPE.replace("}", ',"state":"VARCHAR"}'),
-  ),
+  insertOpen: insertSessions("open_sessions", {
+    ...SESSION_SHAPE,
+    state: "VARCHAR",
+  }),
 
   sessionDated: sessionIn("sessions", AMONG_DATED),
   sessionUndated: sessionIn("undated_sessions", AMONG),

@@ -10,7 +10,11 @@ import {
 } from "../../model/event.ts";
 import { sessionCursor } from "../../model/cursor.ts";
 import { Rejected } from "../../model/failure.ts";
-import type { EventFilter, SessionFilter } from "../../model/filter.ts";
+import {
+  type EventFilter,
+  type SessionFilter,
+  argumentsOf,
+} from "../../model/filter.ts";
 import type { Session } from "../../model/session.ts";
 import {
   EVENT_STATUSES,
@@ -81,7 +85,7 @@ export class HttpStore implements SessionStore {
   async *list(filter: SessionFilter): AsyncIterable<Session> {
     const { limit, from } = filter;
     const cursor = from && sessionCursor(from);
-    const args = asked(filter);
+    const args = argumentsOf(filter);
     for await (const page of this.pages("list_sessions", args, cursor, limit))
       yield* (page as { sessions: Session[] }).sessions;
   }
@@ -126,7 +130,7 @@ export class HttpStore implements SessionStore {
   async stats(filter: SessionFilter): Promise<SessionStats> {
     return (await this.client.call(
       "session_stats",
-      asked(filter),
+      argumentsOf(filter),
     )) as SessionStats;
   }
 
@@ -139,18 +143,6 @@ interface Page {
   sessions?: Session[];
   events?: StoredEvent[];
   next_cursor: string | null;
-}
-
-/** A filter as the tools' arguments name it. */
-function asked(filter: SessionFilter): object {
-  const { session_type, component_name, username, ...rest } = filter;
-  const { limit: _limit, from: _from, ...same } = rest;
-  return {
-    ...same,
-    ...(session_type === undefined ? {} : { type: session_type }),
-    ...(component_name === undefined ? {} : { component: component_name }),
-    ...(username === undefined ? {} : { user: username }),
-  };
 }
 
 /** Events in portions that one call takes. */
