@@ -173,7 +173,7 @@ async function remote(
   const token = clientToken(settings, process.env, () => subjectOf(folder));
   checkEndpoint(url, token);
   const store = new HttpStore({ url, token });
-  const noted = (courier ?? new Courier(folder, false)).noting(store);
+  const noted = (courier ?? new Courier(folder, false, Date.now)).noting(store);
   try {
     // Of wrappers' drains others are often at it; it is their work.
     const late = courier ? () => {} : tell;
@@ -224,7 +224,7 @@ export function drainInto(
   { config, paths }: Settings,
   store: SessionStore,
 ): Promise<DrainReport> {
-  return drain(paths.data!, store, Date.now(), config.session.heartbeat_ms);
+  return drain(paths.data!, store, Date.now, config.session.heartbeat_ms);
 }
 
 /**

@@ -128,7 +128,11 @@ function names(folder: string): string[] {
 const SILENT_MS = 86_400_000;
 
 function otherMachines({ config, paths }: Settings): string {
-  const waiting = foreignFolders(paths.data!, config.session.heartbeat_ms);
+  const waiting = foreignFolders(
+    paths.data!,
+    Date.now(),
+    config.session.heartbeat_ms,
+  );
   const sentences = waiting.map(foreignSentence).join("; ");
   const last_ms = Math.max(
     ...waiting.map(({ last_sign }) => +(last_sign ?? 0)),

@@ -7,6 +7,7 @@ import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
+import type { Clock } from "../model/clock.ts";
 import type { Event } from "../model/event.ts";
 import { type Failure, Rejected, errnoOf, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
@@ -57,8 +58,6 @@ export interface Health {
 }
 
 export class Core implements ServedStore {
-  /** Milliseconds since the epoch. */
-  readonly started = Date.now();
   /** Sees to it that the files of a pass can be opened, as far as it can. */
   makeRoom: () => void = () => {};
   private drain: Drain;
@@ -82,6 +81,7 @@ export class Core implements ServedStore {
     private readonly lock: StoreLock,
     private readonly log: Log,
     private readonly counter: SpoolCounter,
+    private readonly now: Clock,
   ) {
     this.drain = this.draining();
     this.timer = setInterval(() => void this.tick(), TICK_MS);
@@ -96,8 +96,10 @@ export class Core implements ServedStore {
     lock: StoreLock,
     log: Log,
     metrics: Metrics,
+    now: Clock = Date.now,
   ): Promise<Core> {
     const options = {
+      now,
       onCommit: (seconds: number, events: number) =>
         metrics.commit(seconds, events),
       tell: (reason: string) => log.warn("database_mended", { reason }),
@@ -109,7 +111,7 @@ export class Core implements ServedStore {
     const { store } = await openFile(settings, lock, options);
     const again = () => openAgain(settings, options);
     const counter = new SpoolCounter(metrics);
-    return new Core(settings, store, again, lock, log, counter);
+    return new Core(settings, store, again, lock, log, counter, now);
   }
 
   /** One that knows nothing yet of what the store has. */
@@ -121,7 +123,12 @@ export class Core implements ServedStore {
       get: (session_id) => this.file.get(session_id),
       requireThere: () => this.file.requireThere(),
     };
-    return new Drain(paths.data!, target, config.session.heartbeat_ms);
+    return new Drain(
+      paths.data!,
+      target,
+      this.now,
+      config.session.heartbeat_ms,
+    );
   }
 
   /** @throws Failure while the database cannot be opened again */
@@ -307,9 +314,9 @@ export class Core implements ServedStore {
   notDrained: string | null = null;
 
   private async take(): Promise<void> {
-    const now = Date.now();
     const { config } = this.settings;
-    const report = await this.passOnce(now).catch((error) => {
+    const now = this.now();
+    const report = await this.passOnce().catch((error) => {
       this.notDrained = `the spool was not drained: ${reasonOf(error)}`;
       throw error;
     });
@@ -326,11 +333,11 @@ export class Core implements ServedStore {
   }
 
   /** A pass; what others have taken of the descriptors is given back in a moment. */
-  private async passOnce(now: number): Promise<DrainReport> {
+  private async passOnce(): Promise<DrainReport> {
     for (let tries = 1; ; tries++) {
       this.makeRoom();
       try {
-        return await this.drain.pass(now);
+        return await this.drain.pass();
       } catch (error) {
         const { cause } = error as { cause?: unknown };
         const exhausted = [error, cause].map(errnoOf).includes("EMFILE");

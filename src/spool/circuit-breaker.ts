@@ -6,6 +6,7 @@
  * however many shells there are. Who asks himself always tries.
  */
 import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { type Clock, isoTime } from "../model/clock.ts";
 import type { Event } from "../model/event.ts";
 import { Failure, Overloaded, Rejected, reasonOf } from "../model/failure.ts";
 import { SMALL_BYTES, tryReadText } from "../os/file.ts";
@@ -78,6 +79,7 @@ export class Courier {
   constructor(
     private readonly folder: string,
     private readonly automatic: boolean,
+    private readonly now: Clock,
     private readonly random: () => number = Math.random,
   ) {
     this.failing = readDelivery(folder).failures > 0;
@@ -92,7 +94,7 @@ export class Courier {
   begin(): void {
     if (!this.automatic || this.attempts > 0) return;
     const { open_until, last_error } = this.state;
-    if (!isOpen(this.state, Date.now())) return;
+    if (!isOpen(this.state, this.now())) return;
     throw new Failure(
       "unreachable",
       `events are not delivered before ${open_until}: ${last_error}`,
@@ -103,15 +105,15 @@ export class Courier {
   succeeded(): void {
     this.failure = null;
     const { failures, last_success } = this.state;
-    const age_ms = Date.now() - Date.parse(last_success ?? "");
+    const age_ms = this.now() - Date.parse(last_success ?? "");
     if (failures === 0 && age_ms >= 0 && age_ms < SUCCESS_MS) return;
-    this.write({ ...FRESH, last_success: new Date().toISOString() });
+    this.write({ ...FRESH, last_success: isoTime(this.now()) });
   }
 
   failed(error: unknown): void {
     this.failure = error;
     const { state } = this;
-    const now = Date.now();
+    const now = this.now();
     const first = this.attempts++ === 0;
     const failure = error instanceof Failure ? error : null;
     // Who asks while the server is left alone changes nothing for the others,
@@ -121,10 +123,8 @@ export class Courier {
     const open_ms = interval(failures, failure, this.random());
     this.write({
       failures,
-      failing_since: state.failing_since ?? new Date(now).toISOString(),
-      open_until: asked
-        ? state.open_until
-        : new Date(now + open_ms).toISOString(),
+      failing_since: state.failing_since ?? isoTime(now),
+      open_until: asked ? state.open_until : isoTime(now + open_ms),
       last_error: (failure?.sentence ?? reasonOf(error)).slice(0, MOST_TEXT),
       mend: failure?.hint?.slice(0, MOST_TEXT) ?? null,
       last_success: state.last_success,

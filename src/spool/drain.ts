@@ -4,6 +4,7 @@
  * committed, and unlinked by a later pass that has read it again.
  */
 import { closeSync } from "node:fs";
+import type { Clock } from "../model/clock.ts";
 import { errnoOf } from "../model/failure.ts";
 import { folderFailure } from "../os/paths.ts";
 import { isSpoolFile, listFolder } from "./folder.ts";
@@ -44,14 +45,11 @@ export class Drain {
   constructor(
     private readonly data: string,
     private readonly store: DrainTarget,
+    private readonly now: Clock,
     private readonly heartbeat_ms = HEARTBEAT_MS,
   ) {}
 
-  /**
-   * One pass.
-   * @param now milliseconds since the epoch
-   */
-  async pass(now: number): Promise<DrainReport> {
+  async pass(): Promise<DrainReport> {
     const report = emptyReport();
     const folder = spoolFolder(this.data);
     const lock = await takeTurn(folder);
@@ -59,21 +57,21 @@ export class Drain {
     if (lock === "busy")
       return { ...report, passed: false, busy: busySentence(folder) };
     if (lock === "no spool") {
-      await this.adoptKnown(folder, now, report);
+      await this.adoptKnown(folder, report);
       return report;
     }
-    const { known, resting, heartbeat_ms } = this;
+    const { known, resting, now, heartbeat_ms } = this;
     this.known = new Map();
     this.resting = new Map();
     try {
-      sayBegun(lock, now);
+      sayBegun(lock, now());
       const { store } = this;
       const before = { known, resting };
       const done = `${folder}/done`;
       const options = { folder, done, store, now, report, before };
       const pass = new Pass({ ...options, adopt: false, heartbeat_ms });
       await pass.run();
-      await this.adoptKnown(folder, now, report);
+      await this.adoptKnown(folder, report);
       this.known = pass.unchanged;
       this.resting = resting;
     } catch (error) {
@@ -86,21 +84,15 @@ export class Drain {
   }
 
   /** Folders of other machine ids of which all is known to be this host's. */
-  private async adoptKnown(
-    own: string,
-    now: number,
-    report: DrainReport,
-  ): Promise<void> {
+  private async adoptKnown(own: string, report: DrainReport): Promise<void> {
+    const { data, store, now, heartbeat_ms } = this;
     if (performance.now() - this.looked < FOREIGN_MS) return;
     this.looked = performance.now();
-    for (const { folder, known } of foreignFolders(
-      this.data,
-      this.heartbeat_ms,
-    ))
+    for (const { folder, known } of foreignFolders(data, now(), heartbeat_ms))
       if (known)
         await takeIn({
-          ...{ folder, own, store: this.store, now, report },
-          ...{ adopt: false, heartbeat_ms: this.heartbeat_ms },
+          ...{ folder, own, store, now, report, heartbeat_ms },
+          adopt: false,
         });
   }
 
@@ -108,7 +100,7 @@ export class Drain {
   private async count(folder: string): Promise<void> {
     if (performance.now() - this.counted < COUNT_MS) return;
     this.counted = performance.now();
-    await countSpool(folder).catch(() => {});
+    await countSpool(folder, this.now).catch(() => {});
   }
 }
 
@@ -119,12 +111,12 @@ export class Drain {
 export async function adoptAll(
   data: string,
   store: DrainTarget,
-  now: number,
+  now: Clock,
   heartbeat_ms = HEARTBEAT_MS,
 ): Promise<DrainReport> {
   const report = emptyReport();
   const own = ensureSpool(data);
-  for (const { folder, closed } of foreignFolders(data, heartbeat_ms))
+  for (const { folder, closed } of foreignFolders(data, now(), heartbeat_ms))
     // One that is closed to us is told of.
     if (closed === null)
       await takeIn({
@@ -168,8 +160,8 @@ function passFailure(folder: string, error: unknown): unknown {
 export function drain(
   data: string,
   store: DrainTarget,
-  now: number,
+  now: Clock,
   heartbeat_ms?: number,
 ): Promise<DrainReport> {
-  return new Drain(data, store, heartbeat_ms).pass(now);
+  return new Drain(data, store, now, heartbeat_ms).pass();
 }

@@ -33,10 +33,12 @@ export interface ForeignFolder {
 /**
  * The folders of other machine ids in which something waits.
  * @param data the data folder
+ * @param now milliseconds since the epoch
  * @param heartbeat_ms see Look
  */
 export function foreignFolders(
   data: string,
+  now: number,
   heartbeat_ms: number,
 ): ForeignFolder[] {
   const root = `${data}/spool`;
@@ -47,7 +49,7 @@ export function foreignFolders(
     .map((entry) => {
       const folder = `${root}/${entry.name}`;
       return entry.isDirectory()
-        ? look(folder, heartbeat_ms)
+        ? look(folder, now, heartbeat_ms)
         : closedFolder(folder, "it is a link");
     })
     .filter(({ files, kept, closed }) => files + kept > 0 || closed !== null);
@@ -77,17 +79,24 @@ const closedFolder = (folder: string, why: string): ForeignFolder => ({
 });
 
 /** Another user's, or the filesystem's own, keeps nobody from the rest. */
-function look(folder: string, heartbeat_ms: number): ForeignFolder {
+function look(
+  folder: string,
+  now: number,
+  heartbeat_ms: number,
+): ForeignFolder {
   try {
-    return lookInto(folder, heartbeat_ms);
+    return lookInto(folder, now, heartbeat_ms);
   } catch (error) {
     const why = error instanceof Failure ? error.sentence : reasonOf(error);
     return closedFolder(folder, why);
   }
 }
 
-function lookInto(folder: string, heartbeat_ms: number): ForeignFolder {
-  const now = Date.now();
+function lookInto(
+  folder: string,
+  now: number,
+  heartbeat_ms: number,
+): ForeignFolder {
   const names = entriesOf(folder)
     .map(({ name }) => name)
     .filter(isSpoolFile);

@@ -52,10 +52,13 @@ export class Pass {
   /** Files that live on, as they were read. */
   readonly unchanged = new Map<string, Known>();
 
+  /** The moment at which every file is judged, in milliseconds since the epoch. */
+  private readonly began: number;
   private readonly folder: string;
   private readonly files: PassFiles;
 
   constructor(private readonly of: PassOptions) {
+    this.began = of.now();
     this.folder = of.folder;
     this.files = new PassFiles(of.folder, of.report);
     this.rejections = new Rejections(of.folder);
@@ -135,7 +138,7 @@ export class Pass {
       if (state !== "gone")
         return this.sign(
           name,
-          state === "alive" ? new Date(this.of.now) : mtime,
+          state === "alive" ? new Date(this.began) : mtime,
           state,
         );
       this.leftOpen.add(session_id);
@@ -224,7 +227,7 @@ export class Pass {
     if (!facts.ended) {
       const child = facts.childLiveness(this.look(mtime));
       if (child === "alive") {
-        const now = new Date(this.of.now);
+        const now = new Date(this.began);
         futimesSync(fd, now, now);
         return this.sign(name, now, child);
       }
@@ -247,8 +250,8 @@ export class Pass {
   }
 
   private look(touched: Date): Look {
-    const { now, adopt, heartbeat_ms } = this.of;
-    return { touched, now, adopt, heartbeat_ms };
+    const { adopt, heartbeat_ms } = this.of;
+    return { touched, now: this.began, adopt, heartbeat_ms };
   }
 
   /** What its shells have written until now, when the session's child is gone. */
@@ -284,12 +287,12 @@ export class Pass {
 
   /** A time to come was written before the clock was set back: now, at most. */
   private past(at: Date): Date {
-    const now = Math.max(this.of.now, Date.now());
+    const now = Math.max(this.began, this.of.now());
     return at.getTime() > now ? new Date(now) : at;
   }
 
   private clearEmpty(name: string, fd: number, mtime: Date): void {
-    if (this.of.now - mtime.getTime() < REST_MS) return;
+    if (this.began - mtime.getTime() < REST_MS) return;
     if (!libc || lockFile(fd) === "taken") return;
     // Locked by us and still empty: nobody was ever told of it.
     if (fstatSync(fd).size === 0) unlinkSync(`${this.folder}/${name}`);
@@ -349,7 +352,7 @@ export class Pass {
       if (fd === null) continue;
       try {
         const { ctimeMs, ino } = fstatSync(fd);
-        if (this.of.now - ctimeMs < REST_MS) continue;
+        if (this.began - ctimeMs < REST_MS) continue;
         const facts = new FileFacts();
         const key = restingKey(name, ino);
         facts.read_to = this.of.before.resting.get(key) ?? BEGINNING;

@@ -3,6 +3,7 @@
  * reads one small file, and does not look through thousands. Drains count, and
  * where none ever runs, wrappers do now and then.
  */
+import type { Clock } from "../model/clock.ts";
 import {
   O_CREAT,
   O_WRONLY,
@@ -50,7 +51,7 @@ export function readLevel(folder: string): SpoolLevel | null {
 }
 
 /** Counts what waits, and writes it down; files may come and go meanwhile. */
-export async function countSpool(folder: string): Promise<void> {
+export async function countSpool(folder: string, now: Clock): Promise<void> {
   let files = 0;
   let bytes = 0;
   for (const name of namesOf(folder)) {
@@ -58,12 +59,12 @@ export async function countSpool(folder: string): Promise<void> {
     bytes += statFile(`${folder}/${name}`, { follow: false })?.bytes ?? 0;
     if (++files % AT_ONCE === 0) await Bun.sleep(1);
   }
-  writeLevel(folder, { files, bytes, counted_at: Date.now() });
+  writeLevel(folder, { files, bytes, counted_at: now() });
 }
 
 /** Whether nobody has counted lately. */
-export function isCountOld(folder: string): boolean {
-  const age_ms = Date.now() - (readLevel(folder)?.counted_at ?? 0);
+export function isCountOld(folder: string, now: number): boolean {
+  const age_ms = now - (readLevel(folder)?.counted_at ?? 0);
   return Math.abs(age_ms) >= COUNT_MS;
 }
 

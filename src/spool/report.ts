@@ -1,4 +1,5 @@
 /** What a pass over a spool is given, what it came to, and what is said of it. */
+import type { Clock } from "../model/clock.ts";
 import { Failure } from "../model/failure.ts";
 import type { SessionStore } from "../model/store.ts";
 import {
@@ -36,8 +37,7 @@ export interface PassOptions {
   /** Where files go that are done. */
   done: string;
   store: DrainTarget;
-  /** Milliseconds since the epoch. */
-  now: number;
+  now: Clock;
   report: DrainReport;
   before: Before;
   /** See Look. */

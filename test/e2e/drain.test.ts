@@ -18,7 +18,7 @@ import { at, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
-import { drainAt, id, leave, life, lines, named } from "../support/spool.ts";
+import { drainHere, id, leave, life, lines, named } from "../support/spool.ts";
 
 const BAD_BYTES = Buffer.from([0xff, 0xfe, 0x00, 0x22, 0x7b]);
 
@@ -79,7 +79,7 @@ test("a session that ends while its file is read has ended, and is not lost", as
     await live.end(5);
     return append(events);
   };
-  await drain(sandbox.data, store, Date.now());
+  await drain(sandbox.data, store, Date.now);
   expect(await store.get(live.session_id)).toMatchObject({
     status: "ended",
     exit_code: 5,
@@ -340,10 +340,10 @@ test("a file that was made anew while its lines were stored stays for the next p
     writeFileSync(anew, lines([first!, late, ...rest]), { mode: 0o600 });
     return stored;
   };
-  await drain(sandbox.data, store, Date.now());
+  await drain(sandbox.data, store, Date.now);
   expect(named(folder)).toContain(name);
   store.append = append;
-  await drain(sandbox.data, store, Date.now());
+  await drain(sandbox.data, store, Date.now);
   await store.close();
   const stored = await storedEvents(join(sandbox.home, "s.duckdb"));
   expect(stored.map((e) => e.event_id)).toContain(late.event_id);
@@ -356,8 +356,8 @@ test("a file that grows is read on from where it was read to, and from the start
   const store = await DuckDBStore.open(sandbox.database);
   await using live = await Live.begin(sandbox);
   await live.quiet();
-  const drains = new Drain(sandbox.data, store);
-  await drains.pass(Date.now());
+  const drains = new Drain(sandbox.data, store, Date.now);
+  await drains.pass();
   const brought: number[] = [];
   const append = store.append.bind(store);
   store.append = (events, from) => {
@@ -366,20 +366,20 @@ test("a file that grows is read on from where it was read to, and from the start
   };
   const next = () => command(1, { session_id: live.session_id });
   writeFileSync(live.file, lines([next()]), { flag: "a" });
-  await drains.pass(Date.now());
+  await drains.pass();
   expect(brought).toEqual([1]);
   // A line that was under way counts once it is whole.
   const line = lines([next()]);
   writeFileSync(live.file, line.slice(0, 40), { flag: "a" });
-  await drains.pass(Date.now());
+  await drains.pass();
   expect(brought).toEqual([1]);
   writeFileSync(live.file, line.slice(40), { flag: "a" });
-  await drains.pass(Date.now());
+  await drains.pass();
   expect(brought).toEqual([1, 1]);
   // Shorter than it was: somebody wrote it anew.
   const [first] = live.lines;
   writeFileSync(live.file, `${first}\n${lines([next()])}`);
-  await drains.pass(Date.now());
+  await drains.pass();
   expect(brought).toEqual([1, 1, 2]);
   await store.close();
   expect(
@@ -423,7 +423,7 @@ test("others have their turn after each line that is kept in quarantine", async 
     if (!over) setImmediate(look);
   };
   setImmediate(look);
-  await drainAt(sandbox, Date.now());
+  await drainHere(sandbox);
   over = true;
   look();
   expect([seen, most]).toEqual([40, 1]);

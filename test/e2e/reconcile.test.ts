@@ -116,8 +116,9 @@ describe("a wrapper that was killed", () => {
     await using live = await orphan(sandbox);
     await live.endChild();
     const store = await DuckDBStore.open(sandbox.database);
-    const now = Date.now();
-    await Promise.all([1, 2, 3, 4].map(() => drain(sandbox.data, store, now)));
+    await Promise.all(
+      [1, 2, 3, 4].map(() => drain(sandbox.data, store, Date.now)),
+    );
     await store.close();
     const stored = await storedEvents(sandbox.database);
     expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);

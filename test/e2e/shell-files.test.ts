@@ -191,7 +191,7 @@ test("a drain that dies before it has closed a late shell's session leaves that 
     seen: store.seen.bind(store),
     get: () => Promise.reject(new Error("killed")),
   };
-  await expect(drain(sandbox.data, dies, Date.now())).rejects.toThrow("killed");
+  await expect(drain(sandbox.data, dies, Date.now)).rejects.toThrow("killed");
   await store.close();
   expect(await sandbox.only()).toMatchObject({
     status: "lost",

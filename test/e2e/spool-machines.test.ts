@@ -114,7 +114,7 @@ test("the folder of another machine id that is moved away meanwhile holds nothin
     seen: (signs) => store.seen(signs),
     get: (session_id) => store.get(session_id),
   };
-  await drain(sandbox.data, target, Date.now() + 120_000);
+  await drain(sandbox.data, target, () => Date.now() + 120_000);
   await store.close();
   expect(existsSync(folder)).toBeFalse();
   expect(await sandbox.only()).toMatchObject({ session_id: id(2) });
@@ -206,7 +206,7 @@ test.each([
     const store = await DuckDBStore.open(sandbox.database);
     try {
       const status = async (now: number) => {
-        await drain(sandbox.data, store, now, heartbeat_ms);
+        await drain(sandbox.data, store, () => now, heartbeat_ms);
         return (await store.get(id(1)))?.status;
       };
       expect(await status(boot + early_ms)).toBe("active");

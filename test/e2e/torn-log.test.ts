@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { Drain } from "../../src/spool/drain.ts";
+import { drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { needsRoot, plant, runPrivately } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
@@ -83,8 +83,7 @@ test("what the log has lost and the spool still has comes back", async () => {
   const store = await DuckDBStore.open(sandbox.database);
   try {
     for (const id of ids) expect(await store.get(id)).toBeNull();
-    const drain = new Drain(sandbox.data, store);
-    await drain.pass(Date.now() + 61_000);
+    await drain(sandbox.data, store, () => Date.now() + 61_000);
     for (const id of ids)
       expect(await store.get(id)).toMatchObject({ session_id: id });
   } finally {

@@ -134,11 +134,7 @@ async function cutAndDrain(
     const { whole, aside } = cutAt(lines, at);
     leave(sandbox, "cut.ndjson", content.subarray(0, at));
     const store = new RecordingStore();
-    const { quarantined, refused } = await drain(
-      sandbox.data,
-      store,
-      Date.now(),
-    );
+    const { quarantined, refused } = await drain(sandbox.data, store, Date.now);
     expect(refused).toEqual([]);
     const missing = whole.filter(({ event_id }) => !store.kept.has(event_id));
     expect({ at, missing }).toEqual({ at, missing: [] });

@@ -72,11 +72,7 @@ test(`${CASES} mutated lines are read, or kept aside with the reason; none harms
     lines += bad.length;
     wanted.push(...good.map(({ event_id }) => event_id));
     leave(sandbox, "mutated.ndjson", content);
-    const { quarantined, refused } = await drain(
-      sandbox.data,
-      store,
-      Date.now(),
-    );
+    const { quarantined, refused } = await drain(sandbox.data, store, Date.now);
     expect(refused).toEqual([]);
     for (const { path, offset, length, reason } of quarantined) {
       expect(reason).toMatch(/\S{2}/);

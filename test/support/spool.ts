@@ -49,11 +49,11 @@ export function leave(
 export const named = (folder: string) =>
   existsSync(folder) ? readdirSync(folder).sort() : [];
 
-/** Drains in this process at a moment; everybody else is gone. */
-export async function drainAt(sandbox: Sandbox, now: number) {
+/** Drains in this process; everybody else is gone. */
+export async function drainHere(sandbox: Sandbox) {
   const store = await DuckDBStore.open(sandbox.database);
   try {
-    return await drain(sandbox.data, store, now);
+    return await drain(sandbox.data, store, Date.now);
   } finally {
     await store.close();
   }

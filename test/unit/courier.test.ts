@@ -12,25 +12,23 @@ import {
 } from "../../src/spool/circuit-breaker.ts";
 
 let folder: string;
+let now = Date.parse("2026-02-06T12:34:56Z");
+const clock = () => now;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "courier-"))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const away = new Failure("unreachable", "it is away", "look there");
 
 /** A process that nobody asked for, when chance is as given. */
-const automatic = (random = 1) => new Courier(folder, true, () => random);
+const automatic = (random = 1) =>
+  new Courier(folder, true, clock, () => random);
 
-/** As when the time has gone by in which it is left alone. */
-function later(): void {
-  const state = { ...readDelivery(folder), open_until: null };
-  writeFileSync(join(folder, "delivery.json"), JSON.stringify(state));
-}
+/** The time has gone by in which it is left alone. */
+const later = () => void (now += 600_001);
 
 /** How long the server is left alone now, in seconds. */
 const openFor = () =>
-  Math.round(
-    (Date.parse(readDelivery(folder).open_until!) - Date.now()) / 1000,
-  );
+  (Date.parse(readDelivery(folder).open_until!) - now) / 1_000;
 
 test("the server is left alone for 30 s, and twice as long each time, up to 10 min", () => {
   const seen = Array.from({ length: 8 }, () => {
@@ -63,7 +61,7 @@ test("the first of several failures says since when, the last one why; a success
     ...{ failing_since, last_error: "who are you", mend: "a token" },
     last_success: null,
   });
-  new Courier(folder, false).succeeded();
+  new Courier(folder, false, clock).succeeded();
   expect(readDelivery(folder)).toEqual({
     ...{ failures: 0, failing_since: null, open_until: null },
     ...{ last_error: null, mend: null },
@@ -74,14 +72,16 @@ test("the first of several failures says since when, the last one why; a success
 test("while the server is left alone nobody tries unasked", () => {
   automatic().failed(away);
   expect(() => automatic().begin()).toThrow(/not delivered before 20.*is away/);
-  new Courier(folder, false).begin();
+  new Courier(folder, false, clock).begin();
 });
 
 test("who asks while it is left alone makes that no longer for the others", () => {
   automatic().failed(away);
   const { failures, open_until } = readDelivery(folder);
   for (let i = 0; i < 5; i++)
-    new Courier(folder, false).failed(new Failure("timeout", "too slow"));
+    new Courier(folder, false, clock).failed(
+      new Failure("timeout", "too slow"),
+    );
   expect(readDelivery(folder)).toMatchObject({ failures, open_until });
   expect(readDelivery(folder).last_error).toBe("too slow");
 });
@@ -91,7 +91,7 @@ test("a process tries again only what may be different, when it was the first to
     courier.failed(error);
     return courier.pause_ms();
   };
-  expect(pauses(new Courier(folder, false), away)).toBe(null);
+  expect(pauses(new Courier(folder, false, clock), away)).toBe(null);
   expect(pauses(automatic(), away)).toBe(null);
   rmSync(join(folder, "delivery.json"));
   const first = automatic();
@@ -115,7 +115,6 @@ test("a pause is any part of the longest", () => {
 });
 
 test("a time that no drain has written does not hold anybody up", () => {
-  const now = Date.now();
   const at = (ms: number) => ({
     ...readDelivery(folder),
     open_until: new Date(now + ms).toISOString(),
@@ -134,7 +133,7 @@ test("a damaged note is none", () => {
 });
 
 test("a folder that is gone costs nobody his delivery", () => {
-  const courier = new Courier(join(folder, "gone"), true);
+  const courier = new Courier(join(folder, "gone"), true, clock);
   courier.succeeded();
   courier.failed(away);
   expect(courier.pause_ms()).not.toBe(null);

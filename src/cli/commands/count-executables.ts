@@ -14,6 +14,6 @@ export async function countExecutables([
   writeSome(1, new TextEncoder().encode(`${count}\n`));
   // The wrapper has its answer, and does not wait for the rest.
   closeFile(1);
-  if (isCountOld(spool)) await countSpool(spool);
+  if (isCountOld(spool, Date.now())) await countSpool(spool, Date.now);
   return 0;
 }

@@ -52,14 +52,14 @@ EXAMPLE
     const data = settings.paths.data!;
     const { heartbeat_ms } = settings.config.session;
     const folder = spoolFolder(data);
-    const courier = new Courier(folder, args.auto === true);
+    const courier = new Courier(folder, args.auto === true, Date.now);
     await deliver(settings, courier, async (store) => {
       if (args.adopt)
-        sayDrained(await adoptAll(data, store, Date.now(), heartbeat_ms), note);
+        sayDrained(await adoptAll(data, store, Date.now, heartbeat_ms), note);
       if (args.retry) sayRetried(await retryRejected(folder, store));
     });
     if (args.auto) return;
-    for (const foreign of foreignFolders(data, heartbeat_ms))
+    for (const foreign of foreignFolders(data, Date.now(), heartbeat_ms))
       note(`${foreignSentence(foreign)} (${foreignMend(foreign)})`);
   },
 });

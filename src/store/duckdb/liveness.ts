@@ -4,6 +4,7 @@
  * comes back with the next.
  */
 import { listValue } from "@duckdb/node-api";
+import { type Clock, isoTime } from "../../model/clock.ts";
 import type { Event } from "../../model/event.ts";
 import { type State, parseState } from "../../model/state.ts";
 import type { Provenance } from "../../model/reporter.ts";
@@ -26,7 +27,7 @@ const MAX_LOOKS = 128;
 
 export class Life {
   readonly signs = new Signs();
-  private readonly leases = new Leases(Date.now(), this.signs);
+  private readonly leases: Leases;
   private readonly owners: Owners;
   /** Whether the leases of sessions from before are known. */
   private watching: Promise<void> | null = null;
@@ -35,10 +36,12 @@ export class Life {
   constructor(
     private readonly db: Database,
     private readonly folds: Folds,
+    private readonly now: Clock,
     private readonly append: (
       events: readonly Event[],
     ) => Promise<ReadonlySet<string>>,
   ) {
+    this.leases = new Leases(now(), this.signs);
     this.owners = new Owners(db, folds);
   }
 
@@ -49,7 +52,7 @@ export class Life {
   note(state: State, by: Change): void {
     const { session_id, end } = state;
     if (by === "anew") this.signs.delete(session_id);
-    this.leases.note(state, by === "remark" ? null : Date.now());
+    this.leases.note(state, by === "remark" ? null : this.now());
     this.owners.note(state);
     // A later sign of life than its end is for `lapse` to look at.
     if (isClosed(state) && (this.signs.get(session_id) ?? "") <= end!.timestamp)
@@ -69,7 +72,7 @@ export class Life {
     const first = new Map<string, string>();
     for (const [session_id, sign] of signs) {
       if (others.has(session_id) || unknown.has(session_id)) continue;
-      this.leases.heard(session_id, Date.now());
+      this.leases.heard(session_id, this.now());
       if (this.signs.merge(session_id, sign)) first.set(session_id, sign);
     }
     await this.reopen(first, theirs);
@@ -151,7 +154,7 @@ export class Life {
       this.watching = null;
       throw error;
     }));
-    const now = new Date(now_ms).toISOString();
+    const now = isoTime(now_ms);
     const ends = this.leases.lost(now_ms, unleased_timeout_ms, looks, (id) =>
       this.signs.merge(id, now),
     );
@@ -180,5 +183,4 @@ export class Life {
   }
 }
 
-const justAfter = (time: string) =>
-  new Date(Date.parse(time) + 1).toISOString();
+const justAfter = (time: string) => isoTime(Date.parse(time) + 1);

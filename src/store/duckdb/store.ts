@@ -4,6 +4,7 @@
  * on open, what was not folded yet is.
  */
 import { listValue } from "@duckdb/node-api";
+import type { Clock } from "../../model/clock.ts";
 import type { Event } from "../../model/event.ts";
 import type { Failure } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
@@ -56,6 +57,7 @@ const ARCHIVED: SessionBrief = {
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
 
 export interface StoreOptions extends WriterEvents {
+  now?: Clock;
   /** The steps to the newest schema, oldest first. */
   migrations?: readonly string[];
   /** Of how many events the ids are kept in memory. */
@@ -87,9 +89,10 @@ export class DuckDBStore implements ServedStore {
   private constructor(
     private readonly db: Database,
     private readonly hears: WriterEvents,
+    private readonly now: Clock,
   ) {
     this.folds = new Folds(db, (state, by) => this.life.note(state, by));
-    this.life = new Life(db, this.folds, (events) =>
+    this.life = new Life(db, this.folds, now, (events) =>
       this.writer.append(events, null),
     );
     this.tombstones = new Tombstones(db, this.folds);
@@ -104,10 +107,11 @@ export class DuckDBStore implements ServedStore {
     options: StoreOptions = {},
   ): Promise<DuckDBStore> {
     const { migrations = MIGRATIONS, window_events = WINDOW_EVENTS } = options;
+    const { now = Date.now } = options;
     const db = await Database.open(path, migrations, options.tell);
     try {
       return await db.inTurn(async () => {
-        const store = new DuckDBStore(db, options);
+        const store = new DuckDBStore(db, options, now);
         await store.folds.open();
         await store.tombstones.open();
         const last = await db.one<string | null>(SQL.lastTimestamp);
@@ -118,6 +122,7 @@ export class DuckDBStore implements ServedStore {
           window,
           store.tombstones,
           options,
+          now,
         );
         return store;
       });
@@ -134,7 +139,7 @@ export class DuckDBStore implements ServedStore {
     // A heartbeat moves last_seen and is not kept.
     const kept = events.filter(({ event_type }) => event_type !== "heartbeat");
     if (from.via === "spool") return this.writer.append(kept, from);
-    const now = Date.now();
+    const now = this.now();
     return this.writer.append(
       kept.map((event) => receivedEvent(event, now)),
       from,
@@ -263,7 +268,7 @@ export class DuckDBStore implements ServedStore {
   /** Sessions as the rows say, brought up to date. */
   private async *sessions({ sql, values }: Query): AsyncIterable<Session> {
     await this.flush();
-    const now = Date.now();
+    const now = this.now();
     for await (const row of this.db.read<ReadRow>(sql, values))
       yield sessionOf(row, this.life.signs, now);
   }

@@ -12,6 +12,7 @@ import {
   type DuckDBValue,
   listValue,
 } from "@duckdb/node-api";
+import type { Clock } from "../../model/clock.ts";
 import type { Event, KnownEvent } from "../../model/event.ts";
 import { compareEvents } from "../../model/event.ts";
 import { Failure, Rejected } from "../../model/failure.ts";
@@ -90,6 +91,7 @@ export class Writer {
     private readonly window: IdWindow,
     private readonly tombstones: Tombstones,
     private readonly hears: WriterEvents,
+    private readonly now: Clock,
   ) {}
 
   get queuedEvents(): number {
@@ -254,7 +256,7 @@ export class Writer {
     return this.db.run(SQL.insertEvents, [
       eventLines(items, this.folds.lastSeq + 1).join("\n"),
       // Text would be planned anew for each commit.
-      new DuckDBTimestampValue(BigInt(Date.now()) * 1_000n),
+      new DuckDBTimestampValue(BigInt(this.now()) * 1_000n),
     ]);
   }
 

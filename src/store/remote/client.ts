@@ -2,6 +2,7 @@
  * One call of a server's tools by a bare JSON-RPC POST, which any revision of the
  * protocol answers with plain JSON; and what it says of its health.
  */
+import type { Clock } from "../../model/clock.ts";
 import { Failure, Overloaded, reasonOf } from "../../model/failure.ts";
 import {
   type LocalServer,
@@ -52,6 +53,7 @@ export class ToolClient {
   constructor(
     private readonly target: Target,
     private readonly notDrained: (why: string) => void = () => {},
+    private readonly now: Clock = Date.now,
   ) {}
 
   /**
@@ -129,7 +131,7 @@ export class ToolClient {
     const { status, headers } = response;
     const late = headers.get(NOT_DRAINED);
     if (socket && late !== null) this.notDrained(decodeURIComponent(late));
-    const retry_after_ms = retryAfterMs(headers.get("retry-after"));
+    const retry_after_ms = retryAfterMs(headers.get("retry-after"), this.now());
     try {
       const answer = JSON.parse(body) as Answer;
       return { status, retry_after_ms, answer };
@@ -193,11 +195,11 @@ async function bodyOf({ body }: Response): Promise<string> {
 }
 
 /** Seconds or a date, as HTTP has it. */
-function retryAfterMs(header: string | null): number | null {
+function retryAfterMs(header: string | null, now: number): number | null {
   if (header === null) return null;
   const ms = /^\d+$/.test(header)
     ? Number(header) * 1_000
-    : Date.parse(header) - Date.now();
+    : Date.parse(header) - now;
   return Number.isFinite(ms) && ms >= 0 ? ms : null;
 }
 

@@ -8,6 +8,7 @@ import {
   MAX_EVENT_BYTES,
   jsonBytes,
 } from "../../model/event.ts";
+import { type Clock, isoTime } from "../../model/clock.ts";
 import { sessionCursor } from "../../model/cursor.ts";
 import { Rejected } from "../../model/failure.ts";
 import {
@@ -36,8 +37,12 @@ export class HttpStore implements SessionStore {
   private readonly client: ToolClient;
 
   /** @param notDrained see ToolClient */
-  constructor(target: Target, notDrained?: (why: string) => void) {
-    this.client = new ToolClient(target, notDrained);
+  constructor(
+    target: Target,
+    notDrained?: (why: string) => void,
+    private readonly now: Clock = Date.now,
+  ) {
+    this.client = new ToolClient(target, notDrained, now);
   }
 
   async append(events: readonly Event[]): Promise<ReadonlySet<string>> {
@@ -68,7 +73,7 @@ export class HttpStore implements SessionStore {
   }
 
   private async track(events: Event[]): Promise<EventResult[]> {
-    const sent_at = new Date().toISOString();
+    const sent_at = isoTime(this.now());
     const args = { sent_at, events };
     const { results } = (await this.client.call("track_events", args)) as {
       results?: EventResult[];
