@@ -102,6 +102,37 @@ describe("a session with a lease", () => {
     expect(await ends()).toBe(1);
   });
 
+  test("lives while signs of life come in time, by the store's clock", async () => {
+    let now_ms = opened_ms;
+    const lived = await DuckDBStore.open(join(home, "lived.duckdb"), {
+      now: () => now_ms,
+    });
+    const listen = async (ms: number) => {
+      let lost = 0;
+      for (const until_ms = now_ms + ms; now_ms < until_ms; now_ms += 1_000)
+        lost += await lived.lapse(now_ms, DAY_MS);
+      return lost;
+    };
+    const begun = start({
+      session_id: ID,
+      timestamp: iso(opened_ms),
+      lease_seconds: 60,
+    });
+    await lived.append([begun]);
+    for (let i = 0; i < 5; i++) {
+      expect(await listen(59_000)).toBe(0);
+      await lived.seen(new Map([[ID, iso(now_ms)]]));
+    }
+    expect(await lived.get(ID)).toMatchObject({
+      status: "active",
+      last_seen: iso(now_ms),
+    });
+    expect(await listen(59_000)).toBe(0);
+    expect(await listen(3_000)).toBe(1);
+    expect((await lived.get(ID))?.status).toBe("lost");
+    await lived.close();
+  });
+
   test("has one lease from the moment that the store was opened", async () => {
     const timestamp = iso(opened_ms - 3_600_000);
     await begin(ID, { lease_seconds: 60, timestamp });
