@@ -1,153 +1,126 @@
 /**
- * argv against a command's flags, strict where the parser behind it is lax:
- * unknown flags, missing and unwanted values, and spare words are errors.
- * Nothing is loaded here, `shell` uses it too.
+ * What a command is, and how the words after its name become the values of its
+ * flags. Strict: an unknown flag, a missing or unwanted value and a word too
+ * many are usage errors. It loads nothing, because `shell` uses it too.
  */
 import { Failure } from "../model/failure.ts";
+import { nearest } from "./nearest.ts";
 
-/** What a flag or a word of a command is; citty's own definitions fit. */
-export interface ArgSpec {
-  type?: string | undefined;
-  alias?: string | readonly string[] | undefined;
-  default?: unknown;
+/** A flag of a command, or a word (positional) that it takes. */
+export interface ArgDef {
+  type: "string" | "boolean" | "positional";
+  description: string;
+  /** Another spelling: `-n` for one letter, else `--since`. */
+  alias?: string;
+  /** What help calls the value. */
+  valueHint?: string;
+  /** A boolean that is true by default is turned off by `--no-NAME`. */
+  default?: string | true;
+  /** It may be given more than once; the value is a list. */
+  multiple?: true;
 }
 
-/** The flag that every command has who reads settings. */
-export const CONFIG_FLAG = {
-  type: "string",
-  valueHint: "file",
-  description: "Read this configuration too",
-} as const;
+export type ArgDefs = Readonly<Record<string, ArgDef>>;
 
-/** The flags of what ends a server. */
-export const STOP_FLAGS = {
-  timeout: {
-    type: "string",
-    valueHint: "seconds",
-    description: "How long to wait for its end (default: 10)",
-  },
-  force: {
-    type: "boolean",
-    description: "Kill it when it has not ended then",
-  },
-} as const;
+type Value<D extends ArgDef> = D["type"] extends "boolean"
+  ? boolean
+  : D extends { multiple: true }
+    ? string[]
+    : D extends { default: string }
+      ? string
+      : string | undefined;
+
+export type Args<Defs extends ArgDefs> = {
+  -readonly [Name in keyof Defs]: Value<Defs[Name]>;
+};
+
+export interface Command<Defs extends ArgDefs = ArgDefs> {
+  /** The first paragraph says what it does; notes and examples follow. */
+  description: string;
+  args: Defs;
+  /** Absent from `shell`, which main.ts runs. @returns the exit status, else 0 */
+  run?(args: Args<Defs>): number | void | Promise<number | void>;
+}
+
+/** Infers the types of the values from the definitions. */
+export const defineCommand = <const Defs extends ArgDefs>(
+  command: Command<Defs>,
+): Command<Defs> => command;
 
 /**
- * Rewrites a command's words to `--name=value` and `--name`.
- * @param command its name, for the sentence
- * @throws Failure (usage) suggesting the nearest flag
+ * @param name the command's, for the sentences
+ * @param flagsFirst the first word that is no flag ends them, and is not read
+ * @returns the values, and how many words were read
+ * @throws Failure (usage) that suggests the nearest flag
  */
-export function strictArgs(
-  command: string,
+export function parseArgs<const Defs extends ArgDefs>(
+  name: string,
   argv: readonly string[],
-  specs: Readonly<Record<string, ArgSpec>>,
-): string[] {
-  const flags = flagsOf(specs);
+  defs: Defs,
+  flagsFirst = false,
+): { args: Args<Defs>; consumed: number } {
+  const args: Record<string, string | boolean | string[] | undefined> = {};
+  for (const [key, { type, multiple, default: initial }] of Object.entries(
+    defs,
+  ))
+    args[key] = multiple ? [] : type === "boolean" ? initial === true : initial;
+  const flags = spellings(defs);
   const words: string[] = [];
-  const out: string[] = [];
   let at = 0;
-  const value = (flag: string, inline: string | undefined) => {
-    if (inline !== undefined) return inline;
-    const next = argv[++at];
-    if (next === undefined)
-      throw new Failure("usage", `${flag} needs a value`, helpOf(command));
-    return next;
-  };
   for (; at < argv.length; at++) {
-    const arg = argv[at]!;
-    if (arg === "--") {
-      words.push(...argv.slice(at + 1));
-      break;
-    }
-    const match =
-      /^(--[^=]+)(?:=(.*))?$/s.exec(arg) ?? /^(-[a-zA-Z])(.+)?$/s.exec(arg);
-    if (!match) {
-      words.push(arg);
+    const word = argv[at]!;
+    const isFlag = word.startsWith("-") && word !== "-";
+    if (word === "--" || (flagsFirst && !isFlag)) break;
+    if (!isFlag) {
+      words.push(word);
       continue;
     }
-    const flag = flags.get(match[1]!);
-    if (!flag) throw unknownFlag(command, match[1]!, [...flags.keys()]);
-    if (flag.takesValue)
-      out.push(`--${flag.name}=${value(match[1]!, match[2])}`);
-    else if (match[2] === undefined) out.push(`--${flag.name}`);
-    else
-      throw new Failure("usage", `${match[1]} takes no value`, helpOf(command));
+    const [flag, inline] = splitFlag(word);
+    const key = flags.get(flag);
+    if (key === undefined) throw unknownFlag(name, flag, flags.keys());
+    const isSwitch = defs[key]!.type === "boolean";
+    if (isSwitch && inline !== undefined)
+      throw usage(name, `${flag} takes no value`);
+    const value = isSwitch ? flag !== `--no-${key}` : (inline ?? argv[++at]);
+    if (value === undefined) throw usage(name, `${flag} needs a value`);
+    const list = args[key];
+    args[key] = Array.isArray(list) ? [...list, String(value)] : value;
   }
-  const wanted = Object.values(specs).filter((s) => s.type === "positional");
-  if (words.length > wanted.length)
-    throw new Failure(
-      "usage",
-      `${command} takes no word '${words[wanted.length]}'`,
-      helpOf(command),
-    );
-  return words.length ? [...out, "--", ...words] : out;
+  const consumed = argv[at] === "--" ? at + 1 : at;
+  if (!flagsFirst) words.push(...argv.slice(consumed));
+  for (const [key, { type }] of Object.entries(defs))
+    if (type === "positional") args[key] = words.shift();
+  if (words.length > 0)
+    throw usage(name, `${name} takes no word '${words[0]}'`);
+  return { args: args as Args<Defs>, consumed };
 }
 
-function flagsOf(
-  specs: Readonly<Record<string, ArgSpec>>,
-): Map<string, { name: string; takesValue: boolean }> {
-  const flags = new Map<string, { name: string; takesValue: boolean }>();
-  for (const [name, { type, alias, default: initial }] of Object.entries(
-    specs,
+/** Each spelling of a flag, dashes included, and the flag's name. */
+function spellings(defs: ArgDefs): Map<string, string> {
+  const flags = new Map<string, string>();
+  for (const [name, { type, alias = name, default: initial }] of Object.entries(
+    defs,
   )) {
     if (type === "positional") continue;
-    const takesValue = type !== "boolean";
-    for (const word of [name, ...[alias ?? []].flat()])
-      flags.set(word.length === 1 ? `-${word}` : `--${word}`, {
-        name,
-        takesValue,
-      });
-    if (type === "boolean" && initial === true)
-      flags.set(`--no-${name}`, { name: `no-${name}`, takesValue });
+    flags.set(`--${name}`, name);
+    flags.set(alias.length === 1 ? `-${alias}` : `--${alias}`, name);
+    if (initial === true) flags.set(`--no-${name}`, name);
   }
   return flags;
 }
 
-/** @param known the flags there are, dashes included */
-export function unknownFlag(
-  command: string,
-  flag: string,
-  known: readonly string[],
-): Failure {
+/** `--limit=5`, `-n5`: the flag, and the value in the same word. */
+function splitFlag(word: string): [flag: string, inline: string | undefined] {
+  const [, flag, inline] =
+    /^(--[^=]*)(?:=(.*))?$/s.exec(word) ?? /^(-.)(.+)?$/su.exec(word)!;
+  return [flag!, inline];
+}
+
+function unknownFlag(name: string, flag: string, known: Iterable<string>) {
   const near = nearest(flag, known);
-  return new Failure(
-    "usage",
-    `${command} has no flag '${flag}'`,
-    near ? `did you mean ${near}?` : helpOf(command),
-  );
+  const hint = near && `did you mean ${near}?`;
+  return usage(name, `${name} has no flag '${flag}'`, hint);
 }
 
-export const helpOf = (command: string) =>
-  `try: session-buddy ${command} --help`;
-
-/** The candidate that a mistyped word most likely meant, if any is near. */
-export function nearest(
-  word: string,
-  candidates: readonly string[],
-): string | null {
-  let best: string | null = null;
-  // Any two flags of one letter are near.
-  if (/^-.$/.test(word)) return null;
-  let least = Math.ceil(word.length / 3) + 1;
-  for (const candidate of candidates) {
-    const far = candidate.startsWith(word) ? 1 : distance(word, candidate);
-    if (far < least) [best, least] = [candidate, far];
-  }
-  return best;
-}
-
-/** Edits (insert, delete, replace) between two words. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(
-        row[j]! + 1,
-        next[j - 1]! + 1,
-        row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
-      );
-    row = next;
-  }
-  return row[b.length]!;
-}
+const usage = (name: string, sentence: string, hint?: string | null) =>
+  new Failure("usage", sentence, hint || `try: session-buddy ${name} --help`);

@@ -1,11 +1,31 @@
 /**
- * What is said to a person beside the result, on stderr.
+ * A command's streams: the result on stdout, and on stderr what it says to a
+ * person beside that, questions too.
  */
 import { readSync } from "node:fs";
 import { Failure, errnoOf } from "../model/failure.ts";
+import { plainJson } from "../model/json.ts";
 import { say } from "../os/file.ts";
+import { Output } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
 import { escapeText } from "../render/escape.ts";
+
+/** Writes a result whole. @throws OutputClosed */
+export function print(text: string): void {
+  const output = new Output();
+  output.write(text);
+  output.flush();
+}
+
+/** A result as JSON, or as text. */
+export function printResult(
+  json: boolean,
+  value: object,
+  text: string,
+  indent?: number,
+): void {
+  print(json ? `${plainJson(value, indent)}\n` : text);
+}
 
 /** One sentence, under our name. */
 export function note(sentence: string): void {

@@ -1,64 +1,96 @@
 /**
- * A command's help: what it does, its flags, then notes and examples.
+ * Help: what a command does, its flags, then notes and examples; and the
+ * overview of commands. It fits a terminal of 80 columns.
  */
 
-/** What a command definition says of itself; citty's own fits. */
-export interface CommandText {
-  meta?: unknown;
-  args?: unknown;
-}
+const WIDTH = 80;
 
-interface Meta {
-  name: string;
+/** What is read of a command's definition. */
+export interface CommandText {
   /** The first paragraph says what it does; notes and examples follow. */
   description: string;
+  args: Readonly<Record<string, ArgText>>;
 }
 
-interface Arg {
-  type?: string;
+interface ArgText {
+  type: string;
   alias?: string;
   default?: unknown;
-  required?: boolean;
   valueHint?: string;
   description: string;
 }
 
-export function commandHelp({ meta, args }: CommandText): string {
-  const { name, description } = meta as Meta;
-  const [head, ...notes] = description.split("\n\n");
-  const all = Object.entries((args ?? {}) as Record<string, Arg>);
+export function commandHelp(
+  name: string,
+  { description, args }: CommandText,
+): string {
+  const [summary, notes] = split(description);
+  const all = Object.entries(args);
   const words = all.filter(([, { type }]) => type === "positional");
   const flags = all.filter(([, { type }]) => type !== "positional");
-  const usage = words.map(([word]) => ` [${word.toUpperCase()}]`).join("");
-  return [
-    `${head}\n`,
-    `USAGE  session-buddy ${name} [flags]${usage}\n`,
-    ...words.map(
-      ([word, { description: text }]) => `  ${word.toUpperCase()}  ${text}\n`,
-    ),
-    "FLAGS",
-    ...columns([
-      ...flags.map(flagRow),
-      ["-h, --help", "This text"] satisfies [string, string],
-    ]),
-    "",
-    notes.join("\n\n"),
-    "",
-  ].join("\n");
+  const usage = words.map((word) => ` [${valueName(word)}]`).join("");
+  return sections(
+    summary,
+    `USAGE  session-buddy ${name} [flags]${usage}`,
+    columns(words.map(([word, arg]) => [word.toUpperCase(), arg.description])),
+    `FLAGS\n${columns([...flags.map(flagRow), ["-h, --help", "This text"]])}`,
+    notes,
+  );
 }
 
+/**
+ * @param group the first word of commands of two words; all commands when left out
+ * @param commands names and descriptions
+ */
+export function groupHelp(
+  group: string | undefined,
+  description: string,
+  commands: readonly [string, string][],
+): string {
+  const [summary, notes] = split(description);
+  const words = group === undefined ? "COMMAND" : `${group} COMMAND`;
+  const rows = commands.map(([name, about]): [string, string] => [
+    name,
+    split(about)[0].replace(/\.$/, ""),
+  ]);
+  return sections(
+    summary,
+    `USAGE  session-buddy ${words} [flags]`,
+    `COMMANDS\n${columns(rows)}`,
+    `  session-buddy ${words} --help says more, with examples`,
+    notes,
+  );
+}
+
+const sections = (...texts: string[]) =>
+  `${texts.filter(Boolean).join("\n\n")}\n`;
+
+function split(description: string): [summary: string, notes: string] {
+  const [summary, ...notes] = description.split("\n\n");
+  return [summary!, notes.join("\n\n")];
+}
+
+const valueName = ([name, { valueHint = name }]: [string, ArgText]) =>
+  valueHint.toUpperCase();
+
 /** A flag that is on by default is shown as the one that turns it off. */
-function flagRow([name, arg]: [string, Arg]): [string, string] {
+function flagRow([name, arg]: [string, ArgText]): [string, string] {
   const short = arg.alias?.length === 1 ? `-${arg.alias}, ` : "    ";
   const long = arg.default === true ? `--no-${name}` : `--${name}`;
   const synonym = arg.alias && arg.alias.length > 1 ? `, --${arg.alias}` : "";
-  const value =
-    arg.type === "boolean" ? "" : ` ${(arg.valueHint ?? name).toUpperCase()}`;
+  const value = arg.type === "boolean" ? "" : ` ${valueName([name, arg])}`;
   return [`${short}${long}${synonym}${value}`, arg.description];
 }
 
-/** Two columns, the first as wide as it needs to be. */
-export function columns(rows: readonly [string, string][]): string[] {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+/** Two columns; the left one as wide as it needs to be, the right one wrapped. */
+function columns(rows: readonly [string, string][]): string {
+  const left = Math.max(0, ...rows.map(([text]) => text.length));
+  const line = new RegExp(`(?=\\S)(.{1,${WIDTH - left - 4}})(?: +|$)`, "g");
+  const indent = `\n${" ".repeat(left + 4)}`;
+  return rows
+    .map(([text, about]) => {
+      const lines = [...about.matchAll(line)].map(([, words]) => words);
+      return `  ${text.padEnd(left)}  ${lines.join(indent)}`;
+    })
+    .join("\n");
 }

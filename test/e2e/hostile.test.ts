@@ -39,7 +39,7 @@ function trap(sandbox: Sandbox): { folder: string; sprung: string } {
   };
   for (const name of [".env.local", ".env.development", ".env.production"])
     files[name] = files[".env"]!;
-  for (const name of ["citty", "zod", "yaml", "@duckdb/node-bindings"]) {
+  for (const name of ["jose", "zod", "yaml", "@duckdb/node-bindings"]) {
     files[`node_modules/${name}/index.js`] = evil;
     files[`node_modules/${name}/package.json`] = `{"name": "${name}"}`;
   }

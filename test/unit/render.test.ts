@@ -6,7 +6,7 @@ import { Csv } from "../../src/render/csv.ts";
 import { detail } from "../../src/render/detail.ts";
 import { escapeCell, escapeText } from "../../src/render/escape.ts";
 import { duration, exactDuration, localTime } from "../../src/render/format.ts";
-import { commandHelp } from "../../src/render/help.ts";
+import { commandHelp, groupHelp } from "../../src/render/help.ts";
 import { JsonArray, sessionDocument } from "../../src/render/json.ts";
 import { UTC, type Zone } from "../../src/model/zone.ts";
 import { localZone } from "../../src/os/zone.ts";
@@ -328,13 +328,17 @@ test("banners escape what they are given", () => {
 });
 
 test("help shows what a definition says", () => {
-  const text = commandHelp({
-    meta: { name: "dig", description: "Digs.\n\nDeep.\n\nEXAMPLE\n  dig" },
+  const text = commandHelp("dig", {
+    description: "Digs.\n\nDeep.\n\nEXAMPLE\n  dig",
     args: {
       hole: { type: "positional", description: "Where" },
       deep: { type: "string", alias: "d", valueHint: "m", description: "How" },
       upto: { type: "string", alias: "until", description: "When" },
       light: { type: "boolean", default: true, description: "In the dark" },
+      far: {
+        type: "boolean",
+        description: "as far as it goes ".repeat(4).trim(),
+      },
     },
   });
   expect(text).toBe(
@@ -348,12 +352,36 @@ FLAGS
   -d, --deep M              How
       --upto, --until UPTO  When
       --no-light            In the dark
+      --far                 as far as it goes as far as it goes as far as it
+                            goes as far as it goes
   -h, --help                This text
 
 Deep.
 
 EXAMPLE
   dig
+`,
+  );
+});
+
+test("the help of a group has a line for each command", () => {
+  const text = groupHelp("dig", "Tools.\n\nEXAMPLE\n  dig up", [
+    ["dig up", "Brings up.\n\nNotes."],
+    ["dig out", "Takes out"],
+  ]);
+  expect(text).toBe(
+    `Tools.
+
+USAGE  session-buddy dig COMMAND [flags]
+
+COMMANDS
+  dig up   Brings up
+  dig out  Takes out
+
+  session-buddy dig COMMAND --help says more, with examples
+
+EXAMPLE
+  dig up
 `,
   );
 });

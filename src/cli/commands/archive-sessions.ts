@@ -1,38 +1,34 @@
 /** `session-buddy archive-sessions`: old sessions leave the database for files. */
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG, YES_FLAG } from "../flags.ts";
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { withKeeping } from "../../access/open.ts";
 import { Failure } from "../../model/failure.ts";
 import { parseCount } from "../../model/filter.ts";
-import { plainJson } from "../../model/json.ts";
 import type { Archive, ArchivePlan } from "../../model/maintenance.ts";
-import { Output } from "../../os/output.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
 import { localZone } from "../../os/zone.ts";
 import { escapeText } from "../../render/escape.ts";
 import { bytes, localTime } from "../../render/format.ts";
-import { confirm, note } from "../terminal.ts";
+import { confirm, note, printResult } from "../terminal.ts";
 
 const DAY_MS = 86_400_000;
 
 export default defineCommand({
-  meta: {
-    name: "archive-sessions",
-    description: `Moves old sessions and their events out of the database into Parquet files.
+  description: `Moves old sessions out of the database into Parquet files.
 
-Sessions that ended, or were lost, more than so many days ago go, unless the spool
-still has files of theirs. The files are read back and compared before anything is
-removed; what comes of an archived session later is dropped and counted. With a
-server running, the database's file keeps its size and has room for new events.
+Sessions that ended, or were lost, more than so many days ago go, with their
+events, unless the spool still has files of theirs. The files are read back and
+compared before anything is removed; what comes of an archived session later is
+dropped and counted. With a server running, the database's file keeps its size
+and has room for new events.
 
 EXAMPLES
   session-buddy archive-sessions --days 90 --dry-run
   session-buddy archive-sessions --days 30
-  session-buddy archive-sessions --days 365 --keep-tagged --yes --output /archive/2025`,
-  },
+  session-buddy archive-sessions --days 365 --keep-tagged -y -o /archive/2025`,
   args: {
     days: {
       type: "string",
@@ -44,18 +40,18 @@ EXAMPLES
       type: "boolean",
       description: "Leave sessions that have tags",
     },
-    yes: { type: "boolean", alias: "y", description: "Do it without asking" },
+    yes: YES_FLAG,
     output: {
       type: "string",
       alias: "o",
       valueHint: "folder",
       description:
-        "A folder to make (default: archive/<date>-<time> beside the database)",
+        "A folder to make (default: archive/DATE-TIME beside the database)",
     },
     json: { type: "boolean", description: "Print the result as JSON" },
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     if (args.days === undefined)
       throw new Failure(
         "usage",
@@ -66,13 +62,13 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const request = {
       ended_before: before(days),
-      keep_tagged: args["keep-tagged"] ?? false,
+      keep_tagged: args["keep-tagged"],
     };
     const planned = await withKeeping(settings, note, (keeping) =>
       keeping.plan(request),
     );
     if (args["dry-run"])
-      return print(args.json, planned, planWords("would go", planned));
+      return printResult(args.json, planned, planWords("would go", planned));
     const question = `${planned.sessions} sessions with ${planned.events} events go to an archive. Go on?`;
     const agreed = args.yes || planned.sessions === 0;
     if (!confirm(question, agreed)) return 1;
@@ -80,7 +76,7 @@ EXAMPLES
     const done = await withKeeping(settings, note, (keeping) =>
       keeping.archive(request, folderFor(settings, args.output)),
     );
-    return print(args.json, done, archiveWords(done));
+    printResult(args.json, done, archiveWords(done));
   },
 });
 
@@ -104,13 +100,6 @@ function folderFor(settings: Settings, output: string | undefined): string {
     const free = n === 2 ? folder : `${folder}+${n - 1}`;
     if (!existsSync(free)) return free;
   }
-}
-
-function print(json: boolean | undefined, value: object, words: string) {
-  const output = new Output();
-  output.write(json ? `${plainJson({ ...value })}\n` : words);
-  output.flush();
-  return 0;
 }
 
 const ZONE = localZone(process.env);

@@ -1,7 +1,7 @@
 /** `session-buddy backup`: a copy of the database, whoever has it open. */
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG } from "../flags.ts";
 import { closeSync, openSync } from "node:fs";
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import { plainJson } from "../../model/json.ts";
@@ -15,30 +15,27 @@ import { requireNotOwn } from "../../access/own-files.ts";
 import { Scratch } from "../../os/scratch.ts";
 import { escapeText } from "../../render/escape.ts";
 import { bytes } from "../../render/format.ts";
-import { note } from "../terminal.ts";
+import { note, printResult } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "backup",
-    description: `Writes a copy of the database into a file, a running server included.
+  description: `Copies the database to a file, while a server runs, too.
 
 The copy is that of one moment, and compact; recording goes on. The file has its
-name once it was read back and found the same, and only you can read it; one that
-it replaces keeps its mode and its owner. A FIFO or a device gets what the file
-would hold, and the result is told on stderr then.
+name once it was read back and found the same, and only you can read it; one
+that it replaces keeps its mode and its owner. A FIFO or a device gets what the
+file would hold, and the result is told on stderr then.
 
 EXAMPLES
   session-buddy backup /backup/sessions.duckdb
   session-buddy backup --force ~/sessions-latest.duckdb
   session-buddy backup /dev/stdout | zstd > sessions.duckdb.zst`,
-  },
   args: {
-    file: { type: "positional", required: false, description: "Where it goes" },
+    file: { type: "positional", description: "Where it goes" },
     force: { type: "boolean", description: "Replace a file of that name" },
     json: { type: "boolean", description: "Print the result as JSON" },
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     if (!args.file)
       throw new Failure(
         "usage",
@@ -54,11 +51,9 @@ EXAMPLES
       return;
     }
     const done = await withKeeping(settings, note, (keeping) =>
-      keeping.backup(place.path, args.force ?? false),
+      keeping.backup(place.path, args.force),
     );
-    const output = new Output();
-    output.write(args.json ? `${plainJson({ ...done })}\n` : words(done));
-    output.flush();
+    printResult(args.json, done, words(done));
   },
 });
 

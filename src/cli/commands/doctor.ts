@@ -1,6 +1,6 @@
 /** `session-buddy doctor`: looks at everything and says what to do. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { COLOR_FLAG, CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
 import { NO_HOME, describe, loadSettings } from "../../config/load.ts";
 import { type Check, type CheckResult, run } from "../../doctor/check.ts";
 import { databaseChecks } from "../../doctor/database.ts";
@@ -15,31 +15,25 @@ import { wantsColor } from "../terminal.ts";
 import { VERSION } from "../../version.ts";
 
 export default defineCommand({
-  meta: {
-    name: "doctor",
-    description: `Checks environment, configuration, server, spool and database, and says what to do.
+  description: `Checks the installation, and says how to mend what is wrong.
 
+It looks at environment, configuration, server, spool and database.
 Exit status 0 when all is well, 4 when a check fails.
 
 EXAMPLES
   session-buddy doctor
-  session-buddy doctor --json | jq '.phases[].tests[] | select(.status == "fail")'
+  session-buddy doctor --json | jq '.phases[].tests[] | select(.fix)'
   session-buddy doctor --fix`,
-  },
   args: {
-    json: { type: "boolean", description: "As JSON" },
+    json: JSON_FLAG,
     fix: {
       type: "boolean",
       description: "Mend what can be mended without harm",
     },
-    color: {
-      type: "boolean",
-      default: true,
-      description: "No colours at a terminal",
-    },
+    color: COLOR_FLAG,
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const settings = loadSettings(process.env, args.config);
     const phases: Record<string, (s: typeof settings) => Check[]> = {
       environment_setup: environmentChecks,
@@ -55,7 +49,7 @@ EXAMPLES
       if (!args.json) output.write(phaseTitle(phase));
       const tests: CheckResult[] = [];
       for (const check of homeless ?? checks(settings)) {
-        const result = await run(check, args.fix === true);
+        const result = await run(check, args.fix);
         tests.push(result);
         if (!args.json) output.write(findingLines(result, color));
       }

@@ -1,6 +1,6 @@
 /** `session-buddy drain`: brings what is spooled here to the store. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG } from "../flags.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { withDrained } from "../../access/open.ts";
@@ -17,20 +17,17 @@ import { spoolFolder } from "../../spool/write.ts";
 import { note } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "drain",
-    description: `Brings what this host has recorded to the store.
+  description: `Brings what this host has recorded to the store.
 
 Every command that reads does that first; wrappers start it for a server on
-another host. It says nothing when all went well. With --auto it tries for a while,
-but leaves a server alone that did not answer lately. What a server rejects is
-kept in quarantine/ beside the spool; --retry brings it once more.
+another host. It says nothing when all went well. With --auto it tries for a
+while, but leaves a server alone that did not answer lately. What a server
+rejects is kept in quarantine/ beside the spool; --retry brings it once more.
 What was recorded under another machine id is taken in once it is known that its
 boot is over; else it is told of, and --adopt takes it.
 
 EXAMPLE
   SESSION_BUDDY_MCP_ENDPOINT=https://audit.example:8678/mcp session-buddy drain`,
-  },
   args: {
     auto: {
       type: "boolean",
@@ -47,12 +44,12 @@ EXAMPLE
     },
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const settings = await validSettings(process.env, args.config);
     const data = settings.paths.data!;
     const { heartbeat_ms } = settings.config.session;
     const folder = spoolFolder(data);
-    const courier = new Courier(folder, args.auto === true, Date.now);
+    const courier = new Courier(folder, args.auto, Date.now);
     await deliver(settings, courier, async (store) => {
       if (args.adopt)
         sayDrained(await adoptAll(data, store, Date.now, heartbeat_ms), note);

@@ -1,6 +1,6 @@
 /** `session-buddy list-sessions`: which sessions there were. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { COLOR_FLAG, CONFIG_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import {
@@ -51,26 +51,26 @@ const FILTER_FLAGS = Object.fromEntries(
 const DROPPED = dropOrder(SESSION_COLUMNS).map(({ header }) => header);
 
 export default defineCommand({
-  meta: {
-    name: "list-sessions",
-    description: `Lists sessions, newest start first.
+  description: `Lists sessions, newest start first.
 
-A TIME is 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago',
--2d or @1770381296, or as date -Ins and date -R print it; without a zone it is local
-(TZ, in every form that the C library takes).
+A TIME is 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05',
+'2 hours ago', -2d or @1770381296, or as date -Ins and date -R print it; without
+a zone it is local (TZ, in every form that the C library takes).
+
 At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
-tab-separated, without a header. Where a terminal is too narrow ids are shortened to
-their last 8 hex, which show-session takes, then names to ${NAME_CELLS} cells, and then
-columns go, in this order: ${DROPPED.join(", ")}.
-In CSV a text that begins with = + - @, a tab or a return gets a ' before it, so that
-a spreadsheet does not compute it.
+tab-separated, without a header. Where a terminal is too narrow, ids are
+shortened to their last 8 hex, which show-session takes, then names to ${NAME_CELLS}
+cells, and then columns are left out, in this order:
+${DROPPED.join(", ")}.
+
+In CSV a text that begins with = + - @, a tab or a return gets a ' before it, so
+that a spreadsheet does not compute it.
 
 EXAMPLES
   session-buddy list-sessions --type admin_shell --limit 1
   session-buddy list-sessions --component mahavishnu --status active
-  session-buddy list-sessions --after yesterday --format json | jq -r '.[].session_id'
-  session-buddy list-sessions --after 2026-02-01 --before 2026-02-08 --output week.csv`,
-  },
+  session-buddy list-sessions --after yesterday --json | jq -r '.[].session_id'
+  session-buddy ls --after 2026-02-01 --before 2026-02-08 --output week.csv`,
   args: {
     ...FILTER_FLAGS,
     limit: {
@@ -89,22 +89,18 @@ EXAMPLES
     },
     wide: {
       type: "boolean",
-      description: "All columns in full, however narrow the terminal is",
+      description: "All columns in full at a terminal of any width",
     },
     "csv-raw": {
       type: "boolean",
       description: "CSV with every text as it is, without a '",
     },
-    color: {
-      type: "boolean",
-      default: true,
-      description: "No colours at a terminal",
-    },
+    color: COLOR_FLAG,
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const format = formatOf(args);
-    const form = { format, raw: args["csv-raw"] ?? false };
+    const form = { format, raw: args["csv-raw"] };
     const settings = await validSettings(process.env, args.config);
     const now = Date.now();
     const filter = filterOf(args, (text) =>

@@ -1,28 +1,25 @@
 /** `session-buddy mcp health`: how the running server is. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";
 import { EXIT_STATUS, Failure } from "../../model/failure.ts";
-import { Output } from "../../os/output.ts";
 import { requireServer } from "../../server/daemon.ts";
 import { askHealth } from "../../store/remote/client.ts";
+import { printResult } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "mcp health",
-    description: `Asks the running server how it is.
+  description: `Asks the running server how it is.
 
 Exit status 0 when all is well, 2 when no server runs, 4 when a check fails.
 
 EXAMPLES
   session-buddy mcp health
   session-buddy mcp health --json | jq .checks`,
-  },
   args: {
-    json: { type: "boolean", description: "As JSON" },
+    json: JSON_FLAG,
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const settings = await validSettings(process.env, args.config);
     const { socket, pid } = requireServer(settings);
     if (!socket)
@@ -32,22 +29,14 @@ EXAMPLES
         "try again in a moment",
       );
     const health = await askHealth({ socket, pid });
-    const output = new Output();
     const checks = Object.entries(health.checks);
     const { last_drain_age_seconds: age } = health;
-    output.write(
-      args.json
-        ? `${JSON.stringify(health, null, 2)}\n`
-        : [
-            health.status === "ok" ? "healthy" : health.status,
-            ...checks.map(
-              ([name, state]) => `  ${`${name}:`.padEnd(10)}${state}`,
-            ),
-            ...(age === undefined ? [] : [`  last drain: ${age} s ago`]),
-            "",
-          ].join("\n"),
-    );
-    output.flush();
+    const lines = [
+      health.status === "ok" ? "healthy" : health.status,
+      ...checks.map(([name, state]) => `  ${`${name}:`.padEnd(10)}${state}`),
+      ...(age === undefined ? [] : [`  last drain: ${age} s ago`]),
+    ];
+    printResult(args.json, health, `${lines.join("\n")}\n`, 2);
     return health.status === "ok" ? 0 : EXIT_STATUS.unhealthy;
   },
 });

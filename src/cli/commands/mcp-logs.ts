@@ -1,6 +1,6 @@
 /** `session-buddy mcp logs`: what the server says of its life. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG } from "../flags.ts";
 import { statePaths, validSettings } from "../../config/load.ts";
 import { followLog } from "../../log/tail.ts";
 import { logFile } from "../../log/log.ts";
@@ -16,9 +16,7 @@ import { note } from "../terminal.ts";
 const MAX_LINES = 1_000_000;
 
 export default defineCommand({
-  meta: {
-    name: "mcp logs",
-    description: `Shows the end of the server's log, also once it has stopped.
+  description: `Shows the end of the server's log, also once it has stopped.
 
 What a line holds of others is escaped; tokens are never in it.
 
@@ -26,7 +24,6 @@ EXAMPLES
   session-buddy mcp logs
   session-buddy mcp logs -f
   session-buddy mcp logs -n 1000 --json | jq 'select(.level == "error")'`,
-  },
   args: {
     follow: {
       type: "boolean",
@@ -43,7 +40,7 @@ EXAMPLES
     json: { type: "boolean", description: "The lines as they are: JSON" },
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const lines = linesOf(args.lines);
     const settings = await validSettings(process.env, args.config);
     const { logs } = statePaths(settings);
@@ -52,7 +49,7 @@ EXAMPLES
       note(`there is no log in '${logs}' yet (try: session-buddy mcp start)`);
     const output = new Output();
     const zone = localZone(process.env);
-    await followLog(logs, lines, args.follow === true, (text) => {
+    await followLog(logs, lines, args.follow, (text) => {
       output.write(args.json ? text : readable(text, zone));
       output.flush();
     });

@@ -1,27 +1,24 @@
 /** `session-buddy mcp start`: the server, here or detached. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG, READ_ONLY_FLAG } from "../flags.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
-import { Output } from "../../os/output.ts";
 import { startDetached } from "../../server/daemon.ts";
-import { note } from "../terminal.ts";
+import { note, printResult } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "mcp start",
-    description: `Serves MCP, and owns the database while it lives.
+  description: `Serves MCP, and owns the database while it lives.
 
 Runs in the foreground; \`> log 2>&1 &\` and --detach put it behind. Clients find
 it at http://HOST:PORT/mcp; the other commands find it by themselves.
 Exit status 3 when a server runs already, 1 when another program has the port,
-5 for a configuration that is refused (a weak secret, an open address without one).
+5 for a configuration that is refused (a weak secret, an open address without
+one).
 
 EXAMPLES
   session-buddy mcp start
   session-buddy mcp start --detach --port auto
   session-buddy mcp start --transport stdio`,
-  },
   args: {
     host: {
       type: "string",
@@ -32,18 +29,15 @@ EXAMPLES
       description: "Port, or auto for a free one (default: 8678)",
     },
     transport: { type: "string", description: "http (default) or stdio" },
-    "read-only": {
-      type: "boolean",
-      description: "Offer no tools that record anything",
-    },
+    "read-only": READ_ONLY_FLAG,
     detach: { type: "boolean", description: "Leave it running behind" },
     json: { type: "boolean", description: "With --detach: say where as JSON" },
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const settings = await validSettings(process.env, args.config);
     const { host, port, config } = args;
-    const readOnly = args["read-only"] === true;
+    const readOnly = args["read-only"];
     if (host !== undefined) settings.config.server.host = host;
     if (port !== undefined) settings.config.server.port = parsePort(port);
     const flags = [
@@ -56,7 +50,7 @@ EXAMPLES
       const { serveStdio } = await import("../../server/stdio.ts");
       return serveStdio(settings, readOnly);
     }
-    if (args.detach) return detached(settings, flags, args.json === true);
+    if (args.detach) return detached(settings, flags, args.json);
     const { serveHere } = await import("../../server/run.ts");
     return serveHere(settings, { readOnly, flags }, note);
   },
@@ -99,12 +93,7 @@ async function detached(
   json: boolean,
 ): Promise<number> {
   const { pid, url } = await startDetached(settings, flags);
-  const output = new Output();
-  output.write(
-    json
-      ? `${JSON.stringify({ running: true, pid, url })}\n`
-      : `serving: ${url} (pid ${pid})\n`,
-  );
-  output.flush();
+  const facts = { running: true, pid, url };
+  printResult(json, facts, `serving: ${url} (pid ${pid})\n`);
   return 0;
 }

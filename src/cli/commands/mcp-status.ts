@@ -1,6 +1,6 @@
 /** `session-buddy mcp status`: whether a server runs, and where. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";
 import { EXIT_STATUS } from "../../model/failure.ts";
 import { lockPath, runningServer } from "../../access/claim.ts";
@@ -11,21 +11,18 @@ import { deafFailure } from "../../store/remote/unresponsive.ts";
 import { note } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "mcp status",
-    description: `Tells whether a server runs, and where it listens.
+  description: `Tells whether a server runs, and where it listens.
 
 Exit status 0 when one runs, 2 when none does, 4 when it stands still.
 
 EXAMPLES
   session-buddy mcp status
   session-buddy mcp status --json | jq -r .url`,
-  },
   args: {
-    json: { type: "boolean", description: "As JSON" },
+    json: JSON_FLAG,
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const settings = await validSettings(process.env, args.config);
     const holder = runningServer(lockPath(settings));
     const running = holder !== null;

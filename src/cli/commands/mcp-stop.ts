@@ -1,37 +1,29 @@
 /** `session-buddy mcp stop`: ends the running server. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG, STOP_FLAGS } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG, JSON_FLAG, STOP_FLAGS } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";
 import { parseSeconds } from "../../model/filter.ts";
-import { Output } from "../../os/output.ts";
 import { stop } from "../../server/daemon.ts";
+import { printResult } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "mcp stop",
-    description: `Ends the running server; what it has acknowledged is kept.
+  description: `Ends the running server; what it has acknowledged is kept.
 
 Exit status 2 when none runs, 7 when it has not ended in time.
 
 EXAMPLES
   session-buddy mcp stop
   session-buddy mcp stop --timeout 30 --force`,
-  },
   args: {
     ...STOP_FLAGS,
-    json: { type: "boolean", description: "As JSON" },
+    json: JSON_FLAG,
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const settings = await validSettings(process.env, args.config);
-    const timeout_ms = parseSeconds(args.timeout ?? "10", "--timeout");
-    const { pid } = await stop(settings, timeout_ms, args.force === true);
-    const output = new Output();
-    output.write(
-      args.json
-        ? `${JSON.stringify({ stopped: true, pid })}\n`
-        : `stopped (pid ${pid})\n`,
-    );
-    output.flush();
+    const timeout_ms = parseSeconds(args.timeout, "--timeout");
+    const { pid } = await stop(settings, timeout_ms, args.force);
+    const facts = { stopped: true, pid };
+    printResult(args.json, facts, `stopped (pid ${pid})\n`);
   },
 });

@@ -1,20 +1,17 @@
 /** `session-buddy mcp unit`: the server as a systemd service. */
-import { defineCommand } from "citty";
+import { defineCommand } from "../args.ts";
 import { readLink } from "../../os/file.ts";
-import { Output } from "../../os/output.ts";
 import { systemdUnit } from "../../render/unit.ts";
+import { print } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "mcp unit",
-    description: `Prints a systemd unit that runs the server.
+  description: `Prints a systemd unit that runs the server.
 
 It is a user's unit: sessions, database and server belong to one user.
 
 EXAMPLES
   session-buddy mcp unit > ~/.config/systemd/user/session-buddy.service
   systemctl --user enable --now session-buddy`,
-  },
   args: {
     port: {
       type: "string",
@@ -22,11 +19,9 @@ EXAMPLES
         "Port, or auto for a free one (default: the configuration's)",
     },
   },
-  run({ args }) {
+  run(args) {
     const executable = readLink("/proc/self/exe") ?? process.execPath;
     const port = args.port === undefined ? [] : ["--port", args.port];
-    const output = new Output();
-    output.write(systemdUnit(executable.replace(/ \(deleted\)$/, ""), port));
-    output.flush();
+    print(systemdUnit(executable.replace(/ \(deleted\)$/, ""), port));
   },
 });

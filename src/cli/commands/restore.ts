@@ -1,35 +1,31 @@
 /** `session-buddy restore`: a backup becomes the database. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG, YES_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";
 import { requireHere } from "../../access/open.ts";
 import { Failure } from "../../model/failure.ts";
-import { plainJson } from "../../model/json.ts";
-import { Output } from "../../os/output.ts";
 import { escapeText } from "../../render/escape.ts";
 import { Candidate } from "../../access/restore.ts";
-import { confirm, note } from "../terminal.ts";
+import { confirm, note, printResult } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "restore",
-    description: `Puts a backup in the place of the database, which is kept beside it.
+  description: `Puts a backup in the place of the database.
 
-A copy of the file is looked through first: it opens, its schema is known, and its
+A copy of the file is checked first: it opens, its schema is known, and its
 sessions are what their events come to. What the spool still holds is brought to
-it. A running server has to be stopped before.
+it. The database from before is kept beside it. A running server has to be
+stopped first.
 
 EXAMPLES
   session-buddy restore /backup/sessions.duckdb
   session-buddy mcp stop; session-buddy restore --yes /backup/sessions.duckdb`,
-  },
   args: {
-    file: { type: "positional", required: false, description: "The backup" },
-    yes: { type: "boolean", alias: "y", description: "Do it without asking" },
+    file: { type: "positional", description: "The backup" },
+    yes: YES_FLAG,
     json: { type: "boolean", description: "Print the result as JSON" },
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     if (!args.file)
       throw new Failure(
         "usage",
@@ -42,11 +38,9 @@ EXAMPLES
     try {
       const { sessions, events } = candidate.verified;
       const question = `'${args.file}' is good: ${sessions} sessions, ${events} events. Put it in the place of the database?`;
-      if (!confirm(question, args.yes ?? false)) return 1;
+      if (!confirm(question, args.yes)) return 1;
       const done = await candidate.take(note);
-      const output = new Output();
-      output.write(args.json ? `${plainJson({ ...done })}\n` : words(done));
-      output.flush();
+      printResult(args.json, done, words(done));
       return 0;
     } finally {
       candidate.discard();

@@ -2,7 +2,8 @@
  * `session-buddy shell`: parsed by hand, before and without everything that
  * the other commands load, for this is what every shell's start waits for.
  */
-import { helpOf, unknownFlag } from "../args.ts";
+import { type Args, defineCommand, parseArgs } from "../args.ts";
+import { CONFIG_FLAG } from "../flags.ts";
 import { loadSettings, describe } from "../../config/load.ts";
 import type { Config, Profile, Settings } from "../../config/load.ts";
 import {
@@ -26,98 +27,92 @@ import { fullBanner, lineBanner } from "../../render/banner.ts";
 import { escapeText } from "../../render/escape.ts";
 import { VERSION } from "../../version.ts";
 
-export const SHELL_HELP = `Wraps a shell, or any program, and records its life as a session.
+const DEFINITION = defineCommand({
+  description: `Wraps a shell, or any program, and records its life.
 
-USAGE  session-buddy shell [flags] [-- command args…]
+Everything after the first -- is the command's, untouched; so is everything from
+the first bare word on.
 
-  Without a command it wraps $SHELL (else the passwd entry's, else /bin/sh).
-  All after the first -- is the command's, untouched; so is the first bare word.
-
-FLAGS
-  -l, --login              make $SHELL a login shell
-      --component NAME     what the session belongs to (default: the profile's,
-                           else taken from the command)
-      --type TYPE          session type (default: admin_shell)
-      --shell-type NAME    what kind of shell it is (default: the program's name)
-      --meta KEY=VALUE     metadata; a VALUE that is JSON is taken as JSON (repeatable)
-      --name TEXT          a name to find the session by
-      --reason TEXT        why the shell was needed
-      --tag TAG            a tag (repeatable)
-      --profile NAME       a profile of the configuration
-      --audit MODE         strict (no durable record, no shell) or best-effort
-      --no-commands        record no commands; this version never does
-      --quiet              no banner
-      --config FILE        read this configuration too
-  -h, --help               this text
-
-EXIT STATUS  the command's own; death by a signal is passed on.
+EXIT STATUS  The command's own; death by a signal is passed on.
   125 our own failure, 126 the command cannot run, 127 it was not found.
 
 EXAMPLES
   session-buddy shell
   session-buddy shell --component mahavishnu -- python -m mahavishnu shell
-  session-buddy shell --reason 'ticket 4711' --meta ticket=4711 zsh -l
-`;
+  session-buddy shell --reason 'ticket 4711' --meta ticket=4711 zsh -l`,
+  args: {
+    command: {
+      type: "positional",
+      valueHint: "-- command args…",
+      description:
+        "What to wrap (default: $SHELL, else the passwd entry's, else /bin/sh)",
+    },
+    login: {
+      type: "boolean",
+      alias: "l",
+      description: "Make $SHELL a login shell",
+    },
+    component: {
+      type: "string",
+      valueHint: "name",
+      description:
+        "What the session belongs to (default: the profile's, else taken from the command)",
+    },
+    type: {
+      type: "string",
+      description: "Session type (default: admin_shell)",
+    },
+    "shell-type": {
+      type: "string",
+      valueHint: "name",
+      description: "What kind of shell it is (default: the program's name)",
+    },
+    meta: {
+      type: "string",
+      multiple: true,
+      valueHint: "key=value",
+      description:
+        "Metadata; a VALUE that is JSON is taken as JSON (repeatable)",
+    },
+    name: {
+      type: "string",
+      valueHint: "text",
+      description: "A name to find the session by",
+    },
+    reason: {
+      type: "string",
+      valueHint: "text",
+      description: "Why the shell was needed",
+    },
+    tag: { type: "string", multiple: true, description: "A tag (repeatable)" },
+    profile: {
+      type: "string",
+      valueHint: "name",
+      description: "A profile of the configuration",
+    },
+    audit: {
+      type: "string",
+      valueHint: "mode",
+      description: "strict (no durable record, no shell) or best-effort",
+    },
+    "no-commands": {
+      type: "boolean",
+      description: "Record no commands; this version never does",
+    },
+    quiet: { type: "boolean", description: "No banner" },
+    config: CONFIG_FLAG,
+  },
+});
+export default DEFINITION;
 
-interface Flags {
-  login: boolean;
-  quiet: boolean;
-  values: Map<string, string>;
-  meta: string[];
-  tags: string[];
-  help: boolean;
-  /** How many words stand before the command. */
-  consumed: number;
-}
-
-const VALUE_FLAGS = [
-  "component",
-  "type",
-  "shell-type",
-  "name",
-  "reason",
-  "profile",
-  "audit",
-  "config",
-];
-const ALL_FLAGS = [
-  ...["login", "quiet", "help", "no-commands", "meta", "tag"],
-  ...VALUE_FLAGS,
-].map((name) => `--${name}`);
+type Flags = Args<typeof DEFINITION.args>;
 
 /** @param args the words after `shell` */
-export function parseFlags(args: readonly string[]): Flags {
-  const flags: Flags = {
-    ...{ login: false, quiet: false, help: false },
-    ...{ values: new Map(), meta: [], tags: [], consumed: 0 },
-  };
-  let at = 0;
-  for (; at < args.length; at++) {
-    const arg = args[at]!;
-    if (arg === "--") {
-      at++;
-      break;
-    }
-    if (!arg.startsWith("-") || arg === "-") break;
-    const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(arg) ?? [];
-    const value = () => {
-      if (inline !== undefined) return inline;
-      at++;
-      if (at >= args.length)
-        throw new Failure("usage", `${arg} needs a value`, helpOf("shell"));
-      return args[at]!;
-    };
-    if (name && VALUE_FLAGS.includes(name)) flags.values.set(name, value());
-    else if (name === "meta") flags.meta.push(value());
-    else if (name === "tag") flags.tags.push(value());
-    else if (arg === "-l" || arg === "--login") flags.login = true;
-    else if (arg === "--quiet") flags.quiet = true;
-    else if (arg === "-h" || arg === "--help") flags.help = true;
-    else if (arg !== "--no-commands")
-      throw unknownFlag("shell", arg.replace(/=.*/s, ""), ALL_FLAGS);
-  }
-  flags.consumed = at;
-  return flags;
+export function parseFlags(args: readonly string[]) {
+  const help = { type: "boolean", alias: "h", description: "" } as const;
+  const defs = { ...DEFINITION.args, help };
+  const { args: flags, consumed } = parseArgs("shell", args, defs, true);
+  return { flags, consumed };
 }
 
 /** @param args the words after `shell` */
@@ -126,33 +121,32 @@ export async function shell(args: readonly string[]): Promise<number> {
     libc.blockSignals(HEARD);
     dieSilently(libc);
   }
-  const flags = parseFlags(args);
+  const { flags, consumed } = parseFlags(args);
   if (flags.help) {
-    const { Output } = await import("../../os/output.ts");
-    const output = new Output();
-    output.write(SHELL_HELP);
-    output.flush();
+    const { commandHelp } = await import("../../render/help.ts");
+    const { print } = await import("../terminal.ts");
+    print(commandHelp("shell", DEFINITION));
     return 0;
   }
   const env = process.env;
-  const given = args.length > flags.consumed;
-  const settings = loadSettings(env, flags.values.get("config"));
+  const given = args.length > consumed;
+  const settings = loadSettings(env, flags.config);
   const tell = tellOf(flags);
   const profile = findProfile(flags, settings, tell);
   const { file, argv } = given
-    ? fromArgv(args.slice(flags.consumed))
+    ? fromArgv(args.slice(consumed))
     : (fromProfile(profile) ?? ownShell(env, flags));
-  const words = given ? args.slice(flags.consumed) : argv.map(decode);
+  const words = given ? args.slice(consumed) : argv.map(decode);
   const component = componentOf(flags, profile, words);
-  const shell_type = flags.values.get("shell-type") ?? kindOf(words[0]!);
+  const shell_type = flags["shell-type"] ?? kindOf(words[0]!);
   const { session, server, spool, cache_dir } = settings.config;
   if (tell) await sayProblems(settings, tell);
   const start = {
-    ...{ component, shell_type, argv: words, tags: flags.tags },
+    ...{ component, shell_type, argv: words, tags: flags.tag },
     recorded_argv: session.argv === "full" ? words : words.slice(0, 1),
-    session_type: flags.values.get("type") ?? "admin_shell",
-    name: flags.values.get("name") ?? null,
-    reason: flags.values.get("reason") ?? null,
+    session_type: flags.type ?? "admin_shell",
+    name: flags.name ?? null,
+    reason: flags.reason ?? null,
     metadata: { ...profile?.metadata, ...parseMeta(flags.meta) },
   };
   refuseTooMuch(start);
@@ -195,7 +189,7 @@ function disabledBy(
 }
 
 function strictness(flags: Flags, session: Config["session"]): boolean {
-  const audit = flags.values.get("audit");
+  const audit = flags.audit;
   if (audit !== undefined && audit !== "strict" && audit !== "best-effort")
     throw new Failure(
       "usage",
@@ -218,7 +212,7 @@ function findProfile(
   settings: Settings,
   tell: typeof say | null,
 ): Profile | undefined {
-  const name = flags.values.get("profile");
+  const name = flags.profile;
   if (name === undefined) return undefined;
   const profile = settings.config.profiles[name];
   if (profile) return profile;
@@ -247,7 +241,7 @@ function componentOf(
   profile: Profile | undefined,
   words: readonly string[],
 ): string {
-  const given = flags.values.get("component");
+  const given = flags.component;
   const name = given ?? profile?.component;
   if (name !== undefined && isComponentName(name)) return name;
   if (given === undefined) return inferComponent(words);

@@ -1,6 +1,6 @@
 /** `session-buddy show-session`: one session in full. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG } from "../flags.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import { isSessionId } from "../../model/id.ts";
@@ -9,16 +9,13 @@ import { remarksOn } from "../../model/remarks.ts";
 import type { Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { withKeeping, withReadable } from "../../access/open.ts";
-import { Output } from "../../os/output.ts";
 import { localZone } from "../../os/zone.ts";
 import { detail } from "../../render/detail.ts";
 import { sessionDocument } from "../../render/json.ts";
-import { note } from "../terminal.ts";
+import { note, print } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "show-session",
-    description: `Shows one session: its facts, then its metadata.
+  description: `Shows one session: its facts, then its metadata.
 
 Without an id: the session that we are in, else the newest.
 
@@ -26,11 +23,9 @@ EXAMPLES
   session-buddy show-session
   session-buddy show-session mahavishnu-20260206
   session-buddy show-session 1a2b3c4d --format json | jq .duration_seconds`,
-  },
   args: {
     id: {
       type: "positional",
-      required: false,
       description:
         "A session's id, a unique prefix of it, its last 8 hex, or its name",
     },
@@ -38,7 +33,7 @@ EXAMPLES
     json: { type: "boolean", description: "The same as --format json" },
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const format = args.format ?? (args.json ? "json" : "text");
     if (format !== "text" && format !== "json")
       throw new Failure(
@@ -66,13 +61,11 @@ EXAMPLES
     if (found === null) throw await missing(settings, id!);
     const { session, remarks } = found;
     // The store is free again: whoever reads may take his time.
-    const output = new Output();
-    output.write(
+    print(
       format === "json"
         ? sessionDocument(session, remarks)
         : detail(session, localZone(process.env), remarks),
     );
-    output.flush();
   },
 });
 

@@ -1,9 +1,8 @@
 /** `session-buddy token`: a token for whoever may talk to the server. */
-import { defineCommand } from "citty";
-import { CONFIG_FLAG } from "../args.ts";
+import { defineCommand } from "../args.ts";
+import { CONFIG_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
-import { Output } from "../../os/output.ts";
 import { readSecret } from "../../auth/secret.ts";
 import {
   MAX_CLAIM_LENGTH,
@@ -14,34 +13,32 @@ import {
   ownSubject,
 } from "../../auth/token.ts";
 import { durationMs } from "../../config/keys.ts";
+import { print } from "../terminal.ts";
 
 const MAX_TTL_SECONDS = 365 * 86_400;
 
 export default defineCommand({
-  meta: {
-    name: "token",
-    description: `Prints a token that lets its bearer talk to the server.
+  description: `Prints a token that lets its bearer talk to the server.
 
 It is signed by the server's secret: SESSION_BUDDY_SECRET, else
 BODAI_SHARED_SECRET, else auth.secret_file. Whoever has the token may use it
-until it expires, nobody can take it back but by another secret.
+until it expires; only another secret takes it back.
 
 A session belongs to the subject that began it: renew a token with the same one.
 With --host and --user its bearer can report of nobody else. With --scope admin
-he may end any session, whoever reported it.
+it can end any session, whoever reported it.
 
 EXAMPLES
   session-buddy token
   session-buddy token --subject web01 --host web01 --user deploy --ttl 30d
   session-buddy token --subject backup@maha --ttl 30d
   export SESSION_BUDDY_TOKEN="$(ssh maha session-buddy token --scope read)"`,
-  },
   args: {
     subject: {
       type: "string",
       valueHint: "name",
       description:
-        "Whose it is, kept with what he sends (default: you@this-host)",
+        "Whose it is, kept with what is sent by it (default: you@this-host)",
     },
     ttl: {
       type: "string",
@@ -67,7 +64,7 @@ EXAMPLES
     },
     config: CONFIG_FLAG,
   },
-  async run({ args }) {
+  async run(args) {
     const subject = nameOf("--subject", args.subject ?? ownSubject());
     const bound = {
       ...(args.host !== undefined && { host: nameOf("--host", args.host) }),
@@ -84,9 +81,7 @@ EXAMPLES
         "set SESSION_BUDDY_SECRET, or auth.secret_file, as the server has it",
       );
     const facts = { subject, ttl_seconds, scope, ...bound };
-    const output = new Output();
-    output.write(`${mintToken(secret, facts, Date.now())}\n`);
-    output.flush();
+    print(`${mintToken(secret, facts, Date.now())}\n`);
   },
 });
 

@@ -1,18 +1,16 @@
 /** `session-buddy version`: what this executable is. */
-import { defineCommand } from "citty";
-import { Output } from "../../os/output.ts";
+import { defineCommand } from "../args.ts";
+import { JSON_FLAG } from "../flags.ts";
 import { COMMIT, DUCKDB_VERSION, VERSION } from "../../version.ts";
+import { printResult } from "../terminal.ts";
 
 export default defineCommand({
-  meta: {
-    name: "version",
-    description: `Tells version, commit, Bun, DuckDB and platform
+  description: `Tells version, commit, Bun, DuckDB and platform.
 
 EXAMPLE
   session-buddy version --json`,
-  },
-  args: { json: { type: "boolean", description: "As JSON" } },
-  run({ args }) {
+  args: { json: JSON_FLAG },
+  run(args) {
     const facts = {
       version: VERSION,
       commit: COMMIT,
@@ -20,12 +18,8 @@ EXAMPLE
       duckdb: DUCKDB_VERSION.replace(/-r\..*/, ""),
       platform: `${process.platform}-${process.arch}`,
     };
-    const output = new Output();
-    output.write(
-      args.json
-        ? `${JSON.stringify(facts, null, 2)}\n`
-        : `session-buddy ${facts.version} (commit ${facts.commit}, Bun ${facts.bun}, DuckDB ${facts.duckdb}, ${facts.platform})\n`,
-    );
-    output.flush();
+    const { version, commit, bun, duckdb, platform } = facts;
+    const line = `session-buddy ${version} (commit ${commit}, Bun ${bun}, DuckDB ${duckdb}, ${platform})\n`;
+    printResult(args.json, facts, line, 2);
   },
 });
