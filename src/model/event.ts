@@ -4,7 +4,9 @@
  * never changed. Field names are those of the wire (event_version 1.0).
  */
 
-export const EVENT_VERSION = "1.0";
+import type { Parsed, ParsedUnknown } from "./schema.ts";
+
+export const EVENT_VERSION = "1.0" as const;
 
 /** One event as a line of JSON, at most. */
 export const MAX_EVENT_BYTES = 256 * 1024;
@@ -17,93 +19,29 @@ export type Json =
   null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
-interface Base {
-  event_version: string;
-  /** UUIDv4 on session_start, v7 on the rest. */
-  event_id: string;
-  session_id: string;
-  /** UTC, ISO 8601 with milliseconds. */
-  timestamp: string;
+/** What schema.ts cannot know: it is stamped by who receives an event. */
+interface Received {
   received?: Receipt;
 }
 
-export interface SessionStart extends Base {
-  event_type: "session_start";
-  session_type: string;
-  component_name: string;
-  shell_type: string;
-  hostname: string;
-  /** The recording process; the session's own once a `process` event says it. */
-  pid: number;
-  ppid?: number | null;
-  /** Clock ticks between boot and the start of `pid` (/proc/PID/stat, field 22). */
-  start_ticks?: number | null;
-  user: { username: string; home: string };
-  environment: {
-    python_version: string | null;
-    platform: string;
-    cwd: string;
+export type SessionStart = Received &
+  Parsed["session_start"] & {
+    /**
+     * Stamped by the server that received it, never by a client. Absent: recorded
+     * on the store's own host, whose spool tells whether it lives. A number: a
+     * sign of life comes within so many seconds. null: no sign ever comes.
+     */
+    lease_seconds?: number | null;
+    truncated_bytes?: number;
   };
-  tty?: string | null;
-  name?: string | null;
-  reason?: string | null;
-  tags?: string[];
-  /** argv of the wrapped program. */
-  command?: string[];
-  parent_session_id?: string | null;
-  /** The id that the environment held although its session is no ancestor. */
-  inherited_session_id?: string | null;
-  /** `none`: written without FFI, nobody may judge the file by its lock. */
-  lock?: "flock" | "none";
-  /**
-   * Stamped by the server that received it, never by a client. Absent: recorded
-   * on the store's own host, whose spool tells whether it lives. A number: a
-   * sign of life comes within so many seconds. null: no sign ever comes.
-   */
-  lease_seconds?: number | null;
-  /** Of `pid` and `start_ticks`; of a client's, when the server could look it up. */
-  pid_namespace?: string | null;
-  boot_id?: string | null;
-  metadata: JsonObject;
-  /** What the recorder found out by itself: below any metadata given to it. */
-  measured?: JsonObject;
-  truncated_bytes?: number;
-}
-
-/** The wrapped child, known once it runs. */
-export interface Process extends Base {
-  event_type: "process";
-  pid: number;
-  ppid: number;
-  start_ticks: number | null;
-  /** `pid:[4026531836]`, as /proc/self/ns/pid reads; null when unreadable. */
-  pid_namespace: string | null;
-  boot_id: string | null;
-}
-
-export interface CommandStart extends Base {
-  event_type: "command_start";
-}
-
-export interface Annotation extends Base {
-  event_type: "annotation";
-  metadata?: JsonObject;
-  measured?: JsonObject;
-  python_version?: string;
-}
-
-export type EndSource = "observed" | "declared" | "recovered";
-
-export interface SessionEnd extends Base {
-  event_type: "session_end";
-  end_source: EndSource;
-  exit_code: number | null;
-  /** `SIGKILL`; `SIG34` for a real-time signal; null when it exited. */
-  signal: string | null;
-  metadata?: JsonObject;
-  measured?: JsonObject;
-  python_version?: string;
-}
+export type Process = Received & Parsed["process"];
+export type CommandStart = Received & Parsed["command_start"];
+export type Annotation = Received & Parsed["annotation"];
+export type SessionEnd = Received & Parsed["session_end"];
+export type EndSource = SessionEnd["end_source"];
+export type Heartbeat = Received & Parsed["heartbeat"];
+/** A kind that this version does not know: stored, and ignored by the fold. */
+export type Unknown = Received & ParsedUnknown;
 
 /** What the receiving server found its time to be; never as a client sent it. */
 export interface Receipt {
@@ -113,19 +51,34 @@ export interface Receipt {
   at?: string;
 }
 
-/** A sign of life from another host: it moves last_seen and is not stored. */
-export interface Heartbeat extends Base {
-  event_type: "heartbeat";
-}
-
-/** A kind that this version does not know: stored, and ignored by the fold. */
-export interface Unknown extends Base {
-  event_type: string & {};
-}
-
 export type KnownEvent =
   SessionStart | Process | CommandStart | Annotation | SessionEnd | Heartbeat;
 export type Event = KnownEvent | Unknown;
+export type Kind = KnownEvent["event_type"];
+export type EventOf<K extends Kind> = Extract<KnownEvent, { event_type: K }>;
+
+/** What an event has beside what every event has. */
+export type OwnFields<E extends KnownEvent = KnownEvent> = E extends Event
+  ? Omit<E, "event_version" | "event_id" | "session_id" | "timestamp">
+  : never;
+
+/** Whether an event is of a kind: the type alone cannot tell, any text may be a kind. */
+export const isKind = <K extends Kind>(
+  event: Event,
+  kind: K,
+): event is EventOf<K> => event.event_type === kind;
+
+const KNOWN = {
+  session_start: true,
+  process: true,
+  command_start: true,
+  annotation: true,
+  session_end: true,
+  heartbeat: true,
+} satisfies Record<Kind, true>;
+
+export const isKnown = (event: Event): event is KnownEvent =>
+  Object.hasOwn(KNOWN, event.event_type);
 
 /** Metadata that the recorder alone may set, in the order of printing. */
 export const MEASURED_KEYS = [
@@ -157,7 +110,7 @@ export function compareEvents(a: EventKey, b: EventKey): number {
   return a.event_id < b.event_id ? -1 : a.event_id > b.event_id ? 1 : 0;
 }
 
-export type EventKey = Pick<Base, "timestamp" | "event_id">;
+export type EventKey = Pick<Event, "timestamp" | "event_id">;
 
 /** Whether arrays and objects are nested in more levels; looks no deeper than that. */
 export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
@@ -168,6 +121,20 @@ export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
   for (const key in value)
     if (isDeeper(value[key as never], levels - 1)) return true;
   return false;
+}
+
+/** JSON of events that somebody has measured. */
+const measured = new WeakMap<Event, string>();
+
+/** An event as JSON; it never changes, so whoever measured it has made that. */
+export const eventJson = (event: Event): string =>
+  measured.get(event) ?? JSON.stringify(event);
+
+/** How long an event is as JSON, in bytes of UTF-8. */
+export function eventBytes(event: Event): number {
+  const json = eventJson(event);
+  measured.set(event, json);
+  return Buffer.byteLength(json);
 }
 
 /** How long a value is as JSON, in bytes of UTF-8. */

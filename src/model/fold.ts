@@ -13,6 +13,8 @@ import {
   type KnownEvent,
   type SessionEnd,
   compareEvents,
+  isKind,
+  isKnown,
 } from "./event.ts";
 import {
   type Provenance,
@@ -98,63 +100,72 @@ export function apply(
   event: Event,
   from: Provenance | null = SPOOL,
 ): boolean {
-  const known = event as KnownEvent;
   const standing = standingOf(state, event, from);
   if (standing === "other") {
     if (!isRemark(event)) state.outranked++;
     return false;
   }
-  switch (known.event_type) {
+  if (isKnown(event)) take(state, event, from, standing);
+  if (!isSign(event, from, standing)) return false;
+  const at = timeOf(event);
+  if (at > state.last_sign) state.last_sign = at;
+  // Of a start and of an end those say it that hold.
+  if (!WINS.has(event.event_type) && event.received?.clock_skew)
+    state.clock_skew = true;
+  return true;
+}
+
+/** Brings what an event says into the registers. */
+function take(
+  state: State,
+  event: KnownEvent,
+  from: Provenance | null,
+  standing: "own" | "for_all",
+): void {
+  switch (event.event_type) {
     case "session_start": {
       const {
         event_version: _v,
-        event_id,
+        event_id: _e,
         event_type: _t,
         session_id: _s,
         metadata,
         measured,
         ...facts
-      } = known;
-      const attested = attestedBy(known, from);
+      } = event;
+      const attested = attestedBy(event, from);
       const rank = standing === "own" ? 0 : -1;
-      const start = register(known, { ...facts, attested }, rank);
+      const start = register(event, { ...facts, attested }, rank);
       if (!state.start || startBeats(start, state.start)) state.start = start;
-      merge(state.given, metadata, known, 0);
-      merge(state.measured, measured, known, 0);
+      merge(state.given, metadata, event, 0);
+      merge(state.measured, measured, event, 0);
       break;
     }
     case "process":
       state.process = later(
         state.process,
-        register(known, { pid: known.pid, ppid: known.ppid }, 0),
+        register(event, { pid: event.pid, ppid: event.ppid }, 0),
       );
       break;
     case "annotation":
-      merge(state.given, known.metadata, known, 1);
-      merge(state.measured, known.measured, known, 1);
-      learnPython(state, known);
+      merge(state.given, event.metadata, event, 1);
+      merge(state.measured, event.measured, event, 1);
+      learnPython(state, event);
       break;
     case "command_start":
       state.command_count++;
       break;
     case "session_end":
-      merge(state.given, known.metadata, known, 2);
-      merge(state.measured, known.measured, known, 2);
-      learnPython(state, known);
-      takeEnd(state, known, standing);
+      merge(state.given, event.metadata, event, 2);
+      merge(state.measured, event.measured, event, 2);
+      learnPython(state, event);
+      takeEnd(state, event, standing);
       break;
   }
-  if (!isSign(known, from, standing)) return false;
-  const at = timeOf(known);
-  if (at > state.last_sign) state.last_sign = at;
-  // Of a start and of an end those say it that hold.
-  if (!WINS.has(known.event_type) && known.received?.clock_skew)
-    state.clock_skew = true;
-  return true;
 }
 
 /** Of what was told ahead of its time, when it came: no later has it been. */
-const timeOf = ({ timestamp, received }: KnownEvent): string =>
+const timeOf = ({ timestamp, received }: Event): string =>
   received?.at ?? timestamp;
 
 /**
@@ -225,11 +236,11 @@ export const isSignOfLife = ({ event_type }: Event): boolean =>
 
 /** An end that was observed is the last sign. */
 function isSign(
-  event: KnownEvent,
+  event: Event,
   from: Provenance | null,
   standing: "own" | "for_all",
 ): boolean {
-  if (event.event_type === "session_end")
+  if (isKind(event, "session_end"))
     return event.end_source === "observed" && standing === "own";
   // As older versions counted them: what they stored comes to the same again.
   return isUnquestioned(from) || isSignOfLife(event);

@@ -1,7 +1,7 @@
 /**
  * What others have said of a session: kept beside it, under who said it.
  */
-import type { Annotation, JsonObject } from "./event.ts";
+import { type JsonObject, isKind } from "./event.ts";
 import { isAside, reporterOf } from "./reporter.ts";
 import type { Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
@@ -25,8 +25,9 @@ export async function remarksOn(
   const kinds = ["annotation"];
   for await (const stored of store.events({ session_id, kinds })) {
     const { event, provenance, received_at } = stored;
+    if (!isKind(event, "annotation")) continue;
     if (!isAside(event, provenance, reporter)) continue;
-    const { timestamp, metadata = {} } = event as Annotation;
+    const { timestamp, metadata = {} } = event;
     const by = reporterOf(provenance);
     remarks.push({ reporter: by, timestamp, received_at, metadata });
     if (remarks.length > MAX_REMARKS) remarks.shift();

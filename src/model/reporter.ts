@@ -5,7 +5,7 @@
  * any session without becoming its reporter. Remarks may come from anybody who
  * may write: they are kept, and beside the session unless they are its own.
  */
-import type { Event, KnownEvent, SessionStart } from "./event.ts";
+import { type Event, type SessionStart, isKind } from "./event.ts";
 
 /** How the host and the user of a session are known. */
 export const ATTESTED = ["spool", "uid", "token", "claimed"] as const;
@@ -121,9 +121,8 @@ export function rejectionOf(
  * has no host, and its user is who writes there.
  */
 function boundTo(event: Event, from: Provenance): string | null {
-  const known = event as KnownEvent;
-  if (known.event_type !== "session_start" || !isToken(from)) return null;
-  const { hostname, user, session_type } = known;
+  if (!isKind(event, "session_start") || !isToken(from)) return null;
+  const { hostname, user, session_type } = event;
   if (session_type === "channel" && hostname === "") return null;
   if (from.host !== undefined && hostname !== from.host)
     return `hostname: the token may report of host '${from.host}' alone`;

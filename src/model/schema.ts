@@ -25,6 +25,15 @@ const count = z.int().nonnegative();
 const pid = z.int().positive().max(4_194_304);
 const ppid = z.int().nonnegative().max(4_194_304);
 
+/** Fields that it does not name pass through, and its type does not know of them. */
+const loose = <Shape extends z.core.$ZodShape>(
+  shape: Shape,
+): z.ZodObject<Shape, z.core.$strip> => z.looseObject(shape);
+
+/** Left out, or null, or a value. */
+const maybe = <T extends z.ZodType>(schema: T) =>
+  schema.nullable().exactOptional();
+
 const ISO_TIME =
   /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
 
@@ -37,6 +46,8 @@ const timestamp = text.transform((value, context) => {
 });
 
 function toUtc(value: string): string | null {
+  // As a recorder of ours writes it.
+  if (isUtc(value)) return value;
   const wall = ISO_TIME.exec(value)?.[1];
   if (!wall) return null;
   // The 30th of February would pass for the 2nd of March.
@@ -50,65 +61,101 @@ function toUtc(value: string): string | null {
   return utc.length === 24 ? utc : null;
 }
 
-const base = z.looseObject({
+/** Whether it is a time in the form that all are brought to. */
+function isUtc(value: string): boolean {
+  const time = value.length === 24 ? Date.parse(value) : NaN;
+  return !Number.isNaN(time) && new Date(time).toISOString() === value;
+}
+
+/** What every event has. */
+const base = {
   event_version: z.literal(EVENT_VERSION),
+  /** UUIDv4 on session_start, v7 on the rest. */
   event_id: z.guid().transform((id) => id.toLowerCase()),
   session_id: text.refine(isSessionId, "not a session id"),
   event_type: text.min(1).max(100),
   timestamp,
-});
+};
 
-const kinds = new Map<string, z.ZodType>(
-  Object.entries({
-    session_start: base.extend({
-      session_type: text,
-      component_name: text,
-      shell_type: text,
-      hostname: text,
-      pid,
-      ppid: ppid.nullish(),
-      start_ticks: count.nullish(),
-      user: z.looseObject({ username: text, home: text }),
-      environment: z.looseObject({
-        python_version: text.nullable(),
-        platform: text,
-        cwd: text,
-      }),
-      tty: text.nullish(),
-      name: text.nullish(),
-      reason: text.nullish(),
-      tags: z.array(text).optional(),
-      command: z.array(text).optional(),
-      parent_session_id: text.nullish(),
-      inherited_session_id: text.nullish(),
-      lock: z.enum(["flock", "none"]).optional(),
-      pid_namespace: text.nullish(),
-      boot_id: text.nullish(),
-      metadata: object,
-      measured: object.optional(),
+const kind = <Kind extends string, Shape extends z.core.$ZodShape>(
+  event_type: Kind,
+  shape: Shape,
+) => loose({ ...base, event_type: z.literal(event_type), ...shape });
+
+/** Said of a session later than at its start. */
+const later = {
+  metadata: object.exactOptional(),
+  measured: object.exactOptional(),
+  python_version: text.exactOptional(),
+};
+
+const KINDS = {
+  session_start: kind("session_start", {
+    session_type: text,
+    component_name: text,
+    shell_type: text,
+    hostname: text,
+    /** The recording process; the session's own once a `process` event says it. */
+    pid,
+    ppid: maybe(ppid),
+    /** Clock ticks between boot and the start of `pid` (/proc/PID/stat, field 22). */
+    start_ticks: maybe(count),
+    user: loose({ username: text, home: text }),
+    environment: loose({
+      python_version: text.nullable(),
+      platform: text,
+      cwd: text,
     }),
-    process: base.extend({
-      pid,
-      ppid,
-      start_ticks: count.nullable(),
-      pid_namespace: text.nullable(),
-      boot_id: text.nullable(),
-    }),
-    annotation: base.extend({
-      metadata: object.optional(),
-      measured: object.optional(),
-      python_version: text.optional(),
-    }),
-    session_end: base.extend({
-      end_source: z.enum(["observed", "declared", "recovered"]),
-      exit_code: z.int().min(0).max(255).nullable(),
-      signal: text.nullable(),
-      metadata: object.optional(),
-      measured: object.optional(),
-      python_version: text.optional(),
-    }),
+    tty: maybe(text),
+    name: maybe(text),
+    reason: maybe(text),
+    tags: z.array(text).exactOptional(),
+    /** argv of the wrapped program. */
+    command: z.array(text).exactOptional(),
+    parent_session_id: maybe(text),
+    /** The id that the environment held although its session is no ancestor. */
+    inherited_session_id: maybe(text),
+    /** `none`: written without FFI, nobody may judge the file by its lock. */
+    lock: z.enum(["flock", "none"]).exactOptional(),
+    /** Of `pid` and `start_ticks`; of a client's, when the server could look it up. */
+    pid_namespace: maybe(text),
+    boot_id: maybe(text),
+    metadata: object,
+    /** What the recorder found out by itself: below any metadata given to it. */
+    measured: object.exactOptional(),
   }),
-);
+  /** The wrapped child, known once it runs. */
+  process: kind("process", {
+    pid,
+    ppid,
+    start_ticks: count.nullable(),
+    /** `pid:[4026531836]`, as /proc/self/ns/pid reads; null when unreadable. */
+    pid_namespace: text.nullable(),
+    boot_id: text.nullable(),
+  }),
+  command_start: kind("command_start", {}),
+  annotation: kind("annotation", later),
+  session_end: kind("session_end", {
+    end_source: z.enum(["observed", "declared", "recovered"]),
+    exit_code: z.int().min(0).max(255).nullable(),
+    /** `SIGKILL`; `SIG34` for a real-time signal; null when it exited. */
+    signal: text.nullable(),
+    ...later,
+  }),
+  /** A sign of life from another host: it moves last_seen and is not stored. */
+  heartbeat: kind("heartbeat", {}),
+};
+
+/** A kind that this version does not know. */
+const unknown = loose(base);
+
+/** The kinds of events as they are parsed, by their names. */
+export type Parsed = {
+  [Kind in keyof typeof KINDS]: z.output<(typeof KINDS)[Kind]>;
+};
+export type ParsedUnknown = z.output<typeof unknown>;
+
+const kinds = new Map<string, z.ZodType<Event>>(Object.entries(KINDS));
 
 /**
  * One line of a spool file.
@@ -116,10 +163,10 @@ const kinds = new Map<string, z.ZodType>(
  * @throws Error with the reason, in a few words
  */
 export function parseEventLine(bytes: Uint8Array): Event {
-  return parseEvent(
-    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
-  );
+  return parseEvent(JSON.parse(utf8.decode(bytes)));
 }
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * One event, out of its JSON.
@@ -130,8 +177,8 @@ export function parseEvent(value: unknown): Event {
     throw new Error(`nested deeper than ${MAX_DEPTH} levels`);
   const kind = (value as { event_type?: unknown } | null)?.event_type;
   const schema = typeof kind === "string" ? kinds.get(kind) : undefined;
-  const result = (schema ?? base).safeParse(value);
-  if (result.success) return result.data as Event;
+  const result = (schema ?? unknown).safeParse(value);
+  if (result.success) return result.data;
   const [first] = result.error.issues;
   throw new Error(inWords([first!], value, { whole: "line" }));
 }

@@ -3,7 +3,7 @@
  * nothing (tmux keeps a stale one): the session is a parent only when its
  * wrapper or its shell is an ancestor.
  */
-import type { SessionStart } from "../model/event.ts";
+import type { Process, SessionStart } from "../model/event.ts";
 import { isSessionId } from "../model/id.ts";
 import { tryReadText } from "./file.ts";
 import type { StartedProcess } from "./proc.ts";
@@ -40,7 +40,10 @@ function processesOf(file: string): Set<string> {
   for (const line of lines) {
     if (!/"event_type":"(session_start|process)"/.test(line)) continue;
     try {
-      const { pid, start_ticks } = JSON.parse(line) as SessionStart;
+      const { pid, start_ticks } = JSON.parse(line) as Pick<
+        Process,
+        "pid" | "start_ticks"
+      >;
       found.add(`${pid}@${start_ticks}`);
     } catch {
       // A torn line (disk full, killed): it names nobody.

@@ -3,7 +3,7 @@
  * written. Recording trouble is never the user's trouble: the program runs
  * whatever the spool says, except under `--audit strict`.
  */
-import { EVENT_VERSION, type Event, type Process } from "../model/event.ts";
+import { EVENT_VERSION, type OwnFields, type Process } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
 import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
@@ -335,16 +335,14 @@ class Recording implements Watch {
     return this.request.env["PATH"] ?? "";
   }
 
-  private write(
-    fields: { event_type: string } & Record<string, unknown>,
-  ): void {
+  private write(fields: OwnFields): void {
     this.spool.append({
       event_version: EVENT_VERSION,
       event_id: Bun.randomUUIDv7(),
       session_id: this.session_id,
       timestamp: new Date().toISOString(),
       ...fields,
-    } as Event);
+    });
   }
 
   /** Does a step of the recording; trouble with it is kept for the end. */

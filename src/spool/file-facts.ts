@@ -2,12 +2,12 @@
  * Live is told from dead: by the file's lock, then by the child that the
  * `process` event names. What cannot be known stays unknown, never lost.
  */
-import type {
-  Event,
-  KnownEvent,
-  Process,
-  SessionEnd,
-  SessionStart,
+import {
+  type Event,
+  type Process,
+  type SessionEnd,
+  type SessionStart,
+  isKind,
 } from "../model/event.ts";
 import { isSessionId } from "../model/id.ts";
 import { lostEnd } from "../model/lost.ts";
@@ -99,16 +99,15 @@ export class FileFacts {
   unfinished = false;
 
   take(event: Event): void {
-    const known = event as KnownEvent;
-    this.session_id ??= known.session_id;
-    if (known.timestamp > this.lastTimestamp)
-      this.lastTimestamp = known.timestamp;
-    if (known.event_type === "process") this.process = known;
-    if (known.event_type === "session_end") {
+    this.session_id ??= event.session_id;
+    if (event.timestamp > this.lastTimestamp)
+      this.lastTimestamp = event.timestamp;
+    if (isKind(event, "process")) this.process = event;
+    if (isKind(event, "session_end")) {
       this.ended = true;
-      this.recovered = known.end_source === "recovered";
+      this.recovered = event.end_source === "recovered";
     }
-    if (known.event_type === "session_start") this.start = known;
+    if (isKind(event, "session_start")) this.start = event;
   }
 
   /** False when the first line says that nobody may judge by the lock. */

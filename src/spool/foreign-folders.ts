@@ -6,7 +6,7 @@
  * What nobody can know from here is told, and taken when a person says so.
  */
 import { closeSync, fstatSync } from "node:fs";
-import type { SessionStart } from "../model/event.ts";
+import { type SessionStart, isKind } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { machineId } from "../os/paths.ts";
 import { entriesOf, isSpoolFile, listFolder, openOwn } from "./folder.ts";
@@ -135,9 +135,7 @@ function startIn(fd: number): SessionStart | null {
   for (const line of readLines(fd, "here")) {
     if (line.kind !== "event") return null;
     const { event } = line;
-    return event.event_type === "session_start"
-      ? (event as SessionStart)
-      : null;
+    return isKind(event, "session_start") ? event : null;
   }
   return null;
 }

@@ -2,13 +2,14 @@
  * Events for tests: whole ones with one thing changed, and random lives of
  * sessions.
  */
-import type {
-  Annotation,
-  Event,
-  JsonObject,
-  Process,
-  SessionEnd,
-  SessionStart,
+import {
+  type Annotation,
+  EVENT_VERSION,
+  type Event,
+  type JsonObject,
+  type Process,
+  type SessionEnd,
+  type SessionStart,
 } from "../../src/model/event.ts";
 import { sessionIdOf } from "../../src/model/id.ts";
 import { Random } from "./random.ts";
@@ -21,7 +22,7 @@ export const at = (seconds: number) =>
   new Date(T0 + seconds * 1_000).toISOString();
 
 const base = (session_id: string, seconds: number) => ({
-  event_version: "1.0",
+  event_version: EVENT_VERSION,
   event_id: crypto.randomUUID() as string,
   session_id,
   timestamp: at(seconds),

@@ -4,7 +4,7 @@
  * when it came.
  */
 import { isSignOfLife } from "../../model/fold.ts";
-import type { Event, KnownEvent, Receipt } from "../../model/event.ts";
+import type { Event, Receipt } from "../../model/event.ts";
 
 /** A start that is longer ago may have been told late, or never have been. */
 const LATE_MS = 86_400_000;
@@ -13,9 +13,12 @@ const AHEAD_MS = 5_000;
 
 /** @param now_ms when it came, milliseconds since the epoch */
 export function receivedEvent(event: Event, now_ms: number): Event {
-  const { received: _, ...sent } = event as KnownEvent & { received?: unknown };
-  const receipt = receiptOf(sent as Event, now_ms);
-  return (receipt ? { ...sent, received: receipt } : sent) as Event;
+  const received = receiptOf(event, now_ms);
+  if (received) return { ...event, received };
+  // As it came, so that its JSON need not be made again.
+  if (!("received" in event)) return event;
+  const { received: _, ...sent } = event;
+  return sent;
 }
 
 function receiptOf(event: Event, now_ms: number): Receipt | null {

@@ -1,7 +1,7 @@
 /**
  * Events and sessions in the form that the statements take and give.
  */
-import type { Event } from "../../model/event.ts";
+import { type Event, eventJson } from "../../model/event.ts";
 import { startSecondOf } from "../../model/id.ts";
 import { type Brought } from "../../model/fold.ts";
 import { type State, stateJson } from "../../model/state.ts";
@@ -35,13 +35,18 @@ export function arrivalOf(
   from: Provenance | null,
   provenance: string | null,
 ): Arrival {
-  const json = JSON.stringify(event);
+  const json = eventJson(event);
   if (!json.includes("\\ud")) return { event, payload: json, from, provenance };
   // An escaped backslash is matched so that it does not begin an escape.
   const payload = json.replace(SURROGATE, (escape) =>
     escape === "\\\\" ? escape : "\ufffd",
   );
-  return { event: JSON.parse(payload) as Event, payload, from, provenance };
+  return { event: eventOf(payload), payload, from, provenance };
+}
+
+/** An event as it is kept was checked before it came here. */
+function eventOf(payload: string): Event {
+  return JSON.parse(payload);
 }
 
 /** New events as lines for the table, numbered from `seq`. */
@@ -130,8 +135,7 @@ export function storedEventOf(row: StoredRow): StoredEvent {
   const provenance = row.provenance
     ? (JSON.parse(row.provenance) as Provenance)
     : null;
-  const event = JSON.parse(row.payload) as Event;
-  return { seq, received_at, provenance, event };
+  return { seq, received_at, provenance, event: eventOf(row.payload) };
 }
 
 /** Durations in milliseconds, null when no session has ended. */
@@ -181,7 +185,7 @@ export type BroughtRow = Pick<StoredRow, "payload" | "provenance">;
 export function broughtOf(rows: readonly BroughtRow[]): Brought[] {
   const read = provenances();
   return rows.map(({ payload, provenance }) => ({
-    event: JSON.parse(payload) as Event,
+    event: eventOf(payload),
     from: read(provenance),
   }));
 }

@@ -13,8 +13,7 @@ import {
   listValue,
 } from "@duckdb/node-api";
 import type { Clock } from "../../model/clock.ts";
-import type { Event, KnownEvent } from "../../model/event.ts";
-import { compareEvents } from "../../model/event.ts";
+import { type Event, compareEvents, isKind } from "../../model/event.ts";
 import { Failure, Rejected } from "../../model/failure.ts";
 import {
   type Provenance,
@@ -368,8 +367,7 @@ const whateverIsReady = () =>
 
 /** An end that was observed or declared. */
 function isEnd(event: Event): boolean {
-  const known = event as KnownEvent;
-  return known.event_type === "session_end" && known.end_source !== "recovered";
+  return isKind(event, "session_end") && event.end_source !== "recovered";
 }
 
 const decides = (event: Event) =>

@@ -57,16 +57,15 @@ export class ToolClient {
   ) {}
 
   /**
+   * @param args as an object, or as the JSON of one
    * @returns the tool's result object
    * @throws Failure (unreachable, timeout, unauthorized, permission, overloaded, refused)
    */
-  async call(tool: string, args: object): Promise<object> {
-    const { status, retry_after_ms, answer } = await this.post({
-      jsonrpc: "2.0",
-      id: ++this.calls,
-      method: "tools/call",
-      params: { name: tool, arguments: args },
-    });
+  async call(tool: string, args: object | string): Promise<object> {
+    const json = typeof args === "string" ? args : JSON.stringify(args);
+    const { status, retry_after_ms, answer } = await this.post(
+      `{"jsonrpc":"2.0","id":${++this.calls},"method":"tools/call","params":{"name":"${tool}","arguments":${json}}}`,
+    );
     const said = answer?.error?.message;
     if (status === 401) throw this.unauthorized(said);
     if (status === 403)
@@ -100,7 +99,7 @@ export class ToolClient {
     );
   }
 
-  private async post(message: object): Promise<Posted> {
+  private async post(message: string): Promise<Posted> {
     const { target } = this;
     const socket = "socket" in target;
     const bearer = socket ? null : target.token;
@@ -117,7 +116,7 @@ export class ToolClient {
           accept: "application/json, text/event-stream",
           ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
         },
-        body: JSON.stringify(message),
+        body: message,
         redirect: "error",
         // A proxy would read what a plain connection carries, the bearer too.
         ...(socket || target.url.startsWith("http:") ? DIRECT : {}),

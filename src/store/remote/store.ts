@@ -2,13 +2,13 @@
  * The store that a server keeps, asked through the server's own MCP tools: bare
  * JSON-RPC calls, which any revision of the protocol answers with plain JSON.
  */
+import { type Clock, isoTime } from "../../model/clock.ts";
 import {
   type Event,
-  type Json,
   MAX_EVENT_BYTES,
-  jsonBytes,
+  eventBytes,
+  eventJson,
 } from "../../model/event.ts";
-import { type Clock, isoTime } from "../../model/clock.ts";
 import { sessionCursor } from "../../model/cursor.ts";
 import { Rejected } from "../../model/failure.ts";
 import {
@@ -74,7 +74,7 @@ export class HttpStore implements SessionStore {
 
   private async track(events: Event[]): Promise<EventResult[]> {
     const sent_at = isoTime(this.now());
-    const args = { sent_at, events };
+    const args = `{"sent_at":"${sent_at}","events":[${events.map(eventJson).join(",")}]}`;
     const { results } = (await this.client.call("track_events", args)) as {
       results?: EventResult[];
     };
@@ -155,7 +155,7 @@ function* batches(events: readonly Event[]): Generator<Event[]> {
   let batch: Event[] = [];
   let bytes = 0;
   for (const event of events) {
-    const size = jsonBytes(event as unknown as Json);
+    const size = eventBytes(event);
     if (
       batch.length === MAX_EVENTS ||
       (bytes > 0 && bytes + size > MAX_BYTES)
