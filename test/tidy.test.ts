@@ -43,7 +43,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/os/": ["src/model/"],
   "src/config/": ["src/model/", "src/os/"],
   "src/log/": ["src/config/", "src/model/", "src/os/"],
-  "src/auth/": ["src/model/", "src/os/", "src/server/http/guard.ts"],
+  "src/auth/": ["src/model/", "src/os/"],
   "src/render/": ["src/model/"],
   "src/spool/": ["src/auth/token.ts", "src/model/", "src/os/"],
   "src/record/": [
@@ -66,21 +66,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/version.ts",
   ],
   "src/server/tools/": ["src/model/", "src/os/", "src/version.ts"],
-  "src/server/mcp/": [
-    "src/model/",
-    "src/server/http/body.ts",
-    "src/server/http/error-response.ts",
-    "src/server/http/guard.ts",
-    "src/server/tools/",
-  ],
+  "src/server/mcp/": ["src/model/", "src/server/tools/"],
   "src/server/http/": [
-    "src/auth/",
     "src/model/",
     "src/os/",
     "src/server/mcp/",
     "src/server/tools/",
-    "src/spool/write.ts",
-    "src/store/remote/client.ts",
     "src/version.ts",
   ],
   "src/server/": [

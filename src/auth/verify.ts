@@ -1,16 +1,18 @@
 /**
- * Who may: a bearer's JWT, checked against the secret. What is refused is
- * refused in the same words whatever was wrong with it; the reason, without
- * anything of the token, is the error's cause, for the log.
+ * Checks a bearer's JWT against the secret. What is refused is refused in the
+ * same words whatever was wrong with it; the reason, without anything of the
+ * token, is the error's cause, for the log.
  */
 import { jwtVerify } from "jose";
 import type { Settings } from "../config/load.ts";
-import { Failure } from "../model/failure.ts";
 import { readSecret } from "./secret.ts";
+import {
+  type Authorize,
+  type TokenIdentity,
+  authorizer,
+  tokenInvalid,
+} from "./authorize.ts";
 import { SCOPES, isClaim } from "./token.ts";
-import type { Message } from "../server/http/body.ts";
-import type { TokenIdentity } from "../server/tools/caller.ts";
-import { toolOf } from "../server/http/guard.ts";
 
 const AUDIENCE = "session-buddy";
 const ISSUERS = [
@@ -25,21 +27,6 @@ const ADMIN_ISSUER = "session-buddy";
 /** Longer than any that is meant for us. */
 const MAX_TOKEN_LENGTH = 8_192;
 
-export const tokenRequired = () =>
-  new Failure(
-    "unauthorized",
-    "Authentication failed: Token required (SESSION_BUDDY_SECRET is set)",
-  );
-
-/** @param cause why, in a few words that hold nothing of the token */
-export const tokenInvalid = (cause: string) =>
-  new Failure(
-    "unauthorized",
-    "Authentication failed: invalid or expired token",
-    undefined,
-    { cause },
-  );
-
 /**
  * The token of an Authorization header.
  * @throws Failure (unauthorized) when it holds anything else
@@ -51,10 +38,16 @@ export function parseBearer(header: string): string {
 }
 
 export class Auth {
+  /** Who may ask this process for what. */
+  readonly authorize: Authorize;
+
   private constructor(
     private readonly key: Promise<CryptoKey> | null,
     private readonly now: () => number,
-  ) {}
+  ) {
+    const uid = process.geteuid!();
+    this.authorize = authorizer({ uid, secret: key !== null });
+  }
 
   /**
    * @param now milliseconds since the epoch
@@ -163,22 +156,3 @@ const isTime = (value: unknown): boolean =>
 
 /** The last second of the year 9999. */
 const MAX_TIME_SECONDS = 253_402_300_799;
-
-/** What anybody may ask, and what the tools that record decide by themselves. */
-const OPEN = new Set([
-  ...["initialize", "ping", "server/discover"],
-  ...["tools/list", "resources/list", "resources/templates/list"],
-  "prompts/list",
-]);
-const OWN_TOKEN = new Set([
-  ...["health_check", "track_session_start", "track_session_end"],
-  ...["track_events", "track_channel_session"],
-]);
-
-/** Whether a message is answered only to who has proved himself in the header. */
-export function needsToken(message: Message): boolean {
-  const method = String(message["method"]);
-  if (OPEN.has(method) || method.startsWith("notifications/")) return false;
-  const tool = toolOf(message);
-  return tool === null || !OWN_TOKEN.has(tool);
-}

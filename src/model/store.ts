@@ -9,6 +9,9 @@ import type { Session, Status } from "./session.ts";
 /** Events that may wait for their commit at once; more are refused as overload. */
 export const QUEUE_EVENTS = 65_536;
 
+/** Over its socket a server says so why the spool was not drained, URI-encoded. */
+export const NOT_DRAINED = "x-session-buddy-not-drained";
+
 /** An event as it is kept. */
 export interface StoredEvent {
   /** The order of arrival. */
@@ -20,7 +23,6 @@ export interface StoredEvent {
   event: Event;
 }
 
-/** Some sessions, counted and summed. */
 /** What became of an event that was sent to a server. */
 export interface EventResult {
   /** null when it has none that could be read. */
@@ -31,6 +33,7 @@ export interface EventResult {
 
 export const EVENT_STATUSES = ["stored", "duplicate", "rejected"] as const;
 
+/** Some sessions, counted and summed. */
 export interface SessionStats {
   sessions: number;
   by_status: Record<Status, number>;

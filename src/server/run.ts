@@ -18,6 +18,7 @@ import { isLoopback } from "../os/address.ts";
 import { processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import type { Holder } from "../store/lock.ts";
+import { spoolFolder } from "../spool/write.ts";
 import { COMPILED, VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
 import { Core } from "./store.ts";
@@ -80,7 +81,8 @@ export async function serveHere(
   const core = await Core.open(settings, lock, log, metrics);
   let serving: Serving;
   try {
-    const parts = { settings, core, auth, metrics, log };
+    const spool = spoolFolder(settings.paths.data!);
+    const parts = { settings, core, auth, metrics, log, spool };
     serving = await Serving.start({
       ...parts,
       socket,

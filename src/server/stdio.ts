@@ -13,6 +13,7 @@ import { askableServer, claim } from "../access/claim.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { ToolClient } from "../store/remote/client.ts";
 import { type Holder, StoreLock } from "../store/lock.ts";
+import { spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
 import type { Caller } from "./tools/caller.ts";
@@ -21,7 +22,8 @@ import { begin, finish } from "./run.ts";
 import { Metrics } from "./http/metrics.ts";
 import { Serving } from "./http/server.ts";
 import { LineTransport } from "./mcp/line-transport.ts";
-import { type ToolBackend, makeMcpServer } from "./mcp/server.ts";
+import { callsOf, makeMcpServer } from "./mcp/server.ts";
+import type { ToolBackend } from "./tools/tools.ts";
 
 /** How often the parent is looked at. */
 const PARENT_MS = 1_000;
@@ -49,8 +51,9 @@ export async function serveStdio(
     token: null,
     request_id: `stdio-${process.pid}`,
   };
+  const call = callsOf(nearest, caller);
   const handle = serveSdk(
-    () => makeMcpServer(nearest, { readOnly, version: VERSION }, caller),
+    () => makeMcpServer(call, { readOnly, version: VERSION }),
     { transport },
   );
   await Promise.race([transport.done, parentGone(), told]);
@@ -133,7 +136,8 @@ class NearestTools implements ToolBackend {
     const core = await Core.open(settings, lock, log, metrics);
     const { socket } = statePaths(settings);
     const auth = Auth.fromSettings(settings, process.env);
-    const parts = { settings, core, auth, metrics, log };
+    const spool = spoolFolder(settings.paths.data!);
+    const parts = { settings, core, auth, metrics, log, spool };
     const serving = await Serving.startLocal({
       ...{ ...parts, socket, readOnly, stop },
     });

@@ -12,11 +12,16 @@ import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprot
 import { ListToolsResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller } from "../../src/server/tools/caller.ts";
 import { CATALOG } from "../../src/server/tools/catalog.ts";
-import { McpEndpoint } from "../../src/server/mcp/endpoint.ts";
-import type { ToolBackend } from "../../src/server/mcp/server.ts";
+import type { ToolBackend } from "../../src/server/tools/tools.ts";
 import { Failure } from "../../src/model/failure.ts";
 import { command } from "../support/events.ts";
-import { SHELL_ID, ToolHost, shellEnd, shellStart } from "../support/mcp.ts";
+import {
+  McpEndpoint,
+  SHELL_ID,
+  ToolHost,
+  shellEnd,
+  shellStart,
+} from "../support/mcp.ts";
 
 let host: ToolHost;
 beforeAll(async () => void (host = await ToolHost.start()));

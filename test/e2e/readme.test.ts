@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { ROUTES } from "../../src/server/http/error-response.ts";
+import { ROUTES } from "../../src/server/http/routes.ts";
 import {
   KEYS,
   PROFILE_KEYS,

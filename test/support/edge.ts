@@ -3,10 +3,11 @@
  * writes what it likes, byte by byte.
  */
 import net from "node:net";
+import { authorizer } from "../../src/auth/authorize.ts";
 import type { BodyLimits } from "../../src/server/http/body.ts";
 import { Guard } from "../../src/server/http/guard.ts";
 import { type Arrival, HttpListener } from "../../src/server/http/listener.ts";
-import { routeOf } from "../../src/server/http/error-response.ts";
+import { ROUTE_FACTS, routeOf } from "../../src/server/http/routes.ts";
 import { tcpPeer } from "../../src/os/peer.ts";
 import { until } from "./wait.ts";
 
@@ -40,12 +41,14 @@ export class Edge {
       (arrival) => made.answer(arrival),
       headers_ms,
     );
+    const uid = process.geteuid!();
     const bound = { host: "127.0.0.1", port: listener.address!.port };
     made = new Edge(
       listener,
       new Guard({
         ...{ bound, tls: false, allowed_hosts: [], allowed_origins: [] },
-        ...{ uid: process.geteuid!(), secret, ...(body ? { body } : {}) },
+        ...{ uid, authorize: authorizer({ uid, secret }) },
+        ...(body ? { body } : {}),
       }),
     );
     return made;
@@ -66,7 +69,7 @@ export class Edge {
     const route = routeOf(target);
     const refused =
       this.guard.edge(request, route, peer) ??
-      this.guard.early(request, route, peer);
+      this.guard.headers(request, route, ROUTE_FACTS[route].access, peer, null);
     if (refused) return refused;
     this.reading++;
     const standing = this.guard.standing(peer, false);
@@ -74,7 +77,7 @@ export class Edge {
     const received = await this.guard.body(source, peer, standing);
     this.reading--;
     if (received instanceof Response) return received;
-    const stranger = this.guard.reader(received.message, route, peer);
+    const stranger = this.guard.message(received.message, peer, null);
     await this.held;
     return stranger ?? Response.json({ bytes: received.bytes });
   }

@@ -1,8 +1,9 @@
 /** An edge, those who come to it, and what they are refused with. */
 import { expect } from "bun:test";
+import { authorizer } from "../../src/auth/authorize.ts";
 import type { Peer } from "../../src/os/peer.ts";
 import { Guard, type GuardOptions } from "../../src/server/http/guard.ts";
-import type { Route } from "../../src/server/http/error-response.ts";
+import type { Route } from "../../src/server/http/routes.ts";
 
 export const PORT = 8678;
 const OWNER = 1000;
@@ -21,11 +22,16 @@ export const SOCKET: Peer = {
   loopback: true,
 };
 
-export const guard = (options: Partial<GuardOptions> = {}) =>
+/** @param secret whether one is set */
+export const guard = ({
+  uid = OWNER,
+  secret = false,
+  ...options
+}: Partial<GuardOptions> & { secret?: boolean } = {}) =>
   new Guard({
     bound: { host: "127.0.0.1", port: PORT },
     ...{ tls: false, allowed_hosts: [], allowed_origins: [] },
-    ...{ uid: OWNER, secret: false },
+    ...{ uid, authorize: authorizer({ uid, secret }) },
     ...options,
   });
 

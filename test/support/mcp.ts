@@ -8,8 +8,15 @@ import { join } from "node:path";
 import { loadSettings } from "../../src/config/load.ts";
 import { Auth } from "../../src/auth/verify.ts";
 import type { Caller } from "../../src/server/tools/caller.ts";
-import { LocalTools } from "../../src/server/tools/tools.ts";
-import { McpEndpoint } from "../../src/server/mcp/endpoint.ts";
+import {
+  type ToolBackend,
+  type ToolOptions,
+  Tools,
+} from "../../src/server/tools/tools.ts";
+import { McpEndpoint as Endpoint } from "../../src/server/mcp/endpoint.ts";
+import type { Message } from "../../src/server/mcp/json-rpc.ts";
+import type { ServerOptions } from "../../src/server/mcp/server.ts";
+import { answerMcp } from "../../src/server/http/router.ts";
 import { Metrics } from "../../src/server/http/metrics.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
@@ -33,13 +40,40 @@ export interface Answer {
   error: { code: number; message: string } | undefined;
 }
 
+/** An endpoint as a server has it: its failures are heard, overload is a status. */
+export class McpEndpoint {
+  private readonly endpoint: Endpoint;
+
+  constructor(
+    { call }: ToolBackend,
+    {
+      onError,
+      ...options
+    }: ServerOptions & { onError?: NonNullable<ToolOptions["onError"]> },
+  ) {
+    const heard: ToolBackend["call"] = async (tool, args, caller) => {
+      try {
+        return await call(tool, args, caller);
+      } catch (error) {
+        onError?.(error, tool, caller);
+        throw error;
+      }
+    };
+    this.endpoint = new Endpoint({ call: heard }, options);
+  }
+
+  handle(request: Request, message: Message, caller: Caller) {
+    return answerMcp(this.endpoint, request, message, caller);
+  }
+}
+
 export class ToolHost implements AsyncDisposable {
   /** Every failure that only the log hears of. */
   readonly errors: unknown[] = [];
   readonly metrics = new Metrics();
   private listener!: Bun.Server<undefined>;
-  private endpoint!: McpEndpoint;
-  tools!: LocalTools;
+  private endpoint!: Endpoint;
+  tools!: Tools;
   store!: DuckDBStore;
 
   private constructor(
@@ -81,16 +115,23 @@ export class ToolHost implements AsyncDisposable {
     };
     const onError = (error: unknown) => void this.errors.push(error);
     this.store = await DuckDBStore.open(join(this.folder, "sessions.duckdb"));
-    this.tools = new LocalTools(this.store, {
-      auth: Auth.fromSettings(loadSettings(env), env),
+    const auth = Auth.fromSettings(loadSettings(env), env);
+    const uid = process.geteuid!();
+    this.tools = new Tools(this.store, {
+      auth: {
+        verify: (token) => auth.verify(token),
+        // Strangers are the edge's; here whoever asks is as the test says.
+        authorize: (peer, token, access) =>
+          auth.authorize({ ...peer, uid }, token, access),
+      },
       spool: this.spool,
       lease_seconds: LEASE_SECONDS,
       health: () => ({ healthy: true, checks: { database: "ok" } }),
       metrics: this.metrics,
       onError,
     });
-    const options = { readOnly, version: "0.0.0", onError };
-    this.endpoint = new McpEndpoint(this.tools, options);
+    const options = { readOnly, version: "0.0.0" };
+    this.endpoint = new Endpoint(this.tools, options);
   }
 
   get caller(): Caller {
@@ -108,7 +149,7 @@ export class ToolHost implements AsyncDisposable {
   private async answer(request: Request): Promise<Response> {
     if (request.method !== "POST") return new Response(null, { status: 405 });
     const message = (await request.json()) as Record<string, unknown>;
-    return this.endpoint.handle(request, message, this.caller);
+    return answerMcp(this.endpoint, request, message, this.caller);
   }
 
   /** A bare POST, as curl sends it. */

@@ -5,15 +5,17 @@
  */
 import { describe, expect, test } from "bun:test";
 import { Failure } from "../../src/model/failure.ts";
-import type { Message } from "../../src/server/http/body.ts";
-import { idOf, toolOf } from "../../src/server/http/guard.ts";
 import {
-  ROUTES,
-  type Route,
-  refusal,
-  routeOf,
+  errorResponse,
   unknownPath,
 } from "../../src/server/http/error-response.ts";
+import {
+  ROUTES,
+  ROUTE_FACTS,
+  type Route,
+  routeOf,
+} from "../../src/server/http/routes.ts";
+import { type Message, idOf, toolOf } from "../../src/server/mcp/json-rpc.ts";
 import {
   type Body,
   HOST,
@@ -22,6 +24,7 @@ import {
   OURS,
   SOCKET,
   STRANGER,
+  get,
   guard,
   post,
   refused,
@@ -242,28 +245,37 @@ describe("body", () => {
   });
 });
 
-describe("reader", () => {
+describe("who asks", () => {
   const call = (name: string) => ({
     ...{ jsonrpc: "2.0", id: "a", method: "tools/call", params: { name } },
   });
   const LIST = call("list_sessions");
+  const route = (route: Route, peer = STRANGER, secret = false) =>
+    guard({ secret }).headers(
+      ...([get({}, route), route, ROUTE_FACTS[route].access] as const),
+      ...([peer, null] as const),
+    );
 
-  test("our user and root may ask everything, whoever enters the unix socket too", () => {
-    for (const peer of [OURS, { ...OURS, uid: 0 }, SOCKET]) {
-      expect(guard().reader(LIST, "/mcp", peer)).toBeNull();
-      expect(guard().reader(null, "/metrics", peer)).toBeNull();
-    }
+  test("may use a route, by uid alone", async () => {
+    for (const peer of [OURS, { ...OURS, uid: 0 }, SOCKET])
+      expect(route("/metrics", peer)).toBeNull();
+    for (const open of ["/health", "/healthz"] as const)
+      expect(route(open)).toBeNull();
+    for (const closed of ["/readyz", "/metrics", "other"] as const)
+      expect(await statusOf(route(closed), closed)).toBe(403);
+    expect(route("/health", NOBODY)).toBeNull();
+    for (const closed of ["/readyz", "other"] as const)
+      expect(route(closed, STRANGER, true)).toBeNull();
+    expect(await statusOf(route("/metrics", OURS, true), "/metrics")).toBe(401);
   });
 
-  test("another user of the host gets the server's health, and how to get more", async () => {
-    const ask = (message: Record<string, unknown> | null, route: Route) =>
-      guard().reader(message, route, STRANGER);
-    for (const route of ["/health", "/healthz"] as const)
-      expect(ask(null, route)).toBeNull();
-    expect(ask(call("health_check"), "/mcp")).toBeNull();
-    for (const route of ["/readyz", "/metrics", "other"] as const)
-      expect(await statusOf(ask(null, route), route)).toBe(403);
-    const { status, id, message } = await refused(ask(LIST, "/mcp"));
+  test("may send a message, and hears how else", async () => {
+    const ask = (message: Message, peer = STRANGER) =>
+      guard().message(message, peer, null);
+    for (const peer of [OURS, { ...OURS, uid: 0 }, SOCKET])
+      expect(ask(LIST, peer)).toBeNull();
+    expect(ask(call("health_check"))).toBeNull();
+    const { status, id, message } = await refused(ask(LIST));
     expect({ status, id }).toEqual({ status: 403, id: "a" });
     expect(message).toContain("uid 1000, you are 1001");
     expect(message).toContain("SESSION_BUDDY_SECRET");
@@ -274,33 +286,38 @@ describe("reader", () => {
       { method: "tools/call", params: { name: ["health_check"] } },
       { method: "tools/call" },
     ])
-      expect(await statusOf(ask(other, "/mcp"))).toBe(403);
+      expect(await statusOf(ask(other))).toBe(403);
   });
 
-  test("one whom nobody can name is a stranger, and hears that a secret is needed", async () => {
-    const { status, message } = await refused(
-      guard().reader(LIST, "/mcp", NOBODY),
+  test("may send a message with a token; a tool that records says so itself", async () => {
+    const ask = (message: Message) =>
+      guard({ secret: true }).message(message, STRANGER, null);
+    for (const open of [
+      { id: 1, method: "initialize" },
+      { method: "notifications/initialized" },
+      { id: 1, method: "tools/list" },
+      call("health_check"),
+      call("track_session_start"),
+      call("track_events"),
+    ])
+      expect(ask(open)).toBeNull();
+    for (const closed of [
+      LIST,
+      call("no_tool"),
+      call("constructor"),
+      { id: 1, method: "tools/call" },
+      { id: 1, method: "resources/read" },
+    ])
+      expect(await statusOf(ask(closed))).toBe(401);
+    expect((await refused(ask(LIST))).headers.get("www-authenticate")).toBe(
+      'Bearer realm="session-buddy"',
     );
-    expect(status).toBe(403);
-    expect(message).toContain("SESSION_BUDDY_SECRET");
-    expect(guard().reader(null, "/health", NOBODY)).toBeNull();
-  });
-
-  test("with a secret, its tokens decide", () => {
-    for (const peer of [STRANGER, NOBODY])
-      expect(guard({ secret: true }).reader(LIST, "/mcp", peer)).toBeNull();
-  });
-
-  test("a server of root's is root's alone", async () => {
-    const root = guard({ uid: 0 });
-    expect(root.reader(LIST, "/mcp", { ...OURS, uid: 0 })).toBeNull();
-    expect(await statusOf(root.reader(LIST, "/mcp", OURS))).toBe(403);
   });
 });
 
 test("a failure comes with its status, its code and what a client needs to go on", async () => {
   const of = async (failure: Failure, route: Route) =>
-    refused(refusal(failure, route, { id: 5 }), route);
+    refused(errorResponse(failure, route, { id: 5 }), route);
   const busy = new Failure("overloaded", "the queue is full", "try again");
   const { status, code, id, headers, message } = await of(busy, "/mcp");
   expect({ status, code, id, message }).toEqual({
@@ -317,7 +334,9 @@ test("a failure comes with its status, its code and what a client needs to go on
   });
   const unknown = await of(new Failure("unauthorized", "who are you"), "/mcp");
   expect(unknown.status).toBe(401);
-  expect(unknown.headers.get("www-authenticate")).toBe("Bearer");
+  expect(unknown.headers.get("www-authenticate")).toBe(
+    'Bearer realm="session-buddy"',
+  );
   const missing = await of(new Failure("not_found", "no session 'x'"), "/mcp");
   expect(missing).toMatchObject({ status: 404, code: -32602 });
 });

@@ -1,7 +1,7 @@
 /** Whom a request was meant for, and whose page sent it. */
 import { describe, expect, test } from "bun:test";
 import type { GuardOptions } from "../../src/server/http/guard.ts";
-import { ROUTES, type Route } from "../../src/server/http/error-response.ts";
+import { ROUTES, type Route } from "../../src/server/http/routes.ts";
 import {
   HOST,
   OURS,

@@ -6,7 +6,7 @@ import {
   Pressure,
   type PressureOptions,
 } from "../../src/server/http/rate-limit.ts";
-import type { Route } from "../../src/server/http/error-response.ts";
+import type { Route } from "../../src/server/http/routes.ts";
 
 const OWNER = 1000;
 const remote = (address: string): Peer => ({

@@ -1,16 +1,8 @@
 /**
- * The body of a POST to /mcp: one JSON object, read with bounds on everything:
- * its bytes, the time it takes, its nesting, and what all the bodies under way
- * hold together.
+ * Reads the body of a POST, with bounds on its bytes, on the time that it takes,
+ * and on what all the bodies under way hold together.
  */
-import { isDeeper } from "../../model/event.ts";
-import { Failure, reasonOf } from "../../model/failure.ts";
-
-/** One JSON-RPC message, of which nothing is known but that it is an object. */
-export type Message = Record<string, unknown>;
-
-/** Deeper JSON is refused before anything recurses into it. */
-const DEPTH_MAX = 100;
+import { Failure } from "../../model/failure.ts";
 
 /** A body, and what its headers say of it. */
 export interface BodySource {
@@ -34,8 +26,6 @@ const LIMITS: BodyLimits = {
   unproven_timeout_ms: 5_000,
   under_way_max_bytes: 256 * 1024 * 1024,
 };
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Reads bodies as they come. */
 export class Bodies {
@@ -114,48 +104,3 @@ const tooMuchUnderWay = () =>
     "the server is reading as much as it can hold",
     "try again in a moment",
   );
-
-/** What a body is that cannot be a message. */
-export interface Malformed {
-  kind: "parse" | "shape";
-  sentence: string;
-  hint: string;
-}
-
-/**
- * One JSON object of bounded depth.
- * @returns what is wrong with it otherwise: `parse` when it is no JSON
- */
-export function parseMessage(
-  bytes: Uint8Array,
-): { message: Message } | Malformed {
-  let value: unknown;
-  try {
-    value = JSON.parse(utf8.decode(bytes));
-  } catch (error) {
-    return {
-      kind: "parse",
-      sentence: `the body is not JSON: ${reasonOf(error)}`,
-      hint: "send one JSON-RPC object, in UTF-8",
-    };
-  }
-  if (Array.isArray(value))
-    return {
-      kind: "shape",
-      sentence: "batches are not served",
-      hint: "send each message in a POST of its own",
-    };
-  if (typeof value !== "object" || value === null)
-    return {
-      kind: "shape",
-      sentence: "the body is not a JSON object",
-      hint: "send one JSON-RPC object",
-    };
-  if (isDeeper(value, DEPTH_MAX))
-    return {
-      kind: "shape",
-      sentence: `the body is nested more than ${DEPTH_MAX} levels deep`,
-      hint: "send flatter data",
-    };
-  return { message: value as Message };
-}

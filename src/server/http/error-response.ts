@@ -1,24 +1,11 @@
 /**
- * What a client gets when its request fails at the edge: always JSON, never a
- * page or a stack. On /mcp it is a JSON-RPC error; elsewhere
+ * What a client gets when its request fails: always JSON, never a page or a
+ * stack. On /mcp it is a JSON-RPC error; elsewhere
  * `{"error":{"code","message"}}`.
  */
 import { Failure, type FailureCode } from "../../model/failure.ts";
-
-export const ROUTES = [
-  "/mcp",
-  "/health",
-  "/healthz",
-  "/readyz",
-  "/metrics",
-] as const;
-/** What our own commands find, and nobody who comes over TCP. */
-const LOCAL_ROUTE = "/admin";
-/** A path that the server answers, or `other`: what it never heard of. */
-export type Route = (typeof ROUTES)[number] | typeof LOCAL_ROUTE | "other";
-
-/** The id of a JSON-RPC request. */
-export type RpcId = string | number | null;
+import { type RpcId, rpcError } from "../mcp/json-rpc.ts";
+import type { Route } from "./routes.ts";
 
 /** On every answer: nothing is kept by caches, nothing is taken for another type. */
 export const SAFE_HEADERS = {
@@ -27,7 +14,7 @@ export const SAFE_HEADERS = {
 } as const;
 
 /** What differs from what the code's tables say. */
-export interface RefusalOptions {
+export interface ErrorResponseOptions {
   id?: RpcId;
   status?: number;
   rpc_code?: number;
@@ -36,35 +23,21 @@ export interface RefusalOptions {
 
 /** Headers that go with a kind of failure. */
 const HEADERS: { [code in FailureCode]?: Record<string, string> } = {
-  unauthorized: { "www-authenticate": "Bearer" },
+  unauthorized: { "www-authenticate": 'Bearer realm="session-buddy"' },
   // Seconds.
   overloaded: { "retry-after": "1" },
 };
 
-/**
- * Where a request goes, by its path alone, letter by letter.
- * @param target as the client wrote it: a path, or a whole address
- * @param local whether it came over our own socket
- */
-export function routeOf(target: string, local = false): Route {
-  const path = target.replace(/^https?:\/\/[^/]*/i, "").replace(/[?#].*$/s, "");
-  if (local && path === LOCAL_ROUTE) return LOCAL_ROUTE;
-  return ROUTES.find((route) => route === path) ?? "other";
-}
-
 /** The answer to a request that failed on purpose. */
-export function refusal(
+export function errorResponse(
   failure: Failure,
   route: Route,
-  { id = null, status, rpc_code, headers }: RefusalOptions = {},
+  { id = null, status, rpc_code, headers }: ErrorResponseOptions = {},
 ): Response {
   const { code, message } = failure;
   const body =
     route === "/mcp"
-      ? {
-          ...{ jsonrpc: "2.0", id },
-          error: { code: rpc_code ?? failure.rpcCode, message },
-        }
+      ? rpcError(id, rpc_code ?? failure.rpcCode, message)
       : { error: { code, message } };
   return Response.json(body, {
     status: status ?? failure.httpStatus,
@@ -74,7 +47,7 @@ export function refusal(
 
 /** The answer to a path that is not there. */
 export const unknownPath = (): Response =>
-  refusal(
+  errorResponse(
     new Failure(
       "not_found",
       "there is nothing at this path",

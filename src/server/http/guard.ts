@@ -1,28 +1,31 @@
 /**
- * The edge of the server: who may ask, and whether what he sends can be a
- * request at all. Each check gives the answer to refuse with, or null to go
- * on; they come in this order:
+ * Checks a request before a route answers it. Each check gives the answer to
+ * refuse it with, or null to go on; they come in this order:
  *
- *   edge    Host, Origin, method, content type
- *   early   without a secret, a user of this host other than ours is a stranger
- *   body    size, JSON, one object, depth
- *   reader  what such a stranger may ask all the same, for the body tells it
+ *   edge      Host, Origin, method, content type
+ *   headers   who may not use the route, by uid and token
+ *   body      size, JSON, one object, depth
+ *   message   who may not send that message, for the body tells it
  *
- * Between early and body a request gets its place, by its standing.
+ * Between headers and body a request gets its place, by its standing.
  *
  * The unix socket lies in a folder that only our user can enter: what comes
- * there skips Host, Origin and reader.
+ * there skips Host and Origin.
  */
+import type { Access, Authorize, TokenIdentity } from "../../auth/authorize.ts";
 import { Failure } from "../../model/failure.ts";
 import type { Peer } from "../../os/peer.ts";
+import { accessOf } from "../mcp/access.ts";
 import {
-  Bodies,
-  type BodyLimits,
-  type BodySource,
   type Malformed,
   type Message,
+  PARSE_ERROR,
+  idOf,
   parseMessage,
-} from "./body.ts";
+  toolOf,
+} from "../mcp/json-rpc.ts";
+import { toolNamed } from "../tools/catalog.ts";
+import { Bodies, type BodyLimits, type BodySource } from "./body.ts";
 import {
   type Names,
   isAllowedOrigin,
@@ -31,37 +34,22 @@ import {
   isWellFormedHost,
 } from "./host.ts";
 import {
-  type RefusalOptions,
-  type Route,
-  type RpcId,
+  type ErrorResponseOptions,
   SAFE_HEADERS,
-  refusal,
+  errorResponse,
 } from "./error-response.ts";
+import { ROUTE_FACTS, type Route } from "./routes.ts";
 
 const BODY_MAX_BYTES = 4 * 1024 * 1024;
-const TRACK_EVENTS_MAX_BYTES = 1024 * 1024;
 /** Before anything is proved: a call with its token, or what takes no arguments. */
 const UNPROVEN_MAX_BYTES = 64 * 1024;
 /** How long a browser remembers that an allowed origin may ask. */
 const PREFLIGHT_SECONDS = "600";
 
-const PARSE_ERROR = -32700;
-
-const METHODS: Record<Route, readonly string[]> = {
-  "/mcp": ["POST"],
-  "/health": ["GET", "HEAD"],
-  "/healthz": ["GET", "HEAD"],
-  "/readyz": ["GET", "HEAD"],
-  "/metrics": ["GET", "HEAD"],
-  "/admin": ["POST"],
-  other: [],
-};
-
 export interface GuardOptions extends Names {
   /** The server's user. */
   uid: number;
-  /** Whether a secret is set: its tokens decide then who may ask. */
-  secret: boolean;
+  authorize: Authorize;
   body?: Partial<BodyLimits>;
 }
 
@@ -95,13 +83,22 @@ export class Guard {
     );
   }
 
-  /** Refuses who may ask nothing on this route, and a stranger's long body, by uid and headers alone. */
-  early(request: Request, route: Route, peer: Peer): Response | null {
-    if (route !== "/mcp") return this.reader(null, route, peer);
+  /**
+   * By uid and headers alone, whether the peer may use the route; on /mcp, where
+   * only the body tells, whether it may send a long one.
+   * @param token what the Authorization header has proved
+   */
+  headers(
+    request: Request,
+    route: Route,
+    access: Access,
+    peer: Peer,
+    token: TokenIdentity | null,
+  ): Response | null {
     const length = Number(request.headers.get("content-length") ?? 0);
-    const failure =
-      length > UNPROVEN_MAX_BYTES ? this.strangerFailure(peer) : null;
-    return failure && refusal(failure, route);
+    if (route === "/mcp" && !(length > UNPROVEN_MAX_BYTES)) return null;
+    const failure = this.options.authorize(peer, token, access);
+    return failure && errorResponse(failure, route);
   }
 
   /** @param proven whether the Authorization header holds a good token */
@@ -118,45 +115,43 @@ export class Guard {
     standing: Standing,
   ): Promise<Received | Response> {
     const proven = standing !== "unproven";
-    const stranger = this.strangerFailure(peer);
     const max_bytes = proven ? BODY_MAX_BYTES : UNPROVEN_MAX_BYTES;
     let bytes: Uint8Array | null;
     try {
       bytes = await this.bodies.read(source, max_bytes, proven);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      return refusal(error, "/mcp", BODY_STATUS[error.code]);
+      return errorResponse(error, "/mcp", BODY_STATUS[error.code]);
     }
-    if (!bytes)
-      return stranger
-        ? refusal(stranger, "/mcp")
-        : tooLarge(
-            max_bytes,
-            proven
-              ? {}
-              : { hint: "send the token in the Authorization header" },
-          );
+    if (!bytes) {
+      const stranger = this.options.authorize(peer, null, "protocol");
+      if (stranger) return errorResponse(stranger, "/mcp");
+      const hint = "send the token in the Authorization header";
+      return tooLarge(max_bytes, proven ? {} : { hint });
+    }
     const parsed = parseMessage(bytes);
     if (!("message" in parsed)) return malformed(parsed);
     const { message } = parsed;
-    if (
-      bytes.length > TRACK_EVENTS_MAX_BYTES &&
-      toolOf(message) === "track_events"
-    )
-      return tooLarge(TRACK_EVENTS_MAX_BYTES, { id: idOf(message) });
+    const tool_max = toolNamed(toolOf(message))?.max_body_bytes;
+    if (tool_max !== undefined && bytes.length > tool_max)
+      return tooLarge(tool_max, { id: idOf(message) });
     return { message, bytes: bytes.length };
   }
 
-  /**
-   * Whether this peer may ask that: without a secret, another user of this host
-   * gets the server's health alone.
-   * @param message what came to /mcp; null on the other routes
-   */
-  reader(message: Message | null, route: Route, peer: Peer): Response | null {
-    if (route === "/health" || route === "/healthz") return null;
-    if (message && toolOf(message) === "health_check") return null;
-    const failure = this.strangerFailure(peer);
-    return failure && refusal(failure, route, { id: message && idOf(message) });
+  /** Whether the peer may send this message to /mcp. */
+  message(
+    message: Message,
+    peer: Peer,
+    token: TokenIdentity | null,
+  ): Response | null {
+    const access = accessOf(message);
+    const failure = this.options.authorize(peer, token, access);
+    // A tool that records may get its token as an argument, and says so itself
+    // when there is none.
+    const isLeftToTool =
+      access === "record" && failure?.code === "unauthorized";
+    if (!failure || isLeftToTool) return null;
+    return errorResponse(failure, "/mcp", { id: idOf(message) });
   }
 
   /** An answer with the headers that every answer has. */
@@ -179,12 +174,12 @@ export class Guard {
   private names(request: Request, route: Route): Response | null {
     const host = request.headers.get("host") ?? "";
     if (!isWellFormedHost(host))
-      return refusal(
+      return errorResponse(
         new Failure("refused", "the Host header is missing or malformed"),
         route,
       );
     if (!isOurHost(host, this.options))
-      return refusal(
+      return errorResponse(
         new Failure(
           "permission",
           `this server is not '${host}'`,
@@ -194,7 +189,7 @@ export class Guard {
       );
     const origin = request.headers.get("origin");
     if (origin === null || isOurOrigin(origin, this.options)) return null;
-    return refusal(
+    return errorResponse(
       new Failure(
         "permission",
         "pages of this origin may not ask this server",
@@ -220,35 +215,19 @@ export class Guard {
       },
     });
   }
-
-  private strangerFailure({ via, uid }: Peer): Failure | null {
-    if (via !== "tcp" || this.options.secret) return null;
-    if (uid === null)
-      return new Failure(
-        "permission",
-        "this server cannot tell whose program you are, and has no secret to ask for",
-        "set SESSION_BUDDY_SECRET for the server and for you",
-      );
-    if (uid === this.options.uid || uid === 0) return null;
-    return new Failure(
-      "permission",
-      `this server belongs to another user (uid ${this.options.uid}, you are ${uid}), and has no secret to ask for`,
-      "run a server of your own, or set SESSION_BUDDY_SECRET for that server and for you",
-    );
-  }
 }
 
 /** Failures to read a body, where they differ from the table: the client is at fault. */
-const BODY_STATUS: Partial<Record<string, RefusalOptions>> = {
+const BODY_STATUS: Partial<Record<string, ErrorResponseOptions>> = {
   timeout: { status: 408 },
   unreachable: { status: 400 },
 };
 
 function method({ method }: Request, route: Route): Response | null {
-  const allowed = METHODS[route];
+  const allowed = ROUTE_FACTS[route].methods;
   if (route === "other" || allowed.includes(method)) return null;
   const list = allowed.join(", ");
-  return refusal(
+  return errorResponse(
     new Failure("refused", `${method} is not served here`, `use ${list}`),
     route,
     { status: 405, rpc_code: -32000, headers: { allow: list } },
@@ -267,7 +246,7 @@ function contentType({ headers }: Request): Response | null {
     charsets.every((text) => /=\s*"?(utf-?8|us-ascii)"?$/.test(text)) &&
     (headers.get("content-encoding") ?? "identity") === "identity";
   if (readable) return null;
-  return refusal(
+  return errorResponse(
     new Failure(
       "refused",
       "the body is not plain JSON",
@@ -283,29 +262,17 @@ const tooLarge = (
   {
     hint = "send less at a time",
     ...options
-  }: RefusalOptions & { hint?: string } = {},
+  }: ErrorResponseOptions & { hint?: string } = {},
 ) =>
-  refusal(
+  errorResponse(
     new Failure("refused", `the body is larger than ${max_bytes} bytes`, hint),
     "/mcp",
     { ...options, status: 413 },
   );
 
 const malformed = ({ kind, sentence, hint }: Malformed) =>
-  refusal(
+  errorResponse(
     new Failure("refused", sentence, hint),
     "/mcp",
     kind === "parse" ? { rpc_code: PARSE_ERROR } : {},
   );
-
-/** The id that an answer to this message carries. */
-export function idOf({ id }: Message): RpcId {
-  return typeof id === "string" || Number.isFinite(id) ? (id as RpcId) : null;
-}
-
-/** The tool that a message calls, or null. */
-export function toolOf({ method, params }: Message): string | null {
-  if (method !== "tools/call") return null;
-  const name = (params as { name?: unknown } | null | undefined)?.name;
-  return typeof name === "string" ? name : null;
-}

@@ -12,7 +12,8 @@ import type { Endpoint } from "../../os/peer.ts";
 import type { BodySource } from "./body.ts";
 import { ListeningSocket } from "../../os/descriptors.ts";
 import { type Exchange, Pipeline, hasBody } from "./pipeline.ts";
-import { refusal } from "./error-response.ts";
+import { chunksOf, requestOf, send, takeRest } from "./streams.ts";
+import { errorResponse } from "./error-response.ts";
 
 /** From the connection, or from a request's first byte, to the end of its headers. */
 const HEADERS_MS = 10_000;
@@ -21,12 +22,6 @@ const LOOK_MS = 2_500;
 /** Without a request; clients are told of it. */
 const KEEP_ALIVE_MS = 60_000;
 const HEADERS_BYTES = 16 * 1024;
-/**
- * What is left of a body after its answer is taken from the connection up to
- * here, for many clients look for an answer only once they have sent everything.
- */
-const LINGER_MS = 2_000;
-const LINGER_BYTES = 16 * 1024 * 1024;
 /**
  * The engine accepts as long as somebody waits, and reads and answers what it
  * has accepted meanwhile: who connects anew as fast as that would keep it there
@@ -210,7 +205,7 @@ export class HttpListener {
       request = requestOf(message, target, signal);
     } catch {
       return Promise.resolve(
-        refusal(
+        errorResponse(
           new Failure("refused", "the request cannot be read", "see RFC 9112"),
           "other",
         ),
@@ -249,7 +244,7 @@ const endpoint = (address?: string, port?: number): Endpoint | null =>
 
 /** Its rest would not be understood either: the connection ends. */
 const notUnderstood = (status: number, sentence: string, hint: string) =>
-  refusal(new Failure("refused", sentence, hint), "other", {
+  errorResponse(new Failure("refused", sentence, hint), "other", {
     ...{ status, headers: { connection: "close" } },
   });
 
@@ -278,104 +273,4 @@ function rawAnswer(status: number, sentence: string): string {
     `Content-Length: ${Buffer.byteLength(body)}`,
     `Connection: close\r\n\r\n${body}`,
   ].join("\r\n");
-}
-
-/** @throws TypeError for what cannot be an address or a header */
-function requestOf(
-  { method, rawHeaders }: IncomingMessage,
-  target: string,
-  signal: AbortSignal,
-): Request {
-  const headers = new Headers();
-  for (let at = 0; at < rawHeaders.length; at += 2)
-    headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
-  const url = target.startsWith("/") ? `http://localhost${target}` : target;
-  // `*` of OPTIONS, and the like.
-  const readable = url !== target || URL.canParse(url);
-  return new Request(readable ? url : "http://localhost/", {
-    ...{ method: method!, headers, signal },
-  });
-}
-
-/** What comes of a body; whoever stops reading leaves the connection as it is. */
-async function* chunksOf(
-  message: IncomingMessage,
-  proceed?: () => void,
-): AsyncGenerator<Uint8Array> {
-  let chunks: Uint8Array[] = [];
-  let state = "comes" as "comes" | "whole" | "cut";
-  let wake = () => {};
-  const end = (as: "whole" | "cut") => () => {
-    if (state === "comes") state = as;
-    wake();
-  };
-  message.on("data", (chunk: Uint8Array) => {
-    chunks.push(chunk);
-    wake();
-  });
-  message.once("end", end("whole")).once("close", end("cut"));
-  proceed?.();
-  for (;;) {
-    const came = chunks;
-    chunks = [];
-    yield* came;
-    if (chunks.length > 0) continue;
-    if (state === "whole") return;
-    if (state === "cut") throw new Error("the connection was closed");
-    await new Promise<void>((resolve) => (wake = resolve));
-  }
-}
-
-async function send(
-  response: Response,
-  out: ServerResponse,
-  gone: AbortSignal,
-): Promise<void> {
-  const headers: Record<string, string> = {};
-  response.headers.forEach((value, name) => (headers[name] = value));
-  const streams = headers["content-type"]?.startsWith("text/event-stream");
-  if (!response.body || !streams) {
-    const bytes = await response.bytes();
-    if (response.status !== 204)
-      headers["content-length"] = `${bytes.byteLength}`;
-    out.writeHead(response.status, headers);
-    out.end(bytes);
-    return;
-  }
-  out.writeHead(response.status, headers);
-  out.flushHeaders();
-  const reader = response.body.getReader();
-  gone.addEventListener("abort", () => void reader.cancel().catch(() => {}));
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done || gone.aborted) break;
-    if (!out.write(value) && !gone.aborted)
-      await new Promise<void>((resolve) => {
-        out.once("drain", resolve);
-        out.once("close", resolve);
-      });
-  }
-  out.end();
-}
-
-/**
- * Takes the rest of a body that nobody reads, for a while.
- * @returns whether that was all of it
- */
-function takeRest(message: IncomingMessage): Promise<boolean> {
-  if (message.complete) return Promise.resolve(true);
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), LINGER_MS);
-  let bytes = 0;
-  const count = (chunk: Uint8Array) => {
-    bytes += chunk.length;
-    if (bytes > LINGER_BYTES) resolve(false);
-  };
-  const over = () => resolve(message.complete);
-  message.removeAllListeners("data");
-  message.on("data", count).once("end", over).once("close", over).resume();
-  return promise.finally(() => {
-    clearTimeout(timer);
-    message.off("data", count).off("end", over).off("close", over);
-  });
 }

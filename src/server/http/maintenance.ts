@@ -5,7 +5,7 @@ import { isAbsolute } from "node:path";
 import { Failure } from "../../model/failure.ts";
 import type { ArchiveRequest, Keeping } from "../../model/maintenance.ts";
 import type { AdminCall } from "../../store/remote/maintenance.ts";
-import type { Message } from "./body.ts";
+import type { Message } from "../mcp/json-rpc.ts";
 
 /** What a server lets be done with its database. */
 export interface Maintained {

@@ -13,7 +13,8 @@ import { Failure } from "../../model/failure.ts";
 import type { Peer } from "../../os/peer.ts";
 import { parseAddress, isMapped } from "../../os/address.ts";
 import type { Standing } from "./guard.ts";
-import { type Route, refusal } from "./error-response.ts";
+import { errorResponse } from "./error-response.ts";
+import type { Route } from "./routes.ts";
 
 /** Requests a second, and how many may come at once after a pause. */
 export interface Rate {
@@ -171,7 +172,7 @@ const tooMany = (
   wait_seconds: number,
   headers: Record<string, string> = {},
 ) =>
-  refusal(
+  errorResponse(
     new Failure("overloaded", sentence, `try again in ${wait_seconds} s`),
     route,
     { status: 429, headers: { "retry-after": `${wait_seconds}`, ...headers } },

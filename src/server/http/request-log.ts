@@ -1,12 +1,13 @@
 /**
- * What the log says of requests. It has room for so much, and whoever is refused
- * may come as often as he likes: of his refusals one line a second is written,
- * with their number.
+ * Logs requests and failed calls. The log has room for so much, and a peer that
+ * is refused may come as often as it likes: of its refusals one line a second is
+ * written, with their number.
  */
 import type { Log } from "../../log/log.ts";
+import { Failure, reasonOf } from "../../model/failure.ts";
 import type { Caller } from "../tools/caller.ts";
 import { keyOf } from "./rate-limit.ts";
-import type { Route } from "./error-response.ts";
+import type { Route } from "./routes.ts";
 
 /** Between two lines of one peer. */
 const PAUSE_MS = 1_000;
@@ -42,8 +43,24 @@ export class RequestLog {
     else this.failed("warn", "request_refused", caller, fields);
   }
 
+  /** A call of a tool that failed; what the caller can mend is a warning. */
+  readonly call = (error: unknown, tool: string, caller: Caller): void => {
+    const { request_id } = caller;
+    const fields = { request_id, tool, reason: reasonOf(error) };
+    if (!(error instanceof Failure) || error.code === "storage")
+      this.failed("error", "tool_failed", caller, fields);
+    // Too much at once is said of the request, in the answer's status.
+    else if (error.code !== "overloaded")
+      this.failed("warn", "tool_refused", caller, fields);
+  };
+
   /** What failed of what a caller asked for. */
-  failed(level: Level, event: string, caller: Caller, fields: object): void {
+  private failed(
+    level: Level,
+    event: string,
+    caller: Caller,
+    fields: object,
+  ): void {
     const own = caller.uid === this.uid || caller.uid === 0;
     if (own || caller.via !== "tcp") return this.log[level](event, fields);
     const key = `${event} ${keyOf(caller)}`;

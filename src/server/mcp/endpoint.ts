@@ -1,7 +1,8 @@
 /**
- * One POST to /mcp, its body already read and parsed: the current revision and
- * those of 2025 are answered by the same tools, plain calls without the SDK. What comes in the older form
- * gets one JSON reply whatever it says it accepts, so plain curl works.
+ * Answers one POST to /mcp, whose body is read and parsed already: the current
+ * revision and those of 2025 by the same tools, plain calls without the SDK. What
+ * comes in the older form gets one JSON reply whatever it says it accepts, so
+ * plain curl works.
  */
 import {
   type McpHttpHandler,
@@ -9,31 +10,25 @@ import {
   createMcpHandler,
   isLegacyRequest,
 } from "@modelcontextprotocol/server";
-import { Failure } from "../../model/failure.ts";
+import type { Failure } from "../../model/failure.ts";
 import type { Caller } from "../tools/caller.ts";
-import type { Message } from "../http/body.ts";
-import { idOf } from "../http/guard.ts";
-import { INVALID_REQUEST, readMessage } from "./message.ts";
-import { refusal } from "../http/error-response.ts";
+import type { ToolBackend } from "../tools/tools.ts";
 import { type PlainCall, plainCall } from "./fast-call.ts";
+import { INVALID_REQUEST, type Message, idOf, rpcError } from "./json-rpc.ts";
+import { readMessage } from "./message.ts";
 import {
+  type Call,
   type ServerOptions,
-  type ToolBackend,
   callsOf,
+  failed,
   makeMcpServer,
-  resultOf,
+  succeeded,
 } from "./server.ts";
 
 /** Streams that stay open to hear of changes, of all callers together. */
 const MAX_SUBSCRIPTIONS = 64;
 
 const JSON_TYPE = { headers: { "content-type": "application/json" } };
-
-/** What one request's tools left behind beside their results. */
-interface Exchange {
-  caller: Caller;
-  overloaded: Failure | null;
-}
 
 export class McpEndpoint {
   private readonly modern: McpHttpHandler;
@@ -45,7 +40,7 @@ export class McpEndpoint {
   ) {
     this.modern = createMcpHandler(
       ({ authInfo }) =>
-        this.serverFor(authInfo!.extra!["exchange"] as Exchange),
+        makeMcpServer(authInfo!.extra!["call"] as Call, this.options),
       { legacy: "reject", maxSubscriptions: MAX_SUBSCRIPTIONS },
     );
   }
@@ -54,20 +49,17 @@ export class McpEndpoint {
    * Answers one message; never hangs when the client goes away.
    * @param request its method, headers and signal; the body is not read again
    * @param message the parsed body: one JSON-RPC object
+   * @throws Failure (overloaded) when there is no room for the call just now
    */
   async handle(
     request: Request,
     message: Message,
     caller: Caller,
   ): Promise<Response> {
-    const exchange: Exchange = { caller, overloaded: null };
-    const plain = await plainCall(request, message, this.options.readOnly);
-    const response = await (plain
-      ? Promise.race([this.plain(plain, exchange), goneAway(request.signal)])
-      : this.throughSdk(request, message, exchange));
-    const { overloaded } = exchange;
-    if (!overloaded) return response;
-    return refusal(overloaded, "/mcp", { id: idOf(message) });
+    const call = callsOf(this.backend, caller);
+    const plain = plainCall(request, message, this.options.readOnly);
+    if (!plain) return this.throughSdk(request, message, call);
+    return Promise.race([answerTo(plain, call), goneAway(request.signal)]);
   }
 
   /** Ends the streams that are open. */
@@ -75,62 +67,52 @@ export class McpEndpoint {
     return this.modern.close();
   }
 
-  private async plain(
-    { id, tool, args }: PlainCall,
-    exchange: Exchange,
+  /** The SDK makes a result of whatever a tool throws: overload goes past it. */
+  private throughSdk(
+    request: Request,
+    message: Message,
+    call: Call,
   ): Promise<Response> {
-    const options = this.optionsFor(exchange);
-    const call = callsOf(this.backend, options, exchange.caller);
-    const result = await resultOf(call, tool, args);
-    return Response.json({ jsonrpc: "2.0", id, result }, JSON_TYPE);
+    const { promise: overload, reject } = Promise.withResolvers<never>();
+    const watched: Call = async (tool, args) => {
+      try {
+        return await call(tool, args);
+      } catch (error) {
+        if ((error as Failure).code === "overloaded") reject(error);
+        throw error;
+      }
+    };
+    return Promise.race([this.sdkAnswer(request, message, watched), overload]);
   }
 
-  private async throughSdk(
+  private async sdkAnswer(
     request: Request,
     given: Message,
-    exchange: Exchange,
+    call: Call,
   ): Promise<Response> {
     const read = await readMessage(given);
     if ("code" in read)
-      return refusal(new Failure("refused", read.message), "/mcp", {
-        ...{ id: idOf(given), rpc_code: read.code },
+      return Response.json(rpcError(idOf(given), read.code, read.message), {
         status: read.code === INVALID_REQUEST ? 400 : 200,
       });
     const { message } = read;
     if (await isLegacyRequest(request, message))
-      return this.legacy(request, message, exchange);
-    const extra = { exchange };
+      return this.legacy(request, message, call);
     return this.modern.fetch(request, {
       parsedBody: message,
-      authInfo: { token: "", clientId: "", scopes: [], extra },
+      authInfo: { token: "", clientId: "", scopes: [], extra: { call } },
     });
-  }
-
-  private serverFor(exchange: Exchange) {
-    const options = this.optionsFor(exchange);
-    return makeMcpServer(this.backend, options, exchange.caller);
-  }
-
-  private optionsFor(exchange: Exchange): ServerOptions {
-    return {
-      ...this.options,
-      onError: (error, tool, caller) => {
-        if (error instanceof Failure && error.code === "overloaded")
-          exchange.overloaded = error;
-        this.options.onError?.(error, tool, caller);
-      },
-    };
   }
 
   private async legacy(
     request: Request,
     message: object,
-    exchange: Exchange,
+    call: Call,
   ): Promise<Response> {
     const transport = new WebStandardStreamableHTTPServerTransport({
       enableJsonResponse: true,
     });
-    const server = this.serverFor(exchange);
+    const server = makeMcpServer(call, this.options);
     await server.connect(transport);
     const headers = new Headers(request.headers);
     headers.set("accept", "application/json, text/event-stream");
@@ -142,6 +124,17 @@ export class McpEndpoint {
       await server.close();
     }
   }
+}
+
+async function answerTo(
+  { id, tool, args }: PlainCall,
+  call: Call,
+): Promise<Response> {
+  const result = await call(tool, args).then(succeeded, (failure: Failure) => {
+    if (failure.code === "overloaded") throw failure;
+    return failed(failure);
+  });
+  return Response.json({ jsonrpc: "2.0", id, result }, JSON_TYPE);
 }
 
 /** A closed transport never answers, and a tool may not: the exchange ends with the client. */

@@ -5,13 +5,11 @@
  * way unusual, or wrong, is left to the SDK, whose words for it are the
  * protocol's.
  */
-import { CATALOG } from "../tools/catalog.ts";
-import type { ToolName } from "../tools/fields.ts";
-import { SCHEMAS } from "./schema.ts";
+import { toolNamed } from "../tools/catalog.ts";
 
 export interface PlainCall {
   id: string | number;
-  tool: ToolName;
+  tool: string;
   /** As the tool's schema left them. */
   args: object;
 }
@@ -28,11 +26,11 @@ const PARAMS_KEYS = ["name", "arguments"];
  * @param readOnly whether there are no tools that record
  * @returns null for what is to go to the SDK
  */
-export async function plainCall(
+export function plainCall(
   { headers }: Request,
   message: object,
   readOnly: boolean,
-): Promise<PlainCall | null> {
+): PlainCall | null {
   if (!REVISIONS.includes(headers.get("mcp-protocol-version"))) return null;
   if (MODERN_HEADERS.some((name) => headers.has(name))) return null;
   if (!hasOnly(message, MESSAGE_KEYS)) return null;
@@ -42,12 +40,11 @@ export async function plainCall(
   if (!isObject(params) || !hasOnly(params, PARAMS_KEYS)) return null;
   const { name } = params;
   const given = params["arguments"] ?? {};
-  if (typeof name !== "string" || !Object.hasOwn(CATALOG, name)) return null;
-  const tool = name as ToolName;
-  if (!isObject(given) || (readOnly && CATALOG[tool].tracks)) return null;
-  const checked = await SCHEMAS[tool].input["~standard"].validate(given);
-  if (checked.issues) return null;
-  return { id: id as string | number, tool, args: checked.value as object };
+  const tool = typeof name === "string" ? toolNamed(name) : undefined;
+  if (!tool || (readOnly && tool.access === "record")) return null;
+  const read = isObject(given) ? tool.parse(given) : null;
+  if (!read || !("args" in read)) return null;
+  return { id: id as string | number, tool: tool.name, args: read.args };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

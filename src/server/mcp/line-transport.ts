@@ -10,12 +10,17 @@ import {
   isJSONRPCNotification,
   isJSONRPCRequest,
 } from "@modelcontextprotocol/server";
-import { type Malformed, parseMessage } from "../http/body.ts";
-import { idOf } from "../http/guard.ts";
-import { INVALID_REQUEST, readMessage } from "./message.ts";
-import type { RpcId } from "../http/error-response.ts";
+import {
+  INVALID_REQUEST,
+  type Malformed,
+  PARSE_ERROR,
+  type RpcId,
+  idOf,
+  parseMessage,
+  rpcError,
+} from "./json-rpc.ts";
+import { readMessage } from "./message.ts";
 
-const PARSE_ERROR = -32700;
 /** As over HTTP. */
 const LINE_MAX_BYTES = 4 * 1024 * 1024;
 const NEWLINE = 0x0a;
@@ -95,7 +100,7 @@ export class LineTransport implements Transport {
   }
 
   private refuse(id: RpcId, code: number, message: string): Promise<void> {
-    return this.write({ jsonrpc: "2.0", id, error: { code, message } });
+    return this.write(rpcError(id, code, message));
   }
 
   private async write(message: object): Promise<void> {

@@ -8,11 +8,8 @@ import {
   type SpecTypeName,
   specTypeSchemas,
 } from "@modelcontextprotocol/server";
-import type { Message } from "../http/body.ts";
 import { inWords } from "../../model/words.ts";
-
-export const INVALID_REQUEST = -32600;
-const INVALID_PARAMS = -32602;
+import { INVALID_PARAMS, INVALID_REQUEST, type Message } from "./json-rpc.ts";
 
 /** An error to answer with. */
 export interface Wrong {

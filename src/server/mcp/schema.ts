@@ -1,50 +1,60 @@
 /**
- * The tools' schemas in the form that the SDK takes: how to check a value, and
- * the same as JSON. Made once: a server is made for every request.
+ * The tools as the MCP SDK takes them: title, hints, and schemas in its form, how
+ * to check a value and the same as JSON. Made once: a server is made for every
+ * request.
  */
-import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
+import type {
+  StandardSchemaWithJSON,
+  ToolAnnotations,
+} from "@modelcontextprotocol/server";
 import { z } from "zod";
 import type { JsonObject } from "../../model/event.ts";
-import { INPUTS, type ToolName } from "../tools/fields.ts";
-import { OUTPUTS } from "../tools/session-output.ts";
-import { inWords } from "../../model/words.ts";
+import { TOOLS } from "../tools/catalog.ts";
+import type { Tool } from "../tools/tool.ts";
 
 type Schema = StandardSchemaWithJSON;
 
-/**
- * What a tool takes: parsed, and refused in words where it does not fit. A
- * client that sends all that it has sends null for what may be left out.
- */
-function input(schema: z.ZodObject): Schema {
-  const optional = Object.keys(schema.shape).filter((name) => {
-    const { success: without } = schema.shape[name]!.safeParse(undefined);
-    return without && !schema.shape[name]!.safeParse(null).success;
-  });
-  return standard(
-    (value) => {
-      const read = schema.safeParse(withoutNull(value, optional));
-      if (read.success) return { value: read.data };
-      return { issues: [{ message: inWords(read.error.issues, value) }] };
-    },
-    () => jsonSchema(schema, "input", plain),
-  );
+/** What the SDK is told of each tool. */
+export const CONFIGS = TOOLS.map((tool) => ({
+  name: tool.name,
+  records: tool.access === "record",
+  config: {
+    title: tool.title,
+    description: tool.description,
+    inputSchema: inputOf(tool),
+    outputSchema: outputOf(tool),
+    annotations: hintsOf(tool),
+  },
+}));
+
+/** What a client may assume of a call. Recording is idempotent by event id. */
+function hintsOf({ access }: Tool): ToolAnnotations {
+  return {
+    readOnlyHint: access !== "record",
+    destructiveHint: false,
+    idempotentHint: true,
+    openWorldHint: false,
+  };
 }
 
-function withoutNull(value: unknown, names: readonly string[]): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  const given = value as Record<string, unknown>;
-  const nulls = names.filter((name) => given[name] === null);
-  if (nulls.length === 0) return value;
-  return Object.fromEntries(
-    Object.entries(given).filter(([name]) => !nulls.includes(name)),
+/** What a tool takes: parsed, and refused in words where it does not fit. */
+function inputOf({ input, parse }: Tool): Schema {
+  return standard(
+    (value) => {
+      const read = parse(value);
+      return "args" in read
+        ? { value: read.args }
+        : { issues: [{ message: read.problem }] };
+    },
+    () => jsonSchema(input, "input", plain),
   );
 }
 
 /** What a tool gives. It is our own work, so tests check it and not each call. */
-function output(schema: z.ZodType): Schema {
+function outputOf({ output }: Tool): Schema {
   return standard(
     (value) => ({ value }),
-    () => jsonSchema(schema, "output", open),
+    () => jsonSchema(output, "output", open),
   );
 }
 
@@ -86,10 +96,3 @@ const open: Override = (context) => {
   if (context.jsonSchema.additionalProperties === false)
     delete context.jsonSchema.additionalProperties;
 };
-
-export const SCHEMAS = Object.fromEntries(
-  Object.entries(INPUTS).map(([tool, schema]) => [
-    tool,
-    { input: input(schema), output: output(OUTPUTS[tool as ToolName]) },
-  ]),
-) as Record<ToolName, { input: Schema; output: Schema }>;

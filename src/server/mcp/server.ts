@@ -12,48 +12,17 @@ import {
 } from "@modelcontextprotocol/server";
 import { Failure } from "../../model/failure.ts";
 import type { Caller } from "../tools/caller.ts";
-import { CATALOG, hintsOf } from "../tools/catalog.ts";
-import type { ToolName } from "../tools/fields.ts";
-import { SCHEMAS } from "./schema.ts";
-
-/** Where the tools' work is done. */
-export interface ToolBackend {
-  /**
-   * @param args as the tool's schema left them
-   * @returns the result object of the tool's output schema
-   * @throws Failure for what the caller can mend; any other error is internal
-   */
-  call(
-    tool: string,
-    args: Record<string, unknown>,
-    caller: Caller,
-  ): Promise<object>;
-}
+import type { ToolBackend } from "../tools/tools.ts";
+import { CONFIGS } from "./schema.ts";
 
 export interface ServerOptions {
   /** Leaves out the tools that record. */
   readOnly: boolean;
   version: string;
-  /** Hears of every call that failed, also of those that the caller can mend. */
-  onError?: (error: unknown, tool: string, caller: Caller) => void;
 }
 
 const INSTRUCTIONS =
   "Session-Buddy records admin shells. Find sessions with list_sessions, look into one with get_session, sum up with session_stats. Shells report themselves with track_session_start and track_session_end.";
-
-const NAMES = Object.keys(CATALOG) as ToolName[];
-
-const TOOLS = NAMES.map((name) => ({
-  name,
-  tracks: CATALOG[name].tracks,
-  config: {
-    title: CATALOG[name].title,
-    description: CATALOG[name].description,
-    inputSchema: SCHEMAS[name].input,
-    outputSchema: SCHEMAS[name].output,
-    annotations: hintsOf(CATALOG[name]),
-  },
-}));
 
 const SESSION_URI = new UriTemplate("session://{session_id}");
 const MAX_COMPLETIONS = 100;
@@ -63,25 +32,23 @@ const FIXED = { listChanged: false };
 
 /**
  * A server for one caller.
- * @param backend where its tools' work is done
+ * @param call calls a tool for it
  */
 export function makeMcpServer(
-  backend: ToolBackend,
-  options: ServerOptions,
-  caller: Caller,
+  call: Call,
+  { readOnly, version }: ServerOptions,
 ): McpServer {
   const server = new McpServer(
-    { name: "session-buddy", title: "Session-Buddy", version: options.version },
+    { name: "session-buddy", title: "Session-Buddy", version },
     {
       capabilities: { tools: FIXED, resources: FIXED, prompts: FIXED },
       instructions: INSTRUCTIONS,
     },
   );
-  const call = callsOf(backend, options, caller);
-  for (const { name, tracks, config } of TOOLS) {
-    if (tracks && options.readOnly) continue;
+  for (const { name, records, config } of CONFIGS) {
+    if (records && readOnly) continue;
     server.registerTool(name, config, (args: unknown) =>
-      resultOf(call, name, args as object),
+      call(name, args as object).then(succeeded, failed),
     );
   }
   const template = new ResourceTemplate(SESSION_URI, {
@@ -99,43 +66,29 @@ export function makeMcpServer(
 }
 
 /** Calls a tool with arguments that are checked, and throws Failures alone. */
-export type Call = (tool: ToolName, args: object) => Promise<object>;
+export type Call = (tool: string, args: object) => Promise<object>;
 
-export function callsOf(
-  backend: ToolBackend,
-  { onError }: Pick<ServerOptions, "onError">,
-  caller: Caller,
-): Call {
-  return async (tool, args) => {
+/** @param backend where the tools' work is done */
+export const callsOf =
+  (backend: ToolBackend, caller: Caller): Call =>
+  async (tool, args) => {
     try {
       return await backend.call(tool, args as Record<string, unknown>, caller);
     } catch (error) {
-      onError?.(error, tool, caller);
       throw error instanceof Failure ? error : internal(caller);
     }
   };
-}
 
-/** What a call gives, be it that something went wrong. */
-export async function resultOf(
-  call: Call,
-  tool: ToolName,
-  args: object,
-): Promise<CallToolResult> {
-  try {
-    return succeeded(await call(tool, args));
-  } catch (error) {
-    const { message } = error as Failure;
-    return { isError: true, content: [{ type: "text", text: message }] };
-  }
-}
+/** What a call gives, as a client is told. */
+export const succeeded = (result: object): CallToolResult => ({
+  structuredContent: result as Record<string, unknown>,
+  content: [{ type: "text", text: JSON.stringify(result) }],
+});
 
-function succeeded(result: object): CallToolResult {
-  return {
-    structuredContent: result as Record<string, unknown>,
-    content: [{ type: "text", text: JSON.stringify(result) }],
-  };
-}
+export const failed = ({ message }: Failure): CallToolResult => ({
+  isError: true,
+  content: [{ type: "text", text: message }],
+});
 
 /** What went wrong within is for the log alone. */
 const internal = ({ request_id }: Caller) =>

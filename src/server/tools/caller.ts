@@ -1,7 +1,9 @@
 /**
- * Who asks: what the edge found out about the other end of a request, before
+ * Who calls: what the edge found out about the other end of a request, before
  * any tool runs. Nothing in it is as the client told it.
  */
+import type { TokenIdentity } from "../../auth/authorize.ts";
+
 export interface Caller {
   via: "tcp" | "socket" | "stdio";
   /** The peer's user on this host; null when it cannot be told, or is another host. */
@@ -13,13 +15,4 @@ export interface Caller {
   /** What the Authorization header proved; null when there was none, or no secret is set. */
   token: TokenIdentity | null;
   request_id: string;
-}
-
-export interface TokenIdentity {
-  subject: string | null;
-  scope: "read" | "write" | "admin";
-  /** The host that its bearer may report of, and no other. */
-  host?: string;
-  /** The user, likewise. */
-  user?: string;
 }

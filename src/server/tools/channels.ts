@@ -10,40 +10,24 @@ import {
   type SessionEnd,
   type SessionStart,
 } from "../../model/event.ts";
-import { digest, namedUuid } from "../../model/id.ts";
+import { digest } from "../../model/id.ts";
 import type { Session } from "../../model/session.ts";
 import {
   type Provenance,
   mayReport,
   reporterOf,
 } from "../../model/reporter.ts";
-import type { Recorder } from "./telemetry.ts";
-import type { Args } from "./fields.ts";
-import { Rules } from "./rules.ts";
-import { appendOne } from "./recorder.ts";
-import { givenMetadata } from "./track-session-start.ts";
-import { Turns } from "./keyed-mutex.ts";
+import { KeyedMutex } from "./keyed-mutex.ts";
+import { type Recorder, appendOne } from "./recorder.ts";
 
 type Status = "tracked" | "ended" | "not_found";
 
-export interface ChannelResult {
-  session_id: string | null;
-  event_id: string;
-  status: Status;
-  error: null;
-}
-
-const VERSION = "2.0";
 export const SCOPES = ["conversation", "thread", "day"] as const;
 export const CHANNEL_EVENTS = [
   "channel_session_start",
   "channel_session_end",
   "channel_heartbeat",
 ] as const;
-/** In characters. */
-const MAX_EVENT_ID = 200;
-const MAX_PREVIEW = 200;
-const MAX_COUNT = 1_000_000_000;
 /** Ids that are looked at for a conversation before one is made that is not to be guessed. */
 const MAX_GUESSED = 16;
 /** Ends that are remembered, so that one sent again is still an end. */
@@ -51,7 +35,7 @@ const MAX_ENDED = 4_096;
 const SPARE_ROOM = 10_000;
 
 /** What was reported, checked. */
-interface Report {
+export interface Report {
   kind: (typeof CHANNEL_EVENTS)[number];
   /** As it is stored. */
   event_id: string;
@@ -64,7 +48,7 @@ interface Report {
 }
 
 export class Channels {
-  private readonly turns = new Turns();
+  private readonly mutex = new KeyedMutex();
   /** Open sessions by `openKey`. */
   private open: Promise<Map<string, string>> | null = null;
   /** How many may be held before the store is asked which have lapsed. */
@@ -74,25 +58,23 @@ export class Channels {
 
   constructor(private readonly store: Recorder) {}
 
-  /** @throws Failure (refused) by the rules, or when the store does not take it */
-  async track(
-    args: Args<"track_channel_session">,
+  /**
+   * @param start what begins a session, if the report has to
+   * @param now UTC, ISO 8601 with milliseconds
+   * @returns the session, and what became of the report
+   * @throws Failure (refused) when the store does not take it
+   */
+  track(
+    report: Report,
+    start: SessionStart,
     from: Provenance,
-  ): Promise<ChannelResult> {
-    const rules = new Rules();
-    const report = reportOf(args, from, rules);
-    const start = startOf(report);
-    rules.bounds(start);
-    rules.check();
-    const { event_id } = args;
-    const { key, kind } = report;
-    return this.turns.take(key, async () => {
-      const [session_id, status] =
-        kind === "channel_session_end"
-          ? await this.end(report, from)
-          : await this.begin(report, start, from);
-      return { session_id, event_id, status, error: null };
-    });
+    now: string,
+  ): Promise<[string | null, Status]> {
+    return this.mutex.run(report.key, () =>
+      report.kind === "channel_session_end"
+        ? this.end(report, from)
+        : this.begin(report, start, from, now),
+    );
   }
 
   /** A start or a heartbeat: the open session lives on, or one begins. */
@@ -100,12 +82,12 @@ export class Channels {
     { key, timestamp }: Report,
     start: SessionStart,
     from: Provenance,
+    now: string,
   ): Promise<[string, Status]> {
     const begun = await this.store.sessionOf(start, from);
     if (begun !== null) return [begun, "tracked"];
     const going = await this.going(key, from);
     if (going !== null) {
-      const now = new Date().toISOString();
       const sign = timestamp < now ? timestamp : now;
       await this.store.seen(new Map([[going, sign]]), from);
       return [going, "tracked"];
@@ -205,66 +187,8 @@ export class Channels {
 const openKey = (reporter: string | null, key: string): string =>
   JSON.stringify([reporter, key]);
 
-function reportOf(
-  args: Args<"track_channel_session">,
-  from: Provenance,
-  rules: Rules,
-): Report {
-  rules.version(args.event_version ?? VERSION, VERSION);
-  rules.length("event_id", args.event_id, 1, MAX_EVENT_ID);
-  rules.type(args.event_type, "ChannelSessionEvent", ...CHANNEL_EVENTS);
-  const session_scope = rules.word(
-    "session_scope",
-    args.session_scope ?? "conversation",
-    SCOPES,
-  );
-  const timestamp = rules.time("timestamp", args.timestamp);
-  const { channel_type, channel_id, sender_id } = args;
-  const channel = {
-    channel_type,
-    channel_id,
-    sender_id,
-    session_scope,
-    thread_id: args.thread_id ?? null,
-    workspace: args.workspace ?? null,
-    platform: args.platform ?? null,
-    message_preview: preview(args.message_preview),
-    message_count: messages(args, rules),
-  };
-  const key = keyOf(channel, timestamp);
-  const said = [reporterOf(from), key, args.event_type, args.event_id];
-  return {
-    kind: args.event_type as Report["kind"],
-    // Clients number theirs as they like, each from the beginning perhaps.
-    event_id: namedUuid(JSON.stringify(said)),
-    timestamp,
-    component_name: rules.component(args.component_name ?? "nanobot"),
-    key,
-    channel,
-    metadata: givenMetadata(args.metadata),
-  };
-}
-
-/** An end that does not say how many leaves what is known. */
-function messages(
-  { message_count, event_type }: Args<"track_channel_session">,
-  rules: Rules,
-): number | null {
-  if (message_count !== undefined)
-    return rules.number("message_count", message_count, 0, MAX_COUNT);
-  return event_type === "channel_session_end" ? null : 1;
-}
-
-/** At most 200 characters, none of them cut. */
-function preview(text: string | undefined): string | null {
-  if (text === undefined) return null;
-  return text.length > MAX_PREVIEW
-    ? [...text.slice(0, MAX_PREVIEW * 2)].slice(0, MAX_PREVIEW).join("")
-    : text;
-}
-
 /** What makes two reports belong to one conversation. */
-function keyOf(channel: JsonObject, timestamp: string): string {
+export function keyOf(channel: JsonObject, timestamp: string): string {
   const { channel_type, channel_id, sender_id, session_scope, thread_id } =
     channel;
   return JSON.stringify([
@@ -281,33 +205,8 @@ function keyOf(channel: JsonObject, timestamp: string): string {
 const keyOfSession = ({ metadata, start_time }: Session): string =>
   keyOf({ thread_id: null, ...metadata }, start_time);
 
-function startOf(report: Report): SessionStart {
-  const { channel, event_id } = report;
-  return {
-    event_version: EVENT_VERSION,
-    event_id,
-    event_type: "session_start",
-    session_id: channelSessionId(report.key, event_id, 0),
-    timestamp: report.timestamp,
-    session_type: "channel",
-    component_name: report.component_name,
-    shell_type: String(channel["channel_type"]),
-    hostname: "",
-    // No process is behind it.
-    pid: 0,
-    user: { username: String(channel["sender_id"]), home: "" },
-    environment: {
-      python_version: null,
-      platform: String(channel["platform"] ?? ""),
-      cwd: "",
-    },
-    lease_seconds: null,
-    metadata: { ...report.metadata, ...channel },
-  };
-}
-
-/** @param n the how manieth of those that a start may have */
-function channelSessionId(
+/** @param n which of the ids that a start may have */
+export function channelSessionId(
   key: string,
   start_event_id: string,
   n: number,

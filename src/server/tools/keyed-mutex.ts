@@ -1,11 +1,11 @@
 /**
- * Work that must not overlap with other work of the same key: one after the
- * other, in the order of asking. A key is forgotten with its last work.
+ * A mutex by key: work of the same key runs one after the other, in the order of
+ * asking. A key is forgotten with its last work.
  */
-export class Turns {
+export class KeyedMutex {
   private readonly last = new Map<string, Promise<unknown>>();
 
-  async take<T>(key: string, work: () => Promise<T>): Promise<T> {
+  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.last.get(key);
     const mine = (before ?? Promise.resolve()).then(work, work);
     this.last.set(key, mine);

@@ -4,10 +4,11 @@
  * remote peer has the proxy's. Without one it is the peer's user. What comes by
  * stdio or the server's own socket is the server's own user.
  */
+import type { TokenIdentity } from "../../auth/authorize.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import { passwdEntry } from "../../os/paths.ts";
 import { hostNames } from "../../os/proc.ts";
-import type { Caller, TokenIdentity } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 
 /** @param token what decides; null where none is asked for */
 export function provenanceOf(

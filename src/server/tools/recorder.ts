@@ -1,13 +1,17 @@
-/**
- * A single event to the store, for the tools that report of one session: why it
- * is not taken is said in the words of their own answer.
- */
+/** What recording needs of a store, and a single event to it. */
 import type { Event } from "../../model/event.ts";
 import { Failure, Rejected } from "../../model/failure.ts";
 import type { Provenance } from "../../model/reporter.ts";
-import type { Recorder } from "./telemetry.ts";
+import type { ServedStore } from "../../model/store.ts";
+
+export type Recorder = Pick<
+  ServedStore,
+  "append" | "brief" | "open" | "seen" | "sessionOf"
+>;
 
 /**
+ * Stores one event of a tool that reports of one session: why it is not taken
+ * is said in the words of the tool's own answer.
  * @returns whether it is new
  * @throws Failure (refused) when who brings it may not report it
  */

@@ -5,10 +5,12 @@
 import {
   type Event,
   type Json,
+  type JsonObject,
   MAX_DEPTH,
   MAX_EVENT_BYTES,
   MAX_TEXT_BYTES,
   isDeeper,
+  isReservedMetadata,
   jsonBytes,
 } from "../../model/event.ts";
 import { Failure } from "../../model/failure.ts";
@@ -197,6 +199,15 @@ export class Rules {
         null,
       );
   }
+}
+
+/** Metadata as it was given, without the names that decide what a session is. */
+export function givenMetadata(
+  given: JsonObject | null | undefined,
+): JsonObject {
+  return Object.fromEntries(
+    Object.entries(given ?? {}).filter(([key]) => !isReservedMetadata(key)),
+  );
 }
 
 /** What was sent, short enough for a message. */

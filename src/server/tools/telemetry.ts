@@ -1,25 +1,16 @@
-/**
- * What the metrics are told of the tools' work.
- */
-import type {
-  Event,
-  JsonObject,
-  KnownEvent,
-  SessionEnd,
-} from "../../model/event.ts";
+/** Metrics for tool calls, and for the sessions that begin and end. */
+import type { Event, KnownEvent, SessionEnd } from "../../model/event.ts";
 import { Failure, Rejected } from "../../model/failure.ts";
 import { componentOf, isSessionId, startSecondOf } from "../../model/id.ts";
-import type { EventResult, ServedStore } from "../../model/store.ts";
+import type { ServedStore } from "../../model/store.ts";
+import type { Recorder } from "./recorder.ts";
 
 export type Outcome = { ok: true } | { ok: false; error_type: string };
 
 /** As `Metrics` has them; times in seconds. */
 export interface ToolMetrics {
   sessionStart(component: string, shell_type: string): void;
-  sessionEnd(
-    component: string,
-    status: "success" | "error" | "not_found",
-  ): void;
+  sessionEnd(component: string, status: EndStatus): void;
   duration(component: string, seconds: number): void;
   emit(
     component: string,
@@ -28,12 +19,6 @@ export interface ToolMetrics {
     seconds: number,
   ): void;
 }
-
-/** What recording needs of a store. */
-export type Recorder = Pick<
-  ServedStore,
-  "append" | "brief" | "open" | "seen" | "sessionOf"
->;
 
 /** Counts sessions that begin and measures those that end, each once. */
 export function counted(
@@ -112,62 +97,59 @@ function secondsOf({ session_id, timestamp }: SessionEnd): number | null {
   return Math.max(0, (Date.parse(timestamp) - Date.parse(`${start}Z`)) / 1_000);
 }
 
-const UNKNOWN = "unknown";
+export const UNKNOWN = "unknown";
 
 /** The component in a session's id. */
-const labelOf = (session_id: string): string =>
+export const labelOf = (session_id: string): string =>
   (isSessionId(session_id) && componentOf(session_id)) || UNKNOWN;
 
-/** One report of a start, an end, or of what goes on. */
-export interface Call {
-  event_type: string;
-  /** As it was sent, when it was. */
-  component_name: string | undefined;
-  result: { session_id: string | null; status: string } | null;
-  /** Why there is no result. */
-  failure: unknown;
-  seconds: number;
-}
+type EndStatus = "success" | "error" | "not_found";
 
-export function countCall(call: Call, metrics: ToolMetrics): void {
-  const { event_type, result, failure, seconds } = call;
-  const found = result !== null && result.status !== "not_found";
-  // Of what is not stored nobody has checked the name.
-  const component = found
-    ? (call.component_name ?? labelOf(result.session_id ?? ""))
-    : UNKNOWN;
-  const outcome = result ? ({ ok: true } as const) : failed(failure);
-  metrics.emit(component, event_type, outcome, seconds);
-  if (!event_type.endsWith("_end")) return;
-  const missing = result ? "not_found" : "error";
-  metrics.sessionEnd(component, found ? "success" : missing);
+/** What is counted of one call of a tool that records. */
+export interface CallCount {
+  event_type: string;
+  component: string;
+  /** Sessions that it ended, or tried to. */
+  ends: { component: string; status: EndStatus }[];
 }
 
 /**
- * A call with many events counts once, beside the sessions that it ends.
- * @param results null when the whole call failed
+ * One report of a start, an end, or of what goes on.
+ * @param component as it was sent, when it was
+ * @param result null when the call failed
  */
-export function countBatch(
-  events: readonly JsonObject[],
-  results: readonly EventResult[] | null,
+export function countOne(
+  event_type: string,
+  component: string | undefined,
+  result: { session_id: string | null; status: string } | null,
+): CallCount {
+  const found = result !== null && result.status !== "not_found";
+  // Of what is not stored nobody has checked the name.
+  const label = found
+    ? (component ?? labelOf(result.session_id ?? ""))
+    : UNKNOWN;
+  const missing = result ? "not_found" : "error";
+  const end: EndStatus = found ? "success" : missing;
+  const ends = event_type.endsWith("_end")
+    ? [{ component: label, status: end }]
+    : [];
+  return { event_type, component: label, ends };
+}
+
+/** @param failure why there is no result; null when there is one */
+export function countCall(
+  { event_type, component, ends }: CallCount,
   failure: unknown,
   seconds: number,
   metrics: ToolMetrics,
 ): void {
-  let last: unknown = null;
-  for (const [i, { status }] of (results ?? []).entries()) {
-    if (status === "rejected") continue;
-    const { event_type, session_id } = events[i]!;
-    last = session_id;
-    if (event_type === "session_end" && status === "stored")
-      metrics.sessionEnd(labelOf(String(session_id)), "success");
-  }
-  const component = last === null ? UNKNOWN : labelOf(String(last));
-  const outcome = results ? ({ ok: true } as const) : failed(failure);
-  metrics.emit(component, "track_events", outcome, seconds);
+  for (const end of ends) metrics.sessionEnd(end.component, end.status);
+  const outcome: Outcome =
+    failure === null
+      ? { ok: true }
+      : {
+          ok: false,
+          error_type: failure instanceof Failure ? failure.code : "internal",
+        };
+  metrics.emit(component, event_type, outcome, seconds);
 }
-
-const failed = (failure: unknown): Outcome => ({
-  ok: false,
-  error_type: failure instanceof Failure ? failure.code : "internal",
-});

@@ -1,31 +1,35 @@
 /**
- * The tools' work, on a store in this process: who may, what is done, and what
- * is counted of it.
+ * Calls the tools on a store in this process: what the call may do is decided,
+ * the work is done, and metrics and log hear of it, each once. MCP and pages
+ * call the same.
  */
+import type { Authorize, TokenIdentity } from "../../auth/authorize.ts";
+import type { Clock } from "../../model/clock.ts";
 import { Failure } from "../../model/failure.ts";
-import type { Provenance } from "../../model/reporter.ts";
-import type { EventResult, ServedStore } from "../../model/store.ts";
-import { VERSION } from "../../version.ts";
-import { trackEvents } from "./track-events.ts";
-import type { Caller, TokenIdentity } from "./caller.ts";
-import { CHANNEL_EVENTS, Channels } from "./channels.ts";
-import {
-  type Recorder,
-  type ToolMetrics,
-  countBatch,
-  countCall,
-  counted,
-} from "./telemetry.ts";
-import type { Args, ToolName } from "./fields.ts";
+import type { ServedStore } from "../../model/store.ts";
+import type { Caller } from "./caller.ts";
+import { TOOLS } from "./catalog.ts";
 import { provenanceOf } from "./provenance.ts";
-import { Reading } from "./list-sessions.ts";
-import type { ToolBackend } from "../mcp/server.ts";
-import { Tracking, namedSession } from "./track-session-start.ts";
+import { type ToolMetrics, countCall, counted } from "./telemetry.ts";
+import type { Tool, ToolServer } from "./tool.ts";
 
-/** Tells whose token it is. */
-export interface TokenVerifier {
-  /** Whether a secret is set. */
-  readonly required: boolean;
+/** Where the tools' work is done: in this process, or by a server that is asked. */
+export interface ToolBackend {
+  /**
+   * @param args as the tool's `parse` left them
+   * @returns the result object of the tool's output schema
+   * @throws Failure for what the caller can mend; any other error is internal
+   */
+  call(
+    tool: string,
+    args: Record<string, unknown>,
+    caller: Caller,
+  ): Promise<object>;
+}
+
+/** Who may, and whose token it is. */
+interface Auth {
+  authorize: Authorize;
   /**
    * @returns null when no secret is set
    * @throws Failure (unauthorized)
@@ -33,241 +37,114 @@ export interface TokenVerifier {
   verify(token: string): Promise<TokenIdentity | null>;
 }
 
-export interface LocalOptions {
-  auth: TokenVerifier;
-  /** The folder where wrapped sessions of this host are written. */
-  spool: string;
-  /** Within how many seconds a remote session's next sign of life must come. */
-  lease_seconds: number;
-  /** Each part of the server by its name; nothing private in it. */
-  health: () => { healthy: boolean; checks: Record<string, "ok" | "failed"> };
+export interface ToolOptions extends Pick<
+  ToolServer,
+  "spool" | "lease_seconds" | "health"
+> {
+  auth: Auth;
   metrics?: ToolMetrics;
-  /** Hears of what went wrong, also where the caller got the tool's own answer. */
+  /** Hears of every call that failed, also where the result says so. */
   onError?: (error: unknown, tool: string, caller: Caller) => void;
+  now?: Clock;
 }
 
-/** Tools with an answer of their own for what went wrong, and how it begins. */
-const FAILED = {
-  track_session_start: "Session start tracking failed",
-  track_session_end: "Session end tracking failed",
-  track_channel_session: "Channel session tracking failed",
-} as const;
-
-type Track = keyof typeof FAILED;
-
-interface Tracked {
-  session_id: string | null;
-  status: string;
-  error: string | null;
+/** A tool, and its work for this server. */
+interface Ready {
+  tool: Tool;
+  run: ReturnType<Tool["run"]>;
 }
 
-export class LocalTools implements ToolBackend {
-  private readonly recorder: Recorder;
-  private readonly tracking: Tracking;
-  private readonly channels: Channels;
-  private readonly reading: Reading;
-
-  private readonly started = performance.now();
+export class Tools implements ToolBackend {
+  private readonly ready: ReadonlyMap<string, Ready>;
 
   constructor(
     store: ServedStore,
-    private readonly options: LocalOptions,
+    private readonly options: ToolOptions,
   ) {
-    this.recorder = counted(store, options.metrics);
-    this.tracking = new Tracking(this.recorder, options.spool);
-    this.channels = new Channels(this.recorder);
-    this.reading = new Reading(store);
+    const { spool, lease_seconds, health, metrics } = options;
+    const recorder = counted(store, metrics);
+    const server = { store, recorder, spool, lease_seconds, health };
+    this.ready = new Map(
+      TOOLS.map((tool) => [tool.name, { tool, run: tool.run(server) }]),
+    );
   }
 
-  /** @throws Failure for what the caller can mend; any other error is internal */
   async call(
-    tool: string,
+    name: string,
     args: Record<string, unknown>,
     caller: Caller,
   ): Promise<object> {
-    const name = tool as ToolName;
-    // From here on nothing can log it or store it.
-    const { token = null, ...rest } = args as { token?: string | null };
-    switch (name) {
-      case "health_check":
-        return this.health();
-      case "track_session_start":
-      case "track_session_end":
-      case "track_channel_session":
-        return this.track(name, rest, token, caller);
-      case "track_events":
-        return this.events(rest as Args<"track_events">, token, caller);
-    }
-    this.requireReader(caller);
-    switch (name) {
-      case "list_sessions":
-        return this.reading.sessions(rest);
-      case "get_session":
-        return this.reading.session(rest as Args<"get_session">);
-      case "list_events":
-        return this.reading.events(rest);
-      case "session_stats":
-        return this.reading.stats(rest);
-      case "get_channel_sessions":
-        return this.reading.channelSessions(rest);
-    }
-  }
-
-  private health(): object {
-    const { healthy, checks } = this.options.health();
-    return {
-      status: healthy ? "healthy" : "degraded",
-      service: "session-buddy",
-      version: VERSION,
-      uptime_seconds: Math.floor((performance.now() - this.started) / 1_000),
-      checks,
-    };
-  }
-
-  /** What keeps it from being recorded is the tool's own answer. */
-  private async track(
-    tool: Track,
-    args: object,
-    token: string | null,
-    caller: Caller,
-  ): Promise<object> {
+    const ready = this.ready.get(name);
+    if (!ready) throw new Failure("not_found", `there is no tool '${name}'`);
+    const { tool, run } = ready;
+    const { metrics, onError, now = Date.now } = this.options;
+    const received_ms = now();
     const begun = performance.now();
-    let result: Tracked | null = null;
+    // From here on nothing can log the token or store it.
+    const { token, ...rest } = args;
+    let result: object | null = null;
     let failure: unknown = null;
     try {
-      const from = await this.writer(token, caller);
-      result = await this.record(tool, args, caller, from);
+      const proof = await this.authorized(tool, caller, token as Argument);
+      const from = provenanceOf(caller, proof);
+      result = await run(rest, { caller, from, received_ms });
     } catch (error) {
       failure = error;
     }
-    if (this.options.metrics)
-      countCall(
-        {
-          event_type: eventType(tool, args),
-          component_name: (args as { component_name?: string }).component_name,
-          result,
-          failure,
-          seconds: (performance.now() - begun) / 1_000,
-        },
-        this.options.metrics,
-      );
-    if (result) return result;
-    // Of what is no Failure only the log may speak.
-    if (!(failure instanceof Failure) || failure.code === "overloaded")
-      throw failure;
-    const { code, sentence, message } = failure;
-    this.options.onError?.(failure, tool, caller);
-    return {
-      ...sentWith(tool, args),
-      status: "error",
-      error: code === "unauthorized" ? sentence : `${FAILED[tool]}: ${message}`,
-    };
-  }
-
-  private record(
-    tool: Track,
-    args: object,
-    caller: Caller,
-    from: Provenance,
-  ): Promise<Tracked> {
-    switch (tool) {
-      case "track_session_start":
-        return this.tracking.start(args as Args<typeof tool>, caller, from);
-      case "track_session_end":
-        return this.tracking.end(args as Args<typeof tool>, from);
-      case "track_channel_session":
-        return this.channels.track(args as Args<typeof tool>, from);
-    }
-  }
-
-  private async events(
-    args: Args<"track_events">,
-    token: string | null,
-    caller: Caller,
-  ): Promise<{ results: EventResult[] }> {
-    const received_ms = Date.now();
-    const begun = performance.now();
-    const { lease_seconds, metrics } = this.options;
-    let results: EventResult[] | null = null;
-    let failure: unknown = null;
-    try {
-      const from = await this.writer(token, caller);
-      const options = { lease_seconds, received_ms };
-      results = await trackEvents(this.recorder, args, from, options);
-      return { results };
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
+    if (tool.count && metrics) {
       const seconds = (performance.now() - begun) / 1_000;
-      if (metrics) countBatch(args.events, results, failure, seconds, metrics);
+      countCall(tool.count(rest, result), failure, seconds, metrics);
     }
+    if (result) return result;
+    onError?.(failure, name, caller);
+    return failedResult(tool, rest, failure);
   }
 
   /**
-   * Who may record: everybody here, and over TCP, when a secret is set, whoever
-   * has a token that may write, in the header or as an argument.
-   * @throws Failure (unauthorized)
+   * The token of the header counts, or else the argument of a tool that records.
+   * @returns the one that counts; null where none is needed
+   * @throws Failure (permission, unauthorized)
    */
-  private async writer(
-    token: string | null,
+  private async authorized(
+    { access }: Tool,
     caller: Caller,
-  ): Promise<Provenance> {
-    return provenanceOf(caller, await this.identity(token, caller));
-  }
-
-  private async identity(
-    token: string | null,
-    caller: Caller,
+    argument: Argument,
   ): Promise<TokenIdentity | null> {
     const { auth } = this.options;
-    if (caller.via !== "tcp" || !auth.required) return null;
-    if (caller.token && caller.token.scope !== "read") return caller.token;
-    const argument = token ? await this.verified(token) : caller.token;
-    if (!argument) throw unauthorized(NO_TOKEN);
-    if (argument.scope === "read") throw unauthorized(READ_TOKEN);
-    return argument;
-  }
-
-  private async verified(token: string): Promise<TokenIdentity | null> {
-    try {
-      return await this.options.auth.verify(token);
-    } catch (error) {
-      if (error instanceof Failure) throw unauthorized(BAD_TOKEN);
-      throw error;
+    let { token } = caller;
+    let refused = auth.authorize(caller, token, access);
+    if (refused?.code === "unauthorized" && argument) {
+      token = await auth.verify(argument).catch(asAnswered);
+      refused = auth.authorize(caller, token, access);
     }
-  }
-
-  /** The edge has seen to it; this holds when it has not. */
-  private requireReader({ via, token }: Caller): void {
-    if (via === "tcp" && this.options.auth.required && !token)
-      throw unauthorized(NO_TOKEN);
+    if (refused) return asAnswered(refused);
+    return token;
   }
 }
 
-/** What clients look for in an answer to know which call it answers. */
-function sentWith(tool: Track, args: object): object {
-  const { session_id, event_id } = args as Record<string, string>;
-  switch (tool) {
-    case "track_session_start":
-      return { session_id: null };
-    case "track_session_end":
-      return { session_id: namedSession(session_id!) };
-    case "track_channel_session":
-      return { session_id: null, event_id };
-  }
+type Argument = string | null | undefined;
+
+/** Clients of the first server know a refused token by its mark. */
+function asAnswered(error: unknown): never {
+  if (error instanceof Failure && error.code === "unauthorized")
+    throw new Failure("unauthorized", `❌ ${error.sentence}`);
+  throw error;
 }
 
-/** Of the few that there are, whatever was sent. */
-function eventType(tool: Track, args: object): string {
-  if (tool !== "track_channel_session") return tool.slice("track_".length);
-  const { event_type } = args as { event_type: string };
-  return CHANNEL_EVENTS.find((kind) => kind === event_type) ?? "channel";
+/**
+ * What kept it from being recorded, as the tool's own result.
+ * @throws the failure of a tool that has no such result, overload, and what is
+ *   no Failure, of which the log alone may speak
+ */
+function failedResult(
+  { failed }: Tool,
+  args: Record<string, unknown>,
+  failure: unknown,
+): object {
+  if (!failed || !(failure instanceof Failure)) throw failure;
+  const { code, sentence, message } = failure;
+  if (code === "overloaded") throw failure;
+  const error =
+    code === "unauthorized" ? sentence : `${failed.sentence}: ${message}`;
+  return { ...failed.sent(args), status: "error", error };
 }
-
-const NO_TOKEN = "Token required (SESSION_BUDDY_SECRET is set)";
-const BAD_TOKEN = "invalid or expired token";
-const READ_TOKEN = "the token may only read (its scope must be write)";
-
-const unauthorized = (reason: string) =>
-  new Failure("unauthorized", `❌ Authentication failed: ${reason}`);

@@ -1,8 +1,10 @@
 /**
- * Events of another host, many at once: each is judged by itself, so one that
- * cannot be read never blocks its neighbours. What only the receiving server
- * can know is stamped here, and a sign of life is told in this host's time.
+ * track_events: the events of another host, many at once. Each is judged by
+ * itself, so one that cannot be read never blocks its neighbours. What only the
+ * receiving server can know is stamped here, and a sign of life is told in this
+ * host's time.
  */
+import { z } from "zod";
 import {
   type Event,
   type Json,
@@ -14,59 +16,119 @@ import {
 import { Failure, Rejected, reasonOf } from "../../model/failure.ts";
 import { isSignOfLife } from "../../model/fold.ts";
 import { parseEvent } from "../../model/schema.ts";
-import type { EventResult } from "../../model/store.ts";
+import { EVENT_STATUSES, type EventResult } from "../../model/store.ts";
 import { NOT_YOURS, type Provenance } from "../../model/reporter.ts";
-import type { Recorder } from "./telemetry.ts";
-import type { Args } from "./fields.ts";
+import { object, orNull, timestamp } from "./fields.ts";
+import type { Recorder } from "./recorder.ts";
 import { Rules } from "./rules.ts";
+import { type CallCount, UNKNOWN, labelOf } from "./telemetry.ts";
+import { tool } from "./tool.ts";
 
+/** Of one call. */
+const MAX_EVENTS = 1_000;
 /** Of all events of a call, as JSON. */
 const MAX_BATCH_BYTES = 1024 * 1024;
 /** A clock that differs by less is right: the rest is the call's way to us. */
 const WAY_MS = 5_000;
 
-export interface BatchOptions {
-  /** Within how many seconds a session's next sign of life must come. */
-  lease_seconds: number;
-  /** When the call came, in milliseconds since the epoch. */
-  received_ms: number;
-}
+const input = z.strictObject({
+  sent_at: timestamp.describe(
+    "The sender's clock when it sends this, to tell how far it is off",
+  ),
+  events: z
+    .array(object)
+    .max(MAX_EVENTS)
+    .describe("Events as the spool holds them, and heartbeats; at most 1,000"),
+});
+
+export const trackEvents = tool({
+  name: "track_events",
+  title: "Track many events at once",
+  description:
+    "Records events of sessions on another host: what its spool holds, in batches of at most 1,000, and heartbeats. Each event gets its own answer, and sending one again is harmless. People and agents want track_session_start instead.",
+  access: "record",
+  input,
+  output: z.object({
+    results: z.array(
+      z.object({
+        event_id: orNull,
+        status: z.enum(EVENT_STATUSES),
+        error: orNull,
+      }),
+    ),
+  }),
+  max_body_bytes: MAX_BATCH_BYTES,
+  run:
+    ({ recorder, lease_seconds }) =>
+    async (args, { from, received_ms }) => {
+      const sent_ms = sentAt(args.sent_at);
+      await turnOfLoop();
+      const read = readEvents(args.events, lease_seconds);
+      const events = read.flatMap(({ event }) => (event ? [event] : []));
+      const { stored, rejected } = await append(
+        recorder,
+        events.filter(isKept),
+        from,
+      );
+      const taken = events.filter(({ event_id }) => !rejected.has(event_id));
+      const theirs = signsOf(taken, stored);
+      const signs = inOurTime(theirs, sent_ms, received_ms);
+      const others =
+        signs.size > 0
+          ? await recorder.seen(signs, from, theirs)
+          : new Set<string>();
+      const results = read.map((one) =>
+        resultOf(one, stored, rejected, others),
+      );
+      return { results };
+    },
+  count: countBatch,
+});
 
 /**
- * @returns a result an event, in their order
- * @throws Failure (refused) for the call as a whole
+ * What became of an event.
+ * @param stored loses its id: of the same one twice in a call the first counts
+ * @param others sessions of other reporters, whose last_seen has not moved
  */
-export async function trackEvents(
-  store: Recorder,
-  args: Args<"track_events">,
-  from: Provenance,
-  options: BatchOptions,
-): Promise<EventResult[]> {
-  const sent_ms = sentAt(args.sent_at);
-  await turnOfLoop();
-  const read = readEvents(args.events, options.lease_seconds);
-  const events = read.flatMap(({ event }) => (event ? [event] : []));
-  const { stored, rejected } = await append(store, events.filter(isKept), from);
-  const taken = events.filter(({ event_id }) => !rejected.has(event_id));
-  const theirs = signsOf(taken, stored);
-  const signs = inOurTime(theirs, sent_ms, options.received_ms);
-  const others =
-    signs.size > 0 ? await store.seen(signs, from, theirs) : new Set<string>();
-  return read.map(({ event, event_id, error }) => {
-    if (!event) return { event_id, status: "rejected", error };
-    // The same one twice in a call: the first counts.
-    if (stored.delete(event.event_id))
-      return { event_id, status: "stored", error: null };
-    if (isKept(event)) {
-      const reason = rejected.get(event.event_id);
-      return reason === undefined
-        ? { event_id, status: "duplicate", error: null }
-        : { event_id, status: "rejected", error: reason };
-    }
-    return others.has(event.session_id)
-      ? { event_id, status: "rejected", error: NOT_YOURS }
-      : { event_id, status: "stored", error: null };
-  });
+function resultOf(
+  { event, event_id, error }: Read,
+  stored: Set<string>,
+  rejected: ReadonlyMap<string, string>,
+  others: ReadonlySet<string>,
+): EventResult {
+  if (!event) return { event_id, status: "rejected", error };
+  if (stored.delete(event.event_id))
+    return { event_id, status: "stored", error: null };
+  if (isKept(event)) {
+    const reason = rejected.get(event.event_id);
+    return reason === undefined
+      ? { event_id, status: "duplicate", error: null }
+      : { event_id, status: "rejected", error: reason };
+  }
+  return others.has(event.session_id)
+    ? { event_id, status: "rejected", error: NOT_YOURS }
+    : { event_id, status: "stored", error: null };
+}
+
+/** A call with many events counts once, beside the sessions that it ends. */
+function countBatch(
+  { events }: z.output<typeof input>,
+  outcome: { results: EventResult[] } | null,
+): CallCount {
+  const ended: string[] = [];
+  let last: unknown = null;
+  for (const [i, { status }] of (outcome?.results ?? []).entries()) {
+    if (status === "rejected") continue;
+    const { event_type, session_id } = events[i]!;
+    last = session_id;
+    if (event_type === "session_end" && status === "stored")
+      ended.push(labelOf(String(session_id)));
+  }
+  return {
+    event_type: "track_events",
+    component: last === null ? UNKNOWN : labelOf(String(last)),
+    ends: ended.map((component) => ({ component, status: "success" })),
+  };
 }
 
 async function append(

@@ -1,113 +1,91 @@
 /**
- * Sessions that shells report themselves: a start, and some time an end. A
- * start is known by its event_id and an end by its session, so either may be
- * sent again, and an end may come first.
+ * track_session_start: a shell reports that it began. A start is known by its
+ * event_id, so it may be sent again; its end may come before it.
  */
-import {
-  EVENT_VERSION,
-  type JsonObject,
-  type SessionEnd,
-  type SessionStart,
-  isReservedMetadata,
-} from "../../model/event.ts";
-import {
-  endEventId,
-  idHexOf,
-  isSessionId,
-  sessionIdOf,
-} from "../../model/id.ts";
+import { z } from "zod";
+import { EVENT_VERSION, type SessionStart } from "../../model/event.ts";
+import { idHexOf, sessionIdOf } from "../../model/id.ts";
 import { type Provenance, mayReport } from "../../model/reporter.ts";
-import { appendOne } from "./recorder.ts";
-import type { Caller } from "./caller.ts";
-import type { Recorder } from "./telemetry.ts";
-import type { Args } from "./fields.ts";
+import { integer, metadata, text, timestamp, tracked } from "./fields.ts";
+import { KeyedMutex } from "./keyed-mutex.ts";
+import { type Recorder, appendOne } from "./recorder.ts";
 import { reporterFacts } from "./reporter.ts";
-import { Rules } from "./rules.ts";
-import { Turns } from "./keyed-mutex.ts";
-
-export interface Tracked {
-  session_id: string;
-  status: "tracked" | "ended" | "not_found";
-  error: null;
-}
+import { Rules, givenMetadata } from "./rules.ts";
+import { countOne } from "./telemetry.ts";
+import { tool } from "./tool.ts";
 
 /** How much of the hex an id may take, least first. */
 const DIGITS = [8, 12, 16, 20, 24, 28, 32];
 
-export class Tracking {
-  private readonly turns = new Turns();
+const input = z.strictObject({
+  event_version: text.describe('"1.0"'),
+  event_id: text.describe(
+    "A UUID, made once by the caller: the same id again changes nothing",
+  ),
+  event_type: text.describe('"session_start"'),
+  component_name: text.describe(
+    "What the shell belongs to: letters, digits, _ and -, at most 100",
+  ),
+  shell_type: text.describe("ipython, bash…; may be empty"),
+  timestamp,
+  pid: integer.describe("The shell's process id, 1 to 4194304"),
+  user: z
+    .looseObject({ username: text.optional(), home: text.optional() })
+    .describe(
+      "username (at most 100 characters) and home (at most 500), both required",
+    ),
+  hostname: text.describe("May be empty"),
+  environment: z
+    .looseObject({
+      python_version: text.optional(),
+      platform: text.optional(),
+      cwd: text.optional(),
+    })
+    .describe(
+      "python_version, platform and cwd (at most 500 characters), all required",
+    ),
+  metadata,
+});
 
-  /** @param spool the folder where wrapped sessions are written */
-  constructor(
-    private readonly store: Recorder,
-    private readonly spool: string,
-  ) {}
-
-  /** @throws Failure (refused) by the rules, or when the store does not take it */
-  async start(
-    args: Args<"track_session_start">,
-    caller: Caller,
-    from: Provenance,
-  ): Promise<Tracked> {
-    const rules = new Rules();
-    const event = startOf(args, rules);
-    rules.bounds(event);
-    rules.check();
-    Object.assign(event, reporterFacts(event.pid, caller, this.spool));
-    // Ids that may collide end the same: they are given one after the other.
-    const hex = idHexOf(event.event_id).slice(0, 8);
-    const session_id = await this.turns.take(hex, async () => {
-      // One that was stored before has begun a session, whatever this one says.
-      const begun = await this.store.sessionOf(event, from);
-      if (begun !== null) return begun;
-      event.session_id = await this.freeId(event, from);
-      await appendOne(this.store, event, from);
-      return event.session_id;
-    });
-    return { session_id, status: "tracked", error: null };
-  }
-
-  /** The shortest id that no other event has; that of this event if it has one. */
-  private async freeId(event: SessionStart, from: Provenance): Promise<string> {
-    for (const digits of DIGITS) {
-      const id = idOf(event, digits);
-      const brief = await this.store.brief(id);
-      if (!mayReport(brief?.reporter ?? null, from)) continue;
-      // Without a start it may be ours, of which an end has come first.
-      const begun = brief?.start_event_id ?? null;
-      if (begun === null || begun === event.event_id) return id;
-    }
-    throw new Error(`no free session id for event ${event.event_id}`);
-  }
-
-  /** @throws Failure (refused) by the rules, or when the store does not take it */
-  async end(
-    args: Args<"track_session_end">,
-    from: Provenance,
-  ): Promise<Tracked> {
-    const rules = new Rules();
-    const event = endOf(args, rules);
-    rules.bounds(event);
-    rules.check();
-    const { session_id } = event;
-    if (!isSessionId(session_id))
-      return { session_id, status: "not_found", error: null };
-    const brief = await this.store.brief(session_id);
-    // One that comes before its start is kept for it. Another's is rejected, and
-    // that is counted, also when there is nothing left to end; an archived one's,
-    // too.
-    if (!brief?.ended || brief.archived || !mayReport(brief.reporter, from))
-      await appendOne(this.store, event, from);
-    const known = (brief?.start_event_id ?? null) !== null || brief?.archived;
-    return { session_id, status: known ? "ended" : "not_found", error: null };
-  }
-}
+export const trackSessionStart = tool({
+  name: "track_session_start",
+  title: "Track the start of a shell session",
+  description:
+    'Records that an admin shell began, and gives the session_id to send with its end. Call it once, when the shell opens; the same event_id again gives the same session. Example: {"event_version":"1.0","event_id":"550e8400-e29b-41d4-a716-446655440000","event_type":"session_start","component_name":"mahavishnu","shell_type":"ipython","timestamp":"2026-02-06T12:34:56.789Z","pid":12345,"user":{"username":"les","home":"/home/les"},"hostname":"db1","environment":{"python_version":"3.13.1","platform":"Linux-6.1-x86_64","cwd":"/srv"}}',
+  access: "record",
+  input,
+  output: z.object(tracked("tracked", "error")),
+  run({ recorder, spool }) {
+    const mutex = new KeyedMutex();
+    return async (args, { caller, from }) => {
+      const rules = new Rules();
+      const event = startOf(args, rules);
+      rules.bounds(event);
+      rules.check();
+      Object.assign(event, reporterFacts(event.pid, caller, spool));
+      // Ids that may collide end the same: they are given one after the other.
+      const hex = idHexOf(event.event_id).slice(0, 8);
+      const session_id = await mutex.run(hex, async () => {
+        // One that was stored before has begun a session, whatever this one says.
+        const begun = await recorder.sessionOf(event, from);
+        if (begun !== null) return begun;
+        event.session_id = await freeId(recorder, event, from);
+        await appendOne(recorder, event, from);
+        return event.session_id;
+      });
+      return { session_id, status: "tracked", error: null };
+    };
+  },
+  count: ({ component_name }, result) =>
+    countOne("session_start", component_name, result),
+  failed: {
+    sentence: "Session start tracking failed",
+    sent: () => ({ session_id: null }),
+  },
+});
 
 /** @param rules learn what is wrong; then the event is not to be used */
-function startOf(
-  args: Args<"track_session_start">,
-  rules: Rules,
-): SessionStart {
+function startOf(args: z.output<typeof input>, rules: Rules): SessionStart {
   rules.version(args.event_version, EVENT_VERSION);
   const event_id = rules.uuid("event_id", args.event_id);
   rules.type(args.event_type, "SessionStartEvent", "session_start");
@@ -132,18 +110,9 @@ function startOf(
   };
 }
 
-/** Without the names that decide what a session is. */
-export function givenMetadata(
-  given: JsonObject | null | undefined,
-): JsonObject {
-  return Object.fromEntries(
-    Object.entries(given ?? {}).filter(([key]) => !isReservedMetadata(key)),
-  );
-}
-
 /** Some clients call the program's version by another name. */
 function versioned(
-  metadata: JsonObject,
+  metadata: SessionStart["metadata"],
 ): Pick<SessionStart, "metadata" | "measured"> {
   const { version = null, component_version = null } = metadata;
   return version === null && component_version !== null
@@ -151,43 +120,21 @@ function versioned(
     : { metadata };
 }
 
-function idOf(event: SessionStart, digits: number): string {
+/** The shortest id that no other event has; that of this event if it has one. */
+async function freeId(
+  recorder: Recorder,
+  event: SessionStart,
+  from: Provenance,
+): Promise<string> {
   const { component_name, timestamp, event_id } = event;
-  return sessionIdOf(
-    component_name,
-    new Date(timestamp),
-    idHexOf(event_id),
-    digits,
-  );
-}
-
-function endOf(args: Args<"track_session_end">, rules: Rules): SessionEnd {
-  rules.type(
-    args.event_type ?? "session_end",
-    "SessionEndEvent",
-    "session_end",
-  );
-  const session_id = namedSession(args.session_id);
-  return {
-    event_version: EVENT_VERSION,
-    event_id: endEventId(session_id),
-    event_type: "session_end",
-    session_id,
-    timestamp: rules.looseTime("timestamp", args.timestamp),
-    end_source: "observed",
-    exit_code: null,
-    signal: null,
-    metadata: givenMetadata(args.metadata),
-  };
-}
-
-/** Some clients send back all that the start gave them, as JSON. */
-export function namedSession(text: string): string {
-  if (!text.trimStart().startsWith("{")) return text;
-  try {
-    const { session_id } = JSON.parse(text) as { session_id?: unknown };
-    return typeof session_id === "string" ? session_id : text;
-  } catch {
-    return text;
+  const began = new Date(timestamp);
+  for (const digits of DIGITS) {
+    const id = sessionIdOf(component_name, began, idHexOf(event_id), digits);
+    const brief = await recorder.brief(id);
+    if (!mayReport(brief?.reporter ?? null, from)) continue;
+    // Without a start it may be ours, of which an end has come first.
+    const begun = brief?.start_event_id ?? null;
+    if (begun === null || begun === event_id) return id;
   }
+  throw new Error(`no free session id for event ${event_id}`);
 }

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../model/clock.ts";
 import { Failure, Overloaded, reasonOf } from "../../model/failure.ts";
+import { NOT_DRAINED } from "../../model/store.ts";
 import {
   type LocalServer,
   Vigil,
@@ -16,9 +17,6 @@ export type Target =
   | LocalServer
   /** @property token sent as a bearer; null when the server wants none */
   | { url: string; token: string | null };
-
-/** Over its socket a server says so why the spool was not drained, URI-encoded. */
-export const NOT_DRAINED = "x-session-buddy-not-drained";
 
 const ANSWER_MS = 30_000;
 /** How long it may take to say how it is. */

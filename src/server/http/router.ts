@@ -1,0 +1,250 @@
+/**
+ * Answers requests. Every one goes the same way, from the edge inwards: rate,
+ * Host and Origin, method and type, who asks as far as uid and headers tell, its
+ * place, the body, who asks as the body tells; then its route.
+ */
+import type { Access } from "../../auth/authorize.ts";
+import type { Auth } from "../../auth/verify.ts";
+import type { Settings } from "../../config/load.ts";
+import type { Log } from "../../log/log.ts";
+import { Failure, reasonOf } from "../../model/failure.ts";
+import { NOT_DRAINED } from "../../model/store.ts";
+import type { Peer } from "../../os/peer.ts";
+import { VERSION } from "../../version.ts";
+import { McpEndpoint } from "../mcp/endpoint.ts";
+import { type Message, idOf } from "../mcp/json-rpc.ts";
+import type { Check, Core } from "../store.ts";
+import type { Caller } from "../tools/caller.ts";
+import { Tools } from "../tools/tools.ts";
+import type { Connections } from "./connections.ts";
+import { errorResponse, unknownPath } from "./error-response.ts";
+import type { Guard } from "./guard.ts";
+import type { Arrival } from "./listener.ts";
+import { administer } from "./maintenance.ts";
+import { Metrics } from "./metrics.ts";
+import { Pressure } from "./rate-limit.ts";
+import { RequestLog } from "./request-log.ts";
+import { ROUTE_FACTS, type Route, routeOf } from "./routes.ts";
+
+export interface Parts {
+  settings: Settings;
+  core: Core;
+  auth: Auth;
+  metrics: Metrics;
+  log: Log;
+  /** The folder where wrapped sessions of this host are written. */
+  spool: string;
+  readOnly: boolean;
+  /** Ends the process in good order, and hears why. */
+  stop: (why: string) => void;
+}
+
+/** What every request on a listener is answered by. */
+export interface Edge {
+  guard: Guard;
+  peer(arrival: Arrival): Peer;
+}
+
+export class Router {
+  readonly tools: Tools;
+  /** Requests under way. */
+  requests = 0;
+  private readonly mcp: McpEndpoint;
+  private readonly pressure: Pressure;
+  private readonly log: RequestLog;
+  private stopping = false;
+
+  constructor(
+    private readonly parts: Parts,
+    private readonly connections: Connections,
+  ) {
+    const { settings, core, auth, metrics, spool, readOnly } = parts;
+    const { lease_ms } = settings.config.session;
+    const uid = process.geteuid!();
+    this.log = new RequestLog(parts.log, uid);
+    this.tools = new Tools(core, {
+      ...{ auth, metrics, spool, onError: this.log.call },
+      lease_seconds: Math.ceil(lease_ms / 1000),
+      health: () => this.state(),
+    });
+    this.mcp = new McpEndpoint(this.tools, { readOnly, version: VERSION });
+    this.pressure = new Pressure({
+      ...{ uid, max_in_flight: settings.config.server.max_connections },
+    });
+  }
+
+  /** Refuses what comes from here on, and ends the streams that are open. */
+  stop(): Promise<void> {
+    this.stopping = true;
+    return this.mcp.close();
+  }
+
+  /** One request from its headers to its answer. */
+  async respond(arrival: Arrival, edge: Edge): Promise<Response> {
+    const { request } = arrival;
+    this.connections.relieve();
+    const peer = edge.peer(arrival);
+    const route = routeOf(arrival.target, peer.via === "socket");
+    const caller: Caller = {
+      ...{ via: peer.via, uid: peer.uid, address: peer.address },
+      ...{ loopback: peer.loopback, token: null },
+      request_id: Bun.randomUUIDv7(),
+    };
+    this.requests++;
+    let response: Response;
+    try {
+      response = await this.answer(arrival, route, edge.guard, peer, caller);
+    } catch (error) {
+      response =
+        error instanceof Failure
+          ? errorResponse(error, route)
+          : this.internal(error, route, caller.request_id);
+    } finally {
+      this.requests--;
+    }
+    this.log.request(request.method, route, response.status, caller);
+    this.parts.metrics.request(route, response.status);
+    return edge.guard.finish(request, response);
+  }
+
+  private async answer(
+    arrival: Arrival,
+    route: Route,
+    guard: Guard,
+    peer: Peer,
+    caller: Caller,
+  ): Promise<Response> {
+    const { request } = arrival;
+    if (this.stopping)
+      return errorResponse(
+        new Failure("overloaded", "the server is stopping"),
+        route,
+      );
+    const refused =
+      this.pressure.rate(route, peer) ?? guard.edge(request, route, peer);
+    if (refused) return refused;
+    const access = this.accessTo(route);
+    // A bad header is refused wherever a token may be needed.
+    if (peer.via === "tcp" && (route === "/mcp" || access === "read"))
+      caller.token = await this.parts.auth.authenticate(
+        request.headers.get("authorization"),
+      );
+    const { token } = caller;
+    const unallowed = guard.headers(request, route, access, peer, token);
+    if (unallowed) return unallowed;
+    if (route === "other") return unknownPath();
+    if (route !== "/mcp" && route !== "/metrics" && route !== "/admin")
+      return this.health();
+    const standing = guard.standing(peer, token !== null);
+    const full = this.pressure.enter(route, peer, standing);
+    if (full) return full;
+    try {
+      if (route === "/metrics") return await this.metrics();
+      const source = { headers: request.headers, body: arrival.body };
+      const received = await guard.body(source, peer, standing);
+      if (received instanceof Response) return received;
+      if (route === "/admin") return await this.admin(received.message);
+      return await this.message(request, received.message, guard, peer, caller);
+    } finally {
+      this.pressure.leave(peer, standing);
+    }
+  }
+
+  private accessTo(route: Route): Access {
+    const { auth, settings } = this.parts;
+    const open = auth.required && settings.config.server.metrics_public;
+    return route === "/metrics" && open
+      ? "protocol"
+      : ROUTE_FACTS[route].access;
+  }
+
+  /** What came to /admin, which is there over the socket alone. */
+  private async admin(message: Message): Promise<Response> {
+    const { core, stop } = this.parts;
+    return Response.json(await administer(message, core, stop));
+  }
+
+  /** What came to /mcp. */
+  private async message(
+    request: Request,
+    message: Message,
+    guard: Guard,
+    peer: Peer,
+    caller: Caller,
+  ): Promise<Response> {
+    const unallowed = guard.message(message, peer, caller.token);
+    if (unallowed) return unallowed;
+    const response = await answerMcp(this.mcp, request, message, caller);
+    const { notDrained } = this.parts.core;
+    // It names paths: for our own commands alone.
+    if (peer.via === "socket" && notDrained !== null)
+      response.headers.set(NOT_DRAINED, encodeURIComponent(notDrained));
+    return response;
+  }
+
+  /** Each part by name, nothing private in it. */
+  private state() {
+    const { healthy, checks, ...rest } = this.parts.core.health();
+    const check = (ok: boolean): Check => (ok ? "ok" : "failed");
+    const requests = check(this.pressure.hasRoom);
+    const descriptors = check(this.connections.hasRoom);
+    return {
+      ...rest,
+      healthy: healthy && requests === "ok" && descriptors === "ok",
+      checks: { ...checks, requests, descriptors },
+    };
+  }
+
+  private health(): Response {
+    const { healthy, ...parts } = this.state();
+    const status = healthy ? "ok" : "degraded";
+    return Response.json(
+      { status, service: "session-buddy", version: VERSION, ...parts },
+      {
+        status: healthy ? 200 : 503,
+        headers: healthy ? {} : { "retry-after": "1" },
+      },
+    );
+  }
+
+  private async metrics(): Promise<Response> {
+    const { core, metrics } = this.parts;
+    const text = await metrics.render(await core.gauges());
+    return new Response(text, {
+      headers: { "content-type": Metrics.CONTENT_TYPE },
+    });
+  }
+
+  private internal(
+    error: unknown,
+    route: Route,
+    request_id: string | null,
+  ): Response {
+    const { log } = this.parts;
+    log.error("internal", { request_id, route, reason: reasonOf(error) });
+    return errorResponse(
+      new Failure(
+        "storage",
+        "internal error",
+        `the server's log has it under request ${request_id}`,
+      ),
+      route,
+      { status: 500 },
+    );
+  }
+}
+
+/** What an endpoint answers; a call that it has no room for is a status. */
+export async function answerMcp(
+  endpoint: McpEndpoint,
+  request: Request,
+  message: Message,
+  caller: Caller,
+): Promise<Response> {
+  try {
+    return await endpoint.handle(request, message, caller);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return errorResponse(error, "/mcp", { id: idOf(message) });
+  }
+}

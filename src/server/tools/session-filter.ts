@@ -1,0 +1,78 @@
+/** Which sessions are asked for: the fields, and the store's filter of them. */
+import { z } from "zod";
+import type { FilterName } from "../../model/columns.ts";
+import { Failure } from "../../model/failure.ts";
+import {
+  FILTERS,
+  type FilterArguments,
+  type NamedFilter,
+  type SessionFilter,
+  filterOf,
+  isTime,
+  parseTime,
+} from "../../model/filter.ts";
+import { findSession, noSession } from "../../model/reference.ts";
+import type { Session } from "../../model/session.ts";
+import type { SessionStore } from "../../model/store.ts";
+import { localZone } from "../../os/zone.ts";
+import { flag, text } from "./fields.ts";
+
+/** A time in words, for a filter. */
+export const when = (what: string) =>
+  text
+    .optional()
+    .describe(
+      `${what}: ISO 8601, a date, today, "yesterday 14:05", "2 hours ago", -2d`,
+    );
+
+type Shape = { [N in FilterName]: z.ZodType<FilterArguments[N]> };
+
+export const sessionFilter = Object.fromEntries(
+  FILTERS.map((filter) => [filter.name, fieldOf(filter)]),
+) as Shape;
+
+function fieldOf({ how, values, description }: NamedFilter): z.ZodType {
+  if (isTime(how)) return when(description);
+  const type = how === "incomplete" ? flag : values ? z.enum(values) : text;
+  return type.optional().describe(description);
+}
+
+/**
+ * @param now_ms milliseconds since the epoch
+ * @throws Failure (refused) naming the field that is no time
+ */
+export const sessionFilterOf = (
+  args: FilterArguments,
+  now_ms: number,
+): SessionFilter => filterOf(args, (text, name) => time(name, text, now_ms));
+
+/** @throws Failure (refused) naming the field that is no time */
+export function timesOf(
+  { after, before }: Pick<FilterArguments, "after" | "before">,
+  now_ms: number,
+): { after?: string; before?: string } {
+  return {
+    ...(after !== undefined && { after: time("after", after, now_ms) }),
+    ...(before !== undefined && { before: time("before", before, now_ms) }),
+  };
+}
+
+function time(field: string, text: string, now_ms: number): string {
+  try {
+    return parseTime(text, now_ms, localZone(process.env)).toISOString();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    const { sentence, hint } = error;
+    throw new Failure("refused", `${field}: ${sentence}`, hint);
+  }
+}
+
+/** @throws Failure (not_found, ambiguous) naming the next step */
+export async function sessionNamed(
+  store: SessionStore,
+  reference: string,
+): Promise<Session> {
+  const found = await findSession(store, reference);
+  if (found) return found;
+  throw noSession(reference, "list_sessions shows which there are");
+}
