@@ -170,7 +170,8 @@ async function remote(
   const data = settings.paths.data!;
   trustedPath(data);
   const folder = spoolFolder(data);
-  const token = clientToken(settings, process.env, () => subjectOf(folder));
+  const subject = () => subjectOf(folder);
+  const token = await clientToken(settings, process.env, subject);
   checkEndpoint(url, token);
   const store = new HttpStore({ url, token });
   const noted = (courier ?? new Courier(folder, false, Date.now)).noting(store);

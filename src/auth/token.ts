@@ -1,7 +1,6 @@
 /**
- * Tokens as our own clients make and send them: short JWTs signed by HS256, by
- * the runtime's own hash, for the wrapper may need one. Verifying is the
- * server's.
+ * Tokens as our own clients make and send them: short JWTs signed by HS256.
+ * verify.ts has the server's side. jose is loaded when a token is made.
  */
 import { Failure } from "../model/failure.ts";
 import { passwdEntry } from "../os/paths.ts";
@@ -39,11 +38,12 @@ const NAME = "session-buddy";
  * One JWT, compact.
  * @param issued_at when its life begins, milliseconds since the epoch
  */
-export function mintToken(
+export async function mintToken(
   secret: string,
   { subject, ttl_seconds, scope, host, user }: TokenFacts,
   issued_at: number,
-): string {
+): Promise<string> {
+  const { SignJWT } = await import("jose");
   const iat = Math.floor(issued_at / 1000);
   const claims = {
     ...{ iss: NAME, aud: NAME, sub: subject, iat, exp: iat + ttl_seconds },
@@ -51,13 +51,10 @@ export function mintToken(
     ...(host !== undefined && { host }),
     ...(user !== undefined && { user }),
   };
-  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
-  const hmac = new Bun.CryptoHasher("sha256", secret).update(signed);
-  return `${signed}.${hmac.digest("base64url")}`;
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    .sign(new TextEncoder().encode(secret));
 }
-
-const part = (value: object) =>
-  Buffer.from(JSON.stringify(value)).toString("base64url");
 
 /** Who we are, for a token's subject: `les@maha`. */
 export function ownSubject(): string {
@@ -81,11 +78,11 @@ interface AuthSettings {
  * @throws Failure (config) for a weak secret, what is no token, or a file that
  *   cannot be trusted
  */
-export function clientToken(
+export async function clientToken(
   settings: AuthSettings,
   env: Readonly<Record<string, string | undefined>>,
   subject: () => string = ownSubject,
-): string | null {
+): Promise<string | null> {
   const given = env["SESSION_BUDDY_TOKEN"];
   if (given) return tokenIn(given, "SESSION_BUDDY_TOKEN is not a token", "set");
   const { token_file } = settings.config.auth;

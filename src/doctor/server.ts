@@ -79,7 +79,7 @@ function endpointCheck(settings: Settings, url: string): Check {
   return {
     name: "endpoint",
     async look() {
-      const token = clientToken(settings, process.env);
+      const token = await clientToken(settings, process.env);
       checkEndpoint(url, token);
       const client = new ToolClient({ url, token });
       await client.call("list_sessions", { limit: 1 });

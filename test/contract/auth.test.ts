@@ -4,9 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Failure } from "../../src/model/failure.ts";
-import { mintToken } from "../../src/auth/token.ts";
 import { command, start } from "../support/events.ts";
 import { ToolHost, shellEnd, shellStart } from "../support/mcp.ts";
+import { mintToken } from "../support/token.ts";
 
 const secret = "correct horse battery staple, 46 bytes in all.";
 const token = (scope: "read" | "write", changes: object = {}) =>

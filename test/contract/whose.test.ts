@@ -3,10 +3,11 @@
  * token tries against a session of another, by every way that there is.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mintToken, type Scope } from "../../src/auth/token.ts";
+import type { Scope } from "../../src/auth/token.ts";
 import { digest, namedUuid } from "../../src/model/id.ts";
 import { annotation, command, end, start } from "../support/events.ts";
 import { ToolHost, shellEnd, shellStart } from "../support/mcp.ts";
+import { mintToken } from "../support/token.ts";
 
 const secret = "correct horse battery staple, 46 bytes in all.";
 const NOT_YOURS = /belongs to another reporter/;

@@ -67,7 +67,7 @@ test("a good token proves its subject and scope", async () => {
 
 test("the tokens that we make are good ones", async () => {
   const facts = { subject: "les@maha", ttl_seconds: 1, scope: "read" } as const;
-  expect(await auth.verify(mintToken(SECRET, facts, NOW))).toEqual({
+  expect(await auth.verify(await mintToken(SECRET, facts, NOW))).toEqual({
     subject: "les@maha",
     scope: "read",
   });

@@ -24,7 +24,7 @@ import { until } from "../support/wait.ts";
 
 const SECRET = "correct horse battery staple, 46 bytes in all.";
 const facts = { subject: "les", ttl_seconds: 60, scope: "write" } as const;
-const TOKEN = mintToken(SECRET, facts, Date.now());
+const TOKEN = await mintToken(SECRET, facts, Date.now());
 
 let root: string;
 let folder: string;

@@ -45,7 +45,7 @@ test("a token is a JWT like any other", async () => {
     ttl_seconds: 60,
     scope: "read",
   } as const;
-  const token = mintToken(SECRET, facts, issued_at);
+  const token = await mintToken(SECRET, facts, issued_at);
   const { payload } = await jwtVerify(token, new TextEncoder().encode(SECRET), {
     algorithms: ["HS256"],
   });
@@ -55,7 +55,7 @@ test("a token is a JWT like any other", async () => {
     ...{ iat, exp: iat + 60, scope: "read", jti: payload.jti! },
   });
   expect(decodeProtectedHeader(token)).toEqual({ alg: "HS256", typ: "JWT" });
-  const again = mintToken(SECRET, facts, issued_at);
+  const again = await mintToken(SECRET, facts, issued_at);
   expect(again).not.toBe(token);
 });
 
@@ -66,7 +66,7 @@ test("a secret and a subject of any letters sign alike", async () => {
     ttl_seconds: 60,
     scope: "write",
   } as const;
-  const token = mintToken(secret, facts, Date.now());
+  const token = await mintToken(secret, facts, Date.now());
   expect(token).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/);
   const key = new TextEncoder().encode(secret);
   const { payload } = await jwtVerify(token, key);
@@ -165,19 +165,19 @@ test.skipIf(process.geteuid!() !== 0)(
 const settings = { config: { auth: { secret_file: null, token_file: null } } };
 
 test("our own clients send the token they have, else a short one", async () => {
-  expect(clientToken(settings, {})).toBeNull();
+  expect(await clientToken(settings, {})).toBeNull();
   const env = { SESSION_BUDDY_SECRET: SECRET };
-  const given = mintToken(
+  const given = await mintToken(
     OTHER,
     { subject: "x", ttl_seconds: 9, scope: "read" },
     Date.now(),
   );
-  expect(clientToken(settings, { ...env, SESSION_BUDDY_TOKEN: given })).toBe(
-    given,
-  );
-  const made = clientToken(settings, { ...env, SESSION_BUDDY_TOKEN: "" })!;
+  const sent = { ...env, SESSION_BUDDY_TOKEN: given };
+  expect(await clientToken(settings, sent)).toBe(given);
+  const unset = { ...env, SESSION_BUDDY_TOKEN: "" };
+  const made = await clientToken(settings, unset);
   const key = new TextEncoder().encode(SECRET);
-  const { payload } = await jwtVerify(made, key);
+  const { payload } = await jwtVerify(made!, key);
   const now = Date.now() / 1000;
   expect(payload).toMatchObject({ sub: ownSubject(), scope: "write" });
   expect(payload.exp! - now).toBeWithin(295, 301);
@@ -185,11 +185,13 @@ test("our own clients send the token they have, else a short one", async () => {
   expect(now - payload.iat!).toBeWithin(55, 65);
 });
 
-test("what is no token is not sent, and not shown", () => {
+test("what is no token is not sent, and not shown", async () => {
   for (const token of ["two words", "a\nb: c", "ünïcode"]) {
-    const said = refusal(() =>
-      clientToken(settings, { SESSION_BUDDY_TOKEN: token }),
-    );
+    const sent = clientToken(settings, { SESSION_BUDDY_TOKEN: token });
+    const failure: unknown = await sent.catch((error: unknown) => error);
+    const said = refusal(() => {
+      throw failure;
+    });
     expect(said).toStartWith("SESSION_BUDDY_TOKEN is not a token (set it to");
     expect(said).not.toContain(token);
   }

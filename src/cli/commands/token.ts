@@ -81,7 +81,7 @@ EXAMPLES
         "set SESSION_BUDDY_SECRET, or auth.secret_file, as the server has it",
       );
     const facts = { subject, ttl_seconds, scope, ...bound };
-    print(`${mintToken(secret, facts, Date.now())}\n`);
+    print(`${await mintToken(secret, facts, Date.now())}\n`);
   },
 });
 
