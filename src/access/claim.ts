@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import { Failure } from "../model/failure.ts";
-import { statFile } from "../os/file.ts";
+import { statFile } from "../os/stat.ts";
 import { handsDownAccess } from "../os/group.ts";
 import { refuseNetwork } from "../os/mounts.ts";
 import { ensurePrivateDir } from "../os/paths.ts";

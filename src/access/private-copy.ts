@@ -18,7 +18,7 @@ import { Failure, errnoOf } from "../model/failure.ts";
 import { withoutKept } from "../model/maintenance.ts";
 import { libc } from "../os/libc.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, closeFile } from "../os/file.ts";
-import { copy } from "../os/place.ts";
+import { copy } from "../os/copy.ts";
 import { openRegular } from "../os/regular.ts";
 import { Scratch } from "../os/scratch.ts";
 import { temporaryFolders } from "../os/temporary.ts";

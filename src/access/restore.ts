@@ -31,16 +31,10 @@ import {
 } from "./claim.ts";
 import { drainInto } from "./open.ts";
 import { sayDrained } from "../spool/report.ts";
-import {
-  O_CREAT,
-  O_EXCL,
-  O_WRONLY,
-  closeFile,
-  irregular,
-  statFile,
-} from "../os/file.ts";
+import { O_CREAT, O_EXCL, O_WRONLY, closeFile, irregular } from "../os/file.ts";
+import { statFile } from "../os/stat.ts";
 import { ensurePrivateDir, folderFailure, readFailure } from "../os/paths.ts";
-import { copy } from "../os/place.ts";
+import { copy, sync } from "../os/copy.ts";
 import { openRegular } from "../os/regular.ts";
 import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
@@ -264,7 +258,6 @@ async function replace(
   tell: Tell,
 ): Promise<string | null> {
   const { emptyLog } = await import("../store/duckdb/foreign-log.ts");
-  const { sync } = await import("../store/duckdb/archive.ts");
   if (!existsSync(database) && !existsSync(`${database}.wal`)) {
     renameSync(by, database);
     sync(dirname(database));

@@ -6,14 +6,32 @@
  * value once somebody has set it.
  */
 import type { Json, JsonObject } from "../model/event.ts";
+import {
+  DAY_MS,
+  type LogLevel,
+  type Parse,
+  authority,
+  boolean,
+  durationUpTo,
+  endpoint,
+  flag,
+  host,
+  level,
+  listOf,
+  oneOf,
+  orNull,
+  origin,
+  path,
+  port,
+  text,
+  wholeNumber,
+} from "./values.ts";
 
 export interface Profile {
   command?: string[];
   component?: string;
   metadata?: JsonObject;
 }
-
-export type LogLevel = "debug" | "info" | "warn" | "error";
 
 export interface Config {
   session: {
@@ -86,121 +104,6 @@ export function defaults(): Config {
     profiles: Object.create(null) as Record<string, Profile>,
   };
 }
-
-/** @returns undefined for what the key does not take */
-type Parse<T> = (value: Json) => T | undefined;
-
-const boolean: Parse<boolean> = (v) => (typeof v === "boolean" ? v : undefined);
-const text: Parse<string> = (v) =>
-  typeof v === "string" && v !== "" ? v : undefined;
-const path: Parse<string> = (v) =>
-  typeof v === "string" && v.startsWith("/") ? v : undefined;
-const orNull =
-  <T>(parse: Parse<T>): Parse<T | null> =>
-  (v) =>
-    v === null ? null : parse(v);
-const oneOf =
-  <const T extends string>(...words: T[]): Parse<T> =>
-  (v) =>
-    words.find((word) => word === v);
-
-/** true and false as environments say them. */
-const flag: Parse<boolean> = (v) => {
-  const word = String(v).toLowerCase();
-  if (["true", "1", "yes", "on"].includes(word)) return true;
-  return ["false", "0", "no", "off"].includes(word) ? false : undefined;
-};
-
-const SECOND_MS = 1_000;
-const DAY_MS = 86_400 * SECOND_MS;
-
-/** `30s`, `500ms`, `2m`, `24h`, `7d`, or seconds as a number; in milliseconds. */
-export const durationMs: Parse<number> = (value) => {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(String(value));
-  const unit = { ms: 1, s: SECOND_MS, m: 6e4, h: 36e5, d: DAY_MS }[
-    match?.[2] ?? "s"
-  ];
-  const ms = Number(match?.[1]) * (unit ?? NaN);
-  return ms > 0 ? ms : undefined;
-};
-
-const durationUpTo =
-  (most_ms: number): Parse<number> =>
-  (value) => {
-    const ms = durationMs(value);
-    return ms !== undefined && ms <= most_ms ? ms : undefined;
-  };
-
-const wholeNumber =
-  (least: number, most: number): Parse<number> =>
-  (value) => {
-    const n = typeof value === "string" && value ? Number(value) : value;
-    return Number.isInteger(n) &&
-      (n as number) >= least &&
-      (n as number) <= most
-      ? (n as number)
-      : undefined;
-  };
-
-const port: Parse<number | "auto"> = (value) =>
-  value === "auto" ? value : wholeNumber(1, 65_535)(value);
-
-const NAME = /^[a-z0-9]([a-z0-9_.-]*[a-z0-9])?\.?$/i;
-const IPV6 = /^[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*(%[a-z0-9._-]+)?$/i;
-const NAME_LENGTH = 253;
-
-const host: Parse<string> = (value) => {
-  if (typeof value !== "string" || value.length > NAME_LENGTH) return undefined;
-  const bare = value.replace(/^\[(.*)\]$/, "$1");
-  return IPV6.test(bare) || (NAME.test(value) && bare) ? bare : undefined;
-};
-
-/** A server's URL; without a path it is that of MCP. */
-const endpoint: Parse<string> = (value) => {
-  const url = typeof value === "string" ? URL.parse(value) : null;
-  if (!url || !/^https?:$/.test(url.protocol)) return undefined;
-  // What is in a URL is shown and logged.
-  if (url.username || url.password || url.hash) return undefined;
-  if (url.pathname === "/") url.pathname = "/mcp";
-  return url.href;
-};
-
-const MOST_LISTED = 1_000;
-
-const listOf =
-  (parse: Parse<string>): Parse<string[]> =>
-  (value) => {
-    if (!Array.isArray(value) || value.length > MOST_LISTED) return undefined;
-    const items = value.map(parse);
-    return items.every((item) => item !== undefined) ? items : undefined;
-  };
-
-/** What a Host header may hold, in lower case. */
-const authority: Parse<string> = (value) => {
-  const url = typeof value === "string" ? URL.parse(`http://${value}/`) : null;
-  const given = String(value).toLowerCase();
-  // A URL leaves its default port away, a Host header may have it.
-  return url && [url.host, `${url.hostname}:80`].includes(given)
-    ? given
-    : undefined;
-};
-
-const origin: Parse<string> = (value) =>
-  typeof value === "string" && URL.parse(value)?.origin === value
-    ? value
-    : undefined;
-
-const level: Parse<LogLevel> = (value) =>
-  oneOf(
-    "debug",
-    "info",
-    "warn",
-    "error",
-  )(
-    String(value)
-      .toLowerCase()
-      .replace(/^warning$/, "warn"),
-  );
 
 /** One thing that can be set. */
 export interface Key {

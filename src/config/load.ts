@@ -10,12 +10,8 @@
 import type { Json } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { isMissing } from "../os/file.ts";
-import {
-  type Paths,
-  machineId,
-  resolvePaths,
-  socketPath,
-} from "../os/paths.ts";
+import { type Paths, resolvePaths, socketPath } from "../os/paths.ts";
+import { machineId } from "../os/machine-id.ts";
 import { readTrusted } from "../os/trust.ts";
 import {
   type Config,

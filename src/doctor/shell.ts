@@ -8,7 +8,8 @@ import {
 } from "node:fs";
 import type { Settings } from "../config/load.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
-import { readText, statFile, tryReadText } from "../os/file.ts";
+import { readText, tryReadText } from "../os/file.ts";
+import { statFile } from "../os/stat.ts";
 import { passwdEntry } from "../os/paths.ts";
 import { temporaryFolder } from "../os/temporary.ts";
 import { WRAPPED_VARIABLE } from "../os/parent.ts";

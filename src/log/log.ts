@@ -22,7 +22,7 @@ import { O_APPEND, O_CREAT, O_WRONLY } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { openRegular } from "../os/regular.ts";
 import { trustedPath } from "../os/trust.ts";
-import type { LogLevel } from "../config/keys.ts";
+import type { LogLevel } from "../config/values.ts";
 
 /** The newest and the older ones. */
 export const LOG_FILES = 5;

@@ -3,7 +3,7 @@
  * what we make in them.
  */
 import { Failure } from "../model/failure.ts";
-import { type FileStat, statFile } from "./file.ts";
+import { type FileStat, statFile } from "./stat.ts";
 import { type Trusted, isOwn, trustedPath } from "./trust.ts";
 
 const STICKY = 0o1000;

@@ -6,9 +6,9 @@
  * Errors carry the system's name in `code`, as node:fs does.
  */
 import type { Pointer } from "bun:ffi";
-import type { Stats } from "node:fs";
 import { Failure, errnoOf } from "../model/failure.ts";
-import { libc } from "./libc.ts";
+import { libc, nodeFs } from "./libc.ts";
+import { statOpen } from "./stat.ts";
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 0o1;
@@ -23,10 +23,6 @@ const O_CLOEXEC = 0o2000000;
 const ARM = process.arch === "arm64";
 export const O_NOFOLLOW = ARM ? 0o100000 : 0o400000;
 
-const AT_FDCWD = -100;
-const AT_SYMLINK_NOFOLLOW = 0x100;
-const AT_EMPTY_PATH = 0x1000;
-const STATX_BASIC = 0x7ff;
 const SYS_GETDENTS64 = ARM ? 61 : 217;
 const SYS_FCHMOD = ARM ? 52 : 91;
 const EINTR = 4;
@@ -60,29 +56,10 @@ const ERRNO: Record<number, string> = {
   122: "EDQUOT",
 };
 
-export interface FileStat {
-  readonly kind: "file" | "folder" | "link" | "other";
-  uid: number;
-  gid: number;
-  /** Permission bits, sticky and setuid among them. */
-  mode: number;
-  nlink: number;
-  bytes: number;
-  /** Device and inode: the same file has the same. */
-  readonly identity: string;
-  /** Changes whenever content or attributes do. */
-  readonly changed: string;
-  /** When the content was last changed, since the epoch. */
-  readonly modified_ms: number;
-}
-
 /** Read into first, by every read: a fresh page each would have to be zeroed. */
 const page = new Uint8Array(PAGE);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-/** Loaded only without the C library. */
-const nodeFs = () => process.getBuiltinModule("node:fs");
 
 /** What `openFile` opened, as told from what we were started with. */
 const opened = new Set<number>();
@@ -299,24 +276,6 @@ export function makeFolder(path: string, mode: number): void {
   call("mkdir", path, () => mkdir(cPath(path), mode));
 }
 
-/** @returns null when nothing is there, or it cannot be looked at */
-export function statFile(
-  path: string,
-  { follow }: { follow: boolean },
-): FileStat | null {
-  if (!libc) return nodeStat(path, follow);
-  const flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
-  return statx(AT_FDCWD, path, flags);
-}
-
-/** What is open; its `nlink` is 0 once it is unlinked. */
-export function statOpen(fd: number): FileStat {
-  if (!libc) return ofNode(nodeFs().fstatSync(fd));
-  const stat = statx(fd, "", AT_EMPTY_PATH);
-  if (stat) return stat;
-  throw new Error(`fstat 'fd ${fd}': errno ${libc.errno()}`);
-}
-
 /** Sets the permission bits of an open file, whatever the umask is. */
 export function setMode(fd: number, mode: number): void {
   if (!libc) return nodeFs().fchmodSync(fd, mode);
@@ -325,66 +284,3 @@ export function setMode(fd: number, mode: number): void {
     syscall(SYS_FCHMOD, fd, mode as unknown as Pointer, 0, 0),
   );
 }
-
-/** Whether a path leads to an open file, and not to another one or nowhere. */
-export function isFileAt(fd: number, path: string): boolean {
-  const there = statFile(path, { follow: false })?.identity;
-  if (there === undefined) return false;
-  return statOpen(fd).identity === there;
-}
-
-function statx(dirfd: number, path: string, flags: number): FileStat | null {
-  const out = new Uint8Array(256);
-  const { statx: call } = libc!.calls;
-  const name = encoder.encode(`${path}\0`);
-  if (call(dirfd, name, flags, STATX_BASIC, out) !== 0) return null;
-  const u32 = new Uint32Array(out.buffer);
-  // As 32-bit words: nlink 4, uid 5, mode 7, inode 8–9, size 10–11, ctime 24–27, mtime 28–31, device 34–35.
-  const mode = u32[7]! & 0xffff;
-  return {
-    kind: KINDS[mode >> 12] ?? "other",
-    uid: u32[5]!,
-    gid: u32[6]!,
-    mode: mode & 0o7777,
-    nlink: u32[4]!,
-    bytes: u32[10]! + u32[11]! * 2 ** 32,
-    identity: `${u32[34]}:${u32[35]}:${u32[8]}:${u32[9]}`,
-    get changed() {
-      return u32.subarray(24, 32).join(".");
-    },
-    get modified_ms() {
-      return (u32[28]! + u32[29]! * 2 ** 32) * 1000 + u32[30]! / 1e6;
-    },
-  };
-}
-
-/** File types as the top four bits of a mode. */
-const KINDS: Record<number, FileStat["kind"]> = {
-  0o10: "file",
-  0o4: "folder",
-  0o12: "link",
-};
-
-function nodeStat(path: string, follow: boolean): FileStat | null {
-  const options = { throwIfNoEntry: false } as const;
-  try {
-    const stat = follow
-      ? nodeFs().statSync(path, options)
-      : nodeFs().lstatSync(path, options);
-    return stat ? ofNode(stat) : null;
-  } catch {
-    return null;
-  }
-}
-
-const ofNode = (stat: Stats): FileStat => ({
-  kind: KINDS[stat.mode >> 12] ?? "other",
-  uid: stat.uid,
-  gid: stat.gid,
-  mode: stat.mode & 0o7777,
-  nlink: stat.nlink,
-  bytes: stat.size,
-  identity: `${stat.dev}:${stat.ino}`,
-  changed: `${stat.mtimeMs}:${stat.ctimeMs}`,
-  modified_ms: stat.mtimeMs,
-});

@@ -6,7 +6,8 @@
  * Asked only about a folder that its group can write.
  */
 import { CString, type Pointer, read } from "bun:ffi";
-import { type FileStat, tryReadText } from "./file.ts";
+import { tryReadText } from "./file.ts";
+import type { FileStat } from "./stat.ts";
 import { cLibrary, libc } from "./libc.ts";
 
 const SYMBOLS = {

@@ -3,16 +3,10 @@
  * here depends on the working directory.
  */
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
-import {
-  type FileStat,
-  makeFolder,
-  readText,
-  statFile,
-  tryReadText,
-} from "./file.ts";
+import { makeFolder, tryReadText } from "./file.ts";
+import { type FileStat, statFile } from "./stat.ts";
 import { closeOurs, setPrivate } from "./close.ts";
 import { type PasswdEntry, libc } from "./libc.ts";
-import { hostNames } from "./proc.ts";
 import {
   type Trusted,
   isOwn,
@@ -307,32 +301,6 @@ export function readFailure(path: string, error: unknown): Failure {
     { cause: error },
   );
 }
-
-const MACHINE_ID = "/etc/machine-id";
-let machine: string | null = null;
-
-/**
- * Names this machine's spool folder: /etc/machine-id, else the host name.
- * Containers often have none, and on a first boot it is empty for a while.
- * @throws Failure when there is one that cannot be read: that is not none
- */
-export function machineId(): string {
-  return (machine ??= givenMachineId() ?? hostId());
-}
-
-function givenMachineId(): string | null {
-  let id: string;
-  try {
-    id = readText(MACHINE_ID).trim();
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return null;
-    throw readFailure(MACHINE_ID, error);
-  }
-  return id.length === 32 && !id.includes("/") ? id : null;
-}
-
-const hostId = () =>
-  `host-${hostNames().hostname.replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;
 
 /** sockaddr_un holds 108 bytes, a NUL among them. */
 const MAX_SOCKET_PATH_BYTES = 107;

@@ -17,13 +17,13 @@ import {
   ftruncateSync,
   lstatSync,
   openSync,
-  readSync,
   readlinkSync,
   renameSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
+import { copy, sync } from "./copy.ts";
 import { folderFailure } from "./paths.ts";
 import { Scratch } from "./scratch.ts";
 import { Spot, noFile, noFolder } from "./spot.ts";
@@ -48,8 +48,6 @@ export interface StreamPlace extends Disposable {
   old: Stats | null;
 }
 export type Place = FilePlace | StreamPlace;
-
-const COPY_BYTES = 256 * 1024;
 
 /**
  * @param given as it was typed
@@ -299,30 +297,6 @@ function overwrite(half: string, { path, at }: FilePlace, old: Stats): void {
     }
   } finally {
     closeSync(from);
-  }
-}
-
-/**
- * Passes on what an open file holds.
- * @param write takes all that it is given
- * @returns how many bytes there were
- */
-export function copy(from: number, write: (bytes: Uint8Array) => void): number {
-  const buffer = new Uint8Array(COPY_BYTES);
-  for (let at = 0; ;) {
-    const got = readSync(from, buffer, 0, COPY_BYTES, at);
-    if (got === 0) return at;
-    write(buffer.subarray(0, got));
-    at += got;
-  }
-}
-
-function sync(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }
 

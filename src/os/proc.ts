@@ -8,9 +8,9 @@ import {
   namesIn,
   readBytes,
   readLink,
-  statFile,
   tryReadText,
 } from "./file.ts";
+import { statFile } from "./stat.ts";
 import { signalsIn } from "./layout.ts";
 import { libc } from "./libc.ts";
 

@@ -8,8 +8,8 @@ import {
   irregular,
   openFile,
   setMode,
-  statOpen,
 } from "./file.ts";
+import { statOpen } from "./stat.ts";
 
 /**
  * Opens a regular file, and nothing else that may stand in its place: not

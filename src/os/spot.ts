@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { resolve } from "node:path";
 import { Failure } from "../model/failure.ts";
-import { statOpen } from "./file.ts";
+import { statOpen } from "./stat.ts";
 import { isOwnOrRoots, trustedPath, writableByOthers } from "./trust.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;

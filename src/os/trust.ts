@@ -14,17 +14,15 @@
  */
 import { Failure } from "../model/failure.ts";
 import {
-  type FileStat,
   O_RDONLY,
   closeFile,
   irregular,
   openFile,
   readLink,
   readOpen,
-  statFile,
-  statOpen,
   tryReadText,
 } from "./file.ts";
+import { type FileStat, statFile, statOpen } from "./stat.ts";
 import { groupIsOwner } from "./group.ts";
 import { libc } from "./libc.ts";
 import { openRegular } from "./regular.ts";

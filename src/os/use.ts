@@ -1,6 +1,6 @@
 /** What a process has of a file: it is open there, and locked. */
 import { readdirSync } from "node:fs";
-import { statFile } from "./file.ts";
+import { statFile } from "./stat.ts";
 import { readProc } from "./proc.ts";
 
 /**

@@ -6,7 +6,8 @@
  * idle wrapper costs nothing, and has a single thread.
  */
 import { type Pointer, ptr } from "bun:ffi";
-import { type ChildChange, type Libc, decodeStatus } from "./libc.ts";
+import type { Libc } from "./libc.ts";
+import { type ChildChange, decodeStatus } from "./child-status.ts";
 import { environment, prepareAside } from "./spawn.ts";
 
 /** poll(2) waits no longer at once. */

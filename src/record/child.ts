@@ -11,7 +11,8 @@
  */
 import { closeFile } from "../os/file.ts";
 import { allSignalsBut, signalSet } from "../os/layout.ts";
-import type { ChildChange, Libc } from "../os/libc.ts";
+import type { Libc } from "../os/libc.ts";
+import type { ChildChange } from "../os/child-status.ts";
 import { inOrphanedGroup, isTerminal, processStat } from "../os/proc.ts";
 import { LIBC_OWN, SIGNALS } from "../os/signals.ts";
 import {

@@ -2,7 +2,7 @@
  * What is run and how it ended: what the two ways to run a child share.
  */
 import type { JsonObject } from "../model/event.ts";
-import type { Usage } from "../os/libc.ts";
+import type { Usage } from "../os/child-status.ts";
 import { isStopped, processStatus } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
 import type { Program } from "../os/spawn.ts";

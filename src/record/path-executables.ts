@@ -6,15 +6,9 @@
  * last count is as good, provided that no folder of the same PATH has changed
  * since.
  */
-import {
-  O_RDONLY,
-  closeFile,
-  isMissing,
-  readOpen,
-  statFile,
-  statOpen,
-} from "../os/file.ts";
-import { libc } from "../os/libc.ts";
+import { O_RDONLY, closeFile, isMissing, readOpen } from "../os/file.ts";
+import { statFile, statOpen } from "../os/stat.ts";
+import { libc, nodeFs } from "../os/libc.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { openRegular } from "../os/regular.ts";
 import { quickOwner, trustedPath } from "../os/trust.ts";
@@ -22,8 +16,6 @@ import { quickOwner, trustedPath } from "../os/trust.ts";
 /** Our own command that counts, see cli/commands/count-executables.ts. */
 export const COUNT_EXECUTABLES = "count-executables";
 
-/** Only counting needs it; a wrapper's start does not wait for it. */
-const nodeFs = () => process.getBuiltinModule("node:fs");
 const X_OK = 1;
 /** A PATH of hundreds of folders has less to be remembered. */
 const MAX_BYTES = 64 * 1024;

@@ -3,7 +3,8 @@
  * speaking to it: a `drain` is started beside us, which takes the whole spool and
  * every session's sign of life. One serves all wrappers of the host.
  */
-import { statFile, SMALL_BYTES, tryReadText } from "../os/file.ts";
+import { SMALL_BYTES, tryReadText } from "../os/file.ts";
+import { statFile } from "../os/stat.ts";
 import type { Drain } from "../os/wait.ts";
 import type { Run } from "./outcome.ts";
 

@@ -6,7 +6,7 @@ import { closeSync, fstatSync, futimesSync, rmSync, unlinkSync } from "node:fs";
 import type { Event } from "../model/event.ts";
 import { Rejected } from "../model/failure.ts";
 import { lostEnd } from "../model/lost.ts";
-import { isFileAt } from "../os/file.ts";
+import { isFileAt } from "../os/stat.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
 import { type Liveness, variableLiveness } from "../os/proc.ts";

@@ -11,11 +11,11 @@ import {
   closeFile,
   isMissing,
   namesIn,
-  statFile,
   tryReadText,
   writeSome,
 } from "../os/file.ts";
-import { libc } from "../os/libc.ts";
+import { statFile } from "../os/stat.ts";
+import { libc, nodeFs } from "../os/libc.ts";
 import { openRegular } from "../os/regular.ts";
 
 /** What waited when it was last counted; files that are done do not. */
@@ -93,7 +93,7 @@ function amount({ files, bytes }: SpoolLevel, max_bytes: number): string {
 
 function namesOf(folder: string): string[] {
   if (libc) return namesIn(folder);
-  return process.getBuiltinModule("node:fs").readdirSync(folder);
+  return nodeFs().readdirSync(folder);
 }
 
 function writeLevel(folder: string, level: SpoolLevel): void {

@@ -18,22 +18,18 @@ import {
   O_RDONLY,
   O_WRONLY,
   closeFile,
-  isFileAt,
   isMissing,
   openFile,
   setMode,
-  statOpen,
   syncAll,
   syncData,
   touchFile,
   writeSome,
 } from "../os/file.ts";
+import { isFileAt, statOpen } from "../os/stat.ts";
 import { type Locked, lockFile } from "../os/lock.ts";
-import {
-  ensurePrivateDir,
-  ensurePrivateDirIn,
-  machineId,
-} from "../os/paths.ts";
+import { ensurePrivateDir, ensurePrivateDirIn } from "../os/paths.ts";
+import { machineId } from "../os/machine-id.ts";
 import { openRegular } from "../os/regular.ts";
 import { quickOwner } from "../os/trust.ts";
 

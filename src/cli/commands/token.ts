@@ -12,7 +12,7 @@ import {
   mintToken,
   ownSubject,
 } from "../../auth/token.ts";
-import { durationMs } from "../../config/keys.ts";
+import { durationMs } from "../../config/values.ts";
 import { print } from "../terminal.ts";
 
 const MAX_TTL_SECONDS = 365 * 86_400;

@@ -5,11 +5,12 @@
  * tombstone of each session stays. Killed anywhere in between, the sessions are
  * in the database still, or in the files, or in both.
  */
-import { chmodSync, closeSync, fsyncSync, openSync, renameSync } from "node:fs";
+import { chmodSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import { Failure, errnoOf } from "../../model/failure.ts";
 import type { ArchivePlan, ArchiveRequest } from "../../model/maintenance.ts";
+import { sync } from "../../os/copy.ts";
 import { outputFailure } from "../../os/place.ts";
 import type { OpenFolder } from "../../os/scratch.ts";
 import { fingerprint, inSnapshot, makeFolder, quoted, rowsOf } from "./copy.ts";
@@ -183,13 +184,3 @@ export function nameFolder(half: string, folder: string, at: string): void {
 
 export const existsFailure = (path: string) =>
   new Failure("usage", `'${path}' exists already`, "give another name");
-
-/** Brings a file or a folder's names to the disk. */
-export function sync(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}

@@ -2,7 +2,7 @@
 import { linkSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Failure, errnoOf } from "../../model/failure.ts";
-import { statFile } from "../../os/file.ts";
+import { statFile } from "../../os/stat.ts";
 
 /**
  * DuckDB reads options from a question mark on, and puts the log's suffix before
