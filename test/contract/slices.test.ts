@@ -13,6 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
+import { Database } from "../../src/store/duckdb/database.ts";
+import { SQL } from "../../src/store/duckdb/statements.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { query } from "../support/database.ts";
 import { annotation, at, command, end, start } from "../support/events.ts";
@@ -200,4 +202,30 @@ test("a busy store leaves small row groups to a quiet moment, and its log stays 
   stores.pop();
   const [quiet] = await query<{ n: number }>(path, groups);
   expect(quiet!.n).toBeLessThanOrEqual(2);
+}, 60_000);
+
+test("where how far the rows are cannot be written down, they are not written twice", async () => {
+  const path = place();
+  const store = await opened(path);
+  const run = Database.prototype.run;
+  let failures = 0;
+  Database.prototype.run = async function (sql, values) {
+    if (sql !== SQL.setFoldedSeq || failures > 0)
+      return run.call(this, sql, values);
+    failures++;
+    throw new Error("IO Error: No space left on device");
+  };
+  try {
+    const starts = Array.from({ length: MANY }, (_, n) => startOf(n));
+    await appendAll(store, starts);
+    // Whoever reads meanwhile may hear of it.
+    await listed(store).catch(() => {});
+    expect(failures).toBe(1);
+    await expectFold(store, starts);
+    await store.close();
+    const { rows, folded, events } = await rowsOf(path);
+    expect([rows, folded, events]).toEqual([MANY, MANY, MANY]);
+  } finally {
+    Database.prototype.run = run;
+  }
 }, 60_000);

@@ -239,6 +239,9 @@ export class Folds {
       this.rows.set(id, "open");
     }
     this.forget(states.filter(isClosed));
+    // Only now: where it fails, the rows are written all the same.
+    if (this.folded - this.told >= MAX_UNTOLD_EVENTS)
+      await this.tell(this.folded);
   }
 
   /**
@@ -269,15 +272,15 @@ export class Folds {
     };
     if (inserts.length === 1 && open.length + closed.length === 0) {
       await insert();
-      if (folded - this.told >= MAX_UNTOLD_EVENTS) await this.tell(folded);
       return;
     }
     await this.db.transaction(async () => {
       await deleteOpen(this.db, open);
       await deleteClosed(this.db, closed);
       await insert();
-      await this.tell(folded);
+      await this.db.run(SQL.setFoldedSeq, [BigInt(folded)]);
     });
+    this.told = folded;
   }
 
   /** Writes down up to which event every row has all. */
