@@ -185,7 +185,7 @@ export class DuckDBStore implements ServedStore {
       // It may have come into memory meanwhile, and changed there.
       stored = this.folds.recall(session_id) ?? read;
     }
-    return this.writer.withPending(session_id, stored);
+    return this.writer.queue.withPending(session_id, stored);
   }
 
   private async readBrief(session_id: string): Promise<SessionBrief | null> {
@@ -299,7 +299,7 @@ export class DuckDBStore implements ServedStore {
   facts(): StoreFacts {
     const { file, log } = this.db.sizes();
     return {
-      queued_events: this.writer.queuedEvents,
+      queued_events: this.writer.queue.events,
       last_commit_ok: this.writer.lastCommitOk,
       given_up: this.db.lookForIt(),
       database_bytes: file + log,

@@ -13,15 +13,9 @@ import {
   listValue,
 } from "@duckdb/node-api";
 import type { Clock } from "../../model/clock.ts";
-import { type Event, compareEvents, isKind } from "../../model/event.ts";
-import { Failure, Rejected } from "../../model/failure.ts";
-import {
-  type Provenance,
-  claimantOf,
-  mayReport,
-  rejectionOf,
-} from "../../model/reporter.ts";
-import type { SessionBrief } from "../../model/store.ts";
+import type { Event } from "../../model/event.ts";
+import { Failure } from "../../model/failure.ts";
+import { type Provenance, mayReport } from "../../model/reporter.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import {
@@ -32,23 +26,11 @@ import {
   keyOf,
   rejectionsOf,
 } from "./admission.ts";
-import {
-  type Arrival,
-  type StoredRow,
-  arrivalOf,
-  eventLines,
-  provenances,
-} from "./rows.ts";
+import { type Call, type Item, Queue, answer } from "./queue.ts";
+import { type StoredRow, arrivalOf, eventLines, provenances } from "./rows.ts";
 import { SQL } from "./statements.ts";
 import type { Tombstones } from "./tombstones.ts";
 import type { IdWindow } from "./id-window.ts";
-
-/** In one statement, at most. */
-const BATCH_EVENTS = 4_096;
-const BATCH_CHARACTERS = 16 * 1024 * 1024;
-/** In the queue, at most; one call may always wait there alone. */
-const QUEUE_EVENTS = 65_536;
-const QUEUE_CHARACTERS = 128 * 1024 * 1024;
 
 /** What hears of the writer's work. */
 export interface WriterEvents {
@@ -58,28 +40,10 @@ export interface WriterEvents {
   onRejected?: (rejection: Rejection) => void;
 }
 
-/** One call of `append`. */
-interface Call {
-  /** Arrivals of it that are not committed yet. */
-  waiting: number;
-  stored: Set<string>;
-  /** event_id → why not. */
-  rejected: Map<string, string>;
-  settle: PromiseWithResolvers<ReadonlySet<string>>;
-}
-
-interface Item extends Arrival {
-  call: Call;
-}
-
 type StoredKey = Omit<Stored, "from"> & Pick<StoredRow, "provenance">;
 
 export class Writer {
-  private queue: Item[] = [];
-  /** What is in the queue or under way. */
-  private load = { events: 0, characters: 0 };
-  /** Starts and ends among that, by session. */
-  private readonly pending = new Map<string, Item[]>();
+  readonly queue = new Queue();
   private running: Promise<void> | null = null;
   private closed = false;
   lastCommitOk = true;
@@ -92,10 +56,6 @@ export class Writer {
     private readonly hears: WriterEvents,
     private readonly now: Clock,
   ) {}
-
-  get queuedEvents(): number {
-    return this.load.events;
-  }
 
   /**
    * @param from who brought them; null for what the store itself adds
@@ -120,56 +80,18 @@ export class Writer {
       ...arrivalOf(event, from, provenance),
       call,
     }));
-    this.enqueue(items);
+    this.queue.add(items);
     this.running ??= this.run();
     return call.settle.promise;
   }
 
-  private enqueue(items: readonly Item[]): void {
-    let characters = 0;
-    for (const { payload } of items) characters += payload.length;
-    if (
-      this.load.events > 0 &&
-      (this.load.events + items.length > QUEUE_EVENTS ||
-        this.load.characters + characters > QUEUE_CHARACTERS)
-    )
-      throw new Failure(
-        "overloaded",
-        `${this.load.events} events wait to be stored, no more can`,
-        "try again in a moment",
-      );
-    this.load.events += items.length;
-    this.load.characters += characters;
-    for (const item of items) {
-      this.queue.push(item);
-      if (!decides(item.event)) continue;
-      const { session_id } = item.event;
-      const of = this.pending.get(session_id);
-      if (of) of.push(item);
-      else this.pending.set(session_id, [item]);
-    }
-  }
-
-  /** Takes what has left the queue, committed or failed, off the books. */
-  private release(items: readonly Item[]): void {
-    for (const item of items) {
-      const { event, payload } = item;
-      this.load.events--;
-      this.load.characters -= payload.length;
-      if (!decides(event)) continue;
-      const of = this.pending.get(event.session_id)!;
-      of.splice(of.indexOf(item), 1);
-      if (of.length === 0) this.pending.delete(event.session_id);
-    }
-  }
-
   private async run(): Promise<void> {
-    while (this.queue.length > 0) {
+    while (!this.queue.isEmpty) {
       await whateverIsReady();
-      const batch = this.takeBatch();
+      const batch = this.queue.takeBatch();
       try {
         await this.db.inTurn(() => this.commit(batch));
-        this.release(batch);
+        this.queue.release(batch);
         for (const { call } of batch) if (--call.waiting === 0) answer(call);
         if (this.folds.lags) this.writeRows();
       } catch (error) {
@@ -184,25 +106,12 @@ export class Writer {
     this.db.inTurn(() => this.folds.flushOldest()).catch(() => {});
   }
 
-  private takeBatch(): Item[] {
-    let characters = 0;
-    let n = 0;
-    while (n < this.queue.length && n < BATCH_EVENTS) {
-      characters += this.queue[n]!.payload.length;
-      if (n > 0 && characters > BATCH_CHARACTERS) break;
-      n++;
-    }
-    return this.queue.splice(0, n);
-  }
-
   /** All who have something in a batch hear that it failed; their rest is not tried. */
   private fail(batch: readonly Item[], error: unknown): void {
     this.lastCommitOk = false;
     const calls = new Set(batch.map(({ call }) => call));
-    const rest = this.queue.filter(({ call }) => calls.has(call));
-    this.queue = this.queue.filter(({ call }) => !calls.has(call));
-    this.release(batch);
-    this.release(rest);
+    this.queue.release(batch);
+    this.queue.drop(calls);
     for (const { settle } of calls) settle.reject(error);
   }
 
@@ -309,43 +218,11 @@ export class Writer {
     return this.window.reaches(timestamp) ? [] : [timestamp];
   }
 
-  /** What is known of a session, with what is about to be stored. */
-  withPending(
-    session_id: string,
-    stored: SessionBrief | null,
-  ): SessionBrief | null {
-    const items = this.pending.get(session_id);
-    if (!items) return stored;
-    let reporter = stored?.reporter ?? null;
-    const events: Event[] = [];
-    for (const { event, from } of items) {
-      if (rejectionOf(event, reporter, from) !== null) continue;
-      reporter ??= claimantOf(event, from);
-      events.push(event);
-    }
-    if (events.length === 0) return stored;
-    const starts = events.filter((e) => e.event_type === "session_start");
-    return {
-      ...stored,
-      start_event_id:
-        stored?.start_event_id ??
-        starts.sort(compareEvents)[0]?.event_id ??
-        null,
-      ended: (stored?.ended ?? false) || events.some(isEnd),
-      reporter,
-    };
-  }
-
   /** Takes no more, and waits until all that waits is stored. */
   async close(): Promise<void> {
     this.closed = true;
     await this.running;
   }
-}
-
-function answer({ settle, rejected, stored }: Call): void {
-  if (rejected.size === 0) settle.resolve(stored);
-  else settle.reject(new Rejected(rejected, stored));
 }
 
 /** Ids of events, and the times between which they are. */
@@ -364,14 +241,6 @@ const isQuestioned = ({ from }: Item): boolean =>
 /** One turn of the event loop: who was just answered may have the next ready. */
 const whateverIsReady = () =>
   new Promise<void>((resolve) => setImmediate(resolve));
-
-/** An end that was observed or declared. */
-function isEnd(event: Event): boolean {
-  return isKind(event, "session_end") && event.end_source !== "recovered";
-}
-
-const decides = (event: Event) =>
-  event.event_type === "session_start" || isEnd(event);
 
 const closedFailure = () =>
   new Failure("storage", "the store is closed", "ask another one");
