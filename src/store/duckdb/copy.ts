@@ -79,7 +79,7 @@ export async function copyDatabase(
   const rows = `${path}.rows`;
   try {
     makeFolder(rows);
-    return await db.aside(async (connection, joins) => {
+    return await db.jobs.run(async (connection, joins) => {
       const had = await inSnapshot(connection, async () => {
         await connection.run(
           `EXPORT DATABASE ${quoted(rows)} (FORMAT parquet, COMPRESSION zstd)`,

@@ -11,14 +11,9 @@ import {
   type DuckDBPreparedStatement,
   type DuckDBValue,
 } from "@duckdb/node-api";
-import { Failure, reasonOf } from "../../model/failure.ts";
+import type { Failure } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
-import {
-  isCircumstance,
-  isFatal,
-  newerSchema,
-  storeFailure,
-} from "./failure.ts";
+import { isFatal, newerSchema, storeFailure } from "./failure.ts";
 import {
   closedFailure,
   identityOf,
@@ -28,21 +23,19 @@ import {
   removeWithLog,
 } from "./file.ts";
 import { withOwnLog } from "./foreign-log.ts";
+import { Jobs } from "./jobs.ts";
 import { OPTIONS } from "./options.ts";
 import { Closed, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
-import { cutLog, keepLog, leftOutSentence, tornLog } from "./wal.ts";
-
-/** How long an interrupted statement may take to end before it is told again. */
-const INTERRUPT_MS = 20;
+import { openMended } from "./torn-log.ts";
 
 export class Database {
   /** The end of the queue of writes: they go one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
   private readonly readers = new Readers(() => this.instance.connect());
-  /** Long work under way, and the connections that it uses. */
-  private readonly jobs = new Map<Promise<unknown>, Set<DuckDBConnection>>();
+  /** Long work, none of it begun once the file is to be let go. */
+  readonly jobs = new Jobs(() => this.connection());
   private closed = false;
   /** What DuckDB gave the file up for: only to open it anew helps then. */
   givenUp: Failure | null = null;
@@ -84,7 +77,9 @@ export class Database {
     try {
       refuseQuestionMark(path);
       if (!existsSync(path)) await Database.create(path, migrations);
-      db = await withOwnLog(path, tell, () => Database.mended(path, tell));
+      db = await withOwnLog(path, tell, () =>
+        openMended(path, () => Database.connect(path), tell),
+      );
       const have = await db.schemaVersion();
       if (have > migrations.length)
         throw newerSchema(path, have, migrations.length);
@@ -127,51 +122,7 @@ export class Database {
     }
   }
 
-  /** Opens a file that a crash may have left with a log that is not whole. */
-  private static async mended(
-    path: string,
-    tell: (sentence: string) => void,
-  ): Promise<Database> {
-    // Without locks another may be writing it.
-    const torn = libc ? tornLog(path) : null;
-    if (!torn) return Database.connect(path);
-    const asItIs = torn.headless ? null : await Database.despite(path);
-    const kept = keepLog(path, torn, () => asItIs?.disconnect());
-    const said = () => tell(leftOutSentence(path, torn, kept));
-    if (asItIs && torn.whole_bytes > 0) {
-      // Until then the rest stays where it is, to be met again.
-      await asItIs.checkpointOrDisconnect();
-      said();
-      return asItIs;
-    }
-    asItIs?.disconnect();
-    cutLog(path, torn);
-    try {
-      const db = await Database.connect(path);
-      said();
-      return db;
-    } catch (error) {
-      // It is the file that is damaged: its log stays as it was.
-      renameSync(kept, `${path}.wal`);
-      throw error;
-    }
-  }
-
-  /**
-   * Opens a file with a log that is not whole: DuckDB passes over some of that,
-   * and knows whether another program has the file open.
-   * @returns null when it stumbles over the log, in whatever words
-   */
-  private static async despite(path: string): Promise<Database | null> {
-    try {
-      return await Database.connect(path);
-    } catch (error) {
-      if (isCircumstance(reasonOf(error))) throw error;
-      return null;
-    }
-  }
-
-  private async checkpointOrDisconnect(): Promise<void> {
+  async checkpointOrDisconnect(): Promise<void> {
     try {
       await this.run(SQL.checkpoint);
     } catch (error) {
@@ -289,41 +240,9 @@ export class Database {
     }
   }
 
-  /**
-   * Long work by a connection of its own, beside all that is written and read.
-   * It is interrupted when the file is to be let go.
-   * @param work calls `joins` for connections elsewhere that it uses as well
-   */
-  async aside<T>(
-    work: (
-      connection: DuckDBConnection,
-      joins: (other: DuckDBConnection) => void,
-    ) => Promise<T>,
-  ): Promise<T> {
+  private connection(): Promise<DuckDBConnection> {
     if (this.closed) throw closedFailure(this.path);
-    const connection = await this.instance.connect();
-    const used = new Set([connection]);
-    const job = work(connection, (other) => used.add(other));
-    this.jobs.set(job, used);
-    try {
-      return await job;
-    } finally {
-      this.jobs.delete(job);
-      connection.closeSync();
-    }
-  }
-
-  /** Interrupts what is done aside, until none of it is left. */
-  async endJobs(): Promise<void> {
-    while (this.jobs.size > 0) {
-      // One statement ends by it; what comes after may have to be ended too.
-      for (const used of this.jobs.values())
-        for (const connection of used) connection.interrupt();
-      await Promise.race([
-        Promise.allSettled(this.jobs.keys()),
-        Bun.sleep(INTERRUPT_MS),
-      ]);
-    }
+    return this.instance.connect();
   }
 
   /**
@@ -379,7 +298,7 @@ export class Database {
     this.release();
   }
 
-  private disconnect(): void {
+  disconnect(): void {
     this.closed = true;
     this.release();
   }

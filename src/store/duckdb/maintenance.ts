@@ -100,7 +100,7 @@ export class FileKeeping implements Keeping {
 
   /** As a restore will, before it has its name. */
   private async lookThrough(path: string, shown: string): Promise<void> {
-    await this.db.aside((_, joins) =>
+    await this.db.jobs.run((_, joins) =>
       verify(path, shown, { joins, hint: NOT_CONSISTENT }),
     );
   }
@@ -122,7 +122,7 @@ export class FileKeeping implements Keeping {
   async plan(request: ArchiveRequest): Promise<ArchivePlan> {
     await this.settle();
     const spooled = [...this.options.spooled()];
-    return this.db.aside((connection) => plan(connection, request, spooled));
+    return this.db.jobs.run((connection) => plan(connection, request, spooled));
   }
 
   archived(reference: string): Promise<Archived[]> {
@@ -188,7 +188,7 @@ export class FileKeeping implements Keeping {
   ): Promise<Exported> {
     const spooled = [...this.options.spooled()];
     try {
-      return await this.db.aside((connection) =>
+      return await this.db.jobs.run((connection) =>
         exportTo(connection, half, folder, request, spooled),
       );
     } catch (error) {
@@ -207,7 +207,7 @@ export class FileKeeping implements Keeping {
   private async hasRoom(): Promise<boolean> {
     // What was removed counts only once the log is in the file.
     await this.db.inTurn(() => this.db.checkpoint());
-    const [size] = await this.db.aside((connection) =>
+    const [size] = await this.db.jobs.run((connection) =>
       rowsOf<{ free: number }>(
         connection,
         `SELECT (free_blocks / greatest(total_blocks, 1))::DOUBLE AS free

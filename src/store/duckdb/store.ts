@@ -321,7 +321,7 @@ export class DuckDBStore implements ServedStore {
     try {
       // From now on nothing more is taken.
       const written = this.writer.close();
-      await this.db.endJobs();
+      await this.db.jobs.end();
       await written;
       await this.db.inTurn(() => this.folds.flush());
     } finally {
