@@ -22,10 +22,8 @@ import {
   openSync,
   readFileSync,
   readSync,
-  readdirSync,
   renameSync,
   rmSync,
-  rmdirSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -39,6 +37,7 @@ import { libc } from "../../os/libc.ts";
 import { lockFile } from "../../os/lock.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
 import { isTerminal } from "../../os/proc.ts";
+import { removeNatives, removeOthers } from "./native-removal.ts";
 
 interface Embedded {
   bytes: number;
@@ -59,11 +58,6 @@ const FILES = { [LIBRARY]: manifest.library, [ADDON]: manifest.addon };
 type Name = keyof typeof FILES;
 /** What was noted of the files when their digest was last taken. */
 const NOTE = "verified.json";
-/** A folder of ours, of any version; one in the making, or what stood in its way. */
-const OWN_NAME =
-  /^duckdb-\d[\w.+-]*-[0-9a-f]{12}(\.[0-9a-f]{12}\.new(\.broken)?)?$/;
-const OWN_FILE =
-  /^(libduckdb\.so|duckdb\.node|verified\.json(\.[0-9a-f]{12})?)$/;
 const HASH_BYTES = 4 * 1024 * 1024;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
@@ -197,7 +191,7 @@ function unpack(cache: string): Natives {
     removeNatives(own);
     if (lock !== null) closeSync(lock);
   }
-  removeOthers(place);
+  removeOthers(place, FOLDER);
   const whole = openWhole(folder);
   if (!whole) throw new Error(`${folder} was changed at once`);
   return whole;
@@ -330,43 +324,6 @@ function write(path: string, bytes: Uint8Array, mode = 0o500): void {
     for (let at = 0; at < bytes.length;)
       at += writeSync(fd, bytes, at, bytes.length - at);
     fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Older versions, and what killed first runs left behind. */
-function removeOthers(cache: string): void {
-  for (const name of readdirSync(cache)) {
-    if (!OWN_NAME.test(name) || name === FOLDER) continue;
-    try {
-      if (!name.endsWith(".new") || isAbandoned(`${cache}/${name}`))
-        removeNatives(`${cache}/${name}`);
-    } catch {
-      // Not ours to remove: it only takes room.
-    }
-  }
-}
-
-/**
- * Removes what we have unpacked, and the folder when nothing else is in it: a
- * cache folder of the user's choice may hold other things.
- * @throws Error with `code` when something is left
- */
-function removeNatives(path: string): void {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (!stat) return;
-  if (!stat.isDirectory()) return rmSync(path);
-  for (const name of readdirSync(path))
-    if (OWN_FILE.test(name)) rmSync(`${path}/${name}`, { force: true });
-  rmdirSync(path);
-}
-
-/** A folder in the making is locked by its maker. */
-function isAbandoned(folder: string): boolean {
-  const fd = openSync(folder, "r");
-  try {
-    return lockFile(fd) === "held";
   } finally {
     closeSync(fd);
   }
