@@ -10,15 +10,9 @@ import { folderFailure } from "../os/paths.ts";
 import { isSpoolFile, listFolder } from "./folder.ts";
 import { countSpool } from "./quota.ts";
 import { foreignFolders } from "./foreign-folders.ts";
-import { Pass } from "./pass.ts";
+import { type Known, Pass, type PassOptions } from "./pass.ts";
 import type { Position } from "./read.ts";
-import {
-  type DrainReport,
-  type DrainTarget,
-  type Known,
-  type PassOptions,
-  emptyReport,
-} from "./report.ts";
+import { type DrainReport, type DrainTarget, emptyReport } from "./report.ts";
 import { busySentence, sayBegun, takeTurn } from "./drain-lock.ts";
 import { ensureSpool, spoolFolder } from "./write.ts";
 

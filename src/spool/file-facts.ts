@@ -11,6 +11,8 @@ import {
 } from "../model/event.ts";
 import { isSessionId } from "../model/id.ts";
 import { lostEnd } from "../model/lost.ts";
+import { libc } from "../os/libc.ts";
+import { lockFile } from "../os/lock.ts";
 import {
   type Liveness,
   bootId,
@@ -36,6 +38,10 @@ export function writerOf(
   if (!isSessionId(session_id)) return null;
   return { session_id, shell: pid === undefined ? null : Number(pid) };
 }
+
+/** Whether a hooked shell within a session wrote it. */
+export const isShellFile = (name: string): boolean =>
+  typeof writerOf(name)?.shell === "number";
 
 /**
  * Where a file was written: on this boot, where pids and locks tell who lives;
@@ -169,3 +175,23 @@ const recorderOf = ({
   pid_namespace: pid_namespace ?? null,
   boot_id: boot_id ?? null,
 });
+
+/**
+ * Whether who writes an open file runs on. Its content was read before its lock
+ * is tried: a free lock means that the writer is gone.
+ */
+export function writerLiveness(
+  fd: number,
+  facts: FileFacts,
+  look: Look,
+): Liveness {
+  if (facts.elsewhere(look) === "unknown") return "unknown";
+  if (!facts.lockable) return facts.writerLiveness(look);
+  if (!libc) return "unknown";
+  const lock = lockFile(fd);
+  // It was locked where it was written: its folder has been moved since.
+  if (lock === "none") return facts.writerLiveness(look);
+  if (lock === "taken") return "alive";
+  libc.unlock(fd);
+  return "gone";
+}

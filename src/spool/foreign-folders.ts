@@ -11,7 +11,7 @@ import { Failure, reasonOf } from "../model/failure.ts";
 import { machineId } from "../os/machine-id.ts";
 import { entriesOf, isSpoolFile, listFolder, openOwn } from "./folder.ts";
 import { readLines } from "./read.ts";
-import { originOf, writerOf } from "./file-facts.ts";
+import { isShellFile, originOf, writerOf } from "./file-facts.ts";
 
 export interface ForeignFolder {
   /** Its path. */
@@ -114,8 +114,8 @@ function lookInto(
       const { mtime, size } = fstatSync(fd);
       if (mtime > (found.last_sign ?? 0)) found.last_sign = mtime;
       // A shell's file says nothing of where it was written: its session's does.
-      const ofShell = typeof writerOf(name)?.shell === "number";
-      if (size === 0 || (ofShell && hasSession(name, names))) continue;
+      if (size === 0 || (isShellFile(name) && hasSession(name, names)))
+        continue;
       const start = startIn(fd);
       found.hostname ??= start?.hostname ?? null;
       const seen = { touched: mtime, now, heartbeat_ms };

@@ -1,5 +1,6 @@
 /** The files of a pass: opened when they can be read, put away when they were. */
-import { closeSync, fstatSync, lstatSync } from "node:fs";
+import { closeSync, fstatSync, lstatSync, unlinkSync } from "node:fs";
+import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
 import { moveToDone, openOwn } from "./folder.ts";
 import { quarantineWhole } from "./quarantine.ts";
@@ -8,6 +9,9 @@ import type { DrainReport } from "./report.ts";
 
 /** A sparse file may say of itself that it has more: it would take hours to read. */
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
+
+/** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
+export const REST_MS = 60_000;
 
 /** Files by their name: one that was made anew meanwhile has another inode. */
 export type Finished = Map<
@@ -36,6 +40,14 @@ export class PassFiles {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** Removes an empty file that nobody has written to for so long. */
+  clearEmpty(name: string, fd: number, age_ms: number): void {
+    if (age_ms < REST_MS) return;
+    if (!libc || lockFile(fd) === "taken") return;
+    // Locked by us and still empty: nobody was ever told of it.
+    if (fstatSync(fd).size === 0) unlinkSync(`${this.folder}/${name}`);
   }
 
   /** Keeps a whole file in quarantine, for a line that cannot be copied. */

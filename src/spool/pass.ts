@@ -2,27 +2,50 @@
  * One pass over a spool folder: what shells wrote first, then the sessions' own
  * files; a batch is stored while the next one is read.
  */
-import { closeSync, fstatSync, futimesSync, rmSync, unlinkSync } from "node:fs";
-import type { Event } from "../model/event.ts";
-import { Rejected } from "../model/failure.ts";
+import { closeSync, fstatSync, futimesSync, rmSync } from "node:fs";
+import type { Clock } from "../model/clock.ts";
 import { lostEnd } from "../model/lost.ts";
 import { isFileAt } from "../os/stat.ts";
-import { libc } from "../os/libc.ts";
-import { lockFile } from "../os/lock.ts";
-import { type Liveness, variableLiveness } from "../os/proc.ts";
+import { variableLiveness } from "../os/proc.ts";
+import { Batches, type BatchOptions } from "./batches.ts";
 import { append, isSpoolFile, listFolder } from "./folder.ts";
 import { SESSION_ID_VARIABLE } from "../os/parent.ts";
-import { type Finished, PassFiles } from "./pass-files.ts";
-import { MOST_COPIED_BYTES, Rejections, quarantine } from "./quarantine.ts";
-import { BEGINNING, type Line, readLines } from "./read.ts";
-import { FileFacts, type Look, writerOf } from "./file-facts.ts";
-import type { Known, PassOptions } from "./report.ts";
+import { PassFiles, REST_MS } from "./pass-files.ts";
+import { MOST_COPIED_BYTES, quarantine } from "./quarantine.ts";
+import { BEGINNING, type Line, type Position, readLines } from "./read.ts";
+import {
+  FileFacts,
+  type Look,
+  isShellFile,
+  writerLiveness,
+  writerOf,
+} from "./file-facts.ts";
+import { SignsOfLife } from "./signs-of-life.ts";
 
-const BATCH_EVENTS = 4_096;
 /** After so many lines others have their turn: a server answers meanwhile. */
 const LINES_AT_ONCE = 256;
-/** How long a file rests: an empty one before it counts as abandoned, a done one before it is read again. */
-const REST_MS = 60_000;
+
+/** What is known of a file whose every line up to `facts.read_to` is stored. */
+export interface Known {
+  inode: number;
+  size: number;
+  facts: FileFacts;
+}
+
+/** What earlier passes have found, none of which failed since. */
+export interface Before {
+  known: ReadonlyMap<string, Known>;
+  resting: Map<string, Position>;
+}
+
+export interface PassOptions extends BatchOptions {
+  now: Clock;
+  before: Before;
+  /** See Look. */
+  adopt: boolean;
+  heartbeat_ms: number;
+}
+
 /** A file of a shell within a session. */
 interface ShellFile {
   name: string;
@@ -31,14 +54,8 @@ interface ShellFile {
 
 /** One pass, by the holder of the lock. */
 export class Pass {
-  private batch: Event[] = [];
-  /** One batch is stored while the next one is read. */
-  private storing: Promise<void> = Promise.resolve();
   private lines = 0;
-  /** Files whose every line is in the batch or stored before it. */
-  private finished: Finished = new Map();
-  private readonly signs = new Map<string, string>();
-  private readonly rejections: Rejections;
+  private readonly signs: SignsOfLife;
   /** Of sessions whose own file is here. */
   private readonly shells = new Map<string, ShellFile[]>();
   /** Sessions that may be open although nobody of them is left. */
@@ -56,12 +73,18 @@ export class Pass {
   private readonly began: number;
   private readonly folder: string;
   private readonly files: PassFiles;
+  private readonly batches: Batches;
 
   constructor(private readonly of: PassOptions) {
     this.began = of.now();
+    this.signs = new SignsOfLife(this.began, of.now);
     this.folder = of.folder;
     this.files = new PassFiles(of.folder, of.report);
-    this.rejections = new Rejections(of.folder);
+    this.batches = new Batches(of, this.files, (batch, stored) => {
+      if (!this.rereading) return;
+      for (const { event_id, session_id } of batch)
+        if (stored.has(event_id)) this.leftOpen.add(session_id);
+    });
   }
 
   async run(): Promise<void> {
@@ -69,7 +92,7 @@ export class Pass {
       await this.through();
     } finally {
       // Nothing goes on behind the back of who hears that it failed.
-      await this.storing.catch(() => {});
+      await this.batches.settle();
     }
   }
 
@@ -79,15 +102,15 @@ export class Pass {
     const names = new Set(listFolder(this.folder).filter(isSpoolFile));
     // First what shells wrote: the end of their session may depend on it.
     for (const name of names)
-      if (isShells(name)) await this.takeShell(name, names);
+      if (isShellFile(name)) await this.takeShell(name, names);
     for (const name of names) {
-      if (!isShells(name)) await this.takeFile(name);
+      if (!isShellFile(name)) await this.takeFile(name);
       // To close one, and to keep what is torn, are calls that wait for the disk.
       await othersTurn();
     }
-    await this.commit();
+    await this.batches.commit();
     await this.closeLeftOpen(names);
-    await this.of.store.seen(this.signs);
+    await this.of.store.seen(this.signs.latest);
   }
 
   private async takeFile(name: string): Promise<void> {
@@ -95,12 +118,13 @@ export class Pass {
     if (fd === null) return;
     try {
       const { size, mtime } = fstatSync(fd);
-      if (size === 0) return this.clearEmpty(name, fd, mtime);
+      if (size === 0)
+        return this.files.clearEmpty(name, fd, this.began - +mtime);
       const facts = await this.read(name, fd);
-      const writer = this.writerLiveness(fd, facts, this.look(mtime));
+      const writer = writerLiveness(fd, facts, this.look(mtime));
       if (writer !== "gone") {
         // Who wrote the end was the last to touch it, and perhaps not the writer.
-        if (!facts.ended) this.sign(name, mtime, writer);
+        if (!facts.ended) this.signs.add(name, mtime, writer);
         return;
       }
       // Its last words may have come after we read, or lack their newline.
@@ -124,7 +148,8 @@ export class Pass {
     if (fd === null) return;
     try {
       const { size, mtime } = fstatSync(fd);
-      if (size === 0) return this.clearEmpty(name, fd, mtime);
+      if (size === 0)
+        return this.files.clearEmpty(name, fd, this.began - +mtime);
       const { session_id, shell } = writerOf(name)!;
       const facts = await this.read(name, fd);
       if (names.has(`${session_id}.ndjson`)) {
@@ -136,7 +161,7 @@ export class Pass {
       const entry = `${SESSION_ID_VARIABLE}=${session_id}`;
       const state = variableLiveness(shell!, entry);
       if (state !== "gone")
-        return this.sign(
+        return this.signs.add(
           name,
           state === "alive" ? new Date(this.began) : mtime,
           state,
@@ -198,22 +223,7 @@ export class Pass {
       return othersTurn();
     }
     facts.take(line.event);
-    if (this.rejections.has(line.event)) return;
-    this.batch.push(line.event);
-    if (this.batch.length >= BATCH_EVENTS) await this.hand();
-  }
-
-  /** Content comes after the lock: a free lock means that the writer is gone. */
-  private writerLiveness(fd: number, facts: FileFacts, look: Look): Liveness {
-    if (facts.elsewhere(look) === "unknown") return "unknown";
-    if (!facts.lockable) return facts.writerLiveness(look);
-    if (!libc) return "unknown";
-    const lock = lockFile(fd);
-    // It was locked where it was written: its folder has been moved since.
-    if (lock === "none") return facts.writerLiveness(look);
-    if (lock === "taken") return "alive";
-    libc.unlock(fd);
-    return "gone";
+    await this.batches.take(line.event);
   }
 
   /** The writer is gone: so is the session, unless its child lives on. */
@@ -229,15 +239,15 @@ export class Pass {
       if (child === "alive") {
         const now = new Date(this.began);
         futimesSync(fd, now, now);
-        return this.sign(name, now, child);
+        return this.signs.add(name, now, child);
       }
-      if (child === "unknown") return this.sign(name, mtime, child);
+      if (child === "unknown") return this.signs.add(name, mtime, child);
       const shells = await this.lastWords(session_id);
-      const end = facts.recoveredEnd(this.past(mtime), shells);
+      const end = facts.recoveredEnd(this.signs.past(mtime), shells);
       if (end) {
         // The last line may be torn: the end stands alone.
         append(fd, `\n${JSON.stringify(end)}\n`);
-        this.batch.push(end);
+        this.batches.add(end);
       }
     }
     this.closed.add(session_id);
@@ -272,74 +282,9 @@ export class Pass {
 
   private finish(name: string): void {
     const { inode, facts } = this.unchanged.get(name)!;
-    this.finished.set(name, { inode, oversized: facts.oversized });
+    this.batches.finish(name, { inode, oversized: facts.oversized });
     this.of.before.resting.set(restingKey(name, inode), facts.read_to);
     this.unchanged.delete(name);
-  }
-
-  /** Of who is not known to live, a time to come says nothing: least of all now. */
-  private sign(name: string, at: Date, who: Liveness): void {
-    const session_id = writerOf(name)?.session_id;
-    const past = this.past(at);
-    if (!session_id || (who !== "alive" && past !== at)) return;
-    this.signs.set(session_id, past.toISOString());
-  }
-
-  /** A time to come was written before the clock was set back: now, at most. */
-  private past(at: Date): Date {
-    const now = Math.max(this.began, this.of.now());
-    return at.getTime() > now ? new Date(now) : at;
-  }
-
-  private clearEmpty(name: string, fd: number, mtime: Date): void {
-    if (this.began - mtime.getTime() < REST_MS) return;
-    if (!libc || lockFile(fd) === "taken") return;
-    // Locked by us and still empty: nobody was ever told of it.
-    if (fstatSync(fd).size === 0) unlinkSync(`${this.folder}/${name}`);
-  }
-
-  /** Stores all that was read so far. */
-  private async commit(): Promise<void> {
-    await this.hand();
-    await this.storing;
-  }
-
-  /** Has the batch stored, once the one before it is. */
-  private async hand(): Promise<void> {
-    const { batch, finished } = this;
-    this.batch = [];
-    this.finished = new Map();
-    await this.storing;
-    this.storing = this.put(batch, finished);
-    // Whoever waits for it next hears of it.
-    this.storing.catch(() => {});
-  }
-
-  private async put(
-    batch: readonly Event[],
-    finished: Finished,
-  ): Promise<void> {
-    if (batch.length > 0) {
-      const stored = await this.bring(batch);
-      this.of.report.stored += stored.size;
-      if (this.rereading)
-        for (const { event_id, session_id } of batch)
-          if (stored.has(event_id)) this.leftOpen.add(session_id);
-    }
-    this.files.putAway(finished, this.of.done);
-  }
-
-  /** To the store; what it will never take is put aside. */
-  private async bring(batch: readonly Event[]): Promise<ReadonlySet<string>> {
-    try {
-      return await this.of.store.append(batch);
-    } catch (error) {
-      if (!(error instanceof Rejected)) throw error;
-      this.of.report.rejected.push(
-        ...this.rejections.keep(batch, error.reasons),
-      );
-      return error.stored;
-    }
   }
 
   /** Reads files that were done a while ago once more, then lets them go. */
@@ -365,7 +310,7 @@ export class Pass {
         closeSync(fd);
       }
     }
-    await this.commit();
+    await this.batches.commit();
     this.rereading = false;
     if (rested.length > 0) this.of.store.requireThere?.();
     for (const name of rested) rmSync(`${folder}/${name}`, { force: true });
@@ -378,14 +323,17 @@ export class Pass {
   private async closeLeftOpen(names: ReadonlySet<string>): Promise<void> {
     for (const session_id of this.leftOpen) {
       const file = names.has(`${session_id}.ndjson`);
-      if ((file && !this.closed.has(session_id)) || this.signs.has(session_id))
+      if (
+        (file && !this.closed.has(session_id)) ||
+        this.signs.latest.has(session_id)
+      )
         continue;
       const session = await this.of.store.get(session_id);
       if (session?.status === "active")
-        this.batch.push(lostEnd(session_id, session.last_seen));
+        this.batches.add(lostEnd(session_id, session.last_seen));
     }
     for (const name of this.late) this.finish(name);
-    await this.commit();
+    await this.batches.commit();
   }
 }
 
@@ -394,6 +342,3 @@ const othersTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 /** A file that is done keeps its inode, and the name that it had as its beginning. */
 const restingKey = (name: string, inode: number) =>
   `${name.slice(0, name.indexOf(".ndjson"))} ${inode}`;
-
-const isShells = (name: string): boolean =>
-  typeof writerOf(name)?.shell === "number";

@@ -1,5 +1,4 @@
-/** What a pass over a spool is given, what it came to, and what is said of it. */
-import type { Clock } from "../model/clock.ts";
+/** Where a drain brings events, its report, and what is said of that. */
 import { Failure } from "../model/failure.ts";
 import type { SessionStore } from "../model/store.ts";
 import {
@@ -7,8 +6,6 @@ import {
   type QuarantinedLine,
   rejectedCount,
 } from "./quarantine.ts";
-import type { Position } from "./read.ts";
-import type { FileFacts } from "./file-facts.ts";
 
 /**
  * The store itself, and no more of it: one that drains before it reads would
@@ -18,32 +15,6 @@ export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get"> & {
   /** Asked before anything goes for good. @throws Failure when what was stored may be gone */
   requireThere?(): void;
 };
-
-/** What is known of a file whose every line up to `facts.read_to` is stored. */
-export interface Known {
-  inode: number;
-  size: number;
-  facts: FileFacts;
-}
-
-/** What earlier passes have found, none of which failed since. */
-export interface Before {
-  known: ReadonlyMap<string, Known>;
-  resting: Map<string, Position>;
-}
-
-export interface PassOptions {
-  folder: string;
-  /** Where files go that are done. */
-  done: string;
-  store: DrainTarget;
-  now: Clock;
-  report: DrainReport;
-  before: Before;
-  /** See Look. */
-  adopt: boolean;
-  heartbeat_ms: number;
-}
 
 export interface DrainReport {
   /** Whether the spool was gone through; else another drain was at it. */
