@@ -38,6 +38,16 @@ export function wantsColor(flag: boolean): boolean {
 }
 
 /**
+ * The console of a person who reads stderr at a terminal; null without one.
+ * @param color false under --no-color
+ */
+export async function personConsole(color: boolean) {
+  if (!isTerminal(2)) return null;
+  const { createConsole } = await import("./console.ts");
+  return createConsole(color && !process.env["NO_COLOR"]);
+}
+
+/**
  * Whether a person agrees.
  * @param yes agreed beforehand: nothing is asked
  * @throws Failure (usage) when there is nobody to ask

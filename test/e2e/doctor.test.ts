@@ -7,8 +7,9 @@ import { chmodSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { configure } from "../support/host.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
+import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
 
 interface Test {
@@ -175,4 +176,30 @@ test("a server on another host that does not answer, or wants another token", as
   await server.stop();
   const away = await examine(near, env);
   expect(away.tests.get("endpoint")!.detail).toContain("cannot be reached");
+});
+
+test("at a terminal the report is the same, with colours and whatever the environment says", async () => {
+  if (!needs("script")) return;
+  using sandbox = new Sandbox();
+  const names = (text: string) => text.match(/^ {2}\S+ \w+:/gm);
+  const { stdout } = await sandbox.run(["doctor"]);
+  expect(stdout).not.toContain("\x1b");
+  expect(names(stdout)!.length).toBeGreaterThan(15);
+  const show = async (words: string, env = {}) => {
+    const run = ["script", "-qec", `${BINARY} ${words}`, "/dev/null"];
+    const { stdout } = await sandbox.command(run, { env });
+    return stdout.replaceAll("\r\n", "\n");
+  };
+  for (const env of [{}, { CI: "1", NODE_ENV: "test", CONSOLA_LEVEL: "0" }]) {
+    const shown = await show("doctor", env);
+    expect(shown).toContain("\n  \x1b[32m✓\x1b[0m configuration: valid\n");
+    expect(names(Bun.stripANSI(shown))).toEqual(names(stdout));
+  }
+  for (const plain of [
+    await show("doctor --no-color"),
+    await show("doctor", { NO_COLOR: "1" }),
+  ]) {
+    expect(plain).not.toContain("\x1b");
+    expect(names(plain)).toEqual(names(stdout));
+  }
 });

@@ -8,6 +8,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { expectFailure, plant } from "../support/host.ts";
+import { Pty } from "../support/pty.ts";
 import { TestServer, endServer, startArguments } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
 import { gone, until } from "../support/wait.ts";
@@ -29,6 +30,19 @@ test("it says where it listens, that tracking is on, whether tokens are needed, 
       ...{ requests: "ok", descriptors: "ok" },
     },
   });
+});
+
+test("in the foreground a person at a terminal is told all of it, until Ctrl-C", async () => {
+  using sandbox = new Sandbox();
+  const words = ["mcp", "start", "--port", "auto"];
+  await using pty = new Pty(sandbox, [BINARY, ...words]);
+  await pty.expect(/ • MCP server \S+ at http:/);
+  await pty.expect("  • Session Tracking: ✓ Enabled");
+  await pty.expect(/ • ready \(pid \d+\)/);
+  pty.type("\x03");
+  await pty.expect("  • stopping (SIGINT)");
+  await pty.expect("  • stopped");
+  expect(await pty.ended()).toEqual({ code: 0, signal: null });
 });
 
 test("status and health tell a running server from none, also as JSON", async () => {

@@ -9,9 +9,10 @@ import { serverChecks } from "../../doctor/server.ts";
 import { shellChecks } from "../../doctor/shell.ts";
 import { EXIT_STATUS } from "../../model/failure.ts";
 import { Output } from "../../os/output.ts";
-import { findingLines, phaseTitle } from "../../render/doctor.ts";
+import { isTerminal } from "../../os/proc.ts";
+import { marked } from "../../render/marked.ts";
 import { plainJson } from "../../model/json.ts";
-import { wantsColor } from "../terminal.ts";
+import { personConsole, wantsColor } from "../terminal.ts";
 import { VERSION } from "../../version.ts";
 
 export default defineCommand({
@@ -43,15 +44,15 @@ EXAMPLES
     };
     const homeless = settings.paths.data === null ? [HOME] : null;
     const output = new Output();
-    const color = wantsColor(args.color);
+    const show = await shower(output, args);
     const found: Record<string, { status: string; tests: CheckResult[] }> = {};
     for (const [phase, checks] of Object.entries(phases)) {
-      if (!args.json) output.write(phaseTitle(phase));
+      show.title(titleOf(phase));
       const tests: CheckResult[] = [];
       for (const check of homeless ?? checks(settings)) {
         const result = await run(check, args.fix);
         tests.push(result);
-        if (!args.json) output.write(findingLines(result, color));
+        show.result(result);
       }
       output.flush();
       found[phase] = { status: statusOf(tests), tests };
@@ -63,6 +64,30 @@ EXAMPLES
     return status === "pass" ? 0 : EXIT_STATUS.unhealthy;
   },
 });
+
+/** The report for people; a person at a terminal sees each line as it comes. */
+async function shower(output: Output, args: { json: boolean; color: boolean }) {
+  const color = wantsColor(args.color);
+  const atTerminal = !args.json && isTerminal(1);
+  const person = atTerminal ? await personConsole(args.color) : null;
+  const write = (text: string) => (args.json ? undefined : output.write(text));
+  return {
+    title: (title: string) =>
+      person ? person.log(title) : write(`${title}\n`),
+    result({ name, status, detail, fix, fixed }: CheckResult) {
+      const mark = status === "pass" ? "success" : "fail";
+      const text = `${name}: ${detail}${fixed ? " (mended)" : ""}`;
+      if (person) person[mark](text, fix);
+      else write(marked(mark, text, fix, color));
+    },
+  };
+}
+
+/** @param phase snake_case, as in the JSON */
+function titleOf(phase: string): string {
+  const words = phase.replaceAll("_", " ");
+  return `${words[0]!.toUpperCase()}${words.slice(1)}`;
+}
 
 /** Without one there is nothing to be looked at. */
 const HOME: Check = {

@@ -4,7 +4,7 @@ import { CONFIG_FLAG, READ_ONLY_FLAG } from "../flags.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import { startDetached } from "../../server/daemon.ts";
-import { note, printResult } from "../terminal.ts";
+import { note, personConsole, printResult } from "../terminal.ts";
 
 export default defineCommand({
   description: `Serves MCP, and owns the database while it lives.
@@ -52,7 +52,8 @@ EXAMPLES
     }
     if (args.detach) return detached(settings, flags, args.json);
     const { serveHere } = await import("../../server/run.ts");
-    return serveHere(settings, { readOnly, flags }, note);
+    const person = await personConsole(true);
+    return serveHere(settings, { readOnly, flags }, person?.info ?? note);
   },
 });
 
