@@ -21,7 +21,7 @@ import type { Holder } from "../store/lock.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { COMPILED, VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
-import { Core } from "./store.ts";
+import { ServerStore } from "./store.ts";
 import { claimToServe } from "./daemon.ts";
 import { Metrics } from "./http/metrics.ts";
 import { Serving } from "./http/server.ts";
@@ -78,11 +78,11 @@ export async function serveHere(
     flags: options.flags,
   };
   lock.sign({ ...holder, state: "starting" });
-  const core = await Core.open(settings, lock, log, metrics);
+  const store = await ServerStore.open(settings, lock, log, metrics);
   let serving: Serving;
   try {
     const spool = spoolFolder(settings.paths.data!);
-    const parts = { settings, core, auth, metrics, log, spool };
+    const parts = { settings, store, auth, metrics, log, spool };
     serving = await Serving.start({
       ...parts,
       socket,
@@ -90,7 +90,7 @@ export async function serveHere(
       stop,
     });
   } catch (error) {
-    await core.close();
+    await store.close();
     throw error;
   }
   const ready = { ...holder, socket, url: serving.url! };
@@ -103,7 +103,7 @@ export async function serveHere(
   say(`stopping (${why}): what was acknowledged is written`);
   notifySystemd("STOPPING=1");
   lock.sign({ ...ready, state: "stopping" });
-  await finish(serving, core, socket);
+  await finish(serving, store, socket);
   log.info("stopped", {});
   say("stopped");
   return 0;
@@ -112,7 +112,7 @@ export async function serveHere(
 /** Stops listening, lets calls end, and commits what they brought. */
 export async function finish(
   serving: Serving,
-  core: Core,
+  store: ServerStore,
   socket: string,
 ): Promise<void> {
   try {
@@ -120,7 +120,7 @@ export async function finish(
     // Ours still: the lock is held.
     rmSync(socket, { force: true });
   } finally {
-    await core.close();
+    await store.close();
   }
 }
 

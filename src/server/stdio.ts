@@ -17,7 +17,7 @@ import { spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
 import type { Caller } from "./tools/caller.ts";
-import { Core } from "./store.ts";
+import { ServerStore } from "./store.ts";
 import { begin, finish } from "./run.ts";
 import { Metrics } from "./http/metrics.ts";
 import { Serving } from "./http/server.ts";
@@ -133,11 +133,11 @@ class NearestTools implements ToolBackend {
     const { settings, readOnly, stop } = this;
     const log = Log.open(settings);
     const metrics = new Metrics();
-    const core = await Core.open(settings, lock, log, metrics);
+    const store = await ServerStore.open(settings, lock, log, metrics);
     const { socket } = statePaths(settings);
     const auth = Auth.fromSettings(settings, process.env);
     const spool = spoolFolder(settings.paths.data!);
-    const parts = { settings, core, auth, metrics, log, spool };
+    const parts = { settings, store, auth, metrics, log, spool };
     const serving = await Serving.startLocal({
       ...{ ...parts, socket, readOnly, stop },
     });
@@ -154,7 +154,7 @@ class NearestTools implements ToolBackend {
     });
     const close = async () => {
       lock.sign({ ...holder, state: "stopping" });
-      await finish(serving, core, socket);
+      await finish(serving, store, socket);
     };
     this.own = { backend: serving.tools, close };
   }

@@ -1,7 +1,7 @@
 /**
- * What a server keeps: the database, for as long as it lives. It takes the spool
- * in each second and before every read, tells the dead from the living, and
- * writes to the file what can wait when nobody asks for anything.
+ * The store of a server: the database, for as long as the server lives. The spool
+ * is drained each second and before every read, and what can wait is written to
+ * the file when nobody asks for anything.
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
@@ -9,7 +9,7 @@ import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Event } from "../model/event.ts";
-import { type Failure, Rejected, errnoOf, reasonOf } from "../model/failure.ts";
+import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Keeping } from "../model/maintenance.ts";
 import type { Session } from "../model/session.ts";
@@ -23,24 +23,17 @@ import {
 } from "../model/store.ts";
 import { databasePath, openAgain, openFile } from "../access/claim.ts";
 import { requireNotOwn } from "../access/own-files.ts";
-import { Drain } from "../spool/drain.ts";
 import { spoolBacklog } from "../spool/folder.ts";
-import type { DrainReport, DrainTarget } from "../spool/report.ts";
 import { spooledSessions } from "../spool/contents.ts";
 import type { DuckDBStore } from "../store/duckdb/store.ts";
 import type { Rejection } from "../store/duckdb/admission.ts";
 import type { StoreLock } from "../store/lock.ts";
-import { SpoolCounter } from "./tools/telemetry.ts";
+import { type Drained, ServerDrain } from "./drain.ts";
 import type { Gauges, Metrics } from "./http/metrics.ts";
 
 const TICK_MS = 1_000;
-/** How often a pass waits for descriptors, and how long. */
-const ROOM_TRIES = 8;
-const ROOM_MS = 120;
 /** Quiet for so long, the file is brought up to date. */
 const IDLE_MS = 5_000;
-/** A last pass that was longer ago, in seconds: what is recorded is not seen. */
-const PASS_AGE_SECONDS = 60;
 /** How long the last pass of all may take; what it leaves waits in the spool. */
 const LAST_PASS_MS = 2_000;
 /** Below this a disk counts as full: a checkpoint would not fit. */
@@ -57,20 +50,14 @@ export interface Health {
   last_drain_age_seconds: number;
 }
 
-export class Core implements ServedStore {
-  /** Sees to it that the files of a pass can be opened, as far as it can. */
-  makeRoom: () => void = () => {};
-  private drain: Drain;
+export class ServerStore implements ServedStore {
+  readonly drain: ServerDrain;
   /** Of which store, for it may be opened anew. */
   private keeper: { of: DuckDBStore; keeping: Keeping } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
-  private pass: Promise<void> | null = null;
-  private next: Promise<void> | null = null;
   /** Why the database is closed for now. */
   private away: Failure | null = null;
   private reopening: Promise<void> | null = null;
-  private spoolFailed: string | null = null;
-  private lastPass = performance.now();
   private lastAppend = 0;
   private idle = false;
 
@@ -80,10 +67,17 @@ export class Core implements ServedStore {
     private readonly reopen: () => Promise<DuckDBStore>,
     private readonly lock: StoreLock,
     private readonly log: Log,
-    private readonly counter: SpoolCounter,
-    private readonly now: Clock,
+    metrics: Metrics,
+    now: Clock,
   ) {
-    this.drain = this.draining();
+    const into: Drained = {
+      append: (events) => this.append(events),
+      seen: (signs) => this.file.seen(signs),
+      get: (session_id) => this.file.get(session_id),
+      requireThere: () => this.file.requireThere(),
+      lapse: (...given) => this.file.lapse(...given),
+    };
+    this.drain = new ServerDrain(settings, into, log, metrics, now);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -97,7 +91,7 @@ export class Core implements ServedStore {
     log: Log,
     metrics: Metrics,
     now: Clock = Date.now,
-  ): Promise<Core> {
+  ): Promise<ServerStore> {
     const options = {
       now,
       onCommit: (seconds: number, events: number) =>
@@ -110,25 +104,7 @@ export class Core implements ServedStore {
     };
     const { store } = await openFile(settings, lock, options);
     const again = () => openAgain(settings, options);
-    const counter = new SpoolCounter(metrics);
-    return new Core(settings, store, again, lock, log, counter, now);
-  }
-
-  /** One that knows nothing yet of what the store has. */
-  private draining(): Drain {
-    const { config, paths } = this.settings;
-    const target: DrainTarget = {
-      append: (events) => this.appendCounted(events, this.counter),
-      seen: (signs) => this.file.seen(signs),
-      get: (session_id) => this.file.get(session_id),
-      requireThere: () => this.file.requireThere(),
-    };
-    return new Drain(
-      paths.data!,
-      target,
-      this.now,
-      config.session.heartbeat_ms,
-    );
+    return new ServerStore(settings, store, again, lock, log, metrics, now);
   }
 
   /** @throws Failure while the database cannot be opened again */
@@ -144,20 +120,6 @@ export class Core implements ServedStore {
     this.lastAppend = performance.now();
     this.idle = false;
     return this.file.append(events, from);
-  }
-
-  private async appendCounted(
-    events: readonly Event[],
-    counter: SpoolCounter,
-  ): Promise<ReadonlySet<string>> {
-    try {
-      const stored = await this.append(events);
-      counter.count(events, stored);
-      return stored;
-    } catch (error) {
-      if (error instanceof Rejected) counter.count(events, error.stored);
-      throw error;
-    }
   }
 
   seen(
@@ -181,28 +143,28 @@ export class Core implements ServedStore {
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
-    await this.freshAsCanBe();
+    await this.drain.freshAsCanBe();
     yield* this.file.list(filter);
   }
 
   async get(session_id: string): Promise<Session | null> {
-    await this.freshAsCanBe();
+    await this.drain.freshAsCanBe();
     return this.file.get(session_id);
   }
 
   async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
-    await this.freshAsCanBe();
+    await this.drain.freshAsCanBe();
     yield* this.file.events(filter);
   }
 
   async stats(filter: SessionFilter): Promise<SessionStats> {
-    await this.freshAsCanBe();
+    await this.drain.freshAsCanBe();
     return this.file.stats(filter);
   }
 
   /** Its copies and archives, with what the spool holds brought in if it can be. */
   async keeping(): Promise<Keeping> {
-    await this.freshAsCanBe();
+    await this.drain.freshAsCanBe();
     const { file, log } = this;
     if (this.keeper?.of !== file) {
       const keeping = file.keeping({
@@ -218,8 +180,8 @@ export class Core implements ServedStore {
 
   /** @returns why the spool was not drained; null when it was */
   async drainNow(): Promise<string | null> {
-    await this.freshAsCanBe();
-    return this.notDrained;
+    await this.drain.freshAsCanBe();
+    return this.drain.notDrained;
   }
 
   /** Takes the spool in a last time, then lets the database go. */
@@ -235,23 +197,20 @@ export class Core implements ServedStore {
 
   private async lastLook(): Promise<void> {
     await this.reopening;
-    await this.fresh();
+    await this.drain.fresh();
   }
 
   health(): Health {
     const { last_commit_ok, queued_events, given_up } = this.store.facts();
     const check = (ok: boolean): Check => (ok ? "ok" : "failed");
-    const age_ms = performance.now() - this.lastPass;
-    const last_drain_age_seconds = Math.round(age_ms / 100) / 10;
     const checks = {
       database: check(last_commit_ok && !given_up && !this.away),
       disk: check(this.diskHasRoom()),
       queue: check(queued_events < QUEUE_EVENTS),
-      spool: check(
-        this.spoolFailed === null && last_drain_age_seconds < PASS_AGE_SECONDS,
-      ),
+      spool: check(this.drain.works),
     };
     const healthy = Object.values(checks).every((state) => state === "ok");
+    const last_drain_age_seconds = this.drain.age_seconds;
     return { healthy, checks, last_drain_age_seconds };
   }
 
@@ -280,84 +239,6 @@ export class Core implements ServedStore {
   }
 
   /**
-   * Resolves after a pass over the spool that began after this call. Calls that
-   * come while one is under way share the one after it.
-   */
-  private fresh(): Promise<void> {
-    if (!this.pass) {
-      this.pass = this.take().finally(() => (this.pass = null));
-      return this.pass;
-    }
-    const begin = () => {
-      this.next = null;
-      return this.fresh();
-    };
-    return (this.next ??= this.pass.then(begin, begin));
-  }
-
-  /** What is stored can be read, whatever keeps the spool from the store. */
-  private async freshAsCanBe(): Promise<void> {
-    try {
-      await this.fresh();
-    } catch (error) {
-      this.drainFailed(error);
-    }
-  }
-
-  private drainFailed(error: unknown): void {
-    const reason = reasonOf(error);
-    if (this.spoolFailed !== reason) this.log.error("drain_failed", { reason });
-    this.spoolFailed = reason;
-  }
-
-  /** Why the last pass over the spool did not come to its end; null when it did. */
-  notDrained: string | null = null;
-
-  private async take(): Promise<void> {
-    const { config } = this.settings;
-    const now = this.now();
-    const report = await this.passOnce().catch((error) => {
-      this.notDrained = `the spool was not drained: ${reasonOf(error)}`;
-      throw error;
-    });
-    const { passed, quarantined, refused, adopted } = report;
-    this.notDrained = report.busy;
-    if (passed) this.lastPass = performance.now();
-    for (const { path, reason } of quarantined)
-      this.log.warn("line_quarantined", { path, reason });
-    for (const folder of adopted) this.log.info("spool_adopted", { folder });
-    this.sayRefused(refused);
-    await this.file.lapse(now, config.session.unleased_timeout_ms);
-    if (this.spoolFailed !== null) this.log.info("drain_recovered", {});
-    this.spoolFailed = null;
-  }
-
-  /** A pass; what others have taken of the descriptors is given back in a moment. */
-  private async passOnce(): Promise<DrainReport> {
-    for (let tries = 1; ; tries++) {
-      this.makeRoom();
-      try {
-        return await this.drain.pass();
-      } catch (error) {
-        const { cause } = error as { cause?: unknown };
-        const exhausted = [error, cause].map(errnoOf).includes("EMFILE");
-        if (!exhausted || tries === ROOM_TRIES) throw error;
-        await Bun.sleep(ROOM_MS);
-      }
-    }
-  }
-
-  private refusedSaid = "";
-
-  /** The same files are met each second: said once. */
-  private sayRefused(refused: readonly string[]): void {
-    const all = refused.join("; ");
-    if (all !== this.refusedSaid && all !== "")
-      this.log.warn("spool_file_refused", { files: refused });
-    this.refusedSaid = all;
-  }
-
-  /**
    * DuckDB gives a file up for good when it cannot write at the wrong moment, on
    * a full disk; we do when it was removed or replaced. What was acknowledged is in
    * the file, or in the spool: it is opened anew as soon as that can be, and until
@@ -378,8 +259,7 @@ export class Core implements ServedStore {
     }
     if (!this.diskHasRoom()) return;
     this.store = await this.reopen();
-    // It may be another one.
-    this.drain = this.draining();
+    this.drain.beginAnew();
     this.away = null;
     this.log.info("database_reopened", {});
   }
@@ -387,12 +267,12 @@ export class Core implements ServedStore {
   private async tick(): Promise<void> {
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
-      if (!this.pass) await this.fresh();
+      if (!this.drain.isRunning) await this.drain.fresh();
       if (this.idle || performance.now() - this.lastAppend < IDLE_MS) return;
       this.idle = true;
       await this.file.idle();
     } catch (error) {
-      this.drainFailed(error);
+      this.drain.sayFailed(error);
     }
   }
 }

@@ -13,7 +13,7 @@ import type { Peer } from "../../os/peer.ts";
 import { VERSION } from "../../version.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
 import { type Message, idOf } from "../mcp/json-rpc.ts";
-import type { Check, Core } from "../store.ts";
+import type { Check, ServerStore } from "../store.ts";
 import type { Caller } from "../tools/caller.ts";
 import { Tools } from "../tools/tools.ts";
 import type { Connections } from "./connections.ts";
@@ -28,7 +28,7 @@ import { ROUTE_FACTS, type Route, routeOf } from "./routes.ts";
 
 export interface Parts {
   settings: Settings;
-  core: Core;
+  store: ServerStore;
   auth: Auth;
   metrics: Metrics;
   log: Log;
@@ -58,11 +58,11 @@ export class Router {
     private readonly parts: Parts,
     private readonly connections: Connections,
   ) {
-    const { settings, core, auth, metrics, spool, readOnly } = parts;
+    const { settings, store, auth, metrics, spool, readOnly } = parts;
     const { lease_ms } = settings.config.session;
     const uid = process.geteuid!();
     this.log = new RequestLog(parts.log, uid);
-    this.tools = new Tools(core, {
+    this.tools = new Tools(store, {
       ...{ auth, metrics, spool, onError: this.log.call },
       lease_seconds: Math.ceil(lease_ms / 1000),
       health: () => this.state(),
@@ -160,8 +160,8 @@ export class Router {
 
   /** What came to /admin, which is there over the socket alone. */
   private async admin(message: Message): Promise<Response> {
-    const { core, stop } = this.parts;
-    return Response.json(await administer(message, core, stop));
+    const { store, stop } = this.parts;
+    return Response.json(await administer(message, store, stop));
   }
 
   /** What came to /mcp. */
@@ -175,7 +175,7 @@ export class Router {
     const unallowed = guard.message(message, peer, caller.token);
     if (unallowed) return unallowed;
     const response = await answerMcp(this.mcp, request, message, caller);
-    const { notDrained } = this.parts.core;
+    const { notDrained } = this.parts.store.drain;
     // It names paths: for our own commands alone.
     if (peer.via === "socket" && notDrained !== null)
       response.headers.set(NOT_DRAINED, encodeURIComponent(notDrained));
@@ -184,7 +184,7 @@ export class Router {
 
   /** Each part by name, nothing private in it. */
   private state() {
-    const { healthy, checks, ...rest } = this.parts.core.health();
+    const { healthy, checks, ...rest } = this.parts.store.health();
     const check = (ok: boolean): Check => (ok ? "ok" : "failed");
     const requests = check(this.pressure.hasRoom);
     const descriptors = check(this.connections.hasRoom);
@@ -208,8 +208,8 @@ export class Router {
   }
 
   private async metrics(): Promise<Response> {
-    const { core, metrics } = this.parts;
-    const text = await metrics.render(await core.gauges());
+    const { store, metrics } = this.parts;
+    const text = await metrics.render(await store.gauges());
     return new Response(text, {
       headers: { "content-type": Metrics.CONTENT_TYPE },
     });

@@ -31,7 +31,7 @@ export class Serving {
       () => this.tcp?.address?.port ?? null,
     );
     this.router = new Router(parts, connections);
-    parts.core.makeRoom = () => connections.makeRoom();
+    parts.store.drain.makeRoom = () => connections.makeRoom();
   }
 
   /** The tools, for who calls them in this process. */

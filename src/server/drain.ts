@@ -1,0 +1,163 @@
+/**
+ * Drains the spool for a server: each second, and before every read. One pass
+ * runs at a time; what it meets is logged once.
+ */
+import type { Settings } from "../config/load.ts";
+import type { Log } from "../log/log.ts";
+import type { Clock } from "../model/clock.ts";
+import type { Event } from "../model/event.ts";
+import { Rejected, errnoOf, reasonOf } from "../model/failure.ts";
+import { Drain } from "../spool/drain.ts";
+import type { DrainReport, DrainTarget } from "../spool/report.ts";
+import type { Metrics } from "./http/metrics.ts";
+import { SpoolCounter } from "./tools/telemetry.ts";
+
+/** How often a pass waits for descriptors, and how long. */
+const ROOM_TRIES = 8;
+const ROOM_MS = 120;
+/** A last pass that was longer ago, in seconds: what is recorded is not seen. */
+const PASS_AGE_SECONDS = 60;
+
+/** The database that the spool is drained into. */
+export interface Drained extends DrainTarget {
+  /** @param now milliseconds since the epoch */
+  lapse(now: number, unleased_timeout_ms: number): Promise<unknown>;
+}
+
+export class ServerDrain {
+  /** Sees to it that the files of a pass can be opened, as far as it can. */
+  makeRoom: () => void = () => {};
+  /** Why the last pass over the spool did not come to its end; null when it did. */
+  notDrained: string | null = null;
+  private drain: Drain;
+  private readonly counter: SpoolCounter;
+  private pass: Promise<void> | null = null;
+  private next: Promise<void> | null = null;
+  private failed: string | null = null;
+  private refused = "";
+  private lastPass = performance.now();
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly database: Drained,
+    private readonly log: Log,
+    metrics: Metrics,
+    private readonly now: Clock,
+  ) {
+    this.counter = new SpoolCounter(metrics);
+    this.drain = this.begun();
+  }
+
+  /** Knows nothing any more of what the database has, for it may be another one. */
+  beginAnew(): void {
+    this.drain = this.begun();
+  }
+
+  get isRunning(): boolean {
+    return this.pass !== null;
+  }
+
+  /** Since the last whole pass, or since the start. */
+  get age_seconds(): number {
+    const age_ms = performance.now() - this.lastPass;
+    return Math.round(age_ms / 100) / 10;
+  }
+
+  get works(): boolean {
+    return this.failed === null && this.age_seconds < PASS_AGE_SECONDS;
+  }
+
+  /**
+   * Resolves after a pass over the spool that began after this call. Calls that
+   * come while one is under way share the one after it.
+   */
+  fresh(): Promise<void> {
+    if (!this.pass) {
+      this.pass = this.take().finally(() => (this.pass = null));
+      return this.pass;
+    }
+    const begin = () => {
+      this.next = null;
+      return this.fresh();
+    };
+    return (this.next ??= this.pass.then(begin, begin));
+  }
+
+  /** What is stored can be read, whatever keeps the spool from the store. */
+  async freshAsCanBe(): Promise<void> {
+    try {
+      await this.fresh();
+    } catch (error) {
+      this.sayFailed(error);
+    }
+  }
+
+  sayFailed(error: unknown): void {
+    const reason = reasonOf(error);
+    if (this.failed !== reason) this.log.error("drain_failed", { reason });
+    this.failed = reason;
+  }
+
+  private begun(): Drain {
+    const { config, paths } = this.settings;
+    const target: DrainTarget = {
+      ...this.database,
+      append: (events) => this.append(events),
+    };
+    const { heartbeat_ms } = config.session;
+    return new Drain(paths.data!, target, this.now, heartbeat_ms);
+  }
+
+  private async append(events: readonly Event[]): Promise<ReadonlySet<string>> {
+    try {
+      const stored = await this.database.append(events);
+      this.counter.count(events, stored);
+      return stored;
+    } catch (error) {
+      if (error instanceof Rejected) this.counter.count(events, error.stored);
+      throw error;
+    }
+  }
+
+  private async take(): Promise<void> {
+    const { log, settings, database } = this;
+    const now = this.now();
+    const report = await this.passOnce().catch((error) => {
+      this.notDrained = `the spool was not drained: ${reasonOf(error)}`;
+      throw error;
+    });
+    const { passed, quarantined, refused, adopted } = report;
+    this.notDrained = report.busy;
+    if (passed) this.lastPass = performance.now();
+    for (const { path, reason } of quarantined)
+      log.warn("line_quarantined", { path, reason });
+    for (const folder of adopted) log.info("spool_adopted", { folder });
+    this.sayRefused(refused);
+    await database.lapse(now, settings.config.session.unleased_timeout_ms);
+    if (this.failed !== null) log.info("drain_recovered", {});
+    this.failed = null;
+  }
+
+  /** A pass; what others have taken of the descriptors is given back in a moment. */
+  private async passOnce(): Promise<DrainReport> {
+    for (let tries = 1; ; tries++) {
+      this.makeRoom();
+      try {
+        return await this.drain.pass();
+      } catch (error) {
+        const { cause } = error as { cause?: unknown };
+        const exhausted = [error, cause].map(errnoOf).includes("EMFILE");
+        if (!exhausted || tries === ROOM_TRIES) throw error;
+        await Bun.sleep(ROOM_MS);
+      }
+    }
+  }
+
+  /** The same files are met each second: said once. */
+  private sayRefused(refused: readonly string[]): void {
+    const all = refused.join("; ");
+    if (all !== this.refused && all !== "")
+      this.log.warn("spool_file_refused", { files: refused });
+    this.refused = all;
+  }
+}
