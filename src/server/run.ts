@@ -17,14 +17,14 @@ import { ensurePrivateDir } from "../os/paths.ts";
 import { isLoopback } from "../os/address.ts";
 import { processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
-import type { Holder } from "../store/lock.ts";
+import type { Holder, StoreLock } from "../store/lock.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { COMPILED, VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
 import { ServerStore } from "./store.ts";
 import { claimToServe } from "./daemon.ts";
 import { Metrics } from "./http/metrics.ts";
-import { Serving } from "./http/server.ts";
+import { Serving, type ServingParts } from "./http/server.ts";
 
 export interface ServeOptions {
   /** Offer no tools that record anything. */
@@ -68,7 +68,6 @@ export async function serveHere(
   ensurePrivateDir(settings.paths.data!);
   ensurePrivateDir(dirname(socket));
   const log = Log.open(settings);
-  const metrics = new Metrics();
   const lock = await claimToServe(settings);
   const holder: Holder = {
     pid: process.pid,
@@ -78,21 +77,9 @@ export async function serveHere(
     flags: options.flags,
   };
   lock.sign({ ...holder, state: "starting" });
-  const store = await ServerStore.open(settings, lock, log, metrics);
-  let serving: Serving;
-  try {
-    const spool = spoolFolder(settings.paths.data!);
-    const parts = { settings, store, auth, metrics, log, spool };
-    serving = await Serving.start({
-      ...parts,
-      socket,
-      readOnly: options.readOnly,
-      stop,
-    });
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  const { readOnly } = options;
+  const given = { settings, auth, log, readOnly, stop };
+  const { serving, close } = await serveDatabase(lock, given, Serving.start);
   const ready = { ...holder, socket, url: serving.url! };
   lock.sign({ ...ready, state: "ready" });
   announce(settings, auth, serving, options, say);
@@ -103,14 +90,49 @@ export async function serveHere(
   say(`stopping (${why}): what was acknowledged is written`);
   notifySystemd("STOPPING=1");
   lock.sign({ ...ready, state: "stopping" });
-  await finish(serving, store, socket);
+  await close();
   log.info("stopped", {});
   say("stopped");
   return 0;
 }
 
-/** Stops listening, lets calls end, and commits what they brought. */
-export async function finish(
+/** A database that this process serves. */
+interface Served {
+  serving: Serving;
+  /** Stops listening, lets calls end, commits what they brought, frees the lock. */
+  close: () => Promise<void>;
+}
+
+type Given = Pick<
+  ServingParts,
+  "settings" | "auth" | "log" | "readOnly" | "stop"
+>;
+
+/** Serves our own commands alone, and whoever calls the tools in this process. */
+export const serveLocally = (lock: StoreLock, given: Given): Promise<Served> =>
+  serveDatabase(lock, given, Serving.startLocal);
+
+/** @throws Failure when the database cannot be opened, or nobody be listened to */
+async function serveDatabase(
+  lock: StoreLock,
+  given: Given,
+  start: (parts: ServingParts) => Promise<Serving>,
+): Promise<Served> {
+  const { settings, log } = given;
+  const { socket } = statePaths(settings);
+  const metrics = new Metrics();
+  const store = await ServerStore.open(settings, lock, log, metrics);
+  const spool = spoolFolder(settings.paths.data!);
+  try {
+    const serving = await start({ ...given, store, metrics, spool, socket });
+    return { serving, close: () => finish(serving, store, socket) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function finish(
   serving: Serving,
   store: ServerStore,
   socket: string,

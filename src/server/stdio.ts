@@ -13,14 +13,10 @@ import { askableServer, claim } from "../access/claim.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { ToolClient } from "../store/remote/client.ts";
 import { type Holder, StoreLock } from "../store/lock.ts";
-import { spoolFolder } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
 import type { Caller } from "./tools/caller.ts";
-import { ServerStore } from "./store.ts";
-import { begin, finish } from "./run.ts";
-import { Metrics } from "./http/metrics.ts";
-import { Serving } from "./http/server.ts";
+import { begin, serveLocally } from "./run.ts";
 import { LineTransport } from "./mcp/line-transport.ts";
 import { callsOf, makeMcpServer } from "./mcp/server.ts";
 import type { ToolBackend } from "./tools/tools.ts";
@@ -131,15 +127,10 @@ class NearestTools implements ToolBackend {
   /** Owns the database from here on, and lets our own commands ask. */
   private async become(lock: StoreLock): Promise<void> {
     const { settings, readOnly, stop } = this;
-    const log = Log.open(settings);
-    const metrics = new Metrics();
-    const store = await ServerStore.open(settings, lock, log, metrics);
     const { socket } = statePaths(settings);
-    const auth = Auth.fromSettings(settings, process.env);
-    const spool = spoolFolder(settings.paths.data!);
-    const parts = { settings, store, auth, metrics, log, spool };
-    const serving = await Serving.startLocal({
-      ...{ ...parts, socket, readOnly, stop },
+    const { serving, close } = await serveLocally(lock, {
+      ...{ settings, readOnly, stop, log: Log.open(settings) },
+      auth: Auth.fromSettings(settings, process.env),
     });
     const holder: Holder = {
       pid: process.pid,
@@ -152,10 +143,12 @@ class NearestTools implements ToolBackend {
       state: "ready",
       started_at: new Date().toISOString(),
     });
-    const close = async () => {
-      lock.sign({ ...holder, state: "stopping" });
-      await finish(serving, store, socket);
+    this.own = {
+      backend: serving.tools,
+      close: async () => {
+        lock.sign({ ...holder, state: "stopping" });
+        await close();
+      },
     };
-    this.own = { backend: serving.tools, close };
   }
 }
