@@ -126,19 +126,22 @@ export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
 /** JSON of events that somebody has measured. */
 const measured = new WeakMap<Event, string>();
 
-/** An event as JSON; it never changes, so whoever measured it has made that. */
+/** An event as JSON, which is made once of one that was measured. */
 export const eventJson = (event: Event): string =>
   measured.get(event) ?? JSON.stringify(event);
 
-/** How long an event is as JSON, in bytes of UTF-8. */
+/**
+ * How long an event is as JSON, in bytes of UTF-8. It is frozen by that: whoever
+ * stores or sends it takes the JSON that was measured.
+ */
 export function eventBytes(event: Event): number {
   const json = eventJson(event);
-  measured.set(event, json);
+  measured.set(Object.freeze(event), json);
   return Buffer.byteLength(json);
 }
 
 /** How long a value is as JSON, in bytes of UTF-8. */
-export function jsonBytes(value: Json): number {
+export function jsonBytes(value: unknown): number {
   return new TextEncoder().encode(JSON.stringify(value)).length;
 }
 

@@ -3,7 +3,10 @@ import {
   MAX_TEXT_BYTES,
   boundText,
   compareEvents,
+  eventBytes,
+  eventJson,
 } from "../../src/model/event.ts";
+import { start } from "../support/events.ts";
 import { Random } from "../support/random.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text).length;
@@ -56,4 +59,14 @@ test("events stand in the order of time, then of id", () => {
   const sorted = [key("1", "b"), key("2", "a"), key("2", "b")];
   expect([...sorted].reverse().sort(compareEvents)).toEqual(sorted);
   expect(compareEvents(sorted[0]!, { ...sorted[0]! })).toBe(0);
+});
+
+test("an event that was measured stays as it was measured", () => {
+  const event = start({ name: "é" });
+  const bytes = Buffer.byteLength(JSON.stringify(event));
+  expect(eventBytes(event)).toBe(bytes);
+  expect(() => Object.assign(event, { name: "another" })).toThrow(TypeError);
+  expect(eventJson(event)).toBe(JSON.stringify(event));
+  const other = { ...event, name: "another" };
+  expect(eventJson(other)).toBe(JSON.stringify(other));
 });

@@ -4,7 +4,6 @@
  */
 import {
   type Event,
-  type Json,
   type JsonObject,
   MAX_DEPTH,
   MAX_EVENT_BYTES,
@@ -188,10 +187,10 @@ export class Rules {
         `nested deeper than ${MAX_DEPTH} levels`,
         undefined,
       );
-    const long = longText(event as unknown as Json, "");
+    const long = longText(event, "");
     if (long)
       this.fail(long, `a text of more than ${MAX_TEXT_BYTES} bytes`, null);
-    const bytes = jsonBytes(event as unknown as Json);
+    const bytes = jsonBytes(event);
     if (bytes > MAX_EVENT_BYTES)
       this.fail(
         "event",
@@ -216,7 +215,7 @@ function quoted(value: string): string {
 }
 
 /** The name of a field whose text is too long, names joined by dots. */
-function longText(value: Json, name: string): string | null {
+function longText(value: unknown, name: string): string | null {
   if (typeof value === "string")
     return value.length * 3 > MAX_TEXT_BYTES &&
       Buffer.byteLength(value) > MAX_TEXT_BYTES

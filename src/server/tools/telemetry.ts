@@ -1,5 +1,5 @@
 /** Metrics for tool calls, and for the sessions that begin and end. */
-import type { Event, KnownEvent, SessionEnd } from "../../model/event.ts";
+import { type Event, type SessionEnd, isKind } from "../../model/event.ts";
 import { Failure, Rejected } from "../../model/failure.ts";
 import { componentOf, isSessionId, startSecondOf } from "../../model/id.ts";
 import type { ServedStore } from "../../model/store.ts";
@@ -62,9 +62,8 @@ export class SpoolCounter {
   count(events: readonly Event[], stored: ReadonlySet<string>): void {
     for (const event of events) {
       if (!stored.has(event.event_id)) continue;
-      const known = event as KnownEvent;
-      if (known.event_type === "session_end") this.end(known);
-      else count(known, this.metrics);
+      if (isKind(event, "session_end")) this.end(event);
+      else count(event, this.metrics);
     }
   }
 
@@ -82,12 +81,11 @@ export class SpoolCounter {
 const MAX_ENDED = 10_000;
 
 function count(event: Event, metrics: ToolMetrics): void {
-  const known = event as KnownEvent;
-  if (known.event_type === "session_start")
-    metrics.sessionStart(known.component_name, known.shell_type);
-  if (known.event_type !== "session_end") return;
-  const seconds = secondsOf(known);
-  if (seconds !== null) metrics.duration(labelOf(known.session_id), seconds);
+  if (isKind(event, "session_start"))
+    metrics.sessionStart(event.component_name, event.shell_type);
+  if (!isKind(event, "session_end")) return;
+  const seconds = secondsOf(event);
+  if (seconds !== null) metrics.duration(labelOf(event.session_id), seconds);
 }
 
 /** As far as the session's id tells: to the second. */

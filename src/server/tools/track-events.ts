@@ -7,11 +7,10 @@
 import { z } from "zod";
 import {
   type Event,
-  type Json,
   type JsonObject,
-  type KnownEvent,
   MAX_EVENT_BYTES,
-  jsonBytes,
+  eventBytes,
+  isKind,
 } from "../../model/event.ts";
 import { Failure, Rejected, reasonOf } from "../../model/failure.ts";
 import { isSignOfLife } from "../../model/fold.ts";
@@ -221,7 +220,7 @@ function readEvents(
   return values.map((value) => {
     const read = readEvent(value, lease_seconds);
     if (!read.event) return read;
-    const length = jsonBytes(read.event as unknown as Json);
+    const length = eventBytes(read.event);
     bytes += length;
     if (bytes > MAX_BATCH_BYTES)
       throw new Failure(
@@ -252,10 +251,9 @@ function readEvent(value: JsonObject, lease_seconds: number): Read {
 
 /** With what no client may say of itself. */
 function stamped(event: Event, lease_seconds: number): Event {
-  const known = event as KnownEvent;
-  if (known.event_type !== "session_start") return event;
+  if (!isKind(event, "session_start")) return event;
   // Another host's process: this one cannot look at it.
-  const { pid_namespace: _n, boot_id: _b, ...start } = known;
+  const { pid_namespace: _n, boot_id: _b, ...start } = event;
   return { ...start, lease_seconds };
 }
 
