@@ -15,7 +15,7 @@ export interface BodySource {
 export interface BodyLimits {
   /** From the first look at a body to its end. */
   timeout_ms: number;
-  /** The same for who has not proved himself yet. */
+  /** The same for a peer that has proved nothing yet. */
   unproven_timeout_ms: number;
   /** Of all bodies together while they are being read. */
   under_way_max_bytes: number;
@@ -37,7 +37,7 @@ export class Bodies {
   }
 
   /**
-   * @param proven whether its sender has proved who he is
+   * @param proven whether its sender has proved who it is
    * @returns null when it is larger than `max_bytes`, whatever Content-Length says
    * @throws Failure (timeout) when it is not there in time, (overloaded) when
    *   too much is under way, (unreachable) when its sender is gone

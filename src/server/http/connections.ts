@@ -1,6 +1,6 @@
 /**
- * Connections against file descriptors: whoever opens many of them, and says
- * nothing on them, would take the last descriptor from the spool, the database
+ * Keeps connections from using up the file descriptors: a client that opens many,
+ * and says nothing on them, would take the last one from the spool, the database
  * and our own socket. When few are left, those of other users and hosts are
  * ended, of whoever has most first; a few descriptors are held back for that
  * moment.

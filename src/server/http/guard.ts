@@ -54,8 +54,8 @@ export interface GuardOptions extends Names {
 }
 
 /**
- * What is known of who asks before the body is read: he comes by our own
- * socket; he is our user or root; his token is good; or only the body can tell.
+ * What is known of a peer before the body is read: it comes by our own socket;
+ * it is of our user or root; its token is good; or only the body can tell.
  */
 export type Standing = "socket" | "owner" | "proven" | "unproven";
 

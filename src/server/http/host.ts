@@ -1,5 +1,5 @@
 /**
- * Host and Origin: whom a request was meant for, and whose page sent it. A
+ * Checks Host and Origin: whom a request was meant for, and whose page sent it. A
  * page of a stranger can make a browser send requests here, also under a name
  * that it made point here (DNS rebinding); it cannot choose these headers.
  */

@@ -1,6 +1,4 @@
-/**
- * What it takes to listen, and what is said when it cannot be.
- */
+/** The certificate to listen with, and why an address cannot be listened on. */
 import { Failure, errnoOf, reasonOf } from "../../model/failure.ts";
 import { portHolder } from "../../os/port.ts";
 import { readTrusted } from "../../os/trust.ts";

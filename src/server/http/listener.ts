@@ -60,7 +60,7 @@ export class HttpListener {
     private readonly server: http.Server,
     private readonly answer: Answer,
   ) {
-    // Who says that he has said all waits for his answer.
+    // A client that has ended its side waits for its answer.
     Object.assign(server, { httpAllowHalfOpen: true });
     server.on("connection", () => this.countAccepted());
     server.on("request", (message, out) => this.take(message, out));

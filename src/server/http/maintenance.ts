@@ -1,6 +1,4 @@
-/**
- * What our own commands ask of the database as a whole, over the socket alone.
- */
+/** Backup, archive, drain and stop for our own commands, over the socket alone. */
 import { isAbsolute } from "node:path";
 import { Failure } from "../../model/failure.ts";
 import type { ArchiveRequest, Keeping } from "../../model/maintenance.ts";

@@ -1,7 +1,7 @@
 /**
- * What /metrics tells, in Prometheus' text format 0.0.4. Counts begin at 0 with
- * the process; what has a state (open sessions, queue, files) is handed in when
- * it is asked for.
+ * The metrics of a server, in Prometheus' text format 0.0.4. Counts begin at 0
+ * with the process; what has a state (open sessions, queue, files) is handed in
+ * when it is asked for.
  *
  * Label values come from what clients sent. Each label takes a bounded number
  * of different ones, whoever is first; the rest count as `other`, so that no

@@ -1,7 +1,7 @@
 /**
- * The requests of one connection, served one at a time and in their order; what
- * comes behind them waits. Whoever sends many without waiting for an answer is
- * cut off. What ends the connection, a thing that is no request, say, gets its
+ * Serves the requests of one connection one at a time and in their order; what
+ * comes behind them waits. A client that sends many without waiting for an answer
+ * is cut off. What ends the connection, a thing that is no request, say, gets its
  * answer after theirs.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";

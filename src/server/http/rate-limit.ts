@@ -1,6 +1,6 @@
 /**
- * Too much at once: bounds on the requests under way, and on how often one peer
- * may come. Both answer 429, and say when to come again.
+ * Bounds the requests under way, and how often one peer may come. Both answer
+ * 429, and say when to come again.
  *
  * Places for requests, of `max_in_flight`:
  *
@@ -30,7 +30,7 @@ const UNPROVEN_PLACES = 64;
 /** Peers remembered; whoever came longest ago is forgotten first. */
 const PEERS_MAX = 10_000;
 
-export interface PressureOptions {
+export interface RateLimitOptions {
   max_in_flight: number;
   /** The server's user. */
   uid: number;
@@ -52,7 +52,7 @@ interface Places {
   peer: number;
 }
 
-export class Pressure {
+export class RateLimit {
   /** Requests under way, of the common pool and of the unproven. */
   private common = 0;
   private unproven = 0;
@@ -60,7 +60,7 @@ export class Pressure {
   private readonly buckets = new Map<string, Bucket>();
   private readonly places: Record<Standing, Places>;
 
-  constructor(private readonly options: PressureOptions) {
+  constructor(private readonly options: RateLimitOptions) {
     const max = options.max_in_flight;
     const owner = max - Math.floor(max / 16);
     const pool = Math.min(max, UNPROVEN_PLACES);
@@ -88,7 +88,7 @@ export class Pressure {
     return wait_seconds === 0
       ? null
       : tooMany(route, "you send more requests than you may", wait_seconds, {
-          // What he has sent already costs nothing more.
+          // What it has sent already costs nothing more.
           connection: "close",
         });
   }

@@ -14,7 +14,7 @@ const PAUSE_MS = 1_000;
 /** Peers (of each kind of line) who have lines of their own at the same time; all others share one. */
 const PEERS_MAX = 32;
 
-/** What came of a peer since his last line. */
+/** What came of a peer since its last line. */
 interface Since {
   count: number;
   /** Of the last one. */
@@ -26,7 +26,7 @@ type Level = "warn" | "error";
 export class RequestLog {
   private readonly peers = new Map<string, Since>();
 
-  /** @param uid the server's user: his and root's lines are written, each */
+  /** @param uid the server's user: each line of that user and of root is written */
   constructor(
     private readonly log: Log,
     private readonly uid: number,

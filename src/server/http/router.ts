@@ -22,7 +22,7 @@ import type { Guard } from "./guard.ts";
 import type { Arrival } from "./listener.ts";
 import { administer } from "./maintenance.ts";
 import { Metrics } from "./metrics.ts";
-import { Pressure } from "./rate-limit.ts";
+import { RateLimit } from "./rate-limit.ts";
 import { RequestLog } from "./request-log.ts";
 import { ROUTE_FACTS, type Route, routeOf } from "./routes.ts";
 
@@ -50,7 +50,7 @@ export class Router {
   /** Requests under way. */
   requests = 0;
   private readonly mcp: McpEndpoint;
-  private readonly pressure: Pressure;
+  private readonly rateLimit: RateLimit;
   private readonly log: RequestLog;
   private stopping = false;
 
@@ -68,7 +68,7 @@ export class Router {
       health: () => this.state(),
     });
     this.mcp = new McpEndpoint(this.tools, { readOnly, version: VERSION });
-    this.pressure = new Pressure({
+    this.rateLimit = new RateLimit({
       ...{ uid, max_in_flight: settings.config.server.max_connections },
     });
   }
@@ -121,7 +121,7 @@ export class Router {
         route,
       );
     const refused =
-      this.pressure.rate(route, peer) ?? guard.edge(request, route, peer);
+      this.rateLimit.rate(route, peer) ?? guard.edge(request, route, peer);
     if (refused) return refused;
     const access = this.accessTo(route);
     // A bad header is refused wherever a token may be needed.
@@ -136,7 +136,7 @@ export class Router {
     if (route !== "/mcp" && route !== "/metrics" && route !== "/admin")
       return this.health();
     const standing = guard.standing(peer, token !== null);
-    const full = this.pressure.enter(route, peer, standing);
+    const full = this.rateLimit.enter(route, peer, standing);
     if (full) return full;
     try {
       if (route === "/metrics") return await this.metrics();
@@ -146,7 +146,7 @@ export class Router {
       if (route === "/admin") return await this.admin(received.message);
       return await this.message(request, received.message, guard, peer, caller);
     } finally {
-      this.pressure.leave(peer, standing);
+      this.rateLimit.leave(peer, standing);
     }
   }
 
@@ -186,7 +186,7 @@ export class Router {
   private state() {
     const { healthy, checks, ...rest } = this.parts.store.health();
     const check = (ok: boolean): Check => (ok ? "ok" : "failed");
-    const requests = check(this.pressure.hasRoom);
+    const requests = check(this.rateLimit.hasRoom);
     const descriptors = check(this.connections.hasRoom);
     return {
       ...rest,

@@ -1,8 +1,7 @@
 /**
- * A JSON-RPC message before the protocol's library sees it: what that would
- * drop without a word, or answer with a dump of its schema, is answered here,
- * over HTTP and over stdio alike. What many clients write for "nothing" (null)
- * is taken.
+ * Checks a JSON-RPC message before the SDK sees it, over HTTP and stdio alike:
+ * what the SDK would drop without a word, or answer with a dump of its schema, is
+ * answered here. What many clients write for "nothing" (null) is taken.
  */
 import {
   type SpecTypeName,

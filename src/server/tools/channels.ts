@@ -183,7 +183,7 @@ export class Channels {
   }
 }
 
-/** Each reporter has conversations of his own, whatever the others have. */
+/** Each reporter has conversations of its own, whatever the others have. */
 const openKey = (reporter: string | null, key: string): string =>
   JSON.stringify([reporter, key]);
 

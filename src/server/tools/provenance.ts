@@ -1,8 +1,8 @@
 /**
- * Who reports, out of what the edge and a token have proved. With a token the
- * token decides, whatever the uid: behind a tunnel or a proxy on this host every
- * remote peer has the proxy's. Without one it is the peer's user. What comes by
- * stdio or the server's own socket is the server's own user.
+ * Makes the provenance of a call from what its peer and its token have proved.
+ * With a token the token decides, whatever the uid: behind a tunnel or a proxy on
+ * this host every remote peer has the proxy's. Without one it is the peer's user.
+ * Whoever comes by stdio or the server's own socket is the server's own user.
  */
 import type { TokenIdentity } from "../../auth/authorize.ts";
 import type { Provenance } from "../../model/reporter.ts";

@@ -1,7 +1,7 @@
 /**
- * The process that reports a session, as far as this host can look at it: a
- * client says its pid, and /proc says whether that process is here, when it
- * began, and which wrapped session it runs in.
+ * Looks at the process that reports a session: a client says its pid, and /proc
+ * says whether that process is on this host, when it began, and which wrapped
+ * session it runs in.
  */
 import type { SessionStart } from "../../model/event.ts";
 import { isMissing } from "../../os/file.ts";

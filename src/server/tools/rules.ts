@@ -1,6 +1,6 @@
 /**
- * What the values of a reported event may be. The texts are those of the server
- * that its clients were written for: they are matched by people and programs.
+ * Checks the values of a reported event. The texts are those of the server that
+ * the clients were written for: people and programs match them.
  */
 import {
   type Event,

@@ -20,8 +20,8 @@ export interface ToolMetrics {
   ): void;
 }
 
-/** Counts sessions that begin and measures those that end, each once. */
-export function counted(
+/** A recorder that counts sessions that begin and measures those that end, each once. */
+export function countingRecorder(
   store: ServedStore,
   metrics: ToolMetrics | undefined,
 ): Recorder {

@@ -10,7 +10,7 @@ import type { ServedStore } from "../../model/store.ts";
 import type { Caller } from "./caller.ts";
 import { TOOLS } from "./catalog.ts";
 import { provenanceOf } from "./provenance.ts";
-import { type ToolMetrics, countCall, counted } from "./telemetry.ts";
+import { type ToolMetrics, countCall, countingRecorder } from "./telemetry.ts";
 import type { Tool, ToolServer } from "./tool.ts";
 
 /** Where the tools' work is done: in this process, or by a server that is asked. */
@@ -62,7 +62,7 @@ export class Tools implements ToolBackend {
     private readonly options: ToolOptions,
   ) {
     const { spool, lease_seconds, health, metrics } = options;
-    const recorder = counted(store, metrics);
+    const recorder = countingRecorder(store, metrics);
     const server = { store, recorder, spool, lease_seconds, health };
     this.ready = new Map(
       TOOLS.map((tool) => [tool.name, { tool, run: tool.run(server) }]),

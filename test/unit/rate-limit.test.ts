@@ -3,8 +3,8 @@ import { describe, expect, test } from "bun:test";
 import type { Peer } from "../../src/os/peer.ts";
 import type { Standing } from "../../src/server/http/guard.ts";
 import {
-  Pressure,
-  type PressureOptions,
+  RateLimit,
+  type RateLimitOptions,
 } from "../../src/server/http/rate-limit.ts";
 import type { Route } from "../../src/server/http/routes.ts";
 
@@ -23,11 +23,16 @@ const SOCKET: Peer = {
 };
 
 let now = 0;
-const pressure = (options: Partial<PressureOptions> = {}) =>
-  new Pressure({ max_in_flight: 1024, uid: OWNER, now: () => now, ...options });
+const limit = (options: Partial<RateLimitOptions> = {}) =>
+  new RateLimit({
+    max_in_flight: 1024,
+    uid: OWNER,
+    now: () => now,
+    ...options,
+  });
 
 /** How many of so many requests, one after the other, are let in. */
-function admitted(to: Pressure, peer: Peer, requests: number): number {
+function admitted(to: RateLimit, peer: Peer, requests: number): number {
   let count = 0;
   for (let n = 0; n < requests; n++)
     if (to.rate("/mcp", peer) === null) count++;
@@ -42,7 +47,7 @@ async function refusedAs(response: Response | null) {
 
 /** How many of so many requests of a peer are let in, none of which ends. */
 function held(
-  to: Pressure,
+  to: RateLimit,
   peer: Peer,
   standing: Standing,
   requests = 10_000,
@@ -55,7 +60,7 @@ function held(
 
 describe("requests under way", () => {
   test("as many as allowed; who leaves makes room", async () => {
-    const two = pressure({ max_in_flight: 2 });
+    const two = limit({ max_in_flight: 2 });
     const enter = (route: Route = "/mcp") => two.enter(route, SOCKET, "socket");
     expect(enter()).toBeNull();
     expect(enter()).toBeNull();
@@ -71,7 +76,7 @@ describe("requests under way", () => {
   });
 
   test("a peer has its share, all have theirs, our user's and the socket's stay", () => {
-    const to = pressure();
+    const to = limit();
     for (const last of [1, 2, 3])
       expect(held(to, remote(`192.0.2.${last}`), "proven")).toBe(256);
     // What is left of the common places: 1024 - 64 - 128 - 768.
@@ -87,7 +92,7 @@ describe("requests under way", () => {
   });
 
   test("whom only the body can tell of waits in a pool of its own", () => {
-    const to = pressure();
+    const to = limit();
     for (const uid of [1, 2, 3, 4])
       expect(held(to, local(uid), "unproven")).toBe(16);
     expect(held(to, local(5), "unproven")).toBe(0);
@@ -101,7 +106,7 @@ describe("the rate of a peer", () => {
   const peer_rate = { per_second: 10, burst: 20 };
 
   test("a burst, then its rate, and never more than a burst again", () => {
-    const to = pressure({ peer_rate });
+    const to = limit({ peer_rate });
     const peer = remote("192.0.2.1");
     expect(admitted(to, peer, 100)).toBe(20);
     now += 500;
@@ -111,7 +116,7 @@ describe("the rate of a peer", () => {
   });
 
   test("says when to come again", async () => {
-    const to = pressure({ peer_rate: { per_second: 0.1, burst: 1 } });
+    const to = limit({ peer_rate: { per_second: 0.1, burst: 1 } });
     const peer = remote("192.0.2.1");
     expect(to.rate("/mcp", peer)).toBeNull();
     now += 2_000;
@@ -123,7 +128,7 @@ describe("the rate of a peer", () => {
   });
 
   test("is each peer's own", () => {
-    const to = pressure({ peer_rate });
+    const to = limit({ peer_rate });
     const peers = [
       "192.0.2.1",
       "192.0.2.2",
@@ -135,26 +140,26 @@ describe("the rate of a peer", () => {
   });
 
   test("is one for the addresses that one peer has at will", () => {
-    const to = pressure({ peer_rate });
+    const to = limit({ peer_rate });
     expect(admitted(to, remote("2001:db8::1"), 15)).toBe(15);
     expect(admitted(to, remote("2001:db8::ffff:2"), 15)).toBe(5);
   });
 
   test("does not hold back our own user, root or the unix socket", () => {
-    const to = pressure({ peer_rate });
+    const to = limit({ peer_rate });
     for (const peer of [local(OWNER), local(0), SOCKET])
       expect(admitted(to, peer, 20_000)).toBe(20_000);
   });
 
   test("by default leaves room for thousands a second", () => {
-    const to = pressure();
+    const to = limit();
     expect(admitted(to, remote("192.0.2.1"), 10_000)).toBe(4_000);
     now += 1_000;
     expect(admitted(to, remote("192.0.2.1"), 10_000)).toBe(2_000);
   });
 
   test("is forgotten for the longest silent, once there are too many peers", () => {
-    const to = pressure({ peer_rate: { per_second: 0.001, burst: 1 } });
+    const to = limit({ peer_rate: { per_second: 0.001, burst: 1 } });
     const nth = (n: number) =>
       remote(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
     for (let n = 0; n < 10_000; n++) expect(admitted(to, nth(n), 1)).toBe(1);
@@ -168,7 +173,7 @@ describe("the rate of a peer", () => {
 });
 
 test("every route is refused in its own shape", async () => {
-  const full = pressure({ max_in_flight: 0 });
+  const full = limit({ max_in_flight: 0 });
   for (const route of ["/mcp", "/metrics", "other"] as Route[])
     expect(
       "jsonrpc" in (await refusedAs(full.enter(route, SOCKET, "socket"))).body,
