@@ -114,6 +114,8 @@ test("each message asks for one of these", () => {
   for (const name of ["none", "constructor", "__proto__", 7, null, ["ping"]])
     expect(call(name)).toBe("read");
   expect(accessOf({})).toBe("read");
+  // No text can be made of it.
+  expect(accessOf({ method: { toString: null } })).toBe("read");
   expect(
     Object.fromEntries(TOOLS.map(({ name }) => [name, call(name)])),
   ).toEqual({

@@ -11,8 +11,11 @@ const PROTOCOL = new Set([
 ]);
 
 export function accessOf(message: Message): Access {
-  const method = String(message["method"]);
-  if (PROTOCOL.has(method) || method.startsWith("notifications/"))
+  const { method } = message;
+  if (
+    typeof method === "string" &&
+    (PROTOCOL.has(method) || method.startsWith("notifications/"))
+  )
     return "protocol";
   return toolNamed(toolOf(message))?.access ?? "read";
 }
