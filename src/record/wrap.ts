@@ -9,16 +9,14 @@ import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
-import type { Program } from "../os/spawn.ts";
 import { nearlyFull, spoolFull } from "../spool/quota.ts";
 import { SESSION_ID_VARIABLE, WRAPPED_VARIABLE } from "../os/parent.ts";
 import { SpoolWriter, ensureSpool } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { NativeRun } from "./child.ts";
-import { COUNT_EXECUTABLES, recallCommands } from "./path-executables.ts";
-import { type StartOptions, startEvent } from "./start-event.ts";
+import { type Discovered, Discovery } from "./discovery.ts";
+import { startEvent } from "./start-event.ts";
 import { drainAt, drainedLately, startDrain } from "./spawn-drain.ts";
-import { type Facts, versionQuestion } from "./version-probe.ts";
 import {
   type Ended,
   type Outcome,
@@ -30,15 +28,10 @@ import {
 } from "./outcome.ts";
 import { PlainRun } from "./child-fallback.ts";
 
-export interface WrapRequest {
-  program: Program;
-  start: StartOptions;
-  env: Readonly<Record<string, string | undefined>>;
+export interface WrapRequest extends Discovered {
   /** The data folder; null, with the reason, when nothing is to be recorded. */
   data: string | null;
   disabled: string | null;
-  /** Where counts are remembered between runs. */
-  cache: string;
   strict: boolean;
   heartbeat_ms: number;
   /** With so much in the spool, no further session is recorded. */
@@ -55,10 +48,6 @@ export interface WrapRequest {
 const START_SYNC_MS = 5;
 /** How long a child has the machine for its own start before we look around. */
 const CHILD_STARTED_MS = 100;
-/** How long unanswered questions may hold up the end. */
-const LAST_FACTS_MS = 250;
-/** How long the executables may take to be counted. */
-const COUNT_MS = 10_000;
 const IN_OUR_PLACE = "the program runs in our place";
 
 /**
@@ -121,14 +110,7 @@ class Recording implements Watch {
   private readonly place: Pick<Process, "pid_namespace" | "boot_id">;
   private trouble: string | null = null;
   private floor_bytes = 0;
-  private facts: Facts = { measured: {} };
-  private command_tree_size: number | null = null;
-  /** How many questions have no answer yet. */
-  private asked = 0;
-  private counting = false;
-  /** The child has had its start, and nothing has been annotated yet. */
-  private settled = false;
-  private annotated = false;
+  private readonly facts: Discovery;
   private ended = false;
 
   constructor(
@@ -144,6 +126,9 @@ class Recording implements Watch {
       return start.session_id;
     });
     if (request.strict && !locked) throw unlockable();
+    this.facts = new Discovery(request, child, folder, (facts) =>
+      this.attempt(() => this.write({ event_type: "annotation", ...facts })),
+    );
     this.spool = writer;
     this.session_id = session_id;
     start = start!;
@@ -186,9 +171,12 @@ class Recording implements Watch {
       if (!this.ended) this.attempt(() => this.spool.sync());
     });
     this.floor_bytes = libc?.ownMaxRss() ?? 0;
-    this.askVersion();
-    this.command_tree_size = recallCommands(this.path, this.request.cache);
-    this.child.after(CHILD_STARTED_MS, () => this.learn());
+    this.facts.begin();
+    this.child.after(CHILD_STARTED_MS, () => {
+      if (this.ended) return;
+      if (this.request.distant) startDrain(this.child, this.folder);
+      this.facts.learn();
+    });
   }
 
   /** The program has our pid then, and nobody holds the lock: it is judged as one whose wrapper was killed. */
@@ -230,69 +218,11 @@ class Recording implements Watch {
       startDrain(this.child, this.folder);
   }
 
-  private askVersion(): void {
-    const { start, program } = this.request;
-    const file = new TextDecoder().decode(program.file);
-    const question = versionQuestion(start.argv, file);
-    if (!question) return;
-    this.asked++;
-    this.child.ask(question, (answer) => {
-      this.facts = question.facts(answer);
-      this.asked--;
-      this.annotate();
-    });
-  }
-
-  /** Counts in a process of its own: a folder may be on a disk that does not answer. */
-  private count(): void {
-    if (this.counting) return;
-    this.counting = true;
-    this.asked++;
-    const question = {
-      command: [
-        ...["/proc/self/exe", COUNT_EXECUTABLES],
-        ...[this.request.cache, this.folder],
-      ],
-      argv0: "session-buddy",
-      limit_ms: COUNT_MS,
-    };
-    this.child.ask(question, (answer) => {
-      this.command_tree_size = answer ? Number(answer) : this.command_tree_size;
-      this.asked--;
-      this.annotate();
-    });
-  }
-
-  /** Finds out what takes time, once the child has had its start. */
-  private learn(): void {
-    if (this.ended) return;
-    if (this.request.distant) startDrain(this.child, this.folder);
-    this.count();
-    this.settled = true;
-    this.annotate();
-  }
-
-  /** All that was found out, once, of a session that is not over yet. */
-  private annotate(): void {
-    if (!this.settled || this.asked > 0 || this.ended) return;
-    this.settled = false;
-    this.annotated = true;
-    this.attempt(() =>
-      this.write({ event_type: "annotation", ...this.allFacts() }),
-    );
-  }
-
   private async finish(outcome: Ended): Promise<void> {
     this.ended = true;
     const calm =
       outcome.kind === "exited" && !outcome.hung_up && !outcome.told_to_go;
-    if (calm && !this.annotated) {
-      if (this.command_tree_size === null) this.count();
-      await this.child.until(() => this.asked === 0, LAST_FACTS_MS);
-    }
-    const { measured, ...rest } = this.annotated
-      ? { measured: {} }
-      : this.allFacts();
+    const { measured, ...rest } = await this.facts.last(calm);
     this.attempt(() => this.renew());
     this.attempt(() => {
       this.write({
@@ -319,20 +249,10 @@ class Recording implements Watch {
     this.spool.renew(() => ensureSpool(this.request.data!));
   }
 
-  private allFacts(): Facts {
-    const { command_tree_size } = this;
-    const measured = { ...this.facts.measured, command_tree_size };
-    return { ...this.facts, measured };
-  }
-
   private writeProcess(pid: number, ppid: number): void {
     const start_ticks = processStat(pid)?.start_ticks ?? null;
     const who = { pid, ppid, start_ticks, ...this.place };
     this.write({ event_type: "process", ...who });
-  }
-
-  private get path(): string {
-    return this.request.env["PATH"] ?? "";
   }
 
   private write(fields: OwnFields): void {
