@@ -1,6 +1,4 @@
-/**
- * What a person sees before the wrapped shell's first prompt.
- */
+/** The banner before the wrapped shell's first prompt. */
 import { escapeText } from "./escape.ts";
 
 const RULE = "─".repeat(42);

@@ -1,7 +1,4 @@
-/**
- * A server's log as a person reads it: time, level, event, then what it was
- * about.
- */
+/** Lines of a server's log, readable: time, level, event, then its fields. */
 import type { Zone } from "../model/zone.ts";
 import { escapeText } from "./escape.ts";
 import { localTime } from "./format.ts";

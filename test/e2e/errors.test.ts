@@ -243,6 +243,7 @@ test("what is on a read-only disk is read, with what waits in the spool, and sai
   const left = `/dev/shm/.session-buddy-${"0".repeat(32)}.new`;
   mkdirSync(left, { mode: 0o700 });
   writeFileSync(join(left, "copy"), "left");
+  writeFileSync(join(left, ".locked"), "");
   const script = `${readOnly(sandbox.data)} ${BINARY} list-sessions`;
   const looked = await runPrivately(
     sandbox,

@@ -111,6 +111,7 @@ test("what killed commands have left beside an output is removed by the next", a
   const left = join(sandbox.home, `.session-buddy-${"0".repeat(32)}.new`);
   mkdirSync(left, { mode: 0o700 });
   writeFileSync(join(left, "whole"), "half");
+  writeFileSync(join(left, ".locked"), "");
   const out = join(sandbox.home, "out.csv");
   expect((await sandbox.run(["list-sessions", "-o", out])).exitCode).toBe(0);
   const names = readdirSync(sandbox.home);

@@ -1,4 +1,4 @@
-/** `session-buddy archive-sessions`: old sessions leave the database for files. */
+/** `session-buddy archive-sessions`: moves old sessions to Parquet files. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG, YES_FLAG } from "../flags.ts";
 import { existsSync } from "node:fs";

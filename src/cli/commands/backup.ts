@@ -1,4 +1,4 @@
-/** `session-buddy backup`: a copy of the database, whoever has it open. */
+/** `session-buddy backup`: copies the database, also while it is open. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG } from "../flags.ts";
 import { closeSync, openSync } from "node:fs";
@@ -61,7 +61,7 @@ EXAMPLES
 const words = ({ file, bytes: size, sessions, events }: Backup) =>
   `backup: ${escapeText(file)} (${bytes(size)})\nholds: ${sessions} sessions, ${events} events\n`;
 
-/** Into what is no file: a database is one, so it is made beside ours first. */
+/** To a FIFO or a device: DuckDB writes files only, so one is made first. */
 async function sendBackup(
   settings: Settings,
   place: StreamPlace,

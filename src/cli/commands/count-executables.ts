@@ -1,6 +1,6 @@
 /**
- * `session-buddy count-executables CACHE SPOOL`: what a wrapper has counted
- * beside its child. For us alone, and in no help.
+ * `session-buddy count-executables CACHE SPOOL`: counts for a wrapper while
+ * its child runs. Internal: no help names it.
  */
 import { closeFile, writeSome } from "../../os/file.ts";
 import { countCommands } from "../../record/path-executables.ts";

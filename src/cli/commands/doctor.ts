@@ -1,4 +1,4 @@
-/** `session-buddy doctor`: looks at everything and says what to do. */
+/** `session-buddy doctor`: checks the installation. */
 import { defineCommand } from "../args.ts";
 import { COLOR_FLAG, CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
 import { NO_HOME, describe, loadSettings } from "../../config/load.ts";
@@ -89,7 +89,7 @@ function titleOf(phase: string): string {
   return `${words[0]!.toUpperCase()}${words.slice(1)}`;
 }
 
-/** Without one there is nothing to be looked at. */
+/** Without a home directory nothing else can be checked. */
 const HOME: Check = {
   name: "home",
   async look() {

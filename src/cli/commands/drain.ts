@@ -1,4 +1,4 @@
-/** `session-buddy drain`: brings what is spooled here to the store. */
+/** `session-buddy drain`: moves spooled events to the store. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG } from "../flags.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
@@ -68,7 +68,7 @@ function sayRetried({ taken, rejected, refused }: Retried): void {
   for (const why of refused) note(`left alone: ${why}`);
 }
 
-/** Until it is done, or the courier sees no sense in going on. */
+/** Retries until it succeeds or the circuit breaker says to stop. */
 async function deliver(
   settings: Settings,
   courier: Courier,

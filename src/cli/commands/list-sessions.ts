@@ -1,4 +1,4 @@
-/** `session-buddy list-sessions`: which sessions there were. */
+/** `session-buddy list-sessions`: lists sessions. */
 import { defineCommand } from "../args.ts";
 import { COLOR_FLAG, CONFIG_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";

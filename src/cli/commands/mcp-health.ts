@@ -1,4 +1,4 @@
-/** `session-buddy mcp health`: how the running server is. */
+/** `session-buddy mcp health`: asks the running server for its checks. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";

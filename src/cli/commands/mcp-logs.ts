@@ -1,4 +1,4 @@
-/** `session-buddy mcp logs`: what the server says of its life. */
+/** `session-buddy mcp logs`: shows the server's log. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG } from "../flags.ts";
 import { statePaths, validSettings } from "../../config/load.ts";

@@ -1,4 +1,4 @@
-/** `session-buddy mcp restart`: a new server in the place of the running one. */
+/** `session-buddy mcp restart`: replaces the running server by a new one. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG, JSON_FLAG, STOP_FLAGS } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";

@@ -1,4 +1,4 @@
-/** `session-buddy mcp start`: the server, here or detached. */
+/** `session-buddy mcp start`: starts the server, in the foreground or detached. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG, READ_ONLY_FLAG } from "../flags.ts";
 import { type Settings, validSettings } from "../../config/load.ts";

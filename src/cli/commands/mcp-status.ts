@@ -1,4 +1,4 @@
-/** `session-buddy mcp status`: whether a server runs, and where. */
+/** `session-buddy mcp status`: says whether a server runs, and where. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";

@@ -1,4 +1,4 @@
-/** `session-buddy mcp stdio`: MCP for the program that started it. */
+/** `session-buddy mcp stdio`: serves MCP to the program that started it. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG, READ_ONLY_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";

@@ -1,4 +1,4 @@
-/** `session-buddy mcp unit`: the server as a systemd service. */
+/** `session-buddy mcp unit`: prints a systemd unit for the server. */
 import { defineCommand } from "../args.ts";
 import { readLink } from "../../os/file.ts";
 import { systemdUnit } from "../../render/unit.ts";

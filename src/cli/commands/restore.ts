@@ -1,4 +1,4 @@
-/** `session-buddy restore`: a backup becomes the database. */
+/** `session-buddy restore`: replaces the database by a backup. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG, YES_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";

@@ -1,6 +1,6 @@
 /**
- * `session-buddy shell`: parsed by hand, before and without everything that
- * the other commands load, for this is what every shell's start waits for.
+ * `session-buddy shell`: wraps a program. Every shell's start waits for it, so
+ * it loads nothing of what the other commands need.
  */
 import { type Args, defineCommand, parseArgs } from "../args.ts";
 import { CONFIG_FLAG } from "../flags.ts";
@@ -199,7 +199,7 @@ function strictness(flags: Flags, session: Config["session"]): boolean {
   return audit === "strict" || session.audit === "strict";
 }
 
-/** How a person at a terminal is talked to; null when there is none. */
+/** Writes to a person at a terminal; null when there is none. */
 const tellOf = ({ quiet }: Flags): typeof say | null =>
   isTerminal(0) && isTerminal(2) && !quiet ? say : null;
 
@@ -235,7 +235,7 @@ function findProfile(
   );
 }
 
-/** A profile's that is none is passed by: it is not this person's to mend. */
+/** A bad name in the profile is ignored: the user may not be able to mend it. */
 function componentOf(
   flags: Flags,
   profile: Profile | undefined,

@@ -1,4 +1,4 @@
-/** `session-buddy show-session`: one session in full. */
+/** `session-buddy show-session`: shows one session in full. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG } from "../flags.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
@@ -60,7 +60,7 @@ EXAMPLES
     });
     if (found === null) throw await missing(settings, id!);
     const { session, remarks } = found;
-    // The store is free again: whoever reads may take his time.
+    // The store is released before the output, which a reader may take slowly.
     print(
       format === "json"
         ? sessionDocument(session, remarks)

@@ -1,4 +1,4 @@
-/** `session-buddy token`: a token for whoever may talk to the server. */
+/** `session-buddy token`: prints a token for the server. */
 import { defineCommand } from "../args.ts";
 import { CONFIG_FLAG } from "../flags.ts";
 import { validSettings } from "../../config/load.ts";

@@ -1,4 +1,4 @@
-/** `session-buddy version`: what this executable is. */
+/** `session-buddy version`: prints the version. */
 import { defineCommand } from "../args.ts";
 import { JSON_FLAG } from "../flags.ts";
 import { COMMIT, DUCKDB_VERSION, VERSION } from "../../version.ts";
