@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { present } from "../../src/model/session.ts";
+import { fold } from "../../src/model/fold.ts";
+import { present, settle } from "../../src/model/session.ts";
 import type { Session, SessionRow } from "../../src/model/session.ts";
 import { fullBanner, lineBanner } from "../../src/render/banner.ts";
 import { Csv } from "../../src/render/csv.ts";
@@ -12,6 +13,7 @@ import { UTC, type Zone } from "../../src/model/zone.ts";
 import { localZone } from "../../src/os/zone.ts";
 import { SESSION_COLUMNS } from "../../src/render/session-table.ts";
 import * as tables from "../../src/render/table.ts";
+import { ID, start } from "../support/events.ts";
 
 const table = (rows: Session[], options: tables.TableOptions) =>
   tables.table(SESSION_COLUMNS, rows, options);
@@ -20,6 +22,7 @@ const tabRow = (row: Session, zone: Zone) =>
 
 function session(more: Partial<SessionRow> = {}): Session {
   const row: SessionRow = {
+    ...settle(fold(ID, [start()]))!,
     ...{ session_id: "a-20260206-113456-0123abcd", session_type: "t" },
     ...{ component_name: "a", shell_type: "sh", pid: 1, ppid: null },
     start_time: "2026-02-06T11:34:56.000Z",
