@@ -1,7 +1,9 @@
 /**
  * The tables, as numbered migrations: append-only, never edited, and literal:
- * what made the files that exist does not change with today's columns. No primary
- * keys and no indexes: one on ids costs 2–7× a commit and bloats the file.
+ * what made the files that exist does not change with today's columns. One that
+ * adds a column of sessions fills it from the events, where these have a value, and
+ * makes the view anew: a backup folds sessions anew and compares. No primary keys
+ * and no indexes: one on ids costs 2–7× a commit and bloats the file.
  *
  * `sessions` holds closed sessions that began in the second that their id
  * names, `undated_sessions` closed ones whose id names none, `open_sessions` the
