@@ -4,9 +4,12 @@ import {
   type Access,
   type TokenIdentity,
   authorizer,
+  tokenInvalid,
 } from "../../src/auth/authorize.ts";
 import { accessOf } from "../../src/server/mcp/access.ts";
+import type { ServedStore } from "../../src/model/store.ts";
 import { TOOLS } from "../../src/server/tools/catalog.ts";
+import { Tools } from "../../src/server/tools/tools.ts";
 
 const OWNER = 1000;
 const ACCESS: Access[] = ["open", "protocol", "read", "record"];
@@ -41,6 +44,7 @@ const SENTENCES: Record<string, readonly [code: string, sentence: string]> = {
     "unauthorized",
     "Authentication failed: Token required (SESSION_BUDDY_SECRET is set)",
   ],
+  invalid: ["unauthorized", "Authentication failed: invalid or expired token"],
   scope: [
     "unauthorized",
     "Authentication failed: the token may only read (its scope must be write)",
@@ -90,6 +94,46 @@ test("the table has every way, secret, peer and token once", () => {
   expect(covered).toBe(3 * 2 * WHO.length * Object.keys(TOKENS).length);
 });
 
+/** What a tool that records says, by the tokens of header and argument. */
+const ARGUMENTS: Record<string, Record<string, string>> = {
+  none: { none: "required", bad: "invalid", read: "scope", write: "yes" },
+  read: { none: "scope", bad: "invalid", read: "scope", write: "yes" },
+  write: { none: "yes", bad: "yes", read: "yes", write: "yes" },
+};
+
+for (const [header, answers] of Object.entries(ARGUMENTS))
+  for (const [argument, answer] of Object.entries(answers))
+    test(`a tool that records, header ${header}, argument ${argument}`, async () => {
+      const tools = new Tools({} as ServedStore, {
+        auth: {
+          authorize: authorizer({ uid: OWNER, secret: true }),
+          verify: async (token) => {
+            if (token === "bad") throw tokenInvalid("it is bad");
+            return TOKENS[token]!;
+          },
+        },
+        ...{ spool: "/nowhere", lease_seconds: 1 },
+        health: () => ({ healthy: true, checks: {} }),
+      });
+      const caller = {
+        ...({ via: "tcp", uid: 1001, address: null, loopback: true } as const),
+        ...{ token: TOKENS[header]!, request_id: "r" },
+      };
+      // Of no id the store is never asked.
+      const args = { session_id: "nobody", timestamp: "2026-02-06T13:00:00Z" };
+      const said = await tools.call(
+        "track_session_end",
+        { ...args, token: argument === "none" ? null : argument },
+        caller,
+      );
+      const [, sentence] = SENTENCES[answer] ?? [];
+      expect(said).toEqual(
+        sentence === undefined
+          ? { session_id: "nobody", status: "not_found", error: null }
+          : { session_id: "nobody", status: "error", error: `❌ ${sentence}` },
+      );
+    });
+
 test("root's own server is root's alone", () => {
   const authorize = authorizer({ uid: 0, secret: false });
   const by = (uid: number) =>
@@ -113,9 +157,9 @@ test("each message asks for one of these", () => {
     expect([method, accessOf({ method })]).toEqual([method, "read"]);
   for (const name of ["none", "constructor", "__proto__", 7, null, ["ping"]])
     expect(call(name)).toBe("read");
-  expect(accessOf({})).toBe("read");
-  // No text can be made of it.
-  expect(accessOf({ method: { toString: null } })).toBe("read");
+  // Of the last no text can be made.
+  for (const method of [undefined, null, 7, ["ping"], { toString: null }])
+    expect(accessOf({ method })).toBe("read");
   expect(
     Object.fromEntries(TOOLS.map(({ name }) => [name, call(name)])),
   ).toEqual({
