@@ -251,11 +251,10 @@ export class Pass {
       }
     }
     this.closed.add(session_id);
-    for (const shell of this.shellsOf(session_id)) {
-      // Later than an end that an earlier pass has found, and did not bring away.
-      if (facts.recovered) this.leftOpen.add(session_id);
-      this.late.push(shell.name);
-    }
+    // What its shells wrote may be later than an end that nobody saw: an earlier
+    // pass may have found that, or brought their files away before this one came.
+    if (!facts.ended || facts.recovered) this.leftOpen.add(session_id);
+    for (const shell of this.shellsOf(session_id)) this.late.push(shell.name);
     this.finish(name);
   }
 

@@ -111,6 +111,39 @@ describe.each(SETTINGS)(
       expect(named(join(sandbox.spool, "done"))).toEqual([]);
     });
 
+    test.each([
+      ["with nobody's end in it", () => lines(life(1))],
+      [
+        "with an end that was found before",
+        (now: number) =>
+          lines([
+            ...life(1),
+            recovered(0, { timestamp: at(now), session_id: id(1) }),
+          ]),
+      ],
+    ])(
+      "brought away before the session's own file, %s, leaves it lost",
+      async (_, own) => {
+        await using place = await Place.begin(setting);
+        const { sandbox } = place;
+        const now = Date.now();
+        // The session's file is elsewhere, as when the spool is moved.
+        leave(
+          sandbox,
+          `${id(1)}.4194000.ndjson`,
+          lines([ran(id(1), now + MINUTE_MS)]),
+        );
+        await place.drain();
+        leave(sandbox, `${id(1)}.ndjson`, own(now));
+        await place.drain();
+        expect(await sandbox.only()).toMatchObject({
+          status: "lost",
+          end_time: at(now + MINUTE_MS),
+          command_count: 1,
+        });
+      },
+    );
+
     test("later than an end that was found and not brought away, leaves it lost", async () => {
       await using place = await Place.begin(setting);
       const { sandbox } = place;
