@@ -73,40 +73,76 @@ export interface Shown {
   rather?: "signal";
 }
 
-interface Common {
+/** What a column may have beside its type and where it comes from. */
+interface More {
   /** By the names of flags and of the tools' arguments. */
   filters?: Readonly<Record<string, Filter>>;
   table?: Shown;
+  /** Whether the tools' schema allows null. */
+  nullable?: true;
+  /** All the values that there are; any of its type when left out. */
+  values?: readonly string[];
 }
 
-/** @param T the type; null is among its values only where `nullable` says so */
-type Typed<T extends Type, Value = Types[T]> =
-  | { type: T; nullable?: false; from: (facts: Facts) => Value }
-  | { type: T; nullable: true; from: (facts: Facts) => Value | null };
-
 /** A column that is stored, from the registers of the fold. */
-type Stored = { [T in Type]: Typed<T> }[Type];
+interface Stored<T extends Type = Type, Value = unknown> {
+  type: T;
+  from: (facts: Facts) => Value;
+}
 /** A column that the clock makes, never stored. */
-interface Derived {
-  type: "text" | "seconds";
-  nullable?: false;
-  values?: readonly string[];
+interface Derived<T extends Type = Type, Value = unknown> {
+  type: T;
   /** @param now in milliseconds since the epoch */
-  at: (span: Span, now: number) => string | number;
+  at: (span: Span, now: number) => Value;
 }
 /** Another name of a column, in JSON and CSV alone. */
 interface Alias {
   type: "text";
-  nullable?: false;
   same_as: string;
 }
 
-export type Column = Common & (Stored | Derived | Alias);
+export type Column = More & (Stored | Derived | Alias);
+
+const stored = <
+  const T extends Type,
+  V extends Types[T],
+  const M extends More = object,
+>(
+  type: T,
+  from: (facts: Facts) => V,
+  more?: M,
+): Stored<T, V> & M => ({ type, from, ...more! });
+
+/** The same of one that may be null. */
+const maybe = <
+  const T extends Type,
+  V extends Types[T],
+  const M extends More = object,
+>(
+  type: T,
+  from: (facts: Facts) => V | null,
+  more?: M,
+): Stored<T, V | null> & { nullable: true } & M => ({
+  type,
+  nullable: true,
+  from,
+  ...more!,
+});
+
+const derived = <
+  const T extends Type,
+  V extends Types[T],
+  const M extends More = object,
+>(
+  type: T,
+  at: (span: Span, now: number) => V,
+  more?: M,
+): Derived<T, V> & M => ({ type, at, ...more! });
+
+const alias = (same_as: string): Alias => ({ type: "text", same_as });
 
 export const COLUMNS = {
-  session_id: {
-    type: "text",
-    from: ({ state }) => state.session_id,
+  session_id: stored("text", ({ state }) => state.session_id, {
     filters: {
       reference: {
         how: "begins",
@@ -114,32 +150,21 @@ export const COLUMNS = {
       },
     },
     table: { header: "SESSION ID", place: 1, shrink: "id" },
-  },
+  }),
   /** `admin_shell`, `channel`… */
-  session_type: {
-    type: "text",
-    from: ({ start }) => start.session_type,
+  session_type: stored("text", ({ start }) => start.session_type, {
     filters: { type: { how: "equals", description: "admin_shell, channel…" } },
-  },
-  component_name: {
-    type: "text",
-    from: ({ start }) => start.component_name,
+  }),
+  component_name: stored("text", ({ start }) => start.component_name, {
     filters: {
       component: { how: "equals", description: "What the shells belong to" },
     },
     table: { header: "COMPONENT", place: 2, drop: 7, shrink: "name" },
-  },
-  component: { type: "text", same_as: "component_name" },
-  shell_type: { type: "text", from: ({ start }) => start.shell_type },
-  status: {
-    type: "text",
+  }),
+  component: alias("component_name"),
+  shell_type: stored("text", ({ start }) => start.shell_type),
+  status: derived("text", ({ end_source }) => statusOf(end_source), {
     values: STATUSES,
-    at: ({ end_source }): Status =>
-      end_source === null
-        ? "active"
-        : end_source === "recovered"
-          ? "lost"
-          : "ended",
     filters: {
       status: {
         how: "status",
@@ -152,10 +177,8 @@ export const COLUMNS = {
       },
     },
     table: { header: "STATUS", place: 7, drop: 6 },
-  },
-  start_time: {
-    type: "time",
-    from: ({ start }) => start.timestamp,
+  }),
+  start_time: stored("time", ({ start }) => start.timestamp, {
     filters: {
       after: {
         how: "from",
@@ -165,124 +188,71 @@ export const COLUMNS = {
       before: { how: "until", alias: "until", description: "Started before" },
     },
     table: { header: "STARTED", place: 5, drop: 5 },
-  },
-  end_time: {
-    type: "time",
-    nullable: true,
-    from: ({ end }) => end?.timestamp ?? null,
-  },
+  }),
+  end_time: maybe("time", ({ end }) => end?.timestamp ?? null),
   /** With milliseconds; of an active session, so far. Never negative. */
-  duration_seconds: {
-    type: "seconds",
-    at: ({ start_time, end_time }, now): number => {
-      const until = end_time === null ? now : Date.parse(end_time);
-      return Math.max(0, until - Date.parse(start_time)) / 1000;
-    },
+  duration_seconds: derived("seconds", durationOf, {
     table: { header: "DURATION", place: 6, drop: 4 },
-  },
-  exit_code: {
-    type: "short",
-    nullable: true,
-    from: ({ end }) => end?.value.exit_code ?? null,
+  }),
+  exit_code: maybe("short", ({ end }) => end?.value.exit_code ?? null, {
     table: { header: "EXIT", place: 8, drop: 3, rather: "signal" },
-  },
+  }),
   /** `SIGKILL`; null when it exited. */
-  signal: {
-    type: "text",
-    nullable: true,
-    from: ({ end }) => end?.value.signal ?? null,
-  },
-  pid: {
-    type: "integer",
-    nullable: true,
-    from: ({ state, start }): number => state.process?.value.pid ?? start.pid,
-  },
-  ppid: {
-    type: "integer",
-    nullable: true,
-    from: ({ state, start }) => state.process?.value.ppid ?? start.ppid ?? null,
-  },
-  username: {
-    type: "text",
-    from: ({ start }) => start.user.username,
+  signal: maybe("text", ({ end }) => end?.value.signal ?? null),
+  pid: stored(
+    "integer",
+    ({ state, start }) => state.process?.value.pid ?? start.pid,
+    { nullable: true },
+  ),
+  ppid: maybe(
+    "integer",
+    ({ state, start }) => state.process?.value.ppid ?? start.ppid ?? null,
+  ),
+  username: stored("text", ({ start }) => start.user.username, {
     filters: { user: { how: "equals", description: "A user's name" } },
     table: { header: "USER", place: 3, drop: 2, shrink: "name" },
-  },
-  hostname: {
-    type: "text",
-    from: ({ start }) => start.hostname,
+  }),
+  hostname: stored("text", ({ start }) => start.hostname, {
     table: { header: "HOST", place: 4, drop: 1, shrink: "name" },
-  },
-  tty: {
-    type: "text",
-    nullable: true,
-    from: ({ start }) => start.tty ?? null,
-  },
-  working_directory: {
-    type: "text",
-    from: ({ start }) => start.environment.cwd,
-  },
-  platform: { type: "text", from: ({ start }) => start.environment.platform },
-  python_version: {
-    type: "text",
-    nullable: true,
-    from: ({ state, start }) =>
+  }),
+  tty: maybe("text", ({ start }) => start.tty ?? null),
+  working_directory: stored("text", ({ start }) => start.environment.cwd),
+  platform: stored("text", ({ start }) => start.environment.platform),
+  python_version: maybe(
+    "text",
+    ({ state, start }) =>
       state.python_version?.value ?? start.environment.python_version,
-  },
-  parent_session_id: {
-    type: "text",
-    nullable: true,
-    from: ({ start }) => start.parent_session_id ?? null,
-  },
+  ),
+  parent_session_id: maybe(
+    "text",
+    ({ start }) => start.parent_session_id ?? null,
+  ),
   /** As it was given to the session. */
-  name: {
-    type: "text",
-    nullable: true,
-    from: ({ start }) => start.name ?? null,
+  name: maybe("text", ({ start }) => start.name ?? null, {
     filters: {
       name: { how: "equals", description: "What the session was named" },
     },
-  },
-  reason: {
-    type: "text",
-    nullable: true,
-    from: ({ start }) => start.reason ?? null,
-  },
-  tags: { type: "texts", from: ({ start }) => start.tags ?? [] },
+  }),
+  reason: maybe("text", ({ start }) => start.reason ?? null),
+  tags: stored("texts", ({ start }) => start.tags ?? []),
   /** null when no command was recorded. */
-  command_count: {
-    type: "integer",
-    nullable: true,
-    from: ({ state }) => state.command_count || null,
-  },
-  end_source: {
-    type: "text",
-    nullable: true,
-    from: ({ end }) => end?.value.end_source ?? null,
-  },
+  command_count: maybe("integer", ({ state }) => state.command_count || null),
+  end_source: maybe("text", ({ end }) => end?.value.end_source ?? null),
   /** The last sign of life; a recovered end stands at it, a heartbeat perhaps. */
-  last_seen: {
-    type: "time",
-    from: ({ state, end }) =>
-      end?.value.end_source === "recovered" ? end.timestamp : state.last_sign,
-  },
+  last_seen: stored("time", ({ state, end }) =>
+    end?.value.end_source === "recovered" ? end.timestamp : state.last_sign,
+  ),
   /** Whose it is, see reporter.ts; null when nobody kept that. */
-  reporter: {
-    type: "text",
-    nullable: true,
-    from: ({ state }) => state.reporter,
+  reporter: maybe("text", ({ state }) => state.reporter, {
     filters: {
       reporter: {
         how: "equals",
         description: "Who reported it: spool, token:SUBJECT or uid:N",
       },
     },
-  },
+  }),
   /** How host and user are known. */
-  attested: {
-    type: "text",
-    nullable: true,
-    from: ({ start }) => start.attested,
+  attested: maybe("text", ({ start }) => start.attested, {
     filters: {
       attested: {
         how: "equals",
@@ -291,12 +261,19 @@ export const COLUMNS = {
           "How host and user are known: spool, uid, token or claimed",
       },
     },
-  },
-  metadata: {
-    type: "object",
-    from: ({ state, end }) => metadataOf(state, end),
-  },
-} as const satisfies Record<string, Column>;
+  }),
+  metadata: stored("object", ({ state, end }) => metadataOf(state, end)),
+};
+
+function statusOf(end_source: EndSource | null): Status {
+  if (end_source === null) return "active";
+  return end_source === "recovered" ? "lost" : "ended";
+}
+
+function durationOf({ start_time, end_time }: Span, now: number): number {
+  const until = end_time === null ? now : Date.parse(end_time);
+  return Math.max(0, until - Date.parse(start_time)) / 1_000;
+}
 
 type Columns = typeof COLUMNS;
 export type ColumnName = keyof Columns;

@@ -9,7 +9,9 @@ import {
   type Session,
   type SessionRow,
 } from "./columns.ts";
+import { ownerOf } from "./reporter.ts";
 import type { EndFacts, Register, State } from "./state.ts";
+import type { SessionBrief } from "./store.ts";
 
 export {
   STATUSES,
@@ -53,6 +55,17 @@ function effectiveEnd(state: State): Register<EndFacts> | null {
 /** True when the state's row belongs among the closed sessions. */
 export function isClosed(state: State): boolean {
   return state.start !== null && effectiveEnd(state) !== null;
+}
+
+/** What to know of a session before an event of it is stored. */
+export function briefOf(state: State): SessionBrief {
+  const { start, end, reporter } = state;
+  const ended = end !== null && end.value.end_source !== "recovered";
+  return {
+    reporter: start ? ownerOf(reporter, ended) : reporter,
+    start_event_id: start?.event_id ?? null,
+    ended,
+  };
 }
 
 /**

@@ -13,7 +13,7 @@ import {
   rejectionOf,
   reporterOf,
 } from "../../model/reporter.ts";
-import { briefOf } from "./folds.ts";
+import { briefOf } from "../../model/session.ts";
 import type { Arrival } from "./rows.ts";
 
 /** Events of one session, and why they are not stored. */

@@ -15,8 +15,8 @@ import {
   foldBrought,
 } from "../../model/fold.ts";
 import { type State, emptyState, parseState } from "../../model/state.ts";
-import { isClosed } from "../../model/session.ts";
-import { type Attested, ownerOf } from "../../model/reporter.ts";
+import { briefOf, isClosed } from "../../model/session.ts";
+import type { Attested } from "../../model/reporter.ts";
 import type { SessionBrief } from "../../model/store.ts";
 import { closedAmong, deleteClosed, deleteOpen } from "./session-tables.ts";
 import type { Database } from "./database.ts";
@@ -337,14 +337,4 @@ export interface OpenState {
   state: string;
   reporter: string | null;
   attested: Attested | null;
-}
-
-export function briefOf(state: State): SessionBrief {
-  const { start, end, reporter } = state;
-  const ended = end !== null && end.value.end_source !== "recovered";
-  return {
-    reporter: start ? ownerOf(reporter, ended) : reporter,
-    start_event_id: start?.event_id ?? null,
-    ended,
-  };
 }

@@ -9,7 +9,7 @@ import type { Event } from "../../model/event.ts";
 import type { Failure } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import { parseState } from "../../model/state.ts";
-import { type Session } from "../../model/session.ts";
+import { type Session, briefOf } from "../../model/session.ts";
 import {
   NOT_YOURS,
   type Provenance,
@@ -25,7 +25,7 @@ import type {
 } from "../../model/store.ts";
 import { closedAmong, sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
-import { Folds, type OpenState, briefOf } from "./folds.ts";
+import { Folds, type OpenState } from "./folds.ts";
 import { FileKeeping, type KeepingOptions } from "./maintenance.ts";
 import { Life } from "./liveness.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
