@@ -17,7 +17,7 @@ import {
 import { dirname, resolve } from "node:path";
 import type { Settings } from "../config/load.ts";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
-import { lostEnd } from "../model/lost.ts";
+import { lostEnd } from "../model/event.ts";
 import { SPOOL } from "../model/reporter.ts";
 import type { Session } from "../model/session.ts";
 import { withoutKept } from "../model/maintenance.ts";

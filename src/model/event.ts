@@ -112,6 +112,26 @@ export function compareEvents(a: EventKey, b: EventKey): number {
 
 export type EventKey = Pick<Event, "timestamp" | "event_id">;
 
+/** The namespace of the ids of recovered ends. */
+const LOST = "6f1c2f0e-1a5b-4d8c-9b0e-7e5d2c4a9b31";
+
+/**
+ * The end of a session that is lost, at its last sign of life. It is the same event
+ * for the same sign: it may be written any number of times.
+ * @param last_sign UTC, ISO 8601 with milliseconds
+ */
+export const lostEnd = (session_id: string, last_sign: string): SessionEnd => ({
+  event_version: EVENT_VERSION,
+  event_id: Bun.randomUUIDv5(`${session_id} lost ${last_sign}`, LOST),
+  event_type: "session_end",
+  session_id,
+  timestamp: last_sign,
+  end_source: "recovered",
+  exit_code: null,
+  signal: null,
+  measured: { exit_reason: "lost" },
+});
+
 /** Whether arrays and objects are nested in more levels; looks no deeper than that. */
 export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
   if (typeof value !== "object" || value === null) return false;

@@ -1,58 +1,8 @@
 /**
- * Everything that can go wrong on purpose: one class, a code, one sentence, and
- * the mend. The code is mapped here once: to an exit status, to an HTTP status
- * and to a JSON-RPC code; any other error is internal and says so.
+ * Failures: one class with a code, a sentence and a hint what to do. The code is
+ * mapped here, once, to an exit status, an HTTP status and a JSON-RPC code; any
+ * other error is internal and says so.
  */
-
-/** Exit status of each kind of failure; sysexits' 64 for usage. */
-export const EXIT_STATUS = {
-  not_found: 1,
-  ambiguous: 1,
-  storage: 1,
-  /** The port that a server wants belongs to another program. */
-  port_taken: 1,
-  /** A request that the server's contract refuses. */
-  refused: 1,
-  /** The server is not there, or went away within a request. */
-  unreachable: 2,
-  already_running: 3,
-  unhealthy: 4,
-  config: 5,
-  permission: 6,
-  /** The server wants a token, or another one. */
-  unauthorized: 6,
-  /** The server has too much to do just now. */
-  overloaded: 7,
-  timeout: 7,
-  usage: 64,
-  recording: 125,
-  /** The command to wrap is there but does not start. */
-  cannot_run: 126,
-  no_program: 127,
-} as const;
-
-export type FailureCode = keyof typeof EXIT_STATUS;
-
-/** HTTP status of each kind of failure, when a server meets it. */
-export const HTTP_STATUS = {
-  not_found: 404,
-  ambiguous: 409,
-  storage: 500,
-  port_taken: 500,
-  refused: 400,
-  unreachable: 502,
-  already_running: 500,
-  unhealthy: 503,
-  config: 500,
-  permission: 403,
-  unauthorized: 401,
-  overloaded: 503,
-  timeout: 504,
-  usage: 400,
-  recording: 500,
-  cannot_run: 500,
-  no_program: 500,
-} as const satisfies Record<FailureCode, number>;
 
 const INVALID_REQUEST = -32600;
 const INVALID_PARAMS = -32602;
@@ -60,26 +10,37 @@ const INTERNAL_ERROR = -32603;
 /** What JSON-RPC leaves to servers; MCP gives the codes from -32001 on meanings of its own. */
 const SERVER_ERROR = -32000;
 
-/** JSON-RPC code of each kind of failure. */
-export const RPC_CODE = {
-  not_found: INVALID_PARAMS,
-  ambiguous: INVALID_PARAMS,
-  storage: INTERNAL_ERROR,
-  port_taken: INTERNAL_ERROR,
-  refused: INVALID_REQUEST,
-  unreachable: SERVER_ERROR,
-  already_running: INTERNAL_ERROR,
-  unhealthy: SERVER_ERROR,
-  config: INTERNAL_ERROR,
-  permission: SERVER_ERROR,
-  unauthorized: SERVER_ERROR,
-  overloaded: SERVER_ERROR,
-  timeout: SERVER_ERROR,
-  usage: INVALID_PARAMS,
-  recording: INTERNAL_ERROR,
-  cannot_run: INTERNAL_ERROR,
-  no_program: INTERNAL_ERROR,
-} as const satisfies Record<FailureCode, number>;
+/** Exit status (sysexits' 64 for usage), HTTP status and JSON-RPC code of each. */
+const CODES = {
+  not_found: [1, 404, INVALID_PARAMS],
+  ambiguous: [1, 409, INVALID_PARAMS],
+  storage: [1, 500, INTERNAL_ERROR],
+  /** The port that a server wants belongs to another program. */
+  port_taken: [1, 500, INTERNAL_ERROR],
+  /** A request that the server's contract refuses. */
+  refused: [1, 400, INVALID_REQUEST],
+  /** The server is not there, or went away within a request. */
+  unreachable: [2, 502, SERVER_ERROR],
+  already_running: [3, 500, INTERNAL_ERROR],
+  unhealthy: [4, 503, SERVER_ERROR],
+  config: [5, 500, INTERNAL_ERROR],
+  permission: [6, 403, SERVER_ERROR],
+  /** The server wants a token, or another one. */
+  unauthorized: [6, 401, SERVER_ERROR],
+  overloaded: [7, 503, SERVER_ERROR],
+  timeout: [7, 504, SERVER_ERROR],
+  usage: [64, 400, INVALID_PARAMS],
+  recording: [125, 500, INTERNAL_ERROR],
+  /** The command to wrap is there but does not start. */
+  cannot_run: [126, 500, INTERNAL_ERROR],
+  no_program: [127, 500, INTERNAL_ERROR],
+} as const;
+
+export type FailureCode = keyof typeof CODES;
+
+export const EXIT_STATUS = Object.fromEntries(
+  Object.entries(CODES).map(([code, [exit]]) => [code, exit]),
+) as { [C in FailureCode]: (typeof CODES)[C][0] };
 
 export class Failure extends Error {
   override readonly name = "Failure";
@@ -99,15 +60,15 @@ export class Failure extends Error {
   }
 
   get exitStatus(): number {
-    return EXIT_STATUS[this.code];
+    return CODES[this.code][0];
   }
 
   get httpStatus(): number {
-    return HTTP_STATUS[this.code];
+    return CODES[this.code][1];
   }
 
   get rpcCode(): number {
-    return RPC_CODE[this.code];
+    return CODES[this.code][2];
   }
 }
 

@@ -14,7 +14,7 @@ import {
   type Status,
 } from "./columns.ts";
 import { Failure } from "./failure.ts";
-import { type Zone, momentOf, wallOf } from "./zone.ts";
+import { type Zone, momentOf, wallOf } from "./clock.ts";
 
 /**
  * What is asked of sessions: columns that are to be equal to a value, by their
@@ -113,22 +113,18 @@ export interface EventFilter {
   limit?: number;
 }
 
+const UNIT = /^(?:[smhdw]|(?:sec|second|min|minute|hour|day|week)s?)$/i;
+/** By the first letter of a unit. */
 const UNIT_MS: Record<string, number> = {
   s: 1_000,
-  sec: 1_000,
-  second: 1_000,
   m: 60_000,
-  min: 60_000,
-  minute: 60_000,
   h: 3_600_000,
-  hour: 3_600_000,
   d: 86_400_000,
-  day: 86_400_000,
   w: 604_800_000,
-  week: 604_800_000,
 };
 
 const YEAR_ONE = Date.parse("0001-01-01T00:00:00Z");
+const YEAR_10K = Date.UTC(10_000, 0);
 const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/;
 const ISO =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?$/i;
@@ -149,19 +145,14 @@ const DAY_MS = 86_400_000;
  */
 export function parseTime(text: string, now: number, zone: Zone): Date {
   const time = new Date(readTime(text.trim(), now, zone) ?? NaN);
-  // Before the year 1 the calendar has other forms than ours.
-  if (!isWritable(time) || time.getTime() < YEAR_ONE)
+  // Before the year 1, and after 9999, the calendar has other forms than ours.
+  if (!(time.getTime() >= YEAR_ONE && time.getTime() < YEAR_10K))
     throw new Failure(
       "usage",
       `'${text}' is not a time`,
       "try: 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago', -2d",
     );
   return time;
-}
-
-/** Whether it can be written with a year of four digits. */
-function isWritable(time: Date): boolean {
-  return !Number.isNaN(time.getTime()) && time.toISOString().length === 24;
 }
 
 function readTime(text: string, now: number, zone: Zone): number | null {
@@ -177,9 +168,9 @@ function readTime(text: string, now: number, zone: Zone): number | null {
   const past =
     /^-(\d+)\s*([a-z]+)$/i.exec(text) ?? /^(\d+)\s*([a-z]+)\s+ago$/i.exec(text);
   if (past) {
-    const unit = past[2]!.toLowerCase();
-    const unit_ms = UNIT_MS[unit] ?? UNIT_MS[unit.replace(/(?<=..)s$/, "")];
-    return now - Number(past[1]) * (unit_ms ?? NaN);
+    const [, count, unit = ""] = past;
+    if (!UNIT.test(unit)) return null;
+    return now - Number(count) * UNIT_MS[unit[0]!.toLowerCase()]!;
   }
   return readWords(text.toLowerCase().split(/\s+/), now, zone);
 }

@@ -246,7 +246,7 @@ function isSign(
   return isUnquestioned(from) || isSignOfLife(event);
 }
 
-export const END_RANK: Record<EndSource, number> = {
+const END_RANK: Record<EndSource, number> = {
   observed: 3,
   declared: 2,
   recovered: 1,

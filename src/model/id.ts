@@ -51,11 +51,9 @@ export function toComponentName(text: string): string {
 export function uuidOf(random: Uint8Array): string {
   random[6] = (random[6]! & 0x0f) | 0x40;
   random[8] = (random[8]! & 0x3f) | 0x80;
-  return hyphenated(random.toHex());
+  const hex = random.toHex();
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
-
-const hyphenated = (hex: string) =>
-  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 
 const UUID_V4 =
   /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -71,28 +69,18 @@ export function idHexOf(eventId: string): string {
   return digest("sha256", Uint8Array.fromHex(hex)).toHex();
 }
 
-/** Of the UUIDs that are made of a name. */
-const NAMESPACE = Uint8Array.fromHex("8d6d1b0a5c7e4f0f9a53c1e0b7d24e96");
+const NAMESPACE = "8d6d1b0a-5c7e-4f0f-9a53-c1e0b7d24e96";
 
-/** The UUIDv5 of a name: of the same name it is the same. */
-export function namedUuid(text: string): string {
-  const name = new TextEncoder().encode(text);
-  const bytes = digest("sha1", Buffer.concat([NAMESPACE, name]));
-  bytes[6] = (bytes[6]! & 0x0f) | 0x50;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  return hyphenated(bytes.subarray(0, 16).toHex());
-}
+/** The UUIDv5 of a name. */
+export const namedUuid = (name: string): string =>
+  Bun.randomUUIDv5(name, NAMESPACE);
 
 /** The event_id of an end that the wire brings: brought again, it is the same. */
 export const endEventId = (session_id: string): string =>
   namedUuid(`${session_id} end`);
 
-export function digest(
-  algorithm: "sha1" | "sha256",
-  bytes: Uint8Array,
-): Uint8Array {
-  return new Bun.CryptoHasher(algorithm).update(bytes).digest();
-}
+export const digest = (algorithm: "sha256", bytes: Uint8Array): Uint8Array =>
+  new Bun.CryptoHasher(algorithm).update(bytes).digest();
 
 /**
  * @param hex the session_start's UUIDv4, or its `idHexOf`

@@ -7,7 +7,7 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Failure } from "../model/failure.ts";
-import { UTC, type Zone } from "../model/zone.ts";
+import { UTC, type Zone } from "../model/clock.ts";
 import { readLink } from "./file.ts";
 import { cLibrary } from "./libc.ts";
 

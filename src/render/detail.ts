@@ -5,7 +5,7 @@
 import { type Json, MEASURED_KEYS } from "../model/event.ts";
 import { COLUMNS, type Column, type Session } from "../model/columns.ts";
 import type { Remark } from "../model/remarks.ts";
-import type { Zone } from "../model/zone.ts";
+import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
 import { bytes, exactDuration, localTime } from "./format.ts";
 

@@ -2,7 +2,7 @@
  * Times and durations as people read them.
  */
 
-import { type Zone, wallOf } from "../model/zone.ts";
+import { type Zone, wallOf } from "../model/clock.ts";
 
 const two = (n: number) => String(n).padStart(2, "0");
 

@@ -1,5 +1,5 @@
 /** Lines of a server's log, readable: time, level, event, then its fields. */
-import type { Zone } from "../model/zone.ts";
+import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
 import { localTime } from "./format.ts";
 

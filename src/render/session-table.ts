@@ -5,7 +5,7 @@ import {
   type Session,
   type Status,
 } from "../model/columns.ts";
-import type { Zone } from "../model/zone.ts";
+import type { Zone } from "../model/clock.ts";
 import { duration, localTime } from "./format.ts";
 import type { Column } from "./table.ts";
 

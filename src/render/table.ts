@@ -6,7 +6,7 @@
  * shortened to their end, then names to NAME_CELLS, then columns are left out,
  * and at last the first columns get what is left.
  */
-import type { Zone } from "../model/zone.ts";
+import type { Zone } from "../model/clock.ts";
 import { escapeCell } from "./escape.ts";
 
 export interface Column<Row> {

@@ -8,9 +8,9 @@ import {
   type SessionEnd,
   type SessionStart,
   isKind,
+  lostEnd,
 } from "../model/event.ts";
 import { isSessionId } from "../model/id.ts";
-import { lostEnd } from "../model/lost.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/lock.ts";
 import {

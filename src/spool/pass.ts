@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, futimesSync, rmSync } from "node:fs";
 import type { Clock } from "../model/clock.ts";
-import { lostEnd } from "../model/lost.ts";
+import { lostEnd } from "../model/event.ts";
 import { isFileAt } from "../os/stat.ts";
 import { variableLiveness } from "../os/proc.ts";
 import { Batches, type BatchOptions } from "./batches.ts";

@@ -3,8 +3,7 @@
  * sign of life came for so long; of one without, its process may tell, when it
  * runs on this host; else patience ends some day.
  */
-import type { SessionEnd } from "../model/event.ts";
-import { lostEnd } from "../model/lost.ts";
+import { type SessionEnd, lostEnd } from "../model/event.ts";
 import type { State } from "../model/state.ts";
 import { isClosed } from "../model/session.ts";
 import { type ProcessIdentity, liveness } from "../os/proc.ts";

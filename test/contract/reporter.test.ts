@@ -17,7 +17,7 @@ import type { Event } from "../../src/model/event.ts";
 import { Rejected } from "../../src/model/failure.ts";
 import { foldBrought } from "../../src/model/fold.ts";
 import { endEventId } from "../../src/model/id.ts";
-import { lostEnd } from "../../src/model/lost.ts";
+import { lostEnd } from "../../src/model/event.ts";
 import { NOT_YOURS, type Provenance, SPOOL } from "../../src/model/reporter.ts";
 import { type SessionRow, settle } from "../../src/model/session.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";

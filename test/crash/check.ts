@@ -3,7 +3,7 @@
  * whole on the disk or acknowledged is missing, nothing is there twice or out of
  * nowhere, and a session is active exactly while it lives.
  */
-import { lostEnd } from "../../src/model/lost.ts";
+import { lostEnd } from "../../src/model/event.ts";
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import type { Event, KnownEvent } from "../../src/model/event.ts";
 import { fold } from "../../src/model/fold.ts";

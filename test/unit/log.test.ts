@@ -18,7 +18,7 @@ import { loadSettings, statePaths } from "../../src/config/load.ts";
 import { Log, redact } from "../../src/log/log.ts";
 import { Failure } from "../../src/model/failure.ts";
 import { mintToken } from "../../src/auth/token.ts";
-import { UTC } from "../../src/model/zone.ts";
+import { UTC } from "../../src/model/clock.ts";
 import { logLine } from "../../src/render/log.ts";
 import { until } from "../support/wait.ts";
 

@@ -9,7 +9,7 @@ import { escapeCell, escapeText } from "../../src/render/escape.ts";
 import { duration, exactDuration, localTime } from "../../src/render/format.ts";
 import { commandHelp, groupHelp } from "../../src/render/help.ts";
 import { JsonArray, sessionDocument } from "../../src/render/json.ts";
-import { UTC, type Zone } from "../../src/model/zone.ts";
+import { UTC, type Zone } from "../../src/model/clock.ts";
 import { localZone } from "../../src/os/zone.ts";
 import { SESSION_COLUMNS } from "../../src/render/session-table.ts";
 import * as tables from "../../src/render/table.ts";

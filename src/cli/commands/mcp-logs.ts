@@ -6,7 +6,7 @@ import { followLog } from "../../log/tail.ts";
 import { logFile } from "../../log/log.ts";
 import { Failure } from "../../model/failure.ts";
 import { isMissing } from "../../os/file.ts";
-import type { Zone } from "../../model/zone.ts";
+import type { Zone } from "../../model/clock.ts";
 import { Output } from "../../os/output.ts";
 import { trustedPath } from "../../os/trust.ts";
 import { localZone } from "../../os/zone.ts";
