@@ -6,7 +6,7 @@
  * Numbers and offsets are those of 64-bit Linux, glibc and musl alike.
  */
 import { CString, type FFIFunction, type Pointer, dlopen, read } from "bun:ffi";
-import { signalSet } from "./layout.ts";
+import { allSignalsBut, signalSet } from "./layout.ts";
 import { signalName } from "./signals.ts";
 
 const SYMBOLS = {
@@ -279,11 +279,11 @@ class Libc {
     return Number(usage[4]) * 1024;
   }
 
-  /** Dies by a signal as the child did, without a core file of our own. */
+  /** Dies by a signal as the child did, and by no other that waits; without a core file of our own. */
   dieBy(signal: number): void {
     this.calls.setrlimit(RLIMIT_CORE, new BigUint64Array(2));
     this.defaultSignal(signal);
-    this.calls.sigprocmask(SIG_SETMASK, signalSet([]), null);
+    this.calls.sigprocmask(SIG_SETMASK, allSignalsBut([signal]), null);
     this.calls.kill(process.pid, signal);
   }
 

@@ -13,7 +13,12 @@ import { closeFile } from "../os/file.ts";
 import { allSignalsBut, signalSet } from "../os/layout.ts";
 import type { Libc } from "../os/libc.ts";
 import type { ChildChange } from "../os/child-status.ts";
-import { inOrphanedGroup, isTerminal, processStat } from "../os/proc.ts";
+import {
+  ancestry,
+  inOrphanedGroup,
+  isTerminal,
+  processStat,
+} from "../os/proc.ts";
 import { LIBC_OWN, SIGNALS } from "../os/signals.ts";
 import {
   type Program,
@@ -220,10 +225,26 @@ export class NativeRun implements Run {
 
   private signalled({ signal, from_kernel, sender }: Signalled): void {
     // Our own write to a pipe that nobody reads, say, is no affair of the child.
-    if (from_kernel ? !FROM_KERNEL.includes(signal) : sender === process.pid)
+    if (from_kernel ? !FROM_KERNEL.includes(signal) : this.isOurs(sender))
       return;
     if (TO_GO.includes(signal)) this.go(signal);
     else this.relay(signal);
+  }
+
+  /**
+   * Ourselves, and whoever of the program's processes is in our group: by
+   * kill(0) the program has it already, and whom a program calls its parent it
+   * does not mean itself by. Others in our group mean us: a script's `kill $!`,
+   * and in a container the first process, `kill 1`, is the program to them.
+   */
+  private isOurs(sender: number): boolean {
+    if (sender === process.pid) return true;
+    if (process.pid === 1) return false;
+    const own = this.c.getpgid(0);
+    const inside = [this.pid, sender].every(
+      (pid) => pid > 0 && this.c.getpgid(pid) === own,
+    );
+    return inside && [...ancestry(sender)].some(({ pid }) => pid === this.pid);
   }
 
   /** @returns whether it was told, or is gone */
@@ -253,6 +274,9 @@ export class NativeRun implements Run {
   }
 
   private stopAlong(signal: number): void {
+    // A shell that suspends itself has a group of its own. This one somebody stops
+    // by its pid, and will continue by its pid.
+    if (signal === SIGSTOP && this.isMember()) return;
     // Nobody would continue us: then the child cannot stop either.
     if (inOrphanedGroup() || this.told !== null)
       return void this.relay(SIGCONT);
@@ -263,15 +287,21 @@ export class NativeRun implements Run {
     this.goOn();
   }
 
+  /** The child is in our group, as all are but shells with jobs; or is gone. */
+  private isMember(): boolean {
+    const group = this.c.getpgid(this.pid);
+    return group <= 0 || group === this.c.getpgid(0);
+  }
+
   private isStopped(): boolean {
     return this.pid !== 0 && processStat(this.pid)?.state === "T";
   }
 
   /** Continued: so is the child, in the foreground (`fg`) with the terminal. */
   private goOn(): void {
+    if (this.isMember()) return this.continueMember();
     const own = this.c.getpgid(0);
     const group = this.c.getpgid(this.pid);
-    if (group <= 0 || group === own) return this.continueMember();
     if (this.terminal !== null) {
       const foreground = this.c.tcgetpgrp(this.terminal);
       if (foreground === own) this.c.tcsetpgrp(this.terminal, group);

@@ -64,7 +64,7 @@ test("the terminal goes away under a shell in a shell: all end", async () => {
 test("under nohup a hangup does not end the program", async () => {
   using sandbox = new Sandbox();
   const script =
-    "nohup \"$0\" shell -- sh -c 'echo $PPID $$ > pids; kill -HUP $PPID $$; kill -HUP $PPID $$; echo still-here'";
+    "nohup \"$0\" shell -- sh -c 'echo $PPID $$ > pids; setsid kill -HUP $PPID $$; setsid kill -HUP $PPID $$; echo still-here'";
   const done = await sandbox.command(["sh", "-c", script, BINARY]);
   expect(done).toMatchObject({ exitCode: 0, stdout: "still-here\n" });
   expect(await sandbox.only()).toMatchObject({

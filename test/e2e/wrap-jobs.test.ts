@@ -16,6 +16,7 @@ import {
   processState,
   stopped,
   until,
+  waiting,
 } from "../support/wait.ts";
 
 const OUTER = ["bash", "--norc", "--noprofile"];
@@ -319,4 +320,28 @@ test("Ctrl-Z reaches a script's wrapped program: script and program stop and go 
   await pty.expect("after");
   pty.line("exit 0");
   await pty.ended();
+});
+
+test("a program that is stopped by its pid stays so, and goes on by its pid", async () => {
+  using sandbox = new Sandbox();
+  const script = "echo sleeper=$$.; read -r _; echo went-on; exit 3";
+  const argv = [BINARY, "shell", "--quiet", "--", "sh", "-c", script];
+  // A script that waits for it, then nobody who could continue it.
+  for (const around of [["sh", "-c", '"$@"; exit $?', "sh"], []]) {
+    await using pty = new Pty(sandbox, [...around, ...argv]);
+    const sleeper = Number((await pty.expect(/sleeper=(\d+)\./))[1]);
+    process.kill(sleeper, "SIGSTOP");
+    await stopped(sleeper);
+    const wrapper = around.length === 0 ? pty.pid : childrenOf(pty.pid)[0]!;
+    await waiting(wrapper);
+    // It has seen that by the time it has relayed this.
+    process.kill(wrapper, "SIGWINCH");
+    await waiting(wrapper);
+    expect(processState(sleeper)).toBe("T");
+    expect(processState(wrapper)).toBe("S");
+    process.kill(sleeper, "SIGCONT");
+    pty.line("");
+    await pty.expect("went-on");
+    expect(await pty.ended()).toEqual({ code: 3, signal: null });
+  }
 });

@@ -329,7 +329,7 @@ test("a start makes no thread, whatever is configured and however long PATH is",
 
 test("what kills the wrapper shows no command line", async () => {
   using sandbox = new Sandbox();
-  const script = "kill -ABRT $PPID; exec sleep 1000";
+  const script = "setsid kill -ABRT $PPID; exec sleep 1000";
   const done = await sandbox.run(["shell", "--", "sh", "-c", script, "s3cret"]);
   expect(done).toMatchObject({ signal: "SIGABRT", stdout: "", stderr: "" });
 });

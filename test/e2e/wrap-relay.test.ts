@@ -20,7 +20,7 @@ for (const env of RUNTIMES) {
   test(`a program that takes seconds to end on SIGTERM is not hurried: ${how}`, async () => {
     using sandbox = new Sandbox();
     const script =
-      "trap 'sleep 3.5; echo tidied; exit 4' TERM; kill -TERM $PPID; while :; do :; done";
+      "trap 'sleep 3.5; echo tidied; exit 4' TERM; setsid kill -TERM $PPID; while :; do :; done";
     const done = await sandbox.run(["shell", "--", "sh", "-c", script], {
       env,
     });
@@ -37,7 +37,7 @@ for (const env of RUNTIMES) {
     const script = `trap '' TERM
       trap 'echo told; exit 7' USR1
       trap 'echo hung up; exit 5' HUP
-      kill -TERM $PPID
+      setsid kill -TERM $PPID
       sleep 3.5
       echo by itself
       exit 6`;
@@ -51,9 +51,9 @@ for (const env of RUNTIMES) {
   test(`every SIGTERM and SIGHUP is passed on, not the first alone: ${how}`, async () => {
     using sandbox = new Sandbox();
     const script = `
-      trap 'echo term; kill -HUP $PPID' TERM
-      trap 'n=$((n + 1)); echo hup; [ $n = 2 ] && exit 9; kill -TERM $PPID' HUP
-      kill -TERM $PPID
+      trap 'echo term; setsid kill -HUP $PPID' TERM
+      trap 'n=$((n + 1)); echo hup; [ $n = 2 ] && exit 9; setsid kill -TERM $PPID' HUP
+      setsid kill -TERM $PPID
       while :; do :; done`;
     const done = await sandbox.run(["shell", "--", "sh", "-c", script], {
       env,
@@ -128,6 +128,7 @@ test("every signal to the wrapper reaches the program: timers, limits, real-time
   const script = `
 import os, signal, sys
 signals = [int(word) for word in sys.argv[1:]]
+os.setpgid(0, 0)
 signal.pthread_sigmask(signal.SIG_BLOCK, signals)
 for sent in signals:
     os.kill(os.getppid(), sent)
@@ -143,7 +144,7 @@ sys.exit(8)`;
 for (const name of ["SIGABRT", "SIGSEGV", "SIGINT", "SIGQUIT", "SIGALRM"])
   test(`${name} to the wrapper ends the program, and us as it ended`, async () => {
     using sandbox = new Sandbox();
-    const script = `kill -${name.slice(3)} $PPID; exec sleep 1000`;
+    const script = `setsid kill -${name.slice(3)} $PPID; exec sleep 1000`;
     const done = await sandbox.run(["shell", "--", "sh", "-c", script]);
     expect(done).toMatchObject({ signal: name, stderr: "" });
     expect(await sandbox.only()).toMatchObject({
@@ -166,9 +167,44 @@ test("a limit of file size that our own writes meet is no affair of the program'
   using sandbox = new Sandbox();
   const script = `trap 'echo told; exit 9' XFSZ
     trap 'exit 3' 40
-    kill -40 $PPID
+    setsid kill -40 $PPID
     while :; do :; done`;
   const limited = `ulimit -f 0; exec "$0" shell -- bash -c "$1"`;
   const done = await sandbox.command(["bash", "-c", limited, BINARY, script]);
   expect(done).toMatchObject({ exitCode: 3, stdout: "" });
+});
+
+test("a program that signals its whole group gets that once, in a wrapper in a wrapper, too", async () => {
+  if (!needs("/usr/bin/python3")) return;
+  using sandbox = new Sandbox();
+  // Of a real-time signal each one counts. What is relayed comes before the last.
+  const script = `
+import os, signal, subprocess
+signal.pthread_sigmask(signal.SIG_BLOCK, [40, 41])
+os.kill(0, 40)
+here, there = os.pipe()
+child = os.fork()
+if child == 0:
+    os.kill(0, 40)
+    os.write(there, b"1")
+    signal.pause()
+os.read(here, 1)
+subprocess.run(["setsid", "kill", "-41", str(os.getppid())])
+while (got := signal.sigwait([40, 41])) == 40:
+    print(got)
+os.kill(child, 9)`;
+  const argv = ["shell", "--", "/usr/bin/python3", "-c", script];
+  for (const inner of [argv, ["shell", "--", BINARY, ...argv]]) {
+    const done = await sandbox.command(["setsid", "-w", BINARY, ...inner]);
+    expect(done).toMatchObject({ exitCode: 0, stdout: "40\n40\n" });
+  }
+});
+
+test("kill of a script's wrapped program by the script is relayed", async () => {
+  using sandbox = new Sandbox();
+  const script = `mkfifo up
+    "$0" shell -- sh -c 'trap "exit 6" TERM; echo > up; while :; do :; done' &
+    read -r _ < up; kill $!; wait $!`;
+  const done = await sandbox.command(["sh", "-c", script, BINARY]);
+  expect(done.exitCode).toBe(6);
 });

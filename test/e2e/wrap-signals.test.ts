@@ -197,7 +197,7 @@ for (const env of [{}, { BUN_JSC_useJIT: "0" }])
   test(`SIGTERM to the wrapper lets a program that handles it end in its own way: ${JSON.stringify(env)}`, async () => {
     using sandbox = new Sandbox();
     const script =
-      "trap 'echo tidied; exit 4' TERM; kill -TERM $PPID; while :; do :; done";
+      "trap 'echo tidied; exit 4' TERM; setsid kill -TERM $PPID; while :; do :; done";
     const argv = ["shell", "--", "sh", "-c", script];
     const done = await sandbox.run(argv, { env });
     expect(done).toMatchObject({ exitCode: 4, stdout: "tidied\n" });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { readUntil } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
-import { waiting } from "../support/wait.ts";
+import { gone, stopped, waiting } from "../support/wait.ts";
 
 test("every exit status from 0 to 255 is passed on", async () => {
   using sandbox = new Sandbox();
@@ -208,4 +208,22 @@ test("what is run without a terminal adds nothing to any stream", async () => {
   using sandbox = new Sandbox();
   const done = await sandbox.run(["shell", "--", "true"]);
   expect(done).toEqual({ exitCode: 0, signal: null, stdout: "", stderr: "" });
+});
+
+test("a signal that waits while the program dies does not end us instead", async () => {
+  using sandbox = new Sandbox();
+  const argv = ["shell", "--", "sh", "-c", "echo $$; exec sleep 1000"];
+  await using wrapper = Bun.spawn([BINARY, ...argv], {
+    env: sandbox.envWith({ SESSION_BUDDY_SESSION_ENABLED: "false" }),
+    stdout: "pipe",
+  });
+  const program = Number(await readUntil(wrapper.stdout, /\d+\n/));
+  wrapper.kill("SIGSTOP");
+  await stopped(wrapper.pid);
+  await sandbox.command(["kill", "-40", String(wrapper.pid)]);
+  process.kill(program, "SIGKILL");
+  await gone(program);
+  wrapper.kill("SIGCONT");
+  await wrapper.exited;
+  expect(wrapper.signalCode).toBe("SIGKILL");
 });
