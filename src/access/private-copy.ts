@@ -17,11 +17,16 @@ import type { Settings } from "../config/load.ts";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { withoutKept } from "../model/maintenance.ts";
 import { libc } from "../os/libc.ts";
-import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, closeFile } from "../os/file.ts";
+import {
+  O_CREAT,
+  O_EXCL,
+  O_RDONLY,
+  O_WRONLY,
+  closeFile,
+  openRegular,
+} from "../os/file.ts";
 import { copy } from "../os/copy.ts";
-import { openRegular } from "../os/regular.ts";
-import { Scratch } from "../os/scratch.ts";
-import { temporaryFolders } from "../os/temporary.ts";
+import { Scratch, temporaryFolders } from "../os/scratch.ts";
 import { requireTrustedFile, trustedPath } from "../os/trust.ts";
 import { isSpoolFile } from "../spool/folder.ts";
 import { spoolFolder } from "../spool/write.ts";

@@ -31,11 +31,17 @@ import {
 } from "./claim.ts";
 import { drainInto } from "./open.ts";
 import { sayDrained } from "../spool/report.ts";
-import { O_CREAT, O_EXCL, O_WRONLY, closeFile, irregular } from "../os/file.ts";
+import {
+  O_CREAT,
+  O_EXCL,
+  O_WRONLY,
+  closeFile,
+  irregular,
+  openRegular,
+} from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
 import { ensurePrivateDir, folderFailure, readFailure } from "../os/paths.ts";
 import { copy, sync } from "../os/copy.ts";
-import { openRegular } from "../os/regular.ts";
 import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
 import { putBack, spooledSessions } from "../spool/contents.ts";

@@ -4,8 +4,7 @@
  * no sentence of ours.
  */
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
-import { O_RDONLY, closeFile } from "../os/file.ts";
-import { openRegular } from "../os/regular.ts";
+import { O_RDONLY, closeFile, openRegular } from "../os/file.ts";
 import { trustedPath } from "../os/trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

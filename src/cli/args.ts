@@ -1,10 +1,9 @@
 /**
- * What a command is, and how the words after its name become the values of its
- * flags. Strict: an unknown flag, a missing or unwanted value and a word too
+ * Defines commands, and parses the words after a command's name into the values
+ * of its flags. Strict: an unknown flag, a missing or unwanted value and a word too
  * many are usage errors. It loads nothing, because `shell` uses it too.
  */
 import { Failure } from "../model/failure.ts";
-import { nearest } from "./nearest.ts";
 
 /** A flag of a command, or a word (positional) that it takes. */
 export interface ArgDef {
@@ -124,3 +123,76 @@ function unknownFlag(name: string, flag: string, known: Iterable<string>) {
 
 const usage = (name: string, sentence: string, hint?: string | null) =>
   new Failure("usage", sentence, hint || `try: session-buddy ${name} --help`);
+
+/** The word that a mistyped one most likely meant; null when none is near. */
+export function nearest(
+  word: string,
+  candidates: Iterable<string>,
+): string | null {
+  // Any two flags of one letter are near.
+  if (/^-.$/.test(word)) return null;
+  let best: string | null = null;
+  let least = Math.ceil(word.length / 3) + 1;
+  for (const candidate of candidates) {
+    const far = candidate.startsWith(word) ? 1 : distance(word, candidate);
+    if (far < least) [best, least] = [candidate, far];
+  }
+  return best;
+}
+
+/** Edits (insert, delete, replace) between two words. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min(
+        row[j]! + 1,
+        next[j - 1]! + 1,
+        row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
+      );
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+// Flags that several commands have.
+
+export const CONFIG_FLAG = {
+  type: "string",
+  valueHint: "file",
+  description: "Read this configuration too",
+} as const;
+
+export const JSON_FLAG = { type: "boolean", description: "As JSON" } as const;
+
+export const COLOR_FLAG = {
+  type: "boolean",
+  default: true,
+  description: "No colours at a terminal",
+} as const;
+
+export const YES_FLAG = {
+  type: "boolean",
+  alias: "y",
+  description: "Do it without asking",
+} as const;
+
+/** How `mcp stop` and `mcp restart` end the running server. */
+export const STOP_FLAGS = {
+  timeout: {
+    type: "string",
+    default: "10",
+    valueHint: "seconds",
+    description: "How long to wait for its end (default: 10)",
+  },
+  force: {
+    type: "boolean",
+    description: "Kill it when it has not ended then",
+  },
+} as const;
+
+export const READ_ONLY_FLAG = {
+  type: "boolean",
+  description: "Offer no tools that record anything",
+} as const;

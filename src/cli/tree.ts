@@ -2,8 +2,7 @@
  * The commands: one line each, loaded when called. Adding one takes its file in
  * commands/ and its line here.
  */
-import { type Command, parseArgs } from "./args.ts";
-import { nearest } from "./nearest.ts";
+import { type Command, parseArgs, nearest } from "./args.ts";
 import { Failure } from "../model/failure.ts";
 import { commandHelp, groupHelp } from "../render/help.ts";
 import { print } from "./terminal.ts";

@@ -1,9 +1,9 @@
 /**
- * What can be set: every key of a configuration file and every variable, what
- * it takes, and where it goes. How they are found and read is config.ts's.
+ * Lists what can be set: every key of a configuration file and every variable,
+ * what it takes, and where it goes. load.ts finds and reads them.
  *
- * Loaded by every start of the wrapper: it imports nothing and only looks at a
- * value once somebody has set it.
+ * Every start of the wrapper loads this: nothing here looks at a value before the
+ * user has set it.
  */
 import type { Json, JsonObject } from "../model/event.ts";
 import {
@@ -107,160 +107,129 @@ export function defaults(): Config {
 
 /** One thing that can be set. */
 export interface Key {
-  parse: Parse<unknown>;
-  /** What it takes, for the sentence that refuses another. */
+  /** As a configuration file has it: `session.heartbeat`. */
+  name: string;
+  /** What it takes, for the sentence that refuses another value. */
   takes: string;
+  parse: Parse<unknown>;
   set(config: Config, value: never): void;
 }
 
-const key = <T>(
-  takes: string,
-  parse: Parse<T>,
-  set: (config: Config, value: T) => void,
-): Key => ({ takes, parse, set });
+/** Makes the keys of one group; a duration's key has no unit in its name. */
+const group =
+  <G>(prefix: string, of: (config: Config) => G) =>
+  <F extends keyof G & string>(
+    field: F,
+    takes: string,
+    parse: Parse<G[F]>,
+  ): Key => ({
+    name: prefix + (field.endsWith("_ms") ? field.slice(0, -3) : field),
+    ...{ takes, parse },
+    set: (config, value: G[F]) => (of(config)[field] = value),
+  });
+
+const session = group("session.", (config) => config.session);
+const server = group("server.", (config) => config.server);
+const tls = group("server.tls.", (config) => config.server.tls);
+const auth = group("auth.", (config) => config.auth);
+const store = group("store.", (config) => config.store);
+const log = group("log.", (config) => config.log);
 
 const BOOLEAN = "true or false";
 const PATH = "an absolute path";
 const PATH_OR_NULL = `${PATH}, or null`;
 const pathOrNull = orNull(path);
 
-const HOST = key(
+const HOST = server(
+  "host",
   "a host name or an IP address, without a port",
   host,
-  (c, v) => (c.server.host = v),
 );
-const PORT = key(
-  "a port from 1 to 65535, or auto",
-  port,
-  (c, v) => (c.server.port = v),
-);
-const ENDPOINT = key(
+const PORT = server("port", "a port from 1 to 65535, or auto", port);
+const ENDPOINT = server(
+  "endpoint",
   "a URL such as http://127.0.0.1:8678/mcp without a password in it, or null",
   orNull(endpoint),
-  (c, v) => (c.server.endpoint = v),
 );
 
 /** The keys of a configuration file, but the profiles'. */
 export const KEYS: ReadonlyMap<string, Key> = new Map(
-  Object.entries({
-    "session.enabled": key(BOOLEAN, boolean, (c, v) => (c.session.enabled = v)),
-    "session.audit": key(
-      "strict or best-effort",
-      oneOf("strict", "best-effort"),
-      (c, v) => (c.session.audit = v),
-    ),
-    "session.argv": key(
+  [
+    session("enabled", BOOLEAN, boolean),
+    session("audit", "strict or best-effort", oneOf("strict", "best-effort")),
+    session(
+      "argv",
       "program or full (redacted is not there yet)",
       oneOf("program", "full"),
-      (c, v) => (c.session.argv = v),
     ),
-    "session.banner": key(
-      "full, line or none",
-      oneOf("full", "line", "none"),
-      (c, v) => (c.session.banner = v),
-    ),
-    "session.heartbeat": key(
+    session("banner", "full, line or none", oneOf("full", "line", "none")),
+    session(
+      "heartbeat_ms",
       "a duration such as 30s, at most 24h",
       durationUpTo(DAY_MS),
-      (c, v) => (c.session.heartbeat_ms = v),
     ),
-    "session.lease": key(
+    session(
+      "lease_ms",
       "a duration such as 120s, at most 365d",
       durationUpTo(365 * DAY_MS),
-      (c, v) => (c.session.lease_ms = v),
     ),
-    "session.unleased_timeout": key(
+    session(
+      "unleased_timeout_ms",
       "a duration such as 24h, at most 365d",
       durationUpTo(365 * DAY_MS),
-      (c, v) => (c.session.unleased_timeout_ms = v),
     ),
-    "server.host": HOST,
-    "server.port": PORT,
-    "server.endpoint": ENDPOINT,
-    "server.tls.cert": key(
-      PATH_OR_NULL,
-      pathOrNull,
-      (c, v) => (c.server.tls.cert = v),
-    ),
-    "server.tls.key": key(
-      PATH_OR_NULL,
-      pathOrNull,
-      (c, v) => (c.server.tls.key = v),
-    ),
-    "server.allowed_hosts": key(
+    ...[HOST, PORT, ENDPOINT],
+    tls("cert", PATH_OR_NULL, pathOrNull),
+    tls("key", PATH_OR_NULL, pathOrNull),
+    server(
+      "allowed_hosts",
       "a list of hosts such as sessions.example.org:8678",
       listOf(authority),
-      (c, v) => (c.server.allowed_hosts = v),
     ),
-    "server.allowed_origins": key(
+    server(
+      "allowed_origins",
       "a list of origins such as https://sessions.example.org",
       listOf(origin),
-      (c, v) => (c.server.allowed_origins = v),
     ),
-    "server.metrics_public": key(
-      BOOLEAN,
-      boolean,
-      (c, v) => (c.server.metrics_public = v),
-    ),
-    "server.max_connections": key(
+    server("metrics_public", BOOLEAN, boolean),
+    server(
+      "max_connections",
       "a whole number from 1 to 100000",
       wholeNumber(1, 100_000),
-      (c, v) => (c.server.max_connections = v),
     ),
-    "auth.secret_file": key(
-      PATH_OR_NULL,
-      pathOrNull,
-      (c, v) => (c.auth.secret_file = v),
-    ),
-    "auth.token_file": key(
-      PATH_OR_NULL,
-      pathOrNull,
-      (c, v) => (c.auth.token_file = v),
-    ),
-    "spool.max_bytes": key(
+    auth("secret_file", PATH_OR_NULL, pathOrNull),
+    auth("token_file", PATH_OR_NULL, pathOrNull),
+    group("spool.", (config) => config.spool)(
+      "max_bytes",
       "a whole number of bytes, at least 1048576",
       wholeNumber(MIB, 1024 ** 2 * GIB),
-      (c, v) => (c.spool.max_bytes = v),
     ),
-    "store.path": key(PATH_OR_NULL, pathOrNull, (c, v) => (c.store.path = v)),
-    "store.network_filesystem": key(
-      BOOLEAN,
-      boolean,
-      (c, v) => (c.store.network_filesystem = v),
-    ),
-    cache_dir: key(PATH_OR_NULL, pathOrNull, (c, v) => (c.cache_dir = v)),
-  }),
+    store("path", PATH_OR_NULL, pathOrNull),
+    store("network_filesystem", BOOLEAN, boolean),
+    group("", (config) => config)("cache_dir", PATH_OR_NULL, pathOrNull),
+  ].map((key) => [key.name, key]),
 );
 
 /** The variables, in the order in which they are read: the last one wins. */
 export const VARIABLES: ReadonlyMap<string, Key> = new Map(
   Object.entries({
-    SESSION_BUDDY_SESSION_ENABLED: key(
-      BOOLEAN,
-      flag,
-      (c, v) => (c.session.enabled = v),
-    ),
-    SESSION_BUDDY_DATABASE_PATH: key(PATH, path, (c, v) => (c.store.path = v)),
-    SESSION_BUDDY_DB_PATH: key(PATH, path, (c, v) => (c.store.path = v)),
+    SESSION_BUDDY_SESSION_ENABLED: session("enabled", BOOLEAN, flag),
+    SESSION_BUDDY_DATABASE_PATH: store("path", PATH, path),
+    SESSION_BUDDY_DB_PATH: store("path", PATH, path),
     SESSION_BUDDY_HOST: HOST,
     SESSION_BUDDY_PORT: PORT,
     SESSION_BUDDY_MCP_ENDPOINT: ENDPOINT,
-    SESSION_BUDDY_TOKEN_FILE: key(
-      PATH,
-      path,
-      (c, v) => (c.auth.token_file = v),
-    ),
-    SESSION_BUDDY_LOG_DIR: key(PATH, path, (c, v) => (c.log.folder = v)),
-    SESSION_BUDDY_LOG_LEVEL: key(
-      "debug, info, warn or error",
-      level,
-      (c, v) => (c.log.level = v),
-    ),
+    SESSION_BUDDY_TOKEN_FILE: auth("token_file", PATH, path),
+    SESSION_BUDDY_LOG_DIR: log("folder", PATH, path),
+    SESSION_BUDDY_LOG_LEVEL: log("level", "debug, info, warn or error", level),
   }),
 );
 
 /** The keys of one profile. */
-export const PROFILE_KEYS: ReadonlyMap<string, Omit<Key, "set">> = new Map(
+export const PROFILE_KEYS: ReadonlyMap<
+  string,
+  Pick<Key, "takes" | "parse">
+> = new Map(
   Object.entries({
     command: {
       takes: "a list of words",

@@ -11,7 +11,7 @@ import type { Json } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
 import { isMissing } from "../os/file.ts";
 import { type Paths, resolvePaths, socketPath } from "../os/paths.ts";
-import { machineId } from "../os/machine-id.ts";
+import { machineId } from "../os/proc.ts";
 import { readTrusted } from "../os/trust.ts";
 import {
   type Config,

@@ -2,7 +2,7 @@
 import type { Settings } from "../config/load.ts";
 import { Failure } from "../model/failure.ts";
 import { lockPath, runningServer } from "../access/claim.ts";
-import { portHolder } from "../os/port.ts";
+import { portHolder } from "../os/use.ts";
 import { checkEndpoint, clientToken } from "../auth/token.ts";
 import { ToolClient, askHealth } from "../store/remote/client.ts";
 import { VERSION } from "../version.ts";

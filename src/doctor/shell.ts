@@ -11,7 +11,7 @@ import { Failure, reasonOf } from "../model/failure.ts";
 import { readText, tryReadText } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
 import { passwdEntry } from "../os/paths.ts";
-import { temporaryFolder } from "../os/temporary.ts";
+import { temporaryFolder } from "../os/scratch.ts";
 import { WRAPPED_VARIABLE } from "../os/parent.ts";
 import { ensureSpool } from "../spool/write.ts";
 import type { Check } from "./check.ts";

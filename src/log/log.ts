@@ -18,9 +18,8 @@ import { type Settings, statePaths } from "../config/load.ts";
 import type { Json } from "../model/event.ts";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
-import { O_APPEND, O_CREAT, O_WRONLY } from "../os/file.ts";
+import { O_APPEND, O_CREAT, O_WRONLY, openRegular } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { openRegular } from "../os/regular.ts";
 import { trustedPath } from "../os/trust.ts";
 import type { LogLevel } from "../config/values.ts";
 

@@ -6,8 +6,8 @@
  * Errors carry the system's name in `code`, as node:fs does.
  */
 import type { Pointer } from "bun:ffi";
-import { Failure, errnoOf } from "../model/failure.ts";
-import { libc, nodeFs } from "./libc.ts";
+import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { libc, nodeFs, NO_LOCKS } from "./libc.ts";
 import { statOpen } from "./stat.ts";
 
 export const O_RDONLY = 0;
@@ -283,4 +283,55 @@ export function setMode(fd: number, mode: number): void {
   call("fchmod", `fd ${fd}`, () =>
     syscall(SYS_FCHMOD, fd, mode as unknown as Pointer, 0, 0),
   );
+}
+
+/**
+ * Opens a regular file, and nothing else that may stand in its place: not
+ * through a link, and without waiting for a FIFO's other end. One that is made
+ * has the mode that is asked for, whatever umask and default ACL say.
+ * @throws Failure (permission) for what is no regular file; Error with `code`
+ */
+export function openRegular(path: string, flags: number, mode = 0o600): number {
+  let fd: number;
+  try {
+    fd = openFile(path, flags | O_NOFOLLOW | O_NONBLOCK, mode);
+  } catch (error) {
+    // A FIFO that nobody reads, a socket, or a folder that is to be written.
+    const another = ["ENXIO", "EISDIR"].includes(errnoOf(error) ?? "");
+    throw another ? irregular(path) : error;
+  }
+  try {
+    const stat = statOpen(fd);
+    if (stat.kind !== "file") throw irregular(path);
+    const made = (flags & O_CREAT) !== 0 && stat.uid === process.geteuid!();
+    if (made && stat.mode !== mode) setMode(fd, mode);
+    return fd;
+  } catch (error) {
+    closeFile(fd);
+    throw error;
+  }
+}
+
+/** Of flock(2); `none`: the filesystem has no locks, or there is no FFI. */
+export type Locked = "held" | "taken" | "none";
+
+/**
+ * Takes the lock of an open file; never waits. It is held until the descriptor is
+ * closed or the process is gone, however it went.
+ * @throws Failure (storage) when it fails otherwise
+ */
+export function lockFile(fd: number): Locked {
+  if (!libc) return "none";
+  try {
+    return libc.tryLock(fd) ? "held" : "taken";
+  } catch (error) {
+    if (NO_LOCKS.includes(errnoOf(error) ?? "")) return "none";
+    const path = readLink(`/proc/self/fd/${fd}`) ?? "a file";
+    throw new Failure(
+      "storage",
+      `'${path}' cannot be locked: ${reasonOf(error)}`,
+      "check its disk and its mount",
+      { cause: error },
+    );
+  }
 }

@@ -4,7 +4,7 @@
  */
 import { closeSync, writeSync } from "node:fs";
 import { Failure, OutputClosed, errnoOf, reasonOf } from "../model/failure.ts";
-import { endAs } from "./libc.ts";
+import { endAs, cLibrary } from "./libc.ts";
 import {
   type FilePlace,
   Half,
@@ -13,7 +13,7 @@ import {
   placeOf,
   putInPlace,
 } from "./place.ts";
-import { temporaryFolder } from "./temporary.ts";
+import { temporaryFolder } from "./scratch.ts";
 import { SIGNALS } from "./signals.ts";
 
 const BUFFER_BYTES = 64 * 1024;
@@ -140,4 +140,19 @@ export function goneOnSignal(made: Disposable): () => void {
     return () => process.removeListener(name, end);
   });
   return () => signals.forEach((forget) => forget());
+}
+
+const SYMBOLS = {
+  ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
+} as const;
+const TIOCGWINSZ = 0x5413;
+
+/** How many columns a terminal has now; null where it does not say. */
+export function terminalWidth(fd: number): number | null {
+  const c = cLibrary(SYMBOLS);
+  // The runtime's own stream makes the terminal non-blocking for everybody.
+  if (!c) return null;
+  // struct winsize: rows, columns, and two in pixels.
+  const size = new Uint16Array(4);
+  return c.ioctl(fd, TIOCGWINSZ, size) === 0 ? size[1]! || null : null;
 }

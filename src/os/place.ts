@@ -23,12 +23,11 @@ import {
 } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
-import { copy, sync } from "./copy.ts";
+import { copy, sync, copyAttributes } from "./copy.ts";
 import { folderFailure } from "./paths.ts";
 import { Scratch } from "./scratch.ts";
 import { Spot, noFile, noFolder } from "./spot.ts";
 import { isOwn } from "./trust.ts";
-import { copyAttributes } from "./xattr.ts";
 
 export interface FilePlace extends Disposable {
   kind: "file";

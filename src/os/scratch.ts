@@ -21,6 +21,7 @@ import { dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
 import { libc } from "./libc.ts";
 import { trustedPath } from "./trust.ts";
+import { tmpdir } from "node:os";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 const NAME = /^\.session-buddy-[0-9a-f]{32}\.new$/;
@@ -185,3 +186,31 @@ function namesOf(folder: string): string[] {
 
 const closeOnly = (folder: OpenFolder) =>
   OpenFolder.prototype[Symbol.dispose].call(folder);
+
+/**
+ * Temporary folders in which no other user can exchange what is ours, $TMPDIR
+ * first: `su` without `-` leaves another user's. Without links, each once.
+ */
+export function temporaryFolders(): string[] {
+  const found = new Set<string>();
+  for (const folder of [tmpdir(), "/var/tmp", "/tmp"])
+    try {
+      const { path, stat } = trustedPath(folder);
+      if (stat?.kind === "folder") found.add(path);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      // Another's: the next one.
+    }
+  return [...found];
+}
+
+/** The best of them. @throws Failure (permission) when there is none */
+export function temporaryFolder(): string {
+  const [first] = temporaryFolders();
+  if (first !== undefined) return first;
+  throw new Failure(
+    "permission",
+    "there is no temporary folder in which nobody else can exchange what is made",
+    "set TMPDIR to a folder that only you can write to",
+  );
+}

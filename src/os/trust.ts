@@ -21,11 +21,11 @@ import {
   readLink,
   readOpen,
   tryReadText,
+  openRegular,
 } from "./file.ts";
 import { type FileStat, statFile, statOpen } from "./stat.ts";
 import { groupIsOwner } from "./group.ts";
 import { libc } from "./libc.ts";
-import { openRegular } from "./regular.ts";
 
 /** As many links as the kernel follows. */
 const MOST_LINKS = 40;

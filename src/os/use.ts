@@ -1,7 +1,8 @@
-/** What a process has of a file: it is open there, and locked. */
+/** Finds the process that has a file open or locked, or listens on a port. */
 import { readdirSync } from "node:fs";
 import { statFile } from "./stat.ts";
 import { readProc } from "./proc.ts";
+import { readLink, tryReadText } from "./file.ts";
 
 /**
  * What a process of our pid namespace has of a file, by its own descriptors: in
@@ -33,9 +34,51 @@ export function useOf(
 
 /** A process that has a file locked, as far as we may look; null when none is seen. */
 export function lockedBy(path: string): number | null {
-  for (const name of readdirSync("/proc")) {
+  for (const name of folder("/proc")) {
     const pid = Number(name);
     if (Number.isInteger(pid) && useOf(pid, path) === "locked") return pid;
   }
   return null;
+}
+
+const LISTEN = "0A";
+
+/**
+ * The process that listens on a TCP port of this host.
+ * @returns null when none does, or we may not see it
+ */
+export function portHolder(
+  port: number,
+): { pid: number; command: string } | null {
+  const inodes = new Set<string>();
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  for (const table of ["tcp", "tcp6"])
+    for (const line of tryReadText(`/proc/net/${table}`)?.split("\n") ?? []) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[1]?.endsWith(suffix) && fields[3] === LISTEN)
+        inodes.add(`socket:[${fields[9]}]`);
+    }
+  if (inodes.size === 0) return null;
+  for (const pid of folder("/proc"))
+    if (/^\d+$/.test(pid))
+      for (const fd of folder(`/proc/${pid}/fd`))
+        if (inodes.has(readLink(`/proc/${pid}/fd/${fd}`) ?? ""))
+          return { pid: Number(pid), command: commandOf(pid) };
+  return null;
+}
+
+function folder(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    // Gone meanwhile, or another user's.
+    return [];
+  }
+}
+
+/** The words of its command line; a process may hide them. */
+function commandOf(pid: string): string {
+  const words = tryReadText(`/proc/${pid}/cmdline`) ?? "";
+  const name = tryReadText(`/proc/${pid}/comm`) ?? "";
+  return words.replaceAll("\0", " ").trim().slice(0, 200) || name.trim();
 }

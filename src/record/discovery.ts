@@ -6,7 +6,7 @@
 import type { Question, Run } from "./outcome.ts";
 import { COUNT_EXECUTABLES, recallCommands } from "./path-executables.ts";
 import type { StartOptions } from "./start-event.ts";
-import { type Facts, versionQuestion } from "./version-probe.ts";
+import { type Facts, versionQuestion } from "./program.ts";
 import type { Program } from "../os/spawn.ts";
 
 /** How long unanswered questions may hold up the end. */

@@ -6,11 +6,16 @@
  * last count is as good, provided that no folder of the same PATH has changed
  * since.
  */
-import { O_RDONLY, closeFile, isMissing, readOpen } from "../os/file.ts";
+import {
+  O_RDONLY,
+  closeFile,
+  isMissing,
+  readOpen,
+  openRegular,
+} from "../os/file.ts";
 import { statFile, statOpen } from "../os/stat.ts";
 import { libc, nodeFs } from "../os/libc.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { openRegular } from "../os/regular.ts";
 import { quickOwner, trustedPath } from "../os/trust.ts";
 
 /** Our own command that counts, see cli/commands/count-executables.ts. */

@@ -1,21 +1,28 @@
 /**
- * One session in full, for a person: a key and its value a line, then the
- * metadata. Each value stands once; the exact ones are in the JSON.
+ * Sessions for a person: one in full, a key and its value a line, then the
+ * metadata; and the columns of a table of many. The JSON has the exact values.
  */
 import { type Json, MEASURED_KEYS } from "../model/event.ts";
-import { COLUMNS, type Column, type Session } from "../model/columns.ts";
+import {
+  COLUMNS,
+  type Column as SessionColumn,
+  type Session,
+  type Status,
+} from "../model/columns.ts";
 import type { Remark } from "../model/remarks.ts";
 import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
-import { bytes, exactDuration, localTime } from "./format.ts";
+import { bytes, exactDuration, localTime, duration } from "./format.ts";
+import type { Column } from "./table.ts";
 
 const KEY_CELLS = 20;
 
 /** Each value once: no other name of a column, and the metadata by itself. */
-const FIELDS = Object.entries<Column>(COLUMNS).flatMap(([key, column]) =>
-  "same_as" in column || column.type === "object"
-    ? []
-    : [{ key: key as keyof Session, type: column.type }],
+const FIELDS = Object.entries<SessionColumn>(COLUMNS).flatMap(
+  ([key, column]) =>
+    "same_as" in column || column.type === "object"
+      ? []
+      : [{ key: key as keyof Session, type: column.type }],
 );
 
 export function detail(
@@ -66,3 +73,29 @@ function text(value: Json): string {
   if (Array.isArray(value) && value.length === 0) return "[]";
   return escapeText(typeof value === "string" ? value : JSON.stringify(value));
 }
+
+const COLOR: Record<Status, string> = {
+  active: "\x1b[32m",
+  ended: "",
+  lost: "\x1b[33m",
+};
+
+/** The columns that have a header, in their places. */
+export const SESSION_COLUMNS: readonly Column<Session>[] =
+  Object.entries<SessionColumn>(COLUMNS)
+    .flatMap(([name, { type, table }]) =>
+      table ? [{ ...table, name: name as keyof Session, type }] : [],
+    )
+    .sort((a, b) => a.place - b.place)
+    .map(({ name, type, rather = name, ...shown }) => ({
+      ...shown,
+      value: (session: Session, zone: Zone) => {
+        const value = session[rather] ?? session[name];
+        if (type === "time") return localTime(String(value), zone);
+        if (type === "seconds") return duration(Number(value));
+        return String(value ?? "-");
+      },
+      ...(name === "status" && {
+        color: ({ status }: Session) => COLOR[status],
+      }),
+    }));

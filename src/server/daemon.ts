@@ -11,10 +11,15 @@ import {
   lockPath,
   runningServer,
 } from "../access/claim.ts";
-import { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } from "../os/file.ts";
+import {
+  O_APPEND,
+  O_CREAT,
+  O_TRUNC,
+  O_WRONLY,
+  openRegular,
+} from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
 import { isStopped } from "../os/proc.ts";
-import { openRegular } from "../os/regular.ts";
 import { tellProcess } from "../os/tell.ts";
 import { askToStop } from "../store/remote/maintenance.ts";
 import { deafFailure } from "../store/remote/unresponsive.ts";

@@ -15,7 +15,7 @@ import { ToolClient } from "../store/remote/client.ts";
 import { type Holder, StoreLock } from "../store/lock.ts";
 import { VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
-import type { Caller } from "./tools/caller.ts";
+import type { Caller } from "./tools/tool.ts";
 import { begin, serveLocally } from "./run.ts";
 import { LineTransport } from "./mcp/line-transport.ts";
 import { callsOf, makeMcpServer } from "./mcp/server.ts";

@@ -4,11 +4,9 @@
  */
 import { closeSync, fstatSync, futimesSync } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
-import { lockFile } from "../os/lock.ts";
-import { O_CREAT, O_RDWR } from "../os/file.ts";
+import { lockFile, O_CREAT, O_RDWR, openRegular } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
 import { isStopped } from "../os/proc.ts";
-import { openRegular } from "../os/regular.ts";
 import { lockedBy } from "../os/use.ts";
 
 /** How long a drain waits for its turn; one who reads waits with it. */

@@ -12,7 +12,7 @@ import {
 } from "../model/event.ts";
 import { isSessionId } from "../model/id.ts";
 import { libc } from "../os/libc.ts";
-import { lockFile } from "../os/lock.ts";
+import { lockFile } from "../os/file.ts";
 import {
   type Liveness,
   bootId,

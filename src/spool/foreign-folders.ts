@@ -8,7 +8,7 @@
 import { closeSync, fstatSync } from "node:fs";
 import { type SessionStart, isKind } from "../model/event.ts";
 import { Failure, reasonOf } from "../model/failure.ts";
-import { machineId } from "../os/machine-id.ts";
+import { machineId } from "../os/proc.ts";
 import { entriesOf, isSpoolFile, listFolder, openOwn } from "./folder.ts";
 import { readLines } from "./read.ts";
 import { isShellFile, originOf, writerOf } from "./file-facts.ts";

@@ -1,7 +1,7 @@
 /** The files of a pass: opened when they can be read, put away when they were. */
 import { closeSync, fstatSync, lstatSync, unlinkSync } from "node:fs";
 import { libc } from "../os/libc.ts";
-import { lockFile } from "../os/lock.ts";
+import { lockFile } from "../os/file.ts";
 import { moveToDone, openOwn } from "./folder.ts";
 import { quarantineWhole } from "./quarantine.ts";
 import type { BadLine } from "./read.ts";

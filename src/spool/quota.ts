@@ -13,10 +13,10 @@ import {
   namesIn,
   tryReadText,
   writeSome,
+  openRegular,
 } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
 import { libc, nodeFs } from "../os/libc.ts";
-import { openRegular } from "../os/regular.ts";
 
 /** What waited when it was last counted; files that are done do not. */
 export interface SpoolLevel {

@@ -25,12 +25,13 @@ import {
   syncData,
   touchFile,
   writeSome,
+  openRegular,
+  type Locked,
+  lockFile,
 } from "../os/file.ts";
 import { isFileAt, statOpen } from "../os/stat.ts";
-import { type Locked, lockFile } from "../os/lock.ts";
 import { ensurePrivateDir, ensurePrivateDirIn } from "../os/paths.ts";
-import { machineId } from "../os/machine-id.ts";
-import { openRegular } from "../os/regular.ts";
+import { machineId } from "../os/proc.ts";
 import { quickOwner } from "../os/trust.ts";
 
 /** The folder of this machine's spool files below a data folder. */

@@ -6,9 +6,15 @@
 import { closeSync, fstatSync, ftruncateSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { Failure, errnoOf } from "../model/failure.ts";
-import { O_CREAT, O_RDONLY, O_RDWR, readOpen } from "../os/file.ts";
+import {
+  O_CREAT,
+  O_RDONLY,
+  O_RDWR,
+  readOpen,
+  openRegular,
+  lockFile,
+} from "../os/file.ts";
 import { libc } from "../os/libc.ts";
-import { lockFile } from "../os/lock.ts";
 import { folderFailure } from "../os/paths.ts";
 import {
   type ProcessIdentity,
@@ -18,7 +24,6 @@ import {
   pidNamespace,
   processStat,
 } from "../os/proc.ts";
-import { openRegular } from "../os/regular.ts";
 import { useOf } from "../os/use.ts";
 import { trustedPath } from "../os/trust.ts";
 

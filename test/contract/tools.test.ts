@@ -10,7 +10,7 @@ import {
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ListToolsResultSchema } from "@modelcontextprotocol/sdk/types.js";
-import type { Caller } from "../../src/server/tools/caller.ts";
+import type { Caller } from "../../src/server/tools/tool.ts";
 import { CATALOG } from "../../src/server/tools/catalog.ts";
 import type { ToolBackend } from "../../src/server/tools/tools.ts";
 import { Failure } from "../../src/model/failure.ts";

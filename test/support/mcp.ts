@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadSettings } from "../../src/config/load.ts";
 import { Auth } from "../../src/auth/verify.ts";
-import type { Caller } from "../../src/server/tools/caller.ts";
+import type { Caller } from "../../src/server/tools/tool.ts";
 import {
   type ToolBackend,
   type ToolOptions,

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
-import { type ArgDefs, parseArgs } from "../../src/cli/args.ts";
+import { type ArgDefs, parseArgs, nearest } from "../../src/cli/args.ts";
 import { parseFlags, parseMeta } from "../../src/cli/commands/shell.ts";
-import { nearest } from "../../src/cli/nearest.ts";
 
 const DEFS = {
   id: { type: "positional", description: "" },

@@ -6,7 +6,7 @@ import {
   authorizer,
   tokenInvalid,
 } from "../../src/auth/authorize.ts";
-import { accessOf } from "../../src/server/mcp/access.ts";
+import { accessOf } from "../../src/server/mcp/json-rpc.ts";
 import type { ServedStore } from "../../src/model/store.ts";
 import { TOOLS } from "../../src/server/tools/catalog.ts";
 import { Tools } from "../../src/server/tools/tools.ts";

@@ -9,7 +9,7 @@ import {
   loadSettings,
   statePaths,
 } from "../../src/config/load.ts";
-import { machineId } from "../../src/os/machine-id.ts";
+import { machineId } from "../../src/os/proc.ts";
 
 const home = mkdtempSync(join(tmpdir(), "sb-config-"));
 afterAll(() => rmSync(home, { recursive: true }));

@@ -1,19 +1,22 @@
 import { expect, test } from "bun:test";
 import { fold } from "../../src/model/fold.ts";
-import { present, settle } from "../../src/model/session.ts";
-import type { Session, SessionRow } from "../../src/model/session.ts";
+import {
+  present,
+  settle,
+  type Session,
+  type SessionRow,
+} from "../../src/model/session.ts";
 import { fullBanner, lineBanner } from "../../src/render/banner.ts";
 import { Csv } from "../../src/render/csv.ts";
-import { detail } from "../../src/render/detail.ts";
+import { detail, SESSION_COLUMNS } from "../../src/render/detail.ts";
 import { escapeCell, escapeText } from "../../src/render/escape.ts";
 import { duration, exactDuration, localTime } from "../../src/render/format.ts";
 import { commandHelp, groupHelp } from "../../src/render/help.ts";
 import { JsonArray, sessionDocument } from "../../src/render/json.ts";
 import { UTC, type Zone } from "../../src/model/clock.ts";
 import { localZone } from "../../src/os/zone.ts";
-import { SESSION_COLUMNS } from "../../src/render/session-table.ts";
-import * as tables from "../../src/render/table.ts";
 import { ID, start } from "../support/events.ts";
+import * as tables from "../../src/render/table.ts";
 
 const table = (rows: Session[], options: tables.TableOptions) =>
   tables.table(SESSION_COLUMNS, rows, options);

@@ -1,6 +1,5 @@
 /** `session-buddy archive-sessions`: moves old sessions to Parquet files. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG, YES_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG, YES_FLAG } from "../args.ts";
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Settings, validSettings } from "../../config/load.ts";

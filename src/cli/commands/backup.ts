@@ -1,6 +1,5 @@
 /** `session-buddy backup`: copies the database, also while it is open. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { closeSync, openSync } from "node:fs";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";

@@ -1,6 +1,5 @@
 /** `session-buddy doctor`: checks the installation. */
-import { defineCommand } from "../args.ts";
-import { COLOR_FLAG, CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
+import { defineCommand, COLOR_FLAG, CONFIG_FLAG, JSON_FLAG } from "../args.ts";
 import { NO_HOME, describe, loadSettings } from "../../config/load.ts";
 import { type Check, type CheckResult, run } from "../../doctor/check.ts";
 import { databaseChecks } from "../../doctor/database.ts";

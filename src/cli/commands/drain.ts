@@ -1,6 +1,5 @@
 /** `session-buddy drain`: moves spooled events to the store. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { withDrained } from "../../access/open.ts";

@@ -1,6 +1,5 @@
 /** `session-buddy list-sessions`: lists sessions. */
-import { defineCommand } from "../args.ts";
-import { COLOR_FLAG, CONFIG_FLAG } from "../flags.ts";
+import { defineCommand, COLOR_FLAG, CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import {
@@ -12,14 +11,13 @@ import {
 } from "../../model/filter.ts";
 import type { FilterName, Session } from "../../model/columns.ts";
 import { withReadable } from "../../access/open.ts";
-import { Output, writeOutput } from "../../os/output.ts";
+import { Output, writeOutput, terminalWidth } from "../../os/output.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
 import { isTerminal } from "../../os/proc.ts";
-import { terminalWidth } from "../../os/width.ts";
 import { localZone } from "../../os/zone.ts";
 import { Csv } from "../../render/csv.ts";
 import { JsonArray, sessionLine } from "../../render/json.ts";
-import { SESSION_COLUMNS } from "../../render/session-table.ts";
+import { SESSION_COLUMNS } from "../../render/detail.ts";
 import { NAME_CELLS, dropOrder, tabRow, table } from "../../render/table.ts";
 import { note, wantsColor } from "../terminal.ts";
 

@@ -1,6 +1,5 @@
 /** `session-buddy mcp health`: asks the running server for its checks. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG, JSON_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { EXIT_STATUS, Failure } from "../../model/failure.ts";
 import { requireServer } from "../../server/daemon.ts";

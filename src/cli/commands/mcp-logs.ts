@@ -1,6 +1,5 @@
 /** `session-buddy mcp logs`: shows the server's log. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { statePaths, validSettings } from "../../config/load.ts";
 import { followLog } from "../../log/tail.ts";
 import { logFile } from "../../log/log.ts";

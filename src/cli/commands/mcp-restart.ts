@@ -1,6 +1,5 @@
 /** `session-buddy mcp restart`: replaces the running server by a new one. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG, JSON_FLAG, STOP_FLAGS } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG, JSON_FLAG, STOP_FLAGS } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { parseSeconds } from "../../model/filter.ts";
 import { findServer, startDetached, stop } from "../../server/daemon.ts";

@@ -1,6 +1,5 @@
 /** `session-buddy mcp start`: starts the server, in the foreground or detached. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG, READ_ONLY_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG, READ_ONLY_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import { startDetached } from "../../server/daemon.ts";

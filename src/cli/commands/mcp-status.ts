@@ -1,6 +1,5 @@
 /** `session-buddy mcp status`: says whether a server runs, and where. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG, JSON_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG, JSON_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { EXIT_STATUS } from "../../model/failure.ts";
 import { lockPath, runningServer } from "../../access/claim.ts";

@@ -1,6 +1,5 @@
 /** `session-buddy mcp stdio`: serves MCP to the program that started it. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG, READ_ONLY_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG, READ_ONLY_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 
 export default defineCommand({

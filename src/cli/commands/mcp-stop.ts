@@ -1,6 +1,5 @@
 /** `session-buddy mcp stop`: ends the running server. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG, JSON_FLAG, STOP_FLAGS } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG, JSON_FLAG, STOP_FLAGS } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { parseSeconds } from "../../model/filter.ts";
 import { stop } from "../../server/daemon.ts";

@@ -1,6 +1,5 @@
 /** `session-buddy restore`: replaces the database by a backup. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG, YES_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG, YES_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { requireHere } from "../../access/open.ts";
 import { Failure } from "../../model/failure.ts";

@@ -2,10 +2,14 @@
  * `session-buddy shell`: wraps a program. Every shell's start waits for it, so
  * it loads nothing of what the other commands need.
  */
-import { type Args, defineCommand, parseArgs } from "../args.ts";
-import { CONFIG_FLAG } from "../flags.ts";
-import { loadSettings, describe } from "../../config/load.ts";
-import type { Config, Profile, Settings } from "../../config/load.ts";
+import { type Args, defineCommand, parseArgs, CONFIG_FLAG } from "../args.ts";
+import {
+  loadSettings,
+  describe,
+  type Config,
+  type Profile,
+  type Settings,
+} from "../../config/load.ts";
 import {
   type Json,
   type JsonObject,

@@ -1,6 +1,5 @@
 /** `session-buddy show-session`: shows one session in full. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import { isSessionId } from "../../model/id.ts";

@@ -1,6 +1,5 @@
 /** `session-buddy token`: prints a token for the server. */
-import { defineCommand } from "../args.ts";
-import { CONFIG_FLAG } from "../flags.ts";
+import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { Failure } from "../../model/failure.ts";
 import { readSecret } from "../../auth/secret.ts";

@@ -1,6 +1,5 @@
 /** `session-buddy version`: prints the version. */
-import { defineCommand } from "../args.ts";
-import { JSON_FLAG } from "../flags.ts";
+import { defineCommand, JSON_FLAG } from "../args.ts";
 import { COMMIT, DUCKDB_VERSION, VERSION } from "../../version.ts";
 import { printResult } from "../terminal.ts";
 

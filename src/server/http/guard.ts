@@ -15,8 +15,8 @@
 import type { Access, Authorize, TokenIdentity } from "../../auth/authorize.ts";
 import { Failure } from "../../model/failure.ts";
 import type { Peer } from "../../os/peer.ts";
-import { accessOf } from "../mcp/access.ts";
 import {
+  accessOf,
   type Malformed,
   type Message,
   PARSE_ERROR,

@@ -5,7 +5,7 @@
  */
 import type { Log } from "../../log/log.ts";
 import { Failure, reasonOf } from "../../model/failure.ts";
-import type { Caller } from "../tools/caller.ts";
+import type { Caller } from "../tools/tool.ts";
 import { keyOf } from "./rate-limit.ts";
 import type { Route } from "./routes.ts";
 

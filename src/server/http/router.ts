@@ -14,7 +14,7 @@ import { VERSION } from "../../version.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
 import { type Message, idOf } from "../mcp/json-rpc.ts";
 import type { Check, ServerStore } from "../store.ts";
-import type { Caller } from "../tools/caller.ts";
+import type { Caller } from "../tools/tool.ts";
 import { Tools } from "../tools/tools.ts";
 import type { Connections } from "./connections.ts";
 import { errorResponse, unknownPath } from "./error-response.ts";

@@ -1,15 +1,17 @@
 /**
- * Where a server listens: on TCP for MCP clients, and on a socket of its own
- * user's for our commands. A router answers what comes.
+ * Listens on TCP for MCP clients, and on a unix socket for our own commands. A
+ * router answers the requests.
  */
 import { rmSync } from "node:fs";
 import { type Peer, tcpPeer } from "../../os/peer.ts";
 import type { Tools } from "../tools/tools.ts";
 import { Connections } from "./connections.ts";
 import { Guard } from "./guard.ts";
-import { listenFailure, tlsFiles } from "./listen.ts";
 import { HttpListener, type Where } from "./listener.ts";
 import { type Edge, type Parts, Router } from "./router.ts";
+import { Failure, errnoOf, reasonOf } from "../../model/failure.ts";
+import { portHolder } from "../../os/use.ts";
+import { readTrusted } from "../../os/trust.ts";
 
 export interface ServingParts extends Parts {
   /** Where our own commands find us. */
@@ -112,7 +114,8 @@ export class Serving {
         // By number: the other end is looked up by the address of ours.
         host: host === "localhost" ? "127.0.0.1" : host,
         port: port === "auto" ? 0 : port,
-        tls: tls.cert === null ? null : tlsFiles(tls),
+        tls:
+          tls.cert === null ? null : { cert: pem(tls.cert), key: pem(tls.key) },
       };
       this.tcp = await this.listen(where, () => edge);
       const bound = this.tcp.address!;
@@ -140,4 +143,34 @@ export class Serving {
     this.listeners.push(listener);
     return listener;
   }
+}
+
+/** @throws Failure (permission) when others could have written the file */
+const pem = (path: string | null) =>
+  new TextDecoder().decode(readTrusted(path!));
+
+/** Why an address could not be listened on, and the way out. */
+function listenFailure(
+  host: string,
+  port: number | "auto",
+  error: unknown,
+): Failure {
+  if (error instanceof Failure) return error;
+  if (errnoOf(error) !== "EADDRINUSE" || port === "auto")
+    return new Failure(
+      "config",
+      `the server cannot listen on '${host}' port ${port}: ${reasonOf(error)}`,
+      "check server.host, server.port and server.tls",
+      { cause: error },
+    );
+  const holder = portHolder(port);
+  const who = holder
+    ? `pid ${holder.pid}, ${holder.command}`
+    : "a program that we may not look at";
+  return new Failure(
+    "port_taken",
+    `port ${port} belongs to another program (${who})`,
+    `end it, or choose another port: --port auto`,
+    { cause: error },
+  );
 }

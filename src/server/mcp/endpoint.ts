@@ -11,11 +11,16 @@ import {
   isLegacyRequest,
 } from "@modelcontextprotocol/server";
 import type { Failure } from "../../model/failure.ts";
-import type { Caller } from "../tools/caller.ts";
+import type { Caller } from "../tools/tool.ts";
 import type { ToolBackend } from "../tools/tools.ts";
 import { type PlainCall, plainCall } from "./fast-call.ts";
-import { INVALID_REQUEST, type Message, idOf, rpcError } from "./json-rpc.ts";
-import { readMessage } from "./message.ts";
+import {
+  INVALID_REQUEST,
+  type Message,
+  idOf,
+  rpcError,
+  readMessage,
+} from "./json-rpc.ts";
 import {
   type Call,
   type ServerOptions,

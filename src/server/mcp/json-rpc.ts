@@ -1,9 +1,17 @@
 /**
- * JSON-RPC messages as they come over HTTP and stdio: one object of bounded
- * depth, its id, the tool that it calls, and the error to answer it with.
+ * Parses and checks JSON-RPC messages that come over HTTP and stdio, before the
+ * SDK sees them: what the SDK would drop without a word, or answer with a dump of
+ * its schema, is answered here. Clients that send null for "nothing" are served.
  */
 import { isDeeper } from "../../model/event.ts";
 import { reasonOf } from "../../model/failure.ts";
+import {
+  type SpecTypeName,
+  specTypeSchemas,
+} from "@modelcontextprotocol/server";
+import { inWords } from "../../model/words.ts";
+import type { Access } from "../../auth/authorize.ts";
+import { toolNamed } from "../tools/catalog.ts";
 
 /** One JSON-RPC message, of which nothing is known but that it is an object. */
 export type Message = Record<string, unknown>;
@@ -78,3 +86,82 @@ export function toolOf({ method, params }: Message): string | null {
 export const rpcError = (id: RpcId, code: number, message: string) => ({
   ...{ jsonrpc: "2.0", id, error: { code, message } },
 });
+
+type RpcError = { code: number; message: string };
+
+const PARAMS: Record<string, SpecTypeName> = {
+  initialize: "InitializeRequestParams",
+  "tools/call": "CallToolRequestParams",
+  "tools/list": "PaginatedRequestParams",
+  "resources/list": "PaginatedRequestParams",
+  "resources/templates/list": "PaginatedRequestParams",
+  "resources/read": "ReadResourceRequestParams",
+  "prompts/list": "PaginatedRequestParams",
+  "prompts/get": "GetPromptRequestParams",
+  "completion/complete": "CompleteRequestParams",
+};
+
+/** The message as the SDK takes it, or what is wrong with it. */
+export async function readMessage(
+  given: Message,
+): Promise<{ message: Message } | RpcError> {
+  const { jsonrpc, id, method, params, ...rest } = given;
+  // An answer of the client's.
+  if (method === undefined && ("result" in rest || "error" in rest))
+    return { message: given };
+  const invalid = (message: string) => ({ code: INVALID_REQUEST, message });
+  if (jsonrpc !== "2.0") return invalid(`jsonrpc must be "2.0"`);
+  if (typeof method !== "string")
+    return invalid(
+      method === undefined ? "method is required" : "method must be a string",
+    );
+  const isRequest = "id" in given;
+  if (isRequest && typeof id !== "string" && !Number.isSafeInteger(id))
+    return invalid("id must be a string or a whole number");
+  const isNothing = params === undefined || params === null;
+  if (!isNothing && (typeof params !== "object" || Array.isArray(params)))
+    return { code: INVALID_PARAMS, message: "params must be an object" };
+  const own: Message = { jsonrpc, method };
+  if (isRequest) own["id"] = id;
+  if (!isNothing) own["params"] = withArguments(method, params as Message);
+  const wrong = isRequest ? await wrongParams(method, own) : null;
+  return wrong ?? { message: own };
+}
+
+/** A call with nothing for arguments has none. */
+function withArguments(method: string, params: Message): Message {
+  return method === "tools/call" && (params["arguments"] ?? null) === null
+    ? { ...params, arguments: {} }
+    : params;
+}
+
+async function wrongParams(
+  method: string,
+  message: Message,
+): Promise<RpcError | null> {
+  const type = Object.hasOwn(PARAMS, method) ? PARAMS[method]! : null;
+  if (type === null) return null;
+  const params = message["params"] ?? {};
+  const { issues } = await specTypeSchemas[type]["~standard"].validate(params);
+  if (!issues) return null;
+  const text = inWords(issues, params, { prefix: "params." });
+  return { code: INVALID_PARAMS, message: text };
+}
+
+/** Methods that show nothing that is recorded. */
+const PROTOCOL = new Set([
+  ...["initialize", "ping", "server/discover"],
+  ...["tools/list", "resources/list", "resources/templates/list"],
+  "prompts/list",
+]);
+
+/** The access that a message needs, by its method and its tool. */
+export function accessOf(message: Message): Access {
+  const { method } = message;
+  if (
+    typeof method === "string" &&
+    (PROTOCOL.has(method) || method.startsWith("notifications/"))
+  )
+    return "protocol";
+  return toolNamed(toolOf(message))?.access ?? "read";
+}

@@ -18,8 +18,8 @@ import {
   idOf,
   parseMessage,
   rpcError,
+  readMessage,
 } from "./json-rpc.ts";
-import { readMessage } from "./message.ts";
 
 /** As over HTTP. */
 const LINE_MAX_BYTES = 4 * 1024 * 1024;

@@ -11,7 +11,7 @@ import {
   UriTemplate,
 } from "@modelcontextprotocol/server";
 import { Failure } from "../../model/failure.ts";
-import type { Caller } from "../tools/caller.ts";
+import type { Caller } from "../tools/tool.ts";
 import type { ToolBackend } from "../tools/tools.ts";
 import { CONFIGS } from "./schema.ts";
 

@@ -17,8 +17,7 @@ import {
   mayReport,
   reporterOf,
 } from "../../model/reporter.ts";
-import { KeyedMutex } from "./keyed-mutex.ts";
-import { type Recorder, appendOne } from "./recorder.ts";
+import { KeyedMutex, type Recorder, appendOne } from "./recorder.ts";
 
 type Status = "tracked" | "ended" | "not_found";
 

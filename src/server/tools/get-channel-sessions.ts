@@ -10,7 +10,7 @@ import type { SessionStore } from "../../model/store.ts";
 import { SCOPES } from "./channels.ts";
 import { count, integer, text } from "./fields.ts";
 import { Rules } from "./rules.ts";
-import { session } from "./session-output.ts";
+import { session } from "./session-filter.ts";
 import { tool } from "./tool.ts";
 
 const MAX_ROWS = 200;

@@ -3,10 +3,8 @@ import { z } from "zod";
 import { sessionJson } from "../../model/json.ts";
 import { remarksOn } from "../../model/remarks.ts";
 import type { SessionStore } from "../../model/store.ts";
-import { object, text } from "./fields.ts";
-import { MAX_PAGE_CHARS } from "./page.ts";
-import { sessionNamed } from "./session-filter.ts";
-import { session } from "./session-output.ts";
+import { object, text, MAX_PAGE_CHARS } from "./fields.ts";
+import { sessionNamed, session } from "./session-filter.ts";
 import { tool } from "./tool.ts";
 
 const MAX_COMMANDS = 1_000;

@@ -3,8 +3,17 @@ import { z } from "zod";
 import { eventCursor, readEventCursor } from "../../model/cursor.ts";
 import type { EventFilter } from "../../model/filter.ts";
 import { isSessionId } from "../../model/id.ts";
-import { count, lenient, object, orNull, text } from "./fields.ts";
-import { DEFAULT_ROWS, cursor, limit, page } from "./page.ts";
+import {
+  count,
+  lenient,
+  object,
+  orNull,
+  text,
+  DEFAULT_ROWS,
+  cursor,
+  limit,
+  page,
+} from "./fields.ts";
 import { sessionNamed, timesOf, when } from "./session-filter.ts";
 import { tool } from "./tool.ts";
 

@@ -2,10 +2,8 @@
 import { z } from "zod";
 import { readSessionCursor, sessionCursor } from "../../model/cursor.ts";
 import { sessionJson } from "../../model/json.ts";
-import { count, orNull } from "./fields.ts";
-import { DEFAULT_ROWS, cursor, limit, page } from "./page.ts";
-import { sessionFilterOf, sessionFilter } from "./session-filter.ts";
-import { session } from "./session-output.ts";
+import { count, orNull, DEFAULT_ROWS, cursor, limit, page } from "./fields.ts";
+import { sessionFilterOf, sessionFilter, session } from "./session-filter.ts";
 import { tool } from "./tool.ts";
 
 export const listSessions = tool({

@@ -8,7 +8,7 @@ import type { TokenIdentity } from "../../auth/authorize.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import { passwdEntry } from "../../os/paths.ts";
 import { hostNames } from "../../os/proc.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "./tool.ts";
 
 /** @param token what decides; null where none is asked for */
 export function provenanceOf(

@@ -14,7 +14,7 @@ import {
   variableOf,
 } from "../../os/proc.ts";
 import { SESSION_ID_VARIABLE, parentOf } from "../../os/parent.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller } from "./tool.ts";
 
 type Facts = Pick<
   SessionStart,

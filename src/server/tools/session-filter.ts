@@ -1,6 +1,14 @@
-/** Which sessions are asked for: the fields, and the store's filter of them. */
+/**
+ * Sessions as tools take and give them: the fields of a filter, the store's filter
+ * from them, a session's fields. Columns are only ever added.
+ */
 import { z } from "zod";
-import type { FilterName } from "../../model/columns.ts";
+import {
+  type FilterName,
+  COLUMNS,
+  type Column,
+  type Type,
+} from "../../model/columns.ts";
 import { Failure } from "../../model/failure.ts";
 import {
   FILTERS,
@@ -15,7 +23,7 @@ import { findSession, noSession } from "../../model/reference.ts";
 import type { Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { localZone } from "../../os/zone.ts";
-import { flag, text } from "./fields.ts";
+import { flag, text, object, seconds } from "./fields.ts";
 
 /** A time in words, for a filter. */
 export const when = (what: string) =>
@@ -76,3 +84,21 @@ export async function sessionNamed(
   if (found) return found;
   throw noSession(reference, "list_sessions shows which there are");
 }
+
+const TYPES: Record<Type, z.ZodType> = {
+  text,
+  time: text,
+  integer: z.int(),
+  short: z.int(),
+  seconds,
+  texts: z.array(text),
+  object,
+};
+
+export const session: z.ZodRawShape = Object.fromEntries(
+  Object.entries<Column>(COLUMNS).map(([name, column]) => {
+    const values = "values" in column ? column.values : undefined;
+    const type = values ? z.enum(values) : TYPES[column.type];
+    return [name, column.nullable ? type.nullable() : type];
+  }),
+);

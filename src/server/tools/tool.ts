@@ -4,11 +4,10 @@
  * page, or our own commands.
  */
 import { z } from "zod";
-import type { Access } from "../../auth/authorize.ts";
+import type { Access, TokenIdentity } from "../../auth/authorize.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { inWords } from "../../model/words.ts";
-import type { Caller } from "./caller.ts";
 import type { Recorder } from "./recorder.ts";
 import type { CallCount } from "./telemetry.ts";
 
@@ -104,4 +103,21 @@ function withoutNull(value: unknown, names: readonly string[]): unknown {
   return Object.fromEntries(
     Object.entries(given).filter(([name]) => !nulls.includes(name)),
   );
+}
+
+/**
+ * The other end of a request, as the server found it out before any tool runs;
+ * nothing in it is what the client said.
+ */
+export interface Caller {
+  via: "tcp" | "socket" | "stdio";
+  /** The peer's user on this host; null when it cannot be told, or is another host. */
+  uid: number | null;
+  /** The peer's address, without its port. */
+  address: string | null;
+  /** Came from this host. */
+  loopback: boolean;
+  /** What the Authorization header proved; null when there was none, or no secret is set. */
+  token: TokenIdentity | null;
+  request_id: string;
 }

@@ -7,11 +7,10 @@ import type { Authorize, TokenIdentity } from "../../auth/authorize.ts";
 import type { Clock } from "../../model/clock.ts";
 import { Failure } from "../../model/failure.ts";
 import type { ServedStore } from "../../model/store.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller, Tool, ToolServer } from "./tool.ts";
 import { TOOLS } from "./catalog.ts";
 import { provenanceOf } from "./provenance.ts";
 import { type ToolMetrics, countCall, countingRecorder } from "./telemetry.ts";
-import type { Tool, ToolServer } from "./tool.ts";
 
 /** Where the tools' work is done: in this process, or by a server that is asked. */
 export interface ToolBackend {

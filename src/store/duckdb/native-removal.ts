@@ -7,7 +7,7 @@ import {
   rmSync,
   rmdirSync,
 } from "node:fs";
-import { lockFile } from "../../os/lock.ts";
+import { lockFile } from "../../os/file.ts";
 
 /** A folder of ours, of any version; one in the making, or what stood in its way. */
 const OWN_NAME =

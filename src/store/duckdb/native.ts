@@ -28,16 +28,15 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { dlopen } from "bun:ffi";
-import addon from "../../../dist/native/duckdb.node.bin" with { type: "file" };
-import library from "../../../dist/native/libduckdb.so.zst" with { type: "file" };
 import built from "../../../dist/native/manifest.json";
 import { Failure, errnoOf, reasonOf } from "../../model/failure.ts";
-import { say } from "../../os/file.ts";
+import { say, lockFile } from "../../os/file.ts";
 import { libc } from "../../os/libc.ts";
-import { lockFile } from "../../os/lock.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
 import { isTerminal } from "../../os/proc.ts";
 import { removeNatives, removeOthers } from "./native-removal.ts";
+import addon from "../../../dist/native/duckdb.node.bin" with { type: "file" };
+import library from "../../../dist/native/libduckdb.so.zst" with { type: "file" };
 
 interface Embedded {
   bytes: number;
