@@ -4,7 +4,7 @@
  * is the server's user and may everything. Over TCP the token decides once a
  * secret is set; without one, only the server's user and root are served.
  */
-import { Failure } from "../model/failure.ts";
+import { type Failure, fail } from "../model/failure.ts";
 import type { Provenance } from "../model/reporter.ts";
 import type { Scope } from "./token.ts";
 
@@ -58,21 +58,18 @@ export const authorizer =
 function strangerFailure(peer: number | null, owner: number): Failure | null {
   if (peer === owner || peer === 0) return null;
   return peer === null
-    ? new Failure(
-        "permission",
+    ? fail.permission(
         "this server cannot tell whose program you are, and has no secret to ask for",
         "set SESSION_BUDDY_SECRET for the server and for you",
       )
-    : new Failure(
-        "permission",
+    : fail.permission(
         `this server belongs to another user (uid ${owner}, you are ${peer}), and has no secret to ask for`,
         "run a server of your own, or set SESSION_BUDDY_SECRET for that server and for you",
       );
 }
 
 const unauthorized = (reason: string, cause?: string) =>
-  new Failure(
-    "unauthorized",
+  fail.unauthorized(
     `Authentication failed: ${reason}`,
     undefined,
     cause === undefined ? {} : { cause },

@@ -3,7 +3,7 @@
  * only we can read. It is held to a length that nobody guesses, and stands in
  * no sentence of ours.
  */
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { Failure, errnoOf, reasonOf, fail } from "../model/failure.ts";
 import { O_RDONLY, closeFile, openRegular } from "../os/file.ts";
 import { trustedPath } from "../os/trust.ts";
 
@@ -38,18 +38,13 @@ export function readSecret(
 function refuseWeak(secret: string): void {
   const characters = [...secret].length;
   if (characters < MIN_CHARACTERS)
-    throw new Failure(
-      "config",
+    throw fail.config(
       `Secret for 'session-buddy' is too short (${characters} chars). Minimum ${MIN_CHARACTERS} characters required.`,
       MAKE_ONE,
     );
   // Only blanks around it can have made it long enough.
   if (PLACEHOLDERS.includes(secret.trim().toLowerCase()))
-    throw new Failure(
-      "config",
-      "Secret for 'session-buddy' is a placeholder",
-      MAKE_ONE,
-    );
+    throw fail.config("Secret for 'session-buddy' is a placeholder", MAKE_ONE);
 }
 
 /**
@@ -64,14 +59,12 @@ export function readPrivateText(name: string, path: string): string {
   } catch (error) {
     if (error instanceof Failure && error.code === "config") throw error;
     if (error instanceof Failure)
-      throw new Failure(
-        "config",
+      throw fail.config(
         `${name} '${path}' cannot be trusted: ${error.sentence}`,
         error.hint,
       );
     const link = errnoOf(error) === "ELOOP";
-    throw new Failure(
-      "config",
+    throw fail.config(
       `${name} '${path}' ${link ? "is a link" : `cannot be read: ${reasonOf(error)}`}`,
       link ? "name the file itself" : "check the path and its permissions",
       { cause: error },
@@ -81,8 +74,7 @@ export function readPrivateText(name: string, path: string): string {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return text.replace(/[\r\n]+$/, "");
   } catch {
-    throw new Failure(
-      "config",
+    throw fail.config(
       `${name} '${path}' is no text`,
       "it is to hold one line of plain characters",
     );
@@ -99,16 +91,14 @@ function readPrivately(name: string, path: string): Uint8Array {
     const stat = fs.fstatSync(fd);
     const refused = refusal(stat);
     if (refused)
-      throw new Failure(
-        "config",
+      throw fail.config(
         `${name} '${path}' ${refused}`,
         `try: chmod 600 '${path}', as its owner`,
       );
     const bytes = new Uint8Array(MAX_FILE_BYTES + 1);
     const length = fs.readSync(fd, bytes, 0, bytes.length, 0);
     if (length <= MAX_FILE_BYTES) return bytes.subarray(0, length);
-    throw new Failure(
-      "config",
+    throw fail.config(
       `${name} '${path}' is larger than ${MAX_FILE_BYTES} bytes`,
       "put that one line alone into it",
     );

@@ -2,7 +2,7 @@
  * Tokens as our own clients make and send them: short JWTs signed by HS256.
  * verify.ts has the server's side. jose is loaded when a token is made.
  */
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { passwdEntry } from "../os/paths.ts";
 import { hostNames } from "../os/proc.ts";
 import { readPrivateText, readSecret } from "./secret.ts";
@@ -105,8 +105,7 @@ export async function clientToken(
 /** It becomes a header: a line break in it would be shown by who refuses it. */
 function tokenIn(text: string, sentence: string, how: "set" | "write") {
   if (/^[\w.~+/-]+=*$/.test(text)) return text;
-  throw new Failure(
-    "config",
+  throw fail.config(
     sentence,
     `${how === "set" ? "set it to" : "write into it"} what this prints on the server's host: session-buddy token`,
   );
@@ -122,8 +121,7 @@ export function checkEndpoint(endpoint: string, token: string | null): void {
   const { protocol, host, hostname } = new URL(endpoint);
   if (token === null || protocol === "https:") return;
   if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return;
-  throw new Failure(
-    "config",
+  throw fail.config(
     `the token would go to '${host}' over plain http, where others can read it`,
     "use an https address (SESSION_BUDDY_MCP_ENDPOINT), or a tunnel to localhost",
   );

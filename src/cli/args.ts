@@ -3,7 +3,7 @@
  * of its flags. Strict: an unknown flag, a missing or unwanted value and a word too
  * many are usage errors. It loads nothing, because `shell` uses it too.
  */
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 
 /** A flag of a command, or a word (positional) that it takes. */
 export interface ArgDef {
@@ -122,7 +122,7 @@ function unknownFlag(name: string, flag: string, known: Iterable<string>) {
 }
 
 const usage = (name: string, sentence: string, hint?: string | null) =>
-  new Failure("usage", sentence, hint || `try: session-buddy ${name} --help`);
+  fail.usage(sentence, hint || `try: session-buddy ${name} --help`);
 
 /** The word that a mistyped one most likely meant; null when none is near. */
 export function nearest(

@@ -3,7 +3,7 @@
  * person beside that, questions too.
  */
 import { readSync } from "node:fs";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { errnoOf, fail } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
 import { say } from "../os/file.ts";
 import { Output } from "../os/output.ts";
@@ -55,8 +55,7 @@ export async function personConsole(color: boolean) {
 export function confirm(question: string, yes: boolean): boolean {
   if (yes) return true;
   if (!isTerminal(0) || !isTerminal(2))
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       "nobody is there to be asked",
       "give --yes to go on without",
     );

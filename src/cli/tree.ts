@@ -3,7 +3,7 @@
  * commands/ and its line here.
  */
 import { type Command, parseArgs, nearest } from "./args.ts";
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { commandHelp, groupHelp } from "../render/help.ts";
 import { print } from "./terminal.ts";
 import { VERSION } from "../version.ts";
@@ -115,7 +115,7 @@ const namesIn = (group: string) =>
   [...COMMANDS.keys()].filter((name) => name.startsWith(`${group} `));
 
 const usage = (sentence: string, hint?: string | null) =>
-  new Failure("usage", sentence, hint || "try: session-buddy --help");
+  fail.usage(sentence, hint || "try: session-buddy --help");
 
 /** @param name of a command or a group; the overview when left out */
 async function help(name?: string): Promise<string> {

@@ -8,7 +8,7 @@
  * other than `shell` refuse to go on (`validSettings`).
  */
 import type { Json } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { Failure, reasonOf, fail } from "../model/failure.ts";
 import { isMissing } from "../os/file.ts";
 import { type Paths, resolvePaths, socketPath } from "../os/paths.ts";
 import { machineId } from "../os/proc.ts";
@@ -260,7 +260,7 @@ export async function describe(problem: Problem): Promise<Failure> {
   const what = problem.path.length
     ? `${problem.path.join(".")} ${problem.what}`
     : problem.what;
-  return new Failure("config", `${where}: ${what}`, problem.mend);
+  return fail.config(`${where}: ${what}`, problem.mend);
 }
 
 async function lineOf(problem: Problem): Promise<number> {

@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { type Settings, statePaths } from "../config/load.ts";
 import type { Json } from "../model/event.ts";
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { Failure, errnoOf, reasonOf, fail } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
 import { O_APPEND, O_CREAT, O_WRONLY, openRegular } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
@@ -158,7 +158,7 @@ export class Log {
     const fd = openRegular(path, O_WRONLY | O_APPEND | O_CREAT);
     if (fstatSync(fd).uid === process.geteuid!()) return fd;
     closeSync(fd);
-    throw new Failure("permission", `'${path}' is not a file of ours`);
+    throw fail.permission(`'${path}' is not a file of ours`);
   }
 }
 

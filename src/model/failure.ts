@@ -72,6 +72,18 @@ export class Failure extends Error {
   }
 }
 
+/** Makes a failure of a code: `fail.usage(sentence, hint)`. */
+export const fail = Object.fromEntries(
+  Object.keys(CODES).map((code) => [
+    code,
+    (...given: [sentence: string, hint?: string, options?: ErrorOptions]) =>
+      new Failure(code as FailureCode, ...given),
+  ]),
+) as Record<
+  FailureCode,
+  (sentence: string, hint?: string, options?: ErrorOptions) => Failure
+>;
+
 /** A server that has too much to do just now. */
 export class Overloaded extends Failure {
   /** @param retry_after_ms how long it asks to be left alone; null when it does not say */

@@ -2,7 +2,7 @@
  * Closing folders to others: only such as are ours, and for nothing else than
  * what we make in them.
  */
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { type FileStat, statFile } from "./stat.ts";
 import { type Trusted, isOwn, trustedPath } from "./trust.ts";
 
@@ -42,8 +42,7 @@ export function closeFolder(path: string): void {
   const { path: place, stat } = trustedPath(path, "leaf");
   if (stat && isOursAlone(place, stat) && isNamedOurs(place))
     return setPrivate(place);
-  throw new Failure(
-    "permission",
+  throw fail.permission(
     `'${path}' holds other things than ours, or is kept for others (sticky, setgid): it was left as it is`,
     "set SESSION_BUDDY_DATA_DIR to a private folder",
   );

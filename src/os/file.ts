@@ -6,7 +6,7 @@
  * Errors carry the system's name in `code`, as node:fs does.
  */
 import type { Pointer } from "bun:ffi";
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { errnoOf, reasonOf, fail } from "../model/failure.ts";
 import { libc, nodeFs, NO_LOCKS } from "./libc.ts";
 import { statOpen } from "./stat.ts";
 
@@ -171,8 +171,7 @@ export function readBytes(path: string, most = Infinity): Uint8Array {
 }
 
 export const irregular = (path: string) =>
-  new Failure(
-    "permission",
+  fail.permission(
     `'${path}' is not a regular file`,
     "move away what stands there (a FIFO, a socket, a device or a folder)",
   );
@@ -327,8 +326,7 @@ export function lockFile(fd: number): Locked {
   } catch (error) {
     if (NO_LOCKS.includes(errnoOf(error) ?? "")) return "none";
     const path = readLink(`/proc/self/fd/${fd}`) ?? "a file";
-    throw new Failure(
-      "storage",
+    throw fail.storage(
       `'${path}' cannot be locked: ${reasonOf(error)}`,
       "check its disk and its mount",
       { cause: error },

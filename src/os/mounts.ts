@@ -1,6 +1,6 @@
 /** Whether a folder is on a network filesystem, whose locks may not reach every host. */
 import { readFileSync, realpathSync, statfsSync } from "node:fs";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { errnoOf, fail } from "../model/failure.ts";
 import { folderFailure } from "./paths.ts";
 
 /** Magic numbers of statfs(2) for filesystems whose locks do not reach every host. */
@@ -30,8 +30,7 @@ export function refuseNetwork(folder: string): void {
   }
   const name = type === FUSE ? fuseType(realpathSync(folder)) : NETWORK[type];
   if (name)
-    throw new Failure(
-      "config",
+    throw fail.config(
       `the database's folder '${folder}' is on a network filesystem (${name}), whose locks are not to be trusted`,
       "set store.path (SESSION_BUDDY_DB_PATH) to a local disk, or store.network_filesystem: true",
     );

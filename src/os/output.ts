@@ -3,7 +3,7 @@
  * that goes away (`| head -1`) ends the writing, not with an error.
  */
 import { closeSync, writeSync } from "node:fs";
-import { Failure, OutputClosed, errnoOf, reasonOf } from "../model/failure.ts";
+import { OutputClosed, errnoOf, reasonOf, fail } from "../model/failure.ts";
 import { endAs, cLibrary } from "./libc.ts";
 import {
   type FilePlace,
@@ -51,8 +51,7 @@ export class Output {
       } catch (error) {
         if (errnoOf(error) === "EPIPE") throw new OutputClosed();
         if (errnoOf(error) !== "EAGAIN")
-          throw new Failure(
-            "storage",
+          throw fail.storage(
             `${this.name} cannot be written: ${reasonOf(error)}`,
             "what was written so far is not whole; check where it goes to",
             { cause: error },

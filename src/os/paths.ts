@@ -2,7 +2,7 @@
  * Where things are kept, and folders that nobody else can look into. Nothing
  * here depends on the working directory.
  */
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { Failure, errnoOf, reasonOf, fail } from "../model/failure.ts";
 import { makeFolder, tryReadText } from "./file.ts";
 import { type FileStat, statFile } from "./stat.ts";
 import { closeOurs, setPrivate } from "./close.ts";
@@ -200,24 +200,21 @@ function makePrivate(path: string): boolean {
 }
 
 function checkPrivateDir(path: string, stat: FileStat | null): void {
-  if (!stat) throw new Failure("storage", `'${path}' cannot be made`);
+  if (!stat) throw fail.storage(`'${path}' cannot be made`);
   if (stat.kind !== "folder")
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `'${path}' is not a folder of its own`,
       "move it away, links are not followed there",
     );
   if (!isOwn(stat.uid))
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `'${path}' belongs to uid ${stat.uid}, not to us`,
       `chown it, or set SESSION_BUDDY_DATA_DIR to a folder of uid ${process.geteuid!()}`,
     );
   // A folder of the user's choice may hold other things: it is not ours to
   // close (as root, think of /tmp), but nobody else may put anything into it.
   if (writableByOthers(path, { ...stat, mode: stat.mode & ~STICKY }))
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `others can write to '${path}'`,
       `try: chmod go-w '${path}', or choose a private folder`,
     );
@@ -240,23 +237,18 @@ export function folderFailure(
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return new Failure(
-        "permission",
-        `'${path}' cannot be written`,
-        writable,
-        { cause: error },
-      );
+      return fail.permission(`'${path}' cannot be written`, writable, {
+        cause: error,
+      });
     case "ENOSPC":
     case "EDQUOT":
-      return new Failure(
-        "storage",
+      return fail.storage(
         `the disk of '${path}' is full`,
         "free some space and try again",
         { cause: error },
       );
     case "EFBIG":
-      return new Failure(
-        "storage",
+      return fail.storage(
         `a limit on the size of files stops the writing to '${path}'`,
         "raise it (ulimit -f)",
         { cause: error },
@@ -264,8 +256,7 @@ export function folderFailure(
     case "ENOTDIR":
     case "EEXIST":
     case "ELOOP":
-      return new Failure(
-        "permission",
+      return fail.permission(
         `'${path}' is not a folder of its own`,
         "move what is in its way, links are not followed there",
         { cause: error },

@@ -22,7 +22,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname } from "node:path";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { Failure, errnoOf, fail } from "../model/failure.ts";
 import { copy, sync, copyAttributes } from "./copy.ts";
 import { folderFailure } from "./paths.ts";
 import { Scratch } from "./scratch.ts";
@@ -103,8 +103,7 @@ function ownDescriptor(path: string): number | null {
   if (Number(found?.[1]) !== process.pid) return null;
   const fd = Number(found![2]);
   if (wasGiven(fd)) return fd;
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `descriptor ${fd} is not open`,
     `try: session-buddy … ${fd}>file`,
   );
@@ -127,14 +126,12 @@ function refuseStranger(spot: Spot, { uid, nlink }: Stats): void {
   const { path, above } = spot;
   const shared = (above.mode & STICKY) !== 0 && (above.mode & 0o022) !== 0;
   if (shared && !isOwn(uid) && uid !== above.uid)
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `'${path}' belongs to uid ${uid}, in a folder where everybody may put files`,
       "give another name, or a folder of your own",
     );
   if (nlink > 1 && !spot.stat!.isDirectory() && spot.isOthers)
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `'${path}' has other names, and others may have given it this one`,
       "give another name, or a folder of your own",
     );
@@ -170,7 +167,7 @@ function isSame(fd: number, old: Stats): boolean {
 }
 
 const another = (path: string) =>
-  new Failure("storage", `'${path}' is another file by now`, "try again");
+  fail.storage(`'${path}' is another file by now`, "try again");
 
 /** A new file of ours, private, for what is to take a place; or nothing yet. */
 export class Half implements Disposable {
@@ -228,8 +225,7 @@ function tryReadlink(path: string): string | null {
 }
 
 const exchanged = (path: string) =>
-  new Failure(
-    "permission",
+  fail.permission(
     `somebody else exchanges folders on the way to '${path}'`,
     "choose a folder that nobody else can write to",
   );
@@ -307,15 +303,13 @@ export function outputFailure(path: string, error: unknown): Failure {
     case "ENOTDIR":
       return noFolder(dirname(path));
     case "ENAMETOOLONG":
-      return new Failure(
-        "usage",
+      return fail.usage(
         `'${path}' is too long a name for a file`,
         "give a shorter one",
         { cause: error },
       );
     case "ENXIO":
-      return new Failure(
-        "usage",
+      return fail.usage(
         `nothing can be written to '${path}'`,
         "give a file, a FIFO or a device that is there",
         { cause: error },

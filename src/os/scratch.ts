@@ -18,7 +18,7 @@ import {
   rmdirSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { Failure, errnoOf, fail } from "../model/failure.ts";
 import { libc } from "./libc.ts";
 import { trustedPath } from "./trust.ts";
 import { tmpdir } from "node:os";
@@ -34,8 +34,7 @@ const IN_USE_MS = 3_600_000;
 const MOVED: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP"]);
 
 const disturbed = (path: string) =>
-  new Failure(
-    "permission",
+  fail.permission(
     `somebody else changes what we make in '${dirname(path)}'`,
     "choose a folder that nobody else can write to",
   );
@@ -208,8 +207,7 @@ export function temporaryFolders(): string[] {
 export function temporaryFolder(): string {
   const [first] = temporaryFolders();
   if (first !== undefined) return first;
-  throw new Failure(
-    "permission",
+  throw fail.permission(
     "there is no temporary folder in which nobody else can exchange what is made",
     "set TMPDIR to a folder that only you can write to",
   );

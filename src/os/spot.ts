@@ -15,7 +15,7 @@ import {
   readlinkSync,
 } from "node:fs";
 import { resolve } from "node:path";
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { statOpen } from "./stat.ts";
 import { isOwnOrRoots, trustedPath, writableByOthers } from "./trust.ts";
 
@@ -121,18 +121,16 @@ function reach({ fd, path }: Held): string {
 }
 
 export const noFile = (path: string, what: string) =>
-  new Failure("usage", `'${path}' ${what}`, "give a file, a FIFO or a device");
+  fail.usage(`'${path}' ${what}`, "give a file, a FIFO or a device");
 
 export const noFolder = (path: string) =>
-  new Failure(
-    "usage",
+  fail.usage(
     `there is no folder '${path}'`,
     "make it, or give a file in one that exists",
   );
 
 const foreignLink = (path: string, { uid }: Stats) =>
-  new Failure(
-    "permission",
+  fail.permission(
     `'${path}' is a link of uid ${uid}, who could lead us anywhere`,
     "give the name that it leads to, or another one",
   );

@@ -12,7 +12,7 @@
  * there has one and the same, the overflow uid, and so may we: what has it is
  * nobody's. Whose word it is that counts is asked of what stands in it.
  */
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import {
   O_RDONLY,
   closeFile,
@@ -196,8 +196,7 @@ export function quickOwner(path: string, depth = 0): number | null {
 export function requireUnshared(path: string): void {
   const { path: place, folder } = trustedPath(path);
   if (writableByOthers(place, { ...folder, mode: folder.mode & ~STICKY }))
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `others can make files in '${place}'`,
       "choose a folder that only you can write to",
     );
@@ -277,14 +276,12 @@ function requireOursIn(folder: FileStat, path: string, stat: FileStat): void {
 function requireOurs(path: string, stat: FileStat): void {
   const { uid } = stat;
   if (!isOwnOrRoots(uid))
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `'${path}' belongs to uid ${uid}, not to us`,
       "name a file of your own, or of root's",
     );
   if (writableByOthers(path, { ...stat, mode: stat.mode & ~STICKY }))
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `others can write to '${path}'`,
       `try: chmod go-w '${path}'`,
     );
@@ -292,29 +289,25 @@ function requireOurs(path: string, stat: FileStat): void {
 
 /** Where nothing can be known to be ours. */
 const noId = (euid: number) =>
-  new Failure(
-    "permission",
+  fail.permission(
     `this user has no id in its namespace of users, where uid ${euid} is everybody without one`,
     "map it: unshare --user --map-current-user",
   );
 
 const foreign = (path: string, { uid }: FileStat) =>
-  new Failure(
-    "permission",
+  fail.permission(
     `'${path}' belongs to uid ${uid}, who could change what is below`,
     "choose a place that only you and root rule",
   );
 
 const open = (path: string) =>
-  new Failure(
-    "permission",
+  fail.permission(
     `others can write to '${path}', and change what is below`,
     `try: chmod go-w '${path}', or choose a place that only you and root rule`,
   );
 
 const unfollowed = (path: string) =>
-  new Failure(
-    "permission",
+  fail.permission(
     `'${path}' leads to no folder`,
     "move it away, or choose another place",
   );

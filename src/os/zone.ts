@@ -6,7 +6,7 @@
  */
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { Failure } from "../model/failure.ts";
+import { type Failure, fail } from "../model/failure.ts";
 import { UTC, type Zone } from "../model/clock.ts";
 import { readLink } from "./file.ts";
 import { cLibrary } from "./libc.ts";
@@ -45,8 +45,7 @@ function zoneOf(env: Environment): Zone {
 
 function unknown(given: string | undefined, exists: boolean): Failure {
   const what = given === undefined ? LOCALTIME : `TZ '${given}'`;
-  return new Failure(
-    "config",
+  return fail.config(
     exists
       ? `${what} cannot be computed where the engine has no JIT`
       : `${what} is no time zone that is known here`,

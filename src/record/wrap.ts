@@ -4,7 +4,7 @@
  * whatever the spool says, except under `--audit strict`.
  */
 import { EVENT_VERSION, type OwnFields, type Process } from "../model/event.ts";
-import { Failure } from "../model/failure.ts";
+import { Failure, fail } from "../model/failure.ts";
 import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
@@ -61,8 +61,7 @@ export async function wrap(request: WrapRequest): Promise<never> {
   const recording = beginRecording(request, run);
   if (typeof recording === "string") {
     if (request.strict)
-      throw new Failure(
-        "recording",
+      throw fail.recording(
         `the session cannot be recorded and the audit is strict: ${recording}`,
         "no shell without a record; mend the cause, or ask the host's administrator",
       );
@@ -281,8 +280,7 @@ class Recording implements Watch {
 
 /** Strictly, nobody may be able to take a session that goes on for one that is over. */
 function unlockable(): Failure {
-  return new Failure(
-    "recording",
+  return fail.recording(
     `the spool cannot be locked, ${libc ? "its filesystem has no locks" : "the engine may not compile code here"}`,
     libc
       ? "set SESSION_BUDDY_DATA_DIR to a folder on a local disk"
@@ -296,8 +294,7 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
   const name = JSON.stringify(new TextDecoder().decode(program.file));
   const what = `cannot run ${name}: ${outcome.reason}`;
   if (outcome.exit_status === 125)
-    throw new Failure(
-      "recording",
+    throw fail.recording(
       what,
       "end some that are not needed, or have the limit raised (ulimit -u)",
     );

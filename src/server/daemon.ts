@@ -4,7 +4,12 @@
  */
 import { closeSync } from "node:fs";
 import { type Settings, statePaths } from "../config/load.ts";
-import { EXIT_STATUS, Failure, type FailureCode } from "../model/failure.ts";
+import {
+  EXIT_STATUS,
+  Failure,
+  type FailureCode,
+  fail,
+} from "../model/failure.ts";
 import {
   askableServer,
   claim,
@@ -60,8 +65,7 @@ export const claimToServe = (settings: Settings): Promise<StoreLock> =>
 
 function alreadyRunning({ pid, role, url }: Holder): Failure {
   const where = role === "stdio" ? "over stdio" : `at ${url ?? "its socket"}`;
-  return new Failure(
-    "already_running",
+  return fail.already_running(
     `session-buddy serves already, ${where} (pid ${pid})`,
     role === "stdio"
       ? "end the program that started it first"
@@ -86,8 +90,7 @@ export function findServer(settings: Settings): Holder | null {
 export function requireServer(settings: Settings): Holder {
   const holder = findServer(settings);
   if (holder) return holder;
-  throw new Failure(
-    "unreachable",
+  throw fail.unreachable(
     "the server is not running",
     "try: session-buddy mcp start --detach",
   );
@@ -120,8 +123,7 @@ export async function stop(
   }
   // By a debugger: no signal but its death reaches it.
   if (isStopped(holder.pid)) throw deafFailure(holder.pid, "timeout");
-  throw new Failure(
-    "timeout",
+  throw fail.timeout(
     `the server (pid ${holder.pid}) has not ended within ${timeout_ms / 1000} s`,
     force
       ? "look what it waits for: its disk?"
@@ -161,8 +163,7 @@ function signalled(
 }
 
 const unknownHolder = ({ pid }: Holder): Failure =>
-  new Failure(
-    "timeout",
+  fail.timeout(
     `the server does not answer, and pid ${pid} is no process here of which it is certain that it is the server`,
     "it runs in another container or on another host, or is of an older version: end it there",
   );

@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { type Settings, statePaths } from "../config/load.ts";
 import { Log } from "../log/log.ts";
-import { EXIT_STATUS, Failure, reasonOf } from "../model/failure.ts";
+import { EXIT_STATUS, reasonOf, fail } from "../model/failure.ts";
 import { databasePath } from "../access/claim.ts";
 import { say } from "../os/file.ts";
 import { endAs, libc } from "../os/libc.ts";
@@ -213,8 +213,7 @@ function endAsItIs(): void {
 function refuseOpenAddress({ config }: Settings, auth: Auth): void {
   const { host } = config.server;
   if (auth.required || host === "localhost" || isLoopback(host)) return;
-  throw new Failure(
-    "config",
+  throw fail.config(
     `'${host}' can be reached from other hosts, and no secret is set`,
     "set SESSION_BUDDY_SECRET (32 characters or more), or listen on 127.0.0.1",
   );

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { withKeeping } from "../../access/open.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { parseCount } from "../../model/filter.ts";
 import type { Archive, ArchivePlan } from "../../model/maintenance.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
@@ -52,8 +52,7 @@ EXAMPLES
   },
   async run(args) {
     if (args.days === undefined)
-      throw new Failure(
-        "usage",
+      throw fail.usage(
         "archive-sessions needs --days",
         "try: session-buddy archive-sessions --days 30 --dry-run",
       );
@@ -83,11 +82,7 @@ EXAMPLES
 function before(days: number): string {
   const time = new Date(Date.now() - days * DAY_MS);
   if (time.getTime() > 0) return time.toISOString();
-  throw new Failure(
-    "usage",
-    `--days takes fewer than ${days}`,
-    "try: --days 365",
-  );
+  throw fail.usage(`--days takes fewer than ${days}`, "try: --days 365");
 }
 
 function folderFor(settings: Settings, output: string | undefined): string {

@@ -2,7 +2,7 @@
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { closeSync, openSync } from "node:fs";
 import { type Settings, validSettings } from "../../config/load.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { plainJson } from "../../model/json.ts";
 import { requireHere, withKeeping } from "../../access/open.ts";
 import type { Backup } from "../../model/maintenance.ts";
@@ -37,8 +37,7 @@ EXAMPLES
   },
   async run(args) {
     if (!args.file)
-      throw new Failure(
-        "usage",
+      throw fail.usage(
         "backup needs a file",
         "try: session-buddy backup sessions-backup.duckdb",
       );

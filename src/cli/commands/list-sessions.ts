@@ -1,7 +1,7 @@
 /** `session-buddy list-sessions`: lists sessions. */
 import { defineCommand, COLOR_FLAG, CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import {
   FILTERS,
   filterOf,
@@ -186,8 +186,7 @@ function formatOf({ format, json, output }: FormatArgs): Format {
   const wanted =
     format ?? (json ? "json" : isFormat(suffix) ? suffix : "table");
   if (isFormat(wanted) && (wanted === "json" || !json)) return wanted;
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `--format takes ${Object.keys(FORMS).join(", ")}, not '${wanted}'`,
     "try: --format json",
   );

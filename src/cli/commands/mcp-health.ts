@@ -1,7 +1,7 @@
 /** `session-buddy mcp health`: asks the running server for its checks. */
 import { defineCommand, CONFIG_FLAG, JSON_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
-import { EXIT_STATUS, Failure } from "../../model/failure.ts";
+import { EXIT_STATUS, fail } from "../../model/failure.ts";
 import { requireServer } from "../../server/daemon.ts";
 import { askHealth } from "../../store/remote/client.ts";
 import { printResult } from "../terminal.ts";
@@ -22,8 +22,7 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const { socket, pid } = requireServer(settings);
     if (!socket)
-      throw new Failure(
-        "unhealthy",
+      throw fail.unhealthy(
         `the server (pid ${pid}) is not ready yet`,
         "try again in a moment",
       );

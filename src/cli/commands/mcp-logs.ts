@@ -3,7 +3,7 @@ import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { statePaths, validSettings } from "../../config/load.ts";
 import { followLog } from "../../log/tail.ts";
 import { logFile } from "../../log/log.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { isMissing } from "../../os/file.ts";
 import type { Zone } from "../../model/clock.ts";
 import { Output } from "../../os/output.ts";
@@ -63,8 +63,7 @@ function readable(text: string, zone: Zone): string {
 function linesOf(text: string): number {
   const lines = /^\d+$/.test(text) ? Number(text) : NaN;
   if (lines <= MAX_LINES) return lines;
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `--lines takes a whole number up to ${MAX_LINES}, not '${text}'`,
     "try: -n 100",
   );

@@ -1,7 +1,7 @@
 /** `session-buddy mcp start`: starts the server, in the foreground or detached. */
 import { defineCommand, CONFIG_FLAG, READ_ONLY_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { startDetached } from "../../server/daemon.ts";
 import { note, personConsole, printResult } from "../terminal.ts";
 
@@ -62,14 +62,12 @@ function transportOf(args: {
 }): "http" | "stdio" {
   const { transport = "http", detach } = args;
   if (transport !== "http" && transport !== "stdio")
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       `--transport takes http or stdio, not '${transport}'`,
       "try: --transport stdio",
     );
   if (transport === "stdio" && detach)
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       "a server over stdio cannot be detached",
       "its client starts it and ends it; leave out --detach",
     );
@@ -80,8 +78,7 @@ function parsePort(text: string): number | "auto" {
   if (text === "auto") return text;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (port >= 1 && port <= 65_535) return port;
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `--port takes 1 to 65535 or auto, not '${text}'`,
     "try: --port auto",
   );

@@ -2,7 +2,7 @@
 import { defineCommand, CONFIG_FLAG, YES_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { requireHere } from "../../access/open.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { escapeText } from "../../render/escape.ts";
 import { Candidate } from "../../access/restore.ts";
 import { confirm, note, printResult } from "../terminal.ts";
@@ -26,8 +26,7 @@ EXAMPLES
   },
   async run(args) {
     if (!args.file)
-      throw new Failure(
-        "usage",
+      throw fail.usage(
         "restore needs a file",
         "give one that `session-buddy backup` wrote",
       );

@@ -17,7 +17,7 @@ import {
   isReservedMetadata,
   jsonBytes,
 } from "../../model/event.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { isComponentName } from "../../model/id.ts";
 import { say } from "../../os/file.ts";
 import { passwdEntry } from "../../os/paths.ts";
@@ -195,8 +195,7 @@ function disabledBy(
 function strictness(flags: Flags, session: Config["session"]): boolean {
   const audit = flags.audit;
   if (audit !== undefined && audit !== "strict" && audit !== "best-effort")
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       `--audit takes strict or best-effort, not '${audit}'`,
       "try: --audit strict",
     );
@@ -230,8 +229,7 @@ function findProfile(
     return undefined;
   }
   const known = Object.keys(config.profiles).join(", ");
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `there is no profile '${name}'`,
     known
       ? `profiles: ${known}`
@@ -249,8 +247,7 @@ function componentOf(
   const name = given ?? profile?.component;
   if (name !== undefined && isComponentName(name)) return name;
   if (given === undefined) return inferComponent(words);
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `'${name}' is not a component name`,
     "letters, digits, _ and -, not first a -, at most 100",
   );
@@ -263,14 +260,12 @@ export function parseMeta(pairs: readonly string[]): JsonObject {
     const at = pair.indexOf("=");
     const name = pair.slice(0, at);
     if (at < 1)
-      throw new Failure(
-        "usage",
+      throw fail.usage(
         `--meta takes key=value, not '${pair}'`,
         "try: --meta ticket=4711",
       );
     if (isReservedMetadata(name))
-      throw new Failure(
-        "usage",
+      throw fail.usage(
         `'${name}' is measured and cannot be given by --meta`,
         "choose another key",
       );
@@ -298,8 +293,7 @@ function refuseTooMuch(start: {
   const { session_type, shell_type, tags, metadata } = start;
   const bytes = jsonBytes([session_type, shell_type, tags, metadata]);
   if (bytes > MAX_TEXT_BYTES)
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       `types, tags and metadata are ${bytes} bytes together, at most ${MAX_TEXT_BYTES} are recorded`,
       "give less, or the path of a file that holds it",
     );

@@ -1,7 +1,7 @@
 /** `session-buddy show-session`: shows one session in full. */
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
-import { Failure } from "../../model/failure.ts";
+import { type Failure, fail } from "../../model/failure.ts";
 import { isSessionId } from "../../model/id.ts";
 import { ambiguous, findSession, noSession } from "../../model/reference.ts";
 import { remarksOn } from "../../model/remarks.ts";
@@ -35,8 +35,7 @@ EXAMPLES
   async run(args) {
     const format = args.format ?? (args.json ? "json" : "text");
     if (format !== "text" && format !== "json")
-      throw new Failure(
-        "usage",
+      throw fail.usage(
         `--format takes text or json, not '${format}'`,
         "try: --format json",
       );
@@ -45,8 +44,7 @@ EXAMPLES
     const { id } = args;
     // An unset variable in a script shall not mean the newest session.
     if (id === "")
-      throw new Failure(
-        "usage",
+      throw fail.usage(
         "the session's id is empty",
         "leave it out for the session that you are in, else the newest",
       );
@@ -80,8 +78,7 @@ async function missing(
   if (archived.length > 1) return ambiguous(reference, archived);
   if (archived[0]) {
     const { session_id, folder } = archived[0];
-    return new Failure(
-      "not_found",
+    return fail.not_found(
       `session '${session_id}' is archived in '${folder}'`,
       "any reader of Parquet shows it: sessions.parquet, events.parquet",
     );
@@ -98,8 +95,7 @@ async function currentOrNewest(
     if (session) return session;
   }
   for await (const session of store.list({ limit: 1 })) return session;
-  throw new Failure(
-    "not_found",
+  throw fail.not_found(
     "no session has been recorded yet",
     "try: session-buddy shell",
   );

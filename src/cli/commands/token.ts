@@ -1,7 +1,7 @@
 /** `session-buddy token`: prints a token for the server. */
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { readSecret } from "../../auth/secret.ts";
 import {
   MAX_CLAIM_LENGTH,
@@ -74,8 +74,7 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const secret = readSecret(settings.config.auth.secret_file, process.env);
     if (secret === null)
-      throw new Failure(
-        "config",
+      throw fail.config(
         "no secret is set that could sign a token",
         "set SESSION_BUDDY_SECRET, or auth.secret_file, as the server has it",
       );
@@ -92,8 +91,7 @@ const EXAMPLE = {
 
 function nameOf(flag: keyof typeof EXAMPLE, name: string): string {
   if (isClaim(name)) return name;
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `${flag} takes 1 to ${MAX_CLAIM_LENGTH} characters, none of them a control character`,
     `try: ${flag} ${EXAMPLE[flag]}`,
   );
@@ -102,8 +100,7 @@ function nameOf(flag: keyof typeof EXAMPLE, name: string): string {
 function secondsOf(ttl: string): number {
   const seconds = Math.floor((durationMs(ttl) ?? 0) / 1000);
   if (seconds >= 1 && seconds <= MAX_TTL_SECONDS) return seconds;
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `--ttl takes a duration from 1s to 365d, not '${ttl}'`,
     "try: --ttl 1h",
   );
@@ -112,8 +109,7 @@ function secondsOf(ttl: string): number {
 function scopeOf(scope: string): Scope {
   const known = SCOPES.find((word) => word === scope);
   if (known) return known;
-  throw new Failure(
-    "usage",
+  throw fail.usage(
     `--scope takes ${SCOPES.join(", ")}, not '${scope}'`,
     "try: --scope read",
   );

@@ -2,7 +2,7 @@
  * Reads the body of a POST, with bounds on its bytes, on the time that it takes,
  * and on what all the bodies under way hold together.
  */
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 
 /** A body, and what its headers say of it. */
 export interface BodySource {
@@ -91,16 +91,15 @@ export class Bodies {
 }
 
 const late = () =>
-  new Failure("timeout", "the body was not there in time", "send it again");
+  fail.timeout("the body was not there in time", "send it again");
 
 const senderGone = (cause: unknown) =>
-  new Failure("unreachable", "the body ended before its end", undefined, {
+  fail.unreachable("the body ended before its end", undefined, {
     cause,
   });
 
 const tooMuchUnderWay = () =>
-  new Failure(
-    "overloaded",
+  fail.overloaded(
     "the server is reading as much as it can hold",
     "try again in a moment",
   );

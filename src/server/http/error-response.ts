@@ -3,7 +3,7 @@
  * stack. On /mcp it is a JSON-RPC error; elsewhere
  * `{"error":{"code","message"}}`.
  */
-import { Failure, type FailureCode } from "../../model/failure.ts";
+import { type Failure, type FailureCode, fail } from "../../model/failure.ts";
 import { type RpcId, rpcError } from "../mcp/json-rpc.ts";
 import type { Route } from "./routes.ts";
 
@@ -48,8 +48,7 @@ export function errorResponse(
 /** The answer to a path that is not there. */
 export const unknownPath = (): Response =>
   errorResponse(
-    new Failure(
-      "not_found",
+    fail.not_found(
       "there is nothing at this path",
       `the MCP server is at /mcp`,
     ),

@@ -13,7 +13,7 @@
  * there skips Host and Origin.
  */
 import type { Access, Authorize, TokenIdentity } from "../../auth/authorize.ts";
-import { Failure } from "../../model/failure.ts";
+import { Failure, fail } from "../../model/failure.ts";
 import type { Peer } from "../../os/peer.ts";
 import {
   accessOf,
@@ -175,13 +175,12 @@ export class Guard {
     const host = request.headers.get("host") ?? "";
     if (!isWellFormedHost(host))
       return errorResponse(
-        new Failure("refused", "the Host header is missing or malformed"),
+        fail.refused("the Host header is missing or malformed"),
         route,
       );
     if (!isOurHost(host, this.options))
       return errorResponse(
-        new Failure(
-          "permission",
+        fail.permission(
           `this server is not '${host}'`,
           "ask for localhost and its port, or name that host in server.allowed_hosts",
         ),
@@ -190,8 +189,7 @@ export class Guard {
     const origin = request.headers.get("origin");
     if (origin === null || isOurOrigin(origin, this.options)) return null;
     return errorResponse(
-      new Failure(
-        "permission",
+      fail.permission(
         "pages of this origin may not ask this server",
         "name the origin in server.allowed_origins",
       ),
@@ -228,7 +226,7 @@ function method({ method }: Request, route: Route): Response | null {
   if (route === "other" || allowed.includes(method)) return null;
   const list = allowed.join(", ");
   return errorResponse(
-    new Failure("refused", `${method} is not served here`, `use ${list}`),
+    fail.refused(`${method} is not served here`, `use ${list}`),
     route,
     { status: 405, rpc_code: -32000, headers: { allow: list } },
   );
@@ -247,8 +245,7 @@ function contentType({ headers }: Request): Response | null {
     (headers.get("content-encoding") ?? "identity") === "identity";
   if (readable) return null;
   return errorResponse(
-    new Failure(
-      "refused",
+    fail.refused(
       "the body is not plain JSON",
       "send Content-Type: application/json, in UTF-8, not compressed",
     ),
@@ -265,14 +262,14 @@ const tooLarge = (
   }: ErrorResponseOptions & { hint?: string } = {},
 ) =>
   errorResponse(
-    new Failure("refused", `the body is larger than ${max_bytes} bytes`, hint),
+    fail.refused(`the body is larger than ${max_bytes} bytes`, hint),
     "/mcp",
     { ...options, status: 413 },
   );
 
 const malformed = ({ kind, sentence, hint }: Malformed) =>
   errorResponse(
-    new Failure("refused", sentence, hint),
+    fail.refused(sentence, hint),
     "/mcp",
     kind === "parse" ? { rpc_code: PARSE_ERROR } : {},
   );

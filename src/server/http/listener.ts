@@ -7,7 +7,7 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import type { Endpoint } from "../../os/peer.ts";
 import type { BodySource } from "./body.ts";
 import { ListeningSocket } from "../../os/descriptors.ts";
@@ -206,7 +206,7 @@ export class HttpListener {
     } catch {
       return Promise.resolve(
         errorResponse(
-          new Failure("refused", "the request cannot be read", "see RFC 9112"),
+          fail.refused("the request cannot be read", "see RFC 9112"),
           "other",
         ),
       );
@@ -244,7 +244,7 @@ const endpoint = (address?: string, port?: number): Endpoint | null =>
 
 /** Its rest would not be understood either: the connection ends. */
 const notUnderstood = (status: number, sentence: string, hint: string) =>
-  errorResponse(new Failure("refused", sentence, hint), "other", {
+  errorResponse(fail.refused(sentence, hint), "other", {
     ...{ status, headers: { connection: "close" } },
   });
 

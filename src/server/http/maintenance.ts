@@ -1,6 +1,6 @@
 /** Backup, archive, drain and stop for our own commands, over the socket alone. */
 import { isAbsolute } from "node:path";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import type { ArchiveRequest, Keeping } from "../../model/maintenance.ts";
 import type { AdminCall } from "../../store/remote/maintenance.ts";
 import type { Message } from "../mcp/json-rpc.ts";
@@ -67,8 +67,7 @@ function requestOf({ request }: Message): ArchiveRequest {
 }
 
 const unknownCall = () =>
-  new Failure(
-    "refused",
+  fail.refused(
     "the server does not know that call",
     "try: session-buddy mcp restart",
   );

@@ -9,7 +9,7 @@
  *   proven    all but that and an eighth; one peer a quarter of all
  *   unproven  a pool of its own; one peer a quarter of it
  */
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import type { Peer } from "../../os/peer.ts";
 import { parseAddress, isMapped } from "../../os/address.ts";
 import type { Standing } from "./guard.ts";
@@ -173,7 +173,7 @@ const tooMany = (
   headers: Record<string, string> = {},
 ) =>
   errorResponse(
-    new Failure("overloaded", sentence, `try again in ${wait_seconds} s`),
+    fail.overloaded(sentence, `try again in ${wait_seconds} s`),
     route,
     { status: 429, headers: { "retry-after": `${wait_seconds}`, ...headers } },
   );

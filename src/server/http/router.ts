@@ -7,7 +7,7 @@ import type { Access } from "../../auth/authorize.ts";
 import type { Auth } from "../../auth/verify.ts";
 import type { Settings } from "../../config/load.ts";
 import type { Log } from "../../log/log.ts";
-import { Failure, reasonOf } from "../../model/failure.ts";
+import { Failure, reasonOf, fail } from "../../model/failure.ts";
 import { NOT_DRAINED } from "../../model/store.ts";
 import type { Peer } from "../../os/peer.ts";
 import { VERSION } from "../../version.ts";
@@ -116,10 +116,7 @@ export class Router {
   ): Promise<Response> {
     const { request } = arrival;
     if (this.stopping)
-      return errorResponse(
-        new Failure("overloaded", "the server is stopping"),
-        route,
-      );
+      return errorResponse(fail.overloaded("the server is stopping"), route);
     const refused =
       this.rateLimit.rate(route, peer) ?? guard.edge(request, route, peer);
     if (refused) return refused;
@@ -223,8 +220,7 @@ export class Router {
     const { log } = this.parts;
     log.error("internal", { request_id, route, reason: reasonOf(error) });
     return errorResponse(
-      new Failure(
-        "storage",
+      fail.storage(
         "internal error",
         `the server's log has it under request ${request_id}`,
       ),

@@ -9,7 +9,7 @@ import { Connections } from "./connections.ts";
 import { Guard } from "./guard.ts";
 import { HttpListener, type Where } from "./listener.ts";
 import { type Edge, type Parts, Router } from "./router.ts";
-import { Failure, errnoOf, reasonOf } from "../../model/failure.ts";
+import { Failure, errnoOf, reasonOf, fail } from "../../model/failure.ts";
 import { portHolder } from "../../os/use.ts";
 import { readTrusted } from "../../os/trust.ts";
 
@@ -157,8 +157,7 @@ function listenFailure(
 ): Failure {
   if (error instanceof Failure) return error;
   if (errnoOf(error) !== "EADDRINUSE" || port === "auto")
-    return new Failure(
-      "config",
+    return fail.config(
       `the server cannot listen on '${host}' port ${port}: ${reasonOf(error)}`,
       "check server.host, server.port and server.tls",
       { cause: error },
@@ -167,8 +166,7 @@ function listenFailure(
   const who = holder
     ? `pid ${holder.pid}, ${holder.command}`
     : "a program that we may not look at";
-  return new Failure(
-    "port_taken",
+  return fail.port_taken(
     `port ${port} belongs to another program (${who})`,
     `end it, or choose another port: --port auto`,
     { cause: error },

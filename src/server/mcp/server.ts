@@ -10,7 +10,7 @@ import {
   ResourceTemplate,
   UriTemplate,
 } from "@modelcontextprotocol/server";
-import { Failure } from "../../model/failure.ts";
+import { Failure, fail } from "../../model/failure.ts";
 import type { Caller } from "../tools/tool.ts";
 import type { ToolBackend } from "../tools/tools.ts";
 import { CONFIGS } from "./schema.ts";
@@ -92,8 +92,7 @@ export const failed = ({ message }: Failure): CallToolResult => ({
 
 /** What went wrong within is for the log alone. */
 const internal = ({ request_id }: Caller) =>
-  new Failure(
-    "storage",
+  fail.storage(
     "internal error",
     `the server's log has it under request ${request_id}`,
   );

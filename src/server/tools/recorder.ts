@@ -1,6 +1,6 @@
 /** What recording needs of a store, and a single event to it. */
 import type { Event } from "../../model/event.ts";
-import { Failure, Rejected } from "../../model/failure.ts";
+import { Rejected, fail } from "../../model/failure.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import type { ServedStore } from "../../model/store.ts";
 
@@ -26,7 +26,7 @@ export async function appendOne(
     if (!(error instanceof Rejected)) throw error;
     const reason = error.reasons.get(event.event_id)!;
     const named = reason.includes(": ") ? reason : `session_id: ${reason}`;
-    throw new Failure("refused", named, undefined, { cause: error });
+    throw fail.refused(named, undefined, { cause: error });
   }
 }
 

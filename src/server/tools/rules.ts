@@ -12,7 +12,7 @@ import {
   isReservedMetadata,
   jsonBytes,
 } from "../../model/event.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { isComponentName } from "../../model/id.ts";
 
 const MAX_PID = 4_194_304;
@@ -27,8 +27,7 @@ export class Rules {
 
   /** @throws Failure (refused) saying what is wrong, each field by name */
   check(): void {
-    if (this.problems.length > 0)
-      throw new Failure("refused", this.problems.join("; "));
+    if (this.problems.length > 0) throw fail.refused(this.problems.join("; "));
   }
 
   /** @returns the value to go on with until the check */

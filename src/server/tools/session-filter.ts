@@ -9,7 +9,7 @@ import {
   type Column,
   type Type,
 } from "../../model/columns.ts";
-import { Failure } from "../../model/failure.ts";
+import { Failure, fail } from "../../model/failure.ts";
 import {
   FILTERS,
   type FilterArguments,
@@ -71,7 +71,7 @@ function time(field: string, text: string, now_ms: number): string {
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     const { sentence, hint } = error;
-    throw new Failure("refused", `${field}: ${sentence}`, hint);
+    throw fail.refused(`${field}: ${sentence}`, hint);
   }
 }
 

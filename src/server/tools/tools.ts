@@ -5,7 +5,7 @@
  */
 import type { Authorize, TokenIdentity } from "../../auth/authorize.ts";
 import type { Clock } from "../../model/clock.ts";
-import { Failure } from "../../model/failure.ts";
+import { Failure, fail } from "../../model/failure.ts";
 import type { ServedStore } from "../../model/store.ts";
 import type { Caller, Tool, ToolServer } from "./tool.ts";
 import { TOOLS } from "./catalog.ts";
@@ -74,7 +74,7 @@ export class Tools implements ToolBackend {
     caller: Caller,
   ): Promise<object> {
     const ready = this.ready.get(name);
-    if (!ready) throw new Failure("not_found", `there is no tool '${name}'`);
+    if (!ready) throw fail.not_found(`there is no tool '${name}'`);
     const { tool, run } = ready;
     const { metrics, onError, now = Date.now } = this.options;
     const received_ms = now();
@@ -126,7 +126,7 @@ type Argument = string | null | undefined;
 /** Clients of the first server know a refused token by its mark. */
 function asAnswered(error: unknown): never {
   if (error instanceof Failure && error.code === "unauthorized")
-    throw new Failure("unauthorized", `❌ ${error.sentence}`);
+    throw fail.unauthorized(`❌ ${error.sentence}`);
   throw error;
 }
 

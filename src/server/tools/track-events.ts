@@ -12,7 +12,7 @@ import {
   eventBytes,
   isKind,
 } from "../../model/event.ts";
-import { Failure, Rejected, reasonOf } from "../../model/failure.ts";
+import { Rejected, reasonOf, fail } from "../../model/failure.ts";
 import { isSignOfLife } from "../../model/fold.ts";
 import { parseEvent } from "../../model/schema.ts";
 import { EVENT_STATUSES, type EventResult } from "../../model/store.ts";
@@ -223,8 +223,7 @@ function readEvents(
     const length = eventBytes(read.event);
     bytes += length;
     if (bytes > MAX_BATCH_BYTES)
-      throw new Failure(
-        "refused",
+      throw fail.refused(
         `events: together more than ${MAX_BATCH_BYTES} bytes`,
         "send fewer at once",
       );
