@@ -3,6 +3,8 @@
  * executed: a few instructions of our own stand before the runtime's, and keep
  * it. The runtime ignores and catches signals, unblocks one, raises the limit
  * of open files and opens descriptors; src/os/at-exec.ts reads what was before.
+ * In a folder that has no path the runtime ends: it starts in `/`, and the folder
+ * is held open.
  *
  * They come in a segment of their own, behind all others, whose entry in the
  * program headers was a note's. What they keep goes to a page of zeros that the
@@ -15,8 +17,11 @@ const MAGIC = "SBatExec";
 /**
  * x86-64: for each of 64 signals and descriptors rt_sigaction(2) and fcntl(2);
  * prlimit64(2), rt_sigprocmask(2). SIGPWR gets its default: the runtime, which
- * takes it, would write on stderr that it was ignored. Then on to the runtime; rdx
- * is kept: it is an argument of what runs next.
+ * takes it, would write on stderr that it was ignored; SIGCHLD, too: where we have
+ * no C library, the runtime would never hear of the child's end. getcwd(2), and when
+ * there is no path, or none from our root: open(2) and fcntl(2), to get one beyond
+ * the standard ones, and chdir(2). Then on to the runtime; rdx is kept: it is an
+ * argument of what runs next.
  *
  *       push rdx; sub rsp, 168; xor r12d, r12d; xor r13d, r13d; mov ebx, 63
  *   1:  lea edi, [rbx+1]; xor esi, esi; mov rdx, rsp; mov r10d, 8
@@ -36,10 +41,25 @@ const MAGIC = "SBatExec";
  *       xor edx, edx; mov [rsp+32], rdx; …; mov [rsp+56], rdx
  *       mov edi, 30; lea rsi, [rsp+32]
  *       mov eax, 13; syscall                      # rt_sigaction SIG_DFL
- *       mov rax, [rip+place]
- *       mov [rax], r12; mov [rax+8], r13
- *       mov rcx, [rsp]; mov [rax+16], rcx; mov rcx, [rsp+16]; mov [rax+24], rcx
- *       add rsp, 168; pop rdx; jmp [rip+runtime]
+ *       mov edi, 17; mov eax, 13; syscall
+ *       mov rbx, [rip+place]
+ *       mov [rbx], r12; mov [rbx+8], r13
+ *       mov rcx, [rsp]; mov [rbx+16], rcx; mov rcx, [rsp+16]; mov [rbx+24], rcx
+ *       lea rdi, [rbx+64]; mov esi, 4032
+ *       mov eax, 79; syscall                      # getcwd
+ *       test eax, eax; js 4f
+ *       cmp byte ptr [rbx+64], '/'; je 5f
+ *   4:  mov dword ptr [rsp], 0x2f002e; mov rdi, rsp; mov esi, 0x280000
+ *       mov eax, 2; syscall                       # open "." O_PATH | O_CLOEXEC
+ *       test eax, eax; js 5f
+ *       mov r12d, eax; mov edi, eax; mov esi, 1030; mov edx, 3
+ *       mov eax, 72; syscall                      # fcntl F_DUPFD_CLOEXEC
+ *       mov [rbx+32], eax; mov edi, r12d
+ *       mov eax, 3; syscall                       # close
+ *       cmp dword ptr [rbx+32], 0; jle 5f
+ *       lea rdi, [rsp+2]
+ *       mov eax, 80; syscall                      # chdir "/"
+ *   5:  add rsp, 168; pop rdx; jmp [rip+runtime]
  */
 const CODE = Buffer.from(
   "524881eca80000004531e44531edbb3f0000008d7b0131f64889e241ba080000" +
@@ -47,8 +67,12 @@ const CODE = Buffer.from(
     "0000000f0585c07804490fabddffcb79c231ff48893c24be0700000031d24989" +
     "e2b82e0100000f0531ff31f6488d54241041ba08000000b80e0000000f0531d2" +
     "4889542420488954242848895424304889542438bf1e000000488d742420b80d" +
-    "0000000f05488b0544ffffff4c89204c896808488b0c2448894810488b4c2410" +
-    "488948184881c4a80000005aff2526ffffff",
+    "0000000f05bf11000000b80d0000000f05488b1d38ffffff4c89234c896b0848" +
+    "8b0c2448894b10488b4c241048894b18488d7b40bec00f0000b84f0000000f05" +
+    "85c07806807b402f744fc704242e002f004889e7be00002800b8020000000f05" +
+    "85c078354189c489c7be06040000ba03000000b8480000000f058943204489e7" +
+    "b8030000000f05837b20007e0c488d7c2402b8500000000f054881c4a8000000" +
+    "5aff25b1feffff",
   "hex",
 );
 const PAGE = 4096;

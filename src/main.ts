@@ -7,11 +7,13 @@ import { countExecutables } from "./cli/commands/count-executables.ts";
 import { shell } from "./cli/commands/shell.ts";
 import { Failure, OutputClosed, reasonOf } from "./model/failure.ts";
 import { say } from "./os/file.ts";
-import { endAs } from "./os/libc.ts";
+import { returnToFolder } from "./os/at-exec.ts";
+import { endAs, libc } from "./os/libc.ts";
 import { COUNT_EXECUTABLES } from "./record/path-executables.ts";
 import { escapeText } from "./render/escape.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
+  if (libc) returnToFolder(libc);
   if (argv[0] === "shell") return shell(argv.slice(1));
   if (argv[0] === COUNT_EXECUTABLES) return countExecutables(argv.slice(1));
   const { runTree } = await import("./cli/tree.ts");

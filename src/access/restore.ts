@@ -14,7 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
 import { lostEnd } from "../model/event.ts";
@@ -41,6 +41,7 @@ import {
 } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
 import { ensurePrivateDir, folderFailure, readFailure } from "../os/paths.ts";
+import { absolutePath } from "../os/spot.ts";
 import { copy, sync } from "../os/copy.ts";
 import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
@@ -85,7 +86,7 @@ export class Candidate {
     refuseServer(settings);
     const database = databasePath(settings);
     ensurePrivateDir(settings.paths.data!);
-    const from = requireOther(resolve(file), database);
+    const from = requireOther(absolutePath(file), database);
     refuseIrregular(database);
     await loadDuckDB(settings);
     const { verify } = await import("../store/duckdb/verify.ts");

@@ -31,6 +31,23 @@ interface Held {
   path: string;
 }
 
+/**
+ * @throws Failure when it is relative to a working directory that is gone, which
+ *   `resolve` does not see: the runtime has another one in mind
+ */
+export function absolutePath(path: string): string {
+  if (path.startsWith("/")) return resolve(path);
+  try {
+    return resolve(process.cwd(), path);
+  } catch (cause) {
+    throw fail.usage(
+      `'${path}' leads nowhere: the working directory is gone`,
+      "give an absolute path, or go to a folder that is there",
+      { cause },
+    );
+  }
+}
+
 export class Spot implements Disposable {
   /** @param at how it is reached */
   private constructor(
@@ -48,7 +65,7 @@ export class Spot implements Disposable {
    */
   static open(given: string, links: "follow" | "leaf" = "follow"): Spot {
     const held = [{ fd: openFolder("/"), path: "" }];
-    const parts = resolve(given).split("/").reverse();
+    const parts = absolutePath(given).split("/").reverse();
     try {
       for (let followed = 0; ;) {
         const name = parts.pop();

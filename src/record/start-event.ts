@@ -12,6 +12,7 @@ import {
   jsonBytes,
 } from "../model/event.ts";
 import { sessionIdOf } from "../model/id.ts";
+import { readLink } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
 import {
   ancestry,
@@ -125,8 +126,8 @@ function workingDirectory(): string {
   try {
     return process.cwd();
   } catch {
-    // It was removed under us: the shell will say so itself.
-    return "";
+    // It was removed, "(deleted)", or has no path from our root: the shell will say so itself.
+    return readLink("/proc/self/cwd") ?? "";
   }
 }
 

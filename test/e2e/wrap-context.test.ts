@@ -201,3 +201,19 @@ test("the command tree counts distinct executables on PATH, and follows it", asy
   rmSync(join(path, "sh"));
   expect(await count(PATH, "exit")).toBe(1);
 });
+
+test("a folder that was removed: the program runs there, and relative paths lead nowhere", async () => {
+  using sandbox = new Sandbox();
+  const folder = join(sandbox.home, "gone");
+  const script = `mkdir "$1"; cd "$1"; rmdir "$1"
+    "$0" shell -- sh -c 'readlink /proc/self/cwd; exit 3' <&-; echo $?
+    "$0" list-sessions | wc -l
+    "$0" backup copy.duckdb; echo $?`;
+  const argv = ["bash", "-c", script, BINARY, folder];
+  const done = await sandbox.command(argv);
+  expect(done.stdout).toBe(`${folder} (deleted)\n3\n1\n64\n`);
+  expect(done.stderr).toContain(
+    "'copy.duckdb' leads nowhere: the working directory is gone",
+  );
+  expect((await sandbox.only()).working_directory).toBe(`${folder} (deleted)`);
+});

@@ -189,3 +189,14 @@ os.execv(sys.argv[1], sys.argv[1:])`;
   expect(await sandbox.only()).toMatchObject({ status: "lost" });
   expect((await run("no-such-program")).exitCode).toBe(127);
 });
+
+test("without the JIT, too, an ignored SIGCHLD does not hide the program's end", async () => {
+  if (!needs("perl")) return;
+  using sandbox = new Sandbox();
+  const set = '$SIG{CHLD} = "IGNORE"; exec @ARGV';
+  const argv = ["shell", "--", "sh", "-c", "exit 4"];
+  const done = await sandbox.command(["perl", "-e", set, BINARY, ...argv], {
+    env: NO_JIT,
+  });
+  expect(done).toMatchObject({ exitCode: 4, stderr: "" });
+});

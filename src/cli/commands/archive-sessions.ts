@@ -1,10 +1,11 @@
 /** `session-buddy archive-sessions`: moves old sessions to Parquet files. */
 import { defineCommand, CONFIG_FLAG, YES_FLAG } from "../args.ts";
 import { existsSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { withKeeping } from "../../access/open.ts";
 import { fail } from "../../model/failure.ts";
+import { absolutePath } from "../../os/spot.ts";
 import { parseCount } from "../../model/filter.ts";
 import type { Archive, ArchivePlan } from "../../model/maintenance.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
@@ -86,7 +87,7 @@ function before(days: number): string {
 }
 
 function folderFor(settings: Settings, output: string | undefined): string {
-  if (output !== undefined) return resolve(output);
+  if (output !== undefined) return absolutePath(output);
   const stamp = new Date().toISOString().replace(/\..*|[-:]/g, "");
   const folder = `${settings.paths.data!}/archive/${stamp.replace("T", "-")}`;
   ensurePrivateDir(dirname(folder));
