@@ -1,7 +1,7 @@
 /**
- * Who may ask for what: the one place that decides, for HTTP routes, MCP
- * messages and tools alike. Whoever comes by the server's own socket or by stdio
- * is the server's user and may everything. Over TCP the token decides once a
+ * Decides who may ask for what, for HTTP routes, MCP messages and tools alike. A
+ * peer on the server's own socket or on stdio is the server's user and may do
+ * everything. Over TCP the token decides once a
  * secret is set; without one, only the server's user and root are served.
  */
 import { type Failure, fail } from "../model/failure.ts";
@@ -49,7 +49,8 @@ export const authorizer =
     if (peer.via !== "tcp" || access === "open") return null;
     if (!secret) return strangerFailure(peer.uid, uid);
     if (access === "protocol") return null;
-    if (!token) return tokenRequired();
+    if (!token)
+      return unauthorized("Token required (SESSION_BUDDY_SECRET is set)");
     return access === "record" && token.scope === "read"
       ? unauthorized("the token may only read (its scope must be write)")
       : null;
@@ -74,9 +75,6 @@ const unauthorized = (reason: string, cause?: string) =>
     undefined,
     cause === undefined ? {} : { cause },
   );
-
-const tokenRequired = () =>
-  unauthorized("Token required (SESSION_BUDDY_SECRET is set)");
 
 /** @param cause why, in a few words that hold nothing of the token */
 export const tokenInvalid = (cause: string) =>

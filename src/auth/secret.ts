@@ -1,7 +1,6 @@
 /**
- * The secret that signs tokens: from the environment, else from a file that
- * only we can read. It is held to a length that nobody guesses, and stands in
- * no sentence of ours.
+ * Reads the secret that signs tokens: from the environment, else from a file that
+ * only we can read. It has to be too long to guess, and no message repeats it.
  */
 import { Failure, errnoOf, reasonOf, fail } from "../model/failure.ts";
 import { O_RDONLY, closeFile, openRegular } from "../os/file.ts";

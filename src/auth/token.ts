@@ -1,6 +1,6 @@
 /**
- * Tokens as our own clients make and send them: short JWTs signed by HS256.
- * verify.ts has the server's side. jose is loaded when a token is made.
+ * Mints tokens, short JWTs signed by HS256, and finds the one that our own clients
+ * send. verify.ts has the server's side. jose is loaded when a token is made.
  */
 import { fail } from "../model/failure.ts";
 import { passwdEntry } from "../os/paths.ts";

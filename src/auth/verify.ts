@@ -16,11 +16,7 @@ import { SCOPES, isClaim } from "./token.ts";
 
 const AUDIENCE = "session-buddy";
 const ISSUERS = [
-  "mahavishnu",
-  "session-buddy",
-  "akosha",
-  "dhara",
-  "crackerjack",
+  ...["mahavishnu", "session-buddy", "akosha", "dhara", "crackerjack"],
 ];
 /** `session-buddy token` alone mints tokens that may act for all. */
 const ADMIN_ISSUER = "session-buddy";
@@ -85,14 +81,8 @@ export class Auth {
     if (!this.key) return null;
     if (token.length > MAX_TOKEN_LENGTH) throw tokenInvalid("too long");
     const now = this.now();
-    const {
-      iat,
-      iss,
-      sub = null,
-      scope = "write",
-      host = null,
-      user = null,
-    } = await claimsOf(token, await this.key, now);
+    const claims = await claimsOf(token, await this.key, now);
+    const { iat, iss, sub, scope = "write", host = null, user = null } = claims;
     if (typeof iat !== "number" || iat > now / 1000)
       throw tokenInvalid("issued in the future");
     const known = SCOPES.find((word) => word === scope);
@@ -100,17 +90,14 @@ export class Auth {
     if (!known || (known === "admin" && iss !== ADMIN_ISSUER))
       throw tokenInvalid("unknown scope");
     return {
-      subject: subjectIn(sub),
+      // One that is empty, or no text, is none.
+      subject: typeof sub === "string" && sub ? nameIn("sub", sub) : null,
       scope: known,
       ...(host !== null && { host: nameIn("host", host) }),
       ...(user !== null && { user: nameIn("user", user) }),
     };
   }
 }
-
-/** A subject that is empty, or no text, is none. */
-const subjectIn = (sub: unknown): string | null =>
-  typeof sub === "string" && sub !== "" ? nameIn("sub", sub) : null;
 
 /** A name that a token holds. */
 function nameIn(claim: string, value: unknown): string {

@@ -1,6 +1,10 @@
 /**
- * A command's streams: the result on stdout, and on stderr what it says to a
- * person beside that, questions too.
+ * Writes a command's result to stdout, and messages and questions to stderr.
+ *
+ * consola shows a person at a terminal how each step went. Its own reporters
+ * write to stdout, and take backticks and underscores out of what others recorded.
+ * Its prompt draws on stdout, leaves the terminal raw when it is killed, and sends
+ * what is typed after a `y` to the shell: `confirm` asks by itself.
  */
 import { readSync } from "node:fs";
 import { errnoOf, fail } from "../model/failure.ts";
@@ -9,6 +13,7 @@ import { say } from "../os/file.ts";
 import { Output } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
 import { escapeText } from "../render/escape.ts";
+import { type Mark, marked } from "../render/marked.ts";
 
 /** Writes a result whole. @throws OutputClosed */
 export function print(text: string): void {
@@ -43,8 +48,23 @@ export function wantsColor(flag: boolean): boolean {
  */
 export async function personConsole(color: boolean) {
   if (!isTerminal(2)) return null;
-  const { createConsole } = await import("./console.ts");
-  return createConsole(color && !process.env["NO_COLOR"]);
+  const { LogLevels, createConsola } = await import("consola/core");
+  const colored = color && !process.env["NO_COLOR"];
+  return createConsola({
+    // Whatever CONSOLA_LEVEL, CI and NODE_ENV say.
+    level: LogLevels.info,
+    // A line that comes again is another event.
+    throttleMin: Infinity,
+    reporters: [
+      {
+        // At once: the process may end right after it.
+        log({ type, args: [text, hint = null] }) {
+          if (type === "log") say(`${text}\n`);
+          else say(marked(type as Mark, text, hint, colored));
+        },
+      },
+    ],
+  });
 }
 
 /**

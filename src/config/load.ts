@@ -1,11 +1,11 @@
 /**
- * Settings: defaults, then /etc, then the user's file, then --config or
- * SESSION_BUDDY_CONFIG, then the environment; flags come on top where they are
- * parsed. Nothing below the working directory is read.
+ * Loads the settings: defaults, then /etc, then the user's file, then --config or
+ * SESSION_BUDDY_CONFIG, then the environment; each command puts its flags on top.
+ * Nothing below the working directory is read.
  *
- * Reading never throws: what is wrong is a list of problems beside the values
- * that hold, for a broken file must not keep anybody from his shell. Commands
- * other than `shell` refuse to go on (`validSettings`).
+ * Loading never throws: it gives a list of problems beside the values that hold,
+ * because a broken file must not keep users from their shell. Commands other than
+ * `shell` refuse to go on (`validSettings`).
  */
 import type { Json } from "../model/event.ts";
 import { Failure, reasonOf, fail } from "../model/failure.ts";
@@ -25,7 +25,7 @@ import {
 export type { Config, Profile } from "./keys.ts";
 
 /** One thing wrong: where (a file and the keys down to it, or a variable) and what. */
-export interface Problem {
+interface Problem {
   file: string;
   text: string | null;
   path: string[];
@@ -97,7 +97,7 @@ function readFile(
   if (!required && isMissing(file)) return;
   let source: string;
   try {
-    // A person's --config is told from where he is.
+    // The user gives --config relative to the working directory.
     const path = file.startsWith("/") ? file : `${process.cwd()}/${file}`;
     source = new TextDecoder().decode(readTrusted(path));
   } catch (error) {
@@ -225,7 +225,7 @@ function readEnvironment(
 }
 
 /** Where a running server is found, and what it leaves. */
-export interface StatePaths {
+interface StatePaths {
   /** This machine's state folder; the server makes it, private. */
   folder: string;
   /** In a private folder of its own or the one above: check that one too. */

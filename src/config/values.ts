@@ -1,6 +1,6 @@
 /**
- * What a value of a setting may be: each parser takes JSON, or the text of a
- * variable. Loaded by every start of the wrapper, as keys.ts is.
+ * Parses the values of settings: each parser takes JSON, or the text of a variable.
+ * Every start of the wrapper loads this, as it does keys.ts.
  */
 import type { Json } from "../model/event.ts";
 
@@ -110,14 +110,8 @@ export const origin: Parse<string> = (value) =>
     ? value
     : undefined;
 
-export const level: Parse<LogLevel> = (value) =>
-  oneOf(
-    "debug",
-    "info",
-    "warn",
-    "error",
-  )(
-    String(value)
-      .toLowerCase()
-      .replace(/^warning$/, "warn"),
-  );
+export const level: Parse<LogLevel> = (value) => {
+  const word = String(value).toLowerCase();
+  const levels = oneOf("debug", "info", "warn", "error");
+  return levels(word === "warning" ? "warn" : word);
+};

@@ -1,10 +1,9 @@
 /**
- * What a server says of its life: one line of JSON an event, in a file that is
- * rotated by its size. Nothing that could open a door gets into it, and nothing
- * that acts on a terminal.
+ * Writes a server's log: a line of JSON an event, in a file that is rotated by its
+ * size. No secret gets into it, and nothing that acts on a terminal.
  *
- * A log never harms what it tells of: what cannot be written is counted, and
- * said once writing works again.
+ * A log never harms the server: lines that cannot be written are counted, and the
+ * count is logged once writing works again.
  */
 import {
   type Stats,
@@ -37,12 +36,14 @@ export function logFile(folder: string, age: number): string {
 export class Log {
   private fd: number | null = null;
   private retryAt = 0;
-  private lost = 0;
+  /** How many lines could not be written so far. */
+  dropped = 0;
   /** How many of the lost lines the log itself has told of. */
   private told = 0;
   /** True after a write that stopped within a line: the next one starts afresh. */
   private torn = false;
-  private reason: string | null = null;
+  /** Why nothing can be written at the moment; null when all is well. */
+  trouble: string | null = null;
 
   /**
    * @param folder made when it is not there, private
@@ -64,16 +65,6 @@ export class Log {
     const { logs } = statePaths(settings);
     trustedPath(logs, "leaf");
     return new Log(logs, settings.config.log.level);
-  }
-
-  /** How many lines could not be written so far. */
-  get dropped(): number {
-    return this.lost;
-  }
-
-  /** Why nothing can be written at the moment; null when all is well. */
-  get trouble(): string | null {
-    return this.reason;
   }
 
   debug(event: string, fields?: object): void {
@@ -99,22 +90,22 @@ export class Log {
 
   private say(level: LogLevel, event: string, fields: object = {}): void {
     if (LEVELS.indexOf(level) < LEVELS.indexOf(this.level)) return;
-    const untold = this.lost - this.told;
+    const untold = this.dropped - this.told;
     const gap = untold ? line("warn", "log_lines_lost", { lines: untold }) : "";
     if (this.attempt(() => this.write(gap + line(level, event, fields))))
-      this.told = this.lost;
-    else this.lost++;
+      this.told = this.dropped;
+    else this.dropped++;
   }
 
   /** @returns false when it failed; it is not tried again for a second then */
   private attempt(what: () => void): boolean {
-    if (this.reason !== null && performance.now() < this.retryAt) return false;
+    if (this.trouble !== null && performance.now() < this.retryAt) return false;
     try {
       what();
-      this.reason = null;
+      this.trouble = null;
       return true;
     } catch (error) {
-      this.reason = reasonOf(error);
+      this.trouble = reasonOf(error);
       this.retryAt = performance.now() + RETRY_MS;
       this.close();
       return false;

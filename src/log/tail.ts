@@ -1,6 +1,6 @@
 /**
- * Reads a server's log from its end, and goes on as it grows: over every
- * rotation, for a file that was read is known by its inode and not by its name.
+ * Reads the end of a server's log, and follows it as it grows, over every rotation:
+ * a file that was read is known by its inode and not by its name.
  */
 import {
   type FSWatcher,
@@ -92,7 +92,10 @@ class Tail {
     const texts = [lastLines(newest.subarray(0, whole), lines)];
     let missing = lines - texts[0]!.count;
     for (let by = 1; missing > 0; by++) {
-      const older = this.open((ages) => this.older(ages, by));
+      const older = this.open((ages) => {
+        const ours = this.ageIn(ages);
+        return ours === -1 ? -1 : ours + by;
+      });
       if (!older) break;
       texts.unshift(lastLines(readAll(older), missing));
       closeSync(older.fd);
@@ -139,12 +142,6 @@ class Tail {
     const whole = all.lastIndexOf(NEWLINE) + 1 || endless;
     if (whole > 0) this.write(all.toString("utf8", 0, whole));
     this.rest = all.subarray(whole);
-  }
-
-  /** The age of the file so many before ours; -1 once ours was removed. */
-  private older(ages: Ages, by: number): number {
-    const ours = this.ageIn(ages);
-    return ours === -1 ? -1 : ours + by;
   }
 
   /** The age of the file after ours; -1 when there is none. */

@@ -1,7 +1,6 @@
 /**
- * IP addresses as people and the kernel write them. All are held as 16 bytes,
- * IPv4 as its IPv6-mapped form, so that `127.0.0.1` and `::ffff:127.0.0.1` are
- * the same place.
+ * Parses and classifies IP addresses. All are 16 bytes, IPv4 in its IPv6-mapped
+ * form, so that `127.0.0.1` and `::ffff:127.0.0.1` are the same.
  */
 
 const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
@@ -87,17 +86,14 @@ export function isOwnAddress(address: string): boolean {
   const bytes = parseAddress(address);
   if (!bytes) return false;
   if (performance.now() >= ownUntil) {
-    own = new Set(interfaceAddresses().map((text) => keyOf(text)));
+    const { networkInterfaces } = process.getBuiltinModule("node:os");
+    const all = Object.values(networkInterfaces()).flatMap(
+      (each) => each ?? [],
+    );
+    own = new Set(
+      all.map(({ address: one }) => parseAddress(one)?.join() ?? ""),
+    );
     ownUntil = performance.now() + OWN_FOR_MS;
   }
   return own.has(bytes.join());
-}
-
-const keyOf = (text: string) => parseAddress(text)?.join() ?? "";
-
-function interfaceAddresses(): string[] {
-  const { networkInterfaces } = process.getBuiltinModule("node:os");
-  return Object.values(networkInterfaces()).flatMap((all) =>
-    (all ?? []).map(({ address }) => address),
-  );
 }

@@ -1,6 +1,6 @@
 /**
- * Closing folders to others: only such as are ours, and for nothing else than
- * what we make in them.
+ * Closes our folders to other users: those alone that hold nothing but what we
+ * make in them.
  */
 import { fail } from "../model/failure.ts";
 import { type FileStat, statFile } from "./stat.ts";

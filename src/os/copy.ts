@@ -1,5 +1,6 @@
 /** Copies a file's content and extended attributes, and syncs it to the disk. */
 import { closeSync, fsyncSync, openSync, readSync } from "node:fs";
+import { cText } from "./layout.ts";
 import { cLibrary } from "./libc.ts";
 
 const COPY_BYTES = 256 * 1024;
@@ -67,5 +68,3 @@ function namesOf(path: string): string[] {
   const text = new TextDecoder().decode(list.subarray(0, bytes));
   return text.split("\0").filter((name) => name !== "");
 }
-
-const cText = (text: string) => new TextEncoder().encode(`${text}\0`);

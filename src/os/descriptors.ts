@@ -1,6 +1,6 @@
 /**
- * This process's file descriptors: how many it may have, how many are taken,
- * and which of them are connections that a listener of ours accepted. Without
+ * Counts this process's file descriptors, and finds those that are connections
+ * which a listener of ours accepted. Without
  * FFI nothing is known of them, and nothing is done.
  */
 import { type Pointer, ptr } from "bun:ffi";

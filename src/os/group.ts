@@ -1,7 +1,7 @@
 /**
- * A user's own private group: named as he is, with nobody else in it. Hosts
- * that give one to each user (Debian, Fedora) set umask 002, and so a folder
- * that its group can write is the user's alone there.
+ * Tells a user's private group: it has the user's name and no other member. Hosts
+ * that give one to each user (Debian, Fedora) set umask 002, so a folder that its
+ * group can write is the user's alone there.
  *
  * Asked only about a folder that its group can write.
  */

@@ -1,6 +1,6 @@
 /**
- * How C lays out what we hand it: strings, arrays of them, sets of signals.
- * Those of 64-bit Linux, glibc and musl alike.
+ * Lays out strings, arrays of them and sets of signals as C takes them, on 64-bit
+ * Linux, glibc and musl alike.
  */
 import { ptr } from "bun:ffi";
 
@@ -44,6 +44,9 @@ export function allSignalsBut(signals: Iterable<number>): BigUint64Array {
   set[0] = ~set[0]!;
   return set;
 }
+
+export const cText = (text: string): Uint8Array =>
+  new TextEncoder().encode(`${text}\0`);
 
 export function cString(text: Uint8Array): Uint8Array {
   const out = new Uint8Array(text.length + 1);

@@ -1,4 +1,4 @@
-/** Whether a folder is on a network filesystem, whose locks may not reach every host. */
+/** Refuses a folder on a network filesystem, whose locks may not reach every host. */
 import { readFileSync, realpathSync, statfsSync } from "node:fs";
 import { errnoOf, fail } from "../model/failure.ts";
 import { folderFailure } from "./paths.ts";
@@ -41,17 +41,14 @@ function fuseType(folder: string): string | undefined {
   let best = { point: "", type: "" };
   for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
     const [head, tail] = line.split(" - ");
-    const point = unescapeMount(head?.split(" ")[4] ?? "");
+    // The kernel writes blanks and backslashes of a mount point as `\040`.
+    const point = (head?.split(" ")[4] ?? "").replace(
+      /\\([0-7]{3})/g,
+      (_, octal: string) => String.fromCharCode(parseInt(octal, 8)),
+    );
     const inside = point === "/" || `${folder}/`.startsWith(`${point}/`);
     if (tail && inside && point.length >= best.point.length)
       best = { point, type: tail.split(" ")[0]! };
   }
   return NETWORK_FUSE.test(best.type) ? best.type : undefined;
-}
-
-/** The kernel writes blanks and backslashes of a mount point as `\040`. */
-function unescapeMount(point: string): string {
-  return point.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(parseInt(octal, 8)),
-  );
 }

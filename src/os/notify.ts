@@ -2,11 +2,9 @@
  * Tells systemd how a service is (sd_notify(3)): one datagram to the socket that
  * $NOTIFY_SOCKET names. Without that variable there is nobody to tell.
  */
-import { dlopen } from "bun:ffi";
-import { libc } from "./libc.ts";
+import { cLibrary, libc } from "./libc.ts";
 
 const SYMBOLS = {
-  close: { args: ["i32"], returns: "i32" },
   sendto: {
     args: ["i32", "ptr", "u64", "i32", "ptr", "u32"],
     returns: "i64",
@@ -23,7 +21,7 @@ const MAX_PATH_BYTES = 107;
 
 /**
  * @param state `READY=1`, `STOPPING=1`, with further assignments a line each
- * @returns false when nobody wants to know, or he could not be told
+ * @returns false when nobody wants to know, or could not be told
  */
 export function notifySystemd(state: string): boolean {
   const path = process.env["NOTIFY_SOCKET"];
@@ -35,7 +33,8 @@ export function notifySystemd(state: string): boolean {
   address.set(name, 2);
   // An abstract name begins with a NUL.
   if (path.startsWith("@")) address[2] = 0;
-  const { symbols } = dlopen("libc.so.6", SYMBOLS);
+  const symbols = cLibrary(SYMBOLS);
+  if (!symbols) return false;
   const fd = symbols.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   const text = new TextEncoder().encode(state);
@@ -43,6 +42,6 @@ export function notifySystemd(state: string): boolean {
     ...([fd, text, text.length, MSG_NOSIGNAL] as const),
     ...([address, address.length] as const),
   );
-  symbols.close(fd);
+  libc.calls.close(fd);
   return Number(sent) === text.length;
 }

@@ -1,5 +1,5 @@
 /**
- * Standard output, or what --output names, written in full and in order. A reader
+ * Writes to standard output, or to what --output names, in full and in order. A reader
  * that goes away (`| head -1`) ends the writing, not with an error.
  */
 import { closeSync, writeSync } from "node:fs";

@@ -1,5 +1,5 @@
 /**
- * Which user of this host is at the other end of a TCP connection. Both ends
+ * Finds the user of this host at the other end of a TCP connection. Both ends
  * are sockets of this host then, and the kernel knows who owns the other one:
  * it is asked for that one connection over NETLINK_SOCK_DIAG (1 µs, whatever
  * else is open), or, where there is no FFI or no such netlink, its table in
@@ -41,10 +41,7 @@ export interface Peer {
 }
 
 const UNKNOWN: Peer = {
-  via: "tcp",
-  uid: null,
-  address: null,
-  loopback: false,
+  ...{ via: "tcp", uid: null, address: null, loopback: false },
 };
 
 /**
@@ -64,14 +61,8 @@ export function tcpPeer(remote: () => Endpoint | null, local: Endpoint): Peer {
   return { via: "tcp", uid, address, loopback };
 }
 
-/** TCP states in which a process can hold a connected socket. */
-const ESTABLISHED = 1;
-const FIN_WAIT1 = 4;
-const FIN_WAIT2 = 5;
-const CLOSE_WAIT = 8;
-const LAST_ACK = 9;
-const CLOSING = 11;
-const HELD = [ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING];
+/** States of a connected socket that a process holds: established, FIN_WAIT 1 and 2, CLOSE_WAIT, LAST_ACK, closing. */
+const HELD = [1, 4, 5, 8, 9, 11];
 
 /** A socket as the kernel describes it. */
 interface SocketRow {
@@ -134,7 +125,11 @@ const reply = new Uint8Array(1024);
  */
 function askKernel(query: Query): SocketRow | "none" | null {
   if (!libc) return null;
-  netlink ??= openNetlink();
+  const flags = DATAGRAM_CLOEXEC_NONBLOCK as Pointer;
+  const { syscall } = libc.calls;
+  netlink ??= Number(
+    syscall(SYS_SOCKET, AF_NETLINK, flags, NETLINK_SOCK_DIAG, 0),
+  );
   if (netlink === -1) return null;
   const { write, read } = libc.calls;
   sequence = (sequence + 1) >>> 0;
@@ -148,18 +143,6 @@ function askKernel(query: Query): SocketRow | "none" | null {
     const view = new DataView(reply.buffer, 0, got);
     if (view.getUint32(8, true) === sequence) return answerOf(view, query);
   }
-}
-
-function openNetlink(): number {
-  const flags = DATAGRAM_CLOEXEC_NONBLOCK as Pointer;
-  const fd = libc!.calls.syscall(
-    SYS_SOCKET,
-    AF_NETLINK,
-    flags,
-    NETLINK_SOCK_DIAG,
-    0,
-  );
-  return Number(fd);
 }
 
 /** struct nlmsghdr, 16 bytes, and struct inet_diag_req_v2. */
@@ -201,12 +184,8 @@ function answerOf(view: DataView, query: Query): SocketRow | "none" | null {
     equal(address(24), query.from) &&
     equal(address(40), query.to);
   if (!same) return "none";
-  const state = reply[17]!;
-  return {
-    state,
-    uid: view.getUint32(80, true),
-    inode: view.getUint32(84, true),
-  };
+  const [uid, inode] = [view.getUint32(80, true), view.getUint32(84, true)];
+  return { state: reply[17]!, uid, inode };
 }
 
 const equal = (a: Uint8Array, b: Uint8Array) =>
@@ -214,14 +193,10 @@ const equal = (a: Uint8Array, b: Uint8Array) =>
 
 /** Looks through /proc/net/tcp{,6}, where a mapped address may be in either. */
 function searchTable({ from, fromPort, to, toPort }: Query): SocketRow | null {
-  const v4 = isMapped(from) && isMapped(to);
   const tables = [{ file: "tcp6", from, to }];
-  if (v4)
-    tables.push({
-      file: "tcp",
-      from: from.subarray(12),
-      to: to.subarray(12),
-    });
+  const [from4, to4] = [from.subarray(12), to.subarray(12)];
+  if (isMapped(from) && isMapped(to))
+    tables.push({ file: "tcp", from: from4, to: to4 });
   const rows = tables.flatMap((table) => {
     const ends = `${hex(table.from)}:${port(fromPort)} ${hex(table.to)}:${port(toPort)} `;
     return rowsWith(readTable(table.file), ends);

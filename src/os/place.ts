@@ -1,5 +1,5 @@
 /**
- * Where output goes: the place is looked at before anything is written there.
+ * Opens what --output names; it is checked before anything is written there.
  *
  * A regular file is replaced whole, by a rename, and keeps mode, owner and
  * attributes; where it could not keep them, or has further names, its content is
@@ -17,13 +17,13 @@ import {
   ftruncateSync,
   lstatSync,
   openSync,
-  readlinkSync,
   renameSync,
   writeFileSync,
 } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Failure, errnoOf, fail } from "../model/failure.ts";
 import { copy, sync, copyAttributes } from "./copy.ts";
+import { readLink } from "./file.ts";
 import { folderFailure } from "./paths.ts";
 import { Scratch } from "./scratch.ts";
 import { Spot, noFile, noFolder } from "./spot.ts";
@@ -38,15 +38,12 @@ export interface FilePlace extends Disposable {
   /** What is there, to be replaced; null of a new file. */
   old: Stats | null;
 }
-export interface StreamPlace extends Disposable {
+export interface StreamPlace extends Omit<FilePlace, "kind"> {
   kind: "stream";
-  path: string;
   /** One that we were given, or null: to be opened. */
   fd: number | null;
-  at: string;
-  old: Stats | null;
 }
-export type Place = FilePlace | StreamPlace;
+type Place = FilePlace | StreamPlace;
 
 /**
  * @param given as it was typed
@@ -111,7 +108,7 @@ function ownDescriptor(path: string): number | null {
 
 /** The runtime's own have no name in the file system, and nobody gives us such. */
 function wasGiven(fd: number): boolean {
-  const leads = tryReadlink(`/proc/self/fd/${fd}`);
+  const leads = readLink(`/proc/self/fd/${fd}`);
   return leads !== null && !leads.startsWith("anon_inode:");
 }
 
@@ -203,7 +200,7 @@ export function putInPlace(half: Half, place: FilePlace): void {
   const { path, at, old } = place;
   try {
     // It is the path that was asked about: it has to lead here still.
-    const there = tryReadlink(dirname(at));
+    const there = readLink(dirname(at));
     if (there !== null && there !== dirname(path)) throw exchanged(path);
     sync(half.path);
     if (!old) nameNew(half.path, place);
@@ -212,15 +209,6 @@ export function putInPlace(half: Half, place: FilePlace): void {
     sync(dirname(at));
   } catch (error) {
     throw outputFailure(path, error);
-  }
-}
-
-/** @returns null without /proc */
-function tryReadlink(path: string): string | null {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return null;
   }
 }
 

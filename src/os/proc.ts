@@ -1,5 +1,5 @@
 /**
- * What /proc tells about processes and the host. Everything that may be
+ * Reads processes and the host from /proc. Everything that may be
  * missing (a hidden pid, no /proc at all) is null, never a guess.
  */
 import { errnoOf } from "../model/failure.ts";
@@ -21,14 +21,14 @@ export const readProc = (path: string) => tryReadText(`/proc/${path}`);
 const readProcLink = (path: string) => readLink(`/proc/${path}`);
 
 /** What follows a label in a text of labelled lines, up to the line's end. */
-export function labelled(text: string | null, label: string): string | null {
+function labelled(text: string | null, label: string): string | null {
   const at = text?.indexOf(`${label}`) ?? -1;
   if (at === -1) return null;
   const end = text!.indexOf("\n", at);
   return text!.slice(at + label.length, end === -1 ? undefined : end).trim();
 }
 
-export interface ProcessStat {
+interface ProcessStat {
   /** One letter: R, S, T (stopped), Z (zombie)… */
   state: string;
   ppid: number;
@@ -135,7 +135,8 @@ export function childLiveness(
 ): Liveness {
   const place = placeOf(parent);
   if (place === "gone") return "gone";
-  if (anyProcessWith(entry)) return "alive";
+  if (pids().some((pid) => carries(readProc(`${pid}/environ`), entry)))
+    return "alive";
   if (place === "unknown" || parent.start_ticks === null) return "unknown";
   // Where one of another user is hidden, so is that of init.
   if (!processStat(1)) return "unknown";
@@ -159,15 +160,6 @@ const pids = (): number[] =>
     .readdirSync("/proc")
     .map(Number)
     .filter(Number.isInteger);
-
-/**
- * Whether any process that we can look into carries a variable in its
- * environment.
- * @param entry `NAME=value`
- */
-export function anyProcessWith(entry: string): boolean {
-  return pids().some((pid) => carries(readProc(`${pid}/environ`), entry));
-}
 
 /** A process's name (15 bytes of it) and the signals that it ignores. */
 export function processStatus(pid: number | "self"): {
@@ -305,7 +297,8 @@ let machine: string | null = null;
  * @throws Failure when there is one that cannot be read: that is not none
  */
 export function machineId(): string {
-  return (machine ??= givenMachineId() ?? hostId());
+  const host = () => hostNames().hostname.replace(/[^a-zA-Z0-9.-]/g, "-");
+  return (machine ??= givenMachineId() ?? `host-${host() || "unknown"}`);
 }
 
 function givenMachineId(): string | null {
@@ -318,6 +311,3 @@ function givenMachineId(): string | null {
   }
   return id.length === 32 && !id.includes("/") ? id : null;
 }
-
-const hostId = () =>
-  `host-${hostNames().hostname.replace(/[^a-zA-Z0-9.-]/g, "-") || "unknown"}`;

@@ -1,6 +1,6 @@
 /**
- * A folder in which something is made before it takes its place beside it. Its
- * name is random and nobody else can enter it; what is in it is reached by the
+ * A private folder beside a path, where a file is made before it takes its place;
+ * and the temporary folders that may be used. Its name is random and nobody else can enter it; what is in it is reached by the
  * folder's descriptor, so that it does not matter who else can write to the
  * folder around, and renames things there. Those names hold no letter that a
  * user has chosen: DuckDB takes some for patterns, or for the beginning of
@@ -152,9 +152,16 @@ export class Scratch extends OpenFolder {
  * of ours so.
  */
 function removeAbandoned(path: string): void {
-  const folder = unlessRuled(path);
-  if (folder === null) return;
-  for (const name of namesOf(folder).filter((found) => NAME.test(found)))
+  let folder: string;
+  let names: string[];
+  try {
+    folder = trustedPath(path).path;
+    names = readdirSync(folder).filter((name) => NAME.test(name));
+  } catch {
+    // Others rule it, or it cannot be listed: what is abandoned there stays.
+    return;
+  }
+  for (const name of names)
     try {
       const path = `${folder}/${name}`;
       const found = new Scratch(path, path);
@@ -163,24 +170,6 @@ function removeAbandoned(path: string): void {
     } catch {
       // Not ours, or gone since: it only takes room.
     }
-}
-
-/** Null where others rule: what is abandoned there stays. */
-function unlessRuled(folder: string): string | null {
-  try {
-    return trustedPath(folder).path;
-  } catch {
-    return null;
-  }
-}
-
-function namesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    // Not to be listed: what is abandoned there stays.
-    return [];
-  }
 }
 
 const closeOnly = (folder: OpenFolder) =>

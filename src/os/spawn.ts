@@ -4,7 +4,13 @@
  */
 import { type Pointer, ptr, read } from "bun:ffi";
 import { O_RDONLY, O_WRONLY } from "./file.ts";
-import { CStrings, allSignalsBut, cString, signalSet } from "./layout.ts";
+import {
+  CStrings,
+  allSignalsBut,
+  cString,
+  cText,
+  signalSet,
+} from "./layout.ts";
 import type { Libc } from "./libc.ts";
 import { SIGNALS } from "./signals.ts";
 
@@ -18,7 +24,6 @@ const SIG_SETMASK = 2;
 /** All that have a disposition. */
 const ALL = allSignalsBut([SIGNALS.SIGKILL, SIGNALS.SIGSTOP]);
 const encoder = new TextEncoder();
-const text = (value: string) => encoder.encode(`${value}\0`);
 
 export interface Program {
   /** Looked up on PATH when it holds no slash. */
@@ -29,15 +34,15 @@ export interface Program {
 
 /** Sets a variable in what programs that are started from now on find. */
 export function setVariable(c: Libc, name: string, value: string | null): void {
-  const key = text(name);
+  const key = cText(name);
   // All of that name: setenv(3) changes the first alone.
   c.calls.unsetenv(key);
-  if (value !== null) c.calls.setenv(key, text(value), 1);
+  if (value !== null) c.calls.setenv(key, cText(value), 1);
 }
 
 /** The C library's own array: it is what the kernel gave us, word for word. */
 export const environment = (c: Libc) =>
-  read.ptr(c.calls.dlsym(null, text("environ")) as Pointer, 0) as Pointer;
+  read.ptr(c.calls.dlsym(null, cText("environ")) as Pointer, 0) as Pointer;
 
 /**
  * Starts a program on the descriptors, terminal and process group of this
@@ -86,7 +91,7 @@ export function prepareAside(
 ): Prepared {
   const { calls } = c;
   const actions = new Uint8Array(512);
-  const nowhere = text("/dev/null");
+  const nowhere = cText("/dev/null");
   calls.posix_spawn_file_actions_init(actions);
   const open = (fd: number, flags: number) =>
     calls.posix_spawn_file_actions_addopen(actions, fd, nowhere, flags, 0);
@@ -99,8 +104,8 @@ export function prepareAside(
   );
   return {
     ...{ actions, nowhere, argv, pid: new Int32Array(1) },
-    ...{ attr: attributes(c, ALL, SETSID), file: text(words[0]!) },
-    ...{ here: text("."), root: text("/") },
+    ...{ attr: attributes(c, ALL, SETSID), file: cText(words[0]!) },
+    ...{ here: cText("."), root: cText("/") },
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * A name in a folder that is held open: whatever becomes of the names of the
- * folders above, it leads there. The way to it is gone step by step. Links are
+ * Resolves a path to a name in a folder that is held open: whatever becomes of
+ * the names of the folders above, it leads there. The way to it is gone step by step. Links are
  * followed when they are ours or root's alone: another user's would lead us
  * where he wants, and a folder of his may have become one since it was looked at.
  */

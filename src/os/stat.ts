@@ -1,11 +1,11 @@
-/** What a file is: statx(2), or node:fs where there is no C library. */
+/** Looks at files: by statx(2), or node:fs where there is no C library. */
 import type { Stats } from "node:fs";
 import { libc, nodeFs } from "./libc.ts";
 
-const AT_FDCWD = -100;
-const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_FDCWD = -100;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
-const STATX_BASIC = 0x7ff;
+export const STATX_BASIC = 0x7ff;
 
 const encoder = new TextEncoder();
 
@@ -85,9 +85,8 @@ const KINDS: Record<number, FileStat["kind"]> = {
 function nodeStat(path: string, follow: boolean): FileStat | null {
   const options = { throwIfNoEntry: false } as const;
   try {
-    const stat = follow
-      ? nodeFs().statSync(path, options)
-      : nodeFs().lstatSync(path, options);
+    const look = follow ? nodeFs().statSync : nodeFs().lstatSync;
+    const stat = look(path, options);
     return stat ? ofNode(stat) : null;
   } catch {
     return null;

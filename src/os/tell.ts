@@ -1,5 +1,5 @@
 /**
- * A signal to a process of which we have read: only to that very one, never to
+ * Sends a signal to a process that a file names: to that very one, never to
  * another that has its pid by now, here or in another pid namespace.
  */
 import { closeSync } from "node:fs";
@@ -25,7 +25,10 @@ export function tellProcess(
 ): boolean {
   // 0 is our own group, and a negative one another's.
   if (!Number.isInteger(who.pid) || who.pid < 1) return false;
-  const held = openProcess(who.pid);
+  // None with an old kernel, without JIT, or of a process that is gone.
+  const { syscall } = libc?.calls ?? {};
+  const fd = Number(syscall?.(SYS_PIDFD_OPEN, who.pid, NOTHING, 0, 0) ?? -1);
+  const held = fd < 0 ? null : fd;
   try {
     // Looked at once it is held: its pid cannot become another's after that.
     if (liveness(who) !== "alive" || !isIt()) return false;
@@ -33,13 +36,6 @@ export function tellProcess(
   } finally {
     if (held !== null) closeSync(held);
   }
-}
-
-/** @returns null where there is none: an old kernel, no JIT, a process that is gone */
-function openProcess(pid: number): number | null {
-  if (!libc) return null;
-  const fd = Number(libc.calls.syscall(SYS_PIDFD_OPEN, pid, NOTHING, 0, 0));
-  return fd < 0 ? null : fd;
 }
 
 function byHandle(held: number, signal: keyof typeof SIGNALS): boolean {

@@ -1,5 +1,5 @@
 /**
- * Whether a path can be trusted: every folder from / on is root's or ours, and
+ * Checks whether a path can be trusted: every folder from / on is root's or ours, and
  * nobody else can write to it (but for sticky ones, where each keeps what is
  * his). What was looked at so, from the top, no other user can exchange
  * afterwards: to put another thing in the place of a name, one has to write to
@@ -23,7 +23,14 @@ import {
   tryReadText,
   openRegular,
 } from "./file.ts";
-import { type FileStat, statFile, statOpen } from "./stat.ts";
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  STATX_BASIC,
+  type FileStat,
+  statFile,
+  statOpen,
+} from "./stat.ts";
 import { groupIsOwner } from "./group.ts";
 import { libc } from "./libc.ts";
 
@@ -40,9 +47,6 @@ const FILE = 0o100000;
 const OVERFLOW = 65_534;
 const ALL_IDS = 0xffff_ffff;
 
-const AT_FDCWD = -100;
-const AT_SYMLINK_NOFOLLOW = 0x100;
-const STATX_BASIC = 0x7ff;
 /** In struct statx, as words. */
 const UID = 5;
 const MODE = 7;
@@ -52,7 +56,7 @@ const encoder = new TextEncoder();
 let mapsAll: boolean | undefined;
 
 /** Whether an id is that of all who have none in this namespace. */
-export function isUnmapped(uid: number): boolean {
+function isUnmapped(uid: number): boolean {
   if (uid !== OVERFLOW) return false;
   mapsAll ??= mappedIds() >= ALL_IDS;
   return !mapsAll;

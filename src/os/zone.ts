@@ -9,6 +9,7 @@ import { dirname, resolve } from "node:path";
 import { type Failure, fail } from "../model/failure.ts";
 import { UTC, type Zone } from "../model/clock.ts";
 import { readLink } from "./file.ts";
+import { cText } from "./layout.ts";
 import { cLibrary } from "./libc.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -98,26 +99,12 @@ function isZoneFile(file: Buffer): boolean {
 function blockEnd(file: Buffer, at: number, timeBytes: number): number | null {
   if (file.length < at + HEADER_BYTES) return null;
   if (file.toString("latin1", at, at + 4) !== "TZif") return null;
-  const [utc, standard, leaps, times, types, characters] = [
-    0, 1, 2, 3, 4, 5,
-  ].map((i) => file.readUInt32BE(at + 20 + 4 * i)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  return (
-    at +
-    HEADER_BYTES +
-    times * (timeBytes + 1) +
-    types * 6 +
-    characters +
-    leaps * (timeBytes + 4) +
-    standard +
-    utc
+  // How many there are of each: UTC and standard flags, leap seconds, times, types, letters.
+  const sizes = [1, 1, timeBytes + 4, timeBytes + 1, 6, 1];
+  const bytes = sizes.map(
+    (size, i) => size * file.readUInt32BE(at + 20 + 4 * i),
   );
+  return bytes.reduce((sum, each) => sum + each, at + HEADER_BYTES);
 }
 
 const NAME = "(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)";
@@ -167,8 +154,6 @@ function zoneOfC(tz: string | undefined): Zone | null {
     return Math.trunc(Number(tm[TM_GMTOFF]) / 60);
   };
 }
-
-const cText = (text: string) => new TextEncoder().encode(`${text}\0`);
 
 /** @returns null for a name that the engine does not know */
 function zoneByName(timeZone: string): Zone | null {

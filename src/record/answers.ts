@@ -1,6 +1,6 @@
 /**
- * Programs that are asked for what they print, beside the child: their pipes
- * are watched as everything else is (os/wait.ts).
+ * Runs programs beside the child and reads what they print; their pipes are watched
+ * with everything else (os/wait.ts).
  */
 import { closeFile } from "../os/file.ts";
 import type { Libc } from "../os/libc.ts";

@@ -1,7 +1,7 @@
 /**
- * What takes time to find out of a session, once its child has had its start: its
- * program's version, and how many executables its PATH has. All of it is annotated
- * once; of a session that is over before, it goes with the end.
+ * Finds out what takes time, once the child has started: its program's version,
+ * and how many executables its PATH has. Both are annotated once; of a session
+ * that is over before, they go with its end.
  */
 import type { Question, Run } from "./outcome.ts";
 import { COUNT_EXECUTABLES, recallCommands } from "./path-executables.ts";
@@ -50,10 +50,7 @@ export class Discovery {
     const file = new TextDecoder().decode(program.file);
     const question = versionQuestion(start.argv, file);
     if (question)
-      this.ask(
-        question,
-        (answer) => void (this.facts = question.facts(answer)),
-      );
+      this.ask(question, (text) => (this.facts = question.facts(text)));
     this.command_tree_size = recallCommands(env["PATH"] ?? "", cache);
   }
 
@@ -82,20 +79,15 @@ export class Discovery {
   private count(): void {
     if (this.counting) return;
     this.counting = true;
-    const question = {
-      command: [
-        ...["/proc/self/exe", COUNT_EXECUTABLES],
-        ...[this.of.cache, this.spool],
-      ],
-      argv0: "session-buddy",
-      limit_ms: COUNT_MS,
-    };
+    const { cache } = this.of;
+    const command = ["/proc/self/exe", COUNT_EXECUTABLES, cache, this.spool];
+    const question = { command, argv0: "session-buddy", limit_ms: COUNT_MS };
     this.ask(question, (answer) => {
       this.command_tree_size = answer ? Number(answer) : this.command_tree_size;
     });
   }
 
-  private ask(question: Question, answered: (text: string) => void): void {
+  private ask(question: Question, answered: (text: string) => unknown): void {
     this.asked++;
     this.child.ask(question, (answer) => {
       answered(answer);
@@ -113,8 +105,7 @@ export class Discovery {
   }
 
   private all(): Facts {
-    const { command_tree_size } = this;
-    const measured = { ...this.facts.measured, command_tree_size };
-    return { ...this.facts, measured };
+    const { facts, command_tree_size } = this;
+    return { ...facts, measured: { ...facts.measured, command_tree_size } };
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What we were started with and the runtime has changed before our first line:
+ * Restores for the child what the runtime has changed before our first line:
  * ignored and blocked signals, the limit of open files, and descriptors of its
  * own among ours. The child gets what we were given.
  */
@@ -35,7 +35,9 @@ export function inherited(c: Libc): Inherited {
   const kept = atExec(c);
   if (kept === null)
     return {
-      ignored: ignoredNow(),
+      ignored: processStatus("self").ignored.difference(
+        new Set(RUNTIME_IGNORES),
+      ),
       descriptors: openDescriptors()
         .filter(({ isEvents }) => !isEvents())
         .map(({ fd }) => fd),
@@ -48,12 +50,6 @@ export function inherited(c: Libc): Inherited {
 export function restoreOpenFiles(c: Libc): void {
   const kept = atExec(c);
   if (kept?.open_files) c.setOpenFileSoftLimit(kept.open_files);
-}
-
-function ignoredNow(): ReadonlySet<number> {
-  const ignored = new Set(processStatus("self").ignored);
-  for (const signal of RUNTIME_IGNORES) ignored.delete(signal);
-  return ignored;
 }
 
 /** Beyond the 64 lowest, which the runtime takes first, an event's may be its own. */

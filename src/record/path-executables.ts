@@ -1,5 +1,5 @@
 /**
- * How many commands the child can reach: distinct executables on its PATH.
+ * Counts the commands that the child can reach: distinct executables on its PATH.
  *
  * Counting asks the kernel about every file there (2 ms in C for a thousand),
  * so it waits until the child has started, and is done by another process. The
@@ -60,22 +60,14 @@ function readRemembered(file: string): Remembered | null {
       const { uid, mode, bytes } = statOpen(fd);
       if (uid !== process.geteuid!() || mode & 0o022 || bytes > MAX_BYTES)
         return null;
-      return parseRemembered(new TextDecoder().decode(readOpen(fd, file)));
+      const text = new TextDecoder().decode(readOpen(fd, file));
+      const value = JSON.parse(text) as Remembered | null;
+      return Number.isInteger(value?.count) ? value : null;
     } finally {
       closeFile(fd);
     }
   } catch {
-    // Not ours: it is counted again.
-    return null;
-  }
-}
-
-/** Another version may have written something else there. */
-function parseRemembered(text: string): Remembered | null {
-  try {
-    const value = JSON.parse(text) as Remembered | null;
-    return Number.isInteger(value?.count) ? value : null;
-  } catch {
+    // Not ours, or of another version: it is counted again.
     return null;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Brings what is recorded to a server on another host, without the wrapper ever
- * speaking to it: a `drain` is started beside us, which takes the whole spool and
- * every session's sign of life. One serves all wrappers of the host.
+ * Starts a `drain` process, which delivers the whole spool and the heartbeats of all
+ * sessions to a server on another host: the wrapper itself never connects to it.
+ * One drain serves all wrappers of the host.
  */
 import { SMALL_BYTES, tryReadText } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";

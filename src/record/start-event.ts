@@ -1,7 +1,6 @@
 /**
- * Who starts what, where: the facts of a session's start. Everything here is
- * read before the child starts, so it is cheap; what takes longer is asked
- * afterwards (`ask.ts`).
+ * Makes the session_start event: who starts what, where. All is read before the
+ * child starts, so it is cheap; what takes longer comes afterwards (discovery.ts).
  */
 import {
   EVENT_VERSION,
@@ -117,8 +116,7 @@ class Cutter {
   }
 
   words(words: readonly string[]): string[] {
-    const joined = this.text(words.join("\0"));
-    return joined.split("\0");
+    return this.text(words.join("\0")).split("\0");
   }
 }
 
@@ -139,11 +137,8 @@ function platform(release: string): string {
 /** Where the user came from: ssh, sudo, and the login that audit keeps. */
 function origin(env: Readonly<Record<string, string | undefined>>): JsonObject {
   const out: JsonObject = {};
-  const [address, port] = (
-    env["SSH_CONNECTION"] ||
-    env["SSH_CLIENT"] ||
-    ""
-  ).split(" ");
+  const ssh = env["SSH_CONNECTION"] || env["SSH_CLIENT"] || "";
+  const [address, port] = ssh.split(" ");
   if (address && port) out["ssh_client"] = `${address} ${port}`.slice(0, 256);
   if (env["SUDO_USER"]) out["sudo_user"] = env["SUDO_USER"].slice(0, 256);
   const login = Number(readProc("self/loginuid") ?? NaN);

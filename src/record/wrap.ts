@@ -1,6 +1,6 @@
 /**
- * The wrapper: a session's start is written, the program runs, its end is
- * written. Recording trouble is never the user's trouble: the program runs
+ * Wraps a program: writes the session's start, runs the program, writes its end.
+ * Recording trouble is never the user's trouble: the program runs
  * whatever the spool says, except under `--audit strict`.
  */
 import { EVENT_VERSION, type OwnFields, type Process } from "../model/event.ts";
@@ -269,12 +269,8 @@ class Recording implements Watch {
     try {
       step();
     } catch (error) {
-      this.note(error);
+      this.trouble ??= folderFailure(this.folder, error).message;
     }
-  }
-
-  private note(error: unknown): void {
-    this.trouble ??= folderFailure(this.folder, error).message;
   }
 }
 

@@ -1,9 +1,9 @@
-/** The banner before the wrapped shell's first prompt. */
+/** Makes the banner that is shown before the wrapped shell's first prompt. */
 import { escapeText } from "./escape.ts";
 
 const RULE = "─".repeat(42);
 
-export interface BannerFacts {
+interface BannerFacts {
   version: string;
   component: string;
   shell_type: string;

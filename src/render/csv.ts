@@ -1,5 +1,5 @@
 /**
- * Sessions as comma-separated values (RFC 4180): a header, then a row a
+ * Writes sessions as comma-separated values (RFC 4180): a header, then a row a
  * session, with the keys of the JSON row. Control characters are escaped, so
  * that a row is a line, and a text that a spreadsheet would compute is made one
  * that it shows; the exact text is in the JSON forms.

@@ -1,7 +1,6 @@
 /**
- * Recorded text is never trusted: what could move a cursor, ring a bell, reorder
- * what is read, or hide in it, is shown as an escape. Pure; every text renderer
- * uses it.
+ * Escapes recorded text, which is never trusted: what could move a cursor, ring a
+ * bell, reorder text or hide in it. Every text renderer uses it.
  */
 import { UNSAFE } from "../model/json.ts";
 

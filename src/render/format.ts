@@ -1,7 +1,4 @@
-/**
- * Times and durations as people read them.
- */
-
+/** Formats times, durations and sizes for people. */
 import { type Zone, wallOf } from "../model/clock.ts";
 
 const two = (n: number) => String(n).padStart(2, "0");

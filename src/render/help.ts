@@ -1,12 +1,12 @@
 /**
- * Help: what a command does, its flags, then notes and examples; and the
+ * Formats help: what a command does, its flags, then notes and examples; and the
  * overview of commands. It fits a terminal of 80 columns.
  */
 
 const WIDTH = 80;
 
 /** What is read of a command's definition. */
-export interface CommandText {
+interface CommandText {
   /** The first paragraph says what it does; notes and examples follow. */
   description: string;
   args: Readonly<Record<string, ArgText>>;

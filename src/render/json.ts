@@ -1,4 +1,4 @@
-/** Sessions as JSON that is safe on a terminal. */
+/** Writes sessions as JSON that is safe on a terminal. */
 import { plainJson, sessionJson } from "../model/json.ts";
 import type { Remark } from "../model/remarks.ts";
 import type { Session } from "../model/session.ts";

@@ -1,4 +1,4 @@
-/** Lines of a server's log, readable: time, level, event, then its fields. */
+/** Formats a line of a server's log for people: time, level, event, then its fields. */
 import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
 import { localTime } from "./format.ts";

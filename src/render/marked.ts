@@ -1,4 +1,4 @@
-/** Lines with a mark for how it went: the doctor's report, the server's life. */
+/** Formats a line with a mark for success or failure, of the doctor or the server. */
 import { escapeText } from "./escape.ts";
 
 const MARKS = {

@@ -1,5 +1,5 @@
 /**
- * Rows as a table: aligned columns with a header for a person, tab-separated
+ * Formats rows as a table: aligned columns with a header for a person, tab-separated
  * cells without blanks for a program. It knows nothing of what the rows are.
  *
  * A table is at most as wide as the terminal. Where it would be wider, ids are

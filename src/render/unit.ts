@@ -1,9 +1,6 @@
 /**
- * The server as a systemd unit of a user's own: it says when it is ready, and
- * may do nothing but what it needs.
- */
-
-/**
+ * Writes a systemd user unit for the server: it notifies systemd when it is ready,
+ * and has only the rights that it needs.
  * @param executable an absolute path
  * @param flags of `mcp start`
  */
