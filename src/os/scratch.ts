@@ -1,10 +1,9 @@
 /**
- * A private folder beside a path, where a file is made before it takes its place;
- * and the temporary folders that may be used. Its name is random and nobody else can enter it; what is in it is reached by the
- * folder's descriptor, so that it does not matter who else can write to the
- * folder around, and renames things there. Those names hold no letter that a
- * user has chosen: DuckDB takes some for patterns, or for the beginning of
- * options.
+ * Makes a private folder beside a path, where a file is made before it takes its
+ * place; finds the temporary folders that may be used. The folder's name is random
+ * and no other user can enter it; what is in it is reached by the folder's
+ * descriptor, so it does not matter who else can write to the folder around. No
+ * letter of a name is the user's choice: DuckDB takes some for patterns or options.
  */
 import {
   closeSync,

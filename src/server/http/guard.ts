@@ -7,7 +7,7 @@
  *   body      size, JSON, one object, depth
  *   message   who may not send that message, for the body tells it
  *
- * Between headers and body a request gets its place, by its standing.
+ * Between headers and body the rate limit counts the request in, by its standing.
  *
  * The unix socket lies in a folder that only our user can enter: what comes
  * there skips Host and Origin.

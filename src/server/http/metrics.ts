@@ -1,7 +1,7 @@
 /**
- * The metrics of a server, in Prometheus' text format 0.0.4. Counts begin at 0
- * with the process; what has a state (open sessions, queue, files) is handed in
- * when it is asked for.
+ * Keeps the server's metrics, in Prometheus' text format 0.0.4. Counters begin at 0
+ * with the process; gauges (open sessions, queue, files) are handed in at each
+ * scrape.
  *
  * Label values come from what clients sent. Each label takes a bounded number
  * of different ones, whoever is first; the rest count as `other`, so that no
@@ -52,12 +52,10 @@ export class Metrics {
 
   /** A start that was stored. */
   sessionStart(component: string, shell_type: string): void {
-    const component_name = this.component(component);
-    const labels = {
-      component_name,
+    this.series.session_start.inc({
+      component_name: this.component(component),
       shell_type: this.value("shell_type", shell_type),
-    };
-    this.series.session_start.inc(labels);
+    });
   }
 
   /** @param component of the stored session; `unknown` when there is none */
@@ -65,18 +63,14 @@ export class Metrics {
     component: string,
     status: "success" | "error" | "not_found",
   ): void {
-    this.series.session_end.inc({
-      component_name: this.component(component),
-      status,
-    });
+    const component_name = this.component(component);
+    this.series.session_end.inc({ component_name, status });
   }
 
   /** How long a session took, once it has ended. */
   duration(component: string, seconds: number): void {
-    this.series.session_duration.observe(
-      { component_name: this.component(component) },
-      seconds,
-    );
+    const component_name = this.component(component);
+    this.series.session_duration.observe({ component_name }, seconds);
   }
 
   /** A call of a tool that tracks, and how long it took. */
@@ -116,28 +110,22 @@ export class Metrics {
   render(gauges: Gauges): Promise<string> {
     const { series } = this;
     series.active.reset();
-    for (const [component, sessions] of gauges.active_sessions)
-      series.active.inc(
-        { component_name: this.component(component) },
-        sessions,
-      );
+    for (const [component, sessions] of gauges.active_sessions) {
+      const component_name = this.component(component);
+      series.active.inc({ component_name }, sessions);
+    }
     series.lost.set(gauges.lost_sessions);
     series.queue.set(gauges.queue_depth);
     series.backlog_files.set(gauges.spool_backlog_files);
     series.backlog_bytes.set(gauges.spool_backlog_bytes);
     series.database.set(gauges.database_bytes);
     restate(series.log_dropped, gauges.log_dropped);
-    this.process();
-    return this.registry.metrics();
-  }
-
-  private process(): void {
-    const { series } = this;
     const { user, system } = process.cpuUsage();
     restate(series.cpu, (user + system) / 1e6);
     series.memory.set(process.memoryUsage.rss());
     series.started.set(this.started_at);
     series.fds.set(openDescriptors());
+    return this.registry.metrics();
   }
 
   private readonly component = (name: string) =>
@@ -171,23 +159,21 @@ function openDescriptors(): number {
 }
 
 function seriesOf(registry: Registry) {
-  const registers = [registry];
-  const counter = <L extends string>(
+  const of = <L extends string>(
     name: string,
     help: string,
-    ...labelNames: L[]
-  ) => new Counter<L>({ name, help, labelNames, registers });
-  const gauge = <L extends string>(
-    name: string,
-    help: string,
-    ...labelNames: L[]
-  ) => new Gauge<L>({ name, help, labelNames, registers });
+    ...labels: L[]
+  ) => ({
+    ...{ name, help, labelNames: labels, registers: [registry] },
+  });
+  const counter = <L extends string>(...given: Parameters<typeof of<L>>) =>
+    new Counter<L>(of(...given));
+  const gauge = <L extends string>(...given: Parameters<typeof of<L>>) =>
+    new Gauge<L>(of(...given));
   const histogram = <L extends string>(
-    name: string,
-    help: string,
     buckets: number[],
-    ...labelNames: L[]
-  ) => new Histogram<L>({ name, help, buckets, labelNames, registers });
+    ...given: Parameters<typeof of<L>>
+  ) => new Histogram<L>({ ...of(...given), buckets });
   const ours = <T extends string>(name: T) => `session_buddy_${name}` as const;
 
   const build = gauge(
@@ -195,15 +181,8 @@ function seriesOf(registry: Registry) {
     "What this server was built from.",
     ...(["version", "commit", "bun", "duckdb"] as const),
   );
-  build.set(
-    {
-      version: VERSION,
-      commit: COMMIT,
-      bun: Bun.version,
-      duckdb: DUCKDB_VERSION,
-    },
-    1,
-  );
+  const built = { version: VERSION, commit: COMMIT, bun: Bun.version };
+  build.set({ ...built, duckdb: DUCKDB_VERSION }, 1);
   return {
     session_start: counter(
       "session_start_total",
@@ -218,9 +197,9 @@ function seriesOf(registry: Registry) {
       "status",
     ),
     session_duration: histogram(
+      DURATION_SECONDS,
       "session_duration_seconds",
       "How long the sessions took that ended since the server began.",
-      DURATION_SECONDS,
       "component_name",
     ),
     emit_success: counter(
@@ -237,9 +216,9 @@ function seriesOf(registry: Registry) {
       "error_type",
     ),
     emit_duration: histogram(
+      EMIT_SECONDS,
       "mcp_event_emit_duration_seconds",
       "From the call that brought an event to its answer.",
-      EMIT_SECONDS,
       "component_name",
       "event_type",
     ),
@@ -253,9 +232,9 @@ function seriesOf(registry: Registry) {
       "Sessions without an end that nobody runs any more.",
     ),
     commit: histogram(
+      COMMIT_SECONDS,
       ours("store_commit_seconds"),
       "How long a commit of the store took.",
-      COMMIT_SECONDS,
     ),
     commit_events: counter(
       ours("store_commit_events_total"),

@@ -1,6 +1,6 @@
 /**
- * Bounds the requests under way, and how often one peer may come. Both answer
- * 429, and say when to come again.
+ * Limits the requests under way, and the rate of requests of one peer. Both answer
+ * 429, and say when to try again.
  *
  * Places for requests, of `max_in_flight`:
  *
@@ -17,13 +17,13 @@ import { errorResponse } from "./error-response.ts";
 import type { Route } from "./routes.ts";
 
 /** Requests a second, and how many may come at once after a pause. */
-export interface Rate {
+interface Rate {
   per_second: number;
   burst: number;
 }
 
-/** The server's own user and root share its fate: bounded against loops, not against load. */
-const FRIEND_RATE: Rate = { per_second: 50_000, burst: 100_000 };
+/** Of the server's own user and root: against endless loops, not against load. */
+const OWN_RATE: Rate = { per_second: 50_000, burst: 100_000 };
 const PEER_RATE: Rate = { per_second: 2_000, burst: 4_000 };
 /** Requests of which only the body can tell who asks. */
 const UNPROVEN_PLACES = 64;
@@ -35,7 +35,6 @@ export interface RateLimitOptions {
   /** The server's user. */
   uid: number;
   peer_rate?: Rate;
-  friend_rate?: Rate;
   /** Milliseconds, never going back. */
   now?: () => number;
 }
@@ -124,22 +123,13 @@ export class RateLimit {
 
   /** Takes a peer's token; @returns the seconds until there is one again, or 0. */
   private take(peer: Peer): number {
-    const {
-      uid,
-      peer_rate,
-      friend_rate,
-      now = () => performance.now(),
-    } = this.options;
-    const friend = peer.uid !== null && [0, uid].includes(peer.uid);
-    const rate = friend
-      ? (friend_rate ?? FRIEND_RATE)
-      : (peer_rate ?? PEER_RATE);
+    const { uid, peer_rate = PEER_RATE, now } = this.options;
+    const isOwn = peer.uid === uid || peer.uid === 0;
+    const rate = isOwn ? OWN_RATE : peer_rate;
     const key = keyOf(peer);
-    const at = now();
-    const bucket = this.buckets.get(key) ?? {
-      tokens: rate.burst,
-      filled_at: at,
-    };
+    const at = now ? now() : performance.now();
+    const full: Bucket = { tokens: rate.burst, filled_at: at };
+    const bucket = this.buckets.get(key) ?? full;
     const filled = ((at - bucket.filled_at) / 1000) * rate.per_second;
     bucket.tokens = Math.min(rate.burst, bucket.tokens + filled);
     bucket.filled_at = at;

@@ -1,7 +1,7 @@
 /**
- * Answers requests. Every one goes the same way, from the edge inwards: rate,
- * Host and Origin, method and type, who asks as far as uid and headers tell, its
- * place, the body, who asks as the body tells; then its route.
+ * Answers requests. Each passes the same checks in this order: rate limit, Host and
+ * Origin, method and type, access by uid and headers, room for it, the body, access
+ * by the message; then its route answers.
  */
 import type { Access } from "../../auth/authorize.ts";
 import type { Auth } from "../../auth/verify.ts";
@@ -45,6 +45,9 @@ export interface Edge {
   peer(arrival: Arrival): Peer;
 }
 
+/** A caller that comes by a connection. */
+type Client = Caller & Peer;
+
 export class Router {
   readonly tools: Tools;
   /** Requests under way. */
@@ -85,15 +88,12 @@ export class Router {
     this.connections.relieve();
     const peer = edge.peer(arrival);
     const route = routeOf(arrival.target, peer.via === "socket");
-    const caller: Caller = {
-      ...{ via: peer.via, uid: peer.uid, address: peer.address },
-      ...{ loopback: peer.loopback, token: null },
-      request_id: Bun.randomUUIDv7(),
-    };
+    const request_id = Bun.randomUUIDv7();
+    const caller: Client = { ...peer, token: null, request_id };
     this.requests++;
     let response: Response;
     try {
-      response = await this.answer(arrival, route, edge.guard, peer, caller);
+      response = await this.answer(arrival, route, edge.guard, caller);
     } catch (error) {
       response =
         error instanceof Failure
@@ -111,39 +111,40 @@ export class Router {
     arrival: Arrival,
     route: Route,
     guard: Guard,
-    peer: Peer,
-    caller: Caller,
+    caller: Client,
   ): Promise<Response> {
     const { request } = arrival;
     if (this.stopping)
       return errorResponse(fail.overloaded("the server is stopping"), route);
     const refused =
-      this.rateLimit.rate(route, peer) ?? guard.edge(request, route, peer);
+      this.rateLimit.rate(route, caller) ?? guard.edge(request, route, caller);
     if (refused) return refused;
     const access = this.accessTo(route);
     // A bad header is refused wherever a token may be needed.
-    if (peer.via === "tcp" && (route === "/mcp" || access === "read"))
+    if (caller.via === "tcp" && (route === "/mcp" || access === "read"))
       caller.token = await this.parts.auth.authenticate(
         request.headers.get("authorization"),
       );
     const { token } = caller;
-    const unallowed = guard.headers(request, route, access, peer, token);
+    const unallowed = guard.headers(request, route, access, caller, token);
     if (unallowed) return unallowed;
     if (route === "other") return unknownPath();
     if (route !== "/mcp" && route !== "/metrics" && route !== "/admin")
       return this.health();
-    const standing = guard.standing(peer, token !== null);
-    const full = this.rateLimit.enter(route, peer, standing);
+    const standing = guard.standing(caller, token !== null);
+    const full = this.rateLimit.enter(route, caller, standing);
     if (full) return full;
     try {
       if (route === "/metrics") return await this.metrics();
       const source = { headers: request.headers, body: arrival.body };
-      const received = await guard.body(source, peer, standing);
+      const received = await guard.body(source, caller, standing);
       if (received instanceof Response) return received;
-      if (route === "/admin") return await this.admin(received.message);
-      return await this.message(request, received.message, guard, peer, caller);
+      const { store, stop } = this.parts;
+      if (route === "/admin")
+        return Response.json(await administer(received.message, store, stop));
+      return await this.message(request, received.message, guard, caller);
     } finally {
-      this.rateLimit.leave(peer, standing);
+      this.rateLimit.leave(caller, standing);
     }
   }
 
@@ -155,26 +156,19 @@ export class Router {
       : ROUTE_FACTS[route].access;
   }
 
-  /** What came to /admin, which is there over the socket alone. */
-  private async admin(message: Message): Promise<Response> {
-    const { store, stop } = this.parts;
-    return Response.json(await administer(message, store, stop));
-  }
-
   /** What came to /mcp. */
   private async message(
     request: Request,
     message: Message,
     guard: Guard,
-    peer: Peer,
-    caller: Caller,
+    caller: Client,
   ): Promise<Response> {
-    const unallowed = guard.message(message, peer, caller.token);
+    const unallowed = guard.message(message, caller, caller.token);
     if (unallowed) return unallowed;
     const response = await answerMcp(this.mcp, request, message, caller);
     const { notDrained } = this.parts.store.drain;
     // It names paths: for our own commands alone.
-    if (peer.via === "socket" && notDrained !== null)
+    if (caller.via === "socket" && notDrained !== null)
       response.headers.set(NOT_DRAINED, encodeURIComponent(notDrained));
     return response;
   }

@@ -21,7 +21,10 @@ const MAX_PATH = 500;
 /** Of what was sent, as much as a message repeats. */
 const MAX_QUOTED = 200;
 
-/** The fields of one report; what is wrong with them is collected. */
+/** Named texts, each of which may be missing. */
+type Given<N extends string> = { [name in N]?: string | undefined };
+
+/** Collects what is wrong with the fields of one report. */
 export class Rules {
   private readonly problems: string[] = [];
 
@@ -32,26 +35,28 @@ export class Rules {
 
   /** @returns the value to go on with until the check */
   private fail<T>(field: string, text: string, value: T): T {
-    this.problems.push(`${field}: ${text}`);
+    this.problem(field, text);
     return value;
+  }
+
+  private problem(field: string, text: string): void {
+    this.problems.push(`${field}: ${text}`);
   }
 
   version(value: string, expected: string): void {
     if (value !== expected)
-      this.fail(
+      this.problem(
         "event_version",
         `Unsupported event version: ${quoted(value)} (expected '${expected}')`,
-        null,
       );
   }
 
   /** @param model what the reference calls an event of this kind */
   type(value: string, model: string, ...expected: string[]): void {
     if (!expected.includes(value))
-      this.fail(
+      this.problem(
         "event_type",
         `Invalid event_type for ${model}: ${quoted(value)} (expected '${expected.join("', '")}')`,
-        null,
       );
   }
 
@@ -62,14 +67,9 @@ export class Rules {
     expected: readonly T[],
   ): T {
     const found = expected.find((word) => word === value);
-    return (
-      found ??
-      this.fail(
-        field,
-        `Input should be '${expected.join("', '")}', not '${quoted(value)}'`,
-        expected[0]!,
-      )
-    );
+    if (found) return found;
+    const text = `Input should be '${expected.join("', '")}', not '${quoted(value)}'`;
+    return this.fail(field, text, expected[0]!);
   }
 
   /** Any way to write a UUID, as the canonical one. */
@@ -121,19 +121,12 @@ export class Rules {
   }
 
   number(field: string, value: number, min: number, max: number): number {
-    if (value < min)
-      return this.fail(
-        field,
-        `Input should be greater than or equal to ${min}`,
-        min,
-      );
-    if (value > max)
-      return this.fail(
-        field,
-        `Input should be less than or equal to ${max}`,
-        min,
-      );
-    return value;
+    if (value >= min && value <= max) return value;
+    const bound =
+      value < min
+        ? `greater than or equal to ${min}`
+        : `less than or equal to ${max}`;
+    return this.fail(field, `Input should be ${bound}`, min);
   }
 
   /** A text of so many characters. */
@@ -144,22 +137,15 @@ export class Rules {
     return this.fail(field, `String should have ${bound} characters`, value);
   }
 
-  user(user: { username?: string | undefined; home?: string | undefined }): {
-    username: string;
-    home: string;
-  } {
+  user({ username, home }: Given<"username" | "home">) {
     return {
-      username: this.text("user.username", user.username, MAX_USERNAME).trim(),
-      home: this.text("user.home", user.home, MAX_PATH).trim(),
+      username: this.text("user.username", username, MAX_USERNAME).trim(),
+      home: this.text("user.home", home, MAX_PATH).trim(),
     };
   }
 
-  environment(environment: {
-    python_version?: string | undefined;
-    platform?: string | undefined;
-    cwd?: string | undefined;
-  }): { python_version: string; platform: string; cwd: string } {
-    const { python_version, platform, cwd } = environment;
+  environment(given: Given<"python_version" | "platform" | "cwd">) {
+    const { python_version, platform, cwd } = given;
     return {
       python_version: this.text("environment.python_version", python_version),
       platform: this.text("environment.platform", platform),
@@ -181,20 +167,14 @@ export class Rules {
   /** The bounds of any event. */
   bounds(event: Event): void {
     if (isDeeper(event))
-      return this.fail(
-        "metadata",
-        `nested deeper than ${MAX_DEPTH} levels`,
-        undefined,
-      );
+      return this.problem("metadata", `nested deeper than ${MAX_DEPTH} levels`);
     const long = longText(event, "");
-    if (long)
-      this.fail(long, `a text of more than ${MAX_TEXT_BYTES} bytes`, null);
+    if (long) this.problem(long, `a text of more than ${MAX_TEXT_BYTES} bytes`);
     const bytes = jsonBytes(event);
     if (bytes > MAX_EVENT_BYTES)
-      this.fail(
+      this.problem(
         "event",
         `${bytes} bytes as JSON are more than ${MAX_EVENT_BYTES}; send less metadata`,
-        null,
       );
   }
 }
@@ -222,10 +202,8 @@ function longText(value: unknown, name: string): string | null {
       : null;
   if (typeof value !== "object" || value === null) return null;
   for (const [key, inner] of Object.entries(value)) {
-    const found = longText(
-      inner,
-      name ? `${name}.${quoted(key)}` : quoted(key),
-    );
+    const path = name ? `${name}.${quoted(key)}` : quoted(key);
+    const found = longText(inner, path);
     if (found !== null) return found;
   }
   return null;
@@ -251,10 +229,9 @@ function utcOf(parts: readonly (string | undefined)[]): string | null {
     return null;
   if (Number(zh) > 23 || Number(zm) > 59) return null;
   const offset_ms = (Number(zh) * 60 + Number(zm)) * 60_000;
-  const utc = new Date(read + (sign === "-" ? offset_ms : -offset_ms));
-  return utc.getTime() < YEAR_ONE || utc.getTime() >= YEAR_10000
-    ? null
-    : utc.toISOString();
+  const utc = read + (sign === "-" ? offset_ms : -offset_ms);
+  if (utc < YEAR_ONE || utc >= YEAR_10000) return null;
+  return new Date(utc).toISOString();
 }
 
 const YEAR_ONE = Date.parse("0001-01-01T00:00:00Z");
