@@ -161,14 +161,20 @@ const pids = (): number[] =>
     .map(Number)
     .filter(Number.isInteger);
 
-/** A process's name (15 bytes of it) and the signals that it ignores. */
+/** A process's name (15 bytes of it), and the signals that it ignores and catches. */
 export function processStatus(pid: number | "self"): {
   name: string | null;
   ignored: ReadonlySet<number>;
+  caught: ReadonlySet<number>;
 } {
   const status = readProc(`${pid}/status`);
-  const mask = BigInt(`0x${labelled(status, "SigIgn:") ?? "0"}`);
-  return { name: labelled(status, "Name:"), ignored: signalsIn(mask) };
+  const signals = (label: string) =>
+    signalsIn(BigInt(`0x${labelled(status, label) ?? "0"}`));
+  return {
+    name: labelled(status, "Name:"),
+    ignored: signals("SigIgn:"),
+    caught: signals("SigCgt:"),
+  };
 }
 
 /** The descriptors above the standard ones, but files that we opened ourselves. */

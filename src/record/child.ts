@@ -18,6 +18,7 @@ import {
   inOrphanedGroup,
   isTerminal,
   processStat,
+  processStatus,
 } from "../os/proc.ts";
 import { LIBC_OWN, SIGNALS } from "../os/signals.ts";
 import {
@@ -69,8 +70,12 @@ const KEYS: readonly number[] = [SIGINT, SIGQUIT];
 /** The first process of a container: the kernel keeps them from it then. */
 const LATER = process.pid === 1 ? [] : KEYS;
 export const HEARD = allSignalsBut([...UNHEARD, ...LATER]);
-const EPERM = 1;
 const ENOEXEC = 8;
+/**
+ * What execve(2) says of a program: ENOENT, E2BIG, EACCES, ENOTDIR, ETXTBSY,
+ * ENAMETOOLONG, ELOOP. All else says that there is no child for it.
+ */
+const OF_PROGRAM: readonly number[] = [2, 7, 13, 20, 26, 36, 40];
 /** Why a program cannot be a child of ours: errno, and in words. */
 const NO_PROCESS: readonly [number, string] = [
   EAGAIN,
@@ -80,8 +85,8 @@ const NO_DESCRIPTOR: typeof NO_PROCESS = [
   EMFILE,
   "no more open files are allowed",
 ];
-/** Filters of older container engines do that to clone3(2); posix_spawn(3) knows but ENOSYS for "not there". */
-const FORBIDDEN: typeof NO_DESCRIPTOR = [EPERM, "no process may be made here"];
+/** What filters of older container engines do to clone3(2); posix_spawn(3) knows but ENOSYS for "not there". */
+const FORBIDDEN = "no process can be made here";
 /** How long a signal that came with the one that continued us may take to be heard. */
 const SETTLED_MS = 20;
 
@@ -94,6 +99,7 @@ export class NativeRun implements Run {
   private pid = 0;
   private told: number | null = null;
   private outcome: Outcome | null = null;
+  private ignored: ReadonlySet<number> = new Set();
 
   constructor(private readonly c: Libc) {
     this.answers = new Answers(c, (ms, step) => this.after(ms, step));
@@ -137,8 +143,8 @@ export class NativeRun implements Run {
     this.c.defaultSignal(SIGCHLD);
     // Before that, nobody else was there to end by a key.
     this.c.blockSignals(signalSet(KEYS));
-    const heard = this.heard(given);
-    const started = this.start(program, given, heard);
+    this.ignored = given.ignored;
+    const started = this.start(program, given);
     if ("errno" in started) return unstarted(started.errno);
     this.pid = started.pid;
     this.waiter = started.waiter;
@@ -155,16 +161,9 @@ export class NativeRun implements Run {
     }
   }
 
-  private heard({ ignored }: Inherited): BigUint64Array {
-    const unheard = new Set([...UNHEARD, ...ignored]);
-    unheard.delete(SIGCHLD);
-    return allSignalsBut(unheard);
-  }
-
   private start(
     program: Program,
     { ignored, descriptors }: Inherited,
-    heard: BigUint64Array,
   ): { pid: number; waiter: Waiter } | { errno: number } {
     // The runtime catches some. Our children's changes we have to hear of.
     for (const signal of ignored)
@@ -172,7 +171,8 @@ export class NativeRun implements Run {
     const changed = [...FROM_TERMINAL, ...RUNTIME_IGNORES, ...LIBC_OWN];
     const defaults = changed.filter((signal) => !ignored.has(signal));
     // Before there is a child: without it nobody would see to that.
-    const waiter = Waiter.of(this.c, heard);
+    // Blocked signals come even when they are ignored.
+    const waiter = Waiter.of(this.c, allSignalsBut(UNHEARD));
     restoreOpenFiles(this.c);
     for (const fd of descriptors) this.c.passOn(fd);
     const started = waiter
@@ -191,11 +191,10 @@ export class NativeRun implements Run {
     if ("pid" in started) return started;
     if (started.errno === ENOEXEC)
       return spawn(this.c, asScript(program), defaults);
-    if (started.errno === EPERM)
-      return this.inOurPlace(program, defaults, FORBIDDEN);
+    if (OF_PROGRAM.includes(started.errno)) return started;
     return started.errno === EAGAIN
       ? this.inOurPlace(program, defaults, NO_PROCESS)
-      : started;
+      : this.inOurPlace(program, defaults, [started.errno, FORBIDDEN]);
   }
 
   private inOurPlace(
@@ -227,8 +226,14 @@ export class NativeRun implements Run {
     // Our own write to a pipe that nobody reads, say, is no affair of the child.
     if (from_kernel ? !FROM_KERNEL.includes(signal) : this.isOurs(sender))
       return;
+    if (this.ignored.has(signal) && !this.isCaught(signal)) return;
     if (TO_GO.includes(signal)) this.go(signal);
     else this.relay(signal);
+  }
+
+  /** A program may want to hear of what we were both started to ignore (nohup). */
+  private isCaught(signal: number): boolean {
+    return processStatus(this.pid).caught.has(signal);
   }
 
   /**

@@ -72,3 +72,18 @@ test("under nohup a hangup does not end the program", async () => {
     metadata: { exit_reason: "exited" },
   });
 });
+
+test("under nohup a program that handles a hangup all the same gets it", async () => {
+  if (!needs("/usr/bin/python3")) return;
+  using sandbox = new Sandbox();
+  const program = `
+import os, signal, subprocess
+got = []
+signal.signal(signal.SIGHUP, lambda *_: got.append("reload"))
+subprocess.run(["setsid", "kill", "-HUP", str(os.getppid())])
+while not got: pass
+print(got)`;
+  const argv = ["shell", "--", "/usr/bin/python3", "-c", program];
+  const done = await sandbox.command(["nohup", BINARY, ...argv]);
+  expect(done).toMatchObject({ exitCode: 0, stdout: "['reload']\n" });
+});

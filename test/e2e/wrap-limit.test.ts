@@ -190,6 +190,8 @@ test("no process and no thread once a shell is up: suspend and fg work as often 
 const CLOSING = `
 import os, pathlib, resource, signal, sys, time
 wrapper = os.getppid()
+# What a member of the wrapper's group sends is not passed on.
+os.setpgid(0, 0)
 for pid in (wrapper, os.getpid()):
     resource.prlimit(pid, resource.RLIMIT_NPROC, (1, 1))
 try:

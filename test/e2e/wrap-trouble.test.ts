@@ -170,24 +170,46 @@ test("a profile that a broken configuration has lost keeps nobody from a shell, 
   }
 });
 
-test("a filter that forbids clone3 as older container engines do keeps nobody from a program", async () => {
-  if (!needs("/usr/bin/python3")) return;
-  using sandbox = new Sandbox();
+const CLONE3 = 435;
+const STATX = process.arch === "arm64" ? 291 : 332;
+const [EPERM, ENOMEM, EINVAL] = [1, 12, 22];
+
+/** Runs a program under a filter that has a system call fail. */
+function failing(call: number, errno: number): string[] {
   const filter = `
 import ctypes, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
-code = [(0x20, 0, 0, 0), (0x15, 0, 1, 435), (6, 0, 0, 0x50001), (6, 0, 0, 0x7fff0000)]
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, ${call}), (6, 0, 0, ${0x50000 + errno}), (6, 0, 0, 0x7fff0000)]
 text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
 program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(text))
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
 os.execv(sys.argv[1], sys.argv[1:])`;
-  const filtered = ["/usr/bin/python3", "-Ic", filter, BINARY, "shell", "--"];
-  const run = (...argv: string[]) => sandbox.command([...filtered, ...argv]);
-  expect(await run("sh", "-c", "echo ran; exit 3")).toMatchObject({
-    ...{ exitCode: 3, stdout: "ran\n", stderr: "" },
+  return ["/usr/bin/python3", "-Ic", filter];
+}
+
+for (const errno of [EPERM, ENOMEM, EINVAL])
+  test(`a clone3 that fails with errno ${errno}, by a filter or for want, keeps nobody from a program`, async () => {
+    if (!needs("/usr/bin/python3")) return;
+    using sandbox = new Sandbox();
+    const filtered = [...failing(CLONE3, errno), BINARY, "shell", "--"];
+    const run = (...argv: string[]) => sandbox.command([...filtered, ...argv]);
+    expect(await run("sh", "-c", "echo ran; exit 3")).toMatchObject({
+      ...{ exitCode: 3, stdout: "ran\n", stderr: "" },
+    });
+    expect(await sandbox.only()).toMatchObject({ status: "lost" });
+    expect((await run("no-such-program")).exitCode).toBe(127);
   });
-  expect(await sandbox.only()).toMatchObject({ status: "lost" });
-  expect((await run("no-such-program")).exitCode).toBe(127);
+
+test("a filter that forbids statx keeps nobody from a shell, nor its session from the record", async () => {
+  if (!needs("/usr/bin/python3")) return;
+  using sandbox = new Sandbox();
+  const config = join(sandbox.home, "settings.yaml");
+  writeFileSync(config, "session: {banner: line}\n");
+  const argv = ["shell", "--config", config, "--", "sh", "-c", "exit 3"];
+  const filtered = [...failing(STATX, EPERM), BINARY, ...argv];
+  const done = await sandbox.command(filtered);
+  expect(done).toMatchObject({ exitCode: 3, stdout: "", stderr: "" });
+  expect(await sandbox.only()).toMatchObject({ status: "ended", exit_code: 3 });
 });
 
 test("without the JIT, too, an ignored SIGCHLD does not hide the program's end", async () => {
