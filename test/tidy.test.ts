@@ -45,7 +45,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/log/": ["src/config/", "src/model/", "src/os/"],
   "src/auth/": ["src/model/", "src/os/"],
   "src/render/": ["src/model/"],
-  "src/spool/": ["src/auth/token.ts", "src/model/", "src/os/"],
+  "src/spool/": ["src/model/", "src/os/"],
   "src/record/": [
     "src/model/",
     "src/os/",

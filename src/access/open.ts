@@ -1,108 +1,113 @@
 /**
- * The store that a command gets, drained: a server on another host when one is
- * configured, else the server that runs here, else the file. Here spool and
- * store are wired together.
+ * Opens the store of a command, with the spool drained into it: a server on
+ * another host when one is configured, else the server that runs here, else the
+ * file. Here spool and store are wired together.
  */
-import { checkEndpoint, clientToken } from "../auth/token.ts";
+import { closeSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  checkEndpoint,
+  clientToken,
+  isClaim,
+  ownSubject,
+} from "../auth/token.ts";
 import type { Settings } from "../config/load.ts";
-import { Failure, type FailureCode, reasonOf } from "../model/failure.ts";
-import type { Keeping } from "../model/maintenance.ts";
+import {
+  Failure,
+  type FailureCode,
+  type Warn,
+  reasonOf,
+} from "../model/failure.ts";
+import type { Maintenance } from "../model/maintenance.ts";
 import type { SessionStore } from "../model/store.ts";
 import { trustedPath } from "../os/trust.ts";
-import { Courier, readDelivery } from "../spool/circuit-breaker.ts";
+import { CircuitBreaker, readDelivery } from "../spool/circuit-breaker.ts";
 import { spooledSessions } from "../spool/contents.ts";
 import { drain } from "../spool/drain.ts";
-import { spoolBacklog } from "../spool/folder.ts";
+import { openOwn, spoolBacklog } from "../spool/folder.ts";
 import { nearlyFull } from "../spool/quota.ts";
 import {
   type DrainReport,
+  type DrainTarget,
   once,
   refuseLate,
   sayDrained,
   sayRejected,
 } from "../spool/report.ts";
-import { subjectOf } from "../spool/subject.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { type Opened, SwitchingStore } from "../store/failover.ts";
 import { StoreLock } from "../store/lock.ts";
-import { HttpKeeping } from "../store/remote/maintenance.ts";
+import { RemoteMaintenance } from "../store/remote/maintenance.ts";
 import { HttpStore } from "../store/remote/store.ts";
 import { claimForCommand, databasePath, lockPath, openFile } from "./claim.ts";
 import { requireNotOwn } from "./own-files.ts";
 import { aboutOriginal, copyAside, isUnwritable } from "./private-copy.ts";
 
-/** How long a server on this host may be away while it is asked. */
+/** How long a server on this host may be away before that is the answer. */
 const AWAY_MS = 5_000;
 
-type Tell = (sentence: string) => void;
-
 /**
- * Opens the store, brings the spool into it, hands it over, and closes it.
+ * Opens the store, drains the spool into it, hands it over, and closes it.
  * @param settings valid ones, see `validSettings`
- * @param tell gets what the user should know beside the result
- * @param courier notes how it goes with a server on another host; without one
- *   events that cannot be brought there are told of, and reading goes on
  * @throws Failure when the store cannot be used
  */
 export async function withStore<T>(
   settings: Settings,
-  tell: Tell,
+  warn: Warn,
   use: (store: SessionStore) => Promise<T>,
-  courier: Courier | null = null,
 ): Promise<T> {
-  const open = () => nearest(settings, tell, courier, refuseLate);
-  return using(open, settings, tell, use);
+  const open = () => nearest(settings, warn, null, refuseLate);
+  return using(open, settings, warn, use);
 }
 
 /**
- * Brings the spool into the store, a server's own too; then as `withStore`.
- * @throws Failure (timeout) when another drain does not come to its end
+ * Drains the spool, that of a server here too; then as `withStore`.
+ * @param breaker records how the delivery to a server on another host goes
+ * @throws Failure (timeout) when another drain does not end
  */
 export async function withDrained<T>(
   settings: Settings,
-  tell: Tell,
+  warn: Warn,
   use: (store: SessionStore) => Promise<T>,
-  courier: Courier,
+  breaker: CircuitBreaker,
 ): Promise<T> {
-  const open = () => nearest(settings, tell, courier, refuseLate);
-  return using(open, settings, tell, async (store) => {
+  const open = () => nearest(settings, warn, breaker, refuseLate);
+  return using(open, settings, warn, async (store) => {
     await store.drain();
     return use(store);
   });
 }
 
-/** The same for who only reads: where nothing can be written, a copy is read. */
+/** As `withStore`, to read: where nothing can be written, a copy is read. */
 export async function withReadable<T>(
   settings: Settings,
-  tell: Tell,
+  warn: Warn,
   use: (store: SessionStore) => Promise<T>,
 ): Promise<T> {
-  return using(() => readable(settings, once(tell)), settings, tell, use);
+  return using(() => readable(settings, once(warn)), settings, warn, use);
 }
 
 async function using<T>(
   open: () => Promise<Opened>,
-  settings: Settings,
-  tell: Tell,
+  { config, paths }: Settings,
+  warn: Warn,
   use: (store: SwitchingStore) => Promise<T>,
 ): Promise<T> {
-  // One on another host is not waited for: it may be away for long.
-  const patience_ms = settings.config.server.endpoint === null ? AWAY_MS : 0;
+  // A server on another host is not waited for: it may be away for long.
+  const patience_ms = config.server.endpoint === null ? AWAY_MS : 0;
   const store = new SwitchingStore(open, patience_ms);
   try {
     return await use(store);
   } finally {
     await store.close();
-    const { config, paths } = settings;
     const folder = spoolFolder(paths.data!);
     const warning = nearlyFull(folder, config.spool.max_bytes);
-    if (warning) tell(warning);
+    if (warning) warn(warning);
   }
 }
 
-async function readable(settings: Settings, tell: Tell): Promise<Opened> {
+async function readable(settings: Settings, warn: Warn): Promise<Opened> {
   try {
-    return await nearest(settings, tell, null, tell);
+    return await nearest(settings, warn, null, warn);
   } catch (error) {
     const here = settings.config.server.endpoint === null;
     if (!here || !isUnwritable(error)) throw error;
@@ -110,9 +115,9 @@ async function readable(settings: Settings, tell: Tell): Promise<Opened> {
     const copy = copyAside(settings, database, lockPath(settings));
     if (!copy) throw error;
     try {
-      const said = aboutOriginal(copy, settings, database, tell);
+      const said = aboutOriginal(copy, settings, database, warn);
       const { store, close } = await nearest(copy.settings, said, null, said);
-      tell(
+      warn(
         `nothing was brought to the store: ${error.message}; shown is what is there, with what waits in the spool`,
       );
       const end = () => close().finally(() => copy[Symbol.dispose]());
@@ -125,47 +130,53 @@ async function readable(settings: Settings, tell: Tell): Promise<Opened> {
 }
 
 /**
- * The store that is nearest now; a server drains by itself.
- * @param late hears why it has not what waits in the spool
+ * The nearest store.
+ * @param late is told why what waits in the spool is not in it
  */
 async function nearest(
   settings: Settings,
-  tell: Tell,
-  courier: Courier | null,
-  late: Tell,
+  warn: Warn,
+  breaker: CircuitBreaker | null,
+  late: Warn,
 ): Promise<Opened> {
-  if (settings.config.server.endpoint !== null)
-    return remote(settings, settings.config.server.endpoint, tell, courier);
+  const { endpoint } = settings.config.server;
+  if (endpoint !== null) return remote(settings, endpoint, warn, breaker);
   const here = await claimForCommand(settings);
-  if (here instanceof StoreLock) return local(settings, here, tell, late);
-  const drainServer = async () => {
-    const why = await new HttpKeeping(here).drain();
+  if (here instanceof StoreLock) return local(settings, here, warn, late);
+  const store = new HttpStore(here, late);
+  const drain = async () => {
+    const why = await new RemoteMaintenance(here).drain();
     if (why !== null) late(why);
   };
-  return { ...opened(new HttpStore(here, late)), drain: drainServer };
+  return { store, drain, close: () => store.close() };
 }
 
-/** The file, with what the spool holds in it and the dead told from the living. */
+/** The database, with the spool drained into it and lost sessions ended. */
 async function local(
   settings: Settings,
   lock: StoreLock,
-  tell: Tell,
-  late: Tell,
+  warn: Warn,
+  late: Warn,
 ): Promise<Opened> {
-  const file = await openFile(settings, lock, { tell });
-  const open = await drained(file, settings, tell, late);
+  const file = await openFile(settings, lock, { warn });
+  try {
+    await drainAndReport(settings, file.store, warn, late);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
   const { unleased_timeout_ms } = settings.config.session;
-  // Nobody looks again a second later, as a server does.
-  await file.store.lapse(Date.now(), unleased_timeout_ms, Infinity);
-  return open;
+  // A server looks again a second later; here is one look at all.
+  await file.store.expireLeases(Date.now(), unleased_timeout_ms, Infinity);
+  return file;
 }
 
-/** A server on another host, with what this host's spool holds brought to it. */
+/** A server on another host, with this host's spool drained into it. */
 async function remote(
   settings: Settings,
   url: string,
-  tell: Tell,
-  courier: Courier | null,
+  warn: Warn,
+  breaker: CircuitBreaker | null,
 ): Promise<Opened> {
   const data = settings.paths.data!;
   trustedPath(data);
@@ -174,89 +185,102 @@ async function remote(
   const token = await clientToken(settings, process.env, subject);
   checkEndpoint(url, token);
   const store = new HttpStore({ url, token });
-  const noted = (courier ?? new Courier(folder, false, Date.now)).noting(store);
+  const into = breaker ?? new CircuitBreaker(folder, false, Date.now);
   try {
-    // Of wrappers' drains others are often at it; it is their work.
-    const late = courier ? () => {} : tell;
-    await drained(opened(noted), settings, tell, late);
+    // Wrappers' drains often meet another at work, which does the same.
+    const late = breaker ? () => {} : warn;
+    await drainAndReport(settings, into.guard(store), warn, late);
   } catch (error) {
-    if (courier) throw error;
+    if (breaker) throw error;
     const { failing_since, last_error } = readDelivery(folder);
     const { files } = spoolBacklog(data);
     if (files > 0 && failing_since !== null)
-      tell(
+      warn(
         `undelivered spool files: ${files}, since ${failing_since}: ${last_error}`,
       );
-    // Where nobody answers, reading would only wait as long again.
+    // Where no server answers, reading would wait as long again.
     if (!(error instanceof Failure) || AWAY.has(error.code)) throw error;
   }
-  return opened(store);
+  return { store, close: () => store.close() };
 }
 
 const AWAY: ReadonlySet<FailureCode> = new Set(["unreachable", "timeout"]);
 
-const opened = (store: SessionStore): Opened => ({
-  store,
-  close: () => store.close(),
-});
-
-/** With what the spool holds brought to it. */
-async function drained(
-  open: Opened,
-  settings: Settings,
-  tell: Tell,
-  late: Tell,
-): Promise<Opened> {
+/**
+ * The subject of this host's own tokens: the hostname when it was first asked for,
+ * which is kept in the spool folder. Under another name the sessions would be
+ * another reporter's, and their ends be rejected.
+ */
+function subjectOf(folder: string): string {
+  const fd = openOwn(folder, "subject", () => {});
   try {
-    const report = await drainInto(settings, open.store);
-    sayDrained(report, tell);
-    if (report.busy !== null) late(report.busy);
-    const folder = spoolFolder(settings.paths.data!);
-    if (report.rejected.length === 0) sayRejected(folder, tell);
-    return open;
-  } catch (error) {
-    await open.close();
-    throw error;
+    const kept = fd === null ? "" : readFileSync(fd, "utf8").trimEnd();
+    if (isClaim(kept)) return kept;
+  } finally {
+    if (fd !== null) closeSync(fd);
   }
+  const subject = ownSubject();
+  try {
+    const whole = `${folder}/subject.${process.pid}.new`;
+    writeFileSync(whole, `${subject}\n`, { mode: 0o600, flag: "wx" });
+    renameSync(whole, `${folder}/subject`);
+  } catch {
+    // Where nothing can be written nothing is recorded either.
+  }
+  return subject;
 }
 
-/** One pass over the spool, into a store that is open. */
+/** Drains the spool, and tells the user what could not be stored. */
+async function drainAndReport(
+  settings: Settings,
+  store: DrainTarget,
+  warn: Warn,
+  late: Warn,
+): Promise<void> {
+  const report = await drainInto(settings, store);
+  sayDrained(report, warn);
+  if (report.busy !== null) late(report.busy);
+  const folder = spoolFolder(settings.paths.data!);
+  if (report.rejected.length === 0) sayRejected(folder, warn);
+}
+
+/** One pass over the spool. */
 export function drainInto(
   { config, paths }: Settings,
-  store: SessionStore,
+  store: DrainTarget,
 ): Promise<DrainReport> {
   return drain(paths.data!, store, Date.now, config.session.heartbeat_ms);
 }
 
 /**
- * Hands over the maintenance of this host's database, in a server's hands when
- * one has it, with what the spool holds brought in if it can be.
+ * Hands over the maintenance of this host's database, that of the server that has
+ * it or of the file, with the spool drained into it if that works.
  * @param settings valid ones, see `validSettings`
  * @throws Failure (config) when the database is on another host
  */
-export async function withKeeping<T>(
+export async function withMaintenance<T>(
   settings: Settings,
-  tell: Tell,
-  use: (keeping: Keeping) => Promise<T>,
+  warn: Warn,
+  use: (maintenance: Maintenance) => Promise<T>,
 ): Promise<T> {
   requireHere(settings);
   const here = await claimForCommand(settings);
-  if (!(here instanceof StoreLock)) return use(new HttpKeeping(here));
-  const { store, close } = await openFile(settings, here, { tell });
+  if (!(here instanceof StoreLock)) return use(new RemoteMaintenance(here));
+  const { store, close } = await openFile(settings, here, { warn });
   try {
     try {
-      sayDrained(await drainInto(settings, store), tell);
+      sayDrained(await drainInto(settings, store), warn);
     } catch (error) {
       // A full disk, perhaps: all the more reason for a copy on another one.
-      tell(`the spool could not be brought in: ${reasonOf(error)}`);
+      warn(`the spool could not be brought in: ${reasonOf(error)}`);
     }
-    const keeping = store.keeping({
+    const maintenance = store.maintenance({
       spooled: () => spooledSessions(settings.paths.data!),
       requireNotOwn: (path) => requireNotOwn(settings, path),
       alone: true,
-      tell,
+      warn,
     });
-    return await use(keeping);
+    return await use(maintenance);
   } finally {
     await close();
   }

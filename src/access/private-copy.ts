@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import type { Settings } from "../config/load.ts";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { Failure, type Warn, errnoOf } from "../model/failure.ts";
 import { withoutKept } from "../model/maintenance.ts";
 import { libc } from "../os/libc.ts";
 import {
@@ -86,11 +86,11 @@ export function aboutOriginal(
   copy: Copy,
   original: Settings,
   database: string,
-  tell: (sentence: string) => void,
-): (sentence: string) => void {
+  warn: Warn,
+): Warn {
   const data = copy.settings.paths.data!;
   return (sentence) =>
-    tell(
+    warn(
       withoutKept(sentence)
         .replaceAll(`${data}/sessions.duckdb`, database)
         .replaceAll(data, original.paths.data!),

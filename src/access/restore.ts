@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { Failure, type Warn, errnoOf, reasonOf } from "../model/failure.ts";
 import { lostEnd } from "../model/event.ts";
 import { SPOOL } from "../model/reporter.ts";
 import type { Session } from "../model/session.ts";
@@ -45,13 +45,11 @@ import { absolutePath } from "../os/spot.ts";
 import { copy, sync } from "../os/copy.ts";
 import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
-import { putBack, spooledSessions } from "../spool/contents.ts";
+import { requeueDone, spooledSessions } from "../spool/contents.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { DuckDBStore } from "../store/duckdb/store.ts";
 import { StoreLock } from "../store/lock.ts";
 import type { Verified } from "../store/duckdb/verify.ts";
-
-type Tell = (sentence: string) => void;
 
 export interface Restored extends Verified {
   /** Where the database from before is; null when there was none. */
@@ -75,13 +73,13 @@ export class Candidate {
 
   /**
    * Copies a backup and looks through the copy.
-   * @param tell hears of what of it had to be left out
+   * @param warn hears of what of it had to be left out
    * @throws Failure naming the file and what is wrong with it
    */
   static async of(
     settings: Settings,
     file: string,
-    tell: Tell,
+    warn: Warn,
   ): Promise<Candidate> {
     refuseServer(settings);
     const database = databasePath(settings);
@@ -96,8 +94,8 @@ export class Candidate {
     try {
       copyBackup(from, path, database);
       const left = (sentence: string) =>
-        tell(withoutKept(sentence).replaceAll(path, from));
-      const verified = await verify(path, from, { tell: left, hint: REFUSED });
+        warn(withoutKept(sentence).replaceAll(path, from));
+      const verified = await verify(path, from, { warn: left, hint: REFUSED });
       return new Candidate(settings, scratch, verified);
     } catch (error) {
       scratch.remove();
@@ -114,7 +112,7 @@ export class Candidate {
    * Puts it in the database's place, and brings what the spool holds to it.
    * @throws Failure (already_running) when a server has started meanwhile
    */
-  async take(tell: Tell): Promise<Restored> {
+  async take(warn: Warn): Promise<Restored> {
     const { settings, verified } = this;
     const data = settings.paths.data!;
     const lock = await claimForCommand(settings);
@@ -125,19 +123,19 @@ export class Candidate {
     let kept: string | null;
     try {
       const copied = this.scratch.at(COPY);
-      kept = await replace(databasePath(settings), copied, tell);
+      kept = await replace(databasePath(settings), copied, warn);
       // Before anybody can take it for known: what is done may not be in there.
-      await putBack(spoolFolder(data));
+      await requeueDone(spoolFolder(data));
     } catch (error) {
       lock.release();
       throw errnoOf(error)
         ? folderFailure(databasePath(settings), error)
         : error;
     }
-    const { store, close } = await openFile(settings, lock, { tell });
+    const { store, close } = await openFile(settings, lock, { warn });
     try {
       const report = await drainInto(settings, store);
-      sayDrained(report, tell);
+      sayDrained(report, warn);
       const lost = await endForsaken(store, spooledSessions(data));
       return { ...verified, kept, drained: report.stored, lost };
     } finally {
@@ -262,7 +260,7 @@ function copyOpen(from: number, to: string, beside: string): void {
 async function replace(
   database: string,
   by: string,
-  tell: Tell,
+  warn: Warn,
 ): Promise<string | null> {
   const { emptyLog } = await import("../store/duckdb/foreign-log.ts");
   if (!existsSync(database) && !existsSync(`${database}.wal`)) {
@@ -271,7 +269,7 @@ async function replace(
     return null;
   }
   // A log would be taken for the new file's: with none, one rename is all.
-  if (existsSync(`${database}.wal`)) await emptyLog(database, tell);
+  if (existsSync(`${database}.wal`)) await emptyLog(database, warn);
   const stamp = new Date().toISOString().replace(/\..*|[-:]/g, "");
   let kept = `${database}.before-${stamp.replace("T", "-")}`;
   for (let n = 2; existsSync(kept); n++) kept = `${kept.split("+")[0]}+${n}`;

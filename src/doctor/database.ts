@@ -6,7 +6,7 @@ import { Failure, errnoOf } from "../model/failure.ts";
 import { databasePath, requireOwnDatabase } from "../access/claim.ts";
 import { withStore } from "../access/open.ts";
 import {
-  foreignMend,
+  foreignHint,
   foreignFolders,
   foreignSentence,
 } from "../spool/foreign-folders.ts";
@@ -20,14 +20,14 @@ export function databaseChecks(settings: Settings): Check[] {
   const data = settings.paths.data!;
   // What opening it has to say is the check's to say.
   const said: string[] = [];
-  const tell = (sentence: string) => void said.push(sentence);
+  const warn = (sentence: string) => void said.push(sentence);
   return [
     {
       name: "database_opens",
       async look() {
         const { sessions, by_status } = await withStore(
           settings,
-          tell,
+          warn,
           (store) => store.stats({}),
         );
         const { active, ended, lost } = by_status;
@@ -139,5 +139,5 @@ function otherMachines({ config, paths }: Settings): string {
   );
   if (waiting.length === 0) return "nothing waits under another machine id";
   if (Date.now() - last_ms < SILENT_MS) return sentences;
-  throw new Failure("unhealthy", sentences, foreignMend(waiting[0]!));
+  throw new Failure("unhealthy", sentences, foreignHint(waiting[0]!));
 }

@@ -117,6 +117,9 @@ export class Rejected extends Failure {
   }
 }
 
+/** Tells the user one sentence beside the result. */
+export type Warn = (sentence: string) => void;
+
 /** Not a failure: the reader of our output is gone. Stop, tidy up, end with 0. */
 export class OutputClosed extends Error {}
 

@@ -54,7 +54,7 @@ export interface Archived {
   late_events: number;
 }
 
-export interface Keeping {
+export interface Maintenance {
   /**
    * Writes a consistent, compact copy of the database, whatever goes on
    * meanwhile. It has its name once it was read back and found the same.

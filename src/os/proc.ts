@@ -78,6 +78,16 @@ export interface ProcessIdentity {
   boot_id: string | null;
 }
 
+/** A process as far as it was written down. */
+export const identityOf = ({
+  pid,
+  start_ticks = null,
+  pid_namespace = null,
+  boot_id = null,
+}: Partial<ProcessIdentity> & { pid: number }): ProcessIdentity => ({
+  ...{ pid, start_ticks, pid_namespace, boot_id },
+});
+
 export type Liveness = "alive" | "gone" | "unknown";
 
 /**

@@ -24,17 +24,16 @@ import {
   openRegular,
 } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { isStopped } from "../os/proc.ts";
+import { identityOf, isStopped } from "../os/proc.ts";
 import { tellProcess } from "../os/tell.ts";
 import { askToStop } from "../store/remote/maintenance.ts";
-import { deafFailure } from "../store/remote/unresponsive.ts";
+import { unresponsiveFailure } from "../store/remote/unresponsive.ts";
 import {
   type Holder,
   type StoreLock,
   heldFailure,
   isHeld,
   isHolding,
-  processOf,
   readHolder,
 } from "../store/lock.ts";
 
@@ -122,7 +121,7 @@ export async function stop(
     if (await released(path, holder, timeout_ms)) return holder;
   }
   // By a debugger: no signal but its death reaches it.
-  if (isStopped(holder.pid)) throw deafFailure(holder.pid, "timeout");
+  if (isStopped(holder.pid)) throw unresponsiveFailure(holder.pid, "timeout");
   throw fail.timeout(
     `the server (pid ${holder.pid}) has not ended within ${timeout_ms / 1000} s`,
     force
@@ -154,7 +153,7 @@ function signalled(
   holder: Holder,
   signal: "SIGTERM" | "SIGKILL",
 ): boolean {
-  const who = processOf(holder);
+  const who = identityOf(holder);
   const holds = () => isHolding(holder, path) === "yes";
   const told = tellProcess(who, signal, holds);
   // One that was stopped hears of it only when it goes on.

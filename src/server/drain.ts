@@ -21,7 +21,7 @@ const PASS_AGE_SECONDS = 60;
 /** The database that the spool is drained into. */
 export interface Drained extends DrainTarget {
   /** @param now milliseconds since the epoch */
-  lapse(now: number, unleased_timeout_ms: number): Promise<unknown>;
+  expireLeases(now: number, unleased_timeout_ms: number): Promise<unknown>;
 }
 
 export class ServerDrain {
@@ -133,7 +133,10 @@ export class ServerDrain {
       log.warn("line_quarantined", { path, reason });
     for (const folder of adopted) log.info("spool_adopted", { folder });
     this.sayRefused(refused);
-    await database.lapse(now, settings.config.session.unleased_timeout_ms);
+    await database.expireLeases(
+      now,
+      settings.config.session.unleased_timeout_ms,
+    );
     if (this.failed !== null) log.info("drain_recovered", {});
     this.failed = null;
   }

@@ -11,7 +11,7 @@ import type { Clock } from "../model/clock.ts";
 import type { Event } from "../model/event.ts";
 import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
-import type { Keeping } from "../model/maintenance.ts";
+import type { Maintenance } from "../model/maintenance.ts";
 import type { Session } from "../model/session.ts";
 import type { Provenance } from "../model/reporter.ts";
 import {
@@ -53,7 +53,7 @@ export interface Health {
 export class ServerStore implements ServedStore {
   readonly drain: ServerDrain;
   /** Of which store, for it may be opened anew. */
-  private keeper: { of: DuckDBStore; keeping: Keeping } | null = null;
+  private keeper: { of: DuckDBStore; maintenance: Maintenance } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
   /** Why the database is closed for now. */
   private away: Failure | null = null;
@@ -75,7 +75,7 @@ export class ServerStore implements ServedStore {
       seen: (signs) => this.file.seen(signs),
       get: (session_id) => this.file.get(session_id),
       requireThere: () => this.file.requireThere(),
-      lapse: (...given) => this.file.lapse(...given),
+      expireLeases: (...given) => this.file.expireLeases(...given),
     };
     this.drain = new ServerDrain(settings, into, log, metrics, now);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
@@ -96,7 +96,7 @@ export class ServerStore implements ServedStore {
       now,
       onCommit: (seconds: number, events: number) =>
         metrics.commit(seconds, events),
-      tell: (reason: string) => log.warn("database_mended", { reason }),
+      warn: (reason: string) => log.warn("database_mended", { reason }),
       onRejected: (rejection: Rejection) => {
         metrics.rejected(rejection.events);
         log.warn("events_rejected", rejection);
@@ -163,19 +163,19 @@ export class ServerStore implements ServedStore {
   }
 
   /** Its copies and archives, with what the spool holds brought in if it can be. */
-  async keeping(): Promise<Keeping> {
+  async maintenance(): Promise<Maintenance> {
     await this.drain.freshAsCanBe();
     const { file, log } = this;
     if (this.keeper?.of !== file) {
-      const keeping = file.keeping({
+      const maintenance = file.maintenance({
         spooled: () => spooledSessions(this.settings.paths.data!),
         requireNotOwn: (path) => requireNotOwn(this.settings, path),
         alone: false,
-        tell: (reason) => log.warn("keeping", { reason }),
+        warn: (reason) => log.warn("keeping", { reason }),
       });
-      this.keeper = { of: file, keeping };
+      this.keeper = { of: file, maintenance };
     }
-    return this.keeper.keeping;
+    return this.keeper.maintenance;
   }
 
   /** @returns why the spool was not drained; null when it was */

@@ -1,15 +1,30 @@
 /**
- * Events and finished files on their way to the store: a batch is stored while the
- * next one is read, and a file is put away once its every line is stored.
+ * What a pass reads, on its way to the store: a batch of events is stored while
+ * the next one is read, and a file is moved away once its every line is stored.
  */
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  unlinkSync,
+} from "node:fs";
 import type { Event } from "../model/event.ts";
-import { Rejected } from "../model/failure.ts";
-import type { Finished, PassFiles } from "./pass-files.ts";
-import { Rejections } from "./quarantine.ts";
+import { Rejected, errnoOf } from "../model/failure.ts";
+import { libc } from "../os/libc.ts";
+import { lockFile } from "../os/lock.ts";
+import { openOwn } from "./folder.ts";
+import { Rejections, quarantineWhole } from "./quarantine.ts";
 import type { BadLine } from "./read.ts";
 import type { DrainReport, DrainTarget } from "./report.ts";
 
 const BATCH_EVENTS = 4_096;
+/** A sparse file may say of itself that it has more: it would take hours to read. */
+const MAX_FILE_BYTES = 4 * 1024 ** 3;
+/** How old an empty file is when it is removed, and one in done/ when it is read again. */
+export const REST_MS = 60_000;
 
 export interface BatchOptions {
   /** This machine's spool folder, or the one that is adopted. */
@@ -20,14 +35,80 @@ export interface BatchOptions {
   report: DrainReport;
 }
 
+/** A file that was read to its end; one of the same name made since has another inode. */
+interface FinishedFile {
+  inode: number;
+  oversized: BadLine | null;
+}
+
+/** The files of a spool folder that a pass may read. */
+export class PassFiles {
+  constructor(private readonly of: Omit<BatchOptions, "store">) {}
+
+  /** @returns null for a file that may not be read; the report says why */
+  open(name: string): number | null {
+    const { folder, report } = this.of;
+    const refuse = (reason: string) => void report.refused.push(reason);
+    const fd = openOwn(folder, name, refuse);
+    if (fd === null) return null;
+    const { size } = fstatSync(fd);
+    if (size <= MAX_FILE_BYTES) return fd;
+    try {
+      const reason = `${size} bytes are more than any session writes`;
+      if (lockFile(fd) === "taken") refuse(`${name}: ${reason}`);
+      else this.quarantine(name, { offset: 0, length: size, reason });
+      return null;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Removes an empty file that is old and has no writer. */
+  removeEmpty(name: string, fd: number, age_ms: number): void {
+    if (age_ms < REST_MS || !libc || lockFile(fd) === "taken") return;
+    // Locked by us and still empty: nobody was told of it.
+    if (fstatSync(fd).size === 0) unlinkSync(`${this.of.folder}/${name}`);
+  }
+
+  /** Quarantines a whole file, for a line that is too long to be copied. */
+  quarantine(name: string, line: BadLine): void {
+    const path = quarantineWhole(this.of.folder, name);
+    this.of.report.quarantined.push({ ...line, path });
+  }
+
+  /** Moves files to done/, and those with a line that is too long to quarantine/. */
+  moveAway(finished: ReadonlyMap<string, FinishedFile>): void {
+    if (finished.size === 0) return;
+    const { folder, done } = this.of;
+    mkdirSync(done, { recursive: true, mode: 0o700 });
+    for (const [name, { inode, oversized }] of finished) {
+      const path = `${folder}/${name}`;
+      if (lstatSync(path, { throwIfNoEntry: false })?.ino !== inode) continue;
+      if (oversized) {
+        this.quarantine(name, oversized);
+        continue;
+      }
+      // A shell may have made its file again, and both are done.
+      const taken = existsSync(`${done}/${name}`);
+      const as = taken ? `${name}.${Bun.randomUUIDv7()}` : name;
+      try {
+        renameSync(path, `${done}/${as}`);
+      } catch (error) {
+        // Where there are no locks another drain may have moved it.
+        if (errnoOf(error) !== "ENOENT") throw error;
+      }
+    }
+  }
+}
+
 export class Batches {
   private batch: Event[] = [];
   /** Files whose every line is in the batch or stored before it. */
-  private finished: Finished = new Map();
+  private finished = new Map<string, FinishedFile>();
   private storing: Promise<void> = Promise.resolve();
   private readonly rejections: Rejections;
 
-  /** @param onStored hears of the events of a batch, and of those that were new */
+  /** @param onStored is given each batch, and the ids of its events that were new */
   constructor(
     private readonly of: BatchOptions,
     private readonly files: PassFiles,
@@ -39,70 +120,57 @@ export class Batches {
     this.rejections = new Rejections(of.folder);
   }
 
-  /** Takes an event; one that the store has rejected before is passed by. */
-  async take(event: Event): Promise<void> {
+  /** Adds an event, unless the store has rejected it before. */
+  async add(event: Event): Promise<void> {
     if (this.rejections.has(event)) return;
-    this.batch.push(event);
-    if (this.batch.length >= BATCH_EVENTS) await this.hand();
+    this.addOwn(event);
+    if (this.batch.length >= BATCH_EVENTS) await this.send();
   }
 
-  /** Takes an event of the pass itself, whatever the size of the batch. */
-  add(event: Event): void {
+  /** Adds an event that the pass itself made. */
+  addOwn(event: Event): void {
     this.batch.push(event);
   }
 
-  /** Every line of a file was taken. */
-  finish(
-    name: string,
-    file: { inode: number; oversized: BadLine | null },
-  ): void {
+  /** Has a file moved away once what was added is stored. */
+  finish(name: string, file: FinishedFile): void {
     this.finished.set(name, file);
   }
 
-  /** Stores all that was taken so far. */
+  /** Stores all that was added. */
   async commit(): Promise<void> {
-    await this.hand();
+    await this.send();
     await this.storing;
   }
 
-  /** Has the batch stored, once the one before it is. */
-  private async hand(): Promise<void> {
+  /** Waits until nothing is being stored; drops errors. */
+  async settle(): Promise<void> {
+    await this.storing.catch(() => {});
+  }
+
+  /** Starts to store the batch, once the one before it is stored. */
+  private async send(): Promise<void> {
     const { batch, finished } = this;
     this.batch = [];
     this.finished = new Map();
     await this.storing;
-    this.storing = this.put(batch, finished);
-    // Whoever waits for it next hears of it.
+    this.storing = this.store(batch).then(() => this.files.moveAway(finished));
+    // The next that waits for it gets the error.
     this.storing.catch(() => {});
   }
 
-  private async put(
-    batch: readonly Event[],
-    finished: Finished,
-  ): Promise<void> {
-    if (batch.length > 0) {
-      const stored = await this.bring(batch);
-      this.of.report.stored += stored.size;
-      this.onStored(batch, stored);
-    }
-    this.files.putAway(finished, this.of.done);
-  }
-
-  /** To the store; what it will never take is put aside. */
-  private async bring(batch: readonly Event[]): Promise<ReadonlySet<string>> {
+  private async store(batch: readonly Event[]): Promise<void> {
+    if (batch.length === 0) return;
+    const { store, report } = this.of;
+    let stored: ReadonlySet<string>;
     try {
-      return await this.of.store.append(batch);
+      stored = await store.append(batch);
     } catch (error) {
       if (!(error instanceof Rejected)) throw error;
-      this.of.report.rejected.push(
-        ...this.rejections.keep(batch, error.reasons),
-      );
-      return error.stored;
+      report.rejected.push(...this.rejections.keep(batch, error.reasons));
+      stored = error.stored;
     }
-  }
-
-  /** What is being stored comes to its end; nobody hears how. */
-  async settle(): Promise<void> {
-    await this.storing.catch(() => {});
+    report.stored += stored.size;
+    this.onStored(batch, stored);
   }
 }

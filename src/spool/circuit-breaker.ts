@@ -1,19 +1,18 @@
 /**
- * What is known of bringing events to a server on another host, beside the spool
- * for all of this host: since when that fails and why, and until when nobody
- * need try. After a failure the circuit is open; automatic drains leave a server
- * alone until it closes, so one that is dead costs an attempt per interval,
- * however many shells there are. Who asks himself always tries.
+ * The circuit breaker of the delivery to a server on another host. Its state is a
+ * file in the spool folder, for all processes of this host: since when delivery
+ * fails and why, and until when the circuit is open. While it is open automatic
+ * drains do not try, so a dead server costs one attempt an interval, however many
+ * shells there are. A drain that the user runs always tries.
  */
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { type Clock, isoTime } from "../model/clock.ts";
-import type { Event } from "../model/event.ts";
 import { Failure, Overloaded, Rejected, reasonOf } from "../model/failure.ts";
 import { SMALL_BYTES, tryReadText } from "../os/file.ts";
-import type { SessionStore } from "../model/store.ts";
+import type { DrainTarget } from "./report.ts";
 
 export interface DeliveryState {
-  /** Intervals at whose end the server was away, since the last success. */
+  /** Failed attempts since the last success; retries of one process count once. */
   failures: number;
   /** UTC, ISO 8601; null when the last attempt succeeded. */
   failing_since: string | null;
@@ -27,11 +26,11 @@ export interface DeliveryState {
 
 const FIRST_INTERVAL_MS = 30_000;
 const LONGEST_INTERVAL_MS = 600_000;
-/** No attempt begins later: with the longest wait for an answer it is a minute. */
+/** No retry begins later; with the longest wait for an answer that is a minute. */
 const RETRY_FOR_MS = 30_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
-/** A success is written down anew when the last one is so old. */
+/** A success is written again when the last one is older. */
 const SUCCESS_MS = 60_000;
 const MOST_TEXT = 500;
 
@@ -50,31 +49,31 @@ export function readDelivery(folder: string): DeliveryState {
     const text = tryReadText(fileIn(folder), SMALL_BYTES);
     return { ...FRESH, ...(JSON.parse(text ?? "{}") as DeliveryState) };
   } catch {
-    // Not there, or damaged: the next attempt writes it.
+    // Damaged: the next attempt writes it.
     return FRESH;
   }
 }
 
 const fileIn = (folder: string) => `${folder}/delivery.json`;
 
-/** Whether automatic drains leave the server alone at this moment. */
+/** Whether automatic drains do not try now. */
 export function isOpen({ open_until }: DeliveryState, now: number): boolean {
   const left_ms = Date.parse(open_until ?? "") - now;
   // Longer than ever written: the clock was set back.
   return left_ms > 0 && left_ms <= LONGEST_INTERVAL_MS;
 }
 
-/** The attempts of one process to bring this host's events away. */
-export class Courier {
+/** The circuit breaker as one process sees it. */
+export class CircuitBreaker {
   private attempts = 0;
   private failure: unknown = null;
   private readonly began_ms = performance.now();
-  /** Whether others had failed when this process began. */
+  /** Whether delivery failed already when this process began. */
   private readonly failing: boolean;
 
   /**
    * @param folder this machine's spool folder
-   * @param automatic nobody asked for it, and nobody waits
+   * @param automatic the user did not ask for it
    */
   constructor(
     private readonly folder: string,
@@ -85,12 +84,30 @@ export class Courier {
     this.failing = readDelivery(folder).failures > 0;
   }
 
-  /** The store, with every attempt to bring events to it noted. */
-  noting(store: SessionStore): SessionStore {
-    return new NotedStore(store, this);
+  /** The store behind the circuit breaker, which records each attempt to append. */
+  guard(store: DrainTarget): DrainTarget {
+    return {
+      append: (events) => this.attempt(() => store.append(events)),
+      seen: async (signs) =>
+        signs.size > 0 && this.attempt(() => store.seen(signs)),
+      get: (session_id) => store.get(session_id),
+    };
   }
 
-  /** @throws Failure while the circuit is open, and nobody asked */
+  private async attempt<T>(send: () => Promise<T>): Promise<T> {
+    this.begin();
+    try {
+      const result = await send();
+      this.succeeded();
+      return result;
+    } catch (error) {
+      if (error instanceof Rejected) this.succeeded();
+      else this.failed(error);
+      throw error;
+    }
+  }
+
+  /** @throws Failure while the circuit is open, unless the user asked */
   begin(): void {
     if (!this.automatic || this.attempts > 0) return;
     const { open_until, last_error } = this.state;
@@ -116,8 +133,7 @@ export class Courier {
     const now = this.now();
     const first = this.attempts++ === 0;
     const failure = error instanceof Failure ? error : null;
-    // Who asks while the server is left alone changes nothing for the others,
-    // and our own retries are one failure.
+    // A user's attempt while the circuit is open changes nothing for the others.
     const asked = first && isOpen(state, now);
     const failures = state.failures + (first && !asked ? 1 : 0);
     const open_ms = interval(failures, failure, this.random());
@@ -133,8 +149,8 @@ export class Courier {
 
   /**
    * How long to wait before this process tries again.
-   * @returns null when it shall not: nothing would be different, others failed
-   *   before us, or it was long enough
+   * @returns null when it shall not: it would fail again, delivery failed before
+   *   this process began, or the time is over
    */
   pause_ms(): number | null {
     const { failure } = this;
@@ -163,13 +179,13 @@ export class Courier {
       });
       renameSync(made, fileIn(this.folder));
     } catch {
-      // A full disk, or a read-only one: without it an attempt more is made.
+      // A full or read-only disk: one more attempt is made.
       rmSync(made, { force: true });
     }
   }
 }
 
-/** Longer with each failure, and never the same for two hosts. */
+/** How long the circuit is open: longer with each failure, and by chance. */
 function interval(
   failures: number,
   failure: Failure | null,
@@ -186,38 +202,3 @@ function interval(
 
 const retryAfter = (failure: Failure): number =>
   failure instanceof Overloaded ? (failure.retry_after_ms ?? 0) : 0;
-
-/** What asks leaves no trace; what brings does. */
-class NotedStore implements SessionStore {
-  constructor(
-    private readonly store: SessionStore,
-    private readonly courier: Courier,
-  ) {}
-
-  append(events: readonly Event[]): Promise<ReadonlySet<string>> {
-    return this.attempt(() => this.store.append(events));
-  }
-
-  async seen(signs: ReadonlyMap<string, string>): Promise<unknown> {
-    return signs.size > 0 && this.attempt(() => this.store.seen(signs));
-  }
-
-  list: SessionStore["list"] = (filter) => this.store.list(filter);
-  events: SessionStore["events"] = (filter) => this.store.events(filter);
-  get: SessionStore["get"] = (session_id) => this.store.get(session_id);
-  stats: SessionStore["stats"] = (filter) => this.store.stats(filter);
-  close: SessionStore["close"] = () => this.store.close();
-
-  private async attempt<T>(bring: () => Promise<T>): Promise<T> {
-    this.courier.begin();
-    try {
-      const result = await bring();
-      this.courier.succeeded();
-      return result;
-    } catch (error) {
-      if (error instanceof Rejected) this.courier.succeeded();
-      else this.courier.failed(error);
-      throw error;
-    }
-  }
-}

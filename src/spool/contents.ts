@@ -1,6 +1,6 @@
 /**
- * What the spool still holds of sessions, done and quarantined included; and
- * how what is done comes back, for a store that may not have it any more.
+ * The sessions that the spool has files of, done/ and quarantine/ included; and how
+ * the files in done/ go back to the spool after a restore.
  */
 import { closeSync, linkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -8,15 +8,15 @@ import { Failure, errnoOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { readBytes } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
-import { takeTurn } from "./drain-lock.ts";
+import { lockDrain } from "./drain-lock.ts";
 import { entriesOf } from "./folder.ts";
 
 const SESSION = /"session_id"\s*:\s*"([^"\\]+)"/g;
 
 /**
- * Sessions of which some file is in the spool, of whichever host.
+ * The sessions that have a file in the spool, of any host.
  * @param data the data folder
- * @throws Failure when it cannot be told
+ * @throws Failure when a file cannot be read
  */
 export function spooledSessions(data: string): Set<string> {
   const ids = new Set<string>();
@@ -30,7 +30,7 @@ export function spooledSessions(data: string): Set<string> {
   return ids;
 }
 
-/** Every file that is or was a spool file; locks are none. */
+/** Every file that is or was a spool file. */
 function* filesBelow(folder: string): Generator<string> {
   for (const entry of entriesOf(folder)) {
     const path = join(folder, entry.name);
@@ -43,23 +43,22 @@ function textOf(file: string): string {
   try {
     return Buffer.from(readBytes(file)).toString("latin1");
   } catch (error) {
-    // Gone since we looked.
     if (errnoOf(error) === "ENOENT") return "";
     throw folderFailure(file, error);
   }
 }
 
 /**
- * Puts done files back, so that the next drain brings them to the store once
- * more. One whose name is taken again stays: it is read again in its time.
+ * Moves the files in done/ back, so that the next drain reads them again. One
+ * whose name is taken stays: a later pass reads it there.
  * @param folder of this machine's spool
  * @throws Failure (timeout) when a drain does not end
  */
-export async function putBack(folder: string): Promise<void> {
+export async function requeueDone(folder: string): Promise<void> {
   const done = entriesOf(`${folder}/done`);
   if (done.length === 0) return;
-  const turn = await takeTurn(folder);
-  if (typeof turn === "string")
+  const lock = await lockDrain(folder);
+  if (typeof lock === "string")
     throw new Failure(
       "timeout",
       "a drain of the spool does not end",
@@ -68,21 +67,21 @@ export async function putBack(folder: string): Promise<void> {
   try {
     for (const { name } of done) {
       const file = name.slice(0, name.indexOf(".ndjson"));
-      moveFreely(`${folder}/done/${name}`, `${folder}/${file}.ndjson`);
+      moveUnlessTaken(`${folder}/done/${name}`, `${folder}/${file}.ndjson`);
     }
   } finally {
-    closeSync(turn);
+    closeSync(lock);
   }
 }
 
-/** Never over a file that somebody writes to. */
-function moveFreely(from: string, to: string): void {
+/** Never replaces a file, which may have a writer. */
+function moveUnlessTaken(from: string, to: string): void {
   try {
     linkSync(from, to);
     unlinkSync(from);
   } catch (error) {
     const code = errnoOf(error);
-    // Gone: a drain let it go before our turn came, and had stored it.
+    // Gone: a drain has stored and removed it.
     if (code !== "EEXIST" && code !== "ENOENT")
       throw folderFailure(from, error);
   }

@@ -1,6 +1,6 @@
 /**
- * `drain.lock`: one drain at a time works on a spool. Only its holder probes
- * session locks, closes, renames or unlinks.
+ * `drain.lock`: one process at a time drains a spool folder. Only the holder tries
+ * session locks, ends sessions, renames or removes files.
  */
 import { closeSync, fstatSync, futimesSync } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
@@ -9,56 +9,55 @@ import { folderFailure } from "../os/paths.ts";
 import { isStopped } from "../os/proc.ts";
 import { lockedBy } from "../os/use.ts";
 
-/** How long a drain waits for its turn; one who reads waits with it. */
-const TURN_MS = 5_000;
-const LOOK_MS = 15;
-/** A server drains each second and need not say so each time. */
-const SAID_MS = 5_000;
+/** How long a drain waits for the lock; a command that reads waits with it. */
+const WAIT_MS = 5_000;
+const POLL_MS = 15;
+/** A server drains each second: it need not write the time each second. */
+const STAMP_MS = 5_000;
 
 /**
- * Takes `drain.lock`. When another drain is at work, one at a time waits for it
- * (`drain.next`): it may have passed by what was written since. Those that come
- * while one waits leave it to that one.
- * @param waits false of who holds another folder's: it may be waited for itself
- * @returns the lock's descriptor, or why there is none: `busy` when it was waited
- *   for in vain
+ * Takes `drain.lock`. While another drain holds it one process waits
+ * (`drain.next`), since that drain may have read before the last lines were
+ * written; further ones leave it to the one that waits.
+ * @param waits false while the lock of another folder is held, against deadlock
+ * @returns the descriptor of the lock, or why there is none: `busy` when the wait
+ *   was in vain
  */
-export async function takeTurn(
+export async function lockDrain(
   folder: string,
   waits = true,
 ): Promise<number | "no spool" | "elsewhere" | "busy"> {
   const lock = openLock(`${folder}/drain.lock`);
   if (lock === null) return "no spool";
   if (tryLock(lock)) return lock;
-  if (!waits) {
-    closeSync(lock);
-    return "elsewhere";
-  }
-  const next = openLock(`${folder}/drain.next`);
+  let why: "elsewhere" | "busy" = "elsewhere";
+  const next = waits ? openLock(`${folder}/drain.next`) : null;
   try {
-    if (next === null || !tryLock(next)) return letGo(lock, "elsewhere");
-    const deadline = performance.now() + TURN_MS;
-    while (!tryLock(lock)) {
-      if (performance.now() > deadline) return letGo(lock, "busy");
-      await Bun.sleep(LOOK_MS);
+    const deadline = performance.now() + WAIT_MS;
+    if (next !== null && tryLock(next)) {
+      why = "busy";
+      while (performance.now() <= deadline) {
+        if (tryLock(lock)) return lock;
+        await Bun.sleep(POLL_MS);
+      }
     }
-    return lock;
   } catch (error) {
     closeSync(lock);
     throw error;
   } finally {
     if (next !== null) closeSync(next);
   }
+  closeSync(lock);
+  return why;
 }
 
-/** When a drain last began; others look at it. */
-export function sayBegun(lock: number, now: number): void {
-  // A time to come was written before the clock was set back.
-  if (Math.abs(now - fstatSync(lock).mtimeMs) < SAID_MS) return;
+/** Writes down when a drain last began, as the modification time of the lock. */
+export function stampBegin(lock: number, now: number): void {
+  if (Math.abs(now - fstatSync(lock).mtimeMs) < STAMP_MS) return;
   futimesSync(lock, new Date(now), new Date(now));
 }
 
-/** Who keeps the drains of a spool from their turn. */
+/** Which process holds the lock for too long. */
 export function busySentence(folder: string): string {
   const path = `${folder}/drain.lock`;
   const pid = lockedBy(path);
@@ -67,12 +66,7 @@ export function busySentence(folder: string): string {
   return `the spool was not drained: ${holder} holds '${path}'`;
 }
 
-function letGo<T>(lock: number, why: T): T {
-  closeSync(lock);
-  return why;
-}
-
-/** Without locks nobody has to wait: what is done twice changes nothing. */
+/** Without locks two may drain at once: what is done twice changes nothing. */
 const tryLock = (fd: number): boolean => lockFile(fd) !== "taken";
 
 function openLock(path: string): number | null {

@@ -1,7 +1,7 @@
 /**
- * Moves events from the spool to a store, and closes sessions whose wrapper is
- * gone. A file leaves in two steps: renamed to `done/` once every line is
- * committed, and unlinked by a later pass that has read it again.
+ * Drains the spool: moves its events to a store, and ends the sessions whose
+ * wrapper is gone. A file goes in two steps: it is renamed to `done/` once every
+ * line is committed, and removed by a later pass that has read it again.
  */
 import { closeSync } from "node:fs";
 import type { Clock } from "../model/clock.ts";
@@ -13,21 +13,21 @@ import { foreignFolders } from "./foreign-folders.ts";
 import { type Known, Pass, type PassOptions } from "./pass.ts";
 import type { Position } from "./read.ts";
 import { type DrainReport, type DrainTarget, emptyReport } from "./report.ts";
-import { busySentence, sayBegun, takeTurn } from "./drain-lock.ts";
+import { busySentence, stampBegin, lockDrain } from "./drain-lock.ts";
 import { ensureSpool, spoolFolder } from "./write.ts";
 
-/** How often one that drains on and on looks for folders of other machine ids. */
+/** How often a server looks for folders of other machine ids. */
 const FOREIGN_MS = 10_000;
-/** As it is when nobody has configured another. */
+/** The default. */
 const HEARTBEAT_MS = 30_000;
-/** How often one that drains on and on counts what is left. */
+/** How often a server counts what is left. */
 const COUNT_MS = 10_000;
 
 /** Passes over this machine's spool, into one store. */
 export class Drain {
-  /** Files that the last pass left as they are; none after one that failed. */
+  /** Files that the last pass left; none after one that failed. */
   private known: ReadonlyMap<string, Known> = new Map();
-  /** Up to where files that are done were read by us, see `restingKey`. */
+  /** How far files in done/ were read, see `restingKey`. */
   private resting = new Map<string, Position>();
   private counted = -Infinity;
   private looked = -Infinity;
@@ -46,26 +46,26 @@ export class Drain {
   async pass(): Promise<DrainReport> {
     const report = emptyReport();
     const folder = spoolFolder(this.data);
-    const lock = await takeTurn(folder);
+    const lock = await lockDrain(folder);
     if (lock === "elsewhere") return { ...report, passed: false };
     if (lock === "busy")
       return { ...report, passed: false, busy: busySentence(folder) };
     if (lock === "no spool") {
-      await this.adoptKnown(folder, report);
+      await this.adoptOwn(folder, report);
       return report;
     }
     const { known, resting, now, heartbeat_ms } = this;
     this.known = new Map();
     this.resting = new Map();
     try {
-      sayBegun(lock, now());
+      stampBegin(lock, now());
       const { store } = this;
       const before = { known, resting };
       const done = `${folder}/done`;
       const options = { folder, done, store, now, report, before };
       const pass = new Pass({ ...options, adopt: false, heartbeat_ms });
       await pass.run();
-      await this.adoptKnown(folder, report);
+      await this.adoptOwn(folder, report);
       this.known = pass.unchanged;
       this.resting = resting;
     } catch (error) {
@@ -77,20 +77,20 @@ export class Drain {
     return report;
   }
 
-  /** Folders of other machine ids of which all is known to be this host's. */
-  private async adoptKnown(own: string, report: DrainReport): Promise<void> {
+  /** Adopts the folders of other machine ids that are known to be this host's. */
+  private async adoptOwn(own: string, report: DrainReport): Promise<void> {
     const { data, store, now, heartbeat_ms } = this;
     if (performance.now() - this.looked < FOREIGN_MS) return;
     this.looked = performance.now();
     for (const { folder, known } of foreignFolders(data, now(), heartbeat_ms))
       if (known)
-        await takeIn({
+        await adoptFolder({
           ...{ folder, own, store, now, report, heartbeat_ms },
           adopt: false,
         });
   }
 
-  /** What is left; a full disk cannot be told how full the spool is. */
+  /** Counts what is left, unless the disk is too full to write that down. */
   private async count(folder: string): Promise<void> {
     if (performance.now() - this.counted < COUNT_MS) return;
     this.counted = performance.now();
@@ -99,8 +99,8 @@ export class Drain {
 }
 
 /**
- * Takes in all folders of other machine ids: a person says that whoever wrote
- * to them runs no more. Files that somebody holds locked are left all the same.
+ * Adopts all folders of other machine ids: the user says that their writers are
+ * gone. Files that are locked are left all the same.
  */
 export async function adoptAll(
   data: string,
@@ -111,29 +111,27 @@ export async function adoptAll(
   const report = emptyReport();
   const own = ensureSpool(data);
   for (const { folder, closed } of foreignFolders(data, now(), heartbeat_ms))
-    // One that is closed to us is told of.
     if (closed === null)
-      await takeIn({
+      await adoptFolder({
         ...{ folder, own, store, now, report, heartbeat_ms },
         adopt: true,
       });
   return report;
 }
 
-/** One pass over another folder, whose files rest in ours when they are done. */
-async function takeIn({
+/** One pass over another folder, whose files go to our done/. */
+async function adoptFolder({
   own,
   ...options
 }: Omit<PassOptions, "before" | "done"> & { own: string }): Promise<void> {
   const { folder, report, adopt } = options;
-  // A person waits for its turn; a pass holds its own folder's meanwhile.
-  const lock = await takeTurn(folder, adopt);
+  // A pass holds the lock of its own folder meanwhile: it must not wait.
+  const lock = await lockDrain(folder, adopt);
   if (typeof lock === "string") return;
   try {
     const before = { known: new Map(), resting: new Map() };
     const files = listFolder(folder).filter(isSpoolFile);
     await new Pass({ ...options, before, done: `${own}/done` }).run();
-    // What runs on there, or is locked, stays.
     const left = new Set(listFolder(folder));
     if (files.some((name) => !left.has(name))) report.adopted.push(folder);
   } catch (error) {
@@ -143,7 +141,7 @@ async function takeIn({
   }
 }
 
-/** Names what stands in the way: it may be in the place of done/ or quarantine/. */
+/** Names the path that failed: it may be that of done/ or quarantine/. */
 function passFailure(folder: string, error: unknown): unknown {
   if (!errnoOf(error)) return error;
   const { path } = error as { path?: string };

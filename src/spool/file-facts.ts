@@ -1,6 +1,7 @@
 /**
- * Live is told from dead: by the file's lock, then by the child that the
- * `process` event names. What cannot be known stays unknown, never lost.
+ * Tells whether the session of a spool file is alive: by the file's lock, then by
+ * the child that the `process` event names. What cannot be known is unknown, never
+ * lost.
  */
 import {
   type Event,
@@ -10,6 +11,7 @@ import {
   isKind,
   lostEnd,
 } from "../model/event.ts";
+import type { Clock } from "../model/clock.ts";
 import { isSessionId } from "../model/id.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/file.ts";
@@ -19,6 +21,7 @@ import {
   bootTime,
   childLiveness,
   hostNames,
+  identityOf,
   liveness,
 } from "../os/proc.ts";
 import { SESSION_ID_VARIABLE } from "../os/parent.ts";
@@ -27,9 +30,9 @@ import { BEGINNING, type BadLine, type Position } from "./read.ts";
 const NAME = /^(.+?)(?:\.(\d{1,7}))?\.ndjson$/;
 
 /**
- * Whose lines a spool file holds, by its name: the wrapper writes
- * `ID.ndjson`, a hooked shell within that session `ID.<pid>.ndjson`.
- * @returns null of any other file
+ * Who writes a spool file, by its name: the wrapper writes `ID.ndjson`, a hooked
+ * shell within that session `ID.<pid>.ndjson`.
+ * @returns null for any other file
  */
 export function writerOf(
   name: string,
@@ -39,31 +42,29 @@ export function writerOf(
   return { session_id, shell: pid === undefined ? null : Number(pid) };
 }
 
-/** Whether a hooked shell within a session wrote it. */
 export const isShellFile = (name: string): boolean =>
   typeof writerOf(name)?.shell === "number";
 
 /**
- * Where a file was written: on this boot, where pids and locks tell who lives;
- * on a boot of this host that is over; or nobody can tell. Another boot id alone
- * says little: hosts that share a data folder may have one machine id, too.
+ * Where a file was written: on this boot, where pids and locks tell who is alive;
+ * on a boot of this host that is over; or unknown. Another boot id alone says
+ * little: hosts that share a data folder may have the same machine id.
  */
 export type Origin = "here" | "over" | "unknown";
 
-/** Heartbeats that may be late, and the least that they are worth. */
+/** How many heartbeats may be missed, and the least time that is. */
 const LATE_HEARTBEATS = 4;
 const LATE_MS = 120_000;
 
 /**
- * @param touched when the file was last written to or touched: before our boot is
- *   not enough, for a clone by the same name may run on elsewhere
+ * A file that was touched before our boot is not over for that: a clone of the
+ * same name may run elsewhere.
  */
 export function originOf(
   { boot_id, hostname }: Pick<SessionStart, "boot_id" | "hostname">,
   { touched, now, heartbeat_ms }: Omit<Look, "adopt">,
 ): Origin {
   const here = bootId();
-  // Without them a process of the file cannot be judged by its pid either.
   if (!here || !boot_id || boot_id === here) return "here";
   const booted = bootTime();
   const ours = hostname !== "" && hostname === hostNames().hostname;
@@ -72,34 +73,31 @@ export function originOf(
   return ours && booted && touched < booted && silent ? "over" : "unknown";
 }
 
-/**
- * Silent for so long, what was written on a boot that nobody knows counts as
- * over: a live wrapper touches its file every 30 s.
- */
+/** After so long without a touch an unknown boot counts as over. */
 const SILENT_MS = 86_400_000;
 
-/** At which moment a file is judged, and what it looks like then. */
+/** A look at a file: when, and what it looks like then. */
 export interface Look {
   /** When the file was last written to or touched. */
   touched: Date;
   now: number;
-  /** How often a wrapper touches its file, by our configuration. */
+  /** How often a wrapper touches its file, as configured here. */
   heartbeat_ms: number;
-  /** A person says that whoever wrote it is gone for good, if it is not of this boot. */
+  /** The user says that the writer is gone, if it is not of this boot. */
   adopt: boolean;
 }
 
-/** What one pass over a file needs to remember of it. */
+/** What a pass knows of a file. */
 export class FileFacts {
   private start: SessionStart | null = null;
   private process: Process | null = null;
   private session_id: string | null = null;
   private lastTimestamp = "";
   ended = false;
-  /** That end was found by a drain: what comes later opens the session again. */
+  /** A drain found that end: a later event reopens the session. */
   recovered = false;
   read_to: Position = BEGINNING;
-  /** A line that is too long to be copied: the whole file is kept instead. */
+  /** A line that is too long to be copied to the quarantine. */
   oversized: BadLine | null = null;
   /** Bytes follow the last newline. */
   unfinished = false;
@@ -116,31 +114,37 @@ export class FileFacts {
     if (isKind(event, "session_start")) this.start = event;
   }
 
-  /** False when the first line says that nobody may judge by the lock. */
-  get lockable(): boolean {
-    return this.start?.lock !== "none";
-  }
-
-  /** Whether the recorder runs on, of a file that has no lock to tell. */
-  writerLiveness(look: Look): Liveness {
+  /**
+   * Whether the writer of an open file runs. The file was read before its lock is
+   * tried: a free lock means that the writer is gone.
+   */
+  writerLiveness(fd: number, look: Look): Liveness {
+    const elsewhere = this.elsewhere(look);
+    if (elsewhere === "unknown") return "unknown";
+    if (this.start?.lock !== "none") {
+      if (!libc) return "unknown";
+      const lock = lockFile(fd);
+      if (lock === "held") libc.unlock(fd);
+      // "none": it was locked where it was written, and its folder moved since.
+      if (lock !== "none") return lock === "taken" ? "alive" : "gone";
+    }
     if (this.ended || !this.start) return "gone";
-    return this.elsewhere(look) ?? liveness(recorderOf(this.start));
+    return elsewhere ?? liveness(identityOf(this.start));
   }
 
-  /** Whether the wrapped child runs on, of a file whose writer is gone. */
+  /** Whether the wrapped child runs, once the writer is gone. */
   childLiveness(look: Look): Liveness {
     const elsewhere = this.elsewhere(look);
     if (elsewhere) return elsewhere;
     if (this.process) return liveness(this.process);
-    // Killed around the spawn, before the child's pid was written. Without a
-    // start nobody will ever see the session.
+    // Killed around the spawn, before the child's pid was written.
     if (!this.session_id || !this.start) return "gone";
     const entry = `${SESSION_ID_VARIABLE}=${this.session_id}`;
-    return childLiveness(recorderOf(this.start), entry);
+    return childLiveness(identityOf(this.start), entry);
   }
 
-  /** Of what was written on another boot. @returns null of what was not */
-  elsewhere(look: Look): Liveness | null {
+  /** @returns null for a file that was written on this boot */
+  private elsewhere(look: Look): Liveness | null {
     const { touched, now, adopt } = look;
     const boot_id = this.process?.boot_id ?? this.start?.boot_id ?? null;
     const hostname = this.start?.hostname ?? "";
@@ -151,47 +155,41 @@ export class FileFacts {
   }
 
   /**
-   * The end that nobody saw, at the last sign of life.
-   * @param touched the file's modification time: its last heartbeat
-   * @param shells what shells within the session have written
+   * The recovered end, at the last sign of life.
+   * @param touched the last heartbeat: the modification time of the file
+   * @param shells the files of shells within the session
    */
   recoveredEnd(touched: Date, shells: readonly FileFacts[]): SessionEnd | null {
     if (!this.session_id) return null;
-    // Before the last event it would hold no longer than until it is read.
+    // An end before the last event would not hold.
     const signs = [this, ...shells].map((facts) => facts.lastTimestamp);
     const last = [touched.toISOString(), ...signs].sort().at(-1)!;
     return lostEnd(this.session_id, last);
   }
 }
 
-const recorderOf = ({
-  pid,
-  start_ticks,
-  pid_namespace,
-  boot_id,
-}: SessionStart) => ({
-  pid,
-  start_ticks: start_ticks ?? null,
-  pid_namespace: pid_namespace ?? null,
-  boot_id: boot_id ?? null,
-});
+/** The signs of life that a pass finds: when the files of live sessions were touched. */
+export class SignsOfLife {
+  /** session id → the last sign, UTC, ISO 8601 */
+  readonly latest = new Map<string, string>();
 
-/**
- * Whether who writes an open file runs on. Its content was read before its lock
- * is tried: a free lock means that the writer is gone.
- */
-export function writerLiveness(
-  fd: number,
-  facts: FileFacts,
-  look: Look,
-): Liveness {
-  if (facts.elsewhere(look) === "unknown") return "unknown";
-  if (!facts.lockable) return facts.writerLiveness(look);
-  if (!libc) return "unknown";
-  const lock = lockFile(fd);
-  // It was locked where it was written: its folder has been moved since.
-  if (lock === "none") return facts.writerLiveness(look);
-  if (lock === "taken") return "alive";
-  libc.unlock(fd);
-  return "gone";
+  /** @param began when the pass did, in milliseconds since the epoch */
+  constructor(
+    private readonly began: number,
+    private readonly now: Clock,
+  ) {}
+
+  /** A time in the future is no sign, unless the writer is known to live. */
+  add(name: string, at: Date, who: Liveness): void {
+    const session_id = writerOf(name)?.session_id;
+    const past = this.past(at);
+    if (!session_id || (who !== "alive" && past !== at)) return;
+    this.latest.set(session_id, past.toISOString());
+  }
+
+  /** Now, for a time in the future: it was written before the clock was set back. */
+  past(at: Date): Date {
+    const now = Math.max(this.began, this.now());
+    return at.getTime() > now ? new Date(now) : at;
+  }
 }

@@ -1,18 +1,12 @@
-/**
- * The files of a spool folder, by name: opened only when they are our own,
- * listed, appended to, and put aside when they are done.
- */
+/** The files of a spool folder: list them, open those that are ours, append. */
 import {
   type Dirent,
   closeSync,
   constants,
-  existsSync,
   fstatSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
-  renameSync,
   writeSync,
 } from "node:fs";
 import { errnoOf } from "../model/failure.ts";
@@ -22,9 +16,9 @@ import { spoolFolder } from "./write.ts";
 const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 /**
- * Opens a regular file of our own, whatever else lies there.
- * @param refuse hears why it is not ours to read
- * @returns null when it is not, or is gone
+ * Opens a regular file that belongs to this user.
+ * @param refuse is told why a file is not opened
+ * @returns null for a file that is not opened, or is gone
  */
 export function openOwn(
   folder: string,
@@ -56,7 +50,7 @@ export function listFolder(folder: string): string[] {
 }
 
 /**
- * What is in a folder; nothing when it is not there.
+ * The entries of a folder; none when it is not there.
  * @throws Failure (permission, storage) when it cannot be read
  */
 export function entriesOf(folder: string): Dirent[] {
@@ -70,10 +64,7 @@ export function entriesOf(folder: string): Dirent[] {
 
 export const isSpoolFile = (name: string): boolean => name.endsWith(".ndjson");
 
-/**
- * Writes text at the end of an open file that nobody writes to any more: of that
- * very file, whatever has its name by now.
- */
+/** Appends text to an open file that has no writer, whatever has its name by now. */
 export function append(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   const end = fstatSync(fd).size;
@@ -81,34 +72,7 @@ export function append(fd: number, text: string): void {
     at += writeSync(fd, bytes, at, bytes.length - at, end + at);
 }
 
-/**
- * Puts files aside whose every line is stored.
- * @param files name → inode: one that was made anew meanwhile stays
- * @param done where to
- */
-export function moveToDone(
-  folder: string,
-  files: ReadonlyMap<string, number>,
-  done: string,
-): void {
-  if (files.size === 0) return;
-  mkdirSync(done, { recursive: true, mode: 0o700 });
-  for (const [name, inode] of files) {
-    const path = `${folder}/${name}`;
-    if (lstatSync(path, { throwIfNoEntry: false })?.ino !== inode) continue;
-    // A shell that went on may have made its file anew, and that be done too.
-    const taken = existsSync(`${done}/${name}`);
-    const as = taken ? `${name}.${Bun.randomUUIDv7()}` : name;
-    try {
-      renameSync(path, `${done}/${as}`);
-    } catch (error) {
-      // Where there are no locks another drain may have been as far.
-      if (errnoOf(error) !== "ENOENT") throw error;
-    }
-  }
-}
-
-/** What waits in this machine's spool, done files not counted. */
+/** The files that wait in this machine's spool, those in done/ not counted. */
 export function spoolBacklog(data: string): { files: number; bytes: number } {
   const folder = spoolFolder(data);
   const names = listFolder(folder).filter(isSpoolFile);

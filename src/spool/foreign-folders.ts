@@ -1,9 +1,8 @@
 /**
- * Spool folders beside our own, of other machine ids: this host's, recorded
- * while it had none or another one, or those of other hosts that share the data
- * folder. One is adopted when every session in it is known to be of this boot,
- * where locks and pids tell who lives, or of a boot of this host that is over.
- * What nobody can know from here is told, and taken when a person says so.
+ * Spool folders of other machine ids: this host had another id, or other hosts
+ * share the data folder. A folder is adopted when every session in it is known to
+ * be of this boot, where locks and pids tell who is alive, or of a boot of this
+ * host that is over. The user is told of others, and may adopt them.
  */
 import { closeSync, fstatSync } from "node:fs";
 import { type SessionStart, isKind } from "../model/event.ts";
@@ -14,19 +13,18 @@ import { readLines } from "./read.ts";
 import { isShellFile, originOf, writerOf } from "./file-facts.ts";
 
 export interface ForeignFolder {
-  /** Its path. */
   folder: string;
-  /** How many files wait in it. */
+  /** Files that wait in it. */
   files: number;
-  /** The host that its first readable session names; null when none does. */
+  /** The host of its first readable session; null when there is none. */
   hostname: string | null;
-  /** How many are done or could not be read, and are kept in it. */
+  /** Files in its done/ and quarantine/. */
   kept: number;
-  /** When one of its files was last touched; null when none could be seen. */
+  /** When a file of it was last touched; null when there is none. */
   last_sign: Date | null;
-  /** Why nobody can look into it; null of one that was looked into. */
+  /** Why it could not be read; null when it was. */
   closed: string | null;
-  /** Whether all of it is known to be this host's. */
+  /** Whether all sessions in it are known to be this host's. */
   known: boolean;
 }
 
@@ -55,7 +53,7 @@ export function foreignFolders(
     .filter(({ files, kept, closed }) => files + kept > 0 || closed !== null);
 }
 
-/** What to say of one that was not adopted. */
+/** What the user is told of a folder that is not adopted. */
 export function foreignSentence(foreign: ForeignFolder): string {
   const { folder, files, kept, hostname, last_sign, closed } = foreign;
   if (closed !== null)
@@ -68,7 +66,7 @@ export function foreignSentence(foreign: ForeignFolder): string {
 }
 
 /** What to do about it. */
-export const foreignMend = ({ closed }: ForeignFolder): string =>
+export const foreignHint = ({ closed }: ForeignFolder): string =>
   closed === null ? ADOPT : "if it is yours, give it back, else move it away";
 const ADOPT =
   "if it is this one, or is gone for good: session-buddy drain --adopt";
@@ -78,7 +76,7 @@ const closedFolder = (folder: string, why: string): ForeignFolder => ({
   ...{ last_sign: null, known: false, closed: why },
 });
 
-/** Another user's, or the filesystem's own, keeps nobody from the rest. */
+/** A folder that cannot be read keeps nobody from the rest. */
 function look(
   folder: string,
   now: number,
@@ -113,7 +111,7 @@ function lookInto(
     try {
       const { mtime, size } = fstatSync(fd);
       if (mtime > (found.last_sign ?? 0)) found.last_sign = mtime;
-      // A shell's file says nothing of where it was written: its session's does.
+      // A shell's file does not say where it was written: its session's does.
       if (size === 0 || (isShellFile(name) && hasSession(name, names)))
         continue;
       const start = startIn(fd);

@@ -1,38 +1,36 @@
 /**
- * One pass over a spool folder: what shells wrote first, then the sessions' own
- * files; a batch is stored while the next one is read.
+ * One pass over a spool folder: it reads the shells' files, then the sessions'
+ * own, and closes the sessions whose wrapper and child are gone.
  */
-import { closeSync, fstatSync, futimesSync, rmSync } from "node:fs";
+import { type Stats, closeSync, fstatSync, futimesSync, rmSync } from "node:fs";
 import type { Clock } from "../model/clock.ts";
 import { lostEnd } from "../model/event.ts";
 import { isFileAt } from "../os/stat.ts";
 import { variableLiveness } from "../os/proc.ts";
-import { Batches, type BatchOptions } from "./batches.ts";
+import { Batches, type BatchOptions, PassFiles, REST_MS } from "./batches.ts";
 import { append, isSpoolFile, listFolder } from "./folder.ts";
 import { SESSION_ID_VARIABLE } from "../os/parent.ts";
-import { PassFiles, REST_MS } from "./pass-files.ts";
 import { MOST_COPIED_BYTES, quarantine } from "./quarantine.ts";
 import { BEGINNING, type Line, type Position, readLines } from "./read.ts";
 import {
   FileFacts,
   type Look,
+  SignsOfLife,
   isShellFile,
-  writerLiveness,
   writerOf,
 } from "./file-facts.ts";
-import { SignsOfLife } from "./signs-of-life.ts";
 
-/** After so many lines others have their turn: a server answers meanwhile. */
+/** After so many lines the event loop goes on: a server answers meanwhile. */
 const LINES_AT_ONCE = 256;
 
-/** What is known of a file whose every line up to `facts.read_to` is stored. */
+/** A file whose every line up to `facts.read_to` is stored. */
 export interface Known {
   inode: number;
   size: number;
   facts: FileFacts;
 }
 
-/** What earlier passes have found, none of which failed since. */
+/** What earlier passes found; empty after one that failed. */
 export interface Before {
   known: ReadonlyMap<string, Known>;
   resting: Map<string, Position>;
@@ -58,13 +56,13 @@ export class Pass {
   private readonly signs: SignsOfLife;
   /** Of sessions whose own file is here. */
   private readonly shells = new Map<string, ShellFile[]>();
-  /** Sessions that may be open although nobody of them is left. */
+  /** Sessions that may be open although none of their processes is left. */
   private readonly leftOpen = new Set<string>();
-  /** Of those, the shells' files: they go when their sessions are closed. */
+  /** The shells' files of those; they are finished once the sessions are closed. */
   private readonly late: string[] = [];
-  /** Whose own file goes in this pass. */
+  /** Sessions whose own file is finished in this pass. */
   private readonly closed = new Set<string>();
-  /** What is new now comes late. */
+  /** Whether done/ is read: what is new there comes late. */
   private rereading = false;
   /** Files that live on, as they were read. */
   readonly unchanged = new Map<string, Known>();
@@ -79,7 +77,7 @@ export class Pass {
     this.began = of.now();
     this.signs = new SignsOfLife(this.began, of.now);
     this.folder = of.folder;
-    this.files = new PassFiles(of.folder, of.report);
+    this.files = new PassFiles(of);
     this.batches = new Batches(of, this.files, (batch, stored) => {
       if (!this.rereading) return;
       for (const { event_id, session_id } of batch)
@@ -91,65 +89,64 @@ export class Pass {
     try {
       await this.through();
     } finally {
-      // Nothing goes on behind the back of who hears that it failed.
       await this.batches.settle();
     }
   }
 
   private async through(): Promise<void> {
     await this.clearDone();
-    // It may have been moved away since its lock was taken.
     const names = new Set(listFolder(this.folder).filter(isSpoolFile));
     // First what shells wrote: the end of their session may depend on it.
     for (const name of names)
       if (isShellFile(name)) await this.takeShell(name, names);
     for (const name of names) {
       if (!isShellFile(name)) await this.takeFile(name);
-      // To close one, and to keep what is torn, are calls that wait for the disk.
-      await othersTurn();
+      // Closing and quarantining wait for the disk.
+      await yieldToOthers();
     }
     await this.batches.commit();
     await this.closeLeftOpen(names);
     await this.of.store.seen(this.signs.latest);
   }
 
-  private async takeFile(name: string): Promise<void> {
+  /** Opens a file that may be read and is not empty, and closes it after `use`. */
+  private async withFile(
+    name: string,
+    use: (fd: number, stat: Stats) => Promise<void>,
+  ): Promise<void> {
     const fd = this.files.open(name);
     if (fd === null) return;
     try {
-      const { size, mtime } = fstatSync(fd);
-      if (size === 0)
-        return this.files.clearEmpty(name, fd, this.began - +mtime);
-      const facts = await this.read(name, fd);
-      const writer = writerLiveness(fd, facts, this.look(mtime));
-      if (writer !== "gone") {
-        // Who wrote the end was the last to touch it, and perhaps not the writer.
-        if (!facts.ended) this.signs.add(name, mtime, writer);
-        return;
-      }
-      // Its last words may have come after we read, or lack their newline.
-      const now = fstatSync(fd);
-      if (now.size !== size || facts.unfinished)
-        await this.takeLines(name, fd, "gone", facts);
-      // Its writer may have made it anew elsewhere, and let go of this one.
-      if (isFileAt(fd, `${this.folder}/${name}`))
-        await this.close(name, fd, facts, now.mtime);
+      const stat = fstatSync(fd);
+      if (stat.size > 0) await use(fd, stat);
+      else this.files.removeEmpty(name, fd, this.began - +stat.mtime);
     } finally {
       closeSync(fd);
     }
   }
 
-  /** What a shell wrote belongs to its session, and ends when that does. */
-  private async takeShell(
-    name: string,
-    names: ReadonlySet<string>,
-  ): Promise<void> {
-    const fd = this.files.open(name);
-    if (fd === null) return;
-    try {
-      const { size, mtime } = fstatSync(fd);
-      if (size === 0)
-        return this.files.clearEmpty(name, fd, this.began - +mtime);
+  private takeFile(name: string): Promise<void> {
+    return this.withFile(name, async (fd, { size, mtime }) => {
+      const facts = await this.read(name, fd);
+      const writer = facts.writerLiveness(fd, this.look(mtime));
+      if (writer !== "gone") {
+        // The end was written last, and perhaps not by the writer.
+        if (!facts.ended) this.signs.add(name, mtime, writer);
+        return;
+      }
+      // Its last lines may have come after we read, or lack their newline.
+      const now = fstatSync(fd);
+      if (now.size !== size || facts.unfinished)
+        await this.takeLines(name, fd, "gone", facts);
+      // The writer may have made the file again elsewhere.
+      if (isFileAt(fd, `${this.folder}/${name}`))
+        await this.close(name, fd, facts, now.mtime);
+    });
+  }
+
+  /** A shell's file belongs to its session, and is finished with that. */
+  private takeShell(name: string, names: ReadonlySet<string>): Promise<void> {
+    return this.withFile(name, async (fd, { mtime }) => {
       const { session_id, shell } = writerOf(name)!;
       const facts = await this.read(name, fd);
       if (names.has(`${session_id}.ndjson`)) {
@@ -157,27 +154,23 @@ export class Pass {
         this.shells.set(session_id, [...this.shellsOf(session_id), file]);
         return;
       }
-      // It has outlived its session's program, in the background perhaps.
+      // The shell has outlived its session's program, in the background perhaps.
       const entry = `${SESSION_ID_VARIABLE}=${session_id}`;
       const state = variableLiveness(shell!, entry);
-      if (state !== "gone")
-        return this.signs.add(
-          name,
-          state === "alive" ? new Date(this.began) : mtime,
-          state,
-        );
+      if (state !== "gone") {
+        const at = state === "alive" ? new Date(this.began) : mtime;
+        return this.signs.add(name, at, state);
+      }
       this.leftOpen.add(session_id);
       this.late.push(name);
-    } finally {
-      closeSync(fd);
-    }
+    });
   }
 
   private shellsOf(session_id: string): readonly ShellFile[] {
     return this.shells.get(session_id) ?? [];
   }
 
-  /** What a file holds: what the last pass has seen of it, and what came since. */
+  /** Reads what the last pass has not read of a file. */
   private async read(name: string, fd: number): Promise<FileFacts> {
     const { ino: inode, size } = fstatSync(fd);
     const known = this.unchanged.get(name) ?? this.of.before.known.get(name);
@@ -200,10 +193,10 @@ export class Pass {
     for (;;) {
       const { done, value } = lines.next();
       if (done) return void (facts.read_to = value);
-      if (value.kind === "pause") await othersTurn();
+      if (value.kind === "pause") await yieldToOthers();
       else if (value.kind === "tail") facts.unfinished = true;
       else await this.takeLine(name, fd, value, facts);
-      if (++this.lines % LINES_AT_ONCE === 0) await othersTurn();
+      if (++this.lines % LINES_AT_ONCE === 0) await yieldToOthers();
     }
   }
 
@@ -219,14 +212,13 @@ export class Pass {
       const kept = quarantine(this.folder, name, fd, line.line);
       if (!kept) return;
       this.of.report.quarantined.push(kept);
-      // That waited for the disk, which may be slow.
-      return othersTurn();
+      return yieldToOthers();
     }
     facts.take(line.event);
-    await this.batches.take(line.event);
+    await this.batches.add(line.event);
   }
 
-  /** The writer is gone: so is the session, unless its child lives on. */
+  /** Ends the session of a writer that is gone, unless its child is alive. */
   private async close(
     name: string,
     fd: number,
@@ -247,12 +239,11 @@ export class Pass {
       if (end) {
         // The last line may be torn: the end stands alone.
         append(fd, `\n${JSON.stringify(end)}\n`);
-        this.batches.add(end);
+        this.batches.addOwn(end);
       }
     }
     this.closed.add(session_id);
-    // What its shells wrote may be later than an end that nobody saw: an earlier
-    // pass may have found that, or brought their files away before this one came.
+    // A shell may have written later than a recovered end, of this pass or before.
     if (!facts.ended || facts.recovered) this.leftOpen.add(session_id);
     for (const shell of this.shellsOf(session_id)) this.late.push(shell.name);
     this.finish(name);
@@ -263,18 +254,15 @@ export class Pass {
     return { touched, now: this.began, adopt, heartbeat_ms };
   }
 
-  /** What its shells have written until now, when the session's child is gone. */
+  /** What the shells of a session have written, once its child is gone. */
   private async lastWords(session_id: string): Promise<FileFacts[]> {
     const all: FileFacts[] = [];
     for (const { name, facts } of this.shellsOf(session_id)) {
       all.push(facts);
-      const fd = this.files.open(name);
-      if (fd === null) continue;
-      try {
-        all.push(await this.read(name, fd));
-      } finally {
-        closeSync(fd);
-      }
+      await this.withFile(
+        name,
+        async (fd) => void all.push(await this.read(name, fd)),
+      );
     }
     return all;
   }
@@ -286,29 +274,23 @@ export class Pass {
     this.unchanged.delete(name);
   }
 
-  /** Reads files that were done a while ago once more, then lets them go. */
+  /** Reads the files in done/ again that are old enough, then removes them. */
   private async clearDone(): Promise<void> {
     const folder = `${this.folder}/done`;
     const rested: string[] = [];
     this.rereading = true;
-    for (const name of listFolder(folder)) {
-      const fd = this.files.open(`done/${name}`);
-      if (fd === null) continue;
-      try {
-        const { ctimeMs, ino } = fstatSync(fd);
-        if (this.began - ctimeMs < REST_MS) continue;
+    for (const name of listFolder(folder))
+      await this.withFile(`done/${name}`, async (fd, { ctimeMs, ino }) => {
+        if (this.began - ctimeMs < REST_MS) return;
         const facts = new FileFacts();
         const key = restingKey(name, ino);
         facts.read_to = this.of.before.resting.get(key) ?? BEGINNING;
         this.of.before.resting.delete(key);
         await this.takeLines(name, fd, "gone", facts);
         if (facts.oversized)
-          this.files.keepWhole(`done/${name}`, facts.oversized);
+          this.files.quarantine(`done/${name}`, facts.oversized);
         else rested.push(name);
-      } finally {
-        closeSync(fd);
-      }
-    }
+      });
     await this.batches.commit();
     this.rereading = false;
     if (rested.length > 0) this.of.store.requireThere?.();
@@ -316,8 +298,8 @@ export class Pass {
   }
 
   /**
-   * A line that came when its session had been found lost has opened it again:
-   * nobody is left who would end it.
+   * Ends sessions again that a late line has reopened: no process is left that
+   * would end them.
    */
   private async closeLeftOpen(names: ReadonlySet<string>): Promise<void> {
     for (const session_id of this.leftOpen) {
@@ -329,15 +311,16 @@ export class Pass {
         continue;
       const session = await this.of.store.get(session_id);
       if (session?.status === "active")
-        this.batches.add(lostEnd(session_id, session.last_seen));
+        this.batches.addOwn(lostEnd(session_id, session.last_seen));
     }
     for (const name of this.late) this.finish(name);
     await this.batches.commit();
   }
 }
 
-const othersTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+const yieldToOthers = () =>
+  new Promise<void>((resolve) => setImmediate(resolve));
 
-/** A file that is done keeps its inode, and the name that it had as its beginning. */
+/** A file in done/ keeps its inode, and its name as a prefix. */
 const restingKey = (name: string, inode: number) =>
   `${name.slice(0, name.indexOf(".ndjson"))} ${inode}`;

@@ -1,22 +1,19 @@
 /**
- * What cannot be read is kept: a line goes, byte for byte, beside the spool
- * with the reason. The name says where it stood, so that doing it twice, after
- * a crash in between, keeps it once.
+ * The quarantine: a line that cannot be read, or an event that the store rejects,
+ * is kept in a file of its own with the reason. The file is named after the line's
+ * place, so that a line is kept once, however often it is read.
  */
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readSync,
-  readdirSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { basename } from "node:path";
 import type { Event } from "../model/event.ts";
+import { listFolder } from "./folder.ts";
 import type { BadLine } from "./read.ts";
 
 export interface Quarantined {
@@ -25,15 +22,15 @@ export interface Quarantined {
   reason: string;
 }
 
-/** One that could not be read, and where it stood. */
+/** A line that cannot be read, and its place. */
 export type QuarantinedLine = Quarantined & BadLine;
 
-/** How the files of events end that a store has rejected. */
+/** The suffix of files with an event that the store rejects. */
 export const REJECTED = ".rejected";
 
-/** Events that a store has rejected: they are not brought to it again. */
+/** The events that the store rejects; they are not sent again. */
 export class Rejections {
-  /** Their ids; looked up when the first event is asked for. */
+  /** Their ids; read when the first is asked for. */
   private known: Set<string> | null = null;
 
   /** @param folder this machine's spool folder */
@@ -45,8 +42,8 @@ export class Rejections {
   }
 
   /**
-   * Keeps those of some events that a store rejects.
-   * @param reasons event_id → what it says against it
+   * Keeps the events that the store rejects.
+   * @param reasons event_id → why
    */
   keep(
     events: readonly Event[],
@@ -56,7 +53,9 @@ export class Rejections {
     for (const event of events) {
       const reason = reasons.get(event.event_id);
       if (reason === undefined || this.has(event)) continue;
-      kept.push(quarantineRejected(this.folder, event, reason));
+      const name = `${event.session_id}.${event.event_id}${REJECTED}`;
+      const text = `${JSON.stringify(event)}\n# rejected: ${oneLine(reason)}\n`;
+      kept.push({ path: keep(this.folder, name, Buffer.from(text)), reason });
       this.known?.add(event.event_id);
     }
     return kept;
@@ -64,42 +63,25 @@ export class Rejections {
 }
 
 function rejectedEvents(folder: string): Set<string> {
-  const names = existsSync(`${folder}/quarantine`)
-    ? readdirSync(`${folder}/quarantine`)
-    : [];
   return new Set(
-    names
+    listFolder(`${folder}/quarantine`)
       .filter((name) => name.endsWith(REJECTED))
       .map((name) => name.slice(0, -REJECTED.length).split(".").at(-1)!),
   );
 }
 
-/** How many events stores have rejected, that wait to be brought once more. */
+/** How many rejected events wait to be sent again. */
 export const rejectedCount = (folder: string): number =>
   rejectedEvents(folder).size;
 
-/** With what the store says against it. */
-function quarantineRejected(
-  folder: string,
-  event: Event,
-  reason: string,
-): Quarantined {
-  const name = `${event.session_id}.${event.event_id}${REJECTED}`;
-  const path = keep(folder, name, (out) => {
-    writeAll(out, Buffer.from(JSON.stringify(event)));
-    writeAll(out, Buffer.from(`\n# rejected: ${oneLine(reason)}\n`));
-  });
-  return { path, reason };
-}
-
-/** A server's words; they stand in a file by lines, and are nobody's to believe. */
+/** A server's words, which may be anything, on one line. */
 const oneLine = (text: string): string =>
   JSON.stringify(text.slice(0, MOST_REASON)).slice(1, -1);
 const MOST_REASON = 1_000;
 
 /**
  * Keeps one line of an open spool file.
- * @param file the spool file's name
+ * @param file the name of the spool file
  * @returns null when it is kept already
  */
 export function quarantine(
@@ -111,62 +93,48 @@ export function quarantine(
   const name = `${file}.${line.offset}`;
   if (existsSync(`${folder}/quarantine/${name}`)) return null;
   const why = `\n# ${file} at byte ${line.offset}: ${line.reason}\n`;
-  const path = keep(folder, name, (out) => {
-    copy(fd, line, out);
-    writeAll(out, Buffer.from(why));
-  });
+  const path = keep(folder, name, lineIn(fd, line), Buffer.from(why));
   return { ...line, path };
 }
 
-/** A line that is longer is not copied: its file is kept whole. */
+/** The whole file of a longer line is kept instead. */
 export const MOST_COPIED_BYTES = 16 * 1024 * 1024;
 
 /**
- * Keeps a spool file as it is, in the place of a copy of what cannot be read.
+ * Moves a whole spool file to the quarantine.
  * @param name below the folder
- * @returns where it is now
+ * @returns its new path
  */
 export function quarantineWhole(folder: string, name: string): string {
-  const kept = `${folder}/quarantine`;
-  mkdirSync(kept, { recursive: true, mode: 0o700 });
-  const path = `${kept}/${basename(name)}.whole`;
+  const path = `${quarantineIn(folder)}/${basename(name)}.whole`;
   const as = existsSync(path) ? `${path}.${Bun.randomUUIDv7()}` : path;
   renameSync(`${folder}/${name}`, as);
   return as;
 }
 
 /** Makes a file that is whole or not there, and on the disk. */
-function keep(
-  folder: string,
-  name: string,
-  write: (out: number) => void,
-): string {
-  const kept = `${folder}/quarantine`;
-  mkdirSync(kept, { recursive: true, mode: 0o700 });
-  const path = `${kept}/${name}`;
+function keep(folder: string, name: string, ...parts: Uint8Array[]): string {
+  const path = `${quarantineIn(folder)}/${name}`;
+  const options = { flag: "wx", mode: 0o600, flush: true } as const;
   rmSync(`${path}.new`, { force: true });
-  const out = openSync(`${path}.new`, "wx", 0o600);
-  try {
-    write(out);
-    fsyncSync(out);
-  } finally {
-    closeSync(out);
-  }
+  writeFileSync(`${path}.new`, Buffer.concat(parts), options);
   renameSync(`${path}.new`, path);
   return path;
 }
 
-function copy(from: number, { offset, length }: BadLine, to: number): void {
-  const chunk = new Uint8Array(Math.min(length, 1 << 20));
-  for (let at = 0; at < length;) {
-    const want = Math.min(chunk.length, length - at);
-    const got = readSync(from, chunk, 0, want, offset + at);
-    if (got === 0) return;
-    writeAll(to, chunk.subarray(0, got));
-    at += got;
-  }
+/** The quarantine folder, made when it is not there. */
+function quarantineIn(folder: string): string {
+  const path = `${folder}/quarantine`;
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  return path;
 }
 
-function writeAll(to: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(to, bytes, at);
+function lineIn(fd: number, { offset, length }: BadLine): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length;) {
+    const got = readSync(fd, bytes, at, length - at, offset + at);
+    if (got === 0) return bytes.subarray(0, at);
+    at += got;
+  }
+  return bytes;
 }

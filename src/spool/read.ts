@@ -1,6 +1,6 @@
 /**
- * The reading end of the spool: whole lines of one file, bounded in memory.
- * What follows the last newline is a line still being written, or torn.
+ * Reads the lines of a spool file, with bounded memory. What follows the last
+ * newline is a line that is being written, or torn.
  */
 import { fstatSync, readSync } from "node:fs";
 import { type Event, MAX_EVENT_BYTES } from "../model/event.ts";
@@ -10,7 +10,7 @@ import { parseEventLine } from "../model/schema.ts";
 const CHUNK_BYTES = 1 << 20;
 const NEWLINE = 10;
 
-/** A line that is no event: where it stands and why. */
+/** A line that is no event: its place, and why. */
 export interface BadLine {
   offset: number;
   length: number;
@@ -20,26 +20,25 @@ export interface BadLine {
 export type Line =
   | { kind: "event"; event: Event }
   | { kind: "bad"; line: BadLine }
-  /** Bytes after the last newline. */
-  | { kind: "tail"; line: BadLine }
-  /** Within a line that is too long: a moment to let others have their turn. */
+  /** There are bytes after the last newline. */
+  | { kind: "tail" }
+  /** Within a line that is too long: the event loop may go on. */
   | { kind: "pause" };
 
-/** How far a file was read. */
 export interface Position {
   /** Where the next line begins. */
   line: number;
-  /** Up to where it is known to have no end, and to be too long. */
+  /** How far that line was read, if it is too long. */
   seen: number;
 }
 
 export const BEGINNING: Position = { line: 0, seen: 0 };
 
 /**
- * The lines of an open file, as far as it reached when the reading began.
- * @param writer `gone`: what follows the last newline is a line too, whole or
- *   torn, for nobody will finish it
- * @param from where an earlier reading has come to
+ * The lines of an open file, up to its size when reading begins.
+ * @param writer `gone`: what follows the last newline is a line too
+ * @param from how far the file was read before
+ * @returns how far it is read now
  */
 export function* readLines(
   fd: number,
@@ -71,15 +70,15 @@ export function* readLines(
     yield line.parse();
     return { line: end, seen: end };
   }
-  yield { kind: "tail", line: line.bad("a line under way") };
+  yield { kind: "tail" };
   return { line: offset, seen: tooLong ? end : offset };
 }
 
-/** One line under way; it keeps no more bytes than an event may have. */
+/** A line that is being read; it keeps no more bytes than an event may have. */
 class LineBuffer {
   private readonly parts: Uint8Array[] = [];
 
-  /** @param length of what was read of it before, if it is too long */
+  /** @param length what was read of it before, if it is too long */
   constructor(
     readonly offset: number,
     public length = 0,

@@ -1,5 +1,5 @@
-/** Where a drain brings events, its report, and what is said of that. */
-import { Failure } from "../model/failure.ts";
+/** The report of a drain, and what the user is told of it. */
+import { Failure, type Warn } from "../model/failure.ts";
 import type { SessionStore } from "../model/store.ts";
 import {
   type Quarantined,
@@ -8,26 +8,26 @@ import {
 } from "./quarantine.ts";
 
 /**
- * The store itself, and no more of it: one that drains before it reads would
- * wait for the very pass that asks it.
+ * What a drain needs of a store. It is the store itself: one that drains before it
+ * reads would wait for the pass that asks it.
  */
 export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get"> & {
-  /** Asked before anything goes for good. @throws Failure when what was stored may be gone */
+  /** Called before files are removed. @throws Failure when what was stored may be gone */
   requireThere?(): void;
 };
 
 export interface DrainReport {
-  /** Whether the spool was gone through; else another drain was at it. */
+  /** Whether the spool was read; else another drain was reading it. */
   passed: boolean;
-  /** Who keeps every drain from it; null when nobody does. */
+  /** What holds the drain lock for too long, as a sentence; null when nothing does. */
   busy: string | null;
   /** Events that were new to the store. */
   stored: number;
-  /** Lines that could not be read, kept beside the spool. */
+  /** Lines that could not be read, now in quarantine. */
   quarantined: QuarantinedLine[];
-  /** Events that the store will never take as they are, kept there too. */
+  /** Events that the store rejects, now in quarantine. */
   rejected: Quarantined[];
-  /** Files that are not ours to read, and why. */
+  /** Files that were not read, and why. */
   refused: string[];
   /** Folders of other machine ids that were adopted. */
   adopted: string[];
@@ -40,35 +40,32 @@ export const emptyReport = (): DrainReport => ({
 
 export function sayDrained(
   { quarantined, rejected, refused, adopted }: DrainReport,
-  tell: (sentence: string) => void,
+  warn: Warn,
 ): void {
   for (const { path, reason } of quarantined)
-    tell(`a spool line could not be read (${reason}) and is kept in '${path}'`);
+    warn(`a spool line could not be read (${reason}) and is kept in '${path}'`);
   for (const { path, reason } of rejected)
-    tell(`the server rejects an event (${reason}), which is kept in '${path}'`);
+    warn(`the server rejects an event (${reason}), which is kept in '${path}'`);
   for (const folder of adopted)
-    tell(
+    warn(
       `what was recorded under another machine id was taken in from '${folder}'`,
     );
-  for (const what of refused) tell(`a spool file was left alone: ${what}`);
+  for (const what of refused) warn(`a spool file was left alone: ${what}`);
 }
 
 /**
- * What waits to be brought once more, and may have been rejected when nobody heard.
+ * Tells of rejected events in quarantine, which an automatic drain may have put there.
  * @param folder this machine's spool folder
  */
-export function sayRejected(
-  folder: string,
-  tell: (sentence: string) => void,
-): void {
+export function sayRejected(folder: string, warn: Warn): void {
   const events = rejectedCount(folder);
   if (events > 0)
-    tell(
+    warn(
       `events that a server has rejected, kept in '${folder}/quarantine': ${events} (bring them once more: session-buddy drain --retry)`,
     );
 }
 
-/** To who wants all of it there. @throws Failure (timeout) */
+/** For a command that needs the whole spool in the store. @throws Failure (timeout) */
 export function refuseLate(why: string): never {
   throw new Failure(
     "timeout",
@@ -77,13 +74,11 @@ export function refuseLate(why: string): never {
   );
 }
 
-/** Each call of a server says it again. */
-export function once(
-  tell: (sentence: string) => void,
-): (sentence: string) => void {
+/** Says each sentence once: each call of a server says it again. */
+export function once(warn: Warn): Warn {
   const said = new Set<string>();
   return (sentence) => {
-    if (!said.has(sentence)) tell(sentence);
+    if (!said.has(sentence)) warn(sentence);
     said.add(sentence);
   };
 }

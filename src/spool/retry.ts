@@ -1,7 +1,6 @@
 /**
- * Events that a store has rejected, brought to it once more: another server, a
- * newer one, or the same by whom it listens to now may take them. What could not
- * be read stays where it is, and so does what is rejected again.
+ * Sends the rejected events in quarantine again: another or a newer server may
+ * take them, or the same with other rules. Those that it rejects again stay.
  */
 import { closeSync, rmSync } from "node:fs";
 import type { Event } from "../model/event.ts";
@@ -11,15 +10,15 @@ import { listFolder, openOwn } from "./folder.ts";
 import { REJECTED } from "./quarantine.ts";
 import { readLines } from "./read.ts";
 
-/** At once; each may have 256 KiB. */
+/** In one call; each may have 256 KiB. */
 const BATCH_EVENTS = 256;
 
 export interface Retried {
-  /** Events that the store has now. */
+  /** Events that are stored now. */
   taken: number;
-  /** Events that it rejects still. */
+  /** Events that are rejected again. */
   rejected: number;
-  /** Files that were not to be read, and why. */
+  /** Files that were not read, and why. */
   refused: string[];
 }
 
@@ -49,7 +48,7 @@ export async function retryRejected(
   return report;
 }
 
-/** Its first line; below it stands why it was rejected. */
+/** The event is the first line of its file; the reason is the next. */
 function eventIn(
   folder: string,
   name: string,
@@ -67,7 +66,7 @@ function eventIn(
   }
 }
 
-/** @returns those that it rejects again */
+/** @returns event_id → why, of those that are rejected again */
 async function append(
   store: Pick<SessionStore, "append">,
   events: readonly Event[],

@@ -1,12 +1,11 @@
 /**
- * The writing end of the spool: one file, one writer, append-only lines. The
- * file is created for this session alone and stays locked for the writer's
- * life; it has no content before it is locked, so whoever finds content and a
- * free lock knows that the writer is gone.
+ * Writes the spool file of a session: append-only lines, one writer. The file is
+ * locked before it has content and stays locked while the writer lives, so that
+ * content and a free lock mean that the writer is gone.
  *
- * A writer has few events, and remembers them: what a full disk did not take is
- * written once there is room, and a file whose name is gone (the folder was
- * removed, or moved away) is made anew with all of them.
+ * The writer remembers its few events: what a full disk did not take is written
+ * once there is room, and a file whose name is gone (its folder was removed or
+ * moved) is made again with all of them.
  */
 import { type Event, MAX_EVENT_BYTES } from "../model/event.ts";
 import { errnoOf } from "../model/failure.ts";
@@ -34,12 +33,12 @@ import { ensurePrivateDir, ensurePrivateDirIn } from "../os/paths.ts";
 import { machineId } from "../os/proc.ts";
 import { quickOwner } from "../os/trust.ts";
 
-/** The folder of this machine's spool files below a data folder. */
+/** The folder of this machine's spool files. */
 export function spoolFolder(data: string): string {
   return `${data}/spool/${machineId()}`;
 }
 
-/** Makes the spool folder and its parents, private, when it is not there. */
+/** Makes the spool folder and its parents, private, if missing. */
 export function ensureSpool(data: string): string {
   const folder = spoolFolder(data);
   if (quickOwner(folder, 3) !== null) return folder;
@@ -56,7 +55,7 @@ const encoder = new TextEncoder();
 const MOST_EVENTS = 16;
 
 export class SpoolWriter {
-  /** True after a write that stopped within a line: the next one starts afresh. */
+  /** Whether the last write stopped within a line: the next begins a new one. */
   private torn = false;
   /** The events so far, as lines. */
   private readonly lines: Uint8Array[] = [];
@@ -70,7 +69,7 @@ export class SpoolWriter {
   ) {}
 
   /**
-   * Creates and locks the file of a session; never waits for anybody.
+   * Creates and locks the file of a session; never waits.
    * @param nextId makes another session id when a file of that name exists
    * @throws Error with the system's errno
    */
@@ -104,9 +103,8 @@ export class SpoolWriter {
   }
 
   /**
-   * Appends one event as one line, after those that there was no room for.
-   * @throws Error with the system's errno when a line is not whole on file; it
-   *   is kept in mind, see `retry`
+   * Appends an event as a line, after those that there was no room for.
+   * @throws Error with the system's errno when a line is not written; see `retry`
    */
   append(event: Event): void {
     const line = encoder.encode(`${JSON.stringify(event)}\n`);
@@ -130,7 +128,7 @@ export class SpoolWriter {
   }
 
   /**
-   * Makes the file anew, with all events, when its name is gone.
+   * Makes the file again, with all events, when its name is gone.
    * @param makeFolder makes the folder, if that is gone too
    * @throws what that throws, or Error with the system's errno
    */
@@ -178,13 +176,13 @@ export class SpoolWriter {
     }
   }
 
-  /** What a sign of life has but to touch; null while events are not on file. */
+  /** What a heartbeat touches; null while events are not on file. */
   get touched(): { fd: number; path: string } | null {
     if (this.written < this.lines.length) return null;
     return { fd: this.fd, path: this.path };
   }
 
-  /** A sign of life: the file's modification time. */
+  /** A heartbeat: sets the modification time. */
   touch(): void {
     touchFile(this.fd);
   }
@@ -205,7 +203,6 @@ function openAnew(path: string): { fd: number; found: boolean } {
   throw new Error(`'${path}' is locked by another`);
 }
 
-/** Where there are none the start line says `lock:none`: it is told from its process. */
 function lock(fd: number): Locked {
   try {
     return lockFile(fd);

@@ -17,8 +17,8 @@ import {
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import {
-  type ProcessIdentity,
   bootId,
+  identityOf,
   isStopped,
   liveness,
   pidNamespace,
@@ -207,14 +207,6 @@ function isHolder(value: unknown): value is Holder {
   );
 }
 
-/** The process that a holder named. */
-export const processOf = (holder: Holder): ProcessIdentity => ({
-  pid: holder.pid,
-  start_ticks: holder.start_ticks ?? null,
-  pid_namespace: holder.pid_namespace ?? null,
-  boot_id: holder.boot_id ?? null,
-});
-
 /**
  * Whether the process that signed the lock is the one that holds it: the text
  * may have come with a copy of the folder, or be that of one before. `unknown`
@@ -225,7 +217,7 @@ export function isHolding(
   holder: Holder,
   path: string,
 ): "yes" | "no" | "unknown" {
-  const alive = liveness(processOf(holder));
+  const alive = liveness(identityOf(holder));
   if (alive !== "alive") return alive === "gone" ? "no" : "unknown";
   const use = useOf(holder.pid, path);
   if (use !== "open") return use === "locked" ? "yes" : use;

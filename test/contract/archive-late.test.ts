@@ -32,12 +32,12 @@ test("what an archive removes of itself is its own, whatever has its name by now
       end(5, { session_id: id(n) }),
     ]);
     await store.append(lives.flat());
-    const keeping = store.keeping({
-      ...{ spooled: () => [], alone: false, tell() {}, requireNotOwn() {} },
+    const maintenance = store.maintenance({
+      ...{ spooled: () => [], alone: false, warn() {}, requireNotOwn() {} },
     });
     const folder = join(home, "archive");
     const request = { ended_before: at(10), keep_tagged: false };
-    const done = keeping.archive(request, folder).then(
+    const done = maintenance.archive(request, folder).then(
       () => "archived",
       (error: Error) => error.message,
     );

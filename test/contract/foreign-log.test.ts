@@ -94,16 +94,16 @@ async function openedWith(file: string | null, log: string): Promise<Opened> {
   copyFileSync(log, `${path}.wal`);
   const said: string[] = [];
   const tell = (sentence: string) => void said.push(sentence);
-  const store = await DuckDBStore.open(path, { tell });
+  const store = await DuckDBStore.open(path, { warn: tell });
   const events = await Array.fromAsync(store.events({}));
   await store.append([command(99)]);
   await store.close();
-  const again = await DuckDBStore.open(path, { tell });
+  const again = await DuckDBStore.open(path, { warn: tell });
   expect(await Array.fromAsync(again.events({}))).toHaveLength(
     events.length + 1,
   );
   await again.close();
-  await verify(path, path, { tell, hint: "" });
+  await verify(path, path, { warn: tell, hint: "" });
   const kept = readdirSync(home)
     .filter((name) => name.startsWith("sessions.duckdb.wal.foreign-"))
     .map((name) => readFileSync(join(home, name)));
@@ -179,11 +179,11 @@ test("a backup that is put in the database's place by hand does not take its log
   const path = join(root, "live.duckdb");
   const store = await DuckDBStore.open(path);
   await store.append([start()]);
-  const keeping = store.keeping({
-    ...{ spooled: () => [], alone: false, tell() {}, requireNotOwn() {} },
+  const maintenance = store.maintenance({
+    ...{ spooled: () => [], alone: false, warn() {}, requireNotOwn() {} },
   });
   const backup = join(root, "backup.duckdb");
-  await keeping.backup(backup, false);
+  await maintenance.backup(backup, false);
   await store.append([command(1)]);
   const log = join(root, "live.log");
   copyFileSync(`${path}.wal`, log);

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
-import type { Keeping } from "../../src/model/maintenance.ts";
+import type { Maintenance } from "../../src/model/maintenance.ts";
 import { fold } from "../../src/model/fold.ts";
 import { isClosed, settle } from "../../src/model/session.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
@@ -35,15 +35,15 @@ import { expectFold, id, listed } from "./expected.ts";
 
 let home: string;
 let store: DuckDBStore;
-let keeping: Keeping;
+let maintenance: Maintenance;
 let spooled: string[] = [];
 const path = () => join(home, "sessions.duckdb");
 const file = (name: string) => join(home, name);
 
 async function open(alone = true): Promise<void> {
   store = await DuckDBStore.open(path());
-  keeping = store.keeping({
-    ...{ spooled: () => spooled, alone, tell: (what) => console.error(what) },
+  maintenance = store.maintenance({
+    ...{ spooled: () => spooled, alone, warn: (what) => console.error(what) },
     requireNotOwn() {},
   });
 }
@@ -79,7 +79,7 @@ const life = (n: number, seconds: number): Event[] => [
 test("a backup holds what was committed, whatever is written meanwhile", async () => {
   const events = Array.from({ length: 200 }, (_, n) => life(n, 5)).flat();
   await store.append(events);
-  const copying = keeping.backup(file("copy.duckdb"), false);
+  const copying = maintenance.backup(file("copy.duckdb"), false);
   const more = Array.from({ length: 50 }, (_, n) => life(1_000 + n, 5)).flat();
   for (const event of more) await store.append([event]);
   await store.idle();
@@ -108,20 +108,20 @@ test("a backup holds what was committed, whatever is written meanwhile", async (
 test("a backup takes no other file's place, unless it is told to", async () => {
   await store.append(life(1, 5));
   writeFileSync(file("taken"), "mine");
-  await expect(keeping.backup(file("taken"), false)).rejects.toMatchObject({
+  await expect(maintenance.backup(file("taken"), false)).rejects.toMatchObject({
     code: "usage",
     message: expect.stringMatching(/taken' exists already \(.*--force/),
   });
   expect(await Bun.file(file("taken")).text()).toBe("mine");
-  expect((await keeping.backup(file("taken"), true)).sessions).toBe(1);
+  expect((await maintenance.backup(file("taken"), true)).sessions).toBe(1);
   await expect(
-    keeping.backup(file("nowhere/copy"), false),
+    maintenance.backup(file("nowhere/copy"), false),
   ).rejects.toMatchObject({ code: "usage" });
 });
 
 test("closing ends a backup under way, and nothing of it is left", async () => {
   await fill(60_000);
-  const copying = keeping.backup(file("copy.duckdb"), false);
+  const copying = maintenance.backup(file("copy.duckdb"), false);
   const ended = copying.then(
     () => "done",
     (error: Error) => error.message,
@@ -139,12 +139,12 @@ test("closing ends a backup under way, and nothing of it is left", async () => {
 
 test("one such work at a time", async () => {
   await store.append(life(1, 5));
-  const first = keeping.backup(file("one"), false);
-  await expect(keeping.backup(file("two"), false)).rejects.toMatchObject({
+  const first = maintenance.backup(file("one"), false);
+  await expect(maintenance.backup(file("two"), false)).rejects.toMatchObject({
     code: "overloaded",
   });
   await first;
-  await keeping.backup(file("two"), false);
+  await maintenance.backup(file("two"), false);
 });
 
 test("an archive takes what ended before, and leaves what runs or is held", async () => {
@@ -163,15 +163,15 @@ test("an archive takes what ended before, and leaves what runs or is held", asyn
   ];
   await store.append(events);
   spooled = [id(8)];
-  const plan = await keeping.plan(before(10));
+  const plan = await maintenance.plan(before(10));
   expect(plan).toEqual({
     ...{ sessions: 3, events: 8, first_end: at(5), last_end: at(6) },
     ...{ spooled: 1, tagged: 0 },
   });
-  expect(await keeping.plan(before(10, true))).toMatchObject({
+  expect(await maintenance.plan(before(10, true))).toMatchObject({
     ...{ sessions: 2, tagged: 1 },
   });
-  const done = await keeping.archive(before(10), file("archive"));
+  const done = await maintenance.archive(before(10), file("archive"));
   expect(done).toMatchObject({ ...plan, folder: file("archive") });
   const gone = new Set([id(1), id(2), id(5)]);
   const left = events.filter(({ session_id }) => !gone.has(session_id));
@@ -195,7 +195,7 @@ test("an archive takes what ended before, and leaves what runs or is held", asyn
 
 test("nothing to archive makes nothing", async () => {
   await store.append(life(1, 50));
-  const done = await keeping.archive(before(10), file("archive"));
+  const done = await maintenance.archive(before(10), file("archive"));
   expect(done).toMatchObject({ sessions: 0, events: 0, folder: null });
   expect(existsSync(file("archive"))).toBeFalse();
 });
@@ -213,7 +213,7 @@ test("what comes of an archived session is dropped and counted, after a restart 
   const ids = [ID, odd, chan, id(1)];
   await store.append(dead);
   await listed(store);
-  await keeping.archive(before(10), file("archive"));
+  await maintenance.archive(before(10), file("archive"));
   const late = () => ids.map((session_id) => annotation(20, { session_id }));
   const fresh = life(9, 30);
   for (let times = 0; times < 2; times++) {
@@ -226,19 +226,19 @@ test("what comes of an archived session is dropped and counted, after a restart 
     expect((await store.append([...dead, ...late()])).size).toBe(0);
     expect(await store.brief(id(1))).toMatchObject({ archived: true });
   }
-  const [archived] = await keeping.archived(ID);
+  const [archived] = await maintenance.archived(ID);
   expect(archived).toMatchObject({
     ...{ session_id: ID, folder: file("archive") },
   });
   // Of those that memory knew some are told from new ones: all else counts.
   expect(archived!.late_events).toBeGreaterThanOrEqual(6);
-  expect(await keeping.archived("0000000a")).toHaveLength(1);
-  expect(await keeping.archived("nobody")).toEqual([]);
+  expect(await maintenance.archived("0000000a")).toHaveLength(1);
+  expect(await maintenance.archived("nobody")).toEqual([]);
 });
 
 test("events keep their numbers when the last of them are archived", async () => {
   await store.append(life(1, 5));
-  await keeping.archive(before(10), file("archive"));
+  await maintenance.archive(before(10), file("archive"));
   await reopen();
   const more = life(2, 6);
   await store.append(more);
@@ -257,7 +257,7 @@ test("the file shrinks, and what is read and written goes on", async () => {
   const kept = life(1, 1_000);
   await store.append(kept);
   await store.idle();
-  const done = await keeping.archive(before(100), file("archive"));
+  const done = await maintenance.archive(before(100), file("archive"));
   expect(done.sessions).toBe(50_000);
   const { before: had, after } = done.database_bytes;
   expect([done.compacted, after < had / 2]).toEqual([true, true]);
@@ -274,7 +274,7 @@ test("where others read meanwhile, the file stays and its room is used again", a
   await store.close();
   await open(false);
   await store.append(life(1, 5));
-  const done = await keeping.archive(before(10), file("archive"));
+  const done = await maintenance.archive(before(10), file("archive"));
   expect(done).toMatchObject({ sessions: 1, compacted: false });
   await expectFold(store, []);
 });
@@ -291,7 +291,7 @@ test("random lives: what stays and what goes are together what there was", async
     // Odd ids: the same session may have been there before.
     const cut = random.int(1, 12);
     const folder = file(`archive-${n}`);
-    const done = await keeping.archive(before(cut), folder);
+    const done = await maintenance.archive(before(cut), folder);
     const had = Map.groupBy(events, ({ session_id }) => session_id);
     const gone = new Set<string>();
     for (const [session_id, of] of had) {
@@ -314,7 +314,7 @@ test("random lives: what stays and what goes are together what there was", async
     const ids = kept.map(({ payload }) => JSON.parse(payload).event_id);
     expect(ids.sort()).toEqual(going.map(({ event_id }) => event_id).sort());
   }
-  const done = await keeping.backup(file("copy"), false);
+  const done = await maintenance.backup(file("copy"), false);
   const looked = await verify(done.file, done.file, { hint: "" });
   expect(looked.sessions).toBe((await listed(store)).length);
   expect(looked.compared).toBe(looked.sessions);
@@ -323,7 +323,7 @@ test("random lives: what stays and what goes are together what there was", async
 test("a database that is not what its events come to is not trusted", async () => {
   await store.append([...life(1, 5), ...life(2, 5)]);
   const broken = async (name: string, sql: string) => {
-    const { file: copy } = await keeping.backup(file(name), false);
+    const { file: copy } = await maintenance.backup(file(name), false);
     await query(copy, sql);
     return verify(copy, `the ${name}`, { hint: "" });
   };
@@ -366,11 +366,11 @@ test("disks, folders and names as they may be", async () => {
   await store.append(life(1, 5));
   const odd = join(home, "it's [a] *\"");
   mkdirSync(odd);
-  const done = await keeping.backup(join(odd, "b'%.duckdb"), false);
+  const done = await maintenance.backup(join(odd, "b'%.duckdb"), false);
   expect(done.sessions).toBe(1);
-  const archived = await keeping.archive(before(10), join(odd, "a'r[x]*"));
+  const archived = await maintenance.archive(before(10), join(odd, "a'r[x]*"));
   expect(archived.sessions).toBe(1);
-  await keeping.backup(file("why?"), false);
+  await maintenance.backup(file("why?"), false);
   expect(existsSync(file("why?"))).toBe(true);
   expect(readdirSync(odd).sort()).toEqual(["a'r[x]*", "b'%.duckdb"]);
 });

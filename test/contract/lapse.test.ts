@@ -35,14 +35,15 @@ const reopen = async () => {
 
 const iso = (ms: number) => new Date(ms).toISOString();
 const channel = (n: number) => `chan_${n.toString(16).padStart(12, "0")}`;
-const lapse = (after_ms: number) => store.lapse(opened_ms + after_ms, DAY_MS);
+const lapse = (after_ms: number) =>
+  store.expireLeases(opened_ms + after_ms, DAY_MS);
 
 /** Goes on looking until then, as often as a server does. */
 async function listen(until_ms: number): Promise<number> {
   let lost = 0;
   do {
     looked_ms = Math.min(until_ms, looked_ms + 2_000);
-    lost += await store.lapse(looked_ms, DAY_MS);
+    lost += await store.expireLeases(looked_ms, DAY_MS);
   } while (looked_ms < until_ms);
   return lost;
 }
@@ -110,7 +111,7 @@ describe("a session with a lease", () => {
     const listen = async (ms: number) => {
       let lost = 0;
       for (const until_ms = now_ms + ms; now_ms < until_ms; now_ms += 1_000)
-        lost += await lived.lapse(now_ms, DAY_MS);
+        lost += await lived.expireLeases(now_ms, DAY_MS);
       return lost;
     };
     const begun = start({
@@ -235,7 +236,7 @@ describe("a session with a lease", () => {
     // Nobody looked for an hour; then an hour forward, and a day back.
     for (const jump_ms of [3_600_000, 7_200_000, -DAY_MS]) {
       looked_ms = opened_ms + jump_ms;
-      expect(await store.lapse(looked_ms, DAY_MS)).toBe(0);
+      expect(await store.expireLeases(looked_ms, DAY_MS)).toBe(0);
       expect(await listen(looked_ms + 59_000)).toBe(0);
     }
     expect(await listen(looked_ms + 2_000)).toBe(1);
@@ -289,11 +290,15 @@ describe("a session that never sends a heartbeat", () => {
   test("is lost after the timeout", async () => {
     const begun = await begin(ID, { lease_seconds: null });
     for (const _ of ["memory", "rows"]) {
-      expect(await store.lapse(Date.parse(begun) + DAY_MS, DAY_MS)).toBe(0);
+      expect(await store.expireLeases(Date.parse(begun) + DAY_MS, DAY_MS)).toBe(
+        0,
+      );
       expect((await store.get(ID))?.status).toBe("active");
       await reopen();
     }
-    expect(await store.lapse(Date.parse(begun) + DAY_MS + 1, DAY_MS)).toBe(1);
+    expect(
+      await store.expireLeases(Date.parse(begun) + DAY_MS + 1, DAY_MS),
+    ).toBe(1);
     expect(await store.get(ID)).toMatchObject({
       status: "lost",
       end_time: begun,

@@ -404,7 +404,7 @@ describe("remarks", () => {
     await store.append([start({ lease_seconds: 60 })], web);
     const listen = async (from_ms: number, to_ms: number) => {
       for (let ms = from_ms; ms <= to_ms; ms += 1_000)
-        await store.lapse(begun_ms + ms, 1e9);
+        await store.expireLeases(begun_ms + ms, 1e9);
       return (await store.get(ID))!.status;
     };
     expect(await listen(0, 59_000)).toBe("active");
@@ -485,10 +485,10 @@ describe("an event under an id that anybody can make", () => {
     await store.close();
     await open();
     const later_ms = Date.now() + 3_600_000;
-    await store.lapse(later_ms, 1e9);
-    expect(await store.lapse(later_ms + 61_000, 1e9)).toBe(0);
+    await store.expireLeases(later_ms, 1e9);
+    expect(await store.expireLeases(later_ms + 61_000, 1e9)).toBe(0);
     for (let ms = 62_000; ms < 130_000; ms += 1_000)
-      await store.lapse(later_ms + ms, 1e9);
+      await store.expireLeases(later_ms + ms, 1e9);
     expect((await store.get(ID))!.status).toBe("lost");
     await expectFolded();
   });
@@ -703,7 +703,7 @@ describe("times that the wire tells", () => {
     }
     const later_ms = Date.now() + 3_600_000;
     for (let ms = 0; ms < 70_000; ms += 1_000)
-      await store.lapse(later_ms + ms, 1e9);
+      await store.expireLeases(later_ms + ms, 1e9);
     for (const { status, end_time } of await Array.fromAsync(store.list({}))) {
       expect(status).toBe("lost");
       expect(Date.parse(end_time!)).toBeLessThanOrEqual(now());

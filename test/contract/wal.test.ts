@@ -64,12 +64,12 @@ async function openedWith(bytes: Buffer): Promise<Opened> {
   writeFileSync(`${path}.wal`, bytes);
   const said: string[] = [];
   const tell = (sentence: string) => void said.push(sentence);
-  const store = await DuckDBStore.open(path, { tell });
+  const store = await DuckDBStore.open(path, { warn: tell });
   const stored = await Array.fromAsync(store.events({}));
   // It can be written as any other.
   await store.append([command(99)]);
   await store.close();
-  const again = await DuckDBStore.open(path, { tell });
+  const again = await DuckDBStore.open(path, { warn: tell });
   expect(await Array.fromAsync(again.events({}))).toHaveLength(
     stored.length + 1,
   );
@@ -200,7 +200,7 @@ test.each([
     const said: string[] = [];
     const tell = (sentence: string) => void said.push(sentence);
     for (const _ of [1, 2, 3]) {
-      const store = await DuckDBStore.open(path, { tell });
+      const store = await DuckDBStore.open(path, { warn: tell });
       await Array.fromAsync(store.events({}));
       await store.close();
     }

@@ -3,7 +3,7 @@
  * session is recorded, until its events are brought away.
  */
 import { expect, test } from "bun:test";
-import { readLevel } from "../../src/spool/quota.ts";
+import { readUsage } from "../../src/spool/quota.ts";
 import { spoolFolder } from "../../src/spool/write.ts";
 import { configure, plant } from "../support/host.ts";
 import { Live } from "../support/live.ts";
@@ -61,7 +61,7 @@ test("at the limit a shell that is not recorded has the events delivered all the
   await Bun.file(`${sandbox.spool}/delivery.json`).delete();
   await sandbox.run(["shell", "--", "true"]);
   await until("the spool to be empty", () => {
-    return readLevel(spoolFolder(sandbox.data))?.files === 0;
+    return readUsage(spoolFolder(sandbox.data))?.files === 0;
   });
   await server.stop();
 });
@@ -94,8 +94,8 @@ test("where nobody ever reads, wrappers count", async () => {
   const text = "x".repeat(MAX_BYTES / 30);
   plant(sandbox, Array(31).fill({ metadata: { text } }));
   await using live = await Live.begin(sandbox);
-  await until("it to be counted", () => readLevel(sandbox.spool) !== null);
-  expect(readLevel(sandbox.spool)).toMatchObject({ files: 2 });
+  await until("it to be counted", () => readUsage(sandbox.spool) !== null);
+  expect(readUsage(sandbox.spool)).toMatchObject({ files: 2 });
   const before = sandbox.spooled().length;
   await sandbox.run(["shell", "--", "true"]);
   expect(sandbox.spooled()).toHaveLength(before);

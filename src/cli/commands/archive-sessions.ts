@@ -3,7 +3,7 @@ import { defineCommand, CONFIG_FLAG, YES_FLAG } from "../args.ts";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Settings, validSettings } from "../../config/load.ts";
-import { withKeeping } from "../../access/open.ts";
+import { withMaintenance } from "../../access/open.ts";
 import { fail } from "../../model/failure.ts";
 import { absolutePath } from "../../os/spot.ts";
 import { parseCount } from "../../model/filter.ts";
@@ -63,8 +63,8 @@ EXAMPLES
       ended_before: before(days),
       keep_tagged: args["keep-tagged"],
     };
-    const planned = await withKeeping(settings, note, (keeping) =>
-      keeping.plan(request),
+    const planned = await withMaintenance(settings, note, (maintenance) =>
+      maintenance.plan(request),
     );
     if (args["dry-run"])
       return printResult(args.json, planned, planWords("would go", planned));
@@ -72,8 +72,8 @@ EXAMPLES
     const agreed = args.yes || planned.sessions === 0;
     if (!confirm(question, agreed)) return 1;
     // Not open while a person thinks: others may ask meanwhile.
-    const done = await withKeeping(settings, note, (keeping) =>
-      keeping.archive(request, folderFor(settings, args.output)),
+    const done = await withMaintenance(settings, note, (maintenance) =>
+      maintenance.archive(request, folderFor(settings, args.output)),
     );
     printResult(args.json, done, archiveWords(done));
   },

@@ -4,7 +4,7 @@ import { closeSync, openSync } from "node:fs";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
 import { plainJson } from "../../model/json.ts";
-import { requireHere, withKeeping } from "../../access/open.ts";
+import { requireHere, withMaintenance } from "../../access/open.ts";
 import type { Backup } from "../../model/maintenance.ts";
 import { say } from "../../os/file.ts";
 import { Output, goneOnSignal } from "../../os/output.ts";
@@ -49,8 +49,8 @@ EXAMPLES
       say(args.json ? `${plainJson({ ...done })}\n` : words(done));
       return;
     }
-    const done = await withKeeping(settings, note, (keeping) =>
-      keeping.backup(place.path, args.force),
+    const done = await withMaintenance(settings, note, (maintenance) =>
+      maintenance.backup(place.path, args.force),
     );
     printResult(args.json, done, words(done));
   },
@@ -75,8 +75,8 @@ async function sendBackup(
   try {
     // By its own name: a server makes it.
     const file = `${scratch.path}/sessions.duckdb`;
-    const done = await withKeeping(settings, note, (keeping) =>
-      keeping.backup(file, false),
+    const done = await withMaintenance(settings, note, (maintenance) =>
+      maintenance.backup(file, false),
     );
     sendFile(file, new Output(fd, `'${name}'`));
     return { ...done, file: name };

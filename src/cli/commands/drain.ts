@@ -3,10 +3,10 @@ import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { withDrained } from "../../access/open.ts";
-import { Courier } from "../../spool/circuit-breaker.ts";
+import { CircuitBreaker } from "../../spool/circuit-breaker.ts";
 import { adoptAll } from "../../spool/drain.ts";
 import {
-  foreignMend,
+  foreignHint,
   foreignFolders,
   foreignSentence,
 } from "../../spool/foreign-folders.ts";
@@ -48,15 +48,15 @@ EXAMPLE
     const data = settings.paths.data!;
     const { heartbeat_ms } = settings.config.session;
     const folder = spoolFolder(data);
-    const courier = new Courier(folder, args.auto, Date.now);
-    await deliver(settings, courier, async (store) => {
+    const breaker = new CircuitBreaker(folder, args.auto, Date.now);
+    await deliver(settings, breaker, async (store) => {
       if (args.adopt)
         sayDrained(await adoptAll(data, store, Date.now, heartbeat_ms), note);
       if (args.retry) sayRetried(await retryRejected(folder, store));
     });
     if (args.auto) return;
     for (const foreign of foreignFolders(data, Date.now(), heartbeat_ms))
-      note(`${foreignSentence(foreign)} (${foreignMend(foreign)})`);
+      note(`${foreignSentence(foreign)} (${foreignHint(foreign)})`);
   },
 });
 
@@ -70,14 +70,14 @@ function sayRetried({ taken, rejected, refused }: Retried): void {
 /** Retries until it succeeds or the circuit breaker says to stop. */
 async function deliver(
   settings: Settings,
-  courier: Courier,
+  breaker: CircuitBreaker,
   use: (store: SessionStore) => Promise<void>,
 ): Promise<void> {
   for (;;)
     try {
-      return await withDrained(settings, note, use, courier);
+      return await withDrained(settings, note, use, breaker);
     } catch (error) {
-      const pause_ms = courier.pause_ms();
+      const pause_ms = breaker.pause_ms();
       if (pause_ms === null) throw error;
       await Bun.sleep(pause_ms);
     }

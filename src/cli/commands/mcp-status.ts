@@ -6,7 +6,7 @@ import { lockPath, runningServer } from "../../access/claim.ts";
 import { Output } from "../../os/output.ts";
 import { isStopped } from "../../os/proc.ts";
 import { duration } from "../../render/format.ts";
-import { deafFailure } from "../../store/remote/unresponsive.ts";
+import { unresponsiveFailure } from "../../store/remote/unresponsive.ts";
 import { note } from "../terminal.ts";
 
 export default defineCommand({
@@ -46,7 +46,7 @@ EXAMPLES
       );
     } else note("the server is not running (try: session-buddy mcp start)");
     output.flush();
-    if (stopped) throw deafFailure(holder.pid, "unhealthy");
+    if (stopped) throw unresponsiveFailure(holder.pid, "unhealthy");
     return running ? 0 : EXIT_STATUS.unreachable;
   },
 });

@@ -7,7 +7,7 @@ import { ambiguous, findSession, noSession } from "../../model/reference.ts";
 import { remarksOn } from "../../model/remarks.ts";
 import type { Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
-import { withKeeping, withReadable } from "../../access/open.ts";
+import { withMaintenance, withReadable } from "../../access/open.ts";
 import { localZone } from "../../os/zone.ts";
 import { detail } from "../../render/detail.ts";
 import { sessionDocument } from "../../render/json.ts";
@@ -73,7 +73,7 @@ async function missing(
 ): Promise<Failure> {
   const archived =
     settings.config.server.endpoint === null
-      ? await withKeeping(settings, note, (k) => k.archived(reference))
+      ? await withMaintenance(settings, note, (k) => k.archived(reference))
       : [];
   if (archived.length > 1) return ambiguous(reference, archived);
   if (archived[0]) {

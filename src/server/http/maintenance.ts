@@ -1,19 +1,19 @@
 /** Backup, archive, drain and stop for our own commands, over the socket alone. */
 import { isAbsolute } from "node:path";
 import { fail } from "../../model/failure.ts";
-import type { ArchiveRequest, Keeping } from "../../model/maintenance.ts";
-import type { AdminCall } from "../../store/remote/maintenance.ts";
+import type { ArchiveRequest, Maintenance } from "../../model/maintenance.ts";
+import type { MaintenanceCall } from "../../store/remote/maintenance.ts";
 import type { Message } from "../mcp/json-rpc.ts";
 
 /** What a server lets be done with its database. */
 export interface Maintained {
-  keeping(): Promise<Keeping>;
+  maintenance(): Promise<Maintenance>;
   /** @returns why the spool was not drained; null when it was */
   drainNow(): Promise<string | null>;
 }
 
 /**
- * @param message an AdminCall, if it is one
+ * @param message a MaintenanceCall, if it is one
  * @param stop ends the server, and hears why
  * @throws Failure (refused) when it is none
  */
@@ -29,20 +29,20 @@ export async function administer(
   }
   if (call.command === "drain")
     return { not_drained: await database.drainNow() };
-  const keeping = await database.keeping();
+  const maintenance = await database.maintenance();
   switch (call.command) {
     case "backup":
-      return keeping.backup(call.file, call.force);
+      return maintenance.backup(call.file, call.force);
     case "plan":
-      return keeping.plan(call.request);
+      return maintenance.plan(call.request);
     case "archive":
-      return keeping.archive(call.request, call.folder);
+      return maintenance.archive(call.request, call.folder);
     case "archived":
-      return { archived: await keeping.archived(call.reference) };
+      return { archived: await maintenance.archived(call.reference) };
   }
 }
 
-function callOf(message: Message): AdminCall {
+function callOf(message: Message): MaintenanceCall {
   const { command, file, force, folder, reference } = message;
   if (command === "backup" && isPath(file) && typeof force === "boolean")
     return { command, file, force };

@@ -11,7 +11,7 @@ import {
   type DuckDBPreparedStatement,
   type DuckDBValue,
 } from "@duckdb/node-api";
-import type { Failure } from "../../model/failure.ts";
+import type { Failure, Warn } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
 import { isFatal, newerSchema, storeFailure } from "./failure.ts";
 import {
@@ -65,20 +65,20 @@ export class Database {
   /**
    * Opens the file, makes it when it is not there, and brings it up to date.
    * @param migrations the steps to the newest schema, oldest first
-   * @param tell hears of what had to be left out
+   * @param warn hears of what had to be left out
    * @throws Failure (timeout, storage, permission) with the mend
    */
   static async open(
     path: string,
     migrations: readonly string[],
-    tell: (sentence: string) => void = () => {},
+    warn: Warn = () => {},
   ): Promise<Database> {
     let db: Database | null = null;
     try {
       refuseQuestionMark(path);
       if (!existsSync(path)) await Database.create(path, migrations);
-      db = await withOwnLog(path, tell, () =>
-        openMended(path, () => Database.connect(path), tell),
+      db = await withOwnLog(path, warn, () =>
+        openMended(path, () => Database.connect(path), warn),
       );
       const have = await db.schemaVersion();
       if (have > migrations.length)

@@ -8,7 +8,7 @@
  * the log is replayed in memory, and what comes of it looked at.
  */
 import { linkSync } from "node:fs";
-import { errnoOf, reasonOf } from "../../model/failure.ts";
+import { type Warn, errnoOf, reasonOf } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
 import { Scratch } from "../../os/scratch.ts";
 import { rowsOf, withFile } from "./copy.ts";
@@ -23,8 +23,6 @@ import {
 import { SQL } from "./statements.ts";
 import { setAside } from "./wal.ts";
 
-type Tell = (sentence: string) => void;
-
 /** No header is longer. */
 const HEADER_BYTES = 128;
 
@@ -35,17 +33,17 @@ const HEADER_BYTES = 128;
  */
 export async function withOwnLog<T>(
   path: string,
-  tell: Tell,
+  warn: Warn,
   open: () => Promise<T>,
 ): Promise<T> {
   // Without locks another may be writing it.
   const foreign = libc ? await whyForeign(path) : null;
-  if (foreign !== null) leaveOut(path, foreign, tell);
+  if (foreign !== null) leaveOut(path, foreign, warn);
   try {
     return await open();
   } catch (error) {
     if (!libc || !FOREIGN.test(reasonOf(error))) throw error;
-    leaveOut(path, OLDER, tell);
+    leaveOut(path, OLDER, warn);
     return open();
   }
 }
@@ -67,9 +65,9 @@ const FOREIGN =
   /WAL does not match database file|WAL checkpoint iteration does not match/;
 const OLDER = "is an older or a newer copy's of it";
 
-function leaveOut(path: string, why: string, tell: Tell): void {
+function leaveOut(path: string, why: string, warn: Warn): void {
   const kept = setAside(path);
-  tell(
+  warn(
     `the write-ahead log beside '${path}' ${why}, as one that was copied by hand: it was left out, and is kept in '${kept}'`,
   );
 }
@@ -141,9 +139,9 @@ function contentOf(path: string, upto: number | null): Promise<Content> {
  * Moves the write-ahead log of a database that nobody has open into its file,
  * where it still opens and the log is its own.
  */
-export async function emptyLog(path: string, tell: Tell): Promise<void> {
+export async function emptyLog(path: string, warn: Warn): Promise<void> {
   try {
-    await withOwnLog(path, tell, () =>
+    await withOwnLog(path, warn, () =>
       withFile(path, "READ_WRITE", async (connection) => {
         await connection.run(SQL.checkpoint);
       }),

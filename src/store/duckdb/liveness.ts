@@ -145,7 +145,7 @@ export class Life {
    * @param looks how many processes may be looked for; the others' turn comes
    * @returns how many
    */
-  async lapse(
+  async expireLeases(
     now_ms: number,
     unleased_timeout_ms: number,
     looks: number = MAX_LOOKS,

@@ -11,14 +11,14 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { Failure, errnoOf, reasonOf } from "../../model/failure.ts";
+import { Failure, type Warn, errnoOf, reasonOf } from "../../model/failure.ts";
 import type {
   Archive,
   ArchivePlan,
   ArchiveRequest,
   Archived,
   Backup,
-  Keeping,
+  Maintenance,
 } from "../../model/maintenance.ts";
 import {
   type FilePlace,
@@ -55,7 +55,7 @@ const WORTH_COMPACTING = 0.25;
 const NOT_CONSISTENT =
   "the database is not either: keep a copy of its file, and restore an earlier backup";
 
-export interface KeepingOptions {
+export interface MaintenanceOptions {
   /** Sessions of which the spool has files, whatever is in them. */
   spooled(): Iterable<string>;
   /** Throws (usage) for a path that is one of our own files, or may come to be. */
@@ -63,17 +63,17 @@ export interface KeepingOptions {
   /** Whether nobody else asks meanwhile, so that the file can be written anew. */
   alone: boolean;
   /** Hears of what went wrong without harm. */
-  tell(sentence: string): void;
+  warn: Warn;
 }
 
-export class FileKeeping implements Keeping {
+export class FileMaintenance implements Maintenance {
   private busy = false;
 
   constructor(
     private readonly db: Database,
     private readonly folds: Folds,
     private readonly tombstones: Tombstones,
-    private readonly options: KeepingOptions,
+    private readonly options: MaintenanceOptions,
   ) {}
 
   backup(file: string, force: boolean): Promise<Backup> {
@@ -229,7 +229,7 @@ export class FileKeeping implements Keeping {
         return true;
       });
     } catch (error) {
-      this.options.tell(
+      this.options.warn(
         `the database was not made smaller: ${reasonOf(error)}`,
       );
       return false;

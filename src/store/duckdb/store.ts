@@ -6,7 +6,7 @@
 import { listValue } from "@duckdb/node-api";
 import type { Clock } from "../../model/clock.ts";
 import type { Event } from "../../model/event.ts";
-import type { Failure } from "../../model/failure.ts";
+import type { Failure, Warn } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import { parseState } from "../../model/state.ts";
 import { type Session, briefOf } from "../../model/session.ts";
@@ -26,7 +26,7 @@ import type {
 import { closedAmong, sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
 import { Folds, type OpenState } from "./folds.ts";
-import { FileKeeping, type KeepingOptions } from "./maintenance.ts";
+import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
 import { Life } from "./liveness.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
@@ -63,7 +63,7 @@ export interface StoreOptions extends WriterEvents {
   /** Of how many events the ids are kept in memory. */
   window_events?: number;
   /** Hears of what was damaged, and had to be left out as the file was opened. */
-  tell?: (sentence: string) => void;
+  warn?: Warn;
 }
 
 /** What can be told of a store at no cost. */
@@ -108,7 +108,7 @@ export class DuckDBStore implements ServedStore {
   ): Promise<DuckDBStore> {
     const { migrations = MIGRATIONS, window_events = WINDOW_EVENTS } = options;
     const { now = Date.now } = options;
-    const db = await Database.open(path, migrations, options.tell);
+    const db = await Database.open(path, migrations, options.warn);
     try {
       return await db.inTurn(async () => {
         const store = new DuckDBStore(db, options, now);
@@ -166,12 +166,12 @@ export class DuckDBStore implements ServedStore {
    * @param looks how many processes may be looked for; the others' turn comes
    * @returns how many
    */
-  lapse(
+  expireLeases(
     now_ms: number,
     unleased_timeout_ms: number,
     looks?: number,
   ): Promise<number> {
-    return this.life.lapse(now_ms, unleased_timeout_ms, looks);
+    return this.life.expireLeases(now_ms, unleased_timeout_ms, looks);
   }
 
   /**
@@ -292,8 +292,8 @@ export class DuckDBStore implements ServedStore {
   }
 
   /** Its copies and archives; one for all who ask for them. */
-  keeping(options: KeepingOptions): FileKeeping {
-    return new FileKeeping(this.db, this.folds, this.tombstones, options);
+  maintenance(options: MaintenanceOptions): FileMaintenance {
+    return new FileMaintenance(this.db, this.folds, this.tombstones, options);
   }
 
   facts(): StoreFacts {

@@ -3,7 +3,7 @@
  * whole: what can be read of it is kept, and the rest is set aside and told of.
  */
 import { renameSync } from "node:fs";
-import { reasonOf } from "../../model/failure.ts";
+import { type Warn, reasonOf } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
 import { isCircumstance } from "./failure.ts";
 import { cutLog, keepLog, leftOutSentence, tornLog } from "./wal.ts";
@@ -15,18 +15,18 @@ interface Opened {
   disconnect(): void;
 }
 
-/** @param tell hears of what had to be left out */
+/** @param warn hears of what had to be left out */
 export async function openMended<T extends Opened>(
   path: string,
   connect: () => Promise<T>,
-  tell: (sentence: string) => void,
+  warn: Warn,
 ): Promise<T> {
   // Without locks another may be writing it.
   const torn = libc ? tornLog(path) : null;
   if (!torn) return connect();
   const asItIs = torn.headless ? null : await despite(connect);
   const kept = keepLog(path, torn, () => asItIs?.disconnect());
-  const said = () => tell(leftOutSentence(path, torn, kept));
+  const said = () => warn(leftOutSentence(path, torn, kept));
   if (asItIs && torn.whole_bytes > 0) {
     // Until then the rest stays where it is, to be met again.
     await asItIs.checkpointOrDisconnect();

@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { Failure } from "../../model/failure.ts";
+import { Failure, type Warn } from "../../model/failure.ts";
 import { foldBrought } from "../../model/fold.ts";
 import { parseMetadata } from "../../model/metadata.ts";
 import { settle } from "../../model/session.ts";
@@ -46,7 +46,7 @@ export interface Looking {
   /** What to do about one that is not consistent. */
   hint: string;
   /** Hears of what had to be left out. */
-  tell?: (sentence: string) => void;
+  warn?: Warn;
   /** Is given each connection, to interrupt it. */
   joins?: (connection: DuckDBConnection) => void;
 }
@@ -62,11 +62,11 @@ export async function verify(
   shown: string,
   looking: Looking,
 ): Promise<Verified> {
-  const { tell = () => {} } = looking;
+  const { warn = () => {} } = looking;
   try {
     const look = () => inspect(path, shown, looking);
-    const schema = await withOwnLog(path, tell, look);
-    await openAsStore(path, tell);
+    const schema = await withOwnLog(path, warn, look);
+    await openAsStore(path, warn);
     rmSync(`${path}.schema-${schema}`, { force: true });
     return { schema, ...(await readThrough(path, shown, looking)) };
   } catch (error) {
@@ -75,11 +75,8 @@ export async function verify(
 }
 
 /** Opens it by the code that will open it later: what that cannot use is found now. */
-async function openAsStore(
-  path: string,
-  tell: (sentence: string) => void,
-): Promise<void> {
-  const db = await Database.open(path, MIGRATIONS, tell);
+async function openAsStore(path: string, warn: Warn): Promise<void> {
+  const db = await Database.open(path, MIGRATIONS, warn);
   try {
     await db.inTurn(async () => {
       const folds = new Folds(db, () => {});

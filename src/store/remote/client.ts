@@ -7,9 +7,9 @@ import { Failure, Overloaded, reasonOf } from "../../model/failure.ts";
 import { NOT_DRAINED } from "../../model/store.ts";
 import {
   type LocalServer,
-  Vigil,
-  askHow,
-  deafFailure,
+  Watchdog,
+  fetchHealth,
+  unresponsiveFailure,
 } from "./unresponsive.ts";
 
 /** Where a server is, and what proves to it who we are. */
@@ -102,8 +102,8 @@ export class ToolClient {
     const socket = "socket" in target;
     const bearer = socket ? null : target.token;
     const signals = [AbortSignal.timeout(ANSWER_MS)];
-    using vigil = socket ? new Vigil(target) : null;
-    if (vigil) signals.push(vigil.signal);
+    using watchdog = socket ? new Watchdog(target) : null;
+    if (watchdog) signals.push(watchdog.signal);
     let response: Response;
     let body: string;
     try {
@@ -221,10 +221,10 @@ export interface Health {
  */
 export async function askHealth(server: LocalServer): Promise<Health> {
   try {
-    return (await askHow(server.socket, HEALTH_MS)) as Health;
+    return (await fetchHealth(server.socket, HEALTH_MS)) as Health;
   } catch (error) {
     if ((error as { name?: unknown }).name === "TimeoutError")
-      throw deafFailure(server.pid, "unhealthy");
+      throw unresponsiveFailure(server.pid, "unhealthy");
     throw new Failure(
       "unhealthy",
       `the server does not answer: ${reasonOf(error)}`,

@@ -10,13 +10,13 @@ import type {
   ArchiveRequest,
   Archived,
   Backup,
-  Keeping,
+  Maintenance,
 } from "../../model/maintenance.ts";
 import { DIRECT, fetchReason } from "./client.ts";
-import { type LocalServer, Vigil } from "./unresponsive.ts";
+import { type LocalServer, Watchdog } from "./unresponsive.ts";
 
 /** What is posted to /admin: the name of a method, and its arguments. */
-export type AdminCall =
+export type MaintenanceCall =
   | { command: "backup"; file: string; force: boolean }
   | { command: "plan"; request: ArchiveRequest }
   | { command: "archive"; request: ArchiveRequest; folder: string }
@@ -24,7 +24,7 @@ export type AdminCall =
   | { command: "drain" }
   | { command: "stop" };
 
-export class HttpKeeping implements Keeping {
+export class RemoteMaintenance implements Maintenance {
   constructor(private readonly server: LocalServer) {}
 
   async backup(file: string, force: boolean): Promise<Backup> {
@@ -58,14 +58,14 @@ export class HttpKeeping implements Keeping {
     return (done as { not_drained: string | null }).not_drained;
   }
 
-  private async call(call: AdminCall): Promise<object> {
+  private async call(call: MaintenanceCall): Promise<object> {
     let status: number;
     let answer: { error?: { code: string; message: string } };
-    using vigil = new Vigil(this.server);
+    using watchdog = new Watchdog(this.server);
     try {
       const response = await fetch("http://localhost/admin", {
         ...posted(call, this.server.socket),
-        signal: vigil.signal,
+        signal: watchdog.signal,
         // Millions of sessions take their time.
         timeout: false,
       } as RequestInit);
@@ -111,7 +111,7 @@ export async function askToStop(
   }
 }
 
-const posted = (call: AdminCall, socket: string): RequestInit =>
+const posted = (call: MaintenanceCall, socket: string): RequestInit =>
   ({
     method: "POST",
     headers: { "content-type": "application/json" },

@@ -19,7 +19,7 @@ export interface LocalServer {
 }
 
 /** Ends a request to a server that is deaf. */
-export class Vigil implements Disposable {
+export class Watchdog implements Disposable {
   private readonly ending = new AbortController();
   private timer: ReturnType<typeof setTimeout>;
 
@@ -38,10 +38,12 @@ export class Vigil implements Disposable {
 
   private async probe(): Promise<void> {
     try {
-      await askHow(this.server.socket, PROBE_MS);
+      await fetchHealth(this.server.socket, PROBE_MS);
     } catch (error) {
       if ((error as { name?: unknown }).name === "TimeoutError")
-        return this.ending.abort(deafFailure(this.server.pid, "timeout"));
+        return this.ending.abort(
+          unresponsiveFailure(this.server.pid, "timeout"),
+        );
       // It is gone: whoever waits for its answer hears of that by himself.
     }
     if (!this.over) this.timer = this.begin();
@@ -59,7 +61,10 @@ export class Vigil implements Disposable {
  * What a server says of its health.
  * @throws Error by the name TimeoutError when it says nothing in time
  */
-export async function askHow(socket: string, ms: number): Promise<unknown> {
+export async function fetchHealth(
+  socket: string,
+  ms: number,
+): Promise<unknown> {
   const response = await fetch("http://localhost/health", {
     unix: socket,
     signal: AbortSignal.timeout(ms),
@@ -68,7 +73,7 @@ export async function askHow(socket: string, ms: number): Promise<unknown> {
 }
 
 /** The sentence for a server that does not answer. */
-export function deafFailure(
+export function unresponsiveFailure(
   pid: number,
   code: "timeout" | "unhealthy",
 ): Failure {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Failure, Overloaded, Rejected } from "../../src/model/failure.ts";
 import type { SessionStore } from "../../src/model/store.ts";
 import {
-  Courier,
+  CircuitBreaker,
   isOpen,
   readDelivery,
 } from "../../src/spool/circuit-breaker.ts";
@@ -14,14 +14,14 @@ import {
 let folder: string;
 let now = Date.parse("2026-02-06T12:34:56Z");
 const clock = () => now;
-beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "courier-"))));
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "breaker-"))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const away = new Failure("unreachable", "it is away", "look there");
 
 /** A process that nobody asked for, when chance is as given. */
 const automatic = (random = 1) =>
-  new Courier(folder, true, clock, () => random);
+  new CircuitBreaker(folder, true, clock, () => random);
 
 /** The time has gone by in which it is left alone. */
 const later = () => void (now += 600_001);
@@ -61,7 +61,7 @@ test("the first of several failures says since when, the last one why; a success
     ...{ failing_since, last_error: "who are you", mend: "a token" },
     last_success: null,
   });
-  new Courier(folder, false, clock).succeeded();
+  new CircuitBreaker(folder, false, clock).succeeded();
   expect(readDelivery(folder)).toEqual({
     ...{ failures: 0, failing_since: null, open_until: null },
     ...{ last_error: null, mend: null },
@@ -72,14 +72,14 @@ test("the first of several failures says since when, the last one why; a success
 test("while the server is left alone nobody tries unasked", () => {
   automatic().failed(away);
   expect(() => automatic().begin()).toThrow(/not delivered before 20.*is away/);
-  new Courier(folder, false, clock).begin();
+  new CircuitBreaker(folder, false, clock).begin();
 });
 
 test("who asks while it is left alone makes that no longer for the others", () => {
   automatic().failed(away);
   const { failures, open_until } = readDelivery(folder);
   for (let i = 0; i < 5; i++)
-    new Courier(folder, false, clock).failed(
+    new CircuitBreaker(folder, false, clock).failed(
       new Failure("timeout", "too slow"),
     );
   expect(readDelivery(folder)).toMatchObject({ failures, open_until });
@@ -87,11 +87,11 @@ test("who asks while it is left alone makes that no longer for the others", () =
 });
 
 test("a process tries again only what may be different, when it was the first to fail", () => {
-  const pauses = (courier: Courier, error: unknown) => {
-    courier.failed(error);
-    return courier.pause_ms();
+  const pauses = (breaker: CircuitBreaker, error: unknown) => {
+    breaker.failed(error);
+    return breaker.pause_ms();
   };
-  expect(pauses(new Courier(folder, false, clock), away)).toBe(null);
+  expect(pauses(new CircuitBreaker(folder, false, clock), away)).toBe(null);
   expect(pauses(automatic(), away)).toBe(null);
   rmSync(join(folder, "delivery.json"));
   const first = automatic();
@@ -109,9 +109,9 @@ test("a process tries again only what may be different, when it was the first to
 });
 
 test("a pause is any part of the longest", () => {
-  const courier = automatic(0.25);
-  courier.failed(away);
-  expect(courier.pause_ms()).toBe(125);
+  const breaker = automatic(0.25);
+  breaker.failed(away);
+  expect(breaker.pause_ms()).toBe(125);
 });
 
 test("a time that no drain has written does not hold anybody up", () => {
@@ -133,10 +133,10 @@ test("a damaged note is none", () => {
 });
 
 test("a folder that is gone costs nobody his delivery", () => {
-  const courier = new Courier(join(folder, "gone"), true, clock);
-  courier.succeeded();
-  courier.failed(away);
-  expect(courier.pause_ms()).not.toBe(null);
+  const breaker = new CircuitBreaker(join(folder, "gone"), true, clock);
+  breaker.succeeded();
+  breaker.failed(away);
+  expect(breaker.pause_ms()).not.toBe(null);
 });
 
 test("an event that is rejected was delivered; asking leaves no trace", async () => {
@@ -146,7 +146,7 @@ test("an event that is rejected was delivered; asking leaves no trace", async ()
     seen: () => Promise.reject(away),
     get: () => Promise.resolve(null),
   } as unknown as SessionStore;
-  const noted = automatic().noting(store);
+  const noted = automatic().guard(store);
   await noted.get("x");
   await noted.seen(new Map());
   expect(readDelivery(folder).last_success).toBe(null);
