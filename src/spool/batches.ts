@@ -14,7 +14,7 @@ import {
 import type { Event } from "../model/event.ts";
 import { Rejected, errnoOf } from "../model/failure.ts";
 import { libc } from "../os/libc.ts";
-import { lockFile } from "../os/lock.ts";
+import { lockFile } from "../os/file.ts";
 import { openOwn } from "./folder.ts";
 import { Rejections, quarantineWhole } from "./quarantine.ts";
 import type { BadLine } from "./read.ts";
