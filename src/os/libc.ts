@@ -1,6 +1,5 @@
 /**
- * All foreign calls into the C library: locks, the terminal, signals, and the
- * wrapped child. `libc` is null where the engine has no JIT (BUN_JSC_useJIT=0,
+ * Binds the C library: locks, the terminal, signals, and the wrapped child. `libc` is null where the engine has no JIT (BUN_JSC_useJIT=0,
  * systemd's MemoryDenyWriteExecute): callers then do without, and say so.
  *
  * Numbers and offsets are those of 64-bit Linux, glibc and musl alike.
@@ -76,7 +75,6 @@ const LOCK_UN = 8;
 const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
-const X_OK = 1;
 const F_SETFD = 2;
 const RUSAGE_SELF = 0;
 const RLIMIT_CORE = 4;
@@ -108,7 +106,8 @@ export interface PasswdEntry {
  * one that is bound costs time at every start.
  */
 export function cLibrary<T extends Record<string, FFIFunction>>(symbols: T) {
-  for (const name of ["libc.so.6", `libc.musl-${muslArch()}.so.1`])
+  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
+  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`])
     try {
       return dlopen(name, symbols).symbols;
     } catch {
@@ -116,13 +115,6 @@ export function cLibrary<T extends Record<string, FFIFunction>>(symbols: T) {
     }
   return null;
 }
-
-function open() {
-  const calls = cLibrary(SYMBOLS);
-  return calls && new Libc(calls);
-}
-
-const muslArch = () => (process.arch === "arm64" ? "aarch64" : "x86_64");
 
 class Libc {
   /** The signals that were blocked when this process began to block some. */
@@ -172,11 +164,6 @@ class Libc {
     this.calls.flock(fd, LOCK_UN);
   }
 
-  /** @returns false when the process does not exist or may not be signalled */
-  kill(pid: number, signal: number): boolean {
-    return this.calls.kill(pid, signal) === 0;
-  }
-
   /**
    * Keeps signals pending until they are asked for (`Waiter`): in this thread
    * and in all that the runtime makes from now on.
@@ -185,11 +172,6 @@ class Libc {
     const before = this.blocks ? null : this.inheritedMask;
     this.calls.sigprocmask(SIG_BLOCK, signals, before);
     this.blocks = true;
-  }
-
-  /** @param path NUL-ended; whether we may execute (of a folder: enter) it */
-  isExecutable(path: Uint8Array): boolean {
-    return this.calls.access(path, X_OK) === 0;
   }
 
   /** The kernel ends this process after so many seconds, whatever it is at. */
@@ -222,22 +204,7 @@ class Libc {
     this.ignoreSignal(signal);
   }
 
-  /** The process group of a process, or -1. */
-  getpgid(pid: number): number {
-    return this.calls.getpgid(pid);
-  }
-
-  /** The foreground process group of a terminal, or -1. */
-  tcgetpgrp(fd: number): number {
-    return this.calls.tcgetpgrp(fd);
-  }
-
-  tcsetpgrp(fd: number, group: number): boolean {
-    return this.calls.tcsetpgrp(fd, group) === 0;
-  }
-
-  /** Bytes from the kernel's random number generator, at most 256. */
-  /** @returns null where the kernel, or a filter of system calls, gives none */
+  /** Random bytes, at most 256; null where the kernel, or a filter of system calls, gives none. */
   randomBytes(count: number): Uint8Array | null {
     const bytes = new Uint8Array(count);
     const got = Number(this.calls.getrandom(bytes, count, 0));
@@ -295,7 +262,8 @@ class Libc {
 
 export type { Libc };
 
-export const libc: Libc | null = open();
+const calls = cLibrary(SYMBOLS);
+export const libc: Libc | null = calls && new Libc(calls);
 
 /** Node's calls on files, which are loaded only where there is no C library. */
 export const nodeFs = () => process.getBuiltinModule("node:fs");

@@ -1,6 +1,4 @@
-/**
- * Signal numbers of Linux (the generic ABI: x86, arm, riscv) and their names.
- */
+/** Signal numbers of Linux (the generic ABI: x86, arm, riscv) and their names. */
 
 export const SIGNALS = {
   SIGHUP: 1,

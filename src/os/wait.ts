@@ -7,8 +7,12 @@
  */
 import { type Pointer, ptr } from "bun:ffi";
 import type { Libc } from "./libc.ts";
-import { type ChildChange, decodeStatus } from "./child-status.ts";
-import { environment, prepareAside } from "./spawn.ts";
+import {
+  type ChildChange,
+  decodeStatus,
+  environment,
+  prepareAside,
+} from "./spawn.ts";
 
 /** poll(2) waits no longer at once. */
 const LONGEST_MS = 2 ** 31 - 1;

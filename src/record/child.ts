@@ -12,7 +12,14 @@
 import { closeFile } from "../os/file.ts";
 import { allSignalsBut, signalSet } from "../os/layout.ts";
 import type { Libc } from "../os/libc.ts";
-import type { ChildChange } from "../os/child-status.ts";
+import {
+  type ChildChange,
+  type Program,
+  become,
+  setVariable,
+  spawn,
+  spawnAside,
+} from "../os/spawn.ts";
 import {
   ancestry,
   inOrphanedGroup,
@@ -21,16 +28,8 @@ import {
   processStatus,
 } from "../os/proc.ts";
 import { LIBC_OWN, SIGNALS } from "../os/signals.ts";
-import {
-  type Program,
-  become,
-  setVariable,
-  spawn,
-  spawnAside,
-} from "../os/spawn.ts";
 import { type Signalled, Waiter } from "../os/wait.ts";
-import { Agenda } from "./agenda.ts";
-import { Answers } from "./answers.ts";
+import { Agenda, Answers } from "./answers.ts";
 import {
   type Inherited,
   RUNTIME_IGNORES,
@@ -245,16 +244,16 @@ export class NativeRun implements Run {
   private isOurs(sender: number): boolean {
     if (sender === process.pid) return true;
     if (process.pid === 1) return false;
-    const own = this.c.getpgid(0);
+    const own = this.c.calls.getpgid(0);
     const inside = [this.pid, sender].every(
-      (pid) => pid > 0 && this.c.getpgid(pid) === own,
+      (pid) => pid > 0 && this.c.calls.getpgid(pid) === own,
     );
     return inside && [...ancestry(sender)].some(({ pid }) => pid === this.pid);
   }
 
   /** @returns whether it was told, or is gone */
   private relay(signal: number): boolean {
-    return !this.pid || this.c.kill(this.pid, signal);
+    return !this.pid || this.c.calls.kill(this.pid, signal) === 0;
   }
 
   /** We are to end: the child is told so. */
@@ -294,8 +293,8 @@ export class NativeRun implements Run {
 
   /** The child is in our group, as all are but shells with jobs; or is gone. */
   private isMember(): boolean {
-    const group = this.c.getpgid(this.pid);
-    return group <= 0 || group === this.c.getpgid(0);
+    const group = this.c.calls.getpgid(this.pid);
+    return group <= 0 || group === this.c.calls.getpgid(0);
   }
 
   private isStopped(): boolean {
@@ -305,14 +304,14 @@ export class NativeRun implements Run {
   /** Continued: so is the child, in the foreground (`fg`) with the terminal. */
   private goOn(): void {
     if (this.isMember()) return this.continueMember();
-    const own = this.c.getpgid(0);
-    const group = this.c.getpgid(this.pid);
+    const own = this.c.calls.getpgid(0);
+    const group = this.c.calls.getpgid(this.pid);
     if (this.terminal !== null) {
-      const foreground = this.c.tcgetpgrp(this.terminal);
-      if (foreground === own) this.c.tcsetpgrp(this.terminal, group);
+      const foreground = this.c.calls.tcgetpgrp(this.terminal);
+      if (foreground === own) this.c.calls.tcsetpgrp(this.terminal, group);
       else if (foreground !== group) return this.wantTerminal();
     }
-    this.c.kill(-group, SIGCONT);
+    this.c.calls.kill(-group, SIGCONT);
   }
 
   /**
@@ -338,8 +337,8 @@ export class NativeRun implements Run {
   /** A killed shell leaves the terminal to a group that died with it. */
   private takeTerminalBack(): void {
     if (this.terminal === null) return;
-    if (this.c.tcgetpgrp(this.terminal) === this.pid)
-      this.c.tcsetpgrp(this.terminal, this.c.getpgid(0));
+    if (this.c.calls.tcgetpgrp(this.terminal) === this.pid)
+      this.c.calls.tcsetpgrp(this.terminal, this.c.calls.getpgid(0));
   }
 }
 

@@ -1,11 +1,8 @@
-/**
- * What is run and how it ended: what the two ways to run a child share.
- */
+/** What is run and how it ended: what the two ways to run a child share. */
 import type { JsonObject } from "../model/event.ts";
-import type { Usage } from "../os/child-status.ts";
+import type { Usage, Program } from "../os/spawn.ts";
 import { isStopped, processStatus } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
-import type { Program } from "../os/spawn.ts";
 import type { Drain, Touched } from "../os/wait.ts";
 
 /** Runs a child, and what the recording does while it runs. */

@@ -125,7 +125,7 @@ function executableIn(folder: string): (name: string) => boolean {
   const tail = path.subarray(written);
   return (name) => {
     tail[encoder.encodeInto(name, tail).written] = 0;
-    return c.isExecutable(path);
+    return c.calls.access(path, X_OK) === 0;
   };
 }
 

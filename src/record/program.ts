@@ -93,9 +93,7 @@ export interface VersionQuestion extends Question {
 const PROBE_MS = 2_000;
 const VERSIONED_SHELLS = ["bash", "zsh", "fish", "ksh", "tcsh", "nu"];
 
-/**
- * The first thing in a text that looks like a version: `5.2.15(1)-release`.
- */
+/** The first thing in a text that looks like a version: `5.2.15(1)-release`. */
 export function findVersion(text: string): string | null {
   return /\d+\.\d[\w.()+-]*/.exec(text)?.[0] ?? null;
 }
