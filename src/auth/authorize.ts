@@ -1,8 +1,8 @@
 /**
  * Decides who may ask for what, for HTTP routes, MCP messages and tools alike. A
  * peer on the server's own socket or on stdio is the server's user and may do
- * everything. Over TCP the token decides once a
- * secret is set; without one, only the server's user and root are served.
+ * everything. Over TCP the token decides once a secret is set; without one, only
+ * the server's user and root are served.
  */
 import { type Failure, fail } from "../model/failure.ts";
 import type { Provenance } from "../model/reporter.ts";

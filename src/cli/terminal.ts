@@ -1,10 +1,9 @@
 /**
  * Writes a command's result to stdout, and messages and questions to stderr.
  *
- * consola shows a person at a terminal how each step went. Its own reporters
- * write to stdout, and take backticks and underscores out of what others recorded.
- * Its prompt draws on stdout, leaves the terminal raw when it is killed, and sends
- * what is typed after a `y` to the shell: `confirm` asks by itself.
+ * consola's own reporters write to stdout, and take backticks and underscores out
+ * of recorded text; its prompt draws on stdout, leaves the terminal raw when it is
+ * killed, and gives what is typed after a `y` to the shell: `confirm` replaces it.
  */
 import { readSync } from "node:fs";
 import { errnoOf, fail } from "../model/failure.ts";

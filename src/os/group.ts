@@ -1,9 +1,7 @@
 /**
- * Tells a user's private group: it has the user's name and no other member. Hosts
- * that give one to each user (Debian, Fedora) set umask 002, so a folder that its
- * group can write is the user's alone there.
- *
- * Asked only about a folder that its group can write.
+ * Tells whether a folder that its group can write is its owner's alone: the group
+ * has the owner's name and no other member. Hosts that give one to each user
+ * (Debian, Fedora) set umask 002.
  */
 import { CString, type Pointer, read } from "bun:ffi";
 import { tryReadText } from "./file.ts";

@@ -1,7 +1,7 @@
 /**
- * The session around a process. The variable in its environment alone proves
- * nothing (tmux keeps a stale one): the session is a parent only when its
- * wrapper or its shell is an ancestor.
+ * Finds the session around a process. The variable in its environment alone proves
+ * nothing (tmux keeps a stale one): the session is a parent only when its wrapper or
+ * its shell is an ancestor.
  */
 import type { Process, SessionStart } from "../model/event.ts";
 import { isSessionId } from "../model/id.ts";

@@ -1,14 +1,12 @@
 /**
- * Finds the user of this host at the other end of a TCP connection. Both ends
- * are sockets of this host then, and the kernel knows who owns the other one:
- * it is asked for that one connection over NETLINK_SOCK_DIAG (1 µs, whatever
- * else is open), or, where there is no FFI or no such netlink, its table in
- * /proc is searched (1.3 ms and more).
+ * Finds the user of this host at the other end of a TCP connection. The kernel
+ * knows the owner of that socket: it is asked for that one connection over
+ * NETLINK_SOCK_DIAG (1 µs, whatever else is open), or, without FFI or such a
+ * netlink, its table in /proc is searched (1.3 ms and more).
  *
  * The answer is a fact or null. A socket that no process holds any more shows
- * user 0 in both places, so one must have an inode, and be in a state that
- * only a held one is in. Nothing is remembered: the port of a connection that
- * ended may be another user's a moment later.
+ * user 0 in both places, so it must have an inode and a state that only a held one
+ * has. Nothing is cached: a moment later the port may be another user's.
  */
 import type { Pointer } from "bun:ffi";
 import {

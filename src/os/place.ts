@@ -1,10 +1,10 @@
 /**
  * Opens what --output names; it is checked before anything is written there.
  *
- * A regular file is replaced whole, by a rename, and keeps mode, owner and
- * attributes; where it could not keep them, or has further names, its content is
- * replaced once all of it is there. A link is followed. What is no file is
- * written to: a device, a FIFO, a descriptor that we were given.
+ * A regular file is replaced by a rename, and keeps mode, owner and attributes;
+ * where it could not keep them, or has further names, its content is replaced once
+ * all of it is there. A link is followed. A device, a FIFO or a descriptor that we
+ * were given is written to.
  */
 import {
   type Stats,

@@ -1,4 +1,4 @@
-/** Signal numbers of Linux (the generic ABI: x86, arm, riscv) and their names. */
+/** Maps Linux's signal names to their numbers (the generic ABI: x86, arm, riscv). */
 
 export const SIGNALS = {
   SIGHUP: 1,

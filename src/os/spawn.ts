@@ -1,6 +1,7 @@
 /**
- * Starting programs through the C library: argv byte for byte, the environment
- * as the kernel gave it to us, the signal mask that we were started with.
+ * Starts programs through the C library: argv byte for byte, the environment as the
+ * kernel gave it to us, the signal mask that we were started with; and decodes what
+ * wait4(2) says of them.
  */
 import { type Pointer, ptr, read } from "bun:ffi";
 import { O_RDONLY, O_WRONLY } from "./file.ts";
@@ -173,8 +174,6 @@ export function pipe(c: Libc): { from: number; to: number } | null {
 
 const F_SETFL = 4;
 
-/** What wait4(2) says of a child: its status and its usage, decoded. */
-
 /** What became of a child: stopped, or gone with what it used. */
 export type ChildChange =
   | { kind: "stopped"; signal: number }
@@ -192,7 +191,7 @@ export interface Usage {
   max_rss_bytes: number;
 }
 
-/** @param usage struct rusage */
+/** Decodes what wait4(2) gives. @param usage struct rusage */
 export function decodeStatus(
   status: number,
   usage: BigInt64Array,

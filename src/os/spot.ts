@@ -1,8 +1,8 @@
 /**
- * Resolves a path to a name in a folder that is held open: whatever becomes of
- * the names of the folders above, it leads there. The way to it is gone step by step. Links are
- * followed when they are ours or root's alone: another user's would lead us
- * where he wants, and a folder of his may have become one since it was looked at.
+ * Resolves a path, step by step, to a name in a folder that is held open: it leads
+ * there whatever becomes of the names of the folders above. A link is followed
+ * when it is ours or root's: another user's could lead anywhere, and a folder of
+ * another user may have become one since it was looked at.
  */
 import {
   type Stats,

@@ -1,16 +1,13 @@
 /**
- * Checks whether a path can be trusted: every folder from / on is root's or ours, and
- * nobody else can write to it (but for sticky ones, where each keeps what is
- * his). What was looked at so, from the top, no other user can exchange
- * afterwards: to put another thing in the place of a name, one has to write to
- * the folder above, and that one was looked at before. So names stay good, and
- * no descriptor has to be held for each.
+ * Checks whether a path can be trusted: every folder from / on is root's or ours,
+ * and nobody else can write to it (but for sticky ones, where each user keeps
+ * their own). What was checked so, from the top, no other user can exchange
+ * afterwards: that needs write access to the folder above, which was checked
+ * before. So names stay good, and no descriptor has to be held for each. A link is
+ * followed when it is root's or ours, through the same check.
  *
- * Links are followed when they are root's or ours, through the same look.
- *
- * In a namespace of users that does not map all of them, everybody without an id
- * there has one and the same, the overflow uid, and so may we: what has it is
- * nobody's. Whose word it is that counts is asked of what stands in it.
+ * In a user namespace that does not map all users, those without an id all have
+ * the overflow uid, perhaps we too: what has it belongs to nobody.
  */
 import { fail } from "../model/failure.ts";
 import {

@@ -1,8 +1,8 @@
 /**
- * The local time zone: TZ in every form that the C library takes, computed by the
- * C library itself. That takes an unknown zone for UTC without a word, so each is
- * looked at first. Without a C library (no JIT), or without the files of the
- * zones, the engine's own tables serve for those that have a name.
+ * Computes the local time zone: TZ in every form that the C library takes, by the C
+ * library itself. It takes an unknown zone for UTC without a word, so each is
+ * checked first. Without a C library (no JIT) or zone files, the engine's own
+ * tables serve for the zones that have a name.
  */
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";

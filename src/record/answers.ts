@@ -1,6 +1,6 @@
 /**
- * Runs programs beside the child and reads what they print; their pipes are watched
- * with everything else (os/wait.ts).
+ * Runs programs beside the child and reads what they print, and steps that are due
+ * later, while no event loop runs: os/wait.ts watches the pipes and the time.
  */
 import { closeFile } from "../os/file.ts";
 import type { Libc } from "../os/libc.ts";

@@ -1,4 +1,4 @@
-/** What is run and how it ended: what the two ways to run a child share. */
+/** Defines what is run and how it ended, for both ways to run a child. */
 import type { JsonObject } from "../model/event.ts";
 import type { Usage, Program } from "../os/spawn.ts";
 import { isStopped, processStatus } from "../os/proc.ts";

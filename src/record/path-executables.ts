@@ -1,10 +1,8 @@
 /**
  * Counts the commands that the child can reach: distinct executables on its PATH.
- *
- * Counting asks the kernel about every file there (2 ms in C for a thousand),
- * so it waits until the child has started, and is done by another process. The
- * last count is as good, provided that no folder of the same PATH has changed
- * since.
+ * That asks the kernel about every file there (2 ms in C for a thousand), so it
+ * waits until the child has started, and another process does it. The last count
+ * holds as long as no folder of the same PATH has changed.
  */
 import {
   O_RDONLY,

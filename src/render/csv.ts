@@ -1,8 +1,7 @@
 /**
  * Writes sessions as comma-separated values (RFC 4180): a header, then a row a
- * session, with the keys of the JSON row. Control characters are escaped, so
- * that a row is a line, and a text that a spreadsheet would compute is made one
- * that it shows; the exact text is in the JSON forms.
+ * session, with the keys of the JSON. Control characters are escaped, so a row is
+ * a line; a text that a spreadsheet would compute is made one that it shows.
  */
 import { sessionJson } from "../model/json.ts";
 import type { Session } from "../model/session.ts";

@@ -1,10 +1,9 @@
 /**
- * Formats rows as a table: aligned columns with a header for a person, tab-separated
- * cells without blanks for a program. It knows nothing of what the rows are.
+ * Formats rows as a table: aligned columns with a header for a person,
+ * tab-separated cells without blanks for a program.
  *
- * A table is at most as wide as the terminal. Where it would be wider, ids are
- * shortened to their end, then names to NAME_CELLS, then columns are left out,
- * and at last the first columns get what is left.
+ * A table is at most as wide as the terminal: ids are shortened to their end, then
+ * names to NAME_CELLS, then columns are left out, then the first ones are cut.
  */
 import type { Zone } from "../model/clock.ts";
 import { escapeCell } from "./escape.ts";

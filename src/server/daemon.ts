@@ -1,6 +1,6 @@
 /**
- * A server's life as a process: `store.lock` decides who serves. No file with a
- * pid decides anything: who does not hold the lock does not run.
+ * Finds, starts and stops the server process. `store.lock` alone decides whether
+ * one runs: no file with a pid does.
  */
 import { closeSync } from "node:fs";
 import { type Settings, statePaths } from "../config/load.ts";
@@ -222,11 +222,8 @@ async function startFailure(
   output: string,
   exitCode: number | null,
 ): Promise<Failure> {
-  const text = (await Bun.file(output).text()).trim();
-  const said = text
-    .split("\n")
-    .at(-1)
-    ?.replace(/^session-buddy: /, "");
+  const lines = (await Bun.file(output).text()).trim().split("\n");
+  const said = lines.at(-1)?.replace(/^session-buddy: /, "");
   const codes = Object.entries(EXIT_STATUS) as [FailureCode, number][];
   const code = codes.find(([, status]) => status === exitCode)?.[0];
   return new Failure(

@@ -5,12 +5,11 @@
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
-import type { Event } from "../model/event.ts";
-import { Rejected, errnoOf, reasonOf } from "../model/failure.ts";
+import { errnoOf, reasonOf } from "../model/failure.ts";
 import { Drain } from "../spool/drain.ts";
 import type { DrainReport, DrainTarget } from "../spool/report.ts";
 import type { Metrics } from "./http/metrics.ts";
-import { SpoolCounter } from "./tools/telemetry.ts";
+import { SpoolCounter, countNew } from "./tools/telemetry.ts";
 
 /** How often a pass waits for descriptors, and how long. */
 const ROOM_TRIES = 8;
@@ -102,21 +101,13 @@ export class ServerDrain {
     const { config, paths } = this.settings;
     const target: DrainTarget = {
       ...this.database,
-      append: (events) => this.append(events),
+      append: async (events) =>
+        countNew(this.database.append(events), events, (event) =>
+          this.counter.count(event),
+        ),
     };
     const { heartbeat_ms } = config.session;
     return new Drain(paths.data!, target, this.now, heartbeat_ms);
-  }
-
-  private async append(events: readonly Event[]): Promise<ReadonlySet<string>> {
-    try {
-      const stored = await this.database.append(events);
-      this.counter.count(events, stored);
-      return stored;
-    } catch (error) {
-      if (error instanceof Rejected) this.counter.count(events, error.stored);
-      throw error;
-    }
   }
 
   private async take(): Promise<void> {

@@ -1,7 +1,6 @@
 /**
- * A server in the foreground, from its first word to its last: it takes the
- * lock, opens the database, listens, says where, and on TERM or INT stops
- * accepting, commits what it has, and ends.
+ * Runs a server in the foreground: it takes the lock, opens the database, listens,
+ * says where, and on TERM or INT stops accepting, commits what it has, and ends.
  */
 import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -26,7 +25,7 @@ import { claimToServe } from "./daemon.ts";
 import { Metrics } from "./http/metrics.ts";
 import { Serving, type ServingParts } from "./http/server.ts";
 
-export interface ServeOptions {
+interface ServeOptions {
   /** Offer no tools that record anything. */
   readOnly: boolean;
   /** The flags that a restart gives again. */

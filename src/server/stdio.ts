@@ -1,8 +1,7 @@
 /**
- * MCP over standard input and output, for the program that started us. When a
- * server runs, it is asked, call by call; when none does, this process becomes
- * the one that owns the database, so that our own commands can ask it too.
- * Standard output carries the protocol alone.
+ * Serves MCP over standard input and output, for the program that started us. While
+ * a server runs, it answers each call; else this process opens the database, and
+ * our own commands can ask it too. Standard output carries the protocol alone.
  */
 import { dirname } from "node:path";
 import { serveStdio as serveSdk } from "@modelcontextprotocol/server/stdio";
@@ -132,17 +131,10 @@ class NearestTools implements ToolBackend {
       ...{ settings, readOnly, stop, log: Log.open(settings) },
       auth: Auth.fromSettings(settings, process.env),
     });
-    const holder: Holder = {
-      pid: process.pid,
-      role: "stdio",
-      version: VERSION,
-    };
-    lock.sign({
-      ...holder,
-      socket,
-      state: "ready",
-      started_at: new Date().toISOString(),
-    });
+    const { pid } = process;
+    const holder: Holder = { pid, role: "stdio", version: VERSION };
+    const started_at = new Date().toISOString();
+    lock.sign({ ...holder, socket, state: "ready", started_at });
     this.own = {
       backend: serving.tools,
       close: async () => {

@@ -1,7 +1,6 @@
 /**
- * The store of a server: the database, for as long as the server lives. The spool
- * is drained each second and before every read, and what can wait is written to
- * the file when nobody asks for anything.
+ * Keeps the database open for as long as the server lives. The spool is drained each
+ * second and before every read; what can wait is written when nobody asks.
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
@@ -113,21 +112,14 @@ export class ServerStore implements ServedStore {
     return this.store;
   }
 
-  append(
-    events: readonly Event[],
-    from?: Provenance,
-  ): Promise<ReadonlySet<string>> {
+  append(...given: Parameters<ServedStore["append"]>) {
     this.lastAppend = performance.now();
     this.idle = false;
-    return this.file.append(events, from);
+    return this.file.append(...given);
   }
 
-  seen(
-    signs: ReadonlyMap<string, string>,
-    from?: Provenance,
-    theirs?: ReadonlyMap<string, string>,
-  ): Promise<ReadonlySet<string>> {
-    return this.file.seen(signs, from, theirs);
+  seen(...given: Parameters<ServedStore["seen"]>) {
+    return this.file.seen(...given);
   }
 
   brief(session_id: string): Promise<SessionBrief | null> {
@@ -188,16 +180,14 @@ export class ServerStore implements ServedStore {
   async close(): Promise<void> {
     clearInterval(this.timer);
     try {
-      await Promise.race([this.lastLook(), Bun.sleep(LAST_PASS_MS)]);
+      const last = Promise.resolve(this.reopening).then(() =>
+        this.drain.fresh(),
+      );
+      await Promise.race([last, Bun.sleep(LAST_PASS_MS)]);
     } catch (error) {
       this.log.error("drain_failed", { reason: reasonOf(error) });
     }
     await this.store.close().finally(() => this.lock.release());
-  }
-
-  private async lastLook(): Promise<void> {
-    await this.reopening;
-    await this.drain.fresh();
   }
 
   health(): Health {

@@ -1,6 +1,6 @@
 /**
- * Reads the body of a POST, with bounds on its bytes, on the time that it takes,
- * and on what all the bodies under way hold together.
+ * Reads the body of a POST, with limits on its bytes, on its time, and on the bytes
+ * of all bodies that are being read.
  */
 import { fail } from "../../model/failure.ts";
 
@@ -69,19 +69,19 @@ export class Bodies {
     let bytes = 0;
     try {
       for (;;) {
-        const next = await Promise.race([reader.next(), end]).catch(
-          (error: unknown) => {
-            throw senderGone(error);
-          },
-        );
-        if (next === "late") throw late();
+        const next = await Promise.race([reader.next(), end]).catch(senderGone);
+        if (next === "late")
+          throw fail.timeout("the body was not there in time", "send it again");
         if (next.done)
           return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
         bytes += next.value.length;
         this.underWayBytes += next.value.length;
         if (bytes > max_bytes) return null;
         if (this.underWayBytes > this.limits.under_way_max_bytes)
-          throw tooMuchUnderWay();
+          throw fail.overloaded(
+            "the server is reading as much as it can hold",
+            "try again in a moment",
+          );
         chunks.push(next.value);
       }
     } finally {
@@ -90,16 +90,7 @@ export class Bodies {
   }
 }
 
-const late = () =>
-  fail.timeout("the body was not there in time", "send it again");
-
-const senderGone = (cause: unknown) =>
-  fail.unreachable("the body ended before its end", undefined, {
-    cause,
-  });
-
-const tooMuchUnderWay = () =>
-  fail.overloaded(
-    "the server is reading as much as it can hold",
-    "try again in a moment",
-  );
+function senderGone(cause: unknown): never {
+  const sentence = "the body ended before its end";
+  throw fail.unreachable(sentence, undefined, { cause });
+}

@@ -1,9 +1,8 @@
 /**
- * Keeps connections from using up the file descriptors: a client that opens many,
- * and says nothing on them, would take the last one from the spool, the database
- * and our own socket. When few are left, those of other users and hosts are
- * ended, of whoever has most first; a few descriptors are held back for that
- * moment.
+ * Keeps connections from using up the file descriptors that the spool, the database
+ * and our own socket need. When few are left, connections of other users and hosts
+ * are closed, those of the peer with most first; some descriptors are reserved for
+ * that moment.
  */
 import {
   type Connection,

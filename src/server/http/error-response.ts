@@ -1,6 +1,5 @@
 /**
- * What a client gets when its request fails: always JSON, never a page or a
- * stack. On /mcp it is a JSON-RPC error; elsewhere
+ * Answers a failed request, always in JSON: on /mcp a JSON-RPC error, elsewhere
  * `{"error":{"code","message"}}`.
  */
 import { type Failure, type FailureCode, fail } from "../../model/failure.ts";

@@ -1,16 +1,15 @@
 /**
- * Checks a request before a route answers it. Each check gives the answer to
- * refuse it with, or null to go on; they come in this order:
+ * Checks a request before a route answers it. Each check returns the error response,
+ * or null to go on; they come in this order:
  *
  *   edge      Host, Origin, method, content type
- *   headers   who may not use the route, by uid and token
+ *   headers   access to the route, by uid and token
  *   body      size, JSON, one object, depth
- *   message   who may not send that message, for the body tells it
+ *   message   access to the message's method or tool
  *
  * Between headers and body the rate limit counts the request in, by its standing.
- *
- * The unix socket lies in a folder that only our user can enter: what comes
- * there skips Host and Origin.
+ * Only our user can enter the folder of the unix socket: requests over it skip Host
+ * and Origin.
  */
 import type { Access, Authorize, TokenIdentity } from "../../auth/authorize.ts";
 import { Failure, fail } from "../../model/failure.ts";
@@ -75,8 +74,9 @@ export class Guard {
 
   /** What the headers alone tell: whether the request is for us, from whom we serve, and of a kind we know. */
   edge(request: Request, route: Route, peer: Peer): Response | null {
+    const foreign = peer.via === "tcp" ? this.names(request) : null;
+    if (foreign) return errorResponse(foreign, route);
     return (
-      (peer.via === "tcp" ? this.names(request, route) : null) ??
       this.preflight(request) ??
       method(request, route) ??
       (route === "/mcp" ? contentType(request) : null)
@@ -171,29 +171,21 @@ export class Guard {
     return response;
   }
 
-  private names(request: Request, route: Route): Response | null {
-    const host = request.headers.get("host") ?? "";
+  /** Why Host and Origin are not ours; null when they are. */
+  private names({ headers }: Request): Failure | null {
+    const host = headers.get("host") ?? "";
     if (!isWellFormedHost(host))
-      return errorResponse(
-        fail.refused("the Host header is missing or malformed"),
-        route,
-      );
+      return fail.refused("the Host header is missing or malformed");
     if (!isOurHost(host, this.options))
-      return errorResponse(
-        fail.permission(
-          `this server is not '${host}'`,
-          "ask for localhost and its port, or name that host in server.allowed_hosts",
-        ),
-        route,
+      return fail.permission(
+        `this server is not '${host}'`,
+        "ask for localhost and its port, or name that host in server.allowed_hosts",
       );
-    const origin = request.headers.get("origin");
+    const origin = headers.get("origin");
     if (origin === null || isOurOrigin(origin, this.options)) return null;
-    return errorResponse(
-      fail.permission(
-        "pages of this origin may not ask this server",
-        "name the origin in server.allowed_origins",
-      ),
-      route,
+    return fail.permission(
+      "pages of this origin may not ask this server",
+      "name the origin in server.allowed_origins",
     );
   }
 

@@ -1,7 +1,7 @@
 /**
- * Checks Host and Origin: whom a request was meant for, and whose page sent it. A
- * page of a stranger can make a browser send requests here, also under a name
- * that it made point here (DNS rebinding); it cannot choose these headers.
+ * Checks the Host and Origin headers. A stranger's page can make a browser send
+ * requests here, also under a name that it made point here (DNS rebinding); it
+ * cannot choose these headers.
  */
 import { isLoopback, isOwnAddress, isWildcard } from "../../os/address.ts";
 
@@ -41,11 +41,8 @@ export function isOurHost(host: string, names: Names): boolean {
   const authority = parseAuthority(host);
   if (!authority) return false;
   const { name, port } = authority;
-  if (
-    (port ?? (names.tls ? 443 : 80)) === names.bound.port &&
-    isBound(name, names)
-  )
-    return true;
+  const asked = port ?? (names.tls ? 443 : 80);
+  if (asked === names.bound.port && isBound(name, names)) return true;
   const asWritten = name.includes(":") ? `[${name}]` : name;
   return names.allowed_hosts.some((allowed) =>
     [host.toLowerCase(), name, asWritten].includes(allowed.toLowerCase()),

@@ -1,7 +1,6 @@
 /**
- * HTTP connections, from the listening socket to one answer a request. Requests
- * that come one behind the other on a connection are answered in their order. A
- * connection that says nothing, or not all of its headers, is ended soon; what
+ * Serves HTTP connections: one answer a request, in the order of the requests. A
+ * connection that sends nothing, or not all of its headers, is closed soon; what
  * the parser refuses is answered in JSON like everything else.
  */
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
@@ -71,7 +70,15 @@ export class HttpListener {
       this.pipeline(message.socket).add(
         message,
         out,
-        (exchange) => void this.finish(exchange, unknownExpectation()),
+        (exchange) =>
+          void this.finish(
+            exchange,
+            notUnderstood(
+              417,
+              "nothing but 100-continue can be expected of this server",
+              "send the request without its Expect header",
+            ),
+          ),
       ),
     );
     server.on("connect", (_message, socket: Socket) =>
@@ -194,22 +201,25 @@ export class HttpListener {
     message: IncomingMessage,
     signal: AbortSignal,
     proceed?: () => void,
-  ): Promise<Response> {
+  ): Promise<Response> | Response {
     const target = message.url ?? "";
     const { socket } = message;
     const coding = message.headers["transfer-encoding"]?.trim() ?? "chunked";
     if (coding.toLowerCase() !== "chunked")
-      return Promise.resolve(unknownCoding());
+      return notUnderstood(
+        501,
+        "of all transfer codings only chunked is served",
+        "send the body as it is, not compressed",
+      );
     let request: Request;
     try {
       request = requestOf(message, target, signal);
     } catch {
-      return Promise.resolve(
-        errorResponse(
-          fail.refused("the request cannot be read", "see RFC 9112"),
-          "other",
-        ),
+      const failure = fail.refused(
+        "the request cannot be read",
+        "see RFC 9112",
       );
+      return errorResponse(failure, "other");
     }
     return this.answer({
       ...{ request, target, connection: socket },
@@ -247,20 +257,6 @@ const notUnderstood = (status: number, sentence: string, hint: string) =>
   errorResponse(fail.refused(sentence, hint), "other", {
     ...{ status, headers: { connection: "close" } },
   });
-
-const unknownExpectation = () =>
-  notUnderstood(
-    417,
-    "nothing but 100-continue can be expected of this server",
-    "send the request without its Expect header",
-  );
-
-const unknownCoding = () =>
-  notUnderstood(
-    501,
-    "of all transfer codings only chunked is served",
-    "send the body as it is, not compressed",
-  );
 
 /** A whole answer, for a connection that has no request to answer. */
 function rawAnswer(status: number, sentence: string): string {

@@ -1,8 +1,7 @@
 /**
- * Serves the requests of one connection one at a time and in their order; what
- * comes behind them waits. A client that sends many without waiting for an answer
- * is cut off. What ends the connection, a thing that is no request, say, gets its
- * answer after theirs.
+ * Serves the requests of one connection one at a time, in order; the next ones wait.
+ * A client that sends many without waiting for an answer is cut off. What ends the
+ * connection, such as bytes that are no request, is answered after them.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";

@@ -1,7 +1,6 @@
 /**
- * Logs requests and failed calls. The log has room for so much, and a peer that
- * is refused may come as often as it likes: of its refusals one line a second is
- * written, with their number.
+ * Logs requests and failed calls. A peer that is refused may come as often as it
+ * likes, so its refusals get one line a second, with their number.
  */
 import type { Log } from "../../log/log.ts";
 import { Failure, reasonOf } from "../../model/failure.ts";
@@ -65,23 +64,14 @@ export class RequestLog {
     if (own || caller.via !== "tcp") return this.log[level](event, fields);
     const key = `${event} ${keyOf(caller)}`;
     const full = this.peers.size >= PEERS_MAX && !this.peers.has(key);
-    this.counted(level, event, full ? event : key, fields);
-  }
-
-  private counted(
-    level: Level,
-    event: string,
-    key: string,
-    fields: object,
-  ): void {
-    const since = this.peers.get(key);
-    if (since) {
-      since.count++;
-      since.fields = fields;
-      return;
+    const line = full ? event : key;
+    const since = this.peers.get(line);
+    if (!since) {
+      this.log[level](event, fields);
+      return this.pause(level, event, line);
     }
-    this.log[level](event, fields);
-    this.pause(level, event, key);
+    since.count++;
+    since.fields = fields;
   }
 
   private pause(level: Level, event: string, key: string): void {

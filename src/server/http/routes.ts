@@ -1,7 +1,4 @@
-/**
- * The paths that the server answers: the methods that each takes, and what who
- * asks must be allowed.
- */
+/** Lists the paths that the server answers, their methods and the access they need. */
 import type { Access } from "../../auth/authorize.ts";
 
 interface RouteFacts {

@@ -1,6 +1,6 @@
 /**
- * Node's requests and responses as those of the web: headers, a body as it
- * comes, an answer, and what is left of a body that nobody reads.
+ * Converts Node's requests and responses from and to those of the web, and discards
+ * the rest of a body that nobody reads.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 

@@ -1,8 +1,7 @@
 /**
- * Answers one POST to /mcp, whose body is read and parsed already: the current
- * revision and those of 2025 by the same tools, plain calls without the SDK. What
- * comes in the older form gets one JSON reply whatever it says it accepts, so
- * plain curl works.
+ * Answers a POST to /mcp in the current revision and in those of 2025, plain calls
+ * without the SDK. A request in an older form gets one JSON reply whatever its
+ * Accept header says, so plain curl works.
  */
 import {
   type McpHttpHandler,

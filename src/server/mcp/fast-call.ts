@@ -1,9 +1,8 @@
 /**
- * Reads a plain tool call without the SDK: one tool, in the form of 2025, with
- * nothing beside its name and its arguments, as nearly all calls are. For each of
- * them the SDK would make a server and a transport, and check the message a dozen
- * times. Whatever is unusual or wrong is left to the SDK, whose words for it are
- * the protocol's.
+ * Reads a plain tool call without the SDK, which would make a server and a transport
+ * for each, and check the message a dozen times: one tool, in the form of 2025, with
+ * nothing but a name and arguments. Whatever is unusual or wrong goes to the SDK,
+ * whose words for it are the protocol's.
  */
 import { toolNamed } from "../tools/catalog.ts";
 

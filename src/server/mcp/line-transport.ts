@@ -1,7 +1,6 @@
 /**
- * Standard input and output as a transport: a line is a message. Each line with
- * an id is answered, if only by saying what is wrong with it, and what was asked
- * before the input ended is answered before we end:
+ * Reads and writes MCP messages on standard input and output, one a line. Each line
+ * with an id is answered, and all are answered before we end:
  * `echo '…' | session-buddy mcp stdio` gets its reply.
  */
 import {

@@ -1,7 +1,6 @@
 /**
- * The tools as the MCP SDK takes them: title, hints, and schemas in its form, how
- * to check a value and the same as JSON. Made once: a server is made for every
- * request.
+ * Gives the tools to the MCP SDK: title, hints, and schemas in its form. Made once,
+ * because a server is made for every request.
  */
 import type {
   StandardSchemaWithJSON,
@@ -22,7 +21,11 @@ export const CONFIGS = TOOLS.map((tool) => ({
     title: tool.title,
     description: tool.description,
     inputSchema: inputOf(tool),
-    outputSchema: outputOf(tool),
+    // It is our own work, so tests check it and not each call.
+    outputSchema: standard(
+      (value) => ({ value }),
+      () => jsonSchema(tool.output, "output", open),
+    ),
     annotations: hintsOf(tool),
   },
 }));
@@ -47,14 +50,6 @@ function inputOf({ input, parse }: Tool): Schema {
         : { issues: [{ message: read.problem }] };
     },
     () => jsonSchema(input, "input", plain),
-  );
-}
-
-/** What a tool gives. It is our own work, so tests check it and not each call. */
-function outputOf({ output }: Tool): Schema {
-  return standard(
-    (value) => ({ value }),
-    () => jsonSchema(output, "output", open),
   );
 }
 

@@ -1,7 +1,6 @@
 /**
- * The MCP server: the same tools whatever the transport, and whoever does the
- * work behind them (a store in this process, or a server that already runs).
- * A new one is made for every request, so nothing here is built twice.
+ * Makes the MCP server: the same tools whatever the transport and the backend. One
+ * is made for every request, so nothing is built twice here.
  */
 import {
   McpServer,

@@ -1,8 +1,7 @@
 /**
- * Conversations on chat channels, as sessions. A client keeps no id: the
- * conversation is known by channel, sender, scope and thread (and the day, for
- * those that last a day). Which are open is kept in memory and read from the
- * store once.
+ * Records conversations on chat channels as sessions. A client keeps no id: channel,
+ * sender, scope and thread (and the day, for those that last a day) identify the
+ * conversation. The open ones are kept in memory, read from the store once.
  */
 import {
   EVENT_VERSION,
@@ -11,7 +10,6 @@ import {
   type SessionStart,
 } from "../../model/event.ts";
 import { digest } from "../../model/id.ts";
-import type { Session } from "../../model/session.ts";
 import {
   type Provenance,
   mayReport,
@@ -172,11 +170,12 @@ export class Channels {
   private async load(): Promise<Map<string, string>> {
     const open = new Map<string, string>();
     // Newest first: of two under one key the newer counts.
-    for (const session of (await this.store.open("channel")).reverse())
-      open.set(
-        openKey(session.reporter, keyOfSession(session)),
-        session.session_id,
-      );
+    for (const session of (await this.store.open("channel")).reverse()) {
+      const { reporter, session_id, metadata, start_time } = session;
+      // Metadata leaves out what is null.
+      const key = keyOf({ thread_id: null, ...metadata }, start_time);
+      open.set(openKey(reporter, key), session_id);
+    }
     this.room = 2 * open.size + SPARE_ROOM;
     return open;
   }
@@ -188,21 +187,11 @@ const openKey = (reporter: string | null, key: string): string =>
 
 /** What makes two reports belong to one conversation. */
 export function keyOf(channel: JsonObject, timestamp: string): string {
-  const { channel_type, channel_id, sender_id, session_scope, thread_id } =
-    channel;
-  return JSON.stringify([
-    channel_type,
-    channel_id,
-    sender_id,
-    session_scope,
-    thread_id,
-    session_scope === "day" ? timestamp.slice(0, 10) : null,
-  ]);
+  const { channel_type, channel_id, sender_id, session_scope: scope } = channel;
+  const day = scope === "day" ? timestamp.slice(0, 10) : null;
+  const place = [channel_type, channel_id, sender_id, scope];
+  return JSON.stringify([...place, channel["thread_id"], day]);
 }
-
-/** A stored session's key; metadata leaves out what is null. */
-const keyOfSession = ({ metadata, start_time }: Session): string =>
-  keyOf({ thread_id: null, ...metadata }, start_time);
 
 /** @param n which of the ids that a start may have */
 export function channelSessionId(

@@ -1,8 +1,8 @@
 /**
- * Makes the provenance of a call from what its peer and its token have proved.
- * With a token the token decides, whatever the uid: behind a tunnel or a proxy on
- * this host every remote peer has the proxy's. Without one it is the peer's user.
- * Whoever comes by stdio or the server's own socket is the server's own user.
+ * Makes the provenance of a call from what its peer and its token have proved. A
+ * token decides, whatever the uid: behind a tunnel or a proxy on this host every
+ * remote peer has the proxy's. Without one it is the peer's user; over stdio and
+ * the server's own socket, the server's.
  */
 import type { TokenIdentity } from "../../auth/authorize.ts";
 import type { Provenance } from "../../model/reporter.ts";

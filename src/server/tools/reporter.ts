@@ -1,7 +1,6 @@
 /**
- * Looks at the process that reports a session: a client says its pid, and /proc
- * says whether that process is on this host, when it began, and which wrapped
- * session it runs in.
+ * Looks up the process that reports a session: by its pid, /proc tells whether it
+ * is on this host, when it began, and which wrapped session it runs in.
  */
 import type { SessionStart } from "../../model/event.ts";
 import { isMissing } from "../../os/file.ts";

@@ -1,6 +1,6 @@
 /**
- * Checks the values of a reported event. The texts are those of the server that
- * the clients were written for: people and programs match them.
+ * Checks the values of a reported event. The texts are those of the server that the
+ * clients were written for: programs match them.
  */
 import {
   type Event,

@@ -27,24 +27,33 @@ export function countingRecorder(
 ): Recorder {
   if (!metrics) return store;
   return {
-    append: async (events, from) => {
-      const counting = (fresh: ReadonlySet<string>) => {
-        for (const event of events)
-          if (fresh.has(event.event_id)) count(event, metrics);
-        return fresh;
-      };
-      try {
-        return counting(await store.append(events, from));
-      } catch (error) {
-        if (error instanceof Rejected) counting(error.stored);
-        throw error;
-      }
-    },
+    append: async (events, from) =>
+      countNew(store.append(events, from), events, (event) =>
+        count(event, metrics),
+      ),
     brief: (session_id) => store.brief(session_id),
     sessionOf: (event, from) => store.sessionOf(event, from),
     open: (session_type) => store.open(session_type),
     seen: (signs, from, theirs) => store.seen(signs, from, theirs),
   };
+}
+
+/** Counts those events of an append that are new, be the others rejected. */
+export async function countNew(
+  appended: Promise<ReadonlySet<string>>,
+  events: readonly Event[],
+  count: (event: Event) => void,
+): Promise<ReadonlySet<string>> {
+  const counting = (fresh: ReadonlySet<string>) => {
+    for (const event of events) if (fresh.has(event.event_id)) count(event);
+    return fresh;
+  };
+  try {
+    return counting(await appended);
+  } catch (error) {
+    if (error instanceof Rejected) counting(error.stored);
+    throw error;
+  }
 }
 
 /**
@@ -58,13 +67,10 @@ export class SpoolCounter {
 
   constructor(private readonly metrics: ToolMetrics) {}
 
-  /** @param stored ids of those that are new to the store */
-  count(events: readonly Event[], stored: ReadonlySet<string>): void {
-    for (const event of events) {
-      if (!stored.has(event.event_id)) continue;
-      if (isKind(event, "session_end")) this.end(event);
-      else count(event, this.metrics);
-    }
+  /** @param event new to the store */
+  count(event: Event): void {
+    if (isKind(event, "session_end")) this.end(event);
+    else count(event, this.metrics);
   }
 
   private end(event: SessionEnd): void {

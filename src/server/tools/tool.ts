@@ -1,7 +1,6 @@
 /**
- * What a tool is: one file of this folder each. Lists, schemas, hints, policy,
- * limits, metrics and log are made from it, whoever calls it: an MCP client, a
- * page, or our own commands.
+ * Defines a tool: one file of this folder each. Lists, schemas, hints, policy, limits,
+ * metrics and log are made from it, whoever calls it.
  */
 import { z } from "zod";
 import type { Access, TokenIdentity } from "../../auth/authorize.ts";

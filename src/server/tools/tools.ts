@@ -1,7 +1,6 @@
 /**
- * Calls the tools on a store in this process: what the call may do is decided,
- * the work is done, and metrics and log hear of it, each once. MCP and pages
- * call the same.
+ * Calls the tools on a store in this process: checks access, runs the tool, counts
+ * and logs the call once. MCP and pages call the same.
  */
 import type { Authorize, TokenIdentity } from "../../auth/authorize.ts";
 import type { Clock } from "../../model/clock.ts";

@@ -81,12 +81,8 @@ export const trackChannelSession = tool({
       rules.bounds(start);
       rules.check();
       const now = isoTime(received_ms);
-      const [session_id, status] = await channels.track(
-        report,
-        start,
-        from,
-        now,
-      );
+      const done = await channels.track(report, start, from, now);
+      const [session_id, status] = done;
       return { session_id, event_id: args.event_id, status, error: null };
     };
   },
@@ -106,21 +102,14 @@ function reportOf(args: Args, from: Provenance, rules: Rules): Report {
   rules.version(args.event_version ?? VERSION, VERSION);
   rules.length("event_id", args.event_id, 1, MAX_EVENT_ID);
   rules.type(args.event_type, "ChannelSessionEvent", ...CHANNEL_EVENTS);
-  const session_scope = rules.word(
-    "session_scope",
-    args.session_scope ?? "conversation",
-    SCOPES,
-  );
+  const scope = args.session_scope ?? "conversation";
+  const session_scope = rules.word("session_scope", scope, SCOPES);
   const timestamp = rules.time("timestamp", args.timestamp);
   const { channel_type, channel_id, sender_id } = args;
+  const { thread_id = null, workspace = null, platform = null } = args;
   const channel = {
-    channel_type,
-    channel_id,
-    sender_id,
-    session_scope,
-    thread_id: args.thread_id ?? null,
-    workspace: args.workspace ?? null,
-    platform: args.platform ?? null,
+    ...{ channel_type, channel_id, sender_id, session_scope },
+    ...{ thread_id, workspace, platform },
     message_preview: preview(args.message_preview),
     message_count: messages(args, rules),
   };

@@ -1,8 +1,7 @@
 /**
- * track_events: the events of another host, many at once. Each is judged by
- * itself, so one that cannot be read never blocks its neighbours. What only the
- * receiving server can know is stamped here, and a sign of life is told in this
- * host's time.
+ * track_events: the events of another host, many at once. Each is checked by itself,
+ * so one that cannot be read never blocks the others. What only the receiving server
+ * can know is added here, and heartbeats are converted to this host's time.
  */
 import { z } from "zod";
 import {
@@ -64,22 +63,17 @@ export const trackEvents = tool({
       await turnOfLoop();
       const read = readEvents(args.events, lease_seconds);
       const events = read.flatMap(({ event }) => (event ? [event] : []));
-      const { stored, rejected } = await append(
-        recorder,
-        events.filter(isKept),
-        from,
-      );
+      const kept = events.filter(isKept);
+      const { stored, rejected } = await append(recorder, kept, from);
       const taken = events.filter(({ event_id }) => !rejected.has(event_id));
       const theirs = signsOf(taken, stored);
       const signs = inOurTime(theirs, sent_ms, received_ms);
+      const none: ReadonlySet<string> = new Set();
       const others =
-        signs.size > 0
-          ? await recorder.seen(signs, from, theirs)
-          : new Set<string>();
-      const results = read.map((one) =>
-        resultOf(one, stored, rejected, others),
-      );
-      return { results };
+        signs.size > 0 ? await recorder.seen(signs, from, theirs) : none;
+      return {
+        results: read.map((one) => resultOf(one, stored, rejected, others)),
+      };
     },
   count: countBatch,
 });
