@@ -254,8 +254,11 @@ export class Actors {
   moveAway(): void {
     const { world } = this;
     world.look();
+    const away = `${world.spool}.away`;
     if (this.away || !existsSync(world.spool)) return;
-    renameSync(world.spool, `${world.spool}.away`);
+    // A drain that was at work there may have made it anew, to keep a line.
+    if (existsSync(away)) return;
+    renameSync(world.spool, away);
     this.away = true;
     world.count("spool moved away");
     world.tell("the spool is moved away");
