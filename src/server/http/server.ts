@@ -90,8 +90,9 @@ export class Serving {
     const stopped = this.listeners.map((listener) => listener.stop());
     await closed;
     const deadline = performance.now() + GRACE_MS;
-    while (this.router.requests > 0 && performance.now() < deadline)
-      await Bun.sleep(LOOK_MS);
+    // At least once: an answer that was made just now is still to be sent.
+    do await Bun.sleep(LOOK_MS);
+    while (this.router.requests > 0 && performance.now() < deadline);
     for (const listener of this.listeners) listener.kill();
     await Promise.race([Promise.all(stopped), Bun.sleep(LOOK_MS)]);
   }
