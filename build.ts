@@ -44,7 +44,7 @@ export interface Patch {
  * For the runtime on x64. It makes threads when it pleases, and aborts where
  * there is none to be had: just when a shell is wrapped to help a user whose
  * processes have reached their limit. So no thread compiles, collects or fetches
- * memory beside the program, unless BUN_JSC_ variables ask for it. A server
+ * memory beside the program, unless _UN_JSC_ variables ask for it. A server
  * loses nothing by that; a drain takes longer where a second core is idle.
  */
 const PATCHES: readonly Patch[] = [
@@ -75,7 +75,24 @@ const PATCHES: readonly Patch[] = [
     what: "the prefix of the allocator's variables",
     // movabs $"mimalloc",%r13; mov %r13,-0x70(%rbp); movw $"_",-0x68(%rbp)
     code: "49bd6d696d616c6c6f634c896d9066c745985f00",
+    // No name in an environment begins so.
     offset: 2,
+    bytes: "01",
+  },
+  {
+    // BUN_JSC_dumpOptions and others write on stderr, and an unknown one ends the
+    // runtime. A server sets its own by the name that they have now.
+    what: "the prefix of the engine's variables",
+    // cmpb $"B",(%r14); jne; cmpb $"U",1(%r14); jne; cmpb $"N",2(%r14)
+    code: "41803e4275e541807e015575de41807e024e",
+    offset: 3,
+    bytes: "5f",
+  },
+  {
+    what: "the engine's variable that is looked for once more",
+    // "BUN_JSC_useConcurrentJIT="
+    code: "42554e5f4a53435f757365436f6e63757272656e744a49543d",
+    offset: 0,
     bytes: "5f",
   },
   {
@@ -189,7 +206,10 @@ function commit(): string {
  */
 async function mendRuntime(): Promise<void> {
   let bytes = Buffer.from(await Bun.file(outfile).arrayBuffer());
-  spoil(bytes, { BUN_OPTIONS: 2, BUN_BE_BUN: 1, BUN_INSPECT: 11 });
+  spoil(bytes, {
+    ...{ BUN_OPTIONS: 2, BUN_BE_BUN: 1, BUN_INSPECT: 11 },
+    JSC_SIGNAL_FOR_GC: 2,
+  });
   if (process.arch === "x64") {
     patch(bytes, PATCHES);
     bytes = keepAtExec(bytes);

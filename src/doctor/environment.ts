@@ -65,7 +65,7 @@ export function environmentChecks(settings: Settings): Check[] {
         throw new Failure(
           "unhealthy",
           "the engine may not compile code here, so no file can be locked",
-          "unset BUN_JSC_useJIT; in a systemd unit set MemoryDenyWriteExecute=no",
+          "in a systemd unit set MemoryDenyWriteExecute=no",
         );
       },
     },

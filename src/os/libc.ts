@@ -1,7 +1,7 @@
 /**
  * Binds the C library: locks, the terminal, signals, and the wrapped child. `libc`
- * is null where the engine has no JIT (BUN_JSC_useJIT=0, systemd's
- * MemoryDenyWriteExecute): callers then do without, and say so. Numbers and
+ * is null where the engine has no JIT (systemd's
+ * MemoryDenyWriteExecute, ulimit -v): callers then do without, and say so. Numbers and
  * offsets are those of 64-bit Linux, glibc and musl alike.
  */
 import { CString, type FFIFunction, type Pointer, dlopen, read } from "bun:ffi";

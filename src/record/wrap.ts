@@ -280,7 +280,7 @@ function unlockable(): Failure {
     `the spool cannot be locked, ${libc ? "its filesystem has no locks" : "the engine may not compile code here"}`,
     libc
       ? "set SESSION_BUDDY_DATA_DIR to a folder on a local disk"
-      : "unset BUN_JSC_useJIT; in a systemd unit set MemoryDenyWriteExecute=no",
+      : "in a systemd unit set MemoryDenyWriteExecute=no",
   );
 }
 

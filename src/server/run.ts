@@ -165,9 +165,9 @@ export function begin(): End {
 function startAnewAsServer(): void {
   const cores = availableParallelism();
   const options = {
-    BUN_JSC_useConcurrentJIT: "1",
-    BUN_JSC_useConcurrentGC: "1",
-    BUN_JSC_numberOfGCMarkers: String(Math.min(cores, MOST_MARKERS)),
+    _UN_JSC_useConcurrentJIT: "1",
+    _UN_JSC_useConcurrentGC: "1",
+    _UN_JSC_numberOfGCMarkers: String(Math.min(cores, MOST_MARKERS)),
     UV_THREADPOOL_SIZE: String(Math.max(POOL_THREADS, cores)),
   };
   const { env, argv0, argv, execPath } = process;

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import type { Random } from "../support/random.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import {
   type Faults,
   type Injector,
@@ -113,7 +113,7 @@ export class World {
     if (this.endpoint && role !== "server")
       env["SESSION_BUDDY_MCP_ENDPOINT"] = this.endpoint;
     if (this.troubled && role !== "server" && random.chance(0.12)) {
-      env["BUN_JSC_useJIT"] = "0";
+      Object.assign(env, NO_JIT);
       marked("without FFI");
     }
     const troubled = this.troubled && injector && random.chance(0.5);

@@ -7,7 +7,7 @@ import { chmodSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { configure } from "../support/host.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
@@ -109,7 +109,7 @@ test("a weak secret, and an engine that may not compile", async () => {
   using sandbox = new Sandbox();
   const weak = await onlyFailure(sandbox, { SESSION_BUDDY_SECRET: "short" });
   expect(weak.name).toBe("secret");
-  const { tests } = await examine(sandbox, { BUN_JSC_useJIT: "0" });
+  const { tests } = await examine(sandbox, NO_JIT);
   expect(tests.get("locks")).toMatchObject({
     status: "fail",
     fix: expect.stringContaining("MemoryDenyWriteExecute=no"),

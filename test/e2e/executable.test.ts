@@ -18,7 +18,7 @@ import {
   runPrivately,
   until,
 } from "../support/host.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 
 const MB = 1024 * 1024;
 
@@ -241,7 +241,7 @@ test("LD_LIBRARY_PATH does not choose another DuckDB", async () => {
 
 test("it works without the JIT", async () => {
   using sandbox = fresh();
-  const env = { BUN_JSC_useJIT: "0" };
+  const env = NO_JIT;
   await sandbox.run(["shell", "--", "true"], { env });
   const run = await sandbox.run(["list-sessions"], { env });
   expect(run).toMatchObject({ stderr: "", exitCode: 0 });
@@ -310,3 +310,24 @@ test.each(UNUSABLE)(
     expect(none.stderr).toMatch(/set cache_dir .* 80 MB free .* execution/);
   },
 );
+
+test("the engine's and the allocator's variables are the program's alone", async () => {
+  using sandbox = new Sandbox();
+  const env = {
+    BUN_JSC_noSuchOption: "1",
+    BUN_JSC_dumpOptions: "3",
+    BUN_JSC_useConcurrentJIT: "neither",
+    BUN_JSC_useJIT: "0",
+    JSC_SIGNAL_FOR_GC: "17",
+    MIMALLOC_VERBOSE: "1",
+    _imalloc_verbose: "1",
+  };
+  const argv = ["shell", "--", "sh", "-c", "env; exit 3"];
+  const done = await sandbox.run(argv, { env });
+  expect(done).toMatchObject({ exitCode: 3, stderr: "" });
+  const lines = done.stdout.split("\n");
+  for (const [name, value] of Object.entries(env))
+    expect(lines).toContain(`${name}=${value}`);
+  // With the compiler still there.
+  expect(sandbox.spooled()[0]).toMatchObject({ lock: "flock" });
+});

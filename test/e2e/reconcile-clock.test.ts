@@ -10,7 +10,7 @@ import type { Session } from "../../src/model/session.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { annotation, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { id, leave, life, lines } from "../support/spool.ts";
 import { stopped } from "../support/wait.ts";
 
@@ -160,13 +160,13 @@ test("what was touched in times to come, by nobody knows whom, is no sign of lif
   // As a drain without locks reads it, while another finds that it is lost.
   const future = new Date(Date.now() + DAY_MS);
   utimesSync(leave(sandbox, name, lines(life(1))), future, future);
-  await sandbox.run(["drain"], { env: { BUN_JSC_useJIT: "0" } });
+  await sandbox.run(["drain"], { env: NO_JIT });
   rmSync(join(ensureSpool(sandbox.data), name));
   expect(await sandbox.only()).toEqual(lost);
 });
 
 describe("suspended, as with a laptop:", () => {
-  for (const env of [{}, { BUN_JSC_useJIT: "0" }])
+  for (const env of [{}, NO_JIT])
     test(`a session stays active however long, and goes on (${Object.keys(env).length ? "without" : "with"} locks)`, async () => {
       using sandbox = new Sandbox();
       await using live = await Live.begin(sandbox, env);

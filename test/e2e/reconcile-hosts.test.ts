@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { Container } from "../support/container.ts";
 import { needsRoot, runPrivately } from "../support/host.ts";
 import { Live } from "../support/live.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { until } from "../support/wait.ts";
 
 /** The statuses of all sessions, as `list-sessions` says them to a pipe. */
@@ -85,7 +85,7 @@ describe("a container that shares the data folder", () => {
     if (!needsRoot()) return;
     using sandbox = new Sandbox();
     await using container = new Container(sandbox);
-    await using live = await Live.begin(sandbox, { BUN_JSC_useJIT: "0" });
+    await using live = await Live.begin(sandbox, NO_JIT);
     const whole = readFileSync(live.file);
     beforeTheChild(live.file);
     expect(await container.run(STATUS)).toBe("active");

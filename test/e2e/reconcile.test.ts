@@ -8,7 +8,7 @@ import { storedEvents } from "../support/database.ts";
 import { recovered } from "../support/events.ts";
 import { Live } from "../support/live.ts";
 import { NO_LOCKS, withoutLocks } from "../support/locks.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { id, leave, life, lines } from "../support/spool.ts";
 import { needs } from "../support/tools.ts";
@@ -127,7 +127,7 @@ describe("a wrapper that was killed", () => {
 });
 
 describe("without locks (no JIT, no foreign calls)", () => {
-  const env = { BUN_JSC_useJIT: "0" };
+  const env = NO_JIT;
 
   test("a session is active, then ended", async () => {
     using sandbox = new Sandbox();

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { expectFailure, plant } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { TestServer, endServer, startArguments } from "../support/server.ts";
@@ -174,7 +174,7 @@ test("of two that are started at once one serves, and the other names it", async
 
 test("a server that can take no lock, without the JIT, is found all the same", async () => {
   using sandbox = new Sandbox();
-  const env = { BUN_JSC_useJIT: "0" };
+  const env = NO_JIT;
   const detach = ["mcp", "start", "--detach", "--port", "auto"];
   expect((await sandbox.run(detach, { env })).exitCode).toBe(0);
   for (const options of [{}, { env }]) {

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 
 const SECRET = "pass-4711-word";
 /** Looks into every process's command line while the wrapper's are there. */
@@ -69,7 +69,7 @@ const STATES = [
   { what: "is recorded", env: {} },
   { what: "is turned off", env: { SESSION_BUDDY_SESSION_ENABLED: "false" } },
   { what: "has no folder", env: { SESSION_BUDDY_DATA_DIR: "/proc/nowhere" } },
-  { what: "has no lock", env: { BUN_JSC_useJIT: "0" } },
+  { what: "has no lock", env: NO_JIT },
 ];
 
 test.each(STATES)(

@@ -5,7 +5,7 @@
  */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 
 /** argv that lets what a program starts run until it waits, before the program. */
 function childFirst(): string[] {
@@ -23,8 +23,8 @@ const CASES = [
   { signal: "SIGHUP", reason: "hangup", env: {} },
   { signal: "SIGUSR1", reason: "signaled", env: {} },
   { signal: "SIGUSR2", reason: "signaled", env: {} },
-  { signal: "SIGTERM", reason: "terminated", env: { BUN_JSC_useJIT: "0" } },
-  { signal: "SIGHUP", reason: "hangup", env: { BUN_JSC_useJIT: "0" } },
+  { signal: "SIGTERM", reason: "terminated", env: NO_JIT },
+  { signal: "SIGHUP", reason: "hangup", env: NO_JIT },
 ];
 
 test.each(CASES)(

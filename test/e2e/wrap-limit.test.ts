@@ -11,6 +11,7 @@ import { Pty } from "../support/pty.ts";
 import {
   BINARY,
   type Finished,
+  NO_JIT,
   Sandbox,
   type SessionJson,
 } from "../support/sandbox.ts";
@@ -140,7 +141,7 @@ test("no process before the start, and no compiling: the program runs in our pla
   const { stdout, stderr } = await limited(
     sandbox,
     `SESSION_BUDDY_WRAPPED=1 as_user bash program.sh 'a b' || echo "status $?"
-    BUN_JSC_useJIT=0 prlimit --nproc=1:1 ${AS_USER} \\
+    ${Object.entries(NO_JIT)[0]!.join("=")} prlimit --nproc=1:1 ${AS_USER} \\
       $SB shell -- bash program.sh 'a b' || echo "status $?"`,
   );
   expect(stderr).toBe("");
@@ -341,7 +342,7 @@ test("the runtime's report of its own crash shows no command line", async () => 
   const script = 'ulimit -v 300000; exec "$0" shell -- echo ran s3cret';
   const early = await sandbox.command(["bash", "-c", script, BINARY]);
   const kill = ["shell", "--", "sh", "-c", "kill -SEGV $PPID; cat", "s3cret"];
-  const env = { BUN_JSC_useJIT: "0" };
+  const env = NO_JIT;
   const later = await sandbox.run(kill, { env });
   expect([early.signal, later.signal]).toEqual(["SIGABRT", "SIGSEGV"]);
   for (const { stdout, stderr } of [early, later]) {

@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { Container } from "../support/container.ts";
 import { needsRoot } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
 
-const RUNTIMES = [{}, { BUN_JSC_useJIT: "0" }];
+const RUNTIMES = [{}, NO_JIT];
 
 for (const env of RUNTIMES) {
   const how = JSON.stringify(env);

@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { Pty } from "../support/pty.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import {
   childrenOf,
@@ -193,7 +193,7 @@ test("SIGTERM to the wrapper ends a program without a terminal", async () => {
   });
 });
 
-for (const env of [{}, { BUN_JSC_useJIT: "0" }])
+for (const env of [{}, NO_JIT])
   test(`SIGTERM to the wrapper lets a program that handles it end in its own way: ${JSON.stringify(env)}`, async () => {
     using sandbox = new Sandbox();
     const script =

@@ -3,11 +3,10 @@ import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import { gone, processState, stopped, until } from "../support/wait.ts";
 
-const NO_JIT = { BUN_JSC_useJIT: "0" };
 const OUTER_ENV = { BINARY, PS1: "<> " };
 
 test("without a JIT the shell runs, is recorded without a lock, and ends", async () => {

@@ -10,13 +10,12 @@ import {
   runPrivately,
 } from "../support/host.ts";
 import { settled } from "../support/keeping.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 
 const AT = "2026-02-06T11:34:56.000Z";
 const KATHMANDU = "2026-02-06T17:19:56+05:45";
 const ZONES = "/usr/share/zoneinfo";
-const NO_JIT = { BUN_JSC_useJIT: "0" };
 
 test("whatever names the zone, all that prints or reads local time agrees", async () => {
   using sandbox = new Sandbox();
@@ -91,7 +90,7 @@ test("without TZ it is the host's zone, a link, a copy, or none", async () => {
     runPrivately(
       sandbox,
       `cp -a /etc etc; rm etc/localtime; ${localtime}; mount --bind etc /etc
-       ${BINARY} ls; env BUN_JSC_useJIT=0 ${BINARY} ls`,
+       ${BINARY} ls; env ${Object.entries(NO_JIT)[0]!.join("=")} ${BINARY} ls`,
       { env: { TZ: undefined } },
     ).finally(() => sandbox.command(["rm", "-rf", "etc"]));
   const times = (stdout: string) =>

@@ -9,6 +9,9 @@ import type { Session } from "../../src/model/session.ts";
 
 export const BINARY = join(import.meta.dir, "../../dist/session-buddy");
 
+/** For an executable without the JIT: what it is built with reads no other variable. */
+export const NO_JIT = { _UN_JSC_useJIT: "0" };
+
 /** The native library is unpacked once for all tests that do not test that. */
 const SHARED_CACHE = join(tmpdir(), `session-buddy-test-${process.pid}`);
 process.on("exit", () =>
