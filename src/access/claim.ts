@@ -4,7 +4,7 @@
  */
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { statFile } from "../os/stat.ts";
 import { handsDownAccess } from "../os/group.ts";
 import { refuseNetwork } from "../os/mounts.ts";
@@ -180,8 +180,7 @@ function refuseInherited(folder: string): void {
   const stat = statFile(folder, { follow: true });
   if (!stat || (stat.mode & 0o011) === 0) return;
   if (handsDownAccess(folder))
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `'${folder}' opens to others what is made in it (a default ACL)`,
       `try: setfacl -k '${folder}', or chmod go-rwx it, or keep the database in a private folder`,
     );

@@ -15,6 +15,7 @@ import {
   Failure,
   type FailureCode,
   type Warn,
+  fail,
   reasonOf,
 } from "../model/failure.ts";
 import type { Maintenance } from "../model/maintenance.ts";
@@ -289,8 +290,7 @@ export async function withMaintenance<T>(
 /** @throws Failure (config) when the database is on another host */
 export function requireHere({ config }: Settings): void {
   if (config.server.endpoint === null) return;
-  throw new Failure(
-    "config",
+  throw fail.config(
     `the database is kept by the server at ${config.server.endpoint}`,
     "do this on that host, or unset SESSION_BUDDY_MCP_ENDPOINT for the one here",
   );

@@ -7,7 +7,7 @@
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { type Settings, statePaths } from "../config/load.ts";
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { databasePath, lockPath } from "./claim.ts";
 import { spoolFolder } from "../spool/write.ts";
 
@@ -25,8 +25,7 @@ const LOG = "server.log";
 export function requireNotOwn(settings: Settings, path: string): void {
   const place = join(realpathSync(dirname(path)), basename(path));
   if (isOwn(settings, place))
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       `'${path}' is one of session-buddy's own files, or would be taken for one`,
       "give another name, in another folder",
     );

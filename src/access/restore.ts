@@ -16,7 +16,13 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
-import { Failure, type Warn, errnoOf, reasonOf } from "../model/failure.ts";
+import {
+  Failure,
+  type Warn,
+  errnoOf,
+  fail,
+  reasonOf,
+} from "../model/failure.ts";
 import { lostEnd } from "../model/event.ts";
 import { SPOOL } from "../model/reporter.ts";
 import type { Session } from "../model/session.ts";
@@ -151,8 +157,7 @@ function refuseServer(settings: Settings): void {
 
 function serverFailure(settings: Settings): Failure {
   const holder = runningServer(lockPath(settings));
-  return new Failure(
-    "already_running",
+  return fail.already_running(
     `a server has the database open${holder ? ` (pid ${holder.pid})` : ""}`,
     "stop it first: session-buddy mcp stop",
   );
@@ -188,7 +193,7 @@ function requireOther(given: string, database: string): string {
     );
   const own = statOf(database);
   if (own && own.dev === file.dev && own.ino === file.ino)
-    throw new Failure("usage", `'${from}' is the database itself`);
+    throw fail.usage(`'${from}' is the database itself`);
   return from;
 }
 
@@ -225,8 +230,7 @@ function openLog(path: string): number | null {
     return fd;
   } catch (error) {
     closeFile(fd);
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `'${path}' may be another user's: ${reasonOf(error)}`,
       "remove it; what `session-buddy backup` wrote has no log beside it",
       { cause: error },

@@ -2,7 +2,7 @@
  * A check looks at one thing. What is well it says in a few words; what is not
  * it throws as the failure that anybody would meet there, sentence and mend.
  */
-import { Failure, errnoOf, reasonOf } from "../model/failure.ts";
+import { Failure, errnoOf, fail, reasonOf } from "../model/failure.ts";
 
 export interface Check {
   /** snake_case; it stands in the JSON. */
@@ -53,8 +53,7 @@ async function lookOnce({ name, look }: Check): Promise<CheckResult> {
 /** What stands where a folder belongs is no surprise. */
 function inTheWay(error: unknown): Failure | null {
   if (errnoOf(error) !== "ENOTDIR") return null;
-  return new Failure(
-    "permission",
+  return fail.permission(
     `something that is no folder stands where one belongs: ${reasonOf(error)}`,
     "move it away",
   );

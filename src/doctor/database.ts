@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { errnoOf, fail } from "../model/failure.ts";
 import { databasePath, requireOwnDatabase } from "../access/claim.ts";
 import { withStore } from "../access/open.ts";
 import {
@@ -47,8 +47,7 @@ export function databaseChecks(settings: Settings): Check[] {
       look() {
         const refused = said.filter((sentence) => sentence.includes("alone"));
         if (refused.length === 0) return "every file was read";
-        throw new Failure(
-          "permission",
+        throw fail.permission(
           refused.join("; "),
           "make these files yours, or move them away",
         );
@@ -65,8 +64,7 @@ export function databaseChecks(settings: Settings): Check[] {
         const folder = spoolFolder(data);
         const full = nearlyFull(folder, settings.config.spool.max_bytes);
         if (full)
-          throw new Failure(
-            "storage",
+          throw fail.storage(
             full,
             "mend what keeps the events from the store, or raise spool.max_bytes",
           );
@@ -88,8 +86,7 @@ function leftLogs(database: string): string {
   const damaged = logs.filter((name) => !foreign.includes(name));
   const says = (words: string, of: readonly string[]) =>
     of.length === 0 ? [] : [`${words}: ${of.join(", ")}`];
-  throw new Failure(
-    "storage",
+  throw fail.storage(
     [
       ...says(
         "the write-ahead log was damaged, as by a loss of power, and mended: what came after the last whole commit was left out, and is kept",
@@ -108,8 +105,7 @@ function quarantined(data: string): string {
   const folder = `${spoolFolder(data)}/quarantine`;
   const lines = names(folder).length;
   if (lines === 0) return "no line had to be put aside";
-  throw new Failure(
-    "storage",
+  throw fail.storage(
     `${lines} lines could not be read or were rejected, and are kept`,
     `look at them, and remove those that are nothing: ${folder}; what a server rejected is brought once more by: session-buddy drain --retry`,
   );
@@ -139,5 +135,5 @@ function otherMachines({ config, paths }: Settings): string {
   );
   if (waiting.length === 0) return "nothing waits under another machine id";
   if (Date.now() - last_ms < SILENT_MS) return sentences;
-  throw new Failure("unhealthy", sentences, foreignHint(waiting[0]!));
+  throw fail.unhealthy(sentences, foreignHint(waiting[0]!));
 }

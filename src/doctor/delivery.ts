@@ -1,6 +1,6 @@
 /** How it goes with bringing events to a server on another host. */
 import type { Settings } from "../config/load.ts";
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { readDelivery } from "../spool/circuit-breaker.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import { spoolFolder } from "../spool/write.ts";
@@ -21,8 +21,7 @@ export function deliveryChecks({ config, paths }: Settings): Check[] {
             ? "nothing had to be delivered yet"
             : `events are delivered, last about ${last_success}`;
         const { files } = spoolBacklog(data);
-        throw new Failure(
-          "unreachable",
+        throw fail.unreachable(
           `undelivered spool files: ${files}, since ${failing_since}: ${last_error}`,
           mend ?? "try: session-buddy drain",
         );

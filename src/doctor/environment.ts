@@ -1,7 +1,7 @@
 /** What any command needs of the host and of the settings. */
 import { closeSync, rmSync, statfsSync } from "node:fs";
 import { type Settings, describe, statePaths } from "../config/load.ts";
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { loadDuckDB } from "../access/claim.ts";
 import { O_CREAT, O_RDWR, openRegular, lockFile } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
@@ -62,8 +62,7 @@ export function environmentChecks(settings: Settings): Check[] {
       name: "locks",
       look() {
         if (libc) return trialLock(data);
-        throw new Failure(
-          "unhealthy",
+        throw fail.unhealthy(
           "the engine may not compile code here, so no file can be locked",
           "in a systemd unit set MemoryDenyWriteExecute=no",
         );
@@ -89,8 +88,7 @@ function trialLock(folder: string): string {
     if (first !== "held") throw noLocks(folder);
     if (second === "taken")
       return "a file was locked, and held the next one off";
-    throw new Failure(
-      "unhealthy",
+    throw fail.unhealthy(
       `locks in '${folder}' hold nobody off`,
       "set SESSION_BUDDY_DATA_DIR to a local disk",
     );
@@ -104,8 +102,7 @@ function diskSpace(folder: string): string {
   const { bavail, bsize } = statfsSync(folder);
   const free = Math.floor((bavail * bsize) / MIB);
   if (bavail * bsize >= DISK_FLOOR_BYTES) return `${free} MiB are free`;
-  throw new Failure(
-    "storage",
+  throw fail.storage(
     `only ${free} MiB are free where '${folder}' is`,
     "free some space, or move the data folder (SESSION_BUDDY_DATA_DIR)",
   );

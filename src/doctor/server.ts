@@ -1,6 +1,6 @@
 /** The server that runs here, and the one on another host. */
 import type { Settings } from "../config/load.ts";
-import { Failure } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { lockPath, runningServer } from "../access/claim.ts";
 import { portHolder } from "../os/use.ts";
 import { checkEndpoint, clientToken } from "../auth/token.ts";
@@ -36,8 +36,7 @@ function runningChecks(settings: Settings): Check[] {
         const { status, checks } = await askHealth({ socket, pid });
         const failed = Object.entries(checks).filter(([, s]) => s !== "ok");
         if (status === "ok") return "healthy";
-        throw new Failure(
-          "unhealthy",
+        throw fail.unhealthy(
           `it says that these fail: ${failed.map(([name]) => name).join(", ")}`,
           "see: session-buddy mcp logs",
         );
@@ -48,8 +47,7 @@ function runningChecks(settings: Settings): Check[] {
       look() {
         const version = runningServer(lockPath(settings))?.version ?? VERSION;
         if (version === VERSION) return version;
-        throw new Failure(
-          "unhealthy",
+        throw fail.unhealthy(
           `it is ${version}, this is ${VERSION}`,
           "try: session-buddy mcp restart",
         );
@@ -66,8 +64,7 @@ function portFree({ config }: Settings): Check {
       if (port === "auto") return "any free one";
       const holder = portHolder(port);
       if (!holder) return `${port} is free`;
-      throw new Failure(
-        "port_taken",
+      throw fail.port_taken(
         `port ${port} belongs to another program (pid ${holder.pid}, ${holder.command})`,
         "end it, or use another one: SESSION_BUDDY_PORT=auto",
       );

@@ -7,7 +7,7 @@ import {
   rmSync,
 } from "node:fs";
 import type { Settings } from "../config/load.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { fail, reasonOf } from "../model/failure.ts";
 import { readText, tryReadText } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
 import { passwdEntry } from "../os/paths.ts";
@@ -25,8 +25,7 @@ export function shellChecks(settings: Settings): Check[] {
       name: "recording_enabled",
       look() {
         if (settings.config.session.enabled) return "yes";
-        throw new Failure(
-          "config",
+        throw fail.config(
           "sessions are not recorded: it is turned off",
           process.env["SESSION_BUDDY_SESSION_ENABLED"]
             ? "unset SESSION_BUDDY_SESSION_ENABLED"
@@ -62,8 +61,7 @@ function rcFiles(home: string): string {
   );
   for (const file of wrapping)
     if (!readText(file).includes(WRAPPED_VARIABLE))
-      throw new Failure(
-        "config",
+      throw fail.config(
         `'${file}' wraps a shell and does not look at ${WRAPPED_VARIABLE}: where no session is recorded it wraps for ever`,
         `wrap unless ${WRAPPED_VARIABLE} is set, as the README shows`,
       );
@@ -78,8 +76,7 @@ function shellProgram(): string {
     accessSync(shell, constants.X_OK);
     return shell;
   } catch (error) {
-    throw new Failure(
-      "config",
+    throw fail.config(
       `your shell '${shell}' cannot be run: ${reasonOf(error)}`,
       "set SHELL to one that is there",
     );
@@ -111,8 +108,7 @@ async function trialSession(): Promise<string> {
     const kinds = recordedKinds(`${data}/spool`);
     if (status === 0 && kinds.includes("session_end"))
       return `a wrapped program was recorded: ${kinds.join(", ")}`;
-    throw new Failure(
-      "unhealthy",
+    throw fail.unhealthy(
       `a wrapped program was not recorded to its end (status ${status}${said && `, it said: ${said.trim()}`})`,
       "look at the checks above; else report it with the whole output",
     );

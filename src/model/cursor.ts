@@ -3,7 +3,7 @@
  * row by its place in the order of the list, so rows that come and go between
  * two pages move nothing.
  */
-import { Failure } from "./failure.ts";
+import { type Failure, fail } from "./failure.ts";
 import type { SessionFilter } from "./filter.ts";
 
 type Row = NonNullable<SessionFilter["from"]>;
@@ -50,8 +50,7 @@ function decode(cursor: string): unknown {
 }
 
 function notOurs(): Failure {
-  return new Failure(
-    "refused",
+  return fail.refused(
     "cursor: not one that this list gave",
     "leave it out for the first page, then send next_cursor as it is",
   );

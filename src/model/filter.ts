@@ -13,7 +13,7 @@ import {
   type SessionRow,
   type Status,
 } from "./columns.ts";
-import { Failure } from "./failure.ts";
+import { fail } from "./failure.ts";
 import { type Zone, momentOf, wallOf } from "./clock.ts";
 
 /**
@@ -83,8 +83,7 @@ export function filterOf(
     if (value === undefined) continue;
     filter[key] = isTime(how) ? time(String(value), name) : value;
     if (values?.includes(String(value)) !== false) continue;
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       `--${name} takes ${values.join(", ")}, not '${value}'`,
       `try: --${name} ${values[0]}`,
     );
@@ -147,8 +146,7 @@ export function parseTime(text: string, now: number, zone: Zone): Date {
   const time = new Date(readTime(text.trim(), now, zone) ?? NaN);
   // Before the year 1, and after 9999, the calendar has other forms than ours.
   if (!(time.getTime() >= YEAR_ONE && time.getTime() < YEAR_10K))
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       `'${text}' is not a time`,
       "try: 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago', -2d",
     );
@@ -240,8 +238,7 @@ function offsetOf(text: string): number {
  */
 export function parseCount(text: string, flag: string): number {
   if (!/^\d{1,9}$/.test(text))
-    throw new Failure(
-      "usage",
+    throw fail.usage(
       `${flag} takes a whole number, not '${text}'`,
       `try: ${flag} 50`,
     );
@@ -256,9 +253,5 @@ export function parseCount(text: string, flag: string): number {
 export function parseSeconds(text: string, flag: string): number {
   const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
   if (seconds >= 0) return seconds * 1_000;
-  throw new Failure(
-    "usage",
-    `${flag} takes seconds, not '${text}'`,
-    `try: ${flag} 10`,
-  );
+  throw fail.usage(`${flag} takes seconds, not '${text}'`, `try: ${flag} 10`);
 }

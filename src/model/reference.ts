@@ -2,7 +2,7 @@
  * What people and programs call a session by: its id, a unique beginning of it,
  * its last 8 hex, or else the name that it was given.
  */
-import { Failure } from "./failure.ts";
+import { type Failure, fail } from "./failure.ts";
 import { isSessionId } from "./id.ts";
 import type { Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
@@ -40,8 +40,7 @@ export function ambiguous(
     found.length > MAX_CANDIDATES
       ? `more than ${MAX_CANDIDATES}`
       : found.length;
-  return new Failure(
-    "ambiguous",
+  return fail.ambiguous(
     `'${shortened(reference)}' may mean ${many} sessions`,
     `give more of the id: ${found
       .slice(0, MAX_CANDIDATES)
@@ -52,6 +51,6 @@ export function ambiguous(
 
 /** @param hint where to look */
 export const noSession = (reference: string, hint: string): Failure =>
-  new Failure("not_found", `no session '${shortened(reference)}'`, hint);
+  fail.not_found(`no session '${shortened(reference)}'`, hint);
 
 const shortened = (reference: string) => reference.slice(0, MAX_SAID);

@@ -7,7 +7,13 @@
  */
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { type Clock, isoTime } from "../model/clock.ts";
-import { Failure, Overloaded, Rejected, reasonOf } from "../model/failure.ts";
+import {
+  Failure,
+  Overloaded,
+  Rejected,
+  fail,
+  reasonOf,
+} from "../model/failure.ts";
 import { SMALL_BYTES, tryReadText } from "../os/file.ts";
 import type { DrainTarget } from "./report.ts";
 
@@ -112,8 +118,7 @@ export class CircuitBreaker {
     if (!this.automatic || this.attempts > 0) return;
     const { open_until, last_error } = this.state;
     if (!isOpen(this.state, this.now())) return;
-    throw new Failure(
-      "unreachable",
+    throw fail.unreachable(
       `events are not delivered before ${open_until}: ${last_error}`,
       "to try at once: session-buddy drain",
     );

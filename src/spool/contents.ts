@@ -4,7 +4,7 @@
  */
 import { closeSync, linkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { errnoOf, fail } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { readBytes } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
@@ -59,8 +59,7 @@ export async function requeueDone(folder: string): Promise<void> {
   if (done.length === 0) return;
   const lock = await lockDrain(folder);
   if (typeof lock === "string")
-    throw new Failure(
-      "timeout",
+    throw fail.timeout(
       "a drain of the spool does not end",
       "look what it waits for; then restore again",
     );

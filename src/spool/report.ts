@@ -1,5 +1,5 @@
 /** The report of a drain, and what the user is told of it. */
-import { Failure, type Warn } from "../model/failure.ts";
+import { type Warn, fail } from "../model/failure.ts";
 import type { SessionStore } from "../model/store.ts";
 import {
   type Quarantined,
@@ -67,8 +67,7 @@ export function sayRejected(folder: string, warn: Warn): void {
 
 /** For a command that needs the whole spool in the store. @throws Failure (timeout) */
 export function refuseLate(why: string): never {
-  throw new Failure(
-    "timeout",
+  throw fail.timeout(
     why,
     "mend that, or end who holds it; nothing is lost, events wait in the spool",
   );

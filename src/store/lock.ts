@@ -5,7 +5,7 @@
  */
 import { closeSync, fstatSync, ftruncateSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { Failure, errnoOf, fail } from "../model/failure.ts";
 import {
   O_CREAT,
   O_RDONLY,
@@ -100,8 +100,7 @@ function makeLock(path: string): number {
     return openLock(path, O_RDWR | O_CREAT);
   } catch (error) {
     throw errnoOf(error) === "ENOENT"
-      ? new Failure(
-          "config",
+      ? fail.config(
           `the folder of '${path}' does not exist`,
           "make it, or set SESSION_BUDDY_DB_PATH to a path in one that does",
         )
@@ -122,13 +121,11 @@ function openLock(path: string, flags: number): number {
   if (uid === process.geteuid!() && !others) return fd;
   closeSync(fd);
   if (uid === process.geteuid!())
-    throw new Failure(
-      "permission",
+    throw fail.permission(
       `others can write to '${path}'`,
       `try: chmod go-w '${path}'`,
     );
-  throw new Failure(
-    "permission",
+  throw fail.permission(
     `'${path}' belongs to another user`,
     "remove it, or keep the database in a folder of your own",
   );
@@ -139,8 +136,7 @@ function openLock(path: string, flags: number): number {
  * @param path of a file on it
  */
 export const noLocks = (path: string): Failure =>
-  new Failure(
-    "config",
+  fail.config(
     `'${path}' cannot be locked: its filesystem has no file locks`,
     "mount it with locks (NFS: without nolock, and with its lock service), or set SESSION_BUDDY_DATA_DIR to a local disk; what is recorded waits in the spool",
   );
@@ -151,8 +147,7 @@ export function heldFailure(path: string, holder: Holder | null): Failure {
   const who = named
     ? `${holder.role} (pid ${holder.pid}${isStopped(holder.pid) ? ", stopped by a signal" : ""})`
     : "another session-buddy (pid unknown)";
-  return new Failure(
-    "timeout",
+  return fail.timeout(
     `the database is busy: ${who} holds '${path}'`,
     "try again once it is done; nothing is lost, events wait in the spool",
   );

@@ -8,7 +8,7 @@
 import { chmodSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
-import { Failure, errnoOf } from "../../model/failure.ts";
+import { errnoOf, fail } from "../../model/failure.ts";
 import type { ArchivePlan, ArchiveRequest } from "../../model/maintenance.ts";
 import { sync } from "../../os/copy.ts";
 import { outputFailure } from "../../os/place.ts";
@@ -122,8 +122,7 @@ async function compare(
   const want = await fingerprint(connection, `(${stored})`);
   const read = await fingerprint(connection, `read_parquet(${file})`);
   if (want.rows === rows && Bun.deepEquals(want, read)) return;
-  throw new Failure(
-    "storage",
+  throw fail.storage(
     `'${folder}' would not hold what was written to it: ${read.rows} rows instead of ${rows}, or others`,
     "nothing was removed; check that disk, and give --output on another one",
   );
@@ -157,8 +156,7 @@ export async function removeExported(
       rows += await db.once(`DELETE FROM ${table} WHERE ${gone}`);
     const lines = await db.once(`DELETE FROM events WHERE ${gone}`);
     if (rows !== sessions || lines !== events)
-      throw new Failure(
-        "storage",
+      throw fail.storage(
         `${rows} sessions with ${lines} events would go, the files hold ${sessions} with ${events}`,
         `nothing was removed; '${folder}' holds copies`,
       );
@@ -183,4 +181,4 @@ export function nameFolder(half: string, folder: string, at: string): void {
 }
 
 export const existsFailure = (path: string) =>
-  new Failure("usage", `'${path}' exists already`, "give another name");
+  fail.usage(`'${path}' exists already`, "give another name");

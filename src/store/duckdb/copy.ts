@@ -4,7 +4,7 @@
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { outputFailure } from "../../os/place.ts";
 import type { Database } from "./database.ts";
 import { removeWithLog } from "./file.ts";
@@ -146,8 +146,7 @@ async function contentOf(connection: DuckDBConnection): Promise<Content> {
 }
 
 const differs = (path: string) =>
-  new Failure(
-    "storage",
+  fail.storage(
     `'${path}' does not hold what was written to it`,
     "check that disk, and give a file on another one",
   );

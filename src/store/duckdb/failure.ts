@@ -1,15 +1,14 @@
 /**
  * What can go wrong with a database, as sentences that say what to do.
  */
-import { Failure, reasonOf } from "../../model/failure.ts";
+import { Failure, fail, reasonOf } from "../../model/failure.ts";
 
 export function newerSchema(
   path: string,
   have: number,
   known: number,
 ): Failure {
-  return new Failure(
-    "storage",
+  return fail.storage(
     `'${path}' has schema version ${have}, this session-buddy knows ${known}`,
     "use the newer session-buddy that wrote it, events wait in the spool",
   );

@@ -1,7 +1,7 @@
 /** The database's file by its name: whether it can have one, how it gets it, and where that leads. */
 import { linkSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { Failure, errnoOf } from "../../model/failure.ts";
+import { type Failure, errnoOf, fail } from "../../model/failure.ts";
 import { statFile } from "../../os/stat.ts";
 
 /**
@@ -11,8 +11,7 @@ import { statFile } from "../../os/stat.ts";
 export function refuseQuestionMark(path: string): void {
   const real = `${realpathSync(dirname(path))}/${basename(path)}`;
   if (real.includes("?"))
-    throw new Failure(
-      "config",
+    throw fail.config(
       `'${real}' cannot be a database: DuckDB takes no question mark in a path`,
       "choose another path: SESSION_BUDDY_DB_PATH; what waits in the spool comes along",
     );
@@ -40,15 +39,10 @@ export const identityOf = (path: string): string | null =>
 
 /** Of a file that is open still, under a name that leads elsewhere by now. */
 export const movedFailure = (path: string): Failure =>
-  new Failure(
-    "storage",
+  fail.storage(
     `'${path}' was removed or replaced while it was open`,
     "stop the server before its database is moved; what the spool still has comes in again",
   );
 
 export const closedFailure = (path: string) =>
-  new Failure(
-    "storage",
-    `'${path}' was closed in the middle of a question`,
-    "ask again",
-  );
+  fail.storage(`'${path}' was closed in the middle of a question`, "ask again");

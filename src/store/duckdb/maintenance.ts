@@ -11,7 +11,7 @@ import {
   statSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { Failure, type Warn, errnoOf, reasonOf } from "../../model/failure.ts";
+import { type Warn, errnoOf, fail, reasonOf } from "../../model/failure.ts";
 import type {
   Archive,
   ArchivePlan,
@@ -174,8 +174,7 @@ export class FileMaintenance implements Maintenance {
       if (removed) return exported;
       removeFiles(made, at);
     }
-    throw new Failure(
-      "overloaded",
+    throw fail.overloaded(
       "events of old sessions keep coming",
       "nothing was removed; try again in a while",
     );
@@ -245,8 +244,7 @@ export class FileMaintenance implements Maintenance {
 
   private async alone<T>(work: () => Promise<T>): Promise<T> {
     if (this.busy)
-      throw new Failure(
-        "overloaded",
+      throw fail.overloaded(
         "a backup or an archive is under way",
         "try again when it is done",
       );
@@ -317,15 +315,13 @@ function scratchFor(path: string, at: string): Scratch {
 }
 
 const noDatabase = (file: string) =>
-  new Failure(
-    "usage",
+  fail.usage(
     `'${file}' is no file, and a database is one`,
     "give another name",
   );
 
 const backupExists = (file: string) =>
-  new Failure(
-    "usage",
+  fail.usage(
     `'${file}' exists already`,
     "give another name, or --force to replace it",
   );

@@ -29,7 +29,7 @@ import {
 import { dirname } from "node:path";
 import { dlopen } from "bun:ffi";
 import built from "../../../dist/native/manifest.json";
-import { Failure, errnoOf, reasonOf } from "../../model/failure.ts";
+import { Failure, errnoOf, fail, reasonOf } from "../../model/failure.ts";
 import { say, lockFile } from "../../os/file.ts";
 import { libc } from "../../os/libc.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
@@ -103,8 +103,7 @@ export function loadNative(caches: readonly string[]): void {
           : `${cache}: ${reasonOf(error)}`,
       );
     }
-  throw new Failure(
-    "storage",
+  throw fail.storage(
     `DuckDB's library cannot be unpacked and loaded: ${reasons.join("; ")}`,
     "set cache_dir in the configuration to a private folder on a disk with 80 MB free that allows execution",
   );
@@ -137,7 +136,7 @@ function loadFrom({ folder, fds }: Natives): unknown {
     const missing = MISSING_LIBRARY.exec(text)?.[1];
     if (missing) throw new MissingLibrary(missing);
     throw /failed to map segment|permitted/.test(text)
-      ? new Failure("storage", `${dirname(folder)} does not allow execution`)
+      ? fail.storage(`${dirname(folder)} does not allow execution`)
       : error;
   } finally {
     closeAll(fds);
@@ -184,7 +183,7 @@ function unpack(cache: string): Natives {
     publish(own, folder);
   } catch (error) {
     throw errnoOf(error) === "ENOSPC"
-      ? new Failure("storage", `the disk of ${cache} is full`)
+      ? fail.storage(`the disk of ${cache} is full`)
       : error;
   } finally {
     removeNatives(own);

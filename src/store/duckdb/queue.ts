@@ -3,7 +3,7 @@
  * and handed out in batches of what one statement takes.
  */
 import { type Event, compareEvents, isKind } from "../../model/event.ts";
-import { Failure, Rejected } from "../../model/failure.ts";
+import { Rejected, fail } from "../../model/failure.ts";
 import { claimantOf, rejectionOf } from "../../model/reporter.ts";
 import { QUEUE_EVENTS, type SessionBrief } from "../../model/store.ts";
 import type { Arrival } from "./rows.ts";
@@ -53,8 +53,7 @@ export class Queue {
       (this.load.events + items.length > QUEUE_EVENTS ||
         this.load.characters + characters > QUEUE_CHARACTERS)
     )
-      throw new Failure(
-        "overloaded",
+      throw fail.overloaded(
         `${this.load.events} events wait to be stored, no more can`,
         "try again in a moment",
       );

@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { Failure, type Warn } from "../../model/failure.ts";
+import { type Warn, fail } from "../../model/failure.ts";
 import { foldBrought } from "../../model/fold.ts";
 import { parseMetadata } from "../../model/metadata.ts";
 import { settle } from "../../model/session.ts";
@@ -113,8 +113,7 @@ function inspect(
     const names = new Set(tables.map(({ name }) => name));
     const missing = TABLES.filter((name) => !names.has(name));
     if (missing.length > 0)
-      throw new Failure(
-        "storage",
+      throw fail.storage(
         `'${shown}' is a DuckDB file, but no database of session-buddy: it has no table ${missing[0]}`,
         "give a file that `session-buddy backup` wrote",
       );
@@ -131,11 +130,7 @@ function readThrough(path: string, shown: string, looking: Looking) {
     const count = async (sql: string) =>
       (await ask<{ n: number }>(`SELECT (${sql})::DOUBLE AS n`))[0]!.n;
     const inconsistent = (what: string) =>
-      new Failure(
-        "storage",
-        `'${shown}' is not consistent: ${what}`,
-        looking.hint,
-      );
+      fail.storage(`'${shown}' is not consistent: ${what}`, looking.hint);
     // The hash makes DuckDB read, and check, every block.
     await ask("SELECT sum(hash(e)) FROM events AS e");
     const events = await count("SELECT count(*) FROM events");

@@ -23,7 +23,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname } from "node:path";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { HEADER_KIND, headerFor, headerOf, isNear } from "./log-header.ts";
 
 /** Size and checksum. */
@@ -105,8 +105,7 @@ function readLog(path: string): Buffer | null {
   const bytes = statSync(path, { throwIfNoEntry: false })?.size;
   if (bytes === undefined) return null;
   if (bytes > MAX_LOG_BYTES)
-    throw new Failure(
-      "storage",
+    throw fail.storage(
       `'${path}' has ${bytes} bytes, more than a write-ahead log of ours ever has`,
       "move it away; what was not in the database yet may wait in the spool",
     );

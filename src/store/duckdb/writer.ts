@@ -14,7 +14,7 @@ import {
 } from "@duckdb/node-api";
 import type { Clock } from "../../model/clock.ts";
 import type { Event } from "../../model/event.ts";
-import { Failure } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import { type Provenance, mayReport } from "../../model/reporter.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
@@ -243,4 +243,4 @@ const whateverIsReady = () =>
   new Promise<void>((resolve) => setImmediate(resolve));
 
 const closedFailure = () =>
-  new Failure("storage", "the store is closed", "ask another one");
+  fail.storage("the store is closed", "ask another one");

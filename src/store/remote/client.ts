@@ -3,7 +3,7 @@
  * protocol answers with plain JSON; and what it says of its health.
  */
 import type { Clock } from "../../model/clock.ts";
-import { Failure, Overloaded, reasonOf } from "../../model/failure.ts";
+import { Failure, Overloaded, fail, reasonOf } from "../../model/failure.ts";
 import { NOT_DRAINED } from "../../model/store.ts";
 import {
   type LocalServer,
@@ -67,7 +67,7 @@ export class ToolClient {
     const said = answer?.error?.message;
     if (status === 401) throw this.unauthorized(said);
     if (status === 403)
-      throw new Failure("permission", said ?? `${this.name} refuses us`);
+      throw fail.permission(said ?? `${this.name} refuses us`);
     if (status === 429 || status === 503)
       throw new Overloaded(
         said ?? `${this.name} has too much to do`,
@@ -81,17 +81,16 @@ export class ToolClient {
       return result.structuredContent;
     const text = result?.content?.find(({ type }) => type === "text")?.text;
     if (status === 200 && said)
-      throw new Failure("refused", `${this.name} refused: ${said}`);
+      throw fail.refused(`${this.name} refused: ${said}`);
     // A tool's own sentence: it was asked, and that is its answer.
     if (status === 200 && text)
-      throw new Failure("refused", `${this.name} says: ${text}`);
+      throw fail.refused(`${this.name} says: ${text}`);
     throw this.notOurs(`status ${status}`);
   }
 
   /** @param why nothing can be made of what it answered */
   notOurs(why: string): Failure {
-    return new Failure(
-      "refused",
+    return fail.refused(
       `${this.name} answered nothing that session-buddy understands (${why})`,
       "check that the address is that of a session-buddy server",
     );
@@ -141,8 +140,7 @@ export class ToolClient {
   private unanswered(error: unknown): Failure {
     if (error instanceof Failure) return error;
     if ((error as { name?: unknown }).name === "TimeoutError")
-      return new Failure(
-        "timeout",
+      return fail.timeout(
         `${this.name} did not answer within ${ANSWER_MS / 1000} s`,
         "socket" in this.target
           ? "see: session-buddy mcp health"
@@ -153,8 +151,7 @@ export class ToolClient {
   }
 
   private unreachable(why: string, cause?: unknown): Failure {
-    return new Failure(
-      "unreachable",
+    return fail.unreachable(
       `${this.name} cannot be reached: ${why}`,
       "socket" in this.target
         ? "see: session-buddy mcp health"
@@ -164,8 +161,7 @@ export class ToolClient {
   }
 
   private unauthorized(said: string | undefined): Failure {
-    return new Failure(
-      "unauthorized",
+    return fail.unauthorized(
       `${this.name} wants another token: ${said ?? "unauthorized"}`,
       "put one that `session-buddy token` prints on the server's host where yours comes from: SESSION_BUDDY_TOKEN, else auth.token_file",
     );
@@ -225,8 +221,7 @@ export async function askHealth(server: LocalServer): Promise<Health> {
   } catch (error) {
     if ((error as { name?: unknown }).name === "TimeoutError")
       throw unresponsiveFailure(server.pid, "unhealthy");
-    throw new Failure(
-      "unhealthy",
+    throw fail.unhealthy(
       `the server does not answer: ${reasonOf(error)}`,
       "see: session-buddy mcp logs; then: session-buddy mcp restart --force",
       { cause: error },

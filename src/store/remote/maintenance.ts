@@ -3,7 +3,12 @@
  * socket, which no MCP client can reach.
  */
 import { existsSync } from "node:fs";
-import { EXIT_STATUS, Failure, type FailureCode } from "../../model/failure.ts";
+import {
+  EXIT_STATUS,
+  Failure,
+  type FailureCode,
+  fail,
+} from "../../model/failure.ts";
 import type {
   Archive,
   ArchivePlan,
@@ -73,16 +78,14 @@ export class RemoteMaintenance implements Maintenance {
       answer = (await response.json()) as typeof answer;
     } catch (error) {
       if (error instanceof Failure) throw error;
-      throw new Failure(
-        "unreachable",
+      throw fail.unreachable(
         `the server went away: ${fetchReason(error)}`,
         "nothing was lost; see: session-buddy mcp status, then try again",
         { cause: error },
       );
     }
     if (status === 404 && answer.error?.code === "not_found")
-      throw new Failure(
-        "refused",
+      throw fail.refused(
         "the server that runs is older than this command",
         "try: session-buddy mcp restart",
       );
@@ -128,8 +131,7 @@ function failureOf({ code, message }: { code: string; message: string }) {
 /** A server in a mount namespace of its own writes where nobody else looks. */
 function requireSeen(path: string): void {
   if (existsSync(path)) return;
-  throw new Failure(
-    "storage",
+  throw fail.storage(
     `the server has written '${path}', but it sees another one there than we do`,
     "give a place that both see (systemd's PrivateTmp hides /tmp)",
   );
