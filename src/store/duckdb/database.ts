@@ -1,8 +1,7 @@
 /**
- * The database's file: opened, brought up to date, written in turns through
- * one connection and read through others beside it.
- *
- * Exactly one process has the file open (`store.lock`), and in it one instance.
+ * The file of the database: opens and migrates it, writes to it through one
+ * connection, one work after the other, and reads through others. One process has
+ * the file open (`store.lock`), with one instance.
  */
 import { copyFileSync, existsSync, renameSync, statSync } from "node:fs";
 import {
@@ -23,23 +22,21 @@ import {
   removeWithLog,
 } from "./file.ts";
 import { withOwnLog } from "./foreign-log.ts";
-import { Jobs } from "./jobs.ts";
-import { OPTIONS } from "./options.ts";
-import { Closed, Readers } from "./readers.ts";
+import { OPTIONS } from "./copy.ts";
+import { Closed, Jobs, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
-import { openMended } from "./torn-log.ts";
+import { openRepaired } from "./wal.ts";
 
 export class Database {
-  /** The end of the queue of writes: they go one after the other. */
+  /** The last of the queued writes. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
   private readonly readers = new Readers(() => this.instance.connect());
-  /** Long work, none of it begun once the file is to be let go. */
   readonly jobs = new Jobs(() => this.connection());
   private closed = false;
-  /** What DuckDB gave the file up for: only to open it anew helps then. */
+  /** Why the file can no longer be used, until it is opened again. */
   givenUp: Failure | null = null;
-  /** Which file it is; null while we put another in its place ourselves. */
+  /** Of the file; null while we replace it ourselves. */
   private identity: string | null;
 
   private constructor(
@@ -51,9 +48,8 @@ export class Database {
   }
 
   /**
-   * Gives the file up when its name leads elsewhere: what is acknowledged would
-   * be gone with it.
-   * @returns what it was given up for
+   * Gives the file up when its name leads elsewhere: what is written would be lost.
+   * @returns why it was given up
    */
   lookForIt(): Failure | null {
     const { identity } = this;
@@ -65,8 +61,8 @@ export class Database {
   /**
    * Opens the file, makes it when it is not there, and brings it up to date.
    * @param migrations the steps to the newest schema, oldest first
-   * @param warn hears of what had to be left out
-   * @throws Failure (timeout, storage, permission) with the mend
+   * @param warn is told what of the log was left out
+   * @throws Failure (timeout, storage, permission)
    */
   static async open(
     path: string,
@@ -78,7 +74,7 @@ export class Database {
       refuseQuestionMark(path);
       if (!existsSync(path)) await Database.create(path, migrations);
       db = await withOwnLog(path, warn, () =>
-        openMended(path, () => Database.connect(path), warn),
+        openRepaired(path, () => Database.connect(path), warn),
       );
       const have = await db.schemaVersion();
       if (have > migrations.length)
@@ -92,21 +88,18 @@ export class Database {
       await db.migrate(have, migrations);
       return db;
     } catch (error) {
-      // A second instance of an open file would lose rows: leave none behind.
+      // A second instance of an open file would lose rows.
       db?.disconnect();
       throw storeFailure(path, error);
     }
   }
 
-  /**
-   * A new file appears whole or not at all: half of one, from a full disk or a
-   * kill, would never open again.
-   */
+  /** Makes a new file, whole or not at all: half of one would never open. */
   private static async create(
     path: string,
     migrations: readonly string[],
   ): Promise<void> {
-    // Without locks several may be at it, each with a file of its own.
+    // Without locks several processes may do so, each with a file of its own.
     const half = libc ? `${path}.new` : `${path}.${process.pid}.new`;
     removeWithLog(half);
     try {
@@ -156,12 +149,12 @@ export class Database {
     }
   }
 
-  /** Does a piece of writing once all before it are done. */
+  /** Does work once all work before it is done. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.turn.then(work).catch((error) => {
       throw this.failure(error);
     });
-    // Whoever asked for it hears of its failure, the next in turn does not.
+    // Its caller gets the error, the next in the queue does not.
     this.turn = mine.catch(() => {});
     return mine;
   }
@@ -172,14 +165,14 @@ export class Database {
     return failure;
   }
 
-  /** Runs a statement of the writer's, in its turn. */
+  /** Runs a statement on the writer's connection; to be called `inTurn`. */
   async run(sql: string, values: DuckDBValue[] = []): Promise<void> {
     await (await this.prepared(sql, values)).run();
   }
 
   /**
-   * Runs a statement of the writer's that is not run again, in its turn.
-   * @returns the number that it gives: of rows it changed, or what it counts
+   * As `run`, for a statement that is not run again.
+   * @returns the number of rows that it changed, or what it counts
    */
   async once(sql: string): Promise<number> {
     const result = await this.writer.runAndReadAll(sql);
@@ -187,18 +180,18 @@ export class Database {
     return Number(row?.[0] ?? 0);
   }
 
-  /** What a statement of the writer's gives, in its turn. */
+  /** As `run`, for rows. */
   async rows<T>(sql: string, values: DuckDBValue[] = []): Promise<T[]> {
     const result = await (await this.prepared(sql, values)).runAndReadAll();
     return result.getRowObjectsJson() as T[];
   }
 
-  /** The one value, called `value`, of the one row of a statement of the writer's. */
+  /** As `run`, for one row with one column `value`. */
   async one<T>(sql: string): Promise<T> {
     return (await this.rows<{ value: T }>(sql))[0]!.value;
   }
 
-  /** To plan a statement takes as long as to run it: each is planned once. */
+  /** Planning a statement takes as long as running it: each is planned once. */
   private async prepared(
     sql: string,
     values: DuckDBValue[],
@@ -219,13 +212,13 @@ export class Database {
       await this.run(SQL.commit);
     } catch (error) {
       await this.run(SQL.rollback).catch(() => {
-        // The database has rolled back by itself; the cause is what counts.
+        // DuckDB has rolled back by itself; the cause is thrown.
       });
       throw error;
     }
   }
 
-  /** The rows of a query, as they come, whatever is written meanwhile. */
+  /** The rows of a query, as they come, beside the writer. */
   async *read<T>(
     sql: string,
     values: DuckDBValue[] = [],
@@ -246,16 +239,15 @@ export class Database {
   }
 
   /**
-   * Puts another file, which holds the same, in the place of this one. In the
-   * writer's turn; who reads meanwhile is cut short.
+   * Replaces the file by another with the same content, in the writer's turn. Queries
+   * that run are ended.
    * @param path on the same filesystem, closed, without a write-ahead log
    */
   async replaceBy(path: string): Promise<void> {
     this.identity = null;
-    // One who still read would keep the old file open.
     await this.readers.cut();
     this.release();
-    // Closing has emptied the log; one that is there still belongs to the old.
+    // Closing empties the log; if not, the log belongs to the old file.
     if (this.sizes().log === 0) renameSync(path, this.path);
     const again = await Database.connect(this.path);
     this.instance = again.instance;
@@ -263,11 +255,10 @@ export class Database {
     this.identity = again.identity;
   }
 
-  /** All the rows of a query. */
   readonly ask = <T>(sql: string, values: DuckDBValue[]): Promise<T[]> =>
     Array.fromAsync(this.read<T>(sql, values));
 
-  /** The file and its write-ahead log, in bytes. */
+  /** Of the file and its write-ahead log, in bytes. */
   sizes(): { file: number; log: number } {
     const bytes = (path: string) =>
       statSync(path, { throwIfNoEntry: false })?.size ?? 0;
@@ -275,8 +266,8 @@ export class Database {
   }
 
   /**
-   * Moves what is in the write-ahead log into the file and joins small row
-   * groups, up to a whole one, in its turn, when nobody waits for a commit.
+   * Moves the write-ahead log into the file and joins small row groups, in the
+   * writer's turn.
    * @param least_bytes a shorter log is left as it is
    */
   async checkpoint(least_bytes = 0): Promise<void> {
@@ -289,11 +280,10 @@ export class Database {
     }
   }
 
-  /** Ends all that is read, and lets the file go. */
+  /** Ends queries and closes the file. */
   async close(): Promise<void> {
     this.closed = true;
     await this.readers.close();
-    // Of one that DuckDB has given up nothing is written any more.
     if (!this.givenUp) await this.run(SQL.joinRowGroups);
     this.release();
   }

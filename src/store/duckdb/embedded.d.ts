@@ -10,8 +10,8 @@ declare module "*/dist/native/manifest.json" {
   const manifest: {
     version: string;
     digest: string;
-    library_bytes: number;
-    addon_bytes: number;
+    library: { bytes: number; sha256: string };
+    addon: { bytes: number; sha256: string };
   };
   export default manifest;
 }

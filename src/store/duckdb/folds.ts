@@ -1,9 +1,7 @@
 /**
- * The folds of sessions in memory, and the rows that follow them. An event is
- * folded in once it is stored; the rows of what changed are written now and
- * then, and can always be made again from the events.
- *
- * Every session of which an event is stored is either in memory or has a row.
+ * The folds of sessions in memory, and their rows. An event is folded in once it is
+ * stored; rows are written behind, and can always be made again from the events.
+ * Every session with a stored event is in memory, or has a row.
  */
 import { type DuckDBValue, listValue } from "@duckdb/node-api";
 import type { Event } from "../../model/event.ts";
@@ -18,67 +16,59 @@ import { type State, emptyState, parseState } from "../../model/state.ts";
 import { briefOf, isClosed } from "../../model/session.ts";
 import type { Attested } from "../../model/reporter.ts";
 import type { SessionBrief } from "../../model/store.ts";
-import { closedAmong, deleteClosed, deleteOpen } from "./session-tables.ts";
+import { byTable, closedAmong } from "./session-tables.ts";
 import type { Database } from "./database.ts";
 import { type BroughtRow, broughtOf, sessionLines } from "./rows.ts";
 import { SQL } from "./statements.ts";
 
-/** With more sessions ahead of their rows a slice follows each commit. */
+/** With more dirty sessions each commit is followed by a slice of rows. */
 const MANY_DIRTY = 4_096;
-/** So many may be: before another commit the oldest are written. */
+/** With as many dirty sessions a commit waits for rows. */
 const MAX_DIRTY = 5_120;
-/** So many events at most are folded anew after a crash. */
+/** Events that are folded again after a crash, at most. */
 const MAX_TAIL_EVENTS = 32_768;
-/** So many events at most are in rows without `folded` saying so. */
+/** Events that are in rows, and not counted by `folded`, at most. */
 const MAX_UNTOLD_EVENTS = 4_096;
-/** Rows that are written at once: what waits meanwhile waits for these alone. */
+/** Rows that are written at once. */
 const SLICE = 256;
-/** Folds of open sessions that are kept although their rows are written. */
+/** Folds that are kept although their rows are written. */
 const MAX_STATES = 8_192;
 /** Closed sessions that are remembered. */
 const MAX_RECENT = 16_384;
 
-/**
- * By a sign of life, by what is none, or `anew`: its events are judged anew, for
- * it has got another reporter.
- */
+/** By a sign of life, by another event, or `anew`: it got another reporter. */
 export type Change = "sign" | "remark" | "anew";
 
 export class Folds {
   private readonly states = new Map<string, State>();
-  /**
-   * Sessions whose fold is ahead of their row, and the number of the first event
-   * that the row lacks: ascending, for each enters at its end.
-   */
+  /** Sessions whose row lacks events → the number of the first, ascending. */
   private readonly dirty = new Map<string, number>();
-  /** Sessions that have got another reporter: all their events are judged anew. */
+  /** Sessions that got another reporter: all their events are folded again. */
   private readonly stale = new Set<string>();
-  /** Where those in memory have a row, which the next one replaces. */
+  /** Where sessions in memory have a row, which the next one replaces. */
   private readonly rows = new Map<string, "open" | "closed">();
-  /** What to know of sessions that closed a while ago. */
+  /** Sessions that closed lately. */
   private readonly recent = new Map<string, SessionBrief>();
-  /** The last second that the id of a session names that is not in memory. */
+  /** The last second that the id of a session not in memory names. */
   private horizon = "";
   /** The number of the last event that is stored and folded. */
   lastSeq = 0;
   /** What `folded` says in the file. */
-  private told = 0;
+  private written = 0;
 
-  /**
-   * @param changed hears of each session that an event has changed, and how
-   */
+  /** @param changed is called for each session that an event changes */
   constructor(
     private readonly db: Database,
     private readonly changed: (state: State, by: Change) => void,
   ) {}
 
-  /** Folds what was stored but not folded when the last process ended. */
+  /** Folds the events that are not in rows yet. */
   async open(): Promise<void> {
     const last = await this.db.one<string | null>(SQL.lastStart);
     this.horizon = last?.slice(0, "2026-02-06T12:34:56".length) ?? "";
     this.lastSeq = await this.db.one<number>(SQL.lastSeq);
     const folded = await this.db.one<number>(SQL.foldedSeq);
-    this.told = folded;
+    this.written = folded;
     if (folded === this.lastSeq) return;
     const tail = await this.brought(SQL.eventsAfter, BigInt(folded));
     const ids = new Set(tail.map(({ event }) => event.session_id));
@@ -90,9 +80,8 @@ export class Folds {
   }
 
   /**
-   * Makes ready for some events to be stored: the folds of their sessions come
-   * into memory, from the open row, or (a late event of a closed session) from
-   * all events.
+   * Brings the folds of the sessions of some events into memory: from the open row,
+   * or, for a late event of a closed session, from all its events.
    */
   async prepare(events: readonly Event[]): Promise<void> {
     while (
@@ -103,7 +92,6 @@ export class Folds {
     const missing = new Set<string>();
     let last = "";
     for (const { session_id } of events) {
-      // Those of a session come together.
       if (session_id === last) continue;
       last = session_id;
       if (!this.states.has(session_id) && !this.isNew(session_id))
@@ -120,7 +108,7 @@ export class Folds {
     await this.refold(await this.closedAmong(missing), "closed");
   }
 
-  /** Folds in an event that has been stored, the next by its number. */
+  /** Folds in the event that was stored last. */
   add({ event, from }: Brought): void {
     const { session_id } = event;
     let state = this.states.get(session_id);
@@ -132,12 +120,12 @@ export class Folds {
     this.changed(state, sign ? "sign" : "remark");
   }
 
-  /** Some of their events have gone: those that are left are folded anew. */
-  reconsider(session_ids: Iterable<string>): void {
+  /** Marks sessions of which events were removed. */
+  markStale(session_ids: Iterable<string>): void {
     for (const id of session_ids) this.stale.add(id);
   }
 
-  /** Folds those anew whose reporter is another now. */
+  /** Folds sessions again that are marked. */
   async settle(): Promise<void> {
     if (this.stale.size === 0) return;
     await this.refold(this.stale);
@@ -145,7 +133,7 @@ export class Folds {
     this.stale.clear();
   }
 
-  /** Lets go of what was made ready for events that were not stored. */
+  /** Drops folds that were prepared for events that were not stored. */
   release(session_ids: Iterable<string>): void {
     for (const id of session_ids) {
       const state = this.states.get(id);
@@ -157,15 +145,11 @@ export class Folds {
     }
   }
 
-  /** The fold of a session, when it is in memory. */
   get(session_id: string): State | undefined {
     return this.states.get(session_id);
   }
 
-  /**
-   * What memory knows of a session: null when it is new, undefined when only
-   * the rows can tell.
-   */
+  /** What memory knows: null when the session is new, undefined when it is in the rows. */
   recall(session_id: string): SessionBrief | null | undefined {
     const state = this.states.get(session_id);
     if (state) return briefOf(state);
@@ -174,7 +158,7 @@ export class Folds {
     );
   }
 
-  /** Of a session that is not in memory: nothing of it can be stored. */
+  /** Whether no event can be stored of a session that is not in memory. */
   private isNew(session_id: string): boolean {
     const second = startSecondOf(session_id);
     return (
@@ -187,7 +171,7 @@ export class Folds {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** Folds some sessions anew from all their stored events. */
+  /** Folds sessions again, from all their stored events. */
   private async refold(
     ids: ReadonlySet<string>,
     row?: "open" | "closed",
@@ -198,7 +182,7 @@ export class Folds {
     for (const id of ids) this.keep(foldBrought(id, of.get(id) ?? []), row);
   }
 
-  /** @param row where it has one; where it had one before, when left out */
+  /** @param row where it has a row; unchanged when left out */
   private keep(state: State, row?: "open" | "closed"): void {
     this.states.set(state.session_id, state);
     if (row) this.rows.set(state.session_id, row);
@@ -215,18 +199,18 @@ export class Folds {
     return this.lastSeq;
   }
 
-  /** Whether rows lag so much that some should be written, before a commit has to. */
+  /** Whether rows should be written now, before a commit waits for them. */
   get lags(): boolean {
     return this.dirty.size > MANY_DIRTY;
   }
 
-  /** Brings all rows up to the folds, in this turn. */
+  /** Writes all rows. */
   async flush(): Promise<void> {
     while (this.dirty.size > 0) await this.flushOldest();
-    if (this.told !== this.lastSeq) await this.tell(this.lastSeq);
+    if (this.written !== this.lastSeq) await this.writeFolded(this.lastSeq);
   }
 
-  /** Brings the rows that lag most up to their folds, in one transaction. */
+  /** Writes the oldest dirty rows, in one transaction. */
   async flushOldest(): Promise<void> {
     await this.settle();
     const [...oldest] = this.dirty.keys().take(SLICE);
@@ -239,16 +223,14 @@ export class Folds {
       this.rows.set(id, "open");
     }
     this.forget(states.filter(isClosed));
-    // Only now: where it fails, the rows are written all the same.
-    if (this.folded - this.told >= MAX_UNTOLD_EVENTS)
-      await this.tell(this.folded);
+    if (this.folded - this.written >= MAX_UNTOLD_EVENTS)
+      await this.writeFolded(this.folded);
   }
 
   /**
-   * One statement is whole by itself, and each more waits for its turn of a busy
-   * event loop: where nothing is replaced there is no transaction, and `folded`
-   * may lag. What it lags by is folded anew after a crash, and replaces rows then.
-   * @param folded the number of the last event up to which every row has all then
+   * Where nothing is replaced one statement does, without a transaction: each more
+   * waits for a busy event loop. `folded` may lag then; after a crash those events
+   * are folded again, and replace rows.
    */
   private async writeRows(
     states: readonly State[],
@@ -260,36 +242,34 @@ export class Folds {
         .map(({ session_id }) => session_id)
         .filter((id) => this.rows.get(id) === place);
     const [open, closed] = [replaced("open"), replaced("closed")];
-    const inserts = (
-      [
-        [SQL.insertDated, lines.dated],
-        [SQL.insertUndated, lines.undated],
-        [SQL.insertOpen, lines.open],
-      ] as const
-    ).filter(([, of]) => of.length > 0);
+    const inserts = [
+      { sql: SQL.insertDated, of: lines.dated },
+      { sql: SQL.insertUndated, of: lines.undated },
+      { sql: SQL.insertOpen, of: lines.open },
+    ].filter(({ of }) => of.length > 0);
     const insert = async () => {
-      for (const [sql, of] of inserts) await this.db.run(sql, [of.join("\n")]);
+      for (const { sql, of } of inserts)
+        await this.db.run(sql, [of.join("\n")]);
     };
-    if (inserts.length === 1 && open.length + closed.length === 0) {
-      await insert();
-      return;
-    }
+    if (inserts.length === 1 && open.length + closed.length === 0)
+      return insert();
     await this.db.transaction(async () => {
-      await deleteOpen(this.db, open);
-      await deleteClosed(this.db, closed);
+      if (open.length > 0) await this.db.run(SQL.deleteOpen, [listValue(open)]);
+      const { deleteDated, deleteUndated } = SQL;
+      for (const q of byTable(closed, deleteDated, deleteUndated))
+        await this.db.run(q.sql, q.values);
       await insert();
       await this.db.run(SQL.setFoldedSeq, [BigInt(folded)]);
     });
-    this.told = folded;
+    this.written = folded;
   }
 
-  /** Writes down up to which event every row has all. */
-  private async tell(folded: number): Promise<void> {
+  private async writeFolded(folded: number): Promise<void> {
     await this.db.run(SQL.setFoldedSeq, [BigInt(folded)]);
-    this.told = folded;
+    this.written = folded;
   }
 
-  /** Lets go of closed sessions, and of the oldest where there are too many. */
+  /** Drops closed sessions, and the oldest of too many. */
   private forget(closed: readonly State[]): void {
     for (const state of closed) {
       this.drop(state.session_id);
@@ -297,7 +277,6 @@ export class Folds {
     }
     for (const id of this.states.keys()) {
       if (this.states.size <= MAX_STATES) break;
-      // Only memory has what its row lacks.
       if (this.dirty.has(id)) continue;
       this.drop(id);
       this.left(id);
@@ -309,7 +288,7 @@ export class Folds {
     }
   }
 
-  /** Lets go of what is known of closed sessions, all flushed: rows may have gone. */
+  /** Drops closed sessions, whose rows may have been removed. */
   forgetClosed(): void {
     for (const state of this.states.values())
       if (isClosed(state)) {
@@ -320,7 +299,6 @@ export class Folds {
     this.recent.clear();
   }
 
-  /** A session is no longer in memory. */
   private left(session_id: string): void {
     const second = startSecondOf(session_id);
     if (second && second > this.horizon) this.horizon = second;
@@ -331,7 +309,7 @@ export class Folds {
   }
 }
 
-/** An open session's fold, with what older versions kept in its row alone. */
+/** The fold of an open session, with what older versions kept in its row alone. */
 export interface OpenState {
   id: string;
   state: string;

@@ -13,7 +13,7 @@ import {
   type ClosedRow,
   type End,
   closedAmong,
-  writtenDown,
+  receiptOfEnds,
 } from "./session-tables.ts";
 import type { Database } from "./database.ts";
 import type { Change, Folds, OpenState } from "./folds.ts";
@@ -99,7 +99,7 @@ export class Life {
       else doubtful.push(end);
     }
     // By a clock that is ahead of ours it may have ended in times to come.
-    const found = await writtenDown(this.db.ask, doubtful);
+    const found = await receiptOfEnds(this.db.ask, doubtful);
     for (const { id, end_time } of doubtful)
       if (signs.get(id)! > (found.get(id) ?? end_time))
         back.push(signOfLife(id, justAfter(end_time)));

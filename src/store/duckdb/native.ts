@@ -11,12 +11,11 @@
  */
 import {
   type BigIntStats,
+  chmodSync,
   closeSync,
   constants,
   existsSync,
-  fchmodSync,
   fstatSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -24,11 +23,11 @@ import {
   readSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { dlopen } from "bun:ffi";
-import built from "../../../dist/native/manifest.json";
+import manifest from "../../../dist/native/manifest.json";
 import { Failure, errnoOf, fail, reasonOf } from "../../model/failure.ts";
 import { say, lockFile } from "../../os/file.ts";
 import { libc } from "../../os/libc.ts";
@@ -38,18 +37,6 @@ import { removeNatives, removeOthers } from "./native-removal.ts";
 import addon from "../../../dist/native/duckdb.node.bin" with { type: "file" };
 import library from "../../../dist/native/libduckdb.so.zst" with { type: "file" };
 
-interface Embedded {
-  bytes: number;
-  sha256: string;
-}
-
-/** As build.ts writes it. */
-const manifest = built as unknown as {
-  version: string;
-  digest: string;
-  library: Embedded;
-  addon: Embedded;
-};
 const FOLDER = `duckdb-${manifest.version}-${manifest.digest}`;
 const LIBRARY = "libduckdb.so";
 const ADDON = "duckdb.node";
@@ -316,13 +303,6 @@ function writeNote(folder: string, note: object): void {
 }
 
 function write(path: string, bytes: Uint8Array, mode = 0o500): void {
-  const fd = openSync(path, "wx", mode);
-  try {
-    fchmodSync(fd, mode);
-    for (let at = 0; at < bytes.length;)
-      at += writeSync(fd, bytes, at, bytes.length - at);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  writeFileSync(path, bytes, { flag: "wx", mode, flush: true });
+  chmodSync(path, mode);
 }

@@ -1,12 +1,15 @@
 /**
- * Reading beside the writer: each question on a connection of its own, and few
- * at work at a time, so that a commit always finds a thread.
+ * Connections beside the writer's. Each query has one of its own; few run at a time,
+ * so that a commit always finds a thread. So has each long job, which is interrupted
+ * when the file is closed.
  */
 import type { DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
 
-/** Questions at work at a time; the others wait their turn between two chunks. */
+/** Queries that run at a time; the others wait between two chunks. */
 const AT_WORK = 2;
 const INTERRUPT_MS = 5;
+/** How long an interrupted job may take to end before it is interrupted again. */
+const INTERRUPT_JOB_MS = 20;
 
 export class Readers {
   private readonly open = new Set<Reading>();
@@ -16,7 +19,7 @@ export class Readers {
   constructor(private readonly connect: () => Promise<DuckDBConnection>) {}
 
   /**
-   * The rows of a query as they come, chunk by chunk, as of one moment.
+   * The rows of a query, chunk by chunk, as of one moment.
    * @throws Closed
    */
   async *read(
@@ -42,19 +45,19 @@ export class Readers {
     }
   }
 
-  /** Ends all that is still read; more may be asked. */
+  /** Ends all queries; more may come. */
   async cut(): Promise<void> {
     await Promise.allSettled([...this.open].map((reading) => reading.end()));
   }
 
-  /** Ends all that is still read, and answers nothing more. */
+  /** Ends all queries; no more may come. */
   async close(): Promise<void> {
     this.closed = true;
     await this.cut();
   }
 }
 
-/** The readers were closed in the midst of a question. */
+/** The readers were closed during a query. */
 export class Closed extends Error {}
 
 class Reading {
@@ -87,17 +90,17 @@ class Reading {
     return (this.ended ??= this.finish());
   }
 
-  /** A result that is left in its midst keeps the file open: it is cut short and read out. */
+  /** A result that is not read to its end keeps the file open: interrupts and reads it. */
   private async finish(): Promise<void> {
     const connection = await this.connection;
-    // Again and again: what has not begun yet is not interrupted.
+    // Again and again: a query that has not begun is not interrupted.
     const timer = setInterval(() => connection.interrupt(), INTERRUPT_MS);
     try {
       connection.interrupt();
       const chunks = await this.chunks;
       while (chunks && !(await chunks.next()).done) connection.interrupt();
     } catch {
-      // Interrupted, or it had failed before: whoever asked has heard of that.
+      // Interrupted, or failed before: the caller has got that error.
     } finally {
       clearInterval(timer);
       connection.closeSync();
@@ -105,7 +108,7 @@ class Reading {
   }
 }
 
-/** Lets so many through at a time, the others in the order of their coming. */
+/** A semaphore, first come first served. */
 class Gate {
   private readonly waiting: (() => void)[] = [];
 
@@ -120,6 +123,46 @@ class Gate {
       const next = this.waiting.shift();
       if (next) next();
       else this.free++;
+    }
+  }
+}
+
+/** Long work, each piece on a connection of its own. */
+export class Jobs {
+  /** Each with the connections that it uses. */
+  private readonly running = new Map<Promise<unknown>, Set<DuckDBConnection>>();
+
+  constructor(private readonly connect: () => Promise<DuckDBConnection>) {}
+
+  /** @param work calls `joins` for connections elsewhere that it uses as well */
+  async run<T>(
+    work: (
+      connection: DuckDBConnection,
+      joins: (other: DuckDBConnection) => void,
+    ) => Promise<T>,
+  ): Promise<T> {
+    const connection = await this.connect();
+    const used = new Set([connection]);
+    const job = work(connection, (other) => used.add(other));
+    this.running.set(job, used);
+    try {
+      return await job;
+    } finally {
+      this.running.delete(job);
+      connection.closeSync();
+    }
+  }
+
+  /** Interrupts all, until none is left. */
+  async end(): Promise<void> {
+    while (this.running.size > 0) {
+      // One statement ends by it; the next may have to be interrupted too.
+      for (const used of this.running.values())
+        for (const connection of used) connection.interrupt();
+      await Promise.race([
+        Promise.allSettled(this.running.keys()),
+        Bun.sleep(INTERRUPT_JOB_MS),
+      ]);
     }
   }
 }

@@ -1,13 +1,13 @@
-/**
- * Events and sessions in the form that the statements take and give.
- */
-import { type Event, eventJson } from "../../model/event.ts";
+/** Converts events and sessions to and from the rows of the statements. */
+import { isoTime } from "../../model/clock.ts";
+import { type Event, type Receipt, eventJson } from "../../model/event.ts";
 import { startSecondOf } from "../../model/id.ts";
-import { type Brought } from "../../model/fold.ts";
+import { type Brought, isSignOfLife } from "../../model/fold.ts";
 import { type State, stateJson } from "../../model/state.ts";
 import {
   type Session,
   type SessionRow,
+  type Status,
   isClosed,
   present,
   settle,
@@ -21,9 +21,9 @@ const SURROGATE = /\\(?:\\|ud[89a-f][0-9a-f]{2})/g;
 /** An event on its way into the table. */
 export interface Arrival {
   event: Event;
-  /** The event as it is kept. */
+  /** Its JSON. */
   payload: string;
-  /** Who brought it; null for what the store itself adds. */
+  /** Who brought it; null for an event of the store itself. */
   from: Provenance | null;
   /** The same as JSON. */
   provenance: string | null;
@@ -44,10 +44,8 @@ export function arrivalOf(
   return { event: eventOf(payload), payload, from, provenance };
 }
 
-/** An event as it is kept was checked before it came here. */
-function eventOf(payload: string): Event {
-  return JSON.parse(payload);
-}
+/** A stored event was checked when it came. */
+const eventOf = (payload: string): Event => JSON.parse(payload);
 
 /** New events as lines for the table, numbered from `seq`. */
 export function eventLines(
@@ -67,31 +65,22 @@ export function eventLines(
   );
 }
 
-/** States as lines for the three tables of sessions. */
-export function sessionLines(states: readonly State[]): {
-  open: string[];
-  dated: string[];
-  undated: string[];
-} {
-  const lines = {
-    open: [] as string[],
-    dated: [] as string[],
-    undated: [] as string[],
+/** The rows of sessions as lines for their tables. */
+export function sessionLines(states: readonly State[]) {
+  const lines: Record<"open" | "dated" | "undated", string[]> = {
+    ...{ open: [], dated: [], undated: [] },
   };
   for (const state of states) {
     const row = settle(state);
-    const metadata = metadataJson(row?.metadata ?? {});
     const place = placeOf(state, row);
+    const line = { ...row, metadata: metadataJson(row?.metadata ?? {}) };
     const { session_id } = state;
     lines[place].push(
-      place === "open"
-        ? JSON.stringify({
-            ...row,
-            metadata,
-            session_id,
-            state: stateJson(state),
-          })
-        : JSON.stringify({ ...row, metadata }),
+      JSON.stringify(
+        place === "open"
+          ? { ...line, session_id, state: stateJson(state) }
+          : line,
+      ),
     );
   }
   return lines;
@@ -138,27 +127,22 @@ export function storedEventOf(row: StoredRow): StoredEvent {
   return { seq, received_at, provenance, event: eventOf(row.payload) };
 }
 
-/** Durations in milliseconds, null when no session has ended. */
-export interface StatsRow {
-  sessions: number;
-  active: number;
-  ended: number;
-  lost: number;
-  failed: number;
+/** Durations are in milliseconds, null when no session has ended. */
+export interface StatsRow
+  extends
+    Record<Status, number>,
+    Pick<SessionStats, "sessions" | "failed" | "first_start" | "last_start"> {
   total: number | null;
   mean: number;
-  /** The median and the 95th percentile. */
-  quantiles: [number, number];
+  quantiles: [median: number, p95: number];
   max: number;
-  first_start: string | null;
-  last_start: string | null;
+  /** JSON. */
   by_component: string;
 }
 
 export function statsOf(row: StatsRow): SessionStats {
-  const { sessions, active, ended, lost, failed, first_start, last_start } =
-    row;
-  const { total, mean, quantiles, max } = row;
+  const { sessions, active, ended, lost, failed, total } = row;
+  const seconds = (ms: number) => ms / 1_000;
   return {
     sessions,
     by_status: { active, ended, lost },
@@ -167,15 +151,15 @@ export function statsOf(row: StatsRow): SessionStats {
       total === null
         ? null
         : {
-            total: total / 1_000,
-            mean: mean / 1_000,
-            median: quantiles[0] / 1_000,
-            p95: quantiles[1] / 1_000,
-            max: max / 1_000,
+            total: seconds(total),
+            mean: seconds(row.mean),
+            median: seconds(row.quantiles[0]),
+            p95: seconds(row.quantiles[1]),
+            max: seconds(row.max),
           },
     by_component: JSON.parse(row.by_component) as SessionStats["by_component"],
-    first_start,
-    last_start,
+    first_start: row.first_start,
+    last_start: row.last_start,
   };
 }
 
@@ -199,4 +183,36 @@ export function provenances(): (json: string | null) => Provenance | null {
     if (!from) known.set(json, (from = JSON.parse(json) as Provenance));
     return from;
   };
+}
+
+/** A start that is longer ago was sent late, or by a wrong clock. */
+const LATE_MS = 86_400_000;
+/** A clock that differs by less is right. */
+const AHEAD_MS = 5_000;
+
+/**
+ * An event from the wire, with what its times are by our clock. The rest stays as
+ * it was sent, so that it is known when it is sent again.
+ * @param now_ms when it came, milliseconds since the epoch
+ */
+export function receivedEvent(event: Event, now_ms: number): Event {
+  const received = receiptOf(event, now_ms);
+  if (received) return { ...event, received };
+  // As it came, so that its JSON is not made again.
+  if (!("received" in event)) return event;
+  const { received: _, ...sent } = event;
+  return sent;
+}
+
+function receiptOf(event: Event, now_ms: number): Receipt | null {
+  const { event_type, timestamp } = event;
+  const ahead_ms = Date.parse(timestamp) - now_ms;
+  if (event_type === "session_start" && ahead_ms < -LATE_MS)
+    return { clock_skew: true };
+  const ends = event_type === "session_end";
+  if (!ends && !isSignOfLife(event)) return null;
+  // An end is no later than its receipt, whatever its clock says.
+  if (ahead_ms <= (ends ? 0 : AHEAD_MS)) return null;
+  const at = isoTime(now_ms);
+  return ahead_ms > AHEAD_MS ? { clock_skew: true, at } : { at };
 }

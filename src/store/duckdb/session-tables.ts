@@ -1,11 +1,11 @@
 /**
- * Closed sessions stand in one of two tables: with an id that names the second
- * of their start, or with one that names none.
+ * Closed sessions stand in two tables: in `sessions` when their id names the second
+ * of their start, else in `undated_sessions`.
  */
 import { type DuckDBValue, listValue } from "@duckdb/node-api";
 import type { EndSource } from "../../model/event.ts";
 import { startSecondOf } from "../../model/id.ts";
-import type { Database } from "./database.ts";
+import type { Query } from "./queries.ts";
 import { SQL } from "./statements.ts";
 
 export interface ClosedRow {
@@ -18,74 +18,62 @@ export interface ClosedRow {
 
 export type End = Pick<ClosedRow, "id" | "end_source" | "end_time">;
 
-/** Runs a statement, by whatever connection. */
+/** Runs a statement, on whatever connection. */
 type Ask = <T>(sql: string, values: DuckDBValue[]) => Promise<T[]>;
 
-/** Ids, and the span of the seconds that they name; null when none names one. */
-export function among(ids: readonly string[]): DuckDBValue[] {
-  const seconds = ids.map((id) => startSecondOf(id)!).sort();
-  return [listValue(ids), seconds[0]!, seconds.at(-1)!];
-}
-
-export function byTable(ids: Iterable<string>) {
-  const of = { dated: [] as string[], undated: [] as string[] };
-  for (const id of ids)
-    of[startSecondOf(id) === null ? "undated" : "dated"].push(id);
-  return of;
-}
-
-/** Those of some sessions that have a row among the closed. */
-export async function closedAmong(
-  ask: Ask,
+/**
+ * Queries of some sessions, one a table that may hold any of them.
+ * @param dated takes the ids, and the first and the last second that they name
+ * @param undated takes the ids
+ */
+export function byTable(
   ids: Iterable<string>,
-): Promise<ClosedRow[]> {
-  const { dated, undated } = byTable(ids);
-  const rows: ClosedRow[] = [];
-  if (dated.length > 0)
-    rows.push(...(await ask<ClosedRow>(SQL.closedDated, among(dated))));
-  if (undated.length > 0)
-    rows.push(
-      ...(await ask<ClosedRow>(SQL.closedUndated, [listValue(undated)])),
-    );
+  dated: string,
+  undated: string,
+): Query[] {
+  const of = Map.groupBy(ids, (id) => startSecondOf(id) !== null);
+  const queries: Query[] = [];
+  const [named, others] = [of.get(true), of.get(false)];
+  if (named) {
+    const seconds = named.map((id) => startSecondOf(id)!).sort();
+    const values = [listValue(named), seconds[0]!, seconds.at(-1)!];
+    queries.push({ sql: dated, values });
+  }
+  if (others) queries.push({ sql: undated, values: [listValue(others)] });
+  return queries;
+}
+
+/** The rows of some queries, one after the other. */
+export async function rowsOfAll<T>(
+  ask: Ask,
+  queries: readonly Query[],
+): Promise<T[]> {
+  const rows: T[] = [];
+  for (const { sql, values } of queries)
+    rows.push(...(await ask<T>(sql, values)));
   return rows;
 }
 
-/** When the ends of some sessions were written down, by our own clock. */
-export async function writtenDown(
+/** The rows of some sessions, of those that are closed. */
+export const closedAmong = (
+  ask: Ask,
+  ids: Iterable<string>,
+): Promise<ClosedRow[]> =>
+  rowsOfAll(ask, byTable(ids, SQL.closedDated, SQL.closedUndated));
+
+/** When the ends of some sessions were received, by our own clock. */
+export async function receiptOfEnds(
   ask: Ask,
   ends: readonly End[],
 ): Promise<Map<string, string>> {
   if (ends.length === 0) return new Map();
   const earliest = ends.map(({ end_time }) => end_time).sort()[0]!;
-  const rows = await ask<{ id: string; received_at: string }>(SQL.endsFound, [
-    listValue(ends.map(({ id }) => id)),
-    earliest,
-  ]);
+  const ids = listValue(ends.map(({ id }) => id));
+  type Row = { id: string; received_at: string };
+  const rows = await ask<Row>(SQL.endsFound, [ids, earliest]);
   return new Map(rows.map(({ id, received_at }) => [id, received_at]));
 }
 
-export async function deleteOpen(
-  db: Database,
-  ids: readonly string[],
-): Promise<void> {
-  if (ids.length > 0) await db.run(SQL.deleteOpen, [listValue(ids)]);
-}
-
-export async function deleteClosed(
-  db: Database,
-  ids: Iterable<string>,
-): Promise<void> {
-  const { dated, undated } = byTable(ids);
-  if (dated.length > 0) await db.run(SQL.deleteDated, among(dated));
-  if (undated.length > 0) await db.run(SQL.deleteUndated, [listValue(undated)]);
-}
-
-/** The statement that finds a session, open or closed, and what goes into it. */
-export function sessionQuery(session_id: string): {
-  sql: string;
-  values: DuckDBValue[];
-} {
-  return startSecondOf(session_id) === null
-    ? { sql: SQL.sessionUndated, values: [listValue([session_id])] }
-    : { sql: SQL.sessionDated, values: among([session_id]) };
-}
+/** The query of a session, open or closed. */
+export const sessionQuery = (session_id: string): Query =>
+  byTable([session_id], SQL.sessionDated, SQL.sessionUndated)[0]!;

@@ -33,12 +33,12 @@ import {
   type ReadRow,
   type StatsRow,
   type StoredRow,
+  receivedEvent,
   sessionOf,
   statsOf,
   storedEventOf,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
-import { receivedEvent } from "./receipt.ts";
 import { SQL } from "./statements.ts";
 import { Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./id-window.ts";

@@ -1,11 +1,8 @@
-/**
- * Sessions that went to an archive. What comes of them late, or once more, is
- * dropped and counted: they stay where they are.
- */
+/** Tombstones of archived sessions: their late events are dropped and counted. */
 import { listValue } from "@duckdb/node-api";
 import type { Event } from "../../model/event.ts";
 import type { Archived } from "../../model/maintenance.ts";
-import { among, byTable } from "./session-tables.ts";
+import { byTable, rowsOfAll } from "./session-tables.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import { SQL } from "./statements.ts";
@@ -18,14 +15,14 @@ export class Tombstones {
     private readonly folds: Folds,
   ) {}
 
-  /** Looks whether there are any, in the writer's turn. */
+  /** Reads whether there are any, in the writer's turn. */
   async open(): Promise<void> {
     this.some = await this.db.one<boolean>(SQL.hasArchived);
   }
 
   /**
-   * Counts, in the writer's turn, those of some new events that come too late.
-   * @returns the archived sessions among theirs
+   * Counts the events of archived sessions, in the writer's turn.
+   * @returns those sessions
    */
   async late(events: readonly Event[]): Promise<ReadonlySet<string>> {
     if (!this.some) return new Set();
@@ -42,7 +39,7 @@ export class Tombstones {
     return archived;
   }
 
-  /** Whether a session went to an archive, at any time. */
+  /** Whether a session is archived, at any time. */
   async has(session_id: string): Promise<boolean> {
     if (!this.some) return false;
     return (await this.among([session_id], this.db.ask)).size > 0;
@@ -53,25 +50,13 @@ export class Tombstones {
     ids: Iterable<string>,
     ask: Database["ask"],
   ): Promise<Set<string>> {
-    const { dated, undated } = byTable(ids);
-    const rows: { id: string }[] = [];
-    if (dated.length > 0)
-      rows.push(
-        ...(await ask<{ id: string }>(SQL.archivedDated, among(dated))),
-      );
-    if (undated.length > 0)
-      rows.push(
-        ...(await ask<{ id: string }>(SQL.archivedUndated, [
-          listValue(undated),
-        ])),
-      );
+    const queries = byTable(ids, SQL.archivedDated, SQL.archivedUndated);
+    const rows = await rowsOfAll<{ id: string }>(ask, queries);
     return new Set(rows.map(({ id }) => id));
   }
 
   /** @param reference an id, a prefix of it, or its last 8 hex */
   like(reference: string): Promise<Archived[]> {
-    return Array.fromAsync(
-      this.db.read<Archived>(SQL.archivedLike, [reference]),
-    );
+    return this.db.ask(SQL.archivedLike, [reference]);
   }
 }

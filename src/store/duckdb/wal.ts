@@ -1,8 +1,8 @@
 /**
- * DuckDB's write-ahead log after a crash: how far it can be trusted. A loss of
- * power may leave zeros or garbage at its end, a disk a flipped byte in it;
- * DuckDB refuses some of that and passes over the rest in silence. What is whole
- * up to the last commit is kept, and what comes after that is set aside.
+ * Repairs DuckDB's write-ahead log after a crash. A loss of power may leave zeros or
+ * garbage at its end, a disk a flipped byte; DuckDB refuses some of that and passes
+ * over the rest in silence. What is whole up to the last commit is kept, and what
+ * comes after that is set aside.
  *
  * The format, version 2: a header, which may name the file that it belongs to
  * (see log-header.ts), then entries of size, checksum (u64 each, little-endian)
@@ -23,7 +23,11 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname } from "node:path";
-import { fail } from "../../model/failure.ts";
+import { type Warn, fail, reasonOf } from "../../model/failure.ts";
+import { libc } from "../../os/libc.ts";
+import { sync } from "../../os/copy.ts";
+import type { Database } from "./database.ts";
+import { isCircumstance } from "./failure.ts";
 import { HEADER_KIND, headerFor, headerOf, isNear } from "./log-header.ts";
 
 /** Size and checksum. */
@@ -48,6 +52,52 @@ export interface Torn {
 }
 
 /**
+ * Opens a database after a crash. What can be read of a torn log is kept; the rest is
+ * set aside, and the user is told.
+ */
+export async function openRepaired(
+  path: string,
+  connect: () => Promise<Database>,
+  warn: Warn,
+): Promise<Database> {
+  // Without locks another process may be writing it.
+  const torn = libc ? tornLog(path) : null;
+  if (!torn) return connect();
+  const opened = torn.headless ? null : await openDespite(connect);
+  const kept = keepLog(path, torn, () => opened?.disconnect());
+  const said = () => warn(leftOutSentence(path, torn, kept));
+  if (opened && torn.whole_bytes > 0) {
+    // Until then the log stays as it is, to be met again.
+    await opened.checkpointOrDisconnect();
+    said();
+    return opened;
+  }
+  opened?.disconnect();
+  cutLog(path, torn);
+  try {
+    const db = await connect();
+    said();
+    return db;
+  } catch (error) {
+    // It is the file that is damaged: its log stays as it was.
+    renameSync(kept, `${path}.wal`);
+    throw error;
+  }
+}
+
+/** @returns null when DuckDB cannot read the log; it passes over some damage */
+async function openDespite(
+  connect: () => Promise<Database>,
+): Promise<Database | null> {
+  try {
+    return await connect();
+  } catch (error) {
+    if (isCircumstance(reasonOf(error))) throw error;
+    return null;
+  }
+}
+
+/**
  * @param path of the database
  * @returns null when its log is whole, not there, or of a version unknown here
  */
@@ -69,7 +119,7 @@ export function tornLog(path: string): Torn | null {
   return { bytes, whole_bytes, headless: !found && first !== null, header };
 }
 
-/** Whether a rest is nothing but the beginning of a commit, as a kill leaves it. */
+/** Whether a rest is the beginning of a commit, as a kill leaves it. */
 function isUnfinished(rest: Buffer): boolean {
   if (rest.length === 0) return true;
   if (rest.length < ENTRY_BYTES) return false;
@@ -79,7 +129,7 @@ function isUnfinished(rest: Buffer): boolean {
 }
 
 /** Leaves the part of a log that is whole. */
-export function cutLog(path: string, { whole_bytes, header }: Torn): void {
+function cutLog(path: string, { whole_bytes, header }: Torn): void {
   const wal = `${path}.wal`;
   if (whole_bytes === 0) return rmSync(wal, { force: true });
   const fd = openSync(wal, "r+");
@@ -92,8 +142,7 @@ export function cutLog(path: string, { whole_bytes, header }: Torn): void {
   }
 }
 
-/** For a person. */
-export const leftOutSentence = (
+const leftOutSentence = (
   path: string,
   { bytes, whole_bytes }: Torn,
   kept: string,
@@ -130,7 +179,7 @@ const REST_FACTOR = 0xc6a4a7935bd1e995n;
 const REST_SEED = 0xe17a1465n;
 const REST_SHIFT = 47n;
 
-/** As DuckDB reckons it: words by a product each, the rest by MurmurHash64A. */
+/** As DuckDB computes it: words by a product each, the rest by MurmurHash64A. */
 function checksum(payload: Buffer): bigint {
   let sum = 5381n;
   const words = payload.length >> 3;
@@ -157,16 +206,11 @@ const FLUSHED = Buffer.concat([
 ]);
 
 /**
- * Keeps a log as it was found, on the disk; one that is kept already no more
- * than once.
+ * Keeps a copy of a log, once.
  * @param failed is called before it throws
- * @returns the file that has it
+ * @returns the path of the copy
  */
-export function keepLog(
-  path: string,
-  { bytes }: Torn,
-  failed: () => void,
-): string {
+function keepLog(path: string, { bytes }: Torn, failed: () => void): string {
   const folder = dirname(path);
   const half = `${path}.wal.new`;
   try {
@@ -176,7 +220,7 @@ export function keepLog(
     writeFileSync(half, bytes, { flag: "wx", mode: 0o600, flush: true });
     const kept = `${path}.wal.damaged-${stamp()}`;
     renameSync(half, kept);
-    syncFolder(folder);
+    sync(folder);
     return kept;
   } catch (error) {
     rmSync(half, { force: true });
@@ -185,7 +229,6 @@ export function keepLog(
   }
 }
 
-/** The file that has the same bytes from an earlier try. */
 function keptBefore(path: string, bytes: Buffer): string | null {
   const folder = dirname(path);
   const prefix = `${basename(path)}.wal.damaged-`;
@@ -199,26 +242,14 @@ function keptBefore(path: string, bytes: Buffer): string | null {
   return null;
 }
 
-/**
- * Gives a log that is not the database's another name.
- * @returns that name
- */
+/** Renames a log that is not the database's; returns its new path. */
 export function setAside(path: string): string {
   const kept = `${path}.wal.foreign-${stamp()}`;
   renameSync(`${path}.wal`, kept);
-  syncFolder(dirname(path));
+  sync(dirname(path));
   return kept;
 }
 
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
-}
-
-/** UTC; one that is made within the same millisecond has another name. */
+/** UTC, and a random end. */
 const stamp = () =>
   `${new Date().toISOString().replace(/[-:.]/g, "")}-${Bun.randomUUIDv7().slice(-4)}`;

@@ -154,7 +154,7 @@ export class Writer {
       this.folds.add(item);
       item.call.stored.add(item.event.event_id);
     }
-    this.folds.reconsider(replaced.map(({ session_id }) => session_id));
+    this.folds.markStale(replaced.map(({ session_id }) => session_id));
     await this.folds.settle();
     const seconds = (performance.now() - begun) / 1_000;
     this.hears.onCommit?.(seconds, items.length);
