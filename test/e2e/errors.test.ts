@@ -232,30 +232,26 @@ test.each(["remote", "a remote place"])(
 const readOnly = (path: string) =>
   `mount --bind ${path} ${path}; mount -o remount,bind,ro ${path}\n`;
 
-/** A copy leaves nothing behind. */
-const copies = () =>
-  readdirSync("/dev/shm").filter((name) => name.startsWith(".session-buddy-"));
+/** Copies of our own alone; each leaves nothing behind. */
+const OWN_MEMORY = "mount -t tmpfs -o mode=1777 none /dev/shm\n";
 
 test("what is on a read-only disk is read, with what waits in the spool, and said to be a copy", async () => {
   if (!needsRoot()) return;
   using sandbox = await withDatabase();
   // As a reader that was killed leaves its copy.
-  const left = `/dev/shm/.session-buddy-${"0".repeat(32)}.new`;
-  mkdirSync(left, { mode: 0o700 });
-  writeFileSync(join(left, "copy"), "left");
-  writeFileSync(join(left, ".locked"), "");
-  const script = `${readOnly(sandbox.data)} ${BINARY} list-sessions`;
-  const looked = await runPrivately(
-    sandbox,
-    `${script} --format json; ${BINARY} show-session >/dev/null
-    echo drain >&2; ${BINARY} drain`,
-  );
+  const killed = `/dev/shm/.session-buddy-${"0".repeat(32)}.new`;
+  const script = `${OWN_MEMORY} ${readOnly(sandbox.data)}
+    mkdir -m 700 ${killed}; touch ${killed}/copy ${killed}/.locked
+    ${BINARY} list-sessions --format json; ${BINARY} show-session >/dev/null
+    echo drain >&2; ${BINARY} drain || status=$?
+    echo left >&2; ls -A /dev/shm >&2; exit $status`;
+  const looked = await runPrivately(sandbox, script);
   const names = JSON.parse(looked.stdout) as { component: string }[];
   expect(names.map(({ component }) => component).sort()).toEqual([
     "stored",
     "waiting",
   ]);
-  const [said, refused] = looked.stderr.split("drain\n");
+  const [said, refused, left] = looked.stderr.split(/^(?:drain|left)\n/m);
   expect(said!.trimEnd().split("\n")).toHaveLength(2);
   expect(said).toMatch(
     /^session-buddy: nothing was brought to the store: .*store.lock' cannot be written \(.*SESSION_BUDDY_DATA_DIR.*\); shown is what is there/,
@@ -263,7 +259,7 @@ test("what is on a read-only disk is read, with what waits in the spool, and sai
   // Who asks for just that hears that it is not so.
   expect(looked.exitCode).toBe(6);
   expect(refused).toMatch(/store.lock' cannot be written/);
-  expect(copies()).toEqual([]);
+  expect(left).toBe("");
   const apart = `cp ${sandbox.database} ${sandbox.home}/x.duckdb
     ${readOnly(`${sandbox.home}/x.duckdb`)}
     SESSION_BUDDY_DB_PATH=${sandbox.home}/x.duckdb ${BINARY} list-sessions`;
@@ -305,7 +301,7 @@ async function onFullDisk(before: string): Promise<void> {
   );
   const disk = join(sandbox.home, "disk");
   mkdirSync(disk);
-  const script = `mount -t tmpfs -o size=4m none ${disk}
+  const script = `${OWN_MEMORY} mount -t tmpfs -o size=4m none ${disk}
     export SESSION_BUDDY_DATA_DIR=${disk}/data
     ${before}
     mkdir -p $SESSION_BUDDY_DATA_DIR
@@ -317,13 +313,13 @@ async function onFullDisk(before: string): Promise<void> {
       echo "status $status" >&2
     done
     rm ${disk}/fill
-    ${BINARY} list-sessions | wc -l`;
+    ${BINARY} list-sessions | wc -l
+    ls -A /dev/shm`;
   const run = await runPrivately(sandbox, script);
   const full = `the disk of '${disk}/data/sessions.duckdb' is full (free some space and try again, events wait in the spool)`;
   const shown = `session-buddy: nothing was brought to the store: ${full}; shown is what is there, with what waits in the spool\nstatus 0\n`;
   expect(run.stderr).toBe(`${shown}${shown}session-buddy: ${full}\nstatus 1\n`);
   expect(run.stdout).toBe("500\n500\n");
-  expect(copies()).toEqual([]);
 }
 
 test("a first start that is killed leaves no half a database", async () => {
