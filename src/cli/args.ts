@@ -59,10 +59,10 @@ export function parseArgs<const Defs extends ArgDefs>(
   flagsFirst = false,
 ): { args: Args<Defs>; consumed: number } {
   const args: Record<string, string | boolean | string[] | undefined> = {};
-  for (const [key, { type, multiple, default: initial }] of Object.entries(
-    defs,
-  ))
-    args[key] = multiple ? [] : type === "boolean" ? initial === true : initial;
+  for (const [key, def] of Object.entries(defs)) {
+    const initial = def.type === "boolean" ? def.default === true : def.default;
+    args[key] = def.multiple ? [] : initial;
+  }
   const flags = spellings(defs);
   const words: string[] = [];
   let at = 0;
@@ -97,13 +97,12 @@ export function parseArgs<const Defs extends ArgDefs>(
 /** Each spelling of a flag, dashes included, and the flag's name. */
 function spellings(defs: ArgDefs): Map<string, string> {
   const flags = new Map<string, string>();
-  for (const [name, { type, alias = name, default: initial }] of Object.entries(
-    defs,
-  )) {
+  for (const [name, def] of Object.entries(defs)) {
+    const { type, alias = name } = def;
     if (type === "positional") continue;
     flags.set(`--${name}`, name);
     flags.set(alias.length === 1 ? `-${alias}` : `--${alias}`, name);
-    if (initial === true) flags.set(`--no-${name}`, name);
+    if (def.default === true) flags.set(`--no-${name}`, name);
   }
   return flags;
 }

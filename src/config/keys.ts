@@ -33,77 +33,51 @@ export interface Profile {
   metadata?: JsonObject;
 }
 
-export interface Config {
-  session: {
-    enabled: boolean;
-    audit: "strict" | "best-effort";
-    /** What of a command line is recorded: its program, or every word. */
-    argv: "program" | "full";
-    banner: "full" | "line" | "none";
-    heartbeat_ms: number;
-    /** How long after a sign of life a session from elsewhere counts as active. */
-    lease_ms: number;
-    /** The same for one that never sends a sign of life. */
-    unleased_timeout_ms: number;
-  };
-  server: {
-    /** The address to listen on: a name or an IP, IPv6 without brackets. */
-    host: string;
-    port: number | "auto";
-    /** The MCP URL of a server on another host, its path included. */
-    endpoint: string | null;
-    tls: { cert: string | null; key: string | null };
-    /** `host` or `host:port`, lower case. */
-    allowed_hosts: string[];
-    /** `scheme://host[:port]`, as browsers write it. */
-    allowed_origins: string[];
-    metrics_public: boolean;
-    max_connections: number;
-  };
-  auth: { secret_file: string | null; token_file: string | null };
-  spool: {
-    /** With so much waiting, further sessions are not recorded. */
-    max_bytes: number;
-  };
-  store: { path: string | null; network_filesystem: boolean };
-  /** Set by variables alone. */
-  log: { level: LogLevel; folder: string | null };
-  cache_dir: string | null;
-  profiles: Record<string, Profile>;
-}
-
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-export function defaults(): Config {
-  return {
-    session: {
-      enabled: true,
-      audit: "best-effort",
-      argv: "program",
-      banner: "full",
-      heartbeat_ms: 30_000,
-      lease_ms: 120_000,
-      unleased_timeout_ms: 24 * 3_600_000,
-    },
-    server: {
-      host: "127.0.0.1",
-      port: 8678,
-      endpoint: null,
-      tls: { cert: null, key: null },
-      allowed_hosts: [],
-      allowed_origins: [],
-      metrics_public: false,
-      max_connections: 1_024,
-    },
-    auth: { secret_file: null, token_file: null },
-    spool: { max_bytes: GIB },
-    store: { path: null, network_filesystem: false },
-    log: { level: "info", folder: null },
-    cache_dir: null,
-    profiles: Object.create(null) as Record<string, Profile>,
-  };
-}
+/** The settings where the user sets nothing. */
+export const defaults = () => ({
+  session: {
+    enabled: true,
+    audit: "best-effort" as "strict" | "best-effort",
+    /** What of a command line is recorded: its program, or every word. */
+    argv: "program" as "program" | "full",
+    banner: "full" as "full" | "line" | "none",
+    heartbeat_ms: 30_000,
+    /** How long after a sign of life a session from elsewhere counts as active. */
+    lease_ms: 120_000,
+    /** The same for one that never sends a sign of life. */
+    unleased_timeout_ms: 24 * 3_600_000,
+  },
+  server: {
+    /** The address to listen on: a name or an IP, IPv6 without brackets. */
+    host: "127.0.0.1",
+    port: 8678 as number | "auto",
+    /** The MCP URL of a server on another host, its path included. */
+    endpoint: null as string | null,
+    tls: { cert: null as string | null, key: null as string | null },
+    /** `host` or `host:port`, lower case. */
+    allowed_hosts: [] as string[],
+    /** `scheme://host[:port]`, as browsers write it. */
+    allowed_origins: [] as string[],
+    metrics_public: false,
+    max_connections: 1_024,
+  },
+  auth: {
+    secret_file: null as string | null,
+    token_file: null as string | null,
+  },
+  /** With so much waiting, further sessions are not recorded. */
+  spool: { max_bytes: GIB },
+  store: { path: null as string | null, network_filesystem: false },
+  /** Set by variables alone. */
+  log: { level: "info" as LogLevel, folder: null as string | null },
+  cache_dir: null as string | null,
+  profiles: Object.create(null) as Record<string, Profile>,
+});
+
+export type Config = ReturnType<typeof defaults>;
 
 /** One thing that can be set. */
 export interface Key {

@@ -30,7 +30,7 @@ interface Problem {
   text: string | null;
   path: string[];
   what: string;
-  mend: string;
+  hint: string;
 }
 
 export interface Settings {
@@ -45,7 +45,7 @@ export const NO_HOME: Problem = {
   text: null,
   path: ["HOME"],
   what: "is not set (or belongs to another user), and passwd names no home",
-  mend: "set HOME, or SESSION_BUDDY_DATA_DIR",
+  hint: "set HOME, or SESSION_BUDDY_DATA_DIR",
 };
 
 /** Each half may come from a file of its own: no line is the wrong one. */
@@ -54,7 +54,7 @@ const HALF_TLS: Problem = {
   text: null,
   path: ["server.tls"],
   what: "takes cert and key together",
-  mend: "set both, or neither",
+  hint: "set both, or neither",
 };
 
 const ETC_FILE = "/etc/session-buddy/config.yaml";
@@ -107,12 +107,12 @@ function readFile(
       text: null,
       path: [],
       what: `cannot be read: ${failure?.sentence ?? reasonOf(error)}`,
-      mend: failure?.hint ?? "check the path and its permissions",
+      hint: failure?.hint ?? "check the path and its permissions",
     });
     return;
   }
-  const report = (path: string[], what: string, mend: string) =>
-    problems.push({ file, text: source, path, what, mend });
+  const report = (path: string[], what: string, hint: string) =>
+    problems.push({ file, text: source, path, what, hint });
   let root: Json;
   try {
     root = Bun.YAML.parse(source) as Json;
@@ -127,7 +127,7 @@ function readFile(
 /** What was given, but for a password in a URL. */
 const shown = (given: string) => given.replace(/\/\/.*@/gs, "//…@");
 
-type Report = (path: string[], what: string, mend: string) => void;
+type Report = (path: string[], what: string, hint: string) => void;
 
 function readTree(
   node: Json,
@@ -206,7 +206,7 @@ function readEnvironment(
       text: null,
       path: [name],
       what: `takes ${takes}`,
-      mend: `not '${shown(env[name]!)}'`,
+      hint: `not '${shown(env[name]!)}'`,
     });
   for (const [name, variable] of VARIABLES) {
     const given = env[name];
@@ -224,27 +224,19 @@ function readEnvironment(
   }
 }
 
-/** Where a running server is found, and what it leaves. */
-interface StatePaths {
-  /** This machine's state folder; the server makes it, private. */
-  folder: string;
-  /** In a private folder of its own or the one above: check that one too. */
-  socket: string;
-  logs: string;
-}
-
 /**
- * The state of the server of these settings' store. Whoever would take the
- * same `store.lock` gets the same paths, and nobody else does: a database that
- * was put elsewhere has its state beside it.
+ * Where a running server is found, and what it leaves. The same `store.lock`
+ * means the same paths: a database that was put elsewhere has its state beside it.
  * @param settings valid ones, see `validSettings`
  */
-export function statePaths({ config, paths }: Settings): StatePaths {
+export function statePaths({ config, paths }: Settings) {
   const { store, log } = config;
   const root = store.path === null ? paths.state! : `${store.path}.state`;
   const folder = `${root}/${machineId()}`;
   return {
+    /** This machine's state folder; the server makes it, private. */
     folder,
+    /** In a private folder of its own or the one above: check that one too. */
     socket: socketPath(folder),
     logs: log.folder ?? `${folder}/logs`,
   };
@@ -260,7 +252,7 @@ export async function describe(problem: Problem): Promise<Failure> {
   const what = problem.path.length
     ? `${problem.path.join(".")} ${problem.what}`
     : problem.what;
-  return fail.config(`${where}: ${what}`, problem.mend);
+  return fail.config(`${where}: ${what}`, problem.hint);
 }
 
 async function lineOf(problem: Problem): Promise<number> {

@@ -45,6 +45,11 @@ export class Log {
   /** Why nothing can be written at the moment; null when all is well. */
   trouble: string | null = null;
 
+  readonly debug = this.at("debug");
+  readonly info = this.at("info");
+  readonly warn = this.at("warn");
+  readonly error = this.at("error");
+
   /**
    * @param folder made when it is not there, private
    * @param level the least that is written
@@ -67,25 +72,13 @@ export class Log {
     return new Log(logs, settings.config.log.level);
   }
 
-  debug(event: string, fields?: object): void {
-    this.say("debug", event, fields);
-  }
-
-  info(event: string, fields?: object): void {
-    this.say("info", event, fields);
-  }
-
-  warn(event: string, fields?: object): void {
-    this.say("warn", event, fields);
-  }
-
-  error(event: string, fields?: object): void {
-    this.say("error", event, fields);
-  }
-
   close(): void {
     if (this.fd !== null) closeSync(this.fd);
     this.fd = null;
+  }
+
+  private at(level: LogLevel) {
+    return (event: string, fields?: object) => this.say(level, event, fields);
   }
 
   private say(level: LogLevel, event: string, fields: object = {}): void {

@@ -7,7 +7,7 @@ import { OutputClosed, errnoOf, reasonOf, fail } from "../model/failure.ts";
 import { endAs, cLibrary } from "./libc.ts";
 import {
   type FilePlace,
-  Half,
+  NewFile,
   openStream,
   outputFailure,
   placeOf,
@@ -98,10 +98,10 @@ async function writeWhole(
   write: (output: Output) => Promise<void>,
   requireFree: (path: string) => void,
 ): Promise<void> {
-  using half = openHalf(place);
-  const stay = goneOnSignal(half);
+  using made = makeNewFile(place);
+  const stay = goneOnSignal(made);
   try {
-    const fd = half.create();
+    const fd = made.create();
     try {
       await writeAll(new Output(fd, `'${place.path}'`), write);
     } finally {
@@ -109,20 +109,20 @@ async function writeWhole(
     }
     // Somebody may lead it elsewhere by now.
     requireFree(place.path);
-    putInPlace(half, place);
+    putInPlace(made, place);
   } finally {
     stay();
   }
 }
 
 /** Beside the place; where only the file itself is ours to write, elsewhere. */
-function openHalf({ path, at, old }: FilePlace): Half {
+function makeNewFile({ path, at, old }: FilePlace): NewFile {
   try {
-    return new Half(path, at);
+    return new NewFile(path, at);
   } catch (error) {
     if (old === null || !REFUSED.has(errnoOf(error) ?? ""))
       throw outputFailure(path, error);
-    return new Half(`${temporaryFolder()}/any`);
+    return new NewFile(`${temporaryFolder()}/any`);
   }
 }
 

@@ -167,7 +167,7 @@ const another = (path: string) =>
   fail.storage(`'${path}' is another file by now`, "try again");
 
 /** A new file of ours, private, for what is to take a place; or nothing yet. */
-export class Half implements Disposable {
+export class NewFile implements Disposable {
   private readonly scratch: Scratch;
   /** Where it is made. */
   readonly path: string;
@@ -196,16 +196,16 @@ export class Half implements Disposable {
  * Gives a file that is whole the place that was looked at, on the disk too.
  * @throws Failure naming the place
  */
-export function putInPlace(half: Half, place: FilePlace): void {
+export function putInPlace(made: NewFile, place: FilePlace): void {
   const { path, at, old } = place;
   try {
     // It is the path that was asked about: it has to lead here still.
     const there = readLink(dirname(at));
     if (there !== null && there !== dirname(path)) throw exchanged(path);
-    sync(half.path);
-    if (!old) nameNew(half.path, place);
-    else if (!canRename(half.path, at, old) || !renamed(half.path, at))
-      overwrite(half.path, place, old);
+    sync(made.path);
+    if (!old) nameNew(made.path, place);
+    else if (!canRename(made.path, at, old) || !renamed(made.path, at))
+      overwrite(made.path, place, old);
     sync(dirname(at));
   } catch (error) {
     throw outputFailure(path, error);
@@ -219,14 +219,14 @@ const exchanged = (path: string) =>
   );
 
 /** From another disk it is brought there first. */
-function nameNew(half: string, { path, at }: FilePlace): void {
+function nameNew(made: string, { path, at }: FilePlace): void {
   try {
-    return renameSync(half, at);
+    return renameSync(made, at);
   } catch (error) {
     if (errnoOf(error) !== "EXDEV") throw error;
   }
-  using there = new Half(path, at);
-  const from = openSync(half, "r");
+  using there = new NewFile(path, at);
+  const from = openSync(made, "r");
   const to = there.create();
   try {
     copy(from, (bytes) => writeFileSync(to, bytes));
@@ -239,23 +239,23 @@ function nameNew(half: string, { path, at }: FilePlace): void {
 }
 
 /** Whether the new file is in all the old one's equal but for the content. */
-function canRename(half: string, path: string, old: Stats): boolean {
+function canRename(made: string, path: string, old: Stats): boolean {
   if (old.nlink !== 1) return false;
   try {
-    const { uid, gid } = lstatSync(half);
-    if (uid !== old.uid || gid !== old.gid) chownSync(half, old.uid, old.gid);
+    const { uid, gid } = lstatSync(made);
+    if (uid !== old.uid || gid !== old.gid) chownSync(made, old.uid, old.gid);
   } catch {
     return false;
   }
-  if (!copyAttributes(path, half)) return false;
-  chmodSync(half, old.mode & 0o7777);
+  if (!copyAttributes(path, made)) return false;
+  chmodSync(made, old.mode & 0o7777);
   return true;
 }
 
 /** @returns false where another file can only be written into: a mount, a folder of others */
-function renamed(half: string, path: string): boolean {
+function renamed(made: string, path: string): boolean {
   try {
-    renameSync(half, path);
+    renameSync(made, path);
     return true;
   } catch (error) {
     const into = ["EBUSY", "EPERM", "EACCES", "EXDEV"];
@@ -265,9 +265,9 @@ function renamed(half: string, path: string): boolean {
 }
 
 /** Puts a file's content into another, which was looked at before. */
-function overwrite(half: string, { path, at }: FilePlace, old: Stats): void {
+function overwrite(made: string, { path, at }: FilePlace, old: Stats): void {
   const { O_WRONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const from = openSync(half, "r");
+  const from = openSync(made, "r");
   try {
     const to = openSync(at, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
     try {

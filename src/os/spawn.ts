@@ -66,22 +66,10 @@ export function spawn(
   return errno === 0 ? { pid: pid[0]! } : { errno };
 }
 
-/** What posix_spawnp(3) takes, and the folders to start it between. */
-export interface Prepared {
-  pid: Int32Array;
-  file: Uint8Array;
-  actions: Uint8Array;
-  attr: Uint8Array;
-  argv: CStrings;
-  here: Uint8Array;
-  root: Uint8Array;
-  /** What else the others lead to. */
-  nowhere: Uint8Array;
-}
-
 /**
  * A program of our own beside the child: in a session of its own, in the root
  * folder, with no input, and heard by nobody or by us alone.
+ * @returns what posix_spawnp(3) takes, and the folders to start it between
  * @param stdout where it writes to; null: nowhere
  */
 export function prepareAside(
@@ -89,7 +77,7 @@ export function prepareAside(
   words: readonly string[],
   argv0: string,
   stdout: number | null,
-): Prepared {
+) {
   const { calls } = c;
   const actions = new Uint8Array(512);
   const nowhere = cText("/dev/null");

@@ -20,7 +20,7 @@ import {
 
 const { SIGHUP, SIGTERM } = SIGNALS;
 
-export class PlainRun implements Run {
+export class FallbackRun implements Run {
   /** Programs under question, each a process group of its own. */
   private readonly asked = new Set<Bun.Subprocess>();
   private readonly variables = new Map<string, string | null>();

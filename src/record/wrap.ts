@@ -26,7 +26,7 @@ import {
   exitReason,
   usageMetadata,
 } from "./outcome.ts";
-import { PlainRun } from "./child-fallback.ts";
+import { FallbackRun } from "./child-fallback.ts";
 
 export interface WrapRequest extends Discovered {
   /** The data folder; null, with the reason, when nothing is to be recorded. */
@@ -37,7 +37,7 @@ export interface WrapRequest extends Discovered {
   /** With so much in the spool, no further session is recorded. */
   spool_bytes: number;
   /** The store is on another host: what is recorded has to be brought there. */
-  distant: boolean;
+  remote: boolean;
   /** Talks to the person at the terminal; null when there is none. */
   say: ((text: string) => void) | null;
   /** The banner for a session, or for none and why. */
@@ -56,7 +56,7 @@ const IN_OUR_PLACE = "the program runs in our place";
  *   under strict audit when the start is not durable
  */
 export async function wrap(request: WrapRequest): Promise<never> {
-  const run: Run = libc ? new NativeRun(libc) : new PlainRun();
+  const run: Run = libc ? new NativeRun(libc) : new FallbackRun();
   run.setVariable(WRAPPED_VARIABLE, "1");
   const recording = beginRecording(request, run);
   if (typeof recording === "string") {
@@ -95,7 +95,7 @@ function beginRecording(request: WrapRequest, run: Run): Recording | string {
     const full = spoolFull(folder, request.spool_bytes);
     if (full === null) return new Recording(request, run, folder);
     // Nobody else would start one, on a host whose sessions are not recorded.
-    if (request.distant) startDrain(run, folder);
+    if (request.remote) startDrain(run, folder);
     return full;
   } catch (error) {
     return folderFailure(`${request.data}/spool`, error).message;
@@ -146,7 +146,7 @@ class Recording implements Watch {
     child.setVariable(SESSION_ID_VARIABLE, this.session_id);
     const outcome = await child.run(request.program, this);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
-    if (request.distant) startDrain(child, this.folder);
+    if (request.remote) startDrain(child, this.folder);
     child.stopAsking();
     if (this.trouble)
       request.say?.(
@@ -173,7 +173,7 @@ class Recording implements Watch {
     this.facts.begin();
     this.child.after(CHILD_STARTED_MS, () => {
       if (this.ended) return;
-      if (this.request.distant) startDrain(this.child, this.folder);
+      if (this.request.remote) startDrain(this.child, this.folder);
       this.facts.learn();
     });
   }
@@ -199,7 +199,7 @@ class Recording implements Watch {
     return {
       every_ms: this.request.heartbeat_ms,
       beat: () => this.beat(),
-      drain: this.request.distant
+      drain: this.request.remote
         ? { folder: this.folder, ...drainAt(this.request.heartbeat_ms) }
         : null,
       touches: () => this.spool.touched,
@@ -212,8 +212,8 @@ class Recording implements Watch {
       this.spool.retry();
       this.spool.touch();
     });
-    const { distant, heartbeat_ms } = this.request;
-    if (distant && !drainedLately(this.folder, heartbeat_ms))
+    const { remote, heartbeat_ms } = this.request;
+    if (remote && !drainedLately(this.folder, heartbeat_ms))
       startDrain(this.child, this.folder);
   }
 

@@ -133,18 +133,14 @@ export async function stop(
 /** Whether the server says that it stops; one that does so already need not. */
 async function askedToStop(path: string, timeout_ms: number): Promise<boolean> {
   if (runningServer(path)?.state === "stopping") return true;
-  const socket = socketOf(path);
-  return socket !== null && (await askToStop(socket, timeout_ms));
-}
-
-function socketOf(path: string): string | null {
+  let socket: string | undefined;
   try {
-    return askableServer(path)?.socket ?? null;
+    socket = askableServer(path)?.socket;
   } catch (error) {
     // Its folder is gone, or another's by now: there are signals.
-    if (error instanceof Failure) return null;
-    throw error;
+    if (!(error instanceof Failure)) throw error;
   }
+  return socket !== undefined && (await askToStop(socket, timeout_ms));
 }
 
 /** A signal, if the process that the holder named has its pid, and the lock. */

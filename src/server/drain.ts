@@ -123,7 +123,11 @@ export class ServerDrain {
     for (const { path, reason } of quarantined)
       log.warn("line_quarantined", { path, reason });
     for (const folder of adopted) log.info("spool_adopted", { folder });
-    this.sayRefused(refused);
+    // The same files are met each second: logged once.
+    const files = refused.join("; ");
+    if (files !== this.refused && files !== "")
+      log.warn("spool_file_refused", { files: refused });
+    this.refused = files;
     await database.expireLeases(
       now,
       settings.config.session.unleased_timeout_ms,
@@ -145,13 +149,5 @@ export class ServerDrain {
         await Bun.sleep(ROOM_MS);
       }
     }
-  }
-
-  /** The same files are met each second: said once. */
-  private sayRefused(refused: readonly string[]): void {
-    const all = refused.join("; ");
-    if (all !== this.refused && all !== "")
-      this.log.warn("spool_file_refused", { files: refused });
-    this.refused = all;
   }
 }

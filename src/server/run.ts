@@ -95,20 +95,13 @@ export async function serveHere(
   return 0;
 }
 
-/** A database that this process serves. */
-interface Served {
-  serving: Serving;
-  /** Stops listening, lets calls end, commits what they brought, frees the lock. */
-  close: () => Promise<void>;
-}
-
 type Given = Pick<
   ServingParts,
   "settings" | "auth" | "log" | "readOnly" | "stop"
 >;
 
 /** Serves our own commands alone, and whoever calls the tools in this process. */
-export const serveLocally = (lock: StoreLock, given: Given): Promise<Served> =>
+export const serveLocally = (lock: StoreLock, given: Given) =>
   serveDatabase(lock, given, Serving.startLocal);
 
 /** @throws Failure when the database cannot be opened, or nobody be listened to */
@@ -116,7 +109,7 @@ async function serveDatabase(
   lock: StoreLock,
   given: Given,
   start: (parts: ServingParts) => Promise<Serving>,
-): Promise<Served> {
+) {
   const { settings, log } = given;
   const { socket } = statePaths(settings);
   const metrics = new Metrics();
@@ -124,37 +117,23 @@ async function serveDatabase(
   const spool = spoolFolder(settings.paths.data!);
   try {
     const serving = await start({ ...given, store, metrics, spool, socket });
-    return { serving, close: () => finish(serving, store, socket) };
+    return {
+      serving,
+      /** Stops listening, lets calls end, commits what they brought, frees the lock. */
+      async close() {
+        try {
+          await serving.stop();
+          // Ours still: the lock is held.
+          rmSync(socket, { force: true });
+        } finally {
+          await store.close();
+        }
+      },
+    };
   } catch (error) {
     await store.close();
     throw error;
   }
-}
-
-async function finish(
-  serving: Serving,
-  store: ServerStore,
-  socket: string,
-): Promise<void> {
-  try {
-    await serving.stop();
-    // Ours still: the lock is held.
-    rmSync(socket, { force: true });
-  } finally {
-    await store.close();
-  }
-}
-
-/** What ends a server: a signal, or `stop`, with the reason. */
-export interface End {
-  told: Promise<string>;
-  stop: (why: string) => void;
-}
-
-/** What comes first in a server. */
-export function begin(): End {
-  startAnewAsServer();
-  return untilTold();
 }
 
 /**
@@ -184,8 +163,13 @@ function startAnewAsServer(): void {
   }
 }
 
-/** From now on; once it is told, a server has STOP_SECONDS. */
-function untilTold(): End {
+/**
+ * What comes first in a server.
+ * @returns `told` resolves with the reason to stop, a signal or that of `stop`;
+ *   from then on the server has STOP_SECONDS
+ */
+export function begin() {
+  startAnewAsServer();
   const { promise, resolve } = Promise.withResolvers<string>();
   let heard = false;
   const stop = (why: string) => {

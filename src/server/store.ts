@@ -38,16 +38,8 @@ const LAST_PASS_MS = 2_000;
 /** Below this a disk counts as full: a checkpoint would not fit. */
 const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
 
-export type Checks = Record<"database" | "disk" | "queue" | "spool", Check>;
-export type Check = "ok" | "failed";
-
-/** How a server is: each part by name, nothing private in it. */
-export interface Health {
-  healthy: boolean;
-  checks: Checks;
-  /** Since the last whole pass over the spool, or since the start. */
-  last_drain_age_seconds: number;
-}
+/** The state of a part of the server. */
+export const check = (ok: boolean): "ok" | "failed" => (ok ? "ok" : "failed");
 
 export class ServerStore implements ServedStore {
   readonly drain: ServerDrain;
@@ -190,9 +182,9 @@ export class ServerStore implements ServedStore {
     await this.store.close().finally(() => this.lock.release());
   }
 
-  health(): Health {
+  /** How the server is: each part by name, nothing private in it. */
+  health() {
     const { last_commit_ok, queued_events, given_up } = this.store.facts();
-    const check = (ok: boolean): Check => (ok ? "ok" : "failed");
     const checks = {
       database: check(last_commit_ok && !given_up && !this.away),
       disk: check(this.diskHasRoom()),
@@ -200,6 +192,7 @@ export class ServerStore implements ServedStore {
       spool: check(this.drain.works),
     };
     const healthy = Object.values(checks).every((state) => state === "ok");
+    // Since the last whole pass over the spool, or since the start.
     const last_drain_age_seconds = this.drain.age_seconds;
     return { healthy, checks, last_drain_age_seconds };
   }

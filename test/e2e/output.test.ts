@@ -21,7 +21,7 @@ import { join } from "node:path";
 import { folderFailure } from "../../src/os/paths.ts";
 import {
   type FilePlace,
-  Half,
+  NewFile,
   placeOf,
   putInPlace,
 } from "../../src/os/place.ts";
@@ -306,7 +306,7 @@ test("a folder that is exchanged after the look gets nothing", () => {
   writeFileSync(join(ours, "file"), "kept");
   for (const name of ["file", "new"]) {
     const place = placeOf(places.at(`theirs/${name}`)) as FilePlace;
-    using half = new Half(places.at("any"));
+    using half = new NewFile(places.at("any"));
     writeFileSync(half.create(), "theirs");
     renameSync(places.at("theirs"), places.at("moved"));
     symlinkSync("ours", places.at("theirs"));

@@ -163,7 +163,7 @@ function showTable(
   sessions: Session[],
   capped: boolean,
   output: Output,
-  { color, wide }: { color: boolean; wide?: boolean | undefined },
+  { color, wide }: { color: boolean; wide: boolean },
 ): void {
   const more = capped && sessions.length > DEFAULT_LIMIT;
   if (more) sessions.pop();
@@ -175,13 +175,13 @@ function showTable(
   if (more) note(`only the newest ${DEFAULT_LIMIT} are shown (see --limit)`);
 }
 
-interface FormatArgs {
-  format?: string | undefined;
-  json?: boolean | undefined;
-  output?: string | undefined;
-}
-
-function formatOf({ format, json, output }: FormatArgs): Format {
+function formatOf({
+  format,
+  json,
+  output,
+}: {
+  [name in "format" | "output"]?: string | undefined;
+} & { json: boolean }): Format {
   const suffix = output?.slice(output.lastIndexOf(".") + 1);
   const wanted =
     format ?? (json ? "json" : isFormat(suffix) ? suffix : "table");

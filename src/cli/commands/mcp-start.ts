@@ -1,6 +1,6 @@
 /** `session-buddy mcp start`: starts the server, in the foreground or detached. */
 import { defineCommand, CONFIG_FLAG, READ_ONLY_FLAG } from "../args.ts";
-import { type Settings, validSettings } from "../../config/load.ts";
+import { validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
 import { startDetached } from "../../server/daemon.ts";
 import { note, personConsole, printResult } from "../terminal.ts";
@@ -39,28 +39,32 @@ EXAMPLES
     const readOnly = args["read-only"];
     if (host !== undefined) settings.config.server.host = host;
     if (port !== undefined) settings.config.server.port = parsePort(port);
-    const flags = [
-      ...(host === undefined ? [] : ["--host", host]),
-      ...(port === undefined ? [] : ["--port", port]),
-      ...(config === undefined ? [] : ["--config", config]),
-      ...(readOnly ? ["--read-only"] : []),
-    ];
+    const flags = Object.entries({ host, port, config }).flatMap(
+      ([name, value]) => (value === undefined ? [] : [`--${name}`, value]),
+    );
+    if (readOnly) flags.push("--read-only");
     if (transportOf(args) === "stdio") {
       const { serveStdio } = await import("../../server/stdio.ts");
       return serveStdio(settings, readOnly);
     }
-    if (args.detach) return detached(settings, flags, args.json);
+    if (args.detach) {
+      const { pid, url } = await startDetached(settings, flags);
+      const facts = { running: true, pid, url };
+      return printResult(args.json, facts, `serving: ${url} (pid ${pid})\n`);
+    }
     const { serveHere } = await import("../../server/run.ts");
     const person = await personConsole(true);
     return serveHere(settings, { readOnly, flags }, person?.info ?? note);
   },
 });
 
-function transportOf(args: {
+function transportOf({
+  transport = "http",
+  detach,
+}: {
   transport?: string | undefined;
-  detach?: boolean | undefined;
+  detach: boolean;
 }): "http" | "stdio" {
-  const { transport = "http", detach } = args;
   if (transport !== "http" && transport !== "stdio")
     throw fail.usage(
       `--transport takes http or stdio, not '${transport}'`,
@@ -82,15 +86,4 @@ function parsePort(text: string): number | "auto" {
     `--port takes 1 to 65535 or auto, not '${text}'`,
     "try: --port auto",
   );
-}
-
-async function detached(
-  settings: Settings,
-  flags: string[],
-  json: boolean,
-): Promise<number> {
-  const { pid, url } = await startDetached(settings, flags);
-  const facts = { running: true, pid, url };
-  printResult(json, facts, `serving: ${url} (pid ${pid})\n`);
-  return 0;
 }

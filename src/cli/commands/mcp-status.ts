@@ -29,10 +29,10 @@ EXAMPLES
     const output = new Output();
     if (args.json) {
       const { pid = null, url = null, role = null } = holder ?? {};
-      const state = stopped ? "stopped" : (holder?.state ?? null);
       const { version = null, started_at = null } = holder ?? {};
-      const facts = { pid, url, state, role, version, started_at };
-      output.write(`${JSON.stringify({ running, ...facts }, null, 2)}\n`);
+      const state = stopped ? "stopped" : (holder?.state ?? null);
+      const facts = { running, pid, url, state, role, version, started_at };
+      output.write(`${JSON.stringify(facts, null, 2)}\n`);
     } else if (holder) {
       const { pid, url, role, version = "", started_at } = holder;
       const where = url ?? (role === "stdio" ? "over stdio" : "its socket");

@@ -135,16 +135,21 @@ export async function shell(args: readonly string[]): Promise<number> {
   const env = process.env;
   const given = args.length > consumed;
   const settings = loadSettings(env, flags.config);
-  const tell = tellOf(flags);
+  // A person at a terminal reads it; else nobody.
+  const tell = isTerminal(0) && isTerminal(2) && !flags.quiet ? say : null;
   const profile = findProfile(flags, settings, tell);
   const { file, argv } = given
     ? fromArgv(args.slice(consumed))
-    : (fromProfile(profile) ?? ownShell(env, flags));
+    : profile?.command
+      ? ofWords(profile.command.map(encode))
+      : ownShell(env, flags);
   const words = given ? args.slice(consumed) : argv.map(decode);
   const component = componentOf(flags, profile, words);
   const shell_type = flags["shell-type"] ?? kindOf(words[0]!);
   const { session, server, spool, cache_dir } = settings.config;
-  if (tell) await sayProblems(settings, tell);
+  if (tell)
+    for (const problem of settings.problems)
+      tell(`session-buddy: ${escapeText((await describe(problem)).message)}\n`);
   const start = {
     ...{ component, shell_type, argv: words, tags: flags.tag },
     recorded_argv: session.argv === "full" ? words : words.slice(0, 1),
@@ -164,7 +169,7 @@ export async function shell(args: readonly string[]): Promise<number> {
     strict: strictness(flags, session),
     heartbeat_ms: session.heartbeat_ms,
     spool_bytes: spool.max_bytes,
-    distant: server.endpoint !== null,
+    remote: server.endpoint !== null,
     say: session.banner === "none" ? null : tell,
     banner: (tracking) => {
       const { argv } = session;
@@ -172,14 +177,6 @@ export async function shell(args: readonly string[]): Promise<number> {
       return session.banner === "line" ? lineBanner(facts) : fullBanner(facts);
     },
   });
-}
-
-async function sayProblems(
-  settings: Settings,
-  tell: (text: string) => void,
-): Promise<void> {
-  for (const problem of settings.problems)
-    tell(`session-buddy: ${escapeText((await describe(problem)).message)}\n`);
 }
 
 function disabledBy(
@@ -201,10 +198,6 @@ function strictness(flags: Flags, session: Config["session"]): boolean {
     );
   return audit === "strict" || session.audit === "strict";
 }
-
-/** Writes to a person at a terminal; null when there is none. */
-const tellOf = ({ quiet }: Flags): typeof say | null =>
-  isTerminal(0) && isTerminal(2) && !quiet ? say : null;
 
 /**
  * A name that a sound configuration does not know is mistyped; one that is
@@ -310,15 +303,10 @@ const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 /** The words as the kernel keeps them: the runtime's own are not byte for byte. */
 function fromArgv(words: readonly string[]): Argv {
   const raw = procWords("self/cmdline")?.slice(-words.length);
-  const argv = raw?.length === words.length ? raw : words.map(encode);
-  return { file: argv[0]!, argv };
+  return ofWords(raw?.length === words.length ? raw : words.map(encode));
 }
 
-function fromProfile(profile: Profile | undefined): Argv | null {
-  if (!profile?.command) return null;
-  const argv = profile.command.map(encode);
-  return { file: argv[0]!, argv };
-}
+const ofWords = (argv: Uint8Array[]): Argv => ({ file: argv[0]!, argv });
 
 function ownShell(env: NodeJS.ProcessEnv, flags: Flags): Argv {
   const file = env["SHELL"] || passwdEntry()?.shell || "/bin/sh";

@@ -11,21 +11,16 @@ export interface BodySource {
   body: AsyncIterable<Uint8Array> | null;
 }
 
-/** The bounds on reading. */
-export interface BodyLimits {
+/** The limits on reading. */
+const LIMITS = {
   /** From the first look at a body to its end. */
-  timeout_ms: number;
-  /** The same for a peer that has proved nothing yet. */
-  unproven_timeout_ms: number;
-  /** Of all bodies together while they are being read. */
-  under_way_max_bytes: number;
-}
-
-const LIMITS: BodyLimits = {
   timeout_ms: 30_000,
+  /** The same for a peer that has proved nothing yet. */
   unproven_timeout_ms: 5_000,
+  /** Of all bodies together while they are being read. */
   under_way_max_bytes: 256 * 1024 * 1024,
 };
+export type BodyLimits = typeof LIMITS;
 
 /** Reads bodies as they come. */
 export class Bodies {

@@ -13,7 +13,7 @@ import type { Peer } from "../../os/peer.ts";
 import { VERSION } from "../../version.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
 import { type Message, idOf } from "../mcp/json-rpc.ts";
-import type { Check, ServerStore } from "../store.ts";
+import { type ServerStore, check } from "../store.ts";
 import type { Caller } from "../tools/tool.ts";
 import { Tools } from "../tools/tools.ts";
 import type { Connections } from "./connections.ts";
@@ -176,7 +176,6 @@ export class Router {
   /** Each part by name, nothing private in it. */
   private state() {
     const { healthy, checks, ...rest } = this.parts.store.health();
-    const check = (ok: boolean): Check => (ok ? "ok" : "failed");
     const requests = check(this.rateLimit.hasRoom);
     const descriptors = check(this.connections.hasRoom);
     return {

@@ -22,7 +22,7 @@ import type {
 } from "../../model/maintenance.ts";
 import {
   type FilePlace,
-  Half,
+  NewFile,
   outputFailure,
   placeOf,
   putInPlace,
@@ -83,8 +83,8 @@ export class FileMaintenance implements Maintenance {
       await this.settle();
       try {
         using half = makesThere(file)
-          ? new Half(file, place.at)
-          : new Half(this.db.path);
+          ? new NewFile(file, place.at)
+          : new NewFile(this.db.path);
         const held = await copyDatabase(this.db, half.path, file);
         await this.lookThrough(half.path, file);
         chmodSync(half.path, 0o600);
