@@ -28,6 +28,7 @@ import type { DuckDBStore } from "../store/duckdb/store.ts";
 import type { Rejection } from "../store/duckdb/admission.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { type Drained, ServerDrain } from "./drain.ts";
+import { check } from "./tools/health-check.ts";
 import type { Gauges, Metrics } from "./http/metrics.ts";
 
 const TICK_MS = 1_000;
@@ -37,9 +38,6 @@ const IDLE_MS = 5_000;
 const LAST_PASS_MS = 2_000;
 /** Below this a disk counts as full: a checkpoint would not fit. */
 const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
-
-/** The state of a part of the server. */
-export const check = (ok: boolean): "ok" | "failed" => (ok ? "ok" : "failed");
 
 export class ServerStore implements ServedStore {
   readonly drain: ServerDrain;

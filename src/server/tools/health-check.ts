@@ -4,6 +4,9 @@ import { VERSION } from "../../version.ts";
 import { seconds, text } from "./fields.ts";
 import { tool } from "./tool.ts";
 
+/** The state of a part of the server. */
+export const check = (ok: boolean): "ok" | "failed" => (ok ? "ok" : "failed");
+
 export const healthCheck = tool({
   name: "health_check",
   title: "Health check",
