@@ -1,48 +1,49 @@
 /**
- * Which sessions that came over the wire are gone. One with a lease is, when no
- * sign of life came for so long; of one without, its process may tell, when it
- * runs on this host; else patience ends some day.
+ * Leases of sessions that came over the wire, and when they were last seen. A session
+ * is lost when its lease expires without a sign of life; without a lease, when its
+ * process on this host is gone, or after a long timeout.
  */
-import { type SessionEnd, lostEnd } from "../model/event.ts";
+import {
+  type Annotation,
+  EVENT_VERSION,
+  type SessionEnd,
+  lostEnd,
+} from "../model/event.ts";
 import type { State } from "../model/state.ts";
 import { isClosed } from "../model/session.ts";
 import { type ProcessIdentity, liveness } from "../os/proc.ts";
 
-/**
- * Between two looks, at most: whoever looks later was stopped or suspended, or
- * the clock was set, and has heard nobody meanwhile.
- */
+/** After a longer pause this process was stopped, or the clock was set. */
 const ABSENT_MS = 2_500;
 
 interface Lease {
-  /** null: no sign of life ever comes. */
+  /** null: no heartbeats come. */
   seconds: number | null;
-  /** Of its events; signs that came beside them are not in here. */
+  /** Of its events, without heartbeats. */
   last_sign: string;
-  /** When we heard of it, by our own clock. */
+  /** When a sign of life came, by our clock. */
   heard_ms: number;
   process: ProcessIdentity | null;
-  /** The recovered end that does not hold, for a sign was later. */
+  /** The recovered end, if a later sign has reopened the session. */
   end_id: string | null;
-  /** Its own host said last that it is gone: our clocks need not agree on when. */
+  /** Its own host said last that it is gone, by a clock that may differ. */
   said_gone: boolean;
-  /** Until then it cannot be gone, whatever comes: later signs only add to it. */
+  /** It cannot expire before; later signs only add to that. */
   holds_until_ms: number;
 }
 
 export class Leases {
   private readonly timed = new Map<string, Lease>();
-  /** Those whose process can be looked for; whose turn it is comes first. */
+  /** Those with a process on this host; the next to be looked for is first. */
   private readonly processes = new Map<string, Lease>();
 
-  /** Since when we listen without a break: everyone has a lease from then. */
+  /** Since when signs could come without a break: each lease runs from then. */
   private listening_ms: number;
   private looked_ms: number;
 
   /**
-   * @param opened_ms when the store was opened: signs of life from before are
-   * forgotten
-   * @param signs of life beside the events
+   * @param opened_ms when the store was opened
+   * @param signs when sessions were last seen, beside their events
    */
   constructor(
     private readonly opened_ms: number,
@@ -53,8 +54,8 @@ export class Leases {
   }
 
   /**
-   * Takes note of a session as it is now.
-   * @param heard_ms when a sign of life came; null when it is none that changed it
+   * Updates the lease of a session.
+   * @param heard_ms when a sign of life came; null when another event did
    */
   note(state: State, heard_ms: number | null): void {
     const { session_id, start, last_sign, end } = state;
@@ -89,9 +90,9 @@ export class Leases {
   }
 
   /**
-   * The ends of those that are gone, at their last sign of life.
+   * The ends of lost sessions, at their last sign of life.
    * @param looks how many processes may be looked for
-   * @param alive hears of each session whose process was found
+   * @param alive is called for each session whose process was found
    */
   lost(
     now_ms: number,
@@ -102,15 +103,15 @@ export class Leases {
     const passed_ms = now_ms - this.looked_ms;
     if (passed_ms < 0 || passed_ms > ABSENT_MS) this.listening_ms = now_ms;
     this.looked_ms = now_ms;
-    // What was reckoned by a clock that has been set back does not hold.
+    // The clock was set back.
     if (passed_ms < 0)
       for (const leases of [this.timed, this.processes])
         for (const lease of leases.values()) lease.holds_until_ms = 0;
     const gone: SessionEnd[] = [];
     const timeOut = (id: string, lease: Lease) => {
-      // Most are passed by at this: all are looked at each second.
+      // Quick: all are looked at each second.
       if (now_ms <= lease.holds_until_ms) return;
-      const until_ms = this.patience(id, lease, unleased_timeout_ms, now_ms);
+      const until_ms = this.expiryOf(id, lease, unleased_timeout_ms, now_ms);
       lease.holds_until_ms = lease.said_gone ? 0 : until_ms;
       if (now_ms > lease.holds_until_ms)
         gone.push(lostEnd(id, this.lastSign(id, lease)));
@@ -134,10 +135,10 @@ export class Leases {
   }
 
   /**
-   * Until when a session may be silent, by our clock: its own may be wrong, and
-   * a sign from the future (or ours was set back) says only that there was one.
+   * When a lease expires, by our clock. A sign from the future counts as of the start
+   * of the listening: one of the clocks is wrong.
    */
-  private patience(
+  private expiryOf(
     id: string,
     lease: Lease,
     unleased_timeout_ms: number,
@@ -158,4 +159,39 @@ function processOf({ start }: State): ProcessIdentity | null {
   return start_ticks && pid_namespace && boot_id
     ? { pid, start_ticks, pid_namespace, boot_id }
     : null;
+}
+
+const MAX_SIGNS = 65_536;
+
+/** When sessions were last seen: session id → UTC, ISO 8601; in memory alone. */
+export class LastSeen extends Map<string, string> {
+  /**
+   * Keeps the later time.
+   * @returns whether it is the first of its session
+   */
+  merge(session_id: string, sign: string): boolean {
+    const last = this.get(session_id);
+    if (last === undefined || sign > last) this.set(session_id, sign);
+    if (last !== undefined) return false;
+    if (this.size > MAX_SIGNS) this.forgetOldest();
+    return true;
+  }
+
+  private forgetOldest(): void {
+    for (const session_id of this.keys()) {
+      if (this.size <= (MAX_SIGNS * 15) / 16) return;
+      this.delete(session_id);
+    }
+  }
+}
+
+/** An annotation without content, which says when the session was alive. */
+export function signOfLife(session_id: string, timestamp: string): Annotation {
+  return {
+    event_version: EVENT_VERSION,
+    event_id: Bun.randomUUIDv7(),
+    event_type: "annotation",
+    session_id,
+    timestamp,
+  };
 }

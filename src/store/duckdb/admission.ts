@@ -1,7 +1,6 @@
 /**
- * Which events are new, and which are not to be: one after the other, in the
- * turn of the commit that stores them, for a session may become somebody's by
- * one of them.
+ * Admits events to a commit: which are new, and which their reporter may not report.
+ * Each may change whose its session is, so they are admitted one after the other.
  */
 import type { State } from "../../model/state.ts";
 import type { Event } from "../../model/event.ts";
@@ -16,7 +15,7 @@ import {
 import { briefOf } from "../../model/session.ts";
 import type { Arrival } from "./rows.ts";
 
-/** Events of one session, and why they are not stored. */
+/** Rejected events of a session, and why. */
 export interface Rejection {
   session_id: string;
   reporter: string | null;
@@ -26,7 +25,6 @@ export interface Rejection {
 
 export type Rejected<T> = T & { reason: string };
 
-/** An event that is stored already. */
 export interface Stored {
   event_id: string;
   session_id: string;
@@ -34,18 +32,18 @@ export interface Stored {
   from: Provenance | null;
 }
 
-/** What tells events apart: an id alone may be another's as well, of his session. */
+/** Identifies an event: others may use its id in their own sessions. */
 export const keyOf = (event: Pick<Event, "event_id" | "session_id">): string =>
   `${event.event_id} ${event.session_id}`;
 
 /**
- * Whose duplicates they are is asked after who may report: a stranger hears
- * nothing of what is stored. An event under its id that does not count, such as
- * a stranger's remark, does not keep it away: it takes that one's place.
- * @param known those that are stored, by `keyOf`
- * @param stateOf the session's fold; undefined for one of which nothing is stored
+ * Permission is checked before duplicates: a stranger learns nothing of what is stored.
+ * A stored event of the same id that does not count, such as a stranger's remark, is
+ * replaced.
+ * @param known the stored events, by `keyOf`
+ * @param stateOf the session's fold; undefined when nothing of it is stored
  */
-export function judge<T extends Arrival>(
+export function admit<T extends Arrival>(
   items: readonly T[],
   known: ReadonlyMap<string, Stored>,
   stateOf: (session_id: string) => State | undefined,
@@ -82,7 +80,7 @@ export function judge<T extends Arrival>(
   return { fresh: [...fresh.values()], rejected, again, replaced };
 }
 
-/** Whether a stored event counts, whoever owns its session. */
+/** Whether a stored event counts, whoever its session belongs to. */
 export const isFirm = ({ from }: Stored): boolean =>
   counts(from, SPOOL.reporter!);
 
@@ -93,7 +91,7 @@ function counts(from: Provenance | null, owner: string | null): boolean {
   return isUnquestioned(from) && owner !== SPOOL.reporter;
 }
 
-/** What of it is said: of each session, reporter and reason one. */
+/** One rejection for each session, reporter and reason. */
 export function rejectionsOf(
   items: readonly Rejected<Arrival>[],
 ): Iterable<Rejection> {

@@ -1,13 +1,12 @@
 /**
- * The ids of the newest stored events, and how far back they reach. What is
- * newer than the horizon and not among them has not been stored: no question
- * to the database is needed to know.
+ * The ids of the newest stored events. An event later than the horizon that is not
+ * among them is not stored, which is known without a query.
  *
- * Ids are kept in two halves. When the younger is full the elder is let go as
- * a whole: to take single ones out of a large map costs more than to put them in.
+ * Ids are kept in two halves, of which the elder is dropped as a whole: deleting
+ * single keys of a large map costs more than adding them.
  */
 interface Half {
-  /** Event id → timestamp; of several under one id the first and the last. */
+  /** Event id → timestamp, or the first and the last of several. */
   ids: Map<string, string | [string, string]>;
   /** The greatest timestamp of its events. */
   last: string;
@@ -28,14 +27,14 @@ export class IdWindow {
     private horizon: string,
   ) {}
 
-  /** Between which timestamps those under an id are that are in here; none for none. */
+  /** The timestamps of an id; those of several events lie between two. */
   timesOf(event_id: string): string[] {
     return [this.elder, this.younger].flatMap(
       ({ ids }) => ids.get(event_id) ?? [],
     );
   }
 
-  /** Whether an event of that time that is not in here cannot have been stored. */
+  /** Whether an event of that time is in here if it is stored. */
   reaches(timestamp: string): boolean {
     return timestamp > this.horizon;
   }

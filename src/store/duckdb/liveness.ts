@@ -1,7 +1,6 @@
 /**
- * Which sessions live. Signs of life move last_seen in memory; a session that
- * came over the wire and shows none is closed, and one that was thought lost
- * comes back with the next.
+ * Which sessions are alive. Heartbeats move last_seen in memory. A session from the
+ * wire without them is ended as lost, and reopened by the next one.
  */
 import { listValue } from "@duckdb/node-api";
 import { type Clock, isoTime } from "../../model/clock.ts";
@@ -17,22 +16,21 @@ import {
 } from "./session-tables.ts";
 import type { Database } from "./database.ts";
 import type { Change, Folds, OpenState } from "./folds.ts";
-import { Leases } from "../leases.ts";
+import { LastSeen, Leases, signOfLife } from "../leases.ts";
 import { Owners } from "./owners.ts";
-import { Signs, signOfLife } from "../last-seen.ts";
 import { SQL } from "./statements.ts";
 
-/** Processes to look for at once: each costs some readings of /proc. */
+/** Processes to look for at once: each reads some files of /proc. */
 const MAX_LOOKS = 128;
 
-export class Life {
-  readonly signs = new Signs();
+export class LivenessTracker {
+  readonly signs = new LastSeen();
   private readonly leases: Leases;
   private readonly owners: Owners;
-  /** Whether the leases of sessions from before are known. */
-  private watching: Promise<void> | null = null;
+  /** Reads the leases of sessions from before this process. */
+  private known: Promise<void> | null = null;
 
-  /** @param append stores what nobody brought */
+  /** @param append stores events of the store itself */
   constructor(
     private readonly db: Database,
     private readonly folds: Folds,
@@ -45,30 +43,27 @@ export class Life {
     this.owners = new Owners(db, folds);
   }
 
-  /**
-   * Takes note of a session that an event has changed.
-   * @param by `anew`: it has got another reporter, and signs of life are not his
-   */
+  /** Takes note of a session that an event has changed. */
   note(state: State, by: Change): void {
     const { session_id, end } = state;
     if (by === "anew") this.signs.delete(session_id);
     this.leases.note(state, by === "remark" ? null : this.now());
     this.owners.note(state);
-    // A later sign of life than its end is for `lapse` to look at.
+    // `expireLeases` looks at one that was seen after its end.
     if (isClosed(state) && (this.signs.get(session_id) ?? "") <= end!.timestamp)
       this.signs.delete(session_id);
   }
 
   /**
-   * @param theirs the same signs by the clock of who brought them, if not ours
-   * @returns those that belong to another reporter: they have not moved
+   * @param theirs the same signs by the clock of their host, if it is not ours
+   * @returns the sessions that belong to another reporter, which were not moved
    */
   async seen(
     signs: ReadonlyMap<string, string>,
     from: Provenance,
     theirs = signs,
   ): Promise<ReadonlySet<string>> {
-    const { others, unknown } = await this.owners.judge(signs.keys(), from);
+    const { others, unknown } = await this.owners.check(signs.keys(), from);
     const first = new Map<string, string>();
     for (const [session_id, sign] of signs) {
       if (others.has(session_id) || unknown.has(session_id)) continue;
@@ -80,8 +75,8 @@ export class Life {
   }
 
   /**
-   * Sessions that were thought lost and show a later sign of life get an event
-   * that says so; of those that have ended, signs are forgotten.
+   * Stores an event for each lost session with a later sign of life; forgets the
+   * signs of sessions that have ended.
    */
   private async reopen(
     signs: ReadonlyMap<string, string>,
@@ -93,12 +88,11 @@ export class Life {
       const { id, end_source, end_time } = end;
       const sign = signs.get(id)!;
       if (end_source !== "recovered") this.signs.delete(id);
-      // Who ended it may have done so by the clock of who brings the sign.
       else if (sign > end_time && theirs.get(id)! > end_time)
         back.push(signOfLife(id, sign));
       else doubtful.push(end);
     }
-    // By a clock that is ahead of ours it may have ended in times to come.
+    // A clock ahead of ours may have put the end in the future.
     const found = await receiptOfEnds(this.db.ask, doubtful);
     for (const { id, end_time } of doubtful)
       if (signs.get(id)! > (found.get(id) ?? end_time))
@@ -113,7 +107,7 @@ export class Life {
     }
   }
 
-  /** The ends of those of some sessions that have one. */
+  /** The ends of some sessions, of those that have ended. */
   private async endsOf(ids: Iterable<string>): Promise<End[]> {
     const ends: End[] = [];
     const asked = new Set<string>();
@@ -127,7 +121,7 @@ export class Life {
       }
     }
     if (asked.size === 0) return ends;
-    // Most live on: what is among the open rows need not be looked for further.
+    // Most are open.
     for (const row of await this.db.ask<ClosedRow>(SQL.openEnds, [
       listValue([...asked]),
     ])) {
@@ -138,20 +132,19 @@ export class Life {
   }
 
   /**
-   * Closes sessions that came over the wire and are gone, at their last sign
-   * of life.
+   * Ends sessions from the wire that are lost, at their last sign of life.
    * @param now_ms milliseconds since the epoch
    * @param unleased_timeout_ms how long one without heartbeats may be silent
-   * @param looks how many processes may be looked for; the others' turn comes
-   * @returns how many
+   * @param looks how many processes may be looked for
+   * @returns how many were ended
    */
   async expireLeases(
     now_ms: number,
     unleased_timeout_ms: number,
     looks: number = MAX_LOOKS,
   ): Promise<number> {
-    await (this.watching ??= this.watch().catch((error) => {
-      this.watching = null;
+    await (this.known ??= this.readLeases().catch((error) => {
+      this.known = null;
       throw error;
     }));
     const now = isoTime(now_ms);
@@ -170,8 +163,8 @@ export class Life {
     return stored.size;
   }
 
-  /** Learns the leases of sessions from before this process. */
-  private watch(): Promise<void> {
+  /** Reads the leases of open sessions. */
+  private readLeases(): Promise<void> {
     return this.db.inTurn(async () => {
       await this.folds.flush();
       const rows = await this.db.rows<OpenState>(SQL.leasedStates);

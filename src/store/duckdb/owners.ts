@@ -1,7 +1,4 @@
-/**
- * Whose sessions are of which signs of life come: each wire reporter keeps his
- * own alive, and nobody else's.
- */
+/** The reporters of sessions: a wire reporter keeps its own sessions alive alone. */
 import { listValue } from "@duckdb/node-api";
 import type { State } from "../../model/state.ts";
 import { type Provenance, mayReport, ownerOf } from "../../model/reporter.ts";
@@ -10,11 +7,11 @@ import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import { SQL } from "./statements.ts";
 
-/** Sessions that are in memory no more, and of which signs come still. */
+/** Sessions that are remembered. */
 const MAX_OWNERS = 65_536;
 
 export class Owners {
-  /** Session → its reporter, of some that the folds may have let go. */
+  /** Session id → reporter, of sessions that the folds may have dropped. */
   private readonly known = new Map<string, string | null>();
 
   constructor(
@@ -28,27 +25,25 @@ export class Owners {
   }
 
   /**
-   * @returns of some sessions those that belong to others, and those of which
-   *   nothing is stored: whose they will be is not known yet
+   * @returns the sessions that belong to others, and those that are not stored yet
    */
-  async judge(ids: Iterable<string>, from: Provenance) {
+  async check(ids: Iterable<string>, from: Provenance) {
     const others = new Set<string>();
     const unknown = new Set<string>();
-    // Who may report of any session need not be asked about each.
     if (mayReport("", from)) return { others, unknown };
     const asked = new Set<string>();
-    const judge = (id: string, owner: string | null) => {
+    const add = (id: string, owner: string | null) => {
       if (!mayReport(owner, from)) others.add(id);
     };
     for (const id of ids) {
       const owner = this.known.get(id) ?? this.folds.recall(id);
       if (owner === undefined) asked.add(id);
       else if (owner === null) unknown.add(id);
-      else judge(id, typeof owner === "string" ? owner : owner.reporter);
+      else add(id, typeof owner === "string" ? owner : owner.reporter);
     }
     for (const [id, owner] of await this.ask(asked)) {
       asked.delete(id);
-      judge(id, owner);
+      add(id, owner);
     }
     return { others, unknown: unknown.union(asked) };
   }
@@ -59,9 +54,8 @@ export class Owners {
     const found = new Map<string, string | null>();
     if (ids.size === 0) return found;
     type Row = { id: string; reporter: string | null };
-    const open = await this.db.ask<Row>(SQL.openReporters, [
-      listValue([...ids]),
-    ]);
+    const list = listValue([...ids]);
+    const open = await this.db.ask<Row>(SQL.openReporters, [list]);
     for (const { id, reporter } of open) found.set(id, reporter);
     const closed = await closedAmong(
       this.db.ask,
@@ -74,7 +68,7 @@ export class Owners {
   }
 
   private keep(session_id: string, reporter: string | null): void {
-    // Whose it is while it is nobody's may change at any time.
+    // A session without a reporter may get one at any time.
     if (reporter === null) return;
     const [oldest] = this.known.keys();
     if (this.known.size >= MAX_OWNERS) this.known.delete(oldest!);

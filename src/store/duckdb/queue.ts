@@ -1,22 +1,19 @@
-/**
- * Events that wait for their commit, in the order in which they came: bounded,
- * and handed out in batches of what one statement takes.
- */
+/** The bounded queue of events that wait for their commit. */
 import { type Event, compareEvents, isKind } from "../../model/event.ts";
 import { Rejected, fail } from "../../model/failure.ts";
 import { claimantOf, rejectionOf } from "../../model/reporter.ts";
 import { QUEUE_EVENTS, type SessionBrief } from "../../model/store.ts";
 import type { Arrival } from "./rows.ts";
 
-/** In one statement, at most. */
+/** The limits of a batch. */
 const BATCH_EVENTS = 4_096;
 const BATCH_CHARACTERS = 16 * 1024 * 1024;
-/** In the queue, at most, as well as QUEUE_EVENTS; one call may always wait there alone. */
+/** The limit of the queue beside QUEUE_EVENTS; a single call may exceed it. */
 const QUEUE_CHARACTERS = 128 * 1024 * 1024;
 
 /** One call of `append`. */
 export interface Call {
-  /** Arrivals of it that are not committed yet. */
+  /** Its events that are not committed yet. */
   waiting: number;
   stored: Set<string>;
   /** event_id → why not. */
@@ -30,21 +27,20 @@ export interface Item extends Arrival {
 
 export class Queue {
   private items: Item[] = [];
-  /** What is in the queue or under way. */
+  /** Of what waits and of the batch that is being committed. */
   private load = { events: 0, characters: 0 };
-  /** Starts and ends among that, by session. */
+  /** Starts and ends among them, by session. */
   private readonly pending = new Map<string, Item[]>();
 
   get isEmpty(): boolean {
     return this.items.length === 0;
   }
 
-  /** What waits and what is under way. */
   get events(): number {
     return this.load.events;
   }
 
-  /** @throws Failure (overloaded) when too much waits already */
+  /** @throws Failure (overloaded) when too much waits */
   add(items: readonly Item[]): void {
     let characters = 0;
     for (const { payload } of items) characters += payload.length;
@@ -69,7 +65,7 @@ export class Queue {
     }
   }
 
-  /** Takes what has left the queue, committed or failed, off the books. */
+  /** Stops counting events that were committed or have failed. */
   release(items: readonly Item[]): void {
     for (const item of items) {
       const { event, payload } = item;
@@ -82,7 +78,7 @@ export class Queue {
     }
   }
 
-  /** The oldest, as many as one statement takes; they count until their release. */
+  /** The oldest events, which count until their release. */
   takeBatch(): Item[] {
     let characters = 0;
     let n = 0;
@@ -94,13 +90,13 @@ export class Queue {
     return this.items.splice(0, n);
   }
 
-  /** Takes out all that is left of some calls. */
+  /** Removes the events of some calls. */
   drop(calls: ReadonlySet<Call>): void {
     this.release(this.items.filter(({ call }) => calls.has(call)));
     this.items = this.items.filter(({ call }) => !calls.has(call));
   }
 
-  /** What is known of a session, with what is about to be stored. */
+  /** What is known of a session, with the events that wait. */
   withPending(
     session_id: string,
     stored: SessionBrief | null,
@@ -128,7 +124,7 @@ export class Queue {
   }
 }
 
-/** Tells a call what became of its events. */
+/** Settles a call. */
 export function answer({ settle, rejected, stored }: Call): void {
   if (rejected.size === 0) settle.resolve(stored);
   else settle.reject(new Rejected(rejected, stored));

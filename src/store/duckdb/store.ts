@@ -1,7 +1,6 @@
 /**
- * The store in a DuckDB file. Events are appended and never changed; sessions
- * are folds over them, written behind the events and always reconstructible:
- * on open, what was not folded yet is.
+ * The store in a DuckDB file. Events are appended and never changed; the rows of
+ * sessions are folds over them and are written behind.
  */
 import { listValue } from "@duckdb/node-api";
 import type { Clock } from "../../model/clock.ts";
@@ -27,7 +26,7 @@ import { closedAmong, sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
 import { Folds, type OpenState } from "./folds.ts";
 import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
-import { Life } from "./liveness.ts";
+import { LivenessTracker } from "./liveness.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
   type ReadRow,
@@ -45,33 +44,31 @@ import { IdWindow } from "./id-window.ts";
 import { Writer, type WriterEvents } from "./writer.ts";
 
 const WINDOW_EVENTS = 262_144;
-/** Events that are read at once. */
+/** Events that one query reads. */
 const PAGE_EVENTS = 1_024;
 
-/** All that is known of one. */
 const ARCHIVED: SessionBrief = {
   ...{ start_event_id: null, ended: true, reporter: null, archived: true },
 };
 
-/** A write-ahead log of less is left to the next occasion. */
+/** A smaller write-ahead log waits for the next checkpoint. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
 
 export interface StoreOptions extends WriterEvents {
   now?: Clock;
   /** The steps to the newest schema, oldest first. */
   migrations?: readonly string[];
-  /** Of how many events the ids are kept in memory. */
+  /** How many ids of events are kept in memory. */
   window_events?: number;
-  /** Hears of what was damaged, and had to be left out as the file was opened. */
+  /** Is told what was damaged and left out when the file was opened. */
   warn?: Warn;
 }
 
-/** What can be told of a store at no cost. */
 export interface StoreFacts {
   /** Events that wait for their commit. */
   queued_events: number;
   last_commit_ok: boolean;
-  /** What the database was given up for: it has to be closed and opened anew. */
+  /** Why the database has to be closed and opened again. */
   given_up: Failure | null;
   /** The file and its write-ahead log. */
   database_bytes: number;
@@ -79,10 +76,10 @@ export interface StoreFacts {
 
 export class DuckDBStore implements ServedStore {
   private readonly folds: Folds;
-  private readonly life: Life;
+  private readonly liveness: LivenessTracker;
   private readonly tombstones: Tombstones;
   private writer!: Writer;
-  /** Rows that are being written for those who read. */
+  /** The slice of rows that is being written for queries. */
   private slice: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
 
@@ -91,17 +88,14 @@ export class DuckDBStore implements ServedStore {
     private readonly hears: WriterEvents,
     private readonly now: Clock,
   ) {
-    this.folds = new Folds(db, (state, by) => this.life.note(state, by));
-    this.life = new Life(db, this.folds, now, (events) =>
+    this.folds = new Folds(db, (state, by) => this.liveness.note(state, by));
+    this.liveness = new LivenessTracker(db, this.folds, now, (events) =>
       this.writer.append(events, null),
     );
     this.tombstones = new Tombstones(db, this.folds);
   }
 
-  /**
-   * Opens the file, makes it when it is not there, and brings it up to date.
-   * @throws Failure (timeout, storage, permission) with the mend
-   */
+  /** See Database.open. */
   static async open(
     path: string,
     options: StoreOptions = {},
@@ -151,32 +145,25 @@ export class DuckDBStore implements ServedStore {
     from: Provenance = SPOOL,
     theirs = signs,
   ): Promise<ReadonlySet<string>> {
-    const others = await this.life.seen(signs, from, theirs);
+    const others = await this.liveness.seen(signs, from, theirs);
     const rejection = { reporter: reporterOf(from), reason: NOT_YOURS };
     for (const session_id of others)
       this.hears.onRejected?.({ session_id, ...rejection, events: 1 });
     return others;
   }
 
-  /**
-   * Closes sessions that came over the wire and are gone, at their last sign
-   * of life.
-   * @param now_ms milliseconds since the epoch
-   * @param unleased_timeout_ms how long one without heartbeats may be silent
-   * @param looks how many processes may be looked for; the others' turn comes
-   * @returns how many
-   */
+  /** See LivenessTracker. */
   expireLeases(
     now_ms: number,
     unleased_timeout_ms: number,
     looks?: number,
   ): Promise<number> {
-    return this.life.expireLeases(now_ms, unleased_timeout_ms, looks);
+    return this.liveness.expireLeases(now_ms, unleased_timeout_ms, looks);
   }
 
   /**
-   * Whoever decides by it whether to append shall have no other such decision
-   * about that session under way until he has called `append`.
+   * A caller that decides by it whether to append makes one such decision about a
+   * session at a time, until it has called `append`.
    */
   async brief(session_id: string): Promise<SessionBrief | null> {
     let stored = this.folds.recall(session_id);
@@ -265,18 +252,14 @@ export class DuckDBStore implements ServedStore {
     }
   }
 
-  /** Sessions as the rows say, brought up to date. */
   private async *sessions({ sql, values }: Query): AsyncIterable<Session> {
     await this.flush();
     const now = this.now();
     for await (const row of this.db.read<ReadRow>(sql, values))
-      yield sessionOf(row, this.life.signs, now);
+      yield sessionOf(row, this.liveness.signs, now);
   }
 
-  /**
-   * Brings the rows up to what is stored by now, a slice a turn: commits pass
-   * between, and what they bring is not waited for. All who read share a slice.
-   */
+  /** Writes the rows of what is stored now, a slice at a time, between commits. */
   private async flush(): Promise<void> {
     const { lastSeq } = this.folds;
     while (this.folds.folded < lastSeq)
@@ -285,13 +268,13 @@ export class DuckDBStore implements ServedStore {
         .finally(() => (this.slice = null)));
   }
 
-  /** To be called in a quiet moment: moves what is pending to its place. */
+  /** Writes rows and a checkpoint; to be called when nothing else is to do. */
   async idle(): Promise<void> {
     await this.flush();
     await this.db.inTurn(() => this.db.checkpoint(WORTH_A_CHECKPOINT_BYTES));
   }
 
-  /** Its copies and archives; one for all who ask for them. */
+  /** Its maintenance; one object for all callers. */
   maintenance(options: MaintenanceOptions): FileMaintenance {
     return new FileMaintenance(this.db, this.folds, this.tombstones, options);
   }
@@ -312,14 +295,13 @@ export class DuckDBStore implements ServedStore {
     if (failure) throw failure;
   }
 
-  /** Stores what was accepted, and lets the file go. */
+  /** Stores what was accepted, and closes the file. */
   close(): Promise<void> {
     return (this.closing ??= this.end());
   }
 
   private async end(): Promise<void> {
     try {
-      // From now on nothing more is taken.
       const written = this.writer.close();
       await this.db.jobs.end();
       await written;

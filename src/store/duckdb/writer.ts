@@ -1,11 +1,9 @@
 /**
- * Group commit. What is to be stored while a commit is under way waits in a
- * bounded queue, and goes together with all that waits there in the next one.
- * No clock is waited for: only what can be read at once joins, and a commit that
- * finds one event takes that one.
+ * Group commit. Events that come during a commit wait in a bounded queue, and the next
+ * commit takes all that wait. No timer is waited for.
  *
- * An event counts as stored once its commit is done, and not before. Who brings
- * it again meanwhile waits in the queue behind it, and finds it stored, or not.
+ * An event counts as stored once its commit is done. A duplicate that comes meanwhile
+ * waits in the queue behind it.
  */
 import {
   DuckDBTimestampValue,
@@ -22,7 +20,7 @@ import {
   type Rejection,
   type Stored,
   isFirm,
-  judge,
+  admit,
   keyOf,
   rejectionsOf,
 } from "./admission.ts";
@@ -32,11 +30,9 @@ import { SQL } from "./statements.ts";
 import type { Tombstones } from "./tombstones.ts";
 import type { IdWindow } from "./id-window.ts";
 
-/** What hears of the writer's work. */
 export interface WriterEvents {
-  /** How long a commit took, and of how many new events. */
+  /** How long a commit took, and how many events it stored. */
   onCommit?: (seconds: number, events: number) => void;
-  /** Events that who brought them may not report. */
   onRejected?: (rejection: Rejection) => void;
 }
 
@@ -58,10 +54,10 @@ export class Writer {
   ) {}
 
   /**
-   * @param from who brought them; null for what the store itself adds
+   * @param from who brought them; null for events of the store itself
    * @returns the ids of those that were new, once all are committed
-   * @throws Failure (overloaded) when too much waits already; Rejected once all
-   *   are committed but those that he may not report
+   * @throws Failure (overloaded) when too many wait; Rejected for those that `from`
+   *   may not report, once all others are committed
    */
   async append(
     events: readonly Event[],
@@ -87,7 +83,7 @@ export class Writer {
 
   private async run(): Promise<void> {
     while (!this.queue.isEmpty) {
-      await whateverIsReady();
+      await nextTurn();
       const batch = this.queue.takeBatch();
       try {
         await this.db.inTurn(() => this.commit(batch));
@@ -101,12 +97,12 @@ export class Writer {
     this.running = null;
   }
 
-  /** While the calls that come next are read; who fails there fails again in a commit. */
+  /** Writes rows while the next calls are read; a commit meets the same errors. */
   private writeRows(): void {
     this.db.inTurn(() => this.folds.flushOldest()).catch(() => {});
   }
 
-  /** All who have something in a batch hear that it failed; their rest is not tried. */
+  /** Rejects all calls with events in a batch, and drops their other events. */
   private fail(batch: readonly Item[], error: unknown): void {
     this.lastCommitOk = false;
     const calls = new Set(batch.map(({ call }) => call));
@@ -118,12 +114,12 @@ export class Writer {
   private async commit(batch: readonly Item[]): Promise<void> {
     const known = await this.known(batch);
     const items = await this.unarchived(batch, known);
-    const judged = items.filter((item) => {
+    const checked = items.filter((item) => {
       const stored = known.get(keyOf(item.event));
-      return isQuestioned(item) || !stored || !isFirm(stored);
+      return isChecked(item) || !stored || !isFirm(stored);
     });
-    await this.folds.prepare(judged.map(({ event }) => event));
-    const { fresh, rejected, again, replaced } = judge(items, known, (id) =>
+    await this.folds.prepare(checked.map(({ event }) => event));
+    const { fresh, rejected, again, replaced } = admit(items, known, (id) =>
       this.folds.get(id),
     );
     if (fresh.length > 0) await this.store(fresh, replaced);
@@ -136,7 +132,7 @@ export class Writer {
     this.lastCommitOk = true;
   }
 
-  /** @param replaced those in whose place some of them go */
+  /** @param replaced the stored events that some of them replace */
   private async store(
     items: readonly Item[],
     replaced: readonly Stored[],
@@ -168,7 +164,6 @@ export class Writer {
     ]);
   }
 
-  /** Those that are stored, by `keyOf`. */
   private async known(
     batch: readonly Item[],
   ): Promise<ReadonlyMap<string, Stored>> {
@@ -193,7 +188,7 @@ export class Writer {
     return known;
   }
 
-  /** Those that do not come too late, for a session that went to an archive. */
+  /** The events whose session is not archived. */
   private async unarchived(
     batch: readonly Item[],
     known: ReadonlyMap<string, Stored>,
@@ -207,9 +202,9 @@ export class Writer {
   }
 
   /**
-   * When an event of an id may have been stored, as far as memory tells; none
-   * when it has not been.
-   * @param timestamp as the event says that is asked for
+   * The timestamps that stored events of an id may have, as far as memory tells; none
+   * when it is not stored.
+   * @param timestamp that of the event
    * @returns in order
    */
   timesOf(event_id: string, timestamp: string): string[] {
@@ -218,14 +213,14 @@ export class Writer {
     return this.window.reaches(timestamp) ? [] : [timestamp];
   }
 
-  /** Takes no more, and waits until all that waits is stored. */
+  /** Accepts no more, and stores all that wait. */
   async close(): Promise<void> {
     this.closed = true;
     await this.running;
   }
 }
 
-/** Ids of events, and the times between which they are. */
+/** Ids of events, their first and their last timestamp. */
 function spanOf(
   events: readonly Pick<Event, "event_id" | "timestamp">[],
 ): DuckDBValue[] {
@@ -234,13 +229,12 @@ function spanOf(
   return [listValue(ids), times[0]!, times.at(-1)!];
 }
 
-/** Whether whose session it is has to be looked at, be it stored already. */
-const isQuestioned = ({ from }: Item): boolean =>
+/** Whether it is checked who may report it, even when it is stored already. */
+const isChecked = ({ from }: Item): boolean =>
   from === null || !mayReport("", from);
 
-/** One turn of the event loop: who was just answered may have the next ready. */
-const whateverIsReady = () =>
-  new Promise<void>((resolve) => setImmediate(resolve));
+/** One turn of the event loop: clients that were just answered may send again. */
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const closedFailure = () =>
   fail.storage("the store is closed", "ask another one");
