@@ -1,6 +1,6 @@
 /**
- * The database of this host: its lock, the server that holds it, its file. One
- * process at a time has it open; everyone else asks that one, or waits.
+ * Claims the database of this host. One process at a time has it open, the holder of
+ * its lock; others ask a server that holds it, or wait.
  */
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
@@ -28,12 +28,12 @@ import { COMPILED } from "../version.ts";
 
 const POLL_MS = 15;
 
-/** Who wants the database, and how long it waits for those that have it. */
+/** How a process claims the database. */
 export interface Claim<S> {
   role: Holder["role"];
-  /** How long one holder may keep it. */
+  /** How long it waits for one holder. */
   holder_ms: number;
-  /** How long all of them may keep it, one after the other. */
+  /** How long it waits in all. */
   total_ms: number;
   /**
    * A server that is as good as the lock.
@@ -44,7 +44,6 @@ export interface Claim<S> {
   server(path: string, waited_ms: number): S | null;
 }
 
-/** For a command: it asks a server that has the database, and waits for commands. */
 const COMMAND: Claim<LocalServer> = {
   role: "cli",
   holder_ms: 5_000,
@@ -52,7 +51,7 @@ const COMMAND: Claim<LocalServer> = {
   server: askableServer,
 };
 
-/** The server that has the database, or its lock, now held by this command. */
+/** The server that has the database, else its lock, held by this command. */
 export const claimForCommand = (settings: Settings) => claim(settings, COMMAND);
 
 /**
@@ -73,14 +72,14 @@ export async function claim<S>(
     const found = server(path, performance.now() - began);
     if (found) return found;
     if (!isHeld(path)) {
-      // Unpacking the library may take a while: nobody shall wait for that.
+      // Unpacking the library takes a while: first, so that nobody waits for it.
       await loadDuckDB(settings);
       const lock = StoreLock.tryAcquire(path, role);
       if (lock) return lock;
     }
     const now = performance.now();
     const holder = readHolder(path);
-    // From one holder to the next the wait begins anew: the lock does move on.
+    // The wait for each holder is its own.
     if (holder?.pid !== pid) held_since = now;
     pid = holder?.pid;
     if (now > held_since + holder_ms || now > began + total_ms)
@@ -93,26 +92,23 @@ export async function claim<S>(
 export function askableServer(path: string): LocalServer | null {
   const holder = runningServer(path);
   if (holder?.state !== "ready" || !holder.socket) return null;
-  // Its folder may be one in /var/tmp, and gone since: another could stand there.
+  // Its folder may be in /var/tmp, and another user's by now.
   const { folder } = trustedPath(dirname(holder.socket));
   const { socket, pid } = holder;
   return folder.uid === process.geteuid!() ? { socket, pid } : null;
 }
 
-/** Who serves this database now; null when nobody does. */
+/** The server that has the database; null when none does. */
 export function runningServer(path: string): Holder | null {
   const holder = readHolder(path);
   if (!holder || holder.role === "cli" || !isHeld(path)) return null;
-  // What it says counts only while it is the one that holds the lock.
   return isHolding(holder, path) === "no" ? null : holder;
 }
 
-/** Where the database is. */
 export function databasePath({ config, paths }: Settings): string {
   return config.store.path ?? `${paths.data!}/sessions.duckdb`;
 }
 
-/** Where the lock of the database is. */
 export function lockPath({ config, paths }: Settings): string {
   return config.store.path
     ? `${config.store.path}.lock`
@@ -120,7 +116,7 @@ export function lockPath({ config, paths }: Settings): string {
 }
 
 /**
- * The database itself, for the holder of its lock; closing it lets the lock go.
+ * Opens the database; closing it releases the lock.
  * @throws Failure when it cannot be opened; the lock is free then
  */
 export async function openFile(
@@ -149,11 +145,10 @@ export async function openFile(
  */
 export function requireOwnDatabase(path: string): void {
   for (const file of [path, `${path}.wal`]) requireTrustedFile(file);
-  // The log beside it comes and goes.
   requireUnshared(dirname(path));
 }
 
-/** The same for who has closed it but not let go of its lock. */
+/** Opens it again after a close without a release of the lock. */
 export async function openAgain(
   settings: Settings,
   options: StoreOptions,
@@ -172,10 +167,7 @@ export async function loadDuckDB({ config, paths }: Settings) {
   return import("../store/duckdb/store.ts");
 }
 
-/**
- * What DuckDB makes beside its file gets what the folder hands down to all that
- * is made in it, whatever umask and mode say; unless nobody else gets in.
- */
+/** Refuses a folder whose default ACL would open DuckDB's own files to others. */
 function refuseInherited(folder: string): void {
   const stat = statFile(folder, { follow: true });
   if (!stat || (stat.mode & 0o011) === 0) return;

@@ -1,8 +1,7 @@
 /**
- * Which files are ours: the database and what is made beside it, its lock, the
- * spool, the archives, a server's state and its log. No output takes the place
- * of one, whatever name, link or mount leads there: what is acknowledged and in
- * no other place would be lost with it.
+ * Keeps outputs away from our own files: the database and what is made beside it, its
+ * lock, the spool, the archives, a server's state and its log, by whatever name, link
+ * or mount.
  */
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -11,14 +10,13 @@ import { fail } from "../model/failure.ts";
 import { databasePath, lockPath } from "./claim.ts";
 import { spoolFolder } from "../spool/write.ts";
 
-/** Below the data folder, all that is in them. */
+/** Below the data folder, with all that is in them. */
 const OWN_FOLDERS = ["spool", "state"];
-/** Made there, and never replaced. */
 const ARCHIVES = "archive";
 const LOG = "server.log";
 
 /**
- * Refuses a place for an output that one of our files has, or may come to have.
+ * Refuses the path of an own file, also of one that does not exist yet.
  * @param path absolute; links on its way are followed, one at its end is not
  * @throws Failure (usage) naming it
  */
@@ -55,14 +53,14 @@ function isOwn(settings: Settings, path: string): boolean {
   );
 }
 
-/** Whether a file that is there is one of ours by another name. */
+/** Whether a file is one of ours by another name. */
 function isAlsoOwn(settings: Settings, path: string): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat?.isFile()) return false;
   const database = databasePath(settings);
   const spool = spoolFolder(settings.paths.data!);
   const own = [database, `${database}.wal`, lockPath(settings)];
-  // Only one of several names is looked for in a folder of thousands.
+  // Thousands of files are searched only for one with several names.
   if (stat.nlink > 1) own.push(...filesBelow(spool));
   return own.some((file) => identityOf(file) === identity(stat));
 }
@@ -72,12 +70,11 @@ function filesBelow(folder: string): string[] {
     const names = readdirSync(folder, { recursive: true }) as string[];
     return names.map((name) => join(folder, name));
   } catch {
-    // Not there: no file of it has another name.
     return [];
   }
 }
 
-/** The folders on the way to a path that are there, the nearest first. */
+/** The identities of the folders above a path, the nearest first. */
 function foldersAbove(path: string): (string | null)[] {
   const found: (string | null)[] = [];
   for (let at = path; at !== "/"; at = dirname(at))
@@ -85,7 +82,7 @@ function foldersAbove(path: string): (string | null)[] {
   return found;
 }
 
-/** The same for all names of a folder or a file; null when nothing is there. */
+/** The same for all names of a file; null when nothing is there. */
 function identityOf(path: string): string | null {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat ? identity(stat) : null;

@@ -1,47 +1,30 @@
 /**
- * Reading where nothing can be written: a read-only disk or mount, a full disk,
- * a spool that does not let itself be drained. The database and what waits in
- * the spool are copied to memory or to a temporary folder, and that copy is
- * drained and read; nothing here is changed.
+ * A private copy to read where nothing can be written: on a read-only or full disk, or
+ * with a spool that cannot be drained. Database and spool are copied to memory or to a
+ * temporary folder, and the copy is drained and read.
  */
-import {
-  fstatSync,
-  futimesSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  statfsSync,
-  writeFileSync,
-} from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, statfsSync } from "node:fs";
 import type { Settings } from "../config/load.ts";
 import { Failure, type Warn, errnoOf } from "../model/failure.ts";
 import { withoutKept } from "../model/maintenance.ts";
 import { libc } from "../os/libc.ts";
-import {
-  O_CREAT,
-  O_EXCL,
-  O_RDONLY,
-  O_WRONLY,
-  closeFile,
-  openRegular,
-} from "../os/file.ts";
-import { copy } from "../os/copy.ts";
+import { O_RDONLY, closeFile, openRegular } from "../os/file.ts";
+import { copyToNew } from "../os/copy.ts";
 import { Scratch, temporaryFolders } from "../os/scratch.ts";
 import { requireTrustedFile, trustedPath } from "../os/trust.ts";
 import { isSpoolFile } from "../spool/folder.ts";
 import { spoolFolder } from "../spool/write.ts";
 
-/** What a place that cannot be written says. */
 const UNWRITABLE: ReadonlySet<string | null> = new Set([
   ...["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT", "EFBIG"],
   ...["EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY"],
 ]);
 /** DuckDB has no errno for it. */
 const UNWRITABLE_WORDS = /cannot be opened for writing|disk of '.*' is full/;
-/** Room that a copy leaves free, as a part of what there is. */
+/** The part of the free room that a copy leaves. */
 const LEFT_FREE = 0.2;
 
-/** Whether it is for want of writing that something failed. */
+/** Whether an error says that something cannot be written. */
 export const isUnwritable = (error: unknown): error is Failure =>
   error instanceof Failure &&
   (UNWRITABLE.has(errnoOf(error.cause)) ||
@@ -53,10 +36,9 @@ export interface Copy extends Disposable {
 }
 
 /**
- * Copies what there is to read.
- * @param database its path
- * @param lock the path of its lock, which nobody may hold meanwhile
- * @returns null when it is in use, or there is no room for a copy
+ * Copies the database and the spool.
+ * @param lock the path of the database's lock, held meanwhile
+ * @returns null when the database is in use, or there is no room
  */
 export function copyAside(
   settings: Settings,
@@ -81,7 +63,7 @@ export function copyAside(
   }
 }
 
-/** What is said of a copy, said of what it is one of. */
+/** Warnings about a copy, with the names of the original. */
 export function aboutOriginal(
   copy: Copy,
   original: Settings,
@@ -120,19 +102,19 @@ function names(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    // What stands in its place is said by who could not drain.
+    // The drain has named what stands in its place.
     if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return [];
     throw error;
   }
 }
 
-/** Keeps the database as it is; a lock of it is no more than looked at. */
+/** Holds the lock of the database, if it has one. */
 function holdStill(path: string): number | "taken" | "none" {
   let fd: number;
   try {
     fd = openRegular(path, O_RDONLY);
   } catch {
-    // Never opened by anybody, or not ours to open: DuckDB's own lock has to do.
+    // No lock, or not ours to open: DuckDB's own has to do.
     return "none";
   }
   try {
@@ -148,10 +130,7 @@ function holdStill(path: string): number | "taken" | "none" {
   return "none";
 }
 
-/**
- * Where nobody else can exchange it, so that its name stays good; what killed
- * readers have left there goes as one is made.
- */
+/** A folder that nobody else can exchange; what killed readers left is removed. */
 function placeFor(bytes: number): Scratch | null {
   for (const place of ["/dev/shm", ...temporaryFolders()])
     try {
@@ -163,23 +142,6 @@ function placeFor(bytes: number): Scratch | null {
       // Not there, another's, or not writable: the next one.
     }
   return null;
-}
-
-/** With its times, which tell of a session's life. */
-function copyFile(from: string, to: string): void {
-  const source = openRegular(from, O_RDONLY);
-  try {
-    const target = openRegular(to, O_WRONLY | O_CREAT | O_EXCL);
-    try {
-      copy(source, (bytes) => writeFileSync(target, bytes));
-      const { atime, mtime } = fstatSync(source);
-      futimesSync(target, atime, mtime);
-    } finally {
-      closeFile(target);
-    }
-  } finally {
-    closeFile(source);
-  }
 }
 
 function copyTo(
@@ -195,7 +157,13 @@ function copyTo(
       mkdirSync(path.slice(0, path.lastIndexOf("/")), {
         ...{ recursive: true, mode: 0o700 },
       });
-      copyFile(from, path);
+      const source = openRegular(from, O_RDONLY);
+      try {
+        // The times tell of a session's life.
+        copyToNew(source, path, true);
+      } finally {
+        closeFile(source);
+      }
     }
     mkdirSync(data, { recursive: true, mode: 0o700 });
   } catch (error) {

@@ -1,10 +1,9 @@
 /**
- * A backup takes the place of the database. First it is copied beside it and
- * looked through there; then, with nobody else at work, the old one gets another
- * name and the copy takes its own. Killed anywhere, one of the two is there.
+ * Restores a backup. It is copied beside the database and verified there; then, under
+ * the lock, the database is renamed and the copy takes its name. Killed anywhere in
+ * between, one of the two is there.
  */
 import {
-  type Stats,
   constants,
   copyFileSync,
   existsSync,
@@ -12,7 +11,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
@@ -37,18 +35,11 @@ import {
 } from "./claim.ts";
 import { drainInto } from "./open.ts";
 import { sayDrained } from "../spool/report.ts";
-import {
-  O_CREAT,
-  O_EXCL,
-  O_WRONLY,
-  closeFile,
-  irregular,
-  openRegular,
-} from "../os/file.ts";
+import { closeFile, irregular } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
 import { ensurePrivateDir, folderFailure, readFailure } from "../os/paths.ts";
 import { absolutePath } from "../os/spot.ts";
-import { copy, sync } from "../os/copy.ts";
+import { copyToNew, sync } from "../os/copy.ts";
 import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
 import { requeueDone, spooledSessions } from "../spool/contents.ts";
@@ -58,18 +49,18 @@ import { StoreLock } from "../store/lock.ts";
 import type { Verified } from "../store/duckdb/verify.ts";
 
 export interface Restored extends Verified {
-  /** Where the database from before is; null when there was none. */
+  /** The path of the old database; null when there was none. */
   kept: string | null;
-  /** Events that the spool still held, and that the backup had not. */
+  /** Events that came from the spool. */
   drained: number;
-  /** Sessions that run in the backup, and of which nothing is left here. */
+  /** Sessions that are active in the backup, and not here any more. */
   lost: number;
 }
 
 const COPY = "copy";
 const REFUSED = "give another backup; the database is as it was";
 
-/** A copy of a backup, beside the database, that was looked through. */
+/** A verified copy of a backup, beside the database. */
 export class Candidate {
   private constructor(
     private readonly settings: Settings,
@@ -78,8 +69,8 @@ export class Candidate {
   ) {}
 
   /**
-   * Copies a backup and looks through the copy.
-   * @param warn hears of what of it had to be left out
+   * Copies and verifies a backup.
+   * @param warn is told what of it was left out
    * @throws Failure naming the file and what is wrong with it
    */
   static async of(
@@ -87,14 +78,13 @@ export class Candidate {
     file: string,
     warn: Warn,
   ): Promise<Candidate> {
-    refuseServer(settings);
+    if (runningServer(lockPath(settings))) throw serverFailure(settings);
     const database = databasePath(settings);
     ensurePrivateDir(settings.paths.data!);
     const from = requireOther(absolutePath(file), database);
     refuseIrregular(database);
     await loadDuckDB(settings);
     const { verify } = await import("../store/duckdb/verify.ts");
-    // What restores that were killed have left goes as it is made.
     const scratch = Scratch.beside(database);
     const path = scratch.at(COPY);
     try {
@@ -109,13 +99,13 @@ export class Candidate {
     }
   }
 
-  /** Lets it go; after `take` there is nothing left to let go. */
+  /** Removes the copy; nothing is left of it after `take`. */
   discard(): void {
     this.scratch.remove();
   }
 
   /**
-   * Puts it in the database's place, and brings what the spool holds to it.
+   * Replaces the database by it, and drains the spool into it.
    * @throws Failure (already_running) when a server has started meanwhile
    */
   async take(warn: Warn): Promise<Restored> {
@@ -130,7 +120,7 @@ export class Candidate {
     try {
       const copied = this.scratch.at(COPY);
       kept = await replace(databasePath(settings), copied, warn);
-      // Before anybody can take it for known: what is done may not be in there.
+      // The backup may lack what is in done/.
       await requeueDone(spoolFolder(data));
     } catch (error) {
       lock.release();
@@ -142,17 +132,12 @@ export class Candidate {
     try {
       const report = await drainInto(settings, store);
       sayDrained(report, warn);
-      const lost = await endForsaken(store, spooledSessions(data));
+      const lost = await endOrphans(store, spooledSessions(data));
       return { ...verified, kept, drained: report.stored, lost };
     } finally {
       await close();
     }
   }
-}
-
-/** @throws Failure (already_running) */
-function refuseServer(settings: Settings): void {
-  if (runningServer(lockPath(settings))) throw serverFailure(settings);
 }
 
 function serverFailure(settings: Settings): Failure {
@@ -163,14 +148,17 @@ function serverFailure(settings: Settings): Failure {
   );
 }
 
-/** @throws Failure (permission) when it may not be looked at */
-function statOf(path: string): Stats | undefined {
+/** @throws Failure (permission) when a file may not be read */
+function reading<T>(path: string, read: () => T): T {
   try {
-    return statSync(path, { throwIfNoEntry: false });
+    return read();
   } catch (error) {
     throw readFailure(path, error);
   }
 }
+
+const statOf = (path: string) =>
+  reading(path, () => statSync(path, { throwIfNoEntry: false }));
 
 /** @throws Failure (permission) for what could not be kept beside, or read */
 function refuseIrregular(database: string): void {
@@ -179,8 +167,8 @@ function refuseIrregular(database: string): void {
 }
 
 /**
- * @returns the backup's path without links, on which nobody else rules
- * @throws Failure for what is no other file
+ * @returns the path of the backup, without links, which nobody else can change
+ * @throws Failure for the database itself, and what is no file
  */
 function requireOther(given: string, database: string): string {
   const { path: from } = trustedPath(given);
@@ -198,8 +186,8 @@ function requireOther(given: string, database: string): string {
 }
 
 /**
- * With its write-ahead log, where it was copied with one. Each file is opened
- * once, looked at, and copied from there: its name may mean another by then.
+ * Copies a backup, and its write-ahead log if there is one. Each file is checked and
+ * copied through one descriptor: its name may mean another by then.
  * @param from without links, see `requireOther`
  */
 function copyBackup(from: string, to: string, database: string): void {
@@ -209,17 +197,10 @@ function copyBackup(from: string, to: string, database: string): void {
 }
 
 /** @throws Failure (permission) when others could have written it */
-function openBackup(path: string): number {
-  try {
-    return openTrusted(path);
-  } catch (error) {
-    throw readFailure(path, error);
-  }
-}
+const openBackup = (path: string) => reading(path, () => openTrusted(path));
 
 /**
- * Its lines become the database's: where others may make files it may be theirs,
- * by another name of a log of ours too.
+ * Opens the log of a backup. Where others may make files it may be theirs.
  * @returns null when there is none
  */
 function openLog(path: string): number | null {
@@ -240,16 +221,11 @@ function openLog(path: string): number | null {
 
 /**
  * @param from is closed
- * @param beside what is named when it cannot be copied
+ * @param beside is named when it cannot be copied
  */
 function copyOpen(from: number, to: string, beside: string): void {
   try {
-    const fd = openRegular(to, O_WRONLY | O_CREAT | O_EXCL);
-    try {
-      copy(from, (bytes) => writeFileSync(fd, bytes));
-    } finally {
-      closeFile(fd);
-    }
+    copyToNew(from, to);
   } catch (error) {
     throw folderFailure(beside, error);
   } finally {
@@ -258,8 +234,8 @@ function copyOpen(from: number, to: string, beside: string): void {
 }
 
 /**
- * Gives the old file another name and the new one its own.
- * @returns the other name
+ * Renames the database, and gives the new file its name.
+ * @returns the new name of the old file; null when there was none
  */
 async function replace(
   database: string,
@@ -272,7 +248,7 @@ async function replace(
     sync(dirname(database));
     return null;
   }
-  // A log would be taken for the new file's: with none, one rename is all.
+  // A log would be taken for the new file's.
   if (existsSync(`${database}.wal`)) await emptyLog(database, warn);
   const stamp = new Date().toISOString().replace(/\..*|[-:]/g, "");
   let kept = `${database}.before-${stamp.replace("T", "-")}`;
@@ -281,14 +257,14 @@ async function replace(
     if (existsSync(`${database}${suffix}`))
       keep(`${database}${suffix}`, `${kept}${suffix}`);
   sync(dirname(database));
-  // Only of one that no longer opens is there a log still; both are kept.
+  // The log of one that no longer opens is kept too.
   rmSync(`${database}.wal`, { force: true });
   renameSync(by, database);
   sync(dirname(database));
   return kept;
 }
 
-/** The same file by another name; a copy where a file can have but one. */
+/** Links a file to another name, or copies it where there are no links. */
 function keep(path: string, kept: string): void {
   try {
     linkSync(path, kept);
@@ -298,11 +274,11 @@ function keep(path: string, kept: string): void {
 }
 
 /**
- * Sessions recorded here that ran when the backup was made, and have no file in
- * the spool: whatever came of them is not here, and they do not run.
- * @returns how many were closed, at their last sign of life
+ * Ends the sessions of this host that were active when the backup was made and have no
+ * file in the spool, at their last sign of life.
+ * @returns how many
  */
-async function endForsaken(
+async function endOrphans(
   store: DuckDBStore,
   spooled: ReadonlySet<string>,
 ): Promise<number> {
@@ -314,10 +290,10 @@ async function endForsaken(
   return ends.length;
 }
 
-/** Whether it came out of a spool, and not over the wire. */
+/** Whether a session came from the spool, not over the wire. */
 async function isOurs(store: DuckDBStore, { session_id, reporter }: Session) {
   if (reporter !== null) return reporter === SPOOL.reporter;
-  // Of before anything was kept of who brought it, there was only the spool.
+  // Before provenance was kept there was only the spool.
   for await (const { provenance } of store.events({ session_id, limit: 1 }))
     return provenance === null;
   return false;

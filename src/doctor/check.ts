@@ -1,16 +1,16 @@
-/**
- * A check looks at one thing. What is well it says in a few words; what is not
- * it throws as the failure that anybody would meet there, sentence and mend.
- */
+/** A check of the doctor looks at one thing; it throws the failure a command would meet. */
 import { Failure, errnoOf, fail, reasonOf } from "../model/failure.ts";
 
 export interface Check {
   /** snake_case; it stands in the JSON. */
   name: string;
-  /** @throws Failure when it is not well */
+  /**
+   * @returns what is well, in a few words
+   * @throws Failure when it is not well
+   */
   look(): string | Promise<string>;
-  /** Mends what `look` failed on, where that can do no harm. */
-  mend?(): void | Promise<void>;
+  /** Mends what `look` failed on, where that does no harm. */
+  fix?(): void | Promise<void>;
 }
 
 export interface CheckResult {
@@ -19,16 +19,16 @@ export interface CheckResult {
   detail: string;
   /** What to do; null when all is well. */
   fix: string | null;
-  /** Whether it failed, and was mended just now. */
+  /** Whether it failed, and was mended. */
   fixed: boolean;
 }
 
-/** @param mend whether to mend what can be mended, and look again */
-export async function run(check: Check, mend: boolean): Promise<CheckResult> {
+/** @param fix whether to mend what can be mended, and look again */
+export async function run(check: Check, fix: boolean): Promise<CheckResult> {
   const first = await lookOnce(check);
-  if (first.status === "pass" || !mend || !check.mend) return first;
+  if (first.status === "pass" || !fix || !check.fix) return first;
   try {
-    await check.mend();
+    await check.fix();
   } catch (error) {
     return { ...first, detail: `${first.detail}; ${reasonOf(error)}` };
   }
@@ -50,7 +50,6 @@ async function lookOnce({ name, look }: Check): Promise<CheckResult> {
   }
 }
 
-/** What stands where a folder belongs is no surprise. */
 function inTheWay(error: unknown): Failure | null {
   if (errnoOf(error) !== "ENOTDIR") return null;
   return fail.permission(

@@ -1,8 +1,7 @@
-/** The database, and what has not come into it yet. */
-import { readdirSync } from "node:fs";
+/** Checks the database, and what has not come into it yet. */
 import { basename, dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
-import { errnoOf, fail } from "../model/failure.ts";
+import { fail } from "../model/failure.ts";
 import { databasePath, requireOwnDatabase } from "../access/claim.ts";
 import { withStore } from "../access/open.ts";
 import {
@@ -10,15 +9,14 @@ import {
   foreignFolders,
   foreignSentence,
 } from "../spool/foreign-folders.ts";
-import { spoolBacklog } from "../spool/folder.ts";
+import { readDelivery } from "../spool/circuit-breaker.ts";
+import { listFolder, spoolBacklog } from "../spool/folder.ts";
 import { nearlyFull } from "../spool/quota.ts";
 import { spoolFolder } from "../spool/write.ts";
 import type { Check } from "./check.ts";
-import { deliveryChecks } from "./delivery.ts";
 
 export function databaseChecks(settings: Settings): Check[] {
   const data = settings.paths.data!;
-  // What opening it has to say is the check's to say.
   const said: string[] = [];
   const warn = (sentence: string) => void said.push(sentence);
   return [
@@ -54,7 +52,9 @@ export function databaseChecks(settings: Settings): Check[] {
       },
     },
     { name: "database_log", look: () => leftLogs(databasePath(settings)) },
-    ...deliveryChecks(settings),
+    ...(settings.config.server.endpoint === null
+      ? []
+      : [{ name: "delivery", look: () => delivery(data) }]),
     { name: "spool_quarantine", look: () => quarantined(data) },
     { name: "spool_other_machines", look: () => otherMachines(settings) },
     {
@@ -76,7 +76,7 @@ export function databaseChecks(settings: Settings): Check[] {
 
 function leftLogs(database: string): string {
   const start = `${basename(database)}.wal.`;
-  const logs = names(dirname(database)).filter(
+  const logs = listFolder(dirname(database)).filter(
     (name) =>
       name.startsWith(start) &&
       /^(damaged|foreign)-/.test(name.slice(start.length)),
@@ -101,9 +101,24 @@ function leftLogs(database: string): string {
   );
 }
 
+/** Runs once the store was opened, which has tried to deliver. */
+function delivery(data: string): string {
+  const state = readDelivery(spoolFolder(data));
+  const { failing_since, last_error, last_success, mend } = state;
+  if (failing_since === null)
+    return last_success === null
+      ? "nothing had to be delivered yet"
+      : `events are delivered, last about ${last_success}`;
+  const { files } = spoolBacklog(data);
+  throw fail.unreachable(
+    `undelivered spool files: ${files}, since ${failing_since}: ${last_error}`,
+    mend ?? "try: session-buddy drain",
+  );
+}
+
 function quarantined(data: string): string {
   const folder = `${spoolFolder(data)}/quarantine`;
-  const lines = names(folder).length;
+  const lines = listFolder(folder).length;
   if (lines === 0) return "no line had to be put aside";
   throw fail.storage(
     `${lines} lines could not be read or were rejected, and are kept`,
@@ -111,16 +126,7 @@ function quarantined(data: string): string {
   );
 }
 
-function names(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return [];
-    throw error;
-  }
-}
-
-/** A host that shares the data folder is seen to live for so long. */
+/** After so long without a touch a host that shares the data folder counts as gone. */
 const SILENT_MS = 86_400_000;
 
 function otherMachines({ config, paths }: Settings): string {

@@ -1,4 +1,4 @@
-/** What any command needs of the host and of the settings. */
+/** Checks what any command needs of the host and of the settings. */
 import { closeSync, rmSync, statfsSync } from "node:fs";
 import { type Settings, describe, statePaths } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
@@ -39,7 +39,7 @@ export function environmentChecks(settings: Settings): Check[] {
         ensurePrivateDir(data);
         return data;
       },
-      mend: () => closeFolder(data),
+      fix: () => closeFolder(data),
     },
     {
       name: "state_folder",
@@ -48,7 +48,7 @@ export function environmentChecks(settings: Settings): Check[] {
         ensurePrivateDir(folder);
         return folder;
       },
-      mend: () => closeFolder(statePaths(settings).folder),
+      fix: () => closeFolder(statePaths(settings).folder),
     },
     { name: "disk_space", look: () => diskSpace(data) },
     {
@@ -78,7 +78,7 @@ export function environmentChecks(settings: Settings): Check[] {
   ];
 }
 
-/** Takes a real lock where the database and the spool are. */
+/** Takes a lock in the data folder. */
 function trialLock(folder: string): string {
   const path = `${folder}/lock-trial.${crypto.randomUUID()}`;
   const open = () => openRegular(path, O_RDWR | O_CREAT);

@@ -1,4 +1,4 @@
-/** The server that runs here, and the one on another host. */
+/** Checks the server that runs here, and the one on another host. */
 import type { Settings } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
 import { lockPath, runningServer } from "../access/claim.ts";

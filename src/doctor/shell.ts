@@ -1,4 +1,4 @@
-/** Whether a shell that is wrapped now would be recorded. */
+/** Checks whether a shell would be recorded. */
 import {
   accessSync,
   constants,
@@ -40,21 +40,21 @@ export function shellChecks(settings: Settings): Check[] {
   ];
 }
 
-/** What shells read at their start, below the home. */
+/** What shells read at their start, below the home directory. */
 const RC_FILES = [
   ...[".bashrc", ".bash_profile", ".bash_login", ".profile"],
   ...[".zshrc", ".zprofile", ".zshenv", ".zlogin", ".kshrc", ".mkshrc"],
   ".config/fish/config.fish",
 ];
 
-/** As su leaves it $HOME is another's: his files are not ours to read. */
+/** su leaves $HOME as another user's, whose files are not ours to read. */
 function homeOf({ HOME }: NodeJS.ProcessEnv): string {
   const ours =
     HOME && statFile(HOME, { follow: true })?.uid === process.geteuid!();
   return (ours ? HOME : passwdEntry()?.home) ?? "";
 }
 
-/** A shell that wraps itself has to know that it was, recorded or not. */
+/** A file that wraps its shell has to check that it is not wrapped already. */
 function rcFiles(home: string): string {
   const wrapping = RC_FILES.map((name) => `${home}/${name}`).filter((file) =>
     /session-buddy\s+shell/.test(tryReadText(file) ?? ""),
@@ -83,7 +83,7 @@ function shellProgram(): string {
   }
 }
 
-/** Wraps a real program, into a folder that is nobody's. */
+/** Wraps a program, with a data folder of its own. */
 async function trialSession(): Promise<string> {
   const data = mkdtempSync(`${temporaryFolder()}/session-buddy-doctor-`);
   try {

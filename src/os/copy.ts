@@ -1,5 +1,14 @@
 /** Copies a file's content and extended attributes, and syncs it to the disk. */
-import { closeSync, fsyncSync, openSync, readSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  futimesSync,
+  openSync,
+  readSync,
+  writeFileSync,
+} from "node:fs";
+import { O_CREAT, O_EXCL, O_WRONLY, closeFile, openRegular } from "./file.ts";
 import { cText } from "./layout.ts";
 import { cLibrary } from "./libc.ts";
 
@@ -13,6 +22,18 @@ export function copy(from: number, write: (bytes: Uint8Array) => void): number {
     if (got === 0) return at;
     write(buffer.subarray(0, got));
     at += got;
+  }
+}
+
+/** Makes a file with the content of an open one, and with its times if asked. */
+export function copyToNew(from: number, to: string, times = false): void {
+  const fd = openRegular(to, O_WRONLY | O_CREAT | O_EXCL);
+  try {
+    copy(from, (bytes) => writeFileSync(fd, bytes));
+    const { atime, mtime } = fstatSync(from);
+    if (times) futimesSync(fd, atime, mtime);
+  } finally {
+    closeFile(fd);
   }
 }
 

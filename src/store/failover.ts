@@ -1,7 +1,6 @@
 /**
- * A store that outlives the one behind it: when the server that it asks goes
- * away, it opens whatever is nearest then and goes on where it was. Everything
- * asked may be asked again: reads change nothing, appends are idempotent.
+ * Failover: when the server that it asks goes away, the store opens the nearest one
+ * then, and goes on where it was. Every call may be repeated: appends are idempotent.
  */
 import type { Event } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
@@ -13,13 +12,12 @@ import type {
   StoredEvent,
 } from "../model/store.ts";
 
-/** A server that was killed holds its lock a moment longer than its socket. */
-const LOOK_MS = 15;
+/** A killed server holds its lock a moment longer than its socket. */
+const POLL_MS = 15;
 
-/** A store, and how to let go of it and of all that it needs. */
 export interface Opened {
   store: SessionStore;
-  /** Has its server drain the spool here; none where that is done by opening it. */
+  /** Makes the server drain the spool; none where opening the store does. */
   drain?(): Promise<void>;
   close(): Promise<void>;
 }
@@ -28,16 +26,14 @@ export class SwitchingStore implements SessionStore {
   private behind: Opened | null = null;
 
   /**
-   * @param open the nearest store at the moment
-   * @param patience_ms how long one after the other may go away before that is
-   *   the answer
+   * @param open opens the nearest store
+   * @param patience_ms how long stores may be unreachable before that is the answer
    */
   constructor(
     private readonly open: () => Promise<Opened>,
     private readonly patience_ms: number,
   ) {}
 
-  /** Brings what the spool holds to the store. */
   drain(): Promise<void> {
     return this.ask(async () => this.behind!.drain?.());
   }
@@ -91,7 +87,7 @@ export class SwitchingStore implements SessionStore {
       }
   }
 
-  /** @param after the part of a filter that leaves out a row and all before it */
+  /** @param after the filter of all rows after a row */
   private async *stream<T, F extends { limit?: number }>(
     filter: F,
     read: (store: SessionStore, filter: F) => AsyncIterable<T>,
@@ -120,12 +116,12 @@ export class SwitchingStore implements SessionStore {
     return (this.behind ??= await this.open()).store;
   }
 
-  /** Forgets a store that went away; any other failure is the answer. */
+  /** Closes a store that went away; throws any other failure. */
   private async letGo(error: unknown, failing_since: number): Promise<void> {
     const gone = error instanceof Failure && error.code === "unreachable";
     const failing_ms = performance.now() - failing_since;
     if (!gone || failing_ms >= this.patience_ms) throw error;
     await this.close();
-    await Bun.sleep(LOOK_MS);
+    await Bun.sleep(POLL_MS);
   }
 }

@@ -1,7 +1,6 @@
 /**
- * `store.lock`: whoever holds it may open the database. Its content names the
- * holder, for people and for those who would rather ask a server that holds it;
- * only the lock itself decides.
+ * `store.lock`: its holder may open the database. The content names the holder, and
+ * how to ask it if it is a server; only the lock itself decides.
  */
 import { closeSync, fstatSync, ftruncateSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
@@ -27,7 +26,6 @@ import {
 import { useOf } from "../os/use.ts";
 import { trustedPath } from "../os/trust.ts";
 
-/** Of a holder's words; the flags of a server are the longest. */
 const MOST_BYTES = 65_536;
 
 export interface Holder {
@@ -35,20 +33,20 @@ export interface Holder {
   role: "cli" | "server" | "stdio";
   /** Of a server: whether it can be asked. */
   state?: "starting" | "ready" | "stopping";
-  /** Where it listens for our own commands. */
+  /** The socket for our own commands. */
   socket?: string;
-  /** Where it listens for MCP clients; none over stdio. */
+  /** The URL for MCP clients; none over stdio. */
   url?: string;
   version?: string;
   /** UTC, ISO 8601. */
   started_at?: string;
   /** The flags that it was started with. */
   flags?: string[];
-  /** Of a server: which process the pid means, and where. */
+  /** Of a server: identifies its process. */
   start_ticks?: number;
   pid_namespace?: string | null;
   boot_id?: string | null;
-  /** When the process of a server began that could not take the lock itself. */
+  /** The start ticks of a server without a lock. */
   unlocked_start_ticks?: number;
 }
 
@@ -56,8 +54,8 @@ export class StoreLock {
   private constructor(private readonly fd: number) {}
 
   /**
-   * Takes the lock when it is free; never waits. Without FFI there are no
-   * locks, and DuckDB's own, held while the file is open, has to do.
+   * Takes the lock when it is free; never waits. Without FFI there are no locks, and
+   * DuckDB's own has to do.
    * @returns null when another process holds it
    * @throws Failure (config, permission) when there can be no lock
    */
@@ -77,7 +75,7 @@ export class StoreLock {
     return lock;
   }
 
-  /** Says who holds it. */
+  /** Writes down who holds it. */
   sign(given: Holder): void {
     const holder = given.role === "cli" ? given : identified(given);
     try {
@@ -104,13 +102,12 @@ function makeLock(path: string): number {
           `the folder of '${path}' does not exist`,
           "make it, or set SESSION_BUDDY_DB_PATH to a path in one that does",
         )
-      : folderFailure(path, error, mendOf(path));
+      : folderFailure(path, error, hintFor(path));
   }
 }
 
 /**
- * Its content says whom to ask: nobody else may have written it, or be able to
- * put another in its place.
+ * Opens the lock, which nobody else may be able to write or replace.
  * @throws Failure (permission); Error with `code`
  */
 function openLock(path: string, flags: number): number {
@@ -154,7 +151,7 @@ export function heldFailure(path: string, holder: Holder | null): Failure {
 }
 
 /**
- * Who signed the lock last; null when nobody did properly.
+ * Who signed the lock last; null when its content is not valid.
  * @throws Failure (permission) for what is not ours
  */
 export function readHolder(path: string): Holder | null {
@@ -173,7 +170,6 @@ export function readHolder(path: string): Holder | null {
   return null;
 }
 
-/** What each word of the text has to be, where it is there. */
 const TYPES: Record<string, readonly string[]> = {
   role: ["string"],
   state: ["string", "undefined"],
@@ -203,10 +199,9 @@ function isHolder(value: unknown): value is Holder {
 }
 
 /**
- * Whether the process that signed the lock is the one that holds it: the text
- * may have come with a copy of the folder, or be that of one before. `unknown`
- * when it is in another pid namespace, may not be looked into, or is of a
- * version that did not sign for this.
+ * Whether the process that signed the lock holds it: the content may be an earlier
+ * holder's, or come with a copy of the folder. `unknown` when that process is in
+ * another pid namespace, cannot be read, or is of an older version.
  */
 export function isHolding(
   holder: Holder,
@@ -226,11 +221,10 @@ export function isHeld(path: string): boolean {
     fd = openLock(path, O_RDWR);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return false;
-    throw folderFailure(path, error, mendOf(path));
+    throw folderFailure(path, error, hintFor(path));
   }
   try {
     if (servesUnlocked(path)) return true;
-    // Taken for a moment when it is free; whoever wants it looks again.
     const locked = lockFile(fd);
     if (locked === "held") libc?.unlock(fd);
     return locked === "taken";
@@ -239,7 +233,7 @@ export function isHeld(path: string): boolean {
   }
 }
 
-/** A server says which process it is: to be told to stop, and where there are no locks. */
+/** Identifies the process of a server. */
 function identified(holder: Holder): Holder {
   const { start_ticks } = processStat(process.pid)!;
   return {
@@ -249,7 +243,7 @@ function identified(holder: Holder): Holder {
   };
 }
 
-/** Whether a server that could take no lock is still there. */
+/** Whether a server without a lock is alive. */
 function servesUnlocked(path: string): boolean {
   const holder = readHolder(path);
   if (holder?.unlocked_start_ticks === undefined) return false;
@@ -259,8 +253,7 @@ function servesUnlocked(path: string): boolean {
   );
 }
 
-/** What to do where it may not be written: it lies beside a database that was put elsewhere. */
-const mendOf = (path: string) =>
+const hintFor = (path: string) =>
   path.endsWith("/store.lock")
     ? undefined
     : "make its folder writable, or set SESSION_BUDDY_DB_PATH to a path in one that is";

@@ -1,9 +1,8 @@
 /**
- * Sessions that leave the database for files. First the files: written from one
- * snapshot, synced, read back and compared, and only then given their name. Then
- * the database: exactly what the files hold goes, in one transaction, and a
- * tombstone of each session stays. Killed anywhere in between, the sessions are
- * in the database still, or in the files, or in both.
+ * Archives sessions: the files are written from one snapshot, read back and compared,
+ * then renamed; what they hold is removed from the database in one transaction that
+ * leaves a tombstone of each session. Killed anywhere in between, the sessions are in
+ * the database, in the files, or in both.
  */
 import { chmodSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
@@ -20,13 +19,12 @@ import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
 export const SESSIONS_FILE = "sessions.parquet";
 export const EVENTS_FILE = "events.parquet";
 
-/** What was written into a folder. */
 export interface Exported extends ArchivePlan {
-  /** The number of the last event at that moment. */
+  /** The number of the last event then. */
   seq: number;
 }
 
-/** Which rows of the view of all sessions are old, and why some of them stay. */
+/** The old sessions, and why some of them stay. */
 const OLD = `FROM (
   SELECT *, session_id IN (SELECT unnest($3::VARCHAR[])) AS is_spooled,
     $2 AND len(tags) > 0 AS is_tagged
@@ -43,7 +41,7 @@ const PLAN = `
       (SELECT session_id ${OLD} WHERE ${GOING}))::DOUBLE AS events
   ${OLD}`;
 
-/** @param spooled sessions of which the spool has files */
+/** @param spooled sessions with files in the spool */
 function valuesOf(request: ArchiveRequest, spooled: readonly string[]) {
   const { ended_before, keep_tagged } = request;
   // An empty list would have no type.
@@ -61,10 +59,10 @@ export async function plan(
 }
 
 /**
- * Writes what is to go into a new folder, and compares it with what is stored.
- * @param folder where it is made, by a name that DuckDB takes as it is
+ * Writes what is to go to a new folder, and compares it with what is stored.
+ * @param folder where it is made
  * @param name what it will be called
- * @returns what the folder holds; nothing was made when that is no session
+ * @returns what the folder holds; it is not made for no session
  */
 export async function exportTo(
   connection: DuckDBConnection,
@@ -97,14 +95,11 @@ export async function exportTo(
       chmodSync(`${folder}/${file}`, 0o600);
       sync(`${folder}/${file}`);
     }
-    await compare(
-      connection,
-      theirs("all_sessions"),
-      sessions,
-      planned.sessions,
-      name,
-    );
-    await compare(connection, theirs("events"), events, planned.events, name);
+    for (const [table, file, rows] of [
+      ["all_sessions", sessions, planned.sessions],
+      ["events", events, planned.events],
+    ] as const)
+      await compare(connection, theirs(table), file, rows, name);
     return { ...planned, seq: last!.value };
   });
 }
@@ -129,10 +124,9 @@ async function compare(
 }
 
 /**
- * Removes from the database what a folder holds; in the writer's turn, with all
- * rows written.
- * @param folder its name
- * @returns false when some of it changed since, and nothing was removed
+ * Removes what a folder holds from the database; in the writer's turn, with all rows
+ * written.
+ * @returns false when some of it has changed since, and nothing was removed
  */
 export async function removeExported(
   db: Database,
@@ -164,10 +158,7 @@ export async function removeExported(
   return true;
 }
 
-/**
- * Gives a folder that is whole its name.
- * @param at how that is reached
- */
+/** Renames a finished folder. @param at how its new name is reached */
 export function nameFolder(half: string, folder: string, at: string): void {
   sync(half);
   try {

@@ -1,6 +1,4 @@
-/**
- * What can go wrong with a database, as sentences that say what to do.
- */
+/** DuckDB's errors as failures that say what to do. */
 import { Failure, fail, reasonOf } from "../../model/failure.ts";
 
 export function newerSchema(
@@ -14,7 +12,7 @@ export function newerSchema(
   );
 }
 
-/** DuckDB's errors as sentences; anything unknown keeps DuckDB's own words. */
+/** An unknown error keeps DuckDB's own words. */
 export function storeFailure(path: string, error: unknown): Failure {
   if (error instanceof Failure) return error;
   const text = error instanceof Error ? error.message : String(error);
@@ -64,18 +62,18 @@ export function storeFailure(path: string, error: unknown): Failure {
   );
 }
 
-/** Whether DuckDB says by an error that a file is not as it wrote it. */
-export const isDamage = (text: string): boolean =>
+/** Whether an error says that a file is damaged. */
+const isDamage = (text: string): boolean =>
   /not a valid DuckDB|corrupt|checksum|Could not read enough|Failed to load|Serialization/i.test(
     text,
   );
 
-/** Whether it is not for what the files hold that one could not be opened. */
+/** Whether an error is not about the content of the file. */
 export const isCircumstance = (text: string): boolean =>
   /Conflicting lock|Could not set lock|No space left|disk is full|quota exceeded|Permission denied|not permitted|Read-only|Too many open files|Input\/output error/i.test(
     text,
   );
 
-/** Whether DuckDB does nothing more with the file it has open. */
+/** Whether DuckDB has given up the open file. */
 export const isFatal = (error: unknown): boolean =>
   /^FATAL Error|database has been invalidated/.test(reasonOf(error));

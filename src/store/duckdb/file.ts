@@ -1,13 +1,10 @@
-/** The database's file by its name: whether it can have one, how it gets it, and where that leads. */
+/** The path of the database: whether DuckDB can use it, and where it leads. */
 import { linkSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { type Failure, errnoOf, fail } from "../../model/failure.ts";
 import { statFile } from "../../os/stat.ts";
 
-/**
- * DuckDB reads options from a question mark on, and puts the log's suffix before
- * it: into another folder, when it is a folder that has the mark in its name.
- */
+/** DuckDB reads options from a question mark on, and puts the log's suffix before it. */
 export function refuseQuestionMark(path: string): void {
   const real = `${realpathSync(dirname(path))}/${basename(path)}`;
   if (real.includes("?"))
@@ -17,7 +14,7 @@ export function refuseQuestionMark(path: string): void {
     );
 }
 
-/** Gives a file its name, unless another has it by now. */
+/** Renames a file, unless the name is taken. */
 export function publish(half: string, path: string): void {
   try {
     linkSync(half, path);
@@ -28,16 +25,13 @@ export function publish(half: string, path: string): void {
   }
 }
 
-/** Removes half a file, and its log. */
 export function removeWithLog(path: string): void {
   for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
 }
 
-/** Which file a path leads to; null when it leads to none. */
 export const identityOf = (path: string): string | null =>
   statFile(path, { follow: true })?.identity ?? null;
 
-/** Of a file that is open still, under a name that leads elsewhere by now. */
 export const movedFailure = (path: string): Failure =>
   fail.storage(
     `'${path}' was removed or replaced while it was open`,

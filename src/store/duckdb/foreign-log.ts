@@ -1,11 +1,10 @@
 /**
- * A write-ahead log that is not the database's: an older one of the same, as `cp`
- * or rsync leave it beside a newer file, or another database's. DuckDB would
- * replay it where it does not know better, and events would be there twice, or
- * strangers' among them. It is never removed: it gets another name.
+ * Detects a write-ahead log that is not the database's own: an older one, as `cp` or
+ * rsync leave it beside a newer file, or another database's. DuckDB might replay it,
+ * and events would be there twice, or another's. It is renamed, never removed.
  *
- * What a log names tells most. Older files and their logs name nothing: there
- * the log is replayed in memory, and what comes of it looked at.
+ * The header tells, if it names the file. Logs of older files name nothing: they are
+ * replayed in memory, and the result is compared.
  */
 import { linkSync } from "node:fs";
 import { type Warn, errnoOf, reasonOf } from "../../model/failure.ts";
@@ -23,13 +22,11 @@ import {
 import { SQL } from "./statements.ts";
 import { setAside } from "./wal.ts";
 
-/** No header is longer. */
 const HEADER_BYTES = 128;
 
 /**
- * Opens a database without a log that is not its own: one that is known for it
- * before, or that DuckDB knows by its name.
- * @param open is called again after that
+ * Opens a database without a foreign log, detected before, or by DuckDB.
+ * @param open is called again in that case
  */
 export async function withOwnLog<T>(
   path: string,
@@ -48,12 +45,12 @@ export async function withOwnLog<T>(
   }
 }
 
-/** @returns null for a log of which that cannot be said before it is replayed */
+/** @returns null for a log that is not known to be foreign */
 async function whyForeign(path: string): Promise<string | null> {
   const log = beginningOf(`${path}.wal`, HEADER_BYTES);
   const file = identityIn(path);
   const header = headerOf(log);
-  // Damage, of the one or the other, is not judged here.
+  // Damage is another matter.
   if (!header || !file || isNear(log, headerFor(path))) return null;
   if (file === "nameless" && header.id === null)
     return (await doubles(path)) ? OLDER : null;
@@ -72,21 +69,18 @@ function leaveOut(path: string, why: string, warn: Warn): void {
   );
 }
 
-/** What a database comes to: without its log, or with it. */
+/** The content of a database, without its log or with it. */
 interface Content {
   /** The number of the last event. */
   last: number;
   /** Events up to a number. */
   events: number;
-  /** Numbers that are there twice above it. */
+  /** Greater numbers that are there twice. */
   twice: number;
   folded: number;
 }
 
-/**
- * Whether a log brings events that the file had already, or takes it back behind
- * what it had. Only who has taken the database's lock may ask.
- */
+/** Whether a log repeats events of the file, or undoes some; under the lock. */
 async function doubles(path: string): Promise<boolean> {
   const before = await withoutLog(path);
   if (before === null) return false;
@@ -99,12 +93,11 @@ async function doubles(path: string): Promise<boolean> {
     );
   } catch (error) {
     if (isCircumstance(reasonOf(error))) throw error;
-    // What it writes to is not there as it was.
     return /^Catalog Error|row ID/.test(reasonOf(error));
   }
 }
 
-/** @returns null where that cannot be seen */
+/** @returns null where that cannot be read */
 async function withoutLog(path: string): Promise<Content | null> {
   try {
     using scratch = Scratch.beside(path);
@@ -114,7 +107,7 @@ async function withoutLog(path: string): Promise<Content | null> {
     return await contentOf(alone, null);
   } catch (error) {
     if (isCircumstance(reasonOf(error)) && errnoOf(error) === null) throw error;
-    // No second name there, or no database: whoever opens it says so.
+    // No links, or no database: opening it says so.
     return null;
   }
 }
@@ -135,10 +128,7 @@ function contentOf(path: string, upto: number | null): Promise<Content> {
   });
 }
 
-/**
- * Moves the write-ahead log of a database that nobody has open into its file,
- * where it still opens and the log is its own.
- */
+/** Moves the write-ahead log of a closed database into its file, if that works. */
 export async function emptyLog(path: string, warn: Warn): Promise<void> {
   try {
     await withOwnLog(path, warn, () =>
@@ -147,6 +137,6 @@ export async function emptyLog(path: string, warn: Warn): Promise<void> {
       }),
     );
   } catch {
-    // Damaged, or newer: whoever asks finds the log still there.
+    // Damaged, or newer: the log stays.
   }
 }

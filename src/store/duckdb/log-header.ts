@@ -1,8 +1,7 @@
 /**
- * The header of DuckDB's write-ahead log, and what that says of whose log it is.
- * Beside a file of storage version v1.4.0 or later it names the file's identifier
- * and how many checkpoints the file had when it was begun; beside an older file
- * it names nothing.
+ * The header of DuckDB's write-ahead log. Beside a file of storage version v1.4.0 or
+ * later it has the identifier of the file and its number of checkpoints then; beside
+ * an older file it has neither.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { errnoOf } from "../../model/failure.ts";
@@ -14,7 +13,7 @@ const END = Buffer.from("ffff", "hex");
 const ID_FIELD = Buffer.from("660010", "hex");
 const ITERATION_FIELD = Buffer.from("6700", "hex");
 
-/** Where things are in the database's file. */
+/** Offsets in the database's file. */
 const FILE = {
   magic: 8,
   version: 12,
@@ -26,7 +25,7 @@ const FILE = {
 const ID_BYTES = 16;
 /** The first storage version whose logs name their file. */
 const NAMING_VERSION = 67n;
-/** Bytes in which a header may differ and still be taken for the same, damaged. */
+/** Bytes in which a damaged header may differ. */
 const NEAR_BYTES = 2;
 
 export interface LogHeader {

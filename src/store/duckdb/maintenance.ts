@@ -1,7 +1,4 @@
-/**
- * The database as a whole, for whoever has it open: its copies and archives.
- * One such work at a time.
- */
+/** Backups and archives of the database, by the process that has it open; one at a time. */
 import {
   accessSync,
   chmodSync,
@@ -47,22 +44,21 @@ import type { Folds } from "./folds.ts";
 import type { Tombstones } from "./tombstones.ts";
 import { verify } from "./verify.ts";
 
-/** How often an archive begins anew because a late event came in between. */
+/** How often an archive starts again because a late event came. */
 const MAX_ATTEMPTS = 5;
-/** The part of the file that is free from which on it is written anew for that alone. */
+/** The part of the file that has to be free to be compacted for that alone. */
 const WORTH_COMPACTING = 0.25;
 
 const NOT_CONSISTENT =
   "the database is not either: keep a copy of its file, and restore an earlier backup";
 
 export interface MaintenanceOptions {
-  /** Sessions of which the spool has files, whatever is in them. */
+  /** Sessions with files in the spool. */
   spooled(): Iterable<string>;
-  /** Throws (usage) for a path that is one of our own files, or may come to be. */
+  /** @throws Failure (usage) for the path of one of our own files */
   requireNotOwn(path: string): void;
-  /** Whether nobody else asks meanwhile, so that the file can be written anew. */
+  /** Whether this is the only user of the database, which may be compacted then. */
   alone: boolean;
-  /** Hears of what went wrong without harm. */
   warn: Warn;
 }
 
@@ -80,13 +76,13 @@ export class FileMaintenance implements Maintenance {
     return this.alone(async () => {
       requireFolder(dirname(file));
       using place = this.placeFor(file, force);
-      await this.settle();
+      await this.flush();
       try {
         using half = makesThere(file)
           ? new NewFile(file, place.at)
           : new NewFile(this.db.path);
         const held = await copyDatabase(this.db, half.path, file);
-        await this.lookThrough(half.path, file);
+        await this.verify(half.path, file);
         chmodSync(half.path, 0o600);
         const bytes = statSync(half.path).size;
         using now = this.placeFor(file, force);
@@ -98,8 +94,8 @@ export class FileMaintenance implements Maintenance {
     });
   }
 
-  /** As a restore will, before it has its name. */
-  private async lookThrough(path: string, shown: string): Promise<void> {
+  /** Verifies a backup as a restore does. */
+  private async verify(path: string, shown: string): Promise<void> {
     await this.db.jobs.run((_, joins) =>
       verify(path, shown, { joins, hint: NOT_CONSISTENT }),
     );
@@ -109,9 +105,17 @@ export class FileMaintenance implements Maintenance {
   private placeFor(file: string, force: boolean): FilePlace {
     const place = placeOf(file);
     try {
-      if (place.kind !== "file") throw noDatabase(file);
+      if (place.kind !== "file")
+        throw fail.usage(
+          `'${file}' is no file, and a database is one`,
+          "give another name",
+        );
       this.options.requireNotOwn(place.path);
-      if (!force && place.old) throw backupExists(file);
+      if (!force && place.old)
+        throw fail.usage(
+          `'${file}' exists already`,
+          "give another name, or --force to replace it",
+        );
       return place;
     } catch (error) {
       place[Symbol.dispose]();
@@ -120,7 +124,7 @@ export class FileMaintenance implements Maintenance {
   }
 
   async plan(request: ArchiveRequest): Promise<ArchivePlan> {
-    await this.settle();
+    await this.flush();
     const spooled = [...this.options.spooled()];
     return this.db.jobs.run((connection) => plan(connection, request, spooled));
   }
@@ -132,8 +136,7 @@ export class FileMaintenance implements Maintenance {
   archive(request: ArchiveRequest, folder: string): Promise<Archive> {
     return this.alone(async () => {
       requireFolder(dirname(folder));
-      // A link that leads nowhere is there, too.
-      using spot = spotFor(folder);
+      using spot = placing(folder, () => Spot.open(folder, "leaf"));
       if (spot.stat) throw existsFailure(folder);
       this.options.requireNotOwn(spot.path);
       const before = this.db.sizes().file;
@@ -149,16 +152,16 @@ export class FileMaintenance implements Maintenance {
     });
   }
 
-  /** Until what the files hold is what the database has. */
+  /** Repeats until the files hold what the database has. */
   private async move(
     request: ArchiveRequest,
     folder: string,
     { path, at }: Spot,
   ): Promise<Exported> {
-    using scratch = scratchFor(path, at);
+    using scratch = placing(path, () => Scratch.beside(path, at));
     const half = scratch.at("archive");
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      await this.settle();
+      await this.flush();
       const exported = await this.export(request, half, folder);
       if (exported.sessions === 0) return exported;
       using made = new OpenFolder(half);
@@ -195,16 +198,14 @@ export class FileMaintenance implements Maintenance {
     }
   }
 
-  /** Gives free space back where that is worth it. */
+  /** Compacts the file where that is worth it. */
   private async shrink({ sessions }: Exported): Promise<boolean> {
-    // Of one that was killed at it.
     remove(`${this.db.path}.compact`);
     return (sessions > 0 || (await this.hasRoom())) && this.compact();
   }
 
   /** Whether much of the file is free. */
   private async hasRoom(): Promise<boolean> {
-    // What was removed counts only once the log is in the file.
     await this.db.inTurn(() => this.db.checkpoint());
     const [size] = await this.db.jobs.run((connection) =>
       rowsOf<{ free: number }>(
@@ -216,7 +217,7 @@ export class FileMaintenance implements Maintenance {
     return size!.free > WORTH_COMPACTING;
   }
 
-  /** Writes the file anew; without that all is as well, only larger. */
+  /** Writes the file again, without free space; a failure is a warning. */
   private async compact(): Promise<boolean> {
     const whole = `${this.db.path}.compact`;
     try {
@@ -237,8 +238,7 @@ export class FileMaintenance implements Maintenance {
     }
   }
 
-  /** Brings the rows up to the events. */
-  private settle(): Promise<void> {
+  private flush(): Promise<void> {
     return this.db.inTurn(() => this.folds.flush());
   }
 
@@ -258,9 +258,8 @@ export class FileMaintenance implements Maintenance {
 }
 
 /**
- * Whether a database can be made beside a path. DuckDB follows links on its way,
- * and takes no question mark: where somebody else could exchange a folder under
- * it, or one has the mark, it is made beside the database and brought there.
+ * Whether DuckDB can write beside a path: it follows links, which others must not be
+ * able to change, and takes no question mark. Else it writes beside the database.
  */
 function makesThere(path: string): boolean {
   try {
@@ -270,18 +269,18 @@ function makesThere(path: string): boolean {
   }
 }
 
-/** Removes an archive: its files alone, and by whose folder they are in. */
+/** Removes the files of an archive, and its folder. */
 function removeFiles(made: OpenFolder, folder: string): void {
   for (const name of [SESSIONS_FILE, EVENTS_FILE])
     rmSync(made.at(name), { force: true });
   try {
     rmdirSync(folder);
   } catch {
-    // Renamed by somebody, who has put another in its place: it is empty.
+    // Another folder has its name by now.
   }
 }
 
-/** Removes half a copy, with all that it is made of. */
+/** Removes a copy with its log and its rows. */
 function remove(path: string): void {
   for (const suffix of ["", ".wal", ".rows"])
     rmSync(`${path}${suffix}`, { recursive: true, force: true });
@@ -298,30 +297,11 @@ function requireFolder(path: string): void {
   throw outputFailure(`${path}/file`, { code: "ENOENT" });
 }
 
-function spotFor(folder: string): Spot {
+/** @throws Failure that names the path, for any error of `work` */
+function placing<T>(path: string, work: () => T): T {
   try {
-    return Spot.open(folder, "leaf");
-  } catch (error) {
-    throw outputFailure(folder, error);
-  }
-}
-
-function scratchFor(path: string, at: string): Scratch {
-  try {
-    return Scratch.beside(path, at);
+    return work();
   } catch (error) {
     throw outputFailure(path, error);
   }
 }
-
-const noDatabase = (file: string) =>
-  fail.usage(
-    `'${file}' is no file, and a database is one`,
-    "give another name",
-  );
-
-const backupExists = (file: string) =>
-  fail.usage(
-    `'${file}' exists already`,
-    "give another name, or --force to replace it",
-  );

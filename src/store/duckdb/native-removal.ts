@@ -1,4 +1,4 @@
-/** Removes unpacked native files that are of no more use, and nothing else. */
+/** Removes unpacked native files of other versions, and nothing else. */
 import {
   closeSync,
   lstatSync,
@@ -15,10 +15,7 @@ const OWN_NAME =
 const OWN_FILE =
   /^(libduckdb\.so|duckdb\.node|verified\.json(\.[0-9a-f]{12})?)$/;
 
-/**
- * Removes older versions, and what killed first runs left behind.
- * @param current the name of the folder that stays
- */
+/** @param current the name of the folder that stays */
 export function removeOthers(cache: string, current: string): void {
   for (const name of readdirSync(cache)) {
     if (!OWN_NAME.test(name) || name === current) continue;
@@ -26,7 +23,7 @@ export function removeOthers(cache: string, current: string): void {
       if (!name.endsWith(".new") || isAbandoned(`${cache}/${name}`))
         removeNatives(`${cache}/${name}`);
     } catch {
-      // Not ours to remove: it only takes room.
+      // Not ours to remove.
     }
   }
 }

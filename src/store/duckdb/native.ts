@@ -1,13 +1,12 @@
 /**
- * DuckDB's two native files, embedded in the executable, unpacked once into a
- * private folder and loaded from there. The folder's name carries version and
- * content; it appears whole by a rename, so that first runs may race.
+ * Loads DuckDB's two native files, which are embedded in the executable and unpacked
+ * once into a private folder. The folder is named by version and content, and made by
+ * a rename, so that first runs may race.
  *
- * What is loaded is code that runs as the user. So the folder has to be one that
- * nobody else rules (trust.ts), a file is looked at once it is open, and it is
- * that open file that is loaded. Its digest is taken when it was unpacked, and
- * noted beside with what changes when the file does; hashing 71 MB at each start
- * would take longer than all the rest of it.
+ * Loaded code runs as the user: the folder must be one that nobody else can change
+ * (trust.ts), and a file is checked and loaded through one descriptor. Its digest is
+ * noted with what changes when the file does: hashing 71 MB at each start would take
+ * longer than all the rest.
  */
 import {
   type BigIntStats,
@@ -42,7 +41,7 @@ const LIBRARY = "libduckdb.so";
 const ADDON = "duckdb.node";
 const FILES = { [LIBRARY]: manifest.library, [ADDON]: manifest.addon };
 type Name = keyof typeof FILES;
-/** What was noted of the files when their digest was last taken. */
+/** Notes the files whose digest was checked. */
 const NOTE = "verified.json";
 const HASH_BYTES = 4 * 1024 * 1024;
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -106,7 +105,7 @@ function unpackAndLoad(cache: string): unknown {
   }
 }
 
-/** The two files, open, each known to be what it should be. */
+/** The two files, open and checked. */
 interface Natives {
   folder: string;
   fds: Record<Name, number>;
@@ -143,13 +142,13 @@ function loadAddon(folder: string, fds: Natives["fds"]): unknown {
   return module.exports;
 }
 
-/** A name of what is open, whatever its own leads to; without /proc its own. */
+/** A path of an open file; without /proc its name. */
 function openName(folder: string, name: Name, fds: Natives["fds"]): string {
   const path = `/proc/self/fd/${fds[name]}`;
   return existsSync(path) ? path : `${folder}/${name}`;
 }
 
-/** Both files, open, whole and ours; made when they are not there. */
+/** Opens both files, and unpacks them when they are missing. */
 function unpack(cache: string): Natives {
   const place = ensurePrivateDir(cache);
   const folder = `${place}/${FOLDER}`;
@@ -182,7 +181,6 @@ function unpack(cache: string): Natives {
   return whole;
 }
 
-/** It takes seconds, and a person would wonder. */
 function sayUnpacking(cache: string): void {
   if (isTerminal(2))
     say(
@@ -190,7 +188,7 @@ function sayUnpacking(cache: string): void {
     );
 }
 
-/** Renames into place; what stands there broken is moved out of the way first. */
+/** Renames into place, and moves away what is broken there. */
 function publish(own: string, folder: string): void {
   for (let tries = 0; tries < 3; tries++) {
     try {
@@ -275,7 +273,6 @@ function digestOf(fd: number): string {
   }
 }
 
-/** Empty when there is none that is ours alone: the digests are taken then. */
 function readNote(folder: string): Partial<Record<Name, string>> {
   let fd: number | null = null;
   try {

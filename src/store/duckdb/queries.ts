@@ -1,7 +1,4 @@
-/**
- * Filters as statements. Every value goes as a parameter, and a filter that is
- * left out leaves no trace in the statement.
- */
+/** Makes statements of filters; every value goes as a parameter. */
 import { type DuckDBValue, listValue } from "@duckdb/node-api";
 import type { Comparison, Status } from "../../model/columns.ts";
 import {
@@ -16,7 +13,6 @@ export interface Query {
   values: DuckDBValue[];
 }
 
-/** Conditions and the parameters in them. */
 class Conditions {
   readonly values: DuckDBValue[] = [];
   private readonly all: string[] = [];
@@ -31,7 +27,6 @@ class Conditions {
     this.all.push(condition);
   }
 
-  /** A clause with its value; nothing when that is left out. */
   optional(clause: string, value: DuckDBValue | undefined): string {
     return value === undefined
       ? ""
@@ -125,7 +120,7 @@ const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
 const DURATION_MS = `CASE WHEN s.end_time IS NOT NULL THEN
   greatest(0, epoch_ms(s.end_time) - epoch_ms(s.start_time)) END`;
 
-/** One row: what the matching sessions come to, the components as a list. */
+/** One row: statistics of the matching sessions. */
 export function statsQuery(filter: SessionFilter): Query {
   const conditions = sessionConditions(filter);
   const matching = `all_sessions AS s ${conditions.where}`;
@@ -151,10 +146,7 @@ export function statsQuery(filter: SessionFilter): Query {
   return { sql, values: conditions.values };
 }
 
-/**
- * Events in the order of their arrival, which a table without changes keeps by
- * itself.
- */
+/** Events in the order of their arrival, which a table without changes keeps. */
 export function eventsQuery(filter: EventFilter): Query {
   const conditions = new Conditions();
   conditions.add("e.session_id = ?", filter.session_id);

@@ -1,6 +1,6 @@
 /**
- * Whether a file is a database of ours that can be trusted with the future: it
- * opens, its schema is known, and its sessions are what their events come to.
+ * Verifies a database: it opens, its schema is known, and its sessions are the folds
+ * of their events.
  */
 import { rmSync } from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
@@ -18,9 +18,8 @@ import { MIGRATIONS } from "./schema.ts";
 import { SESSION_READ, SQL } from "./statements.ts";
 import { Tombstones } from "./tombstones.ts";
 
-/** Sessions that are folded anew, about; of more a sample. */
+/** About how many sessions are folded again; of more, a sample. */
 const COMPARED_SESSIONS = 16_384;
-/** Of those at once, with all their events. */
 const PORTION_SESSIONS = 1_024;
 const BREATH_SESSIONS = 64;
 
@@ -35,46 +34,45 @@ const TABLES = [
 export interface Verified {
   sessions: number;
   events: number;
-  /** Sessions that were folded anew and found the same. */
+  /** Sessions that were folded again, and are the same. */
   compared: number;
-  /** The schema that it had; it has the newest now. */
+  /** The version of the schema that it had. */
   schema: number;
 }
 
-/** How a file is looked through. */
-export interface Looking {
-  /** What to do about one that is not consistent. */
+export interface VerifyOptions {
+  /** What to do about an inconsistent one. */
   hint: string;
-  /** Hears of what had to be left out. */
+  /** Is told what of the log was left out. */
   warn?: Warn;
-  /** Is given each connection, to interrupt it. */
+  /** Is given each connection, so that it can be interrupted. */
   joins?: (connection: DuckDBConnection) => void;
 }
 
 /**
- * Looks through a scratch copy, and brings it up to date.
- * @param path the copy, which may be changed
- * @param shown the file that it was copied from, or is going to be
+ * Verifies a scratch copy, and migrates it.
+ * @param path the copy
+ * @param shown the file that it is a copy of
  * @throws Failure (storage) naming `shown`
  */
 export async function verify(
   path: string,
   shown: string,
-  looking: Looking,
+  options: VerifyOptions,
 ): Promise<Verified> {
-  const { warn = () => {} } = looking;
+  const { warn = () => {} } = options;
   try {
-    const look = () => inspect(path, shown, looking);
+    const look = () => inspect(path, shown, options);
     const schema = await withOwnLog(path, warn, look);
     await openAsStore(path, warn);
     rmSync(`${path}.schema-${schema}`, { force: true });
-    return { schema, ...(await readThrough(path, shown, looking)) };
+    return { schema, ...(await readThrough(path, shown, options)) };
   } catch (error) {
     throw storeFailure(shown, error);
   }
 }
 
-/** Opens it by the code that will open it later: what that cannot use is found now. */
+/** Opens it as a store does. */
 async function openAsStore(path: string, warn: Warn): Promise<void> {
   const db = await Database.open(path, MIGRATIONS, warn);
   try {
@@ -89,10 +87,10 @@ async function openAsStore(path: string, warn: Warn): Promise<void> {
   }
 }
 
-/** Asks a file of which nobody knows yet what it is. */
+/** Queries a file that may be anything. */
 const asking = <T>(
   path: string,
-  { joins }: Looking,
+  { joins }: VerifyOptions,
   work: (ask: <R>(sql: string) => Promise<R[]>) => Promise<T>,
 ) =>
   withFile(path, "READ_ONLY", (connection) => {
@@ -104,9 +102,9 @@ const asking = <T>(
 function inspect(
   path: string,
   shown: string,
-  looking: Looking,
+  options: VerifyOptions,
 ): Promise<number> {
-  return asking(path, looking, async (ask) => {
+  return asking(path, options, async (ask) => {
     const tables = await ask<{ name: string }>(
       "SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'main'",
     );
@@ -124,17 +122,16 @@ function inspect(
   });
 }
 
-/** Reads every row once, and folds as many sessions as is quick. */
-function readThrough(path: string, shown: string, looking: Looking) {
-  return asking(path, looking, async (ask) => {
+/** Reads every row, and folds a bounded number of sessions again. */
+function readThrough(path: string, shown: string, options: VerifyOptions) {
+  return asking(path, options, async (ask) => {
     const count = async (sql: string) =>
       (await ask<{ n: number }>(`SELECT (${sql})::DOUBLE AS n`))[0]!.n;
     const inconsistent = (what: string) =>
-      fail.storage(`'${shown}' is not consistent: ${what}`, looking.hint);
-    // The hash makes DuckDB read, and check, every block.
+      fail.storage(`'${shown}' is not consistent: ${what}`, options.hint);
+    // The hash makes DuckDB read every block.
     await ask("SELECT sum(hash(e)) FROM events AS e");
     const events = await count("SELECT count(*) FROM events");
-    // An id may be another session's as well, and none tells a time by itself.
     const twice = await count(
       `SELECT count(*) FROM (SELECT 1 FROM events WHERE event_id IN
           (SELECT event_id FROM events GROUP BY event_id HAVING count(*) > 1)

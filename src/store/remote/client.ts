@@ -1,6 +1,6 @@
 /**
- * One call of a server's tools by a bare JSON-RPC POST, which any revision of the
- * protocol answers with plain JSON; and what it says of its health.
+ * Calls a server's tools, each by one JSON-RPC POST, which any revision of the protocol
+ * answers with plain JSON; and asks for its health.
  */
 import type { Clock } from "../../model/clock.ts";
 import { Failure, Overloaded, fail, reasonOf } from "../../model/failure.ts";
@@ -12,14 +12,13 @@ import {
   unresponsiveFailure,
 } from "./unresponsive.ts";
 
-/** Where a server is, and what proves to it who we are. */
+/** A server, and the credentials for it. */
 export type Target =
   | LocalServer
   /** @property token sent as a bearer; null when the server wants none */
   | { url: string; token: string | null };
 
 const ANSWER_MS = 30_000;
-/** How long it may take to say how it is. */
 const HEALTH_MS = 5_000;
 /** Far more than a server puts into a page. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -43,11 +42,10 @@ interface Posted {
   answer: Answer | null;
 }
 
-/** Calls one tool of a server by a bare POST. */
 export class ToolClient {
   private calls = 0;
 
-  /** @param notDrained hears why what waits on the server's host is not shown */
+  /** @param notDrained is told why the spool of the server's host was not drained */
   constructor(
     private readonly target: Target,
     private readonly notDrained: (why: string) => void = () => {},
@@ -73,7 +71,7 @@ export class ToolClient {
         said ?? `${this.name} has too much to do`,
         retry_after_ms,
       );
-    // What stands before it says that it is not there.
+    // A proxy says so.
     if (status === 502 || status === 504)
       throw this.unreachable(`status ${status}`);
     const result = answer?.result;
@@ -82,13 +80,11 @@ export class ToolClient {
     const text = result?.content?.find(({ type }) => type === "text")?.text;
     if (status === 200 && said)
       throw fail.refused(`${this.name} refused: ${said}`);
-    // A tool's own sentence: it was asked, and that is its answer.
     if (status === 200 && text)
       throw fail.refused(`${this.name} says: ${text}`);
     throw this.notOurs(`status ${status}`);
   }
 
-  /** @param why nothing can be made of what it answered */
   notOurs(why: string): Failure {
     return fail.refused(
       `${this.name} answered nothing that session-buddy understands (${why})`,
@@ -115,7 +111,7 @@ export class ToolClient {
         },
         body: message,
         redirect: "error",
-        // A proxy would read what a plain connection carries, the bearer too.
+        // A proxy would read a plain connection, the bearer too.
         ...(socket || target.url.startsWith("http:") ? DIRECT : {}),
         signal: AbortSignal.any(signals),
         ...(socket ? { unix: target.socket } : {}),
@@ -132,7 +128,7 @@ export class ToolClient {
       const answer = JSON.parse(body) as Answer;
       return { status, retry_after_ms, answer };
     } catch {
-      // No JSON: whoever it is, it is not our server.
+      // No JSON: it is not our server.
       return { status, retry_after_ms, answer: null };
     }
   }
@@ -174,7 +170,6 @@ export class ToolClient {
   }
 }
 
-/** An answer that has no end would fill the memory. */
 async function bodyOf({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -196,7 +191,7 @@ function retryAfterMs(header: string | null, now: number): number | null {
   return Number.isFinite(ms) && ms >= 0 ? ms : null;
 }
 
-/** Without the runtime's advice to programmers. */
+/** An error of fetch, without the runtime's advice to programmers. */
 export const fetchReason = (error: unknown): string =>
   reasonOf(error)
     .replace(/ fetching "[^"]*"\. For more information,.*$/s, "")
@@ -212,7 +207,7 @@ export interface Health {
 }
 
 /**
- * How a server on this host is.
+ * The health of a server on this host.
  * @throws Failure (unhealthy) when it does not answer properly
  */
 export async function askHealth(server: LocalServer): Promise<Health> {

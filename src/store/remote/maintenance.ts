@@ -1,7 +1,4 @@
-/**
- * The database as a whole, in the hands of a server of our own: asked over its
- * socket, which no MCP client can reach.
- */
+/** Maintenance by the server that has the database, over its socket, which no MCP client reaches. */
 import { existsSync } from "node:fs";
 import {
   EXIT_STATUS,
@@ -71,7 +68,7 @@ export class RemoteMaintenance implements Maintenance {
       const response = await fetch("http://localhost/admin", {
         ...posted(call, this.server.socket),
         signal: watchdog.signal,
-        // Millions of sessions take their time.
+        // Millions of sessions take long.
         timeout: false,
       } as RequestInit);
       status = response.status;
@@ -95,8 +92,8 @@ export class RemoteMaintenance implements Maintenance {
 }
 
 /**
- * Asks a server to stop, as a signal would.
- * @returns false when it does not say within a time that it will
+ * Asks a server to stop.
+ * @returns false when it does not agree in time
  */
 export async function askToStop(
   socket: string,
@@ -109,7 +106,7 @@ export async function askToStop(
     });
     return ((await response.json()) as { stopping?: true }).stopping === true;
   } catch {
-    // It hangs, is gone, or knows no such call: there are signals.
+    // It hangs, is gone, or does not know the call: a signal follows.
     return false;
   }
 }
@@ -128,7 +125,7 @@ function failureOf({ code, message }: { code: string; message: string }) {
   return new Failure(known ? (code as FailureCode) : "storage", message);
 }
 
-/** A server in a mount namespace of its own writes where nobody else looks. */
+/** A server in another mount namespace may write to another folder. */
 function requireSeen(path: string): void {
   if (existsSync(path)) return;
   throw fail.storage(

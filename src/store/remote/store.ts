@@ -1,7 +1,4 @@
-/**
- * The store that a server keeps, asked through the server's own MCP tools: bare
- * JSON-RPC calls, which any revision of the protocol answers with plain JSON.
- */
+/** The store of a server, asked through its MCP tools. */
 import { type Clock, isoTime } from "../../model/clock.ts";
 import {
   type Event,
@@ -29,7 +26,7 @@ import { type Target, ToolClient } from "./client.ts";
 /** What the server takes in one call: events, and bytes of them. */
 const MAX_EVENTS = 1_000;
 const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
-/** A page of rows; the server cuts it where it grows too large. */
+/** Of a page; the server may send fewer. */
 const PAGE_ROWS = 10_000;
 const MAX_LENGTHENED = 20;
 
@@ -78,7 +75,7 @@ export class HttpStore implements SessionStore {
     const { results } = (await this.client.call("track_events", args)) as {
       results?: EventResult[];
     };
-    // What leaves the spool by this answer is nowhere else: each event has its own.
+    // Events leave the spool by this answer: each must have its own result.
     if (
       results?.length !== events.length ||
       !results.every(({ status }) => EVENT_STATUSES.includes(status))
@@ -125,7 +122,7 @@ export class HttpStore implements SessionStore {
   }
 
   async get(session_id: string): Promise<Session | null> {
-    // Longer ids may begin with this one, but hardly many.
+    // Longer ids may begin with this one, hardly many.
     const filter = { reference: session_id, limit: MAX_LENGTHENED };
     for await (const session of this.list(filter))
       if (session.session_id === session_id) return session;
@@ -150,7 +147,7 @@ interface Page {
   next_cursor: string | null;
 }
 
-/** Events in portions that one call takes. */
+/** Events in batches that one call takes. */
 function* batches(events: readonly Event[]): Generator<Event[]> {
   let batch: Event[] = [];
   let bytes = 0;

@@ -1,14 +1,14 @@
 /**
- * A server on this host that has stopped to answer: stopped by a signal or a
- * debugger, or hung. Its socket takes connections all the same, so a request
- * that stays unanswered is watched: the server is asked how it is meanwhile.
+ * Detects a server on this host that does not answer: stopped by a signal or a
+ * debugger, or hung. Its socket accepts connections all the same, so its health is
+ * asked for while a request waits.
  */
 import { Failure } from "../../model/failure.ts";
 import { isStopped } from "../../os/proc.ts";
 
-/** How long an answer may take before the server is asked how it is… */
+/** How long an answer may take before the server is probed. */
 const CALM_MS = 3_000;
-/** …and how long that may take: a busy one says so at once. */
+/** How long the probe may take: a busy server answers at once. */
 const PROBE_MS = 2_000;
 
 /** A server on this host, by its socket. */
@@ -18,7 +18,7 @@ export interface LocalServer {
   pid: number;
 }
 
-/** Ends a request to a server that is deaf. */
+/** Aborts a request to a server that does not answer a probe. */
 export class Watchdog implements Disposable {
   private readonly ending = new AbortController();
   private timer: ReturnType<typeof setTimeout>;
@@ -27,7 +27,6 @@ export class Watchdog implements Disposable {
     this.timer = this.begin();
   }
 
-  /** Aborts with the failure that is the answer. */
   get signal(): AbortSignal {
     return this.ending.signal;
   }
@@ -44,7 +43,7 @@ export class Watchdog implements Disposable {
         return this.ending.abort(
           unresponsiveFailure(this.server.pid, "timeout"),
         );
-      // It is gone: whoever waits for its answer hears of that by himself.
+      // It is gone: the request fails by itself.
     }
     if (!this.over) this.timer = this.begin();
   }
@@ -58,7 +57,7 @@ export class Watchdog implements Disposable {
 }
 
 /**
- * What a server says of its health.
+ * The answer to /health.
  * @throws Error by the name TimeoutError when it says nothing in time
  */
 export async function fetchHealth(
@@ -72,7 +71,6 @@ export async function fetchHealth(
   return response.json();
 }
 
-/** The sentence for a server that does not answer. */
 export function unresponsiveFailure(
   pid: number,
   code: "timeout" | "unhealthy",
