@@ -1,8 +1,4 @@
-/**
- * Where a page of rows ended, as a word that only we read. It names the last
- * row by its place in the order of the list, so rows that come and go between
- * two pages move nothing.
- */
+/** Cursors: the last row of a page, as an opaque text. */
 import { type Failure, fail } from "./failure.ts";
 import type { SessionFilter } from "./filter.ts";
 

@@ -1,25 +1,24 @@
 /**
- * An event: one thing that happened in the life of a session. It is written
- * once, as one line of JSON that can be understood without its neighbours, and
- * never changed. Field names are those of the wire (event_version 1.0).
+ * Events: what happens in a session. An event is written once, as a self-contained
+ * line of JSON. Field names are those of the wire (event_version 1.0).
  */
 
 import type { Parsed, ParsedUnknown } from "./schema.ts";
 
 export const EVENT_VERSION = "1.0" as const;
 
-/** One event as a line of JSON, at most. */
+/** Of an event as a line of JSON. */
 export const MAX_EVENT_BYTES = 256 * 1024;
-/** One recorded text inside an event, at most; `truncated_bytes` says what was cut. */
+/** Of a text in an event; `truncated_bytes` says what was cut. */
 export const MAX_TEXT_BYTES = 64 * 1024;
-/** Levels of arrays and objects within an event, at most: what is written out again recurses. */
+/** Levels of arrays and objects in an event: stringifying recurses. */
 export const MAX_DEPTH = 100;
 
 export type Json =
   null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
-/** What schema.ts cannot know: it is stamped by who receives an event. */
+/** Added by the server that receives an event. */
 interface Received {
   received?: Receipt;
 }
@@ -27,9 +26,9 @@ interface Received {
 export type SessionStart = Received &
   Parsed["session_start"] & {
     /**
-     * Stamped by the server that received it, never by a client. Absent: recorded
-     * on the store's own host, whose spool tells whether it lives. A number: a
-     * sign of life comes within so many seconds. null: no sign ever comes.
+     * Added by the receiving server. Absent: recorded on the store's own host, whose
+     * spool tells whether it is alive. A number: heartbeats come within so many
+     * seconds. null: none come.
      */
     lease_seconds?: number | null;
     truncated_bytes?: number;
@@ -40,14 +39,14 @@ export type Annotation = Received & Parsed["annotation"];
 export type SessionEnd = Received & Parsed["session_end"];
 export type EndSource = SessionEnd["end_source"];
 export type Heartbeat = Received & Parsed["heartbeat"];
-/** A kind that this version does not know: stored, and ignored by the fold. */
+/** Of an unknown kind: stored, and ignored by the fold. */
 export type Unknown = Received & ParsedUnknown;
 
-/** What the receiving server found its time to be; never as a client sent it. */
+/** What the receiving server finds of an event's time. */
 export interface Receipt {
-  /** A start of long before it came, or a sign of life or an end from the future. */
+  /** A start from long ago, or a sign of life or an end from the future. */
   clock_skew?: true;
-  /** When what was still to come was received: it was no later. */
+  /** When an event from the future was received. */
   at?: string;
 }
 
@@ -57,12 +56,11 @@ export type Event = KnownEvent | Unknown;
 export type Kind = KnownEvent["event_type"];
 export type EventOf<K extends Kind> = Extract<KnownEvent, { event_type: K }>;
 
-/** What an event has beside what every event has. */
+/** The fields of a kind beside those of every event. */
 export type OwnFields<E extends KnownEvent = KnownEvent> = E extends Event
   ? Omit<E, "event_version" | "event_id" | "session_id" | "timestamp">
   : never;
 
-/** Whether an event is of a kind: the type alone cannot tell, any text may be a kind. */
 export const isKind = <K extends Kind>(
   event: Event,
   kind: K,
@@ -80,7 +78,7 @@ const KNOWN = {
 export const isKnown = (event: Event): event is KnownEvent =>
   Object.hasOwn(KNOWN, event.event_type);
 
-/** Metadata that the recorder alone may set, in the order of printing. */
+/** Metadata that only the recorder sets, in the order of printing. */
 export const MEASURED_KEYS = [
   "recorder_version",
   "exit_code",
@@ -92,7 +90,7 @@ export const MEASURED_KEYS = [
   "command_count",
 ] as const;
 
-/** Names that given metadata cannot set: they decide what a session is. */
+/** Keys that given metadata cannot set. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...MEASURED_KEYS,
   "lease",
@@ -100,9 +98,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   "clock_skew",
 ]);
 
-export function isReservedMetadata(key: string): boolean {
-  return RESERVED.has(key);
-}
+export const isReservedMetadata = (key: string): boolean => RESERVED.has(key);
 
 /** The order of events in a session: time, then id. */
 export function compareEvents(a: EventKey, b: EventKey): number {
@@ -132,7 +128,7 @@ export const lostEnd = (session_id: string, last_sign: string): SessionEnd => ({
   measured: { exit_reason: "lost" },
 });
 
-/** Whether arrays and objects are nested in more levels; looks no deeper than that. */
+/** Whether arrays and objects are nested in more levels. */
 export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (levels === 0) return true;
@@ -143,16 +139,15 @@ export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
   return false;
 }
 
-/** JSON of events that somebody has measured. */
+/** The JSON of events that were measured. */
 const measured = new WeakMap<Event, string>();
 
-/** An event as JSON, which is made once of one that was measured. */
 export const eventJson = (event: Event): string =>
   measured.get(event) ?? JSON.stringify(event);
 
 /**
- * How long an event is as JSON, in bytes of UTF-8. It is frozen by that: whoever
- * stores or sends it takes the JSON that was measured.
+ * The length of an event's JSON in bytes of UTF-8. It freezes the event, whose JSON is
+ * kept for `eventJson`.
  */
 export function eventBytes(event: Event): number {
   const json = eventJson(event);
@@ -160,13 +155,12 @@ export function eventBytes(event: Event): number {
   return Buffer.byteLength(json);
 }
 
-/** How long a value is as JSON, in bytes of UTF-8. */
-export function jsonBytes(value: unknown): number {
-  return new TextEncoder().encode(JSON.stringify(value)).length;
-}
+/** The length of a value's JSON in bytes of UTF-8. */
+export const jsonBytes = (value: unknown): number =>
+  new TextEncoder().encode(JSON.stringify(value)).length;
 
 /**
- * Cuts a text to so many bytes of UTF-8 at a character's edge.
+ * Cuts a text to a number of bytes of UTF-8, between characters.
  * @returns the text and how many bytes were cut
  */
 export function boundText(

@@ -1,6 +1,4 @@
-/**
- * Which sessions a question is about, and the times that people type.
- */
+/** Filters of sessions and events, and the times and counts that users type. */
 import {
   COLUMNS,
   COMPARISONS,
@@ -16,10 +14,7 @@ import {
 import { fail } from "./failure.ts";
 import { type Zone, momentOf, wallOf } from "./clock.ts";
 
-/**
- * What is asked of sessions: columns that are to be equal to a value, by their
- * own names, and what other comparisons there are, by the names of their filters.
- */
+/** Columns that equal a value, by their names, and other filters by theirs. */
 export type SessionFilter = {
   [K in EqualColumn]?: NonNullable<SessionRow[K]>;
 } & {
@@ -46,7 +41,7 @@ export interface NamedFilter extends Filter {
 }
 type FilterKey = Exclude<keyof SessionFilter, "from" | "limit">;
 
-/** All of them, in the order in which they are listed. */
+/** In the order of help. */
 export const FILTERS: readonly NamedFilter[] = Object.entries<Column>(COLUMNS)
   .flatMap(([column, { filters = {} }]) =>
     Object.entries(filters).map(
@@ -91,7 +86,7 @@ export function filterOf(
   return filter as SessionFilter;
 }
 
-/** The same filter as arguments; `from` and `limit` have a form of their own. */
+/** The reverse of `filterOf`, without `from` and `limit`. */
 export function argumentsOf(filter: SessionFilter): FilterArguments {
   const args: Record<string, unknown> = {};
   for (const { name, key } of FILTERS)
@@ -135,10 +130,9 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 /**
- * A point in time as people type it: `2026-02-06`, `2026-02-06T12:34:56Z`,
- * `today`, `yesterday 14:05`, `14:05`, `now`, `2 hours ago`, `-2d`, and as programs
- * print it: `@1770381296`, `date -Ins`, `date -R`. A text without a zone is local
- * time; a date alone is its first moment.
+ * Parses a time: `2026-02-06`, `2026-02-06T12:34:56Z`, `today`, `yesterday 14:05`,
+ * `14:05`, `now`, `2 hours ago`, `-2d`, `@1770381296`, and what `date -Ins` and
+ * `date -R` print. Without a zone it is local time; a date alone is its first moment.
  * @param now in milliseconds since the epoch
  * @throws Failure (usage) when it is none of these
  */
@@ -233,7 +227,7 @@ function offsetOf(text: string): number {
 }
 
 /**
- * A count as typed after a flag.
+ * Parses the count of a flag.
  * @throws Failure (usage) naming the flag
  */
 export function parseCount(text: string, flag: string): number {
@@ -246,7 +240,7 @@ export function parseCount(text: string, flag: string): number {
 }
 
 /**
- * A time to wait as typed after a flag, in seconds.
+ * Parses the seconds of a flag.
  * @returns milliseconds
  * @throws Failure (usage) naming the flag
  */

@@ -1,9 +1,7 @@
 /**
- * A session is a fold over its events. `apply` is commutative and, for events
- * of one reporter seen once, order-free: every field is a register that the
- * event with the greatest (or smallest) key wins, so any batching or order of
- * arrival gives the same State. Of several reporters the first to arrive is the
- * session's, unless one is the spool.
+ * A session is a fold over its events. Every field is a register that the event with
+ * the greatest (or smallest) key wins, so that any order of arrival gives the same
+ * State. Of several reporters the session is the first one's, or the spool's.
  */
 import {
   type EndSource,
@@ -33,16 +31,12 @@ import {
   emptyState,
 } from "./state.ts";
 
-/** An event, and who brought it. */
 export interface Brought {
   event: Event;
   from: Provenance | null;
 }
 
-/**
- * The state of one session, of events that this host's spool brought.
- * @param events of that session, each once, in any order
- */
+/** As `foldBrought`, of events of the spool, in any order. */
 export function fold(session_id: string, events: Iterable<Event>): State {
   const brought = Iterator.from(events).map((event) => ({
     event,
@@ -75,10 +69,7 @@ function firstReporter(brought: readonly Brought[]): string | null {
   return first;
 }
 
-/**
- * Whether one more event changes whose session it is, so that what was folded
- * in before has to be judged anew: `apply` does not do, all have to be folded.
- */
+/** Whether an event changes the reporter, so that all events are to be folded again. */
 export function changesReporter(
   { reporter, annotated_by }: State,
   event: Event,
@@ -91,8 +82,7 @@ export function changesReporter(
 }
 
 /**
- * Folds one more event, not seen before, into a state, in place.
- * @param from who brought it
+ * Folds an event that was not seen before into a state, in place.
  * @returns whether it is a sign of life
  */
 export function apply(
@@ -109,13 +99,11 @@ export function apply(
   if (!isSign(event, from, standing)) return false;
   const at = timeOf(event);
   if (at > state.last_sign) state.last_sign = at;
-  // Of a start and of an end those say it that hold.
   if (!WINS.has(event.event_type) && event.received?.clock_skew)
     state.clock_skew = true;
   return true;
 }
 
-/** Brings what an event says into the registers. */
 function take(
   state: State,
   event: KnownEvent,
@@ -164,14 +152,14 @@ function take(
   }
 }
 
-/** Of what was told ahead of its time, when it came: no later has it been. */
+/** Of an event from the future, when it came. */
 const timeOf = ({ timestamp, received }: Event): string =>
   received?.at ?? timestamp;
 
 /**
- * How an event stands to its session: of its own reporter, of one who may act
- * for all, or of another. One that nobody has reported of becomes that of who
- * reports of its life; who annotates it until then may turn out to be that.
+ * Whether an event is of the session's own reporter, of one that may act for all, or of
+ * another. A session without a reporter gets the first that reports of its life; one
+ * that annotates it before may turn out to be that.
  */
 function standingOf(
   state: State,
@@ -186,12 +174,12 @@ function standingOf(
   }
   if (isUnquestioned(from) || by === state.reporter) return "own";
   if (from!.acts_for_all) {
-    // It is his own perhaps, as a later start would say.
+    // A later start may make it the reporter.
     if (!isRemark(event)) state.annotated_by = "*";
     return "for_all";
   }
   if (state.reporter !== null) return "other";
-  // Nobody kept who began it: he who annotates it need not be that.
+  // The reporter of its start is unknown.
   if (state.start !== null) state.annotated_by = "*";
   state.annotated_by ??= by;
   if (state.annotated_by === by) return "own";
@@ -199,11 +187,11 @@ function standingOf(
   return "other";
 }
 
-/** The session's own start holds; of several the first. */
+/** The own reporter's start wins; of several the first. */
 const startBeats = (a: Register<unknown>, b: Register<unknown>): boolean =>
   a.rank === b.rank ? compareEvents(a, b) < 0 : a.rank > b.rank;
 
-/** Who acts for another has not seen the end: it is declared. */
+/** An end by one that acts for another is declared, not observed. */
 function takeEnd(
   state: State,
   event: SessionEnd,
@@ -230,11 +218,10 @@ const SIGNS: ReadonlySet<string> = new Set([
   "heartbeat",
 ]);
 
-/** Whether a kind of event shows that its session lives; an end may, see `isSign`. */
+/** Whether a kind of event is a sign of life; for ends see `isSign`. */
 export const isSignOfLife = ({ event_type }: Event): boolean =>
   SIGNS.has(event_type);
 
-/** An end that was observed is the last sign. */
 function isSign(
   event: Event,
   from: Provenance | null,
@@ -242,7 +229,7 @@ function isSign(
 ): boolean {
   if (isKind(event, "session_end"))
     return event.end_source === "observed" && standing === "own";
-  // As older versions counted them: what they stored comes to the same again.
+  // As older versions did, so that their events fold to the same.
   return isUnquestioned(from) || isSignOfLife(event);
 }
 
@@ -252,7 +239,7 @@ const END_RANK: Record<EndSource, number> = {
   recovered: 1,
 };
 
-/** The first end of the highest rank holds; of recovered ones the last. */
+/** The first end of the highest rank wins; of recovered ones the last. */
 function endBeats(a: Register<EndFacts>, b: Register<EndFacts>): boolean {
   if (a.rank !== b.rank) return a.rank > b.rank;
   const order = compareEvents(a, b);

@@ -1,18 +1,15 @@
 /**
- * Session ids: `{component}-{YYYYMMDD}-{HHMMSS}-{8 hex}`, the time in UTC, the
- * hex the head of the start event's UUIDv4; of a channel's session `chan_` and
- * 12 hex. They name files and are handed to children, so nothing that fails the
- * pattern is ever taken for one.
+ * Session ids: `{component}-{YYYYMMDD}-{HHMMSS}-{8 hex}`, the time in UTC, the hex the
+ * first of the start event's UUIDv4; for a channel `chan_` and 12 hex. They name files
+ * and are given to children, so a text is one only if it matches the pattern.
  */
 
 const SESSION_ID =
   /^(?:[a-zA-Z0-9_-]{1,100}-\d{8}-\d{6}-[0-9a-f]{8,32}|chan_[0-9a-f]{12})$/;
-/** Never first a dash: what begins with one is taken for a flag. */
+/** No dash first: that would be a flag. */
 const COMPONENT = /^[a-zA-Z0-9_][a-zA-Z0-9_-]{0,99}$/;
 
-export function isSessionId(text: string): boolean {
-  return SESSION_ID.test(text);
-}
+export const isSessionId = (text: string): boolean => SESSION_ID.test(text);
 
 const NAMED_SECOND = /-(\d{4})(\d{2})(\d{2})-(\d{2})(\d{2})(\d{2})-[0-9a-f]+$/;
 
@@ -28,9 +25,7 @@ export function startSecondOf(session_id: string): string | null {
   return new Date(time).toISOString().startsWith(second) ? second : null;
 }
 
-export function isComponentName(text: string): boolean {
-  return COMPONENT.test(text);
-}
+export const isComponentName = (text: string): boolean => COMPONENT.test(text);
 
 /**
  * A component name made of any text: letters lose their accents, what is not

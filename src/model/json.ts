@@ -1,11 +1,9 @@
 /**
- * JSON as everybody shows it: sessions with the same keys in the same order, and
- * text that any terminal can be shown. Text from outside may hold what moves a
- * cursor or turns the reading direction; JSON escapes only half of that.
+ * JSON of sessions, with the same keys in the same order, and JSON that is safe to
+ * print: recorded text may move the cursor or change the direction of reading.
  */
 import { COLUMNS, type Column, type Session } from "./columns.ts";
 
-/** Each key, and the column that it shows. */
 const KEYS = Object.entries<Column>(COLUMNS).map(
   ([key, column]) =>
     [key, "same_as" in column ? column.same_as : key] as [
@@ -14,7 +12,7 @@ const KEYS = Object.entries<Column>(COLUMNS).map(
     ],
 );
 
-/** The value that every JSON answer and every machine-readable form shows. */
+/** A session as every JSON output has it. */
 export function sessionJson(session: Session): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   for (const [key, column] of KEYS) json[key] = session[column];

@@ -1,11 +1,8 @@
-/**
- * The metadata of a session: what was given, what was measured, and the keys
- * that every session has.
- */
+/** The metadata of a session: given, measured, and the keys that every session has. */
 import { type JsonObject, MEASURED_KEYS, isReservedMetadata } from "./event.ts";
 import type { EndFacts, Register, State } from "./state.ts";
 
-/** The five that every session has, printed first; a given value beats a measured one. */
+/** Every session has these, printed first; a given value beats a measured one. */
 const REPORT_KEYS = [
   "version",
   "adapters",
@@ -14,10 +11,7 @@ const REPORT_KEYS = [
   "command_tree_size",
 ] as const;
 
-/**
- * Metadata as it is kept in a row: what every session has, but this one does
- * not know, is left out.
- */
+/** Metadata for a row, without unknown values. */
 export function metadataJson(metadata: JsonObject): string {
   const known = Object.create(null) as JsonObject;
   for (const [key, value] of Object.entries(metadata))
@@ -29,7 +23,7 @@ const UNKNOWN: JsonObject = Object.fromEntries(
   [...REPORT_KEYS, ...MEASURED_KEYS].map((key) => [key, null]),
 );
 
-/** Metadata out of a row, with all that every session has. */
+/** Metadata from a row, with the keys that every session has. */
 export function parseMetadata(json: string): JsonObject {
   return { ...UNKNOWN, ...(JSON.parse(json) as JsonObject) };
 }
@@ -42,7 +36,7 @@ export function metadataOf(
   const out = Object.create(null) as JsonObject;
   for (const key of REPORT_KEYS)
     out[key] = given[key]?.value ?? measured[key]?.value ?? null;
-  // Who recorded it here knows that there is none; a client just did not say.
+  // A wrapper knows that there are none; a client did not say.
   if (start?.value.lease_seconds === undefined) out["adapters"] ??= [];
   const facts: JsonObject = {
     exit_code: end?.value.exit_code ?? null,

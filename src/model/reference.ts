@@ -1,7 +1,4 @@
-/**
- * What people and programs call a session by: its id, a unique beginning of it,
- * its last 8 hex, or else the name that it was given.
- */
+/** Finds a session by its id, a unique prefix of it, its last 8 hex, or its name. */
 import { type Failure, fail } from "./failure.ts";
 import { isSessionId } from "./id.ts";
 import type { Session } from "./session.ts";
@@ -22,7 +19,7 @@ export async function findSession(
   const exact = isSessionId(reference) ? await store.get(reference) : null;
   if (exact) return exact;
   const limit = MAX_CANDIDATES + 1;
-  // Names come last: anybody may give his session one that looks like an id.
+  // Names come last: one may look like an id.
   for (const filter of [{ reference }, { name: reference }]) {
     const found = await Array.fromAsync(store.list({ ...filter, limit }));
     if (found.length > 1) throw ambiguous(reference, found);

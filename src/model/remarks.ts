@@ -1,6 +1,4 @@
-/**
- * What others have said of a session: kept beside it, under who said it.
- */
+/** Remarks: the annotations of others on a session. */
 import { type JsonObject, isKind } from "./event.ts";
 import { isAside, reporterOf } from "./reporter.ts";
 import type { Session } from "./session.ts";
@@ -8,7 +6,7 @@ import type { SessionStore } from "./store.ts";
 
 export interface Remark {
   reporter: string | null;
-  /** UTC, ISO 8601, by the clock of who said it. */
+  /** UTC, ISO 8601, by the clock of the reporter. */
   timestamp: string;
   received_at: string;
   metadata: JsonObject;

@@ -1,9 +1,8 @@
 /**
- * Whose word counts. A session belongs to its first reporter: this host's spool,
- * a token's subject, or a user of this host. Events of its life from another are
- * rejected; the spool outranks the wire, and who may act for all may report of
- * any session without becoming its reporter. Remarks may come from anybody who
- * may write: they are kept, and beside the session unless they are its own.
+ * Reporters. A session belongs to its first reporter: this host's spool, a token's
+ * subject, or a user of this host. Events of its life from others are rejected; the
+ * spool outranks the wire, and one that may act for all reports of any session without
+ * becoming its reporter. Annotations of others are kept as remarks beside the session.
  */
 import { type Event, type SessionStart, isKind } from "./event.ts";
 
@@ -11,7 +10,7 @@ import { type Event, type SessionStart, isKind } from "./event.ts";
 export const ATTESTED = ["spool", "uid", "token", "claimed"] as const;
 export type Attested = (typeof ATTESTED)[number];
 
-/** Who brought an event, as the receiving server saw it; never as it was told. */
+/** Who brought an event, as the receiving server saw it. */
 export interface Provenance {
   via: "spool" | "tcp" | "socket" | "stdio";
   /** The peer's user on this host; null when it cannot be told. */
@@ -27,7 +26,7 @@ export interface Provenance {
   reporter?: string;
   /** May report of any session. */
   acts_for_all?: true;
-  /** The host that it is known to come from: this one, or as its token binds it. */
+  /** The host that it is known to come from: this one, or the token's. */
   host?: string;
   /** The user that it is known to come from, likewise. */
   user?: string;
@@ -44,10 +43,7 @@ export const SPOOL: Provenance = {
 
 export const NOT_YOURS = "belongs to another reporter";
 
-/**
- * Who brought it; null when that cannot be told: the store itself, or somebody
- * of whom an older version kept too little.
- */
+/** Null when it is unknown: the store itself, or an event of an older version. */
 export function reporterOf(from: Provenance | null): string | null {
   if (from === null) return null;
   if (from.reporter !== undefined) return from.reporter;
@@ -57,18 +53,16 @@ export function reporterOf(from: Provenance | null): string | null {
   return from.via !== "tcp" && from.uid !== null ? `uid:${from.uid}` : null;
 }
 
-/** Kept before anybody asked who reports, or the store's own: it counts as it did. */
+/** Of a version without reporters, or of the store itself: it always counts. */
 export const isUnquestioned = (from: Provenance | null): boolean =>
   from?.reporter === undefined;
 
-/** What anybody may say of a session: it is no part of its life. */
 export const isRemark = ({ event_type }: Pick<Event, "event_type">): boolean =>
   event_type === "annotation";
 
 /**
- * Whose session it becomes by this event, while it is nobody's; null: nobody's.
- * Who acts for all reports of others' sessions, which may begin any moment: it
- * is his own by a start alone.
+ * The reporter that a session without one gets by this event; null for none. One that
+ * acts for all becomes it by a start alone.
  */
 export function claimantOf(
   event: Pick<Event, "event_type">,
@@ -80,7 +74,7 @@ export function claimantOf(
     : null;
 }
 
-/** Whose a session is that has ended before anybody asked: no one's to come. */
+/** The owner of a session that ended without a known reporter. */
 const NOBODY = "nobody";
 
 /**
@@ -145,7 +139,7 @@ export function attestedBy(
   return isToken(from) ? "token" : "uid";
 }
 
-/** Of stored events: whether it is a remark that stands beside the session. */
+/** Whether a stored event is another's remark. */
 export function isAside(
   event: Event,
   from: Provenance | null,

@@ -1,7 +1,6 @@
 /**
- * Where recorded data enters: a line of a spool file becomes an event, or a
- * reason why not. Kinds and fields that this version does not know pass
- * through; of the known ones every field that a fold reads is checked.
+ * The schemas of events, for spool files and the wire. Unknown kinds and fields pass
+ * through; every field that a fold reads is checked.
  */
 import { z } from "zod";
 import {
@@ -25,7 +24,7 @@ const count = z.int().nonnegative();
 const pid = z.int().positive().max(4_194_304);
 const ppid = z.int().nonnegative().max(4_194_304);
 
-/** Fields that it does not name pass through, and its type does not know of them. */
+/** Unknown fields pass through, and are not in the type. */
 const loose = <Shape extends z.core.$ZodShape>(
   shape: Shape,
 ): z.ZodObject<Shape, z.core.$strip> => z.looseObject(shape);
@@ -46,7 +45,6 @@ const timestamp = text.transform((value, context) => {
 });
 
 function toUtc(value: string): string | null {
-  // As a recorder of ours writes it.
   if (isUtc(value)) return value;
   const wall = ISO_TIME.exec(value)?.[1];
   if (!wall) return null;
@@ -61,13 +59,11 @@ function toUtc(value: string): string | null {
   return utc.length === 24 ? utc : null;
 }
 
-/** Whether it is a time in the form that all are brought to. */
 function isUtc(value: string): boolean {
   const time = value.length === 24 ? Date.parse(value) : NaN;
   return !Number.isNaN(time) && new Date(time).toISOString() === value;
 }
 
-/** What every event has. */
 const base = {
   event_version: z.literal(EVENT_VERSION),
   /** UUIDv4 on session_start, v7 on the rest. */
@@ -82,7 +78,6 @@ const kind = <Kind extends string, Shape extends z.core.$ZodShape>(
   shape: Shape,
 ) => loose({ ...base, event_type: z.literal(event_type), ...shape });
 
-/** Said of a session later than at its start. */
 const later = {
   metadata: object.exactOptional(),
   measured: object.exactOptional(),

@@ -1,6 +1,6 @@
 /**
- * A session as people see it. `settle` reads the registers of a fold, `present`
- * adds the clock: the only place where time makes a status.
+ * Sessions as users see them: `settle` reads the registers of a fold, `present` adds
+ * what depends on the clock.
  */
 import {
   COLUMNS,
@@ -11,7 +11,7 @@ import {
 } from "./columns.ts";
 import { ownerOf } from "./reporter.ts";
 import type { EndFacts, Register, State } from "./state.ts";
-import type { SessionBrief } from "./store.ts";
+import type { SessionSummary } from "./store.ts";
 
 export {
   STATUSES,
@@ -58,7 +58,7 @@ export function isClosed(state: State): boolean {
 }
 
 /** What to know of a session before an event of it is stored. */
-export function briefOf(state: State): SessionBrief {
+export function summaryOf(state: State): SessionSummary {
   const { start, end, reporter } = state;
   const ended = end !== null && end.value.end_source !== "recovered";
   return {

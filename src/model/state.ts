@@ -1,7 +1,4 @@
-/**
- * The state of a session: the registers that its events write, and the JSON in
- * which the registers of an open session are stored beside its row.
- */
+/** The state of a session: the registers that its events write, and their JSON. */
 import type { EventKey, Json, SessionEnd, SessionStart } from "./event.ts";
 import type { Attested } from "./reporter.ts";
 
@@ -40,11 +37,11 @@ export interface State {
   command_count: number;
   /** Whose session it is; null while nobody has reported of its life. */
   reporter: string | null;
-  /** While it is nobody's: who has annotated it; `*` for several, or for all. */
+  /** Who has annotated it before; `*` for several, or one that acts for all. */
   annotated_by: string | null;
-  /** Events of its life that do not count: the spool outranks who brought them. */
+  /** How many events do not count, as the spool outranks their reporter. */
   outranked: number;
-  /** One of its signs of life was told of a time that was still to come. */
+  /** A sign of life was from the future. */
   clock_skew?: true;
 }
 
@@ -65,10 +62,7 @@ export function emptyState(session_id: string): State {
   };
 }
 
-/**
- * A state as JSON, as it is kept beside its row. All that is as `emptyState` has
- * it is left out, and what most registers share: the event of the start.
- */
+/** A state as JSON, without what `emptyState` has and the key of the start event. */
 export function stateJson(state: State): string {
   const { start } = state;
   const without: Record<string, unknown> = {};
@@ -96,9 +90,9 @@ const isOf = (start: State["start"], key: EventKey): boolean =>
   key.event_id === start?.event_id && key.timestamp === start.timestamp;
 
 /**
- * A state out of its JSON. Registers are named by others, so their objects
- * must not know any name by themselves, such as `constructor`.
- * @param row of the same session: an older version wrote down there alone whose it is
+ * A state from its JSON. Clients name the registers, so those objects have no
+ * prototype.
+ * @param row of the same session, where an older version wrote the reporter
  */
 export function parseState(
   json: string,

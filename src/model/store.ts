@@ -1,18 +1,15 @@
-/**
- * What every store can do. A command cannot tell which one it has.
- */
+/** The interface of all stores: a command cannot tell which one it has. */
 import type { Event } from "./event.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
 import type { Provenance } from "./reporter.ts";
 import type { Session, Status } from "./session.ts";
 
-/** Events that may wait for their commit at once; more are refused as overload. */
+/** Events that may wait for their commit; more are refused as overload. */
 export const QUEUE_EVENTS = 65_536;
 
-/** Over its socket a server says so why the spool was not drained, URI-encoded. */
+/** The header with why the spool was not drained, URI-encoded; over the socket alone. */
 export const NOT_DRAINED = "x-session-buddy-not-drained";
 
-/** An event as it is kept. */
 export interface StoredEvent {
   /** The order of arrival. */
   seq: number;
@@ -23,7 +20,6 @@ export interface StoredEvent {
   event: Event;
 }
 
-/** What became of an event that was sent to a server. */
 export interface EventResult {
   /** null when it has none that could be read. */
   event_id: string | null;
@@ -33,7 +29,6 @@ export interface EventResult {
 
 export const EVENT_STATUSES = ["stored", "duplicate", "rejected"] as const;
 
-/** Some sessions, counted and summed. */
 export interface SessionStats {
   sessions: number;
   by_status: Record<Status, number>;
@@ -74,20 +69,20 @@ export interface SessionStore {
   list(filter: SessionFilter): AsyncIterable<Session>;
   /** The session of this very id. */
   get(session_id: string): Promise<Session | null>;
-  /** Events that match, in the order of their arrival. */
+  /** Events that match, in the order of arrival. */
   events(filter: EventFilter): AsyncIterable<StoredEvent>;
-  /** What the matching sessions come to; `limit` and `from` do not count. */
+  /** Statistics of the sessions that match; `limit` and `from` do not count. */
   stats(filter: SessionFilter): Promise<SessionStats>;
-  /** Writes what is pending and lets the storage go. */
+  /** Writes what is pending and closes the storage. */
   close(): Promise<void>;
 }
 
-/** What a server asks of its own store beside that. */
+/** The store of a server. */
 export interface ServedStore extends SessionStore {
   /**
-   * @param from who saw the signs; the spool when left out
-   * @param theirs the same signs by the clock of who saw them, if it is not ours
-   * @returns the sessions that belong to another reporter: theirs have not moved
+   * @param from who brought the signs; the spool when left out
+   * @param theirs the same signs by the clock of their host, if it is not ours
+   * @returns the sessions that belong to another reporter, which were not moved
    */
   seen(
     signs: ReadonlyMap<string, string>,
@@ -95,28 +90,27 @@ export interface ServedStore extends SessionStore {
     theirs?: ReadonlyMap<string, string>,
   ): Promise<ReadonlySet<string>>;
   /**
-   * What is known of a session at once, from memory where possible: stored or
-   * about to be.
+   * What is known of a session, with events that wait for their commit.
    * @returns null when no event of it is known
    */
-  brief(session_id: string): Promise<SessionBrief | null>;
+  summary(session_id: string): Promise<SessionSummary | null>;
   /**
-   * The session of a stored event that has the id and the kind of this one, and
-   * was brought by the same, or nobody knows by whom. One of another time is found
-   * as long as its id is in memory.
+   * The session of a stored event with the id, the kind and the reporter of this one,
+   * or of unknown reporter. One with another timestamp is found while its id is in
+   * memory.
    */
   sessionOf(event: Event, from: Provenance): Promise<string | null>;
   /** Sessions of a type that have not ended. */
   open(session_type: string): Promise<Session[]>;
 }
 
-export interface SessionBrief {
+export interface SessionSummary {
   /** event_id of its start; null while only later events have come. */
   start_event_id: string | null;
   /** Whether an observed or declared end is known. */
   ended: boolean;
   /** Whose it is, see `ownerOf`; null while it may become somebody's. */
   reporter: string | null;
-  /** It went to an archive: nothing more than its id is known here. */
+  /** It is archived: only its id is known here. */
   archived?: true;
 }

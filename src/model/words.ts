@@ -1,8 +1,6 @@
-/**
- * What a schema found wrong, in words for people: `event_id is required`.
- */
+/** The issues of a schema as sentences: `event_id is required`. */
 
-/** As zod tells it, and whoever follows Standard Schema. */
+/** As zod and others that follow Standard Schema have it. */
 interface Issue {
   readonly message: string;
   readonly path?:

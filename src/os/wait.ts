@@ -1,8 +1,7 @@
 /**
- * Waits for a child, for signals, for descriptors, and for the next heartbeat, all
- * in one call of poll(2), without running any JavaScript. The event loop, whose
- * timers start collections, rests while a child runs: an idle wrapper costs
- * nothing, and has a single thread.
+ * Waits for a child, signals, descriptors and the next heartbeat in one call of
+ * poll(2). The event loop, whose timers start collections, does not run meanwhile: an
+ * idle wrapper costs nothing, and has a single thread.
  */
 import { type Pointer, ptr } from "bun:ffi";
 import type { Libc } from "./libc.ts";

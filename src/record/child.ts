@@ -1,13 +1,11 @@
 /**
- * Runs a program on the terminal that we were given, as if we were not there:
- * we relay only what the child missed, stop when it stops, and end as it ends.
+ * Runs a program on the terminal: relays the signals that only the wrapper gets, stops
+ * when the child stops, and ends as it ends.
  *
- * The terminal's own signals (Ctrl-C, Ctrl-Z, Ctrl-\) reach the child through
- * the foreground group, so we ignore them. A shell that suspends itself stops
- * in its own group, where our parent cannot see it: we stop in its stead and
- * hand the terminal back when continued.
- *
- * From the spawn to the child's end the event loop does not run (os/wait.ts).
+ * The signals of keys (Ctrl-C, Ctrl-Z, Ctrl-\) reach the child through the foreground
+ * group, so the wrapper ignores them. A shell that suspends itself stops in a group of
+ * its own, which our parent does not see: the wrapper stops too, and gives the terminal
+ * back when continued. The event loop does not run meanwhile (os/wait.ts).
  */
 import { closeFile } from "../os/file.ts";
 import { allSignalsBut, signalSet } from "../os/layout.ts";
@@ -70,10 +68,7 @@ const KEYS: readonly number[] = [SIGINT, SIGQUIT];
 const LATER = process.pid === 1 ? [] : KEYS;
 export const HEARD = allSignalsBut([...UNHEARD, ...LATER]);
 const ENOEXEC = 8;
-/**
- * What execve(2) says of a program: ENOENT, E2BIG, EACCES, ENOTDIR, ETXTBSY,
- * ENAMETOOLONG, ELOOP. All else says that there is no child for it.
- */
+/** execve(2)'s: ENOENT, E2BIG, EACCES, ENOTDIR, ETXTBSY, ENAMETOOLONG, ELOOP. */
 const OF_PROGRAM: readonly number[] = [2, 7, 13, 20, 26, 36, 40];
 /** Why a program cannot be a child of ours: errno, and in words. */
 const NO_PROCESS: readonly [number, string] = [

@@ -16,7 +16,7 @@ import type { Provenance } from "../model/reporter.ts";
 import {
   QUEUE_EVENTS,
   type ServedStore,
-  type SessionBrief,
+  type SessionSummary,
   type SessionStats,
   type StoredEvent,
 } from "../model/store.ts";
@@ -112,8 +112,8 @@ export class ServerStore implements ServedStore {
     return this.file.seen(...given);
   }
 
-  brief(session_id: string): Promise<SessionBrief | null> {
-    return this.file.brief(session_id);
+  summary(session_id: string): Promise<SessionSummary | null> {
+    return this.file.summary(session_id);
   }
 
   sessionOf(event: Event, from: Provenance): Promise<string | null> {

@@ -46,11 +46,11 @@ await timed("list: by prefix", 15, (n) =>
 await timed("list: by last 8 hex", 15, (n) =>
   drained({ reference: sessionId(n * 1_000).id.slice(-8), limit: 11 }),
 );
-await timed("brief: of a closed session", 15, (n) =>
-  store.brief(sessionId(n * 1_000).id),
+await timed("summary: of a closed session", 15, (n) =>
+  store.summary(sessionId(n * 1_000).id),
 );
-await timed("brief: of a new session", 15, (n) =>
-  store.brief(sessionId(SESSIONS + n).id),
+await timed("summary: of a new session", 15, (n) =>
+  store.summary(sessionId(SESSIONS + n).id),
 );
 await timed("stats: all", 5, () => store.stats({}));
 await timed("stats: of one user", 5, () => store.stats({ username: "user7" }));

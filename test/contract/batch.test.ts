@@ -247,7 +247,7 @@ test("the call as a whole has bounds, which it names", async () => {
   expect(heavy.text).toBe(
     "events: together more than 1048576 bytes (send fewer at once)",
   );
-  expect(await host.store.brief(String(large[0]!.session_id))).toBeNull();
+  expect(await host.store.summary(String(large[0]!.session_id))).toBeNull();
   for (const sent_at of ["now", "", "2026-02-30T00:00:00Z"]) {
     const { isError, text } = await send([], { sent_at });
     expect(isError).toBe(true);

@@ -224,7 +224,7 @@ test("what comes of an archived session is dropped and counted, after a restart 
     await reopen();
     await expectFold(store, fresh);
     expect((await store.append([...dead, ...late()])).size).toBe(0);
-    expect(await store.brief(id(1))).toMatchObject({ archived: true });
+    expect(await store.summary(id(1))).toMatchObject({ archived: true });
   }
   const [archived] = await maintenance.archived(ID);
   expect(archived).toMatchObject({

@@ -34,7 +34,7 @@ async function reopen(): Promise<void> {
   store = await DuckDBStore.open(path());
 }
 
-describe("a brief", () => {
+describe("a summary", () => {
   const channel = "chan_0123456789ab";
   /** A start that its id does not name. */
   const odd = "sh-20250101-000000-0000000a";
@@ -44,16 +44,16 @@ describe("a brief", () => {
   test("of what nobody has heard of is none", async () => {
     await store.append([starts[0]!]);
     for (const nobody of ["", "x", id(9), channel, odd]) {
-      expect([nobody, await store.brief(nobody)]).toEqual([nobody, null]);
+      expect([nobody, await store.summary(nobody)]).toEqual([nobody, null]);
       await reopen();
-      expect([nobody, await store.brief(nobody)]).toEqual([nobody, null]);
+      expect([nobody, await store.summary(nobody)]).toEqual([nobody, null]);
     }
   });
 
   test("says the start and whether an end is known, from memory and from the rows", async () => {
     const check = async (ended: boolean) => {
       for (const { session_id, event_id } of starts)
-        expect([session_id, await store.brief(session_id)]).toEqual([
+        expect([session_id, await store.summary(session_id)]).toEqual([
           session_id,
           { start_event_id: event_id, ended, reporter: "spool" },
         ]);
@@ -82,7 +82,7 @@ describe("a brief", () => {
   test("of an end before its start knows no start yet", async () => {
     await store.append([end(9)]);
     for (const round of ["memory", "rows"]) {
-      expect([round, await store.brief(ID)]).toEqual([
+      expect([round, await store.summary(ID)]).toEqual([
         round,
         { start_event_id: null, ended: true, reporter: "spool" },
       ]);
@@ -90,7 +90,7 @@ describe("a brief", () => {
     }
     const begun = start();
     await store.append([begun]);
-    expect(await store.brief(ID)).toEqual({
+    expect(await store.summary(ID)).toEqual({
       start_event_id: begun.event_id,
       ended: true,
       reporter: "spool",
@@ -100,16 +100,16 @@ describe("a brief", () => {
   test("knows what is about to be stored, and forgets what failed", async () => {
     const [one, two] = [start(), start()];
     const storing = store.append([one]);
-    expect(await store.brief(ID)).toEqual({
+    expect(await store.summary(ID)).toEqual({
       start_event_id: one.event_id,
       ended: false,
       reporter: "spool",
     });
     const more = store.append([two, end(5)]);
-    expect(await store.brief(ID)).toMatchObject({ ended: true });
+    expect(await store.summary(ID)).toMatchObject({ ended: true });
     await Promise.all([storing, more]);
     const begun = [one, two].map(({ event_id }) => event_id).sort()[0]!;
-    expect(await store.brief(ID)).toEqual({
+    expect(await store.summary(ID)).toEqual({
       start_event_id: begun,
       ended: true,
       reporter: "spool",
@@ -118,9 +118,9 @@ describe("a brief", () => {
       start({ session_id: id(1) }),
       { ...command(1), timestamp: "1 o'clock" },
     ]);
-    expect(await store.brief(id(1))).not.toBeNull();
+    expect(await store.summary(id(1))).not.toBeNull();
     await expect(failing).rejects.toThrow();
-    expect(await store.brief(id(1))).toBeNull();
+    expect(await store.summary(id(1))).toBeNull();
   });
 
   test("of one among very many is right, when memory has let it go", async () => {
@@ -135,7 +135,7 @@ describe("a brief", () => {
     await store.append(ends);
     await store.idle();
     for (let n = 0; n < ids.length; n += 997)
-      expect([n, await store.brief(ids[n]!)]).toEqual([
+      expect([n, await store.summary(ids[n]!)]).toEqual([
         n,
         {
           start_event_id: begun[n]!.event_id,
@@ -151,7 +151,7 @@ describe("a brief", () => {
         status: n === 1 ? "ended" : "active",
         command_count: 1,
       });
-    expect(await store.brief(id(30_001))).toBeNull();
+    expect(await store.summary(id(30_001))).toBeNull();
     expect((await store.stats({})).sessions).toBe(30_000);
   });
 });

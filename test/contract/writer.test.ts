@@ -95,7 +95,7 @@ describe("group commit", () => {
       last_commit_ok: false,
       queued_events: 0,
     });
-    expect(await store.brief(id(0))).toBeNull();
+    expect(await store.summary(id(0))).toBeNull();
     expect((await store.get(start().session_id))?.status).toBe("active");
     expect((await store.append(good)).size).toBe(2);
     expect(store.facts().last_commit_ok).toBeTrue();

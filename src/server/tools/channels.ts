@@ -105,10 +105,10 @@ export class Channels {
   ): Promise<string> {
     for (let n = 0; n < MAX_GUESSED; n++) {
       const id = channelSessionId(key, start_event_id, n);
-      const brief = await this.store.brief(id);
-      if (brief === null) return id;
-      const free = brief.start_event_id === null;
-      if (free && mayReport(brief.reporter, from)) return id;
+      const summary = await this.store.summary(id);
+      if (summary === null) return id;
+      const free = summary.start_event_id === null;
+      if (free && mayReport(summary.reporter, from)) return id;
     }
     return channelSessionId(key, crypto.randomUUID(), 0);
   }
@@ -147,7 +147,7 @@ export class Channels {
     for (const reporter of [reporterOf(from), null]) {
       const session_id = open.get(openKey(reporter, key));
       if (session_id === undefined) continue;
-      const session = await this.store.brief(session_id);
+      const session = await this.store.summary(session_id);
       if (session && !session.ended) return session_id;
       open.delete(openKey(reporter, key));
     }

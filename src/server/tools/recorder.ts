@@ -6,7 +6,7 @@ import type { ServedStore } from "../../model/store.ts";
 
 export type Recorder = Pick<
   ServedStore,
-  "append" | "brief" | "open" | "seen" | "sessionOf"
+  "append" | "summary" | "open" | "seen" | "sessionOf"
 >;
 
 /**

@@ -31,7 +31,7 @@ export function countingRecorder(
       countNew(store.append(events, from), events, (event) =>
         count(event, metrics),
       ),
-    brief: (session_id) => store.brief(session_id),
+    summary: (session_id) => store.summary(session_id),
     sessionOf: (event, from) => store.sessionOf(event, from),
     open: (session_type) => store.open(session_type),
     seen: (signs, from, theirs) => store.seen(signs, from, theirs),

@@ -39,13 +39,18 @@ export const trackSessionEnd = tool({
       const { session_id } = event;
       if (!isSessionId(session_id))
         return { session_id, status: "not_found", error: null };
-      const brief = await recorder.brief(session_id);
+      const summary = await recorder.summary(session_id);
       // One that comes before its start is kept for it. Another's is rejected, and
       // that is counted, also when there is nothing left to end; an archived one's,
       // too.
-      if (!brief?.ended || brief.archived || !mayReport(brief.reporter, from))
+      if (
+        !summary?.ended ||
+        summary.archived ||
+        !mayReport(summary.reporter, from)
+      )
         await appendOne(recorder, event, from);
-      const known = (brief?.start_event_id ?? null) !== null || brief?.archived;
+      const known =
+        (summary?.start_event_id ?? null) !== null || summary?.archived;
       return { session_id, status: known ? "ended" : "not_found", error: null };
     },
   count: (_args, result) => countOne("session_end", undefined, result),

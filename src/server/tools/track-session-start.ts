@@ -129,10 +129,10 @@ async function freeId(
   const began = new Date(timestamp);
   for (const digits of DIGITS) {
     const id = sessionIdOf(component_name, began, idHexOf(event_id), digits);
-    const brief = await recorder.brief(id);
-    if (!mayReport(brief?.reporter ?? null, from)) continue;
+    const summary = await recorder.summary(id);
+    if (!mayReport(summary?.reporter ?? null, from)) continue;
     // Without a start it may be ours, of which an end has come first.
-    const begun = brief?.start_event_id ?? null;
+    const begun = summary?.start_event_id ?? null;
     if (begun === null || begun === event_id) return id;
   }
   throw new Error(`no free session id for event ${event_id}`);

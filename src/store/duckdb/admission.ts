@@ -12,7 +12,7 @@ import {
   rejectionOf,
   reporterOf,
 } from "../../model/reporter.ts";
-import { briefOf } from "../../model/session.ts";
+import { summaryOf } from "../../model/session.ts";
 import type { Arrival } from "./rows.ts";
 
 /** Rejected events of a session, and why. */
@@ -57,7 +57,8 @@ export function admit<T extends Arrival>(
     const { event, from } = item;
     const { session_id } = event;
     const state = stateOf(session_id);
-    const before = claims.get(session_id) ?? (state && briefOf(state).reporter);
+    const before =
+      claims.get(session_id) ?? (state && summaryOf(state).reporter);
     const reason = rejectionOf(event, before ?? null, from);
     if (reason !== null) {
       rejected.push({ ...item, reason });

@@ -13,9 +13,9 @@ import {
   foldBrought,
 } from "../../model/fold.ts";
 import { type State, emptyState, parseState } from "../../model/state.ts";
-import { briefOf, isClosed } from "../../model/session.ts";
+import { summaryOf, isClosed } from "../../model/session.ts";
 import type { Attested } from "../../model/reporter.ts";
-import type { SessionBrief } from "../../model/store.ts";
+import type { SessionSummary } from "../../model/store.ts";
 import { byTable, closedAmong } from "./session-tables.ts";
 import type { Database } from "./database.ts";
 import { type BroughtRow, broughtOf, sessionLines } from "./rows.ts";
@@ -48,7 +48,7 @@ export class Folds {
   /** Where sessions in memory have a row, which the next one replaces. */
   private readonly rows = new Map<string, "open" | "closed">();
   /** Sessions that closed lately. */
-  private readonly recent = new Map<string, SessionBrief>();
+  private readonly recent = new Map<string, SessionSummary>();
   /** The last second that the id of a session not in memory names. */
   private horizon = "";
   /** The number of the last event that is stored and folded. */
@@ -138,7 +138,7 @@ export class Folds {
     for (const id of session_ids) {
       const state = this.states.get(id);
       if (!state || this.dirty.has(id)) continue;
-      if (isClosed(state)) this.recent.set(id, briefOf(state));
+      if (isClosed(state)) this.recent.set(id, summaryOf(state));
       else if (this.states.size > MAX_STATES) this.left(id);
       else continue;
       this.drop(id);
@@ -150,9 +150,9 @@ export class Folds {
   }
 
   /** What memory knows: null when the session is new, undefined when it is in the rows. */
-  recall(session_id: string): SessionBrief | null | undefined {
+  recall(session_id: string): SessionSummary | null | undefined {
     const state = this.states.get(session_id);
-    if (state) return briefOf(state);
+    if (state) return summaryOf(state);
     return (
       this.recent.get(session_id) ?? (this.isNew(session_id) ? null : undefined)
     );
@@ -273,7 +273,7 @@ export class Folds {
   private forget(closed: readonly State[]): void {
     for (const state of closed) {
       this.drop(state.session_id);
-      this.recent.set(state.session_id, briefOf(state));
+      this.recent.set(state.session_id, summaryOf(state));
     }
     for (const id of this.states.keys()) {
       if (this.states.size <= MAX_STATES) break;

@@ -2,7 +2,7 @@
 import { type Event, compareEvents, isKind } from "../../model/event.ts";
 import { Rejected, fail } from "../../model/failure.ts";
 import { claimantOf, rejectionOf } from "../../model/reporter.ts";
-import { QUEUE_EVENTS, type SessionBrief } from "../../model/store.ts";
+import { QUEUE_EVENTS, type SessionSummary } from "../../model/store.ts";
 import type { Arrival } from "./rows.ts";
 
 /** The limits of a batch. */
@@ -99,8 +99,8 @@ export class Queue {
   /** What is known of a session, with the events that wait. */
   withPending(
     session_id: string,
-    stored: SessionBrief | null,
-  ): SessionBrief | null {
+    stored: SessionSummary | null,
+  ): SessionSummary | null {
     const items = this.pending.get(session_id);
     if (!items) return stored;
     let reporter = stored?.reporter ?? null;

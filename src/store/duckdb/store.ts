@@ -8,7 +8,7 @@ import type { Event } from "../../model/event.ts";
 import type { Failure, Warn } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import { parseState } from "../../model/state.ts";
-import { type Session, briefOf } from "../../model/session.ts";
+import { type Session, summaryOf } from "../../model/session.ts";
 import {
   NOT_YOURS,
   type Provenance,
@@ -18,7 +18,7 @@ import {
 } from "../../model/reporter.ts";
 import type {
   ServedStore,
-  SessionBrief,
+  SessionSummary,
   SessionStats,
   StoredEvent,
 } from "../../model/store.ts";
@@ -47,7 +47,7 @@ const WINDOW_EVENTS = 262_144;
 /** Events that one query reads. */
 const PAGE_EVENTS = 1_024;
 
-const ARCHIVED: SessionBrief = {
+const ARCHIVED: SessionSummary = {
   ...{ start_event_id: null, ended: true, reporter: null, archived: true },
 };
 
@@ -165,21 +165,23 @@ export class DuckDBStore implements ServedStore {
    * A caller that decides by it whether to append makes one such decision about a
    * session at a time, until it has called `append`.
    */
-  async brief(session_id: string): Promise<SessionBrief | null> {
+  async summary(session_id: string): Promise<SessionSummary | null> {
     let stored = this.folds.recall(session_id);
     if (stored === undefined) {
-      const read = await this.readBrief(session_id);
+      const read = await this.readSummary(session_id);
       // It may have come into memory meanwhile, and changed there.
       stored = this.folds.recall(session_id) ?? read;
     }
     return this.writer.queue.withPending(session_id, stored);
   }
 
-  private async readBrief(session_id: string): Promise<SessionBrief | null> {
+  private async readSummary(
+    session_id: string,
+  ): Promise<SessionSummary | null> {
     const [open] = await this.db.ask<OpenState>(SQL.openStates, [
       listValue([session_id]),
     ]);
-    if (open) return briefOf(parseState(open.state, open));
+    if (open) return summaryOf(parseState(open.state, open));
     const [closed] = await closedAmong(this.db.ask, [session_id]);
     if (!closed)
       return (await this.tombstones.has(session_id)) ? ARCHIVED : null;
