@@ -16,7 +16,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { sessionIdOf } from "../../src/model/id.ts";
 import { at, command, end, processOf, start } from "../support/events.ts";
@@ -200,15 +200,20 @@ export class Actors {
       ];
       const text = events.map((event) => `${JSON.stringify(event)}\n`).join("");
       const cut = random.chance(0.2) ? random.int(1, 100) : 0;
+      // Nobody holds its lock: it has to be there as it is, at once.
+      const beside = join(dirname(spool), "planting");
       try {
-        writeFileSync(
-          join(spool, `${session_id}.ndjson`),
-          text.slice(0, text.length - cut),
-          { mode: 0o600 },
-        );
+        writeFileSync(beside, text.slice(0, text.length - cut), {
+          mode: 0o600,
+        });
       } catch (error) {
-        // A full disk, or no folder there: what has come to it counts.
+        // A full disk: what has come to it counts.
         this.world.tell(`planted in part: ${error}`);
+      }
+      try {
+        renameSync(beside, join(spool, `${session_id}.ndjson`));
+      } catch (error) {
+        this.world.tell(`not planted: ${error}`);
       }
       this.world.wrapped.add(session_id);
     }
