@@ -12,7 +12,7 @@ import type { EndFacts, Register, StartFacts, State } from "./state.ts";
 export const STATUSES = ["active", "ended", "lost"] as const;
 export type Status = (typeof STATUSES)[number];
 
-/** What the events of a session have told. */
+/** What a stored column is made from. */
 export interface Facts {
   state: State;
   start: StartFacts;
@@ -242,7 +242,7 @@ export const COLUMNS = {
   last_seen: stored("time", ({ state, end }) =>
     end?.value.end_source === "recovered" ? end.timestamp : state.last_sign,
   ),
-  /** Whose it is, see reporter.ts; null when nobody kept that. */
+  /** See reporter.ts; null when it is unknown. */
   reporter: maybe("text", ({ state }) => state.reporter, {
     filters: {
       reporter: {

@@ -80,7 +80,7 @@ const NOBODY = "nobody";
 /**
  * @param reporter as the session's events say
  * @param ended whether an end was observed or declared
- * @returns null while it may become somebody's
+ * @returns null while the session has no owner
  */
 export const ownerOf = (
   reporter: string | null,
@@ -128,7 +128,7 @@ function boundTo(event: Event, from: Provenance): string | null {
 const isToken = ({ reporter }: Provenance): boolean =>
   reporter?.startsWith("token:") ?? false;
 
-/** How the host and the user that a start names are known; null when nobody kept that. */
+/** How the host and the user that a start names are known; null when that is unknown. */
 export function attestedBy(
   { hostname, user }: SessionStart,
   from: Provenance | null,

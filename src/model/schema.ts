@@ -110,7 +110,7 @@ const KINDS = {
     parent_session_id: maybe(text),
     /** The id that the environment held although its session is no ancestor. */
     inherited_session_id: maybe(text),
-    /** `none`: written without FFI, nobody may judge the file by its lock. */
+    /** `none`: written without FFI; the lock of the file says nothing. */
     lock: z.enum(["flock", "none"]).exactOptional(),
     /** Of `pid` and `start_ticks`; of a client's, when the server could look it up. */
     pid_namespace: maybe(text),

@@ -35,7 +35,7 @@ export interface State {
   end: Register<EndFacts> | null;
   last_sign: string;
   command_count: number;
-  /** Whose session it is; null while nobody has reported of its life. */
+  /** null while none has reported of its life. */
   reporter: string | null;
   /** Who has annotated it before; `*` for several, or one that acts for all. */
   annotated_by: string | null;

@@ -109,7 +109,7 @@ export interface SessionSummary {
   start_event_id: string | null;
   /** Whether an observed or declared end is known. */
   ended: boolean;
-  /** Whose it is, see `ownerOf`; null while it may become somebody's. */
+  /** See `ownerOf`; null while the session has no owner. */
   reporter: string | null;
   /** It is archived: only its id is known here. */
   archived?: true;

@@ -67,7 +67,7 @@ export class Pass {
   /** Files that live on, as they were read. */
   readonly unchanged = new Map<string, Known>();
 
-  /** The moment at which every file is judged, in milliseconds since the epoch. */
+  /** When the pass began, in milliseconds since the epoch; `now` for every file. */
   private readonly began: number;
   private readonly folder: string;
   private readonly files: PassFiles;
