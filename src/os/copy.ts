@@ -48,8 +48,9 @@ export function sync(path: string): void {
 }
 
 const SYMBOLS = {
+  listxattr: { args: ["ptr", "ptr", "u64"], returns: "i64" },
+  getxattr: { args: ["ptr", "ptr", "ptr", "u64"], returns: "i64" },
   llistxattr: { args: ["ptr", "ptr", "u64"], returns: "i64" },
-  lgetxattr: { args: ["ptr", "ptr", "ptr", "u64"], returns: "i64" },
   lsetxattr: { args: ["ptr", "ptr", "ptr", "u64", "i32"], returns: "i32" },
   lremovexattr: { args: ["ptr", "ptr"], returns: "i32" },
 } as const;
@@ -63,28 +64,32 @@ let calls: ReturnType<typeof cLibrary<typeof SYMBOLS>> | undefined;
 /**
  * Gives one file the attributes of another, and takes away those that it got
  * from its folder.
+ * @param from followed where it is a link, as those of open files are
  * @returns false when it cannot have them all, or nobody can know
  */
 export function copyAttributes(from: string, to: string): boolean {
   calls ??= cLibrary(SYMBOLS);
   if (!calls) return false;
-  const { lgetxattr, lsetxattr, lremovexattr } = calls;
-  const wanted = namesOf(from);
+  const { getxattr, lsetxattr, listxattr, llistxattr, lremovexattr } = calls;
+  const wanted = namesIn(from, listxattr);
   const value = new Uint8Array(MAX_BYTES);
   for (const name of wanted) {
-    const bytes = Number(lgetxattr(cText(from), cText(name), value, MAX_BYTES));
+    const bytes = Number(getxattr(cText(from), cText(name), value, MAX_BYTES));
     if (bytes < 0 || lsetxattr(cText(to), cText(name), value, bytes, 0) !== 0)
       return false;
   }
-  return namesOf(to)
+  return namesIn(to, llistxattr)
     .filter((name) => !wanted.includes(name))
     .every((name) => lremovexattr(cText(to), cText(name)) === 0);
 }
 
 /** Empty, too, where the filesystem has no attributes. */
-function namesOf(path: string): string[] {
+function namesIn(
+  path: string,
+  lists: (path: Uint8Array, list: Uint8Array, size: number) => bigint,
+): string[] {
   const list = new Uint8Array(MAX_BYTES);
-  const bytes = Number(calls!.llistxattr(cText(path), list, MAX_BYTES));
+  const bytes = Number(lists(cText(path), list, MAX_BYTES));
   if (bytes === NOT_SUPPORTED) return [];
   const text = new TextDecoder().decode(list.subarray(0, bytes));
   return text.split("\0").filter((name) => name !== "");

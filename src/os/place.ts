@@ -26,8 +26,8 @@ import { copy, sync, copyAttributes } from "./copy.ts";
 import { readLink } from "./file.ts";
 import { folderFailure } from "./paths.ts";
 import { Scratch } from "./scratch.ts";
-import { Spot, noFile, noFolder } from "./spot.ts";
-import { isOwn } from "./trust.ts";
+import { O_PATH, Spot, noFile, noFolder } from "./spot.ts";
+import { isOwnOrRoots } from "./trust.ts";
 
 export interface FilePlace extends Disposable {
   kind: "file";
@@ -112,19 +112,21 @@ function wasGiven(fd: number): boolean {
   return leads !== null && !leads.startsWith("anon_inode:");
 }
 
-const STICKY = 0o1000;
-
 /**
- * As the kernel does by fs.protected_regular and its likes: in a sticky folder
- * for everybody a file or a FIFO may have been put there for us; in any of others
- * a second name of a file of ours.
+ * As the kernel does by fs.protected_regular and its likes, in every folder that
+ * others rule: a file or a FIFO of another user may have been put there for us, and
+ * a second name of a file of ours. Root may renew a user's file where that user
+ * rules alone.
  */
-function refuseStranger(spot: Spot, { uid, nlink }: Stats): void {
+function refuseStranger(spot: Spot, old: Stats): void {
   const { path, above } = spot;
-  const shared = (above.mode & STICKY) !== 0 && (above.mode & 0o022) !== 0;
-  if (shared && !isOwn(uid) && uid !== above.uid)
+  const { uid, nlink } = old;
+  const theirs = !isOwnOrRoots(uid) && (old.isFile() || old.isFIFO());
+  const alone =
+    process.geteuid!() === 0 && uid === above.uid && !(above.mode & 0o022);
+  if (theirs && !alone && spot.isOthers)
     throw fail.permission(
-      `'${path}' belongs to uid ${uid}, in a folder where everybody may put files`,
+      `'${path}' belongs to uid ${uid}, in a folder where others may put files`,
       "give another name, or a folder of your own",
     );
   if (nlink > 1 && !spot.stat!.isDirectory() && spot.isOthers)
@@ -204,7 +206,7 @@ export function putInPlace(made: NewFile, place: FilePlace): void {
     if (there !== null && there !== dirname(path)) throw exchanged(path);
     sync(made.path);
     if (!old) nameNew(made.path, place);
-    else if (!canRename(made.path, at, old) || !renamed(made.path, at))
+    else if (!canRename(made.path, place, old) || !renamed(made.path, at))
       overwrite(made.path, place, old);
     sync(dirname(at));
   } catch (error) {
@@ -239,7 +241,7 @@ function nameNew(made: string, { path, at }: FilePlace): void {
 }
 
 /** Whether the new file is in all the old one's equal but for the content. */
-function canRename(made: string, path: string, old: Stats): boolean {
+function canRename(made: string, { path, at }: FilePlace, old: Stats): boolean {
   if (old.nlink !== 1) return false;
   try {
     const { uid, gid } = lstatSync(made);
@@ -247,7 +249,14 @@ function canRename(made: string, path: string, old: Stats): boolean {
   } catch {
     return false;
   }
-  if (!copyAttributes(path, made)) return false;
+  // By what was looked at: another may have its name by now, with a list of its own.
+  const there = openSync(at, O_PATH | constants.O_NOFOLLOW);
+  try {
+    if (!isSame(there, old)) throw another(path);
+    if (!copyAttributes(`/proc/self/fd/${there}`, made)) return false;
+  } finally {
+    closeSync(there);
+  }
   chmodSync(made, old.mode & 0o7777);
   return true;
 }

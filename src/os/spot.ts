@@ -20,7 +20,7 @@ import { statOpen } from "./stat.ts";
 import { isOwnOrRoots, trustedPath, writableByOthers } from "./trust.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;
 const STICKY = 0o1000;
 /** As many as the kernel follows. */
 const MAX_LINKS = 40;

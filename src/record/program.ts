@@ -49,7 +49,10 @@ function talksToPerson(args: readonly string[]): boolean {
 
 /** Of python: options but for -m and -c, and what -m may stand behind. */
 const OPTION = /^-([bBdEhiIOPqRsSuvVx?]+|[bBdEhiIOPqRsSuvVx?]*[WX].*|-.+)$/;
-const MODULE = /^-[bBdEhiIOPqRsSuvVx?]*m(.*)$/s;
+const TAKES_NEXT = /^(-[bBdEhiIOPqRsSuvVx?]*[WX]|--check-hash-based-pycs)$/;
+/** It says something of itself, and runs nothing. */
+const TELLS = /^(-[bBdEiIOPqRsSuvx]*[hV?].*|--(help|version).*)$/;
+const MODULE = /^-[bBdEiIOPqRsSuvx]*m(.*)$/s;
 
 /**
  * Python's own prompt completes; so do the shells that packages bring
@@ -59,10 +62,10 @@ function pythonProgram(argv: readonly string[]): Program {
   const kind = "python";
   let at = 1;
   // -W and -X take what follows, or the next word; -m and -c end the options.
-  while (OPTION.test(argv[at] ?? ""))
-    at += /^-[a-zA-Z?]*[WX]$/.test(argv[at]!) ? 2 : 1;
+  while (OPTION.test(argv[at] ?? "")) at += TAKES_NEXT.test(argv[at]!) ? 2 : 1;
   const rest = argv.slice(at);
-  const module = MODULE.exec(rest[0] ?? "");
+  const tells = argv.slice(1, at).some((word) => TELLS.test(word));
+  const module = tells ? null : MODULE.exec(rest[0] ?? "");
   if (!module) {
     const prompt = rest.length === 0 || argv.slice(0, at).includes("-i");
     return { kind, completes: prompt, python_module: null };

@@ -205,7 +205,7 @@ test("what another user left in a folder for everybody is not written to", async
       expectFailure(
         run,
         6,
-        /belongs to uid 54321, in a folder where everybody|is a link of uid 54321/,
+        /belongs to uid 54321, in a folder where others|is a link of uid 54321/,
       );
     }
   expect(readFileSync(places.at("file"), "utf8")).toBe("old\n");

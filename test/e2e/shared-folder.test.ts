@@ -367,3 +367,78 @@ test.each(FIFOS)(
     expect(run.stderr).toContain(`'${path}' is not a regular file`);
   },
 );
+
+test.each([
+  ["for everybody", 0o777, 0],
+  ["that is its owner's, and for everybody", 0o1777, STRANGER],
+])(
+  "another user's file in a folder %s gets nothing of ours",
+  async (_, mode, owner) => {
+    if (!needsRoot()) return;
+    using sandbox = new Sandbox();
+    plant(sandbox, [{}]);
+    await sandbox.list();
+    const folder = join(sandbox.home, "shared");
+    mkdirSync(folder);
+    chmodSync(folder, mode);
+    chownSync(folder, owner, owner);
+    const theirs = join(folder, "out");
+    writeFileSync(theirs, "theirs");
+    chmodSync(theirs, 0o666);
+    chownSync(theirs, STRANGER, STRANGER);
+    const fifo = join(folder, "fifo");
+    await sandbox.command(["mkfifo", "-m", "666", fifo]);
+    chownSync(fifo, STRANGER, STRANGER);
+    const refusal =
+      /belongs to uid 54321, in a folder where others may put files/;
+    for (const words of [
+      ["list-sessions", "--output", theirs],
+      ["list-sessions", "--output", fifo],
+      ["backup", "--force", theirs],
+    ])
+      expectFailure(await sandbox.run(words), 6, refusal);
+    expect(readFileSync(theirs, "utf8")).toBe("theirs");
+  },
+);
+
+test("root renews a user's file where that user rules alone", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}]);
+  await sandbox.list();
+  const folder = join(sandbox.home, "theirs");
+  mkdirSync(folder, { mode: 0o755 });
+  chownSync(folder, STRANGER, STRANGER);
+  const theirs = join(folder, "out.csv");
+  writeFileSync(theirs, "old");
+  chownSync(theirs, STRANGER, STRANGER);
+  const run = await sandbox.run(["list-sessions", "--output", theirs]);
+  expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(statSync(theirs).uid).toBe(STRANGER);
+  expect(readFileSync(theirs, "utf8")).not.toBe("old");
+});
+
+test("a file that came to the place meanwhile gives ours no list of who may read it", async () => {
+  if (!needsRoot() || !needs("strace") || !needs("setfacl")) return;
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}]);
+  await sandbox.list();
+  const folder = join(sandbox.home, "shared");
+  mkdirSync(folder);
+  chmodSync(folder, 0o777);
+  const out = join(folder, "out");
+  writeFileSync(out, "");
+  chmodSync(out, 0o640);
+  // It is exchanged between the look and what takes its place.
+  const evil = join(folder, "evil");
+  const run = await sandbox.command([
+    ...["sh", "-c"],
+    `: > ${evil}; chmod 640 ${evil}; setfacl -m u:${STRANGER}:rw ${evil}
+    chown ${STRANGER} ${evil}
+    strace -f -o /dev/null -e trace=listxattr,llistxattr -e inject=listxattr,llistxattr:delay_enter=1500000 ${BINARY} list-sessions --output ${out} &
+    until ls ${folder}/.session-buddy-*.new/* >/dev/null 2>&1; do :; done
+    mv -f ${evil} ${out}; wait $!; status=$?; getfacl -c ${out}; exit $status`,
+  ]);
+  if (run.exitCode === 0) expect(run.stdout).not.toContain(`user:${STRANGER}`);
+  else expect(readFileSync(out, "utf8")).toBe("");
+});

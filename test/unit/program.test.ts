@@ -22,6 +22,11 @@ test.each([
   [["-Wmhidden"]],
   [["-Xmhidden"]],
   [["-m", "not a module but hidden"]],
+  [["-WX", "script.py", "-m", "hidden"]],
+  [["-XW", "script.py", "-mhidden"]],
+  [["--check-hash-based-pycs", "-m", "hidden"]],
+  [["--help", "-m", "hidden"]],
+  [["-hm", "hidden"]],
 ])("no word of python %p is in it", (args) => {
   expect(inferComponent(["python3", ...args])).toBe("python");
 });
