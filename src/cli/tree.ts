@@ -17,6 +17,7 @@ const COMMANDS = new Map<string, Load>(
     shell: () => import("./commands/shell.ts"),
     "list-sessions": () => import("./commands/list-sessions.ts"),
     "show-session": () => import("./commands/show-session.ts"),
+    "list-events": () => import("./commands/list-events.ts"),
     "mcp start": () => import("./commands/mcp-start.ts"),
     "mcp stop": () => import("./commands/mcp-stop.ts"),
     "mcp restart": () => import("./commands/mcp-restart.ts"),

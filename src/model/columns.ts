@@ -48,6 +48,7 @@ export const COMPARISONS = [
   "incomplete",
   "from",
   "until",
+  "ran",
 ] as const;
 export type Comparison = (typeof COMPARISONS)[number];
 
@@ -237,6 +238,24 @@ export const COLUMNS = {
   tags: stored("texts", ({ start }) => start.tags ?? []),
   /** null when no command was recorded. */
   command_count: maybe("integer", ({ state }) => state.command_count || null),
+  /** Those that ended with another exit status than 0; null as above. */
+  failed_commands: maybe("integer", ({ state }) =>
+    state.command_count ? state.failed_commands : null,
+  ),
+  /** The first 500 characters of its text; null where that is not kept. */
+  last_command: maybe(
+    "text",
+    ({ state }) => state.last_command?.value ?? null,
+    {
+      filters: {
+        ran: {
+          how: "ran",
+          description:
+            "A command with this text in it ran, upper and lower case alike",
+        },
+      },
+    },
+  ),
   end_source: maybe("text", ({ end }) => end?.value.end_source ?? null),
   /** The last sign of life; a recovered end stands at it, a heartbeat perhaps. */
   last_seen: stored("time", ({ state, end }) =>

@@ -1,8 +1,10 @@
 /** Cursors: the last row of a page, as an opaque text. */
+import type { CommandFilter } from "./command.ts";
 import { type Failure, fail } from "./failure.ts";
 import type { SessionFilter } from "./filter.ts";
 
 type Row = NonNullable<SessionFilter["from"]>;
+type Place = NonNullable<CommandFilter["from"]>;
 
 const encode = (value: unknown) =>
   new TextEncoder()
@@ -13,20 +15,38 @@ const encode = (value: unknown) =>
 export const sessionCursor = ({ start_time, session_id }: Row): string =>
   encode([start_time, session_id]);
 
+/** @param command the last of a page of commands */
+export const commandCursor = ({ start_time, event_seq }: Place): string =>
+  encode([start_time, event_seq]);
+
 /** @param seq that of the last event of a page */
 export const eventCursor = (seq: number): string => encode(seq);
 
 /** @throws Failure (refused) when it is no cursor of a list of sessions */
 export function readSessionCursor(cursor: string): Row {
+  const [start_time, session_id] = decodePair(cursor);
+  if (typeof session_id !== "string") throw notOurs();
+  return { start_time, session_id };
+}
+
+/** @throws Failure (refused) when it is no cursor of a list of commands */
+export function readCommandCursor(cursor: string): Place {
+  const [start_time, event_seq] = decodePair(cursor);
+  if (!Number.isSafeInteger(event_seq) || (event_seq as number) < 0)
+    throw notOurs();
+  return { start_time, event_seq: event_seq as number };
+}
+
+/** A time, and what else tells rows of that moment apart. */
+function decodePair(cursor: string): [string, unknown] {
   const value = decode(cursor);
   if (!Array.isArray(value) || value.length !== 2) throw notOurs();
-  const [start_time, session_id] = value as unknown[];
-  if (typeof start_time !== "string" || typeof session_id !== "string")
-    throw notOurs();
+  const [start_time, other] = value as unknown[];
+  if (typeof start_time !== "string") throw notOurs();
   const time = new Date(start_time);
   if (Number.isNaN(time.getTime()) || time.toISOString() !== start_time)
     throw notOurs();
-  return { start_time, session_id };
+  return [start_time, other];
 }
 
 /** @throws Failure (refused) when it is no cursor of a list of events */

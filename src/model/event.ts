@@ -35,6 +35,7 @@ export type SessionStart = Received &
   };
 export type Process = Received & Parsed["process"];
 export type CommandStart = Received & Parsed["command_start"];
+export type CommandEnd = Received & Parsed["command_end"];
 export type Annotation = Received & Parsed["annotation"];
 export type SessionEnd = Received & Parsed["session_end"];
 export type EndSource = SessionEnd["end_source"];
@@ -51,7 +52,13 @@ export interface Receipt {
 }
 
 export type KnownEvent =
-  SessionStart | Process | CommandStart | Annotation | SessionEnd | Heartbeat;
+  | SessionStart
+  | Process
+  | CommandStart
+  | CommandEnd
+  | Annotation
+  | SessionEnd
+  | Heartbeat;
 export type Event = KnownEvent | Unknown;
 export type Kind = KnownEvent["event_type"];
 export type EventOf<K extends Kind> = Extract<KnownEvent, { event_type: K }>;
@@ -70,6 +77,7 @@ const KNOWN = {
   session_start: true,
   process: true,
   command_start: true,
+  command_end: true,
   annotation: true,
   session_end: true,
   heartbeat: true,

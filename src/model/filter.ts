@@ -27,6 +27,8 @@ export type SessionFilter = {
   after?: string;
   /** Started before this time, UTC ISO 8601. */
   before?: string;
+  /** A command with this text in it ran, upper and lower case alike. */
+  ran?: string;
   /** Only what comes after this row in the order of the list. */
   from?: Pick<SessionRow, "start_time" | "session_id">;
   limit?: number;

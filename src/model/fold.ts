@@ -4,6 +4,7 @@
  * State. Of several reporters the session is the first one's, or the spool's.
  */
 import {
+  type CommandStart,
   type EndSource,
   type Event,
   type EventKey,
@@ -53,20 +54,30 @@ export function foldBrought(
   session_id: string,
   brought: readonly Brought[],
 ): State {
-  const state = emptyState(session_id);
-  state.reporter = firstReporter(brought);
+  const state = beginFold(session_id, brought);
   for (const { event, from } of brought) apply(state, event, from);
   return state;
 }
 
-function firstReporter(brought: readonly Brought[]): string | null {
-  let first: string | null = null;
+/**
+ * The state before the first event of a session, of which all are then applied in
+ * the order of arrival.
+ * @param brought of those that one brought, of one kind, the first
+ */
+export function beginFold(
+  session_id: string,
+  brought: Iterable<{
+    event: Pick<Event, "event_type">;
+    from: Provenance | null;
+  }>,
+): State {
+  const state = emptyState(session_id);
   for (const { event, from } of brought) {
     const reporter = claimantOf(event, from);
-    if (reporter === SPOOL.reporter) return reporter;
-    first ??= reporter;
+    state.reporter ??= reporter;
+    if (reporter === SPOOL.reporter) state.reporter = reporter;
   }
-  return first;
+  return state;
 }
 
 /** Whether an event changes the reporter, so that all events are to be folded again. */
@@ -142,6 +153,10 @@ function take(
       break;
     case "command_start":
       state.command_count++;
+      takeLastCommand(state, event);
+      break;
+    case "command_end":
+      if (isFailure(event.exit_code)) state.failed_commands++;
       break;
     case "session_end":
       merge(state.given, event.metadata, event, 2);
@@ -151,6 +166,36 @@ function take(
       break;
   }
 }
+
+/** Of the last command's text a row has so many characters, at most. */
+export const LAST_COMMAND_CHARACTERS = 500;
+
+/** Of one millisecond the last of the highest pid: a shell counts its own. */
+function takeLastCommand(state: State, event: CommandStart): void {
+  const { text, pid = 0, seq = 0 } = event;
+  const last = state.last_command;
+  const order = last
+    ? compareText(event.timestamp, last.timestamp) ||
+      pid - last.pid ||
+      seq - last.seq ||
+      compareEvents(event, last)
+    : 1;
+  if (order <= 0) return;
+  // An older version stored whatever came from the wire.
+  const value = typeof text === "string" ? beginning(text) : null;
+  state.last_command = { ...register(event, value, 0), pid, seq };
+}
+
+const compareText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
+const beginning = (text: string): string =>
+  [...text.slice(0, 2 * LAST_COMMAND_CHARACTERS)]
+    .slice(0, LAST_COMMAND_CHARACTERS)
+    .join("");
+
+/** Whether an exit status tells of a failure; null tells nothing. */
+const isFailure = (exit_code: unknown): boolean =>
+  typeof exit_code === "number" && exit_code !== 0;
 
 /** Of an event from the future, when it came. */
 const timeOf = ({ timestamp, received }: Event): string =>

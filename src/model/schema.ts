@@ -84,6 +84,17 @@ const later = {
   python_version: text.exactOptional(),
 };
 
+/** What tells a command from the others of its session, and where it ran. */
+const shellCommand = {
+  /** Counted by its shell. */
+  seq: count.exactOptional(),
+  /** Of its shell. */
+  pid: pid.exactOptional(),
+  /** Microseconds since the epoch: tells that shell from another of the same pid. */
+  shell_started_us: count.exactOptional(),
+  cwd: maybe(text),
+};
+
 const KINDS = {
   session_start: kind("session_start", {
     session_type: text,
@@ -128,7 +139,26 @@ const KINDS = {
     pid_namespace: text.nullable(),
     boot_id: text.nullable(),
   }),
-  command_start: kind("command_start", {}),
+  /** A command that a shell was given. */
+  command_start: kind("command_start", {
+    ...shellCommand,
+    /** null where the shell keeps it to itself, or it is withheld. */
+    text: maybe(text),
+    /** The bytes of a text that is not UTF-8, which `text` shows as well as it can. */
+    text_base64: maybe(text),
+    truncated_bytes: count.exactOptional(),
+    /** `private`, `withheld`, or `redacted:` and the rules that did. */
+    mark: maybe(text),
+    /** How many shells are around its own in the session. */
+    depth: maybe(count),
+  }),
+  command_end: kind("command_end", {
+    ...shellCommand,
+    exit_code: maybe(z.int().min(0).max(255)),
+    /** Of each command of a pipeline. */
+    pipe_status: maybe(z.array(z.int().min(0).max(255))),
+    duration_ms: maybe(z.number().nonnegative()),
+  }),
   annotation: kind("annotation", later),
   session_end: kind("session_end", {
     end_source: z.enum(["observed", "declared", "recovered"]),

@@ -19,6 +19,11 @@ export type StartFacts = Omit<
   | "metadata"
   | "measured"
 > & { attested: Attested | null };
+/** The place of a command among those of the same millisecond. */
+export interface CommandKey {
+  pid: number;
+  seq: number;
+}
 export type EndFacts = Pick<
   SessionEnd,
   "end_source" | "exit_code" | "signal" | "received"
@@ -35,6 +40,10 @@ export interface State {
   end: Register<EndFacts> | null;
   last_sign: string;
   command_count: number;
+  /** Those that ended with another exit status than 0. */
+  failed_commands: number;
+  /** The beginning of the last one's text; null where that is not kept. */
+  last_command: (Register<string | null> & CommandKey) | null;
   /** null while none has reported of its life. */
   reporter: string | null;
   /** Who has annotated it before; `*` for several, or one that acts for all. */
@@ -56,6 +65,8 @@ export function emptyState(session_id: string): State {
     end: null,
     last_sign: "",
     command_count: 0,
+    failed_commands: 0,
+    last_command: null,
     reporter: null,
     annotated_by: null,
     outranked: 0,

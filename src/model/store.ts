@@ -1,4 +1,5 @@
 /** The interface of all stores: a command cannot tell which one it has. */
+import type { Command, CommandFilter } from "./command.ts";
 import type { Event } from "./event.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
 import type { Provenance } from "./reporter.ts";
@@ -71,6 +72,8 @@ export interface SessionStore {
   get(session_id: string): Promise<Session | null>;
   /** Events that match, in the order of arrival. */
   events(filter: EventFilter): AsyncIterable<StoredEvent>;
+  /** Commands that match, newest first. */
+  commands(filter: CommandFilter): AsyncIterable<Command>;
   /** Statistics of the sessions that match; `limit` and `from` do not count. */
   stats(filter: SessionFilter): Promise<SessionStats>;
   /** Writes what is pending and closes the storage. */

@@ -1,14 +1,17 @@
 /** Writes sessions as JSON that is safe on a terminal. */
 import { plainJson, sessionJson } from "../model/json.ts";
+import type { Command } from "../model/command.ts";
 import type { Remark } from "../model/remarks.ts";
 import type { Session } from "../model/session.ts";
 
 /** The pieces of a JSON array, a row a line, as rows come. */
-export class JsonArray {
+export class JsonArray<Row> {
   private rows = 0;
 
-  row(session: Session): string {
-    return `${this.rows++ ? "," : "["}\n${plainJson(sessionJson(session))}`;
+  constructor(private readonly shape: (row: Row) => object) {}
+
+  row(row: Row): string {
+    return `${this.rows++ ? "," : "["}\n${plainJson(this.shape(row))}`;
   }
 
   end(): string {
@@ -16,13 +19,21 @@ export class JsonArray {
   }
 }
 
+/** @param commands null where none are asked for */
 export function sessionDocument(
   session: Session,
+  commands: readonly Command[] | null = null,
   remarks: readonly Remark[] = [],
 ): string {
-  const more = remarks.length > 0 ? { remarks } : {};
+  const more = {
+    ...(commands && { commands: commands.map(ownFields) }),
+    ...(remarks.length > 0 && { remarks }),
+  };
   return `${plainJson({ ...sessionJson(session), ...more }, 2)}\n`;
 }
+
+/** Of a command within its session. */
+const ownFields = ({ session_id: _s, event_seq: _e, ...own }: Command) => own;
 
 /** The same value on a line of its own. */
 export function sessionLine(session: Session): string {

@@ -6,7 +6,7 @@
  * names to NAME_CELLS, then columns are left out, then the first ones are cut.
  */
 import type { Zone } from "../model/clock.ts";
-import { escapeCell } from "./escape.ts";
+import { escapeCell, escapeText } from "./escape.ts";
 
 export interface Column<Row> {
   header: string;
@@ -17,6 +17,8 @@ export interface Column<Row> {
    * a name (whose length others choose) to NAME_CELLS. Else it stays whole.
    */
   shrink?: "id" | "name";
+  /** A person is shown its blanks: it is the last one. */
+  text?: true;
   /** Columns with a lower number are left out first; one without stays. */
   drop?: number;
   /** An ANSI escape sequence that colours the cell; "" for none. */
@@ -26,6 +28,8 @@ export interface Column<Row> {
 export const NAME_CELLS = 24;
 /** As many as the hexadecimal end of a session id has. */
 const END_CHARACTERS = 8;
+/** A text that gets less room takes that of other columns. */
+const TEXT_CELLS = 24;
 const GAP = "  ";
 
 /** One row for a program. */
@@ -61,7 +65,10 @@ export function table<Row>(
   const whole = columns.map((column) =>
     fill(
       column,
-      rows.map((row) => escapeCell(column.value(row, zone))),
+      rows.map((row) => {
+        const text = column.value(row, zone);
+        return column.text ? escapeText(text) : escapeCell(text);
+      }),
     ),
   );
   const shown = width === null ? whole : fit(whole, width);
@@ -104,18 +111,24 @@ function fit<Row>(
   width: number,
 ): readonly Filled<Row>[] {
   if (widthOf(whole) <= width) return whole;
-  let shown = whole.map((filled) =>
+  let shown = whole;
+  const withText = () => textCut(shown, width);
+  let fitted = withText();
+  if (fitted) return fitted;
+  shown = whole.map((filled) =>
     filled.column.shrink === "id"
       ? fill(filled.column, uniqueEnds(filled.cells))
       : filled,
   );
   if (widthOf(shown) <= width) return shown;
+  if ((fitted = withText())) return fitted;
   shown = shown.map((filled) =>
     filled.column.shrink === "name" ? limit(filled, NAME_CELLS) : filled,
   );
   const order = dropOrder(shown.map(({ column }) => column));
   for (const column of order) {
     if (widthOf(shown) <= width) return shown;
+    if ((fitted = withText())) return fitted;
     const rest = shown.filter((filled) => filled.column !== column);
     // A name that is cut is better than none.
     const room = width - widthOf(rest) - GAP.length;
@@ -125,7 +138,19 @@ function fit<Row>(
       );
     shown = rest;
   }
-  return shown.map((filled) => limit(filled, width));
+  return withText() ?? shown.map((filled) => limit(filled, width));
+}
+
+/** Where there is a text, the others whole and it in what is left; null for too little. */
+function textCut<Row>(
+  shown: readonly Filled<Row>[],
+  width: number,
+): readonly Filled<Row>[] | null {
+  const text = shown.find(({ column }) => column.text);
+  if (!text) return null;
+  const room = width - widthOf(shown) + text.width;
+  if (room < TEXT_CELLS) return null;
+  return shown.map((filled) => (filled === text ? limit(text, room) : filled));
 }
 
 /** The end of each id, where no other one ends so. */

@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
+import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
 import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
@@ -137,6 +138,11 @@ export class ServerStore implements ServedStore {
   async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
     await this.drain.freshAsCanBe();
     yield* this.file.events(filter);
+  }
+
+  async *commands(filter: CommandFilter): AsyncIterable<Command> {
+    await this.drain.freshAsCanBe();
+    yield* this.file.commands(filter);
   }
 
   async stats(filter: SessionFilter): Promise<SessionStats> {

@@ -9,7 +9,7 @@ import { isSessionId } from "../model/id.ts";
 import { readBytes } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
 import { lockDrain } from "./drain-lock.ts";
-import { entriesOf } from "./folder.ts";
+import { entriesOf, isOfSpool, spoolName } from "./folder.ts";
 
 const SESSION = /"session_id"\s*:\s*"([^"\\]+)"/g;
 
@@ -21,7 +21,7 @@ const SESSION = /"session_id"\s*:\s*"([^"\\]+)"/g;
 export function spooledSessions(data: string): Set<string> {
   const ids = new Set<string>();
   for (const file of filesBelow(`${data}/spool`)) {
-    // `ID.ndjson`, `ID.PID.ndjson`, and quarantined `ID.ndjson.OFFSET`.
+    // `ID.ndjson`, `ID.PID.commands`, and quarantined `ID.ndjson.OFFSET`.
     const [id] = file.slice(file.lastIndexOf("/") + 1).split(".", 1);
     if (isSessionId(id!)) ids.add(id!);
     else
@@ -35,7 +35,7 @@ function* filesBelow(folder: string): Generator<string> {
   for (const entry of entriesOf(folder)) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* filesBelow(path);
-    else if (entry.isFile() && entry.name.includes(".ndjson")) yield path;
+    else if (entry.isFile() && isOfSpool(entry.name)) yield path;
   }
 }
 
@@ -65,8 +65,9 @@ export async function requeueDone(folder: string): Promise<void> {
     );
   try {
     for (const { name } of done) {
-      const file = name.slice(0, name.indexOf(".ndjson"));
-      moveUnlessTaken(`${folder}/done/${name}`, `${folder}/${file}.ndjson`);
+      const file = `${folder}/done/${name}`;
+      if (isOfSpool(name))
+        moveUnlessTaken(file, `${folder}/${spoolName(name)}`);
     }
   } finally {
     closeSync(lock);

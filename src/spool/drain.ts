@@ -7,11 +7,11 @@ import { closeSync } from "node:fs";
 import type { Clock } from "../model/clock.ts";
 import { errnoOf } from "../model/failure.ts";
 import { folderFailure } from "../os/paths.ts";
+import type { FileFacts } from "./file-facts.ts";
 import { isSpoolFile, listFolder } from "./folder.ts";
 import { countSpool } from "./quota.ts";
 import { foreignFolders } from "./foreign-folders.ts";
 import { type Known, Pass, type PassOptions } from "./pass.ts";
-import type { Position } from "./read.ts";
 import { type DrainReport, type DrainTarget, emptyReport } from "./report.ts";
 import { busySentence, stampBegin, lockDrain } from "./drain-lock.ts";
 import { ensureSpool, spoolFolder } from "./write.ts";
@@ -27,8 +27,8 @@ const COUNT_MS = 10_000;
 export class Drain {
   /** Files that the last pass left; none after one that failed. */
   private known: ReadonlyMap<string, Known> = new Map();
-  /** How far files in done/ were read, see `restingKey`. */
-  private resting = new Map<string, Position>();
+  /** What was read of files in done/, see `restingKey`. */
+  private resting = new Map<string, FileFacts>();
   private counted = -Infinity;
   private looked = -Infinity;
 

@@ -23,27 +23,48 @@ import {
   hostNames,
   identityOf,
   liveness,
+  variableLiveness,
 } from "../os/proc.ts";
 import { SESSION_ID_VARIABLE } from "../os/parent.ts";
-import { BEGINNING, type BadLine, type Position } from "./read.ts";
+import { CommandLines } from "./command-lines.ts";
+import { spoolName } from "./folder.ts";
+import {
+  BEGINNING,
+  type BadLine,
+  EVENT_LINES,
+  type LineForm,
+  type Position,
+} from "./read.ts";
 
-const NAME = /^(.+?)(?:\.(\d{1,7}))?\.ndjson$/;
+const NAME = /^(.+?)(?:\.(\d{1,7}))?\.(ndjson|commands)$/;
 
 /**
  * Who writes a spool file, by its name: the wrapper writes `ID.ndjson`, a hooked
- * shell within that session `ID.<pid>.ndjson`.
+ * shell within that session `ID.<pid>.commands`, or `ID.<pid>.ndjson`.
  * @returns null for any other file
  */
 export function writerOf(
   name: string,
 ): { session_id: string; shell: number | null } | null {
-  const [, session_id = "", pid] = NAME.exec(name) ?? [];
+  const [, session_id = "", pid, form] = NAME.exec(name) ?? [];
   if (!isSessionId(session_id)) return null;
-  return { session_id, shell: pid === undefined ? null : Number(pid) };
+  if (pid === undefined)
+    return form === "ndjson" ? { session_id, shell: null } : null;
+  return { session_id, shell: Number(pid) };
 }
 
 export const isShellFile = (name: string): boolean =>
   typeof writerOf(name)?.shell === "number";
+
+/** Whether the shell runs on that writes a file. */
+export function shellLiveness(name: string): Liveness {
+  const { session_id, shell } = writerOf(name)!;
+  return variableLiveness(shell!, `${SESSION_ID_VARIABLE}=${session_id}`);
+}
+
+/** Whether a shell needs its file when its session has ended: the header is in it. */
+export const goesOn = (name: string): boolean =>
+  name.endsWith(".commands") && shellLiveness(name) !== "gone";
 
 /**
  * Where a file was written: on this boot, where pids and locks tell who is alive;
@@ -89,6 +110,8 @@ export interface Look {
 
 /** What a pass knows of a file. */
 export class FileFacts {
+  /** What its lines are, by its name. */
+  readonly form: LineForm;
   private start: SessionStart | null = null;
   private process: Process | null = null;
   private session_id: string | null = null;
@@ -101,6 +124,16 @@ export class FileFacts {
   oversized: BadLine | null = null;
   /** Bytes follow the last newline. */
   unfinished = false;
+
+  /** @param name of the file, in the spool or in done/ */
+  constructor(name: string) {
+    const own = spoolName(name);
+    const { session_id, shell } = writerOf(own) ?? {};
+    this.form =
+      session_id !== undefined && shell && own.endsWith(".commands")
+        ? new CommandLines(session_id, shell)
+        : EVENT_LINES;
+  }
 
   take(event: Event): void {
     this.session_id ??= event.session_id;

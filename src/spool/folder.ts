@@ -62,7 +62,17 @@ export function entriesOf(folder: string): Dirent[] {
   }
 }
 
-export const isSpoolFile = (name: string): boolean => name.endsWith(".ndjson");
+const NAMED = /^.*?\.(?:ndjson|commands)/;
+
+/** Whether something of the spool is in a file, whatever was added to its name. */
+export const isOfSpool = (name: string): boolean => NAMED.test(name);
+
+/** The name that a file of done/ or quarantine/ had in the spool. */
+export const spoolName = (name: string): string =>
+  NAMED.exec(name)?.[0] ?? name;
+
+export const isSpoolFile = (name: string): boolean =>
+  isOfSpool(name) && spoolName(name) === name;
 
 /** Appends text to an open file that has no writer, whatever has its name by now. */
 export function append(fd: number, text: string): void {

@@ -6,17 +6,17 @@ import { type Stats, closeSync, fstatSync, futimesSync, rmSync } from "node:fs";
 import type { Clock } from "../model/clock.ts";
 import { lostEnd } from "../model/event.ts";
 import { isFileAt } from "../os/stat.ts";
-import { variableLiveness } from "../os/proc.ts";
 import { Batches, type BatchOptions, PassFiles, REST_MS } from "./batches.ts";
-import { append, isSpoolFile, listFolder } from "./folder.ts";
-import { SESSION_ID_VARIABLE } from "../os/parent.ts";
+import { append, isSpoolFile, listFolder, spoolName } from "./folder.ts";
 import { MOST_COPIED_BYTES, quarantine } from "./quarantine.ts";
-import { BEGINNING, type Line, type Position, readLines } from "./read.ts";
+import { type Line, readLines } from "./read.ts";
 import {
   FileFacts,
   type Look,
   SignsOfLife,
+  goesOn,
   isShellFile,
+  shellLiveness,
   writerOf,
 } from "./file-facts.ts";
 
@@ -33,7 +33,8 @@ export interface Known {
 /** What earlier passes found; empty after one that failed. */
 export interface Before {
   known: ReadonlyMap<string, Known>;
-  resting: Map<string, Position>;
+  /** What was read of files that are done, by `restingKey`. */
+  resting: Map<string, FileFacts>;
 }
 
 export interface PassOptions extends BatchOptions {
@@ -147,7 +148,7 @@ export class Pass {
   /** A shell's file belongs to its session, and is finished with that. */
   private takeShell(name: string, names: ReadonlySet<string>): Promise<void> {
     return this.withFile(name, async (fd, { mtime }) => {
-      const { session_id, shell } = writerOf(name)!;
+      const { session_id } = writerOf(name)!;
       const facts = await this.read(name, fd);
       if (names.has(`${session_id}.ndjson`)) {
         const file = { name, facts };
@@ -155,8 +156,7 @@ export class Pass {
         return;
       }
       // The shell has outlived its session's program, in the background perhaps.
-      const entry = `${SESSION_ID_VARIABLE}=${session_id}`;
-      const state = variableLiveness(shell!, entry);
+      const state = shellLiveness(name);
       if (state !== "gone") {
         const at = state === "alive" ? new Date(this.began) : mtime;
         return this.signs.add(name, at, state);
@@ -175,7 +175,7 @@ export class Pass {
     const { ino: inode, size } = fstatSync(fd);
     const known = this.unchanged.get(name) ?? this.of.before.known.get(name);
     const same = known?.inode === inode && known.size <= size;
-    const facts = same ? known.facts : new FileFacts();
+    const facts = same ? known.facts : new FileFacts(name);
     if (!same || known.size < size)
       await this.takeLines(name, fd, "here", facts);
     this.unchanged.set(name, { inode, size, facts });
@@ -189,7 +189,7 @@ export class Pass {
     facts: FileFacts,
   ): Promise<void> {
     facts.unfinished = false;
-    const lines = readLines(fd, writer, facts.read_to);
+    const lines = readLines(fd, writer, facts.read_to, facts.form);
     for (;;) {
       const { done, value } = lines.next();
       if (done) return void (facts.read_to = value);
@@ -245,7 +245,8 @@ export class Pass {
     this.closed.add(session_id);
     // A shell may have written later than a recovered end, of this pass or before.
     if (!facts.ended || facts.recovered) this.leftOpen.add(session_id);
-    for (const shell of this.shellsOf(session_id)) this.late.push(shell.name);
+    for (const shell of this.shellsOf(session_id))
+      if (!goesOn(shell.name)) this.late.push(shell.name);
     this.finish(name);
   }
 
@@ -270,7 +271,7 @@ export class Pass {
   private finish(name: string): void {
     const { inode, facts } = this.unchanged.get(name)!;
     this.batches.finish(name, { inode, oversized: facts.oversized });
-    this.of.before.resting.set(restingKey(name, inode), facts.read_to);
+    this.of.before.resting.set(restingKey(name, inode), facts);
     this.unchanged.delete(name);
   }
 
@@ -282,9 +283,8 @@ export class Pass {
     for (const name of listFolder(folder))
       await this.withFile(`done/${name}`, async (fd, { ctimeMs, ino }) => {
         if (this.began - ctimeMs < REST_MS) return;
-        const facts = new FileFacts();
         const key = restingKey(name, ino);
-        facts.read_to = this.of.before.resting.get(key) ?? BEGINNING;
+        const facts = this.of.before.resting.get(key) ?? new FileFacts(name);
         this.of.before.resting.delete(key);
         await this.takeLines(name, fd, "gone", facts);
         if (facts.oversized)
@@ -323,4 +323,4 @@ const yieldToOthers = () =>
 
 /** A file in done/ keeps its inode, and its name as a prefix. */
 const restingKey = (name: string, inode: number) =>
-  `${name.slice(0, name.indexOf(".ndjson"))} ${inode}`;
+  `${spoolName(name)} ${inode}`;

@@ -55,7 +55,7 @@ export async function countSpool(folder: string, now: Clock): Promise<void> {
   let files = 0;
   let bytes = 0;
   for (const name of namesOf(folder)) {
-    if (!name.endsWith(".ndjson")) continue;
+    if (!/\.(ndjson|commands)$/.test(name)) continue;
     bytes += statFile(`${folder}/${name}`, { follow: false })?.bytes ?? 0;
     if (++files % AT_ONCE === 0) await Bun.sleep(1);
   }

@@ -2,6 +2,7 @@
  * Failover: when the server that it asks goes away, the store opens the nearest one
  * then, and goes on where it was. Every call may be repeated: appends are idempotent.
  */
+import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
@@ -67,6 +68,14 @@ export class SwitchingStore implements SessionStore {
       filter,
       (store, rest) => store.events(rest),
       ({ seq }) => ({ after_seq: seq }),
+    );
+  }
+
+  commands(filter: CommandFilter): AsyncIterable<Command> {
+    return this.stream(
+      filter,
+      (store, rest) => store.commands(rest),
+      ({ start_time, event_seq }) => ({ from: { start_time, event_seq } }),
     );
   }
 

@@ -133,6 +133,7 @@ describe("over TCP, with a secret", () => {
     for (const tool of [
       "list_sessions",
       "list_events",
+      "list_commands",
       "session_stats",
       "get_channel_sessions",
     ]) {

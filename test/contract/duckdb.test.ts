@@ -122,6 +122,9 @@ test("what the store makes is private", async () => {
   await store.close();
 });
 
+const ended = (seconds: number, exit_code: number, more: object = {}): Event =>
+  command(seconds, { event_type: "command_end", exit_code, ...more });
+
 describe("a file of an older schema", () => {
   const KNOWN = MIGRATIONS.length;
   const newer = [
@@ -168,11 +171,19 @@ describe("a file of an older schema", () => {
     const [open, other] = [id(1), id(2)];
     const events: Event[] = [
       start(),
-      command(1),
+      command(1, { text: "é".repeat(600), seq: 2, pid: 7 }),
+      command(1, { text: "earlier in that millisecond", seq: 1, pid: 7 }),
+      ended(2, 1),
+      ended(3, 0),
       end(5),
       start({ session_id: open, timestamp: at(2) }),
+      command(3, { session_id: open, text: "make" }),
+      command(4, { session_id: open, text: null }),
+      ended(5, 2, { session_id: open }),
       end(9, { session_id: other }),
     ];
+    const columns =
+      "* EXCLUDE (reporter, attested, failed_commands, last_command)";
     const today = await DuckDBStore.open(`${path}.today`);
     await today.append(events);
     await today.close();
@@ -183,9 +194,10 @@ describe("a file of an older schema", () => {
       ATTACH '${path}.today' AS today;
       INSERT INTO events BY NAME
         SELECT * EXCLUDE (provenance) FROM today.events;
-      INSERT INTO sessions SELECT * EXCLUDE (reporter, attested)
-        FROM today.sessions;
-      INSERT INTO open_sessions SELECT * EXCLUDE (reporter, attested)
+      INSERT INTO sessions BY NAME SELECT ${columns} FROM today.sessions;
+      INSERT INTO open_sessions BY NAME SELECT ${columns}
+        REPLACE (json_merge_patch(state,
+          '{"failed_commands":null,"last_command":null}') AS state)
         FROM today.open_sessions;
       UPDATE folded SET seq = (SELECT max(seq) FROM events)`,
     );
@@ -196,6 +208,8 @@ describe("a file of an older schema", () => {
       expect(session).toMatchObject({ reporter: null, attested: null });
     const more: Event[] = [
       start({ session_id: other }),
+      ended(6, 1, { session_id: open }),
+      command(4, { session_id: open, text: "later", seq: 1, pid: 1 }),
       end(7, { session_id: open }),
       annotation(3),
       start({ session_id: "chan_0123456789ab", timestamp: at(20) }),

@@ -197,7 +197,8 @@ describe("get_session", () => {
     expect(commands).toHaveLength(1_000);
     expect(commands[0]).toMatchObject({
       text: "ls 5",
-      event_type: "command_start",
+      session_id,
+      end_time: null,
     });
     expect(commands.at(-1)).toMatchObject({ text: "ls 1004" });
   });

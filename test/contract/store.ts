@@ -17,6 +17,7 @@ import {
   start,
 } from "../support/events.ts";
 import { Random } from "../support/random.ts";
+import { commandsOfSessions } from "./commands.ts";
 import { expectFold, expected, id, listed } from "./expected.ts";
 import { eventsAndStats } from "./events.ts";
 import { hostileText } from "./hostile.ts";
@@ -249,6 +250,7 @@ export function storeContract(name: string, makePlace: () => Place): void {
       });
     });
 
+    commandsOfSessions(() => store, reopen);
     eventsAndStats(() => store, reopen);
     hostileText(() => store, reopen);
 

@@ -130,6 +130,7 @@ for (const [name, connect] of Object.entries(CLIENTS))
       expect(session).toMatchObject({ component: "mahavishnu" });
       expect(session.commands.length).toBeGreaterThan(0);
       await call("list_events");
+      expect((await call("list_commands")).commands.length).toBeGreaterThan(0);
       await call("session_stats");
       await call("track_channel_session", {
         event_id: crypto.randomUUID(),

@@ -19,8 +19,9 @@ import {
 import { dirname, join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { sessionIdOf } from "../../src/model/id.ts";
+import { isOfSpool } from "../../src/spool/folder.ts";
 import { at, command, end, processOf, start } from "../support/events.ts";
-import { GONE } from "../support/spool.ts";
+import { GONE, hook } from "../support/spool.ts";
 import { gone, until } from "../support/wait.ts";
 import type { Fate, Process } from "./process.ts";
 import type { World } from "./world.ts";
@@ -255,6 +256,53 @@ export class Actors {
     world.look();
   }
 
+  /**
+   * What a hooked shell wrote of its commands, and left when it was killed: in the
+   * midst of a line perhaps, or beginning anew under its pid.
+   */
+  leaveCommands(): void {
+    const { world } = this;
+    const { random } = world;
+    const begun = new Set(
+      [...world.seen.values()].map((event) => event.session_id),
+    );
+    const [session_id] = random
+      .shuffled([...world.wrapped])
+      .filter((id) => begun.has(id));
+    if (session_id === undefined) return;
+    const pid = random.int(4_190_000, 4_194_000);
+    let text = "";
+    for (let shell = random.int(1, 2); shell > 0; shell--) {
+      const begun_ms = Date.now() - shell * 1_000;
+      text += hook.header(pid, begun_ms);
+      for (let seq = 1; seq <= random.int(1, 30); seq++) {
+        text += hook.start(seq, begun_ms + seq, `echo ${random.hex(40)}\\`);
+        if (random.chance(0.9))
+          text += hook.end(seq, begun_ms + seq, random.int(0, 2), "0 1");
+        // The shell's fork has written it too.
+        if (random.chance(0.1))
+          text += hook.start(seq, begun_ms + seq, "echo again");
+      }
+    }
+    const cut = random.chance(0.3) ? random.int(1, 40) : 0;
+    const name = `${session_id}.${pid}.commands`;
+    try {
+      appendFileSync(
+        join(world.spool, name),
+        text.slice(0, text.length - cut),
+        {
+          mode: 0o600,
+        },
+      );
+    } catch (error) {
+      world.tell(`a shell's commands in part: ${error}`);
+    }
+    world.late.add(session_id);
+    world.count("command files left");
+    world.tell(`a shell of ${session_id} left ${name}`);
+    world.look();
+  }
+
   /** Somebody moves the spool out of the way of those who write to it. */
   moveAway(): void {
     const { world } = this;
@@ -282,7 +330,7 @@ export class Actors {
       for (const name of readdirSync(from)) {
         const place = `${spool}/${folder}${name}`;
         if (!existsSync(place)) renameSync(`${from}${name}`, place);
-        else if (name.includes(".ndjson"))
+        else if (isOfSpool(name))
           // Made anew meanwhile, perhaps in part: nobody throws the other away.
           appendFileSync(place, `\n${readFileSync(`${from}${name}`, "utf8")}`);
       }

@@ -123,7 +123,7 @@ function checkFolds(
     return view(fold(id, all), 0) ?? [];
   });
   const summary = (s: SessionJson) =>
-    `${s.session_id} ${s.status} ${s.end_source} ${s.end_time} ${s.exit_code} ${s.command_count}`;
+    `${s.session_id} ${s.status} ${s.end_source} ${s.end_time} ${s.exit_code} ${s.command_count} ${s.failed_commands} ${s.last_command}`;
   const have = new Set(sessions.map(summary));
   for (const session of wanted)
     if (!have.delete(summary(session)))
@@ -196,7 +196,7 @@ function checkSpool(world: World): void {
       "\n",
     )[0]!;
     world.count("quarantined");
-    if (isWhole(line)) world.blame(`quarantined, and whole: ${name}`);
+    if (isWhole(name, line)) world.blame(`quarantined, and whole: ${name}`);
   }
 }
 
@@ -207,7 +207,8 @@ const leftIn = (spool: string) =>
       (statSync(`${spool}/${name}`, { throwIfNoEntry: false })?.size ?? 0) > 0,
   );
 
-function isWhole(line: string): boolean {
+function isWhole(name: string, line: string): boolean {
+  if (name.includes(".commands.")) return line.endsWith("\t.");
   try {
     JSON.parse(line);
     return true;

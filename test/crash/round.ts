@@ -113,6 +113,7 @@ class Round {
       ],
       [2, () => actors.plant()],
       [2, () => actors.leaveShell()],
+      [3, () => actors.leaveCommands()],
       [1, () => this.hideSpool()],
       [1, () => world.disk && this.fillDisk()],
       [server.runs ? 8 : 0, () => server.report()],

@@ -16,6 +16,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
+import { FileFacts } from "../../src/spool/file-facts.ts";
+import { isSpoolFile, spoolName } from "../../src/spool/folder.ts";
 import type { Random } from "../support/random.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import {
@@ -171,9 +173,31 @@ export class World {
     const from = this.read.get(name) ?? 0;
     if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= from) return;
     const bytes = contentOf(path).subarray(from);
+    if (spoolName(name).endsWith(".commands"))
+      this.rememberCommands(path, name);
     // A last line without its newline counts when it is whole.
-    for (const line of bytes.toString("utf8").split("\n")) this.remember(line);
+    else
+      for (const line of bytes.toString("utf8").split("\n"))
+        this.remember(line);
     this.read.set(name, from + bytes.lastIndexOf(10) + 1);
+  }
+
+  /** Read from its beginning each time, by the drain's own rules: a header counts on. */
+  private rememberCommands(path: string, name: string): void {
+    const { form } = new FileFacts(name);
+    let offset = 0;
+    for (const line of contentOf(path).toString("latin1").split("\n")) {
+      const bytes = Buffer.from(line, "latin1");
+      try {
+        const event = bytes.length > 0 && form.parse(bytes, offset);
+        // Of the same one twice the first counts.
+        if (event && !this.seen.has(event.event_id))
+          this.seen.set(event.event_id, event);
+      } catch {
+        // Torn.
+      }
+      offset += bytes.length + 1;
+    }
   }
 
   private remember(line: string): void {
@@ -216,7 +240,7 @@ export class World {
 
 export function spoolFiles(folder: string): string[] {
   try {
-    return readdirSync(folder).filter((name) => name.endsWith(".ndjson"));
+    return readdirSync(folder).filter(isSpoolFile);
   } catch {
     // Not made yet, or moved away.
     return [];

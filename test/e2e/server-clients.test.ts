@@ -16,8 +16,14 @@ import { TestServer, startArguments } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
 const TOOLS = [
-  ...["get_channel_sessions", "get_session", "health_check", "list_events"],
-  ...["list_sessions", "session_stats", "track_channel_session"],
+  ...["get_channel_sessions", "get_session", "health_check"],
+  ...[
+    "list_commands",
+    "list_events",
+    "list_sessions",
+    "session_stats",
+    "track_channel_session",
+  ],
   ...["track_events", "track_session_end", "track_session_start"],
 ];
 

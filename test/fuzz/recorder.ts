@@ -20,6 +20,7 @@ export class RecordingStore implements SessionStore {
 
   list = unasked;
   events = unasked;
+  commands = unasked;
   stats = unasked;
 
   async close(): Promise<void> {}

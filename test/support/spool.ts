@@ -32,6 +32,27 @@ export function life(n: number, ...more: Event[]): Event[] {
   ];
 }
 
+/** Lines of a `.commands` file, as a hook of a shell writes them. */
+export const hook = {
+  header: (pid: number, at_ms: number) =>
+    tabs("h", 1, "bash", "5.2.15(1)", pid, 1, 1_000, at_ms * 1_000),
+  start: (seq: number, at_ms: number, text: string, more: Started = {}) =>
+    tabs(
+      ...["s", seq, at_ms * 1_000, escaped(more.cwd ?? "/srv")],
+      ...[more.mark ?? "", escaped(text)],
+    ),
+  end: (seq: number, at_ms: number, status: number, statuses = "") =>
+    tabs("e", seq, at_ms * 1_000, status, statuses, "/srv"),
+};
+interface Started {
+  cwd?: string;
+  mark?: string;
+}
+
+const tabs = (...fields: (string | number)[]) => `${fields.join("\t")}\t.\n`;
+const escaped = (text: string) =>
+  text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+
 export const lines = (events: readonly Event[]) =>
   events.map((event) => `${JSON.stringify(event)}\n`).join("");
 

@@ -170,6 +170,7 @@ test("each message asks for one of these", () => {
     track_channel_session: "record",
     list_sessions: "read",
     get_session: "read",
+    list_commands: "read",
     list_events: "read",
     session_stats: "read",
     get_channel_sessions: "read",

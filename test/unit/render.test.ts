@@ -12,6 +12,7 @@ import { detail, SESSION_COLUMNS } from "../../src/render/detail.ts";
 import { escapeCell, escapeText } from "../../src/render/escape.ts";
 import { duration, exactDuration, localTime } from "../../src/render/format.ts";
 import { commandHelp, groupHelp } from "../../src/render/help.ts";
+import { sessionJson } from "../../src/model/json.ts";
 import { JsonArray, sessionDocument } from "../../src/render/json.ts";
 import { UTC, type Zone } from "../../src/model/clock.ts";
 import { localZone } from "../../src/os/zone.ts";
@@ -265,7 +266,7 @@ test("CSV computes nothing in a spreadsheet, and is exact where that is asked", 
       const [id, row] = [session().session_id, csv.row(session({ name }))];
       const cells = row.split("\r\n").at(-2)!;
       expect(cells).toStartWith(`${id},`);
-      return /,(?:"host"|host),,\/,Linux,,,(.*),,\[\],,observed,/.exec(
+      return /,(?:"host"|host),,\/,Linux,,,(.*),,\[\],,,,observed,/.exec(
         cells,
       )![1]!;
     });
@@ -305,7 +306,7 @@ test("JSON is the value, harmless at a terminal", () => {
   expect(read.name).toBe(name);
   expect(read.metadata).toEqual({ [name]: name });
   for (const count of [0, 1, 3]) {
-    const array = new JsonArray();
+    const array = new JsonArray(sessionJson);
     const rows = Array.from({ length: count }, () => array.row(session()));
     const whole = rows.join("") + array.end();
     expect(JSON.parse(whole)).toEqual(

@@ -10,6 +10,7 @@ import {
   parseTime,
 } from "../../model/filter.ts";
 import type { FilterName, Session } from "../../model/columns.ts";
+import { sessionJson } from "../../model/json.ts";
 import { withReadable } from "../../access/open.ts";
 import { Output, writeOutput, terminalWidth } from "../../os/output.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
@@ -153,7 +154,7 @@ const FORMS = {
   table: (): Form => ({
     row: (session) => tabRow(SESSION_COLUMNS, session, ZONE),
   }),
-  json: (): Form => new JsonArray(),
+  json: (): Form => new JsonArray(sessionJson),
   ndjson: (): Form => ({ row: sessionLine }),
   csv: (raw: boolean): Form => new Csv(raw),
 };

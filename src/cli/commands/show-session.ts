@@ -2,31 +2,60 @@
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { type Failure, fail } from "../../model/failure.ts";
+import { type Command, newestCommands } from "../../model/command.ts";
+import { parseCount } from "../../model/filter.ts";
 import { isSessionId } from "../../model/id.ts";
 import { ambiguous, findSession, noSession } from "../../model/reference.ts";
-import { remarksOn } from "../../model/remarks.ts";
+import { type Remark, remarksOn } from "../../model/remarks.ts";
 import type { Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { withMaintenance, withReadable } from "../../access/open.ts";
+import { isTerminal } from "../../os/proc.ts";
 import { localZone } from "../../os/zone.ts";
+import { commandLines } from "../../render/commands.ts";
 import { detail } from "../../render/detail.ts";
 import { sessionDocument } from "../../render/json.ts";
 import { note, print } from "../terminal.ts";
 
+/** At a terminal. */
+const DEFAULT_COMMANDS = 50;
+
 export default defineCommand({
-  description: `Shows one session: its facts, then its metadata.
+  description: `Shows one session: its facts, its metadata, then its commands.
 
 Without an id: the session that we are in, else the newest.
+
+Of commands: when they began, how long they took, their exit status (- where nobody
+saw it; of a pipeline that of each), and their text, newest last. At a terminal these
+are the newest ${DEFAULT_COMMANDS} unless -n is given, and of a command of several lines the first; a
+pipe gets all. (private): the shell kept the text to itself; (withheld): it could not
+be told whether there is a secret in it.
 
 EXAMPLES
   session-buddy show-session
   session-buddy show-session mahavishnu-20260206
+  session-buddy show-session --failed -n 10
   session-buddy show-session 1a2b3c4d --format json | jq .duration_seconds`,
   args: {
     id: {
       type: "positional",
       description:
         "A session's id, a unique prefix of it, its last 8 hex, or its name",
+    },
+    commands: {
+      type: "boolean",
+      default: true,
+      description: "Without the commands",
+    },
+    failed: {
+      type: "boolean",
+      description: "Only commands with another exit status than 0",
+    },
+    limit: {
+      type: "string",
+      alias: "n",
+      valueHint: "count",
+      description: "So many commands at most, the newest",
     },
     format: { type: "string", description: "text or json" },
     json: { type: "boolean", description: "The same as --format json" },
@@ -39,6 +68,9 @@ EXAMPLES
         `--format takes text or json, not '${format}'`,
         "try: --format json",
       );
+    const person = format === "text" && isTerminal(1);
+    const limit =
+      args.limit === undefined ? null : parseCount(args.limit, "--limit");
     const settings = await validSettings(process.env, args.config);
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
     const { id } = args;
@@ -53,18 +85,46 @@ EXAMPLES
         id !== undefined
           ? await findSession(store, id)
           : await currentOrNewest(store, current);
-      return session && { session, remarks: await remarksOn(store, session) };
+      if (!session) return null;
+      const commands = args.commands
+        ? await newestCommands(store, {
+            session_id: session.session_id,
+            ...(args.failed && { failed: true }),
+            ...(limit !== null
+              ? { limit }
+              : person && { limit: DEFAULT_COMMANDS + 1 }),
+          })
+        : null;
+      return { session, commands, remarks: await remarksOn(store, session) };
     });
     if (found === null) throw await missing(settings, id!);
-    const { session, remarks } = found;
+    const { session, commands, remarks } = found;
+    const more =
+      person && limit === null && (commands?.length ?? 0) > DEFAULT_COMMANDS;
+    if (more) commands!.shift();
     // The store is released before the output, which a reader may take slowly.
     print(
       format === "json"
-        ? sessionDocument(session, remarks)
-        : detail(session, localZone(process.env), remarks),
+        ? sessionDocument(session, commands, remarks)
+        : sessionText(session, commands ?? [], remarks, person),
     );
+    if (more)
+      note(`only the newest ${DEFAULT_COMMANDS} commands are shown (see -n)`);
   },
 });
+
+/** @param person folds commands of several lines */
+function sessionText(
+  session: Session,
+  commands: readonly Command[],
+  remarks: readonly Remark[],
+  person: boolean,
+): string {
+  const zone = localZone(process.env);
+  const facts = detail(session, zone, remarks);
+  if (commands.length === 0) return facts;
+  return `${facts}commands:\n${commandLines(commands, zone, person)}`;
+}
 
 /** Why there is no such session: it went to an archive, or never was here. */
 async function missing(

@@ -2,6 +2,7 @@
 import { getChannelSessions } from "./get-channel-sessions.ts";
 import { getSession } from "./get-session.ts";
 import { healthCheck } from "./health-check.ts";
+import { listCommands } from "./list-commands.ts";
 import { listEvents } from "./list-events.ts";
 import { listSessions } from "./list-sessions.ts";
 import { sessionStats } from "./session-stats.ts";
@@ -18,6 +19,7 @@ export const TOOLS: readonly Tool[] = [
   trackEvents,
   listSessions,
   getSession,
+  listCommands,
   listEvents,
   sessionStats,
   trackChannelSession,

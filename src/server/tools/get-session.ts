@@ -2,8 +2,10 @@
 import { z } from "zod";
 import { sessionJson } from "../../model/json.ts";
 import { remarksOn } from "../../model/remarks.ts";
+import type { Command } from "../../model/command.ts";
 import type { SessionStore } from "../../model/store.ts";
-import { object, text, MAX_PAGE_CHARS } from "./fields.ts";
+import { object, page, text } from "./fields.ts";
+import { command } from "./list-commands.ts";
 import { sessionNamed, session } from "./session-filter.ts";
 import { tool } from "./tool.ts";
 
@@ -22,7 +24,7 @@ export const getSession = tool({
   }),
   output: z.object({
     ...session,
-    commands: z.array(object),
+    commands: z.array(command),
     remarks: z.array(object),
   }),
   run:
@@ -37,20 +39,16 @@ export const getSession = tool({
     },
 });
 
-/** The newest of a session's commands, newest last. */
+/** The newest of a session's commands that fit into an answer, newest last. */
 async function commandsOf(
   store: SessionStore,
   session_id: string,
-): Promise<object[]> {
-  const kinds = ["command_start", "command_end"];
-  const kept: { event: object; chars: number }[] = [];
-  let chars = 0;
-  for await (const { event } of store.events({ session_id, kinds })) {
-    const length = JSON.stringify(event).length;
-    kept.push({ event, chars: length });
-    chars += length;
-    while (kept.length > MAX_COMMANDS || chars > MAX_PAGE_CHARS)
-      chars -= kept.shift()!.chars;
-  }
-  return kept.map(({ event }) => event);
+): Promise<Command[]> {
+  const filter = { session_id, limit: MAX_COMMANDS };
+  const { rows } = await page(
+    store.commands(filter),
+    MAX_COMMANDS,
+    (command) => command,
+  );
+  return rows.reverse();
 }

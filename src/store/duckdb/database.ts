@@ -186,6 +186,12 @@ export class Database {
     return result.getRowObjectsJson() as T[];
   }
 
+  /** As `rows`, chunk by chunk; all have to be taken. */
+  async *chunks<T>(sql: string, values: DuckDBValue[]): AsyncGenerator<T[]> {
+    const result = await (await this.prepared(sql, values)).stream();
+    yield* result.yieldRowObjectJson() as AsyncGenerator<T[]>;
+  }
+
   /** As `run`, for one row with one column `value`. */
   async one<T>(sql: string): Promise<T> {
     return (await this.rows<{ value: T }>(sql))[0]!.value;

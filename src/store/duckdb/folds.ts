@@ -6,12 +6,7 @@
 import { type DuckDBValue, listValue } from "@duckdb/node-api";
 import type { Event } from "../../model/event.ts";
 import { startSecondOf } from "../../model/id.ts";
-import {
-  type Brought,
-  apply,
-  changesReporter,
-  foldBrought,
-} from "../../model/fold.ts";
+import { type Brought, apply, changesReporter } from "../../model/fold.ts";
 import { type State, emptyState, parseState } from "../../model/state.ts";
 import { summaryOf, isClosed } from "../../model/session.ts";
 import type { Attested } from "../../model/reporter.ts";
@@ -19,6 +14,7 @@ import type { SessionSummary } from "../../model/store.ts";
 import { byTable, closedAmong } from "./session-tables.ts";
 import type { Database } from "./database.ts";
 import { type BroughtRow, broughtOf, sessionLines } from "./rows.ts";
+import { foldAnew } from "./refold.ts";
 import { SQL } from "./statements.ts";
 
 /** With more dirty sessions each commit is followed by a slice of rows. */
@@ -177,9 +173,8 @@ export class Folds {
     row?: "open" | "closed",
   ): Promise<void> {
     if (ids.size === 0) return;
-    const all = await this.brought(SQL.eventsOf, listValue([...ids]));
-    const of = Map.groupBy(all, ({ event }) => event.session_id);
-    for (const id of ids) this.keep(foldBrought(id, of.get(id) ?? []), row);
+    const states = await foldAnew(this.db, ids);
+    for (const state of states.values()) this.keep(state, row);
   }
 
   /** @param row where it has a row; unchanged when left out */

@@ -13,7 +13,7 @@ export interface Query {
   values: DuckDBValue[];
 }
 
-class Conditions {
+export class Conditions {
   readonly values: DuckDBValue[] = [];
   private readonly all: string[] = [];
 
@@ -48,6 +48,9 @@ const STATUS: Record<Status, string> = {
   ended: "s.end_source IN ('observed', 'declared')",
 };
 
+/** Whether a text has the value in it, upper and lower case alike. */
+export const contains = (text: string) => `contains(lower(${text}), lower(?))`;
+
 /** What each comparison of a column with a value adds. */
 const CONDITION: Record<
   Comparison,
@@ -68,6 +71,12 @@ const CONDITION: Record<
     conditions.add(`${column} < ?::TIMESTAMP`, value),
   status: (conditions, _column, value) =>
     conditions.always(STATUS[value as Status]),
+  ran: (conditions, _column, value) =>
+    conditions.add(
+      `s.session_id IN (SELECT e.session_id FROM events AS e
+        WHERE e.kind = 'command_start' AND ${contains("json_extract_string(e.payload, '$.text')")})`,
+      value,
+    ),
   incomplete: (conditions) =>
     conditions.always(`(${STATUS.active} OR ${STATUS.lost})`),
 };

@@ -166,8 +166,10 @@ export function statsOf(row: StatsRow): SessionStats {
 export type BroughtRow = Pick<StoredRow, "payload" | "provenance">;
 
 /** Stored events, and who brought them. */
-export function broughtOf(rows: readonly BroughtRow[]): Brought[] {
-  const read = provenances();
+export function broughtOf(
+  rows: readonly BroughtRow[],
+  read: ReturnType<typeof provenances> = provenances(),
+): Brought[] {
   return rows.map(({ payload, provenance }) => ({
     event: eventOf(payload),
     from: read(provenance),

@@ -114,4 +114,64 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE reporters;
   DROP TABLE attestations;
   `,
+  // What of their commands stands in the rows of sessions, and in open folds.
+  `
+  ALTER TABLE sessions ADD COLUMN failed_commands INTEGER;
+  ALTER TABLE sessions ADD COLUMN last_command VARCHAR;
+  ALTER TABLE undated_sessions ADD COLUMN failed_commands INTEGER;
+  ALTER TABLE undated_sessions ADD COLUMN last_command VARCHAR;
+  ALTER TABLE open_sessions ADD COLUMN failed_commands INTEGER;
+  ALTER TABLE open_sessions ADD COLUMN last_command VARCHAR;
+  CREATE OR REPLACE VIEW all_sessions AS
+    FROM sessions UNION ALL BY NAME FROM undated_sessions UNION ALL BY NAME
+    SELECT * EXCLUDE (state) FROM open_sessions WHERE start_time IS NOT NULL;
+  CREATE TEMP TABLE counted AS
+    SELECT e.session_id, e.kind, e.event_id, e.timestamp,
+      json_type(e.payload, '$.exit_code') IN ('UBIGINT', 'BIGINT', 'DOUBLE')
+        AND json_extract_string(e.payload, '$.exit_code') <> '0' AS failed,
+      CASE json_type(e.payload, '$.text') WHEN 'VARCHAR'
+        THEN left(json_extract_string(e.payload, '$.text'), 500) END AS text,
+      coalesce(try_cast(json_extract_string(e.payload, '$.pid') AS BIGINT), 0) AS pid,
+      coalesce(try_cast(json_extract_string(e.payload, '$.seq') AS BIGINT), 0) AS seq
+    FROM events AS e LEFT JOIN (
+      SELECT session_id, reporter FROM sessions UNION ALL
+      SELECT session_id, reporter FROM undated_sessions UNION ALL
+      SELECT session_id, reporter FROM open_sessions) AS s
+      ON s.session_id = e.session_id
+    WHERE e.kind IN ('command_start', 'command_end')
+      AND (e.provenance IS NULL
+        OR json_extract_string(e.provenance, '$.reporter') IS NULL
+        OR json_extract_string(e.provenance, '$.reporter') = s.reporter
+        OR json_extract_string(e.provenance, '$.acts_for_all') = 'true');
+  CREATE TEMP TABLE commands AS
+    SELECT session_id,
+      (count(*) FILTER (kind = 'command_start'))::INTEGER AS started,
+      (count(*) FILTER (kind = 'command_end' AND failed))::INTEGER AS failed,
+      arg_max({text: text, pid: pid, seq: seq,
+          event_id: event_id::VARCHAR,
+          timestamp: strftime(timestamp, '%Y-%m-%dT%H:%M:%S.%gZ')},
+        (timestamp, pid, seq, event_id::VARCHAR))
+        FILTER (kind = 'command_start') AS last
+    FROM counted GROUP BY session_id;
+  UPDATE sessions SET failed_commands = c.failed, last_command = c.last.text
+    FROM commands AS c WHERE sessions.session_id = c.session_id AND c.started > 0;
+  UPDATE undated_sessions SET failed_commands = c.failed, last_command = c.last.text
+    FROM commands AS c
+    WHERE undated_sessions.session_id = c.session_id AND c.started > 0;
+  UPDATE open_sessions SET failed_commands = c.failed, last_command = c.last.text
+    FROM commands AS c
+    WHERE open_sessions.session_id = c.session_id AND c.started > 0;
+  UPDATE open_sessions SET state = left(state, length(state) - 1)
+      || ',"failed_commands":' || c.failed || '}'
+    FROM commands AS c
+    WHERE open_sessions.session_id = c.session_id AND c.failed > 0;
+  UPDATE open_sessions SET state = left(state, length(state) - 1)
+      || ',"last_command":' || json_object('timestamp', c.last.timestamp,
+        'event_id', c.last.event_id, 'rank', 0, 'value', c.last.text,
+        'pid', c.last.pid, 'seq', c.last.seq)::VARCHAR || '}'
+    FROM commands AS c
+    WHERE open_sessions.session_id = c.session_id AND c.started > 0;
+  DROP TABLE counted;
+  DROP TABLE commands;
+  `,
 ];

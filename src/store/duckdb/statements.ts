@@ -103,6 +103,9 @@ export const SQL = {
   setFoldedSeq: `UPDATE folded SET seq = $1`,
   eventsAfter: `SELECT payload, provenance FROM events WHERE seq > $1 ORDER BY seq`,
   eventsOf: `SELECT payload, provenance FROM events WHERE ${AMONG} ORDER BY seq`,
+  /** In the order of their arrival, the first of each kind that one has brought. */
+  firstsOf: `SELECT session_id, kind, provenance FROM events WHERE ${AMONG}
+    GROUP BY ALL ORDER BY min(seq)`,
   /** The start event of a session, whose time is known. */
   startOf: `SELECT event_id::VARCHAR AS id FROM events
     WHERE timestamp = $2::TIMESTAMP AND session_id = $1

@@ -4,6 +4,7 @@
  */
 import { listValue } from "@duckdb/node-api";
 import type { Clock } from "../../model/clock.ts";
+import type { Command, CommandFilter } from "../../model/command.ts";
 import type { Event } from "../../model/event.ts";
 import type { Failure, Warn } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
@@ -27,6 +28,7 @@ import { Database } from "./database.ts";
 import { Folds, type OpenState } from "./folds.ts";
 import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
 import { LivenessTracker } from "./liveness.ts";
+import { type CommandRow, commandIn, commandsQuery } from "./commands.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
   type ReadRow,
@@ -252,6 +254,13 @@ export class DuckDBStore implements ServedStore {
       limit -= page;
       after_seq = rows.at(-1)!.seq;
     }
+  }
+
+  async *commands(filter: CommandFilter): AsyncIterable<Command> {
+    await this.flush();
+    const { sql, values } = commandsQuery(filter);
+    for await (const row of this.db.read<CommandRow>(sql, values))
+      yield commandIn(row);
   }
 
   private async *sessions({ sql, values }: Query): AsyncIterable<Session> {

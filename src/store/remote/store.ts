@@ -6,7 +6,8 @@ import {
   eventBytes,
   eventJson,
 } from "../../model/event.ts";
-import { sessionCursor } from "../../model/cursor.ts";
+import type { Command, CommandFilter } from "../../model/command.ts";
+import { commandCursor, sessionCursor } from "../../model/cursor.ts";
 import { Rejected } from "../../model/failure.ts";
 import {
   type EventFilter,
@@ -102,6 +103,17 @@ export class HttpStore implements SessionStore {
       yield* (page as { events: StoredEvent[] }).events;
   }
 
+  async *commands(filter: CommandFilter): AsyncIterable<Command> {
+    const { limit, from, exit_code, ...rest } = filter;
+    const args = {
+      ...rest,
+      ...(exit_code !== undefined && { exit: exit_code }),
+    };
+    const cursor = from && commandCursor(from);
+    for await (const page of this.pages("list_commands", args, cursor, limit))
+      yield* (page as { commands: Command[] }).commands;
+  }
+
   private async *pages(
     tool: string,
     filter: object,
@@ -117,7 +129,7 @@ export class HttpStore implements SessionStore {
       yield page;
       if (page.next_cursor === null) return;
       cursor = page.next_cursor;
-      left -= (page.sessions ?? page.events)!.length;
+      left -= (page.sessions ?? page.events ?? page.commands)!.length;
     }
   }
 
@@ -144,6 +156,7 @@ export class HttpStore implements SessionStore {
 interface Page {
   sessions?: Session[];
   events?: StoredEvent[];
+  commands?: Command[];
   next_cursor: string | null;
 }
 

@@ -1,0 +1,107 @@
+/**
+ * A command that ran in a session: the event of its start and that of its end, if
+ * there is one, as people see them.
+ */
+import type { CommandEnd, CommandStart, JsonObject } from "./event.ts";
+import type { SessionStore } from "./store.ts";
+
+export interface Command {
+  session_id: string;
+  /** The number of its start among all events; see `list_events`. */
+  event_seq: number;
+  /** Counted by its shell; null when nobody told. */
+  seq: number | null;
+  /** Of its shell. */
+  pid: number | null;
+  /** How many shells of the session are around its own; null when nobody told. */
+  depth: number | null;
+  /** null where the shell keeps it to itself, or it is withheld. */
+  text: string | null;
+  /** The bytes of a text that is not UTF-8; absent of others. */
+  text_base64?: string;
+  /** How much of the text was too long; absent when all is kept. */
+  truncated_bytes?: number;
+  /** UTC, ISO 8601 with milliseconds. */
+  start_time: string;
+  /** That of its session where nobody saw its own; null while it may run. */
+  end_time: string | null;
+  duration_seconds: number | null;
+  /** null while it runs, and where nobody saw its end. */
+  exit_code: number | null;
+  /** Of each command of a pipeline; null of a single one. */
+  pipe_status: number[] | null;
+  /** Where it began. */
+  cwd: string | null;
+  /** `private`, `withheld`, or `redacted:` and the rules that did; null of most. */
+  mark: string | null;
+}
+
+/** Which commands a question is about. */
+export interface CommandFilter {
+  session_id?: string;
+  /** The text has this in it, upper and lower case alike. */
+  text?: string;
+  exit_code?: number;
+  /** Ended with another exit status than 0. */
+  failed?: boolean;
+  /** It began there, or in a folder below. */
+  cwd?: string;
+  /** Began at or after this time, UTC ISO 8601. */
+  after?: string;
+  /** Began before this time, UTC ISO 8601. */
+  before?: string;
+  /** Only what comes after this one in the order of the list: newest first. */
+  from?: Pick<Command, "start_time" | "event_seq">;
+  limit?: number;
+}
+
+/**
+ * @param session_end when its session ended; null while it has not
+ */
+export function commandOf(
+  event_seq: number,
+  start: CommandStart,
+  end: CommandEnd | null,
+  session_end: string | null,
+): Command {
+  const {
+    session_id,
+    timestamp: start_time,
+    text_base64,
+    truncated_bytes,
+  } = start;
+  const over =
+    session_end !== null && session_end < start_time ? start_time : session_end;
+  const end_time = end?.timestamp ?? over;
+  const apart_ms =
+    end_time === null ? null : Date.parse(end_time) - Date.parse(start_time);
+  const took_ms = end?.duration_ms ?? (apart_ms && Math.max(0, apart_ms));
+  return {
+    session_id,
+    event_seq,
+    seq: start.seq ?? null,
+    pid: start.pid ?? null,
+    depth: start.depth ?? null,
+    text: start.text ?? null,
+    ...(text_base64 && { text_base64 }),
+    ...(truncated_bytes && { truncated_bytes }),
+    start_time,
+    end_time,
+    duration_seconds: took_ms === null ? null : took_ms / 1_000,
+    exit_code: end?.exit_code ?? null,
+    pipe_status: end?.pipe_status ?? null,
+    cwd: start.cwd ?? null,
+    mark: start.mark ?? null,
+  };
+}
+
+/** As JSON answers show it. */
+export const commandJson = (command: Command): JsonObject => ({ ...command });
+
+/** The newest commands of a session that match, newest last. */
+export async function newestCommands(
+  store: Pick<SessionStore, "commands">,
+  filter: CommandFilter,
+): Promise<Command[]> {
+  return (await Array.fromAsync(store.commands(filter))).reverse();
+}

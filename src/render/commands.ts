@@ -1,0 +1,60 @@
+/**
+ * Commands for a person: when, how long, with which exit status, what. A line a
+ * command: those of several lines are folded at a terminal, and escaped in a pipe,
+ * where nothing is left out.
+ */
+import type { Command } from "../model/command.ts";
+import type { Zone } from "../model/clock.ts";
+import { escapeText } from "./escape.ts";
+import { duration, localTime } from "./format.ts";
+
+/** @param fold only the first line of a command */
+export function commandLines(
+  commands: readonly Command[],
+  zone: Zone,
+  fold: boolean,
+): string {
+  const rows = commands.map((command) => ({
+    time: localTime(command.start_time, zone),
+    took: tookOf(command),
+    exit: exitOf(command),
+    text: commandText(command, fold),
+  }));
+  const width = (key: "took" | "exit") =>
+    rows.reduce((most, row) => Math.max(most, row[key].length), 0);
+  const [took_cells, exit_cells] = [width("took"), width("exit")];
+  return rows
+    .map(({ time, took, exit, text }) =>
+      `  ${time}  ${took.padStart(took_cells)}  ${exit.padStart(exit_cells)}  ${text}`.trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+const tookOf = ({ duration_seconds }: Command): string =>
+  duration_seconds === null ? "running" : duration(duration_seconds);
+
+/** `0`, of a pipeline that of each: `0|1`; `-` where nobody saw it. */
+const exitOf = ({ exit_code, pipe_status }: Command): string =>
+  exit_code === null ? "-" : (pipe_status?.join("|") ?? String(exit_code));
+
+/** One line of text that is safe on a terminal. */
+export function commandText(
+  {
+    text,
+    mark,
+    truncated_bytes,
+  }: Pick<Command, "text" | "mark" | "truncated_bytes">,
+  fold: boolean,
+): string {
+  const kept = text ?? "";
+  const lines = kept.split("\n");
+  const shown = fold ? lines[0]! : kept;
+  const notes = [
+    fold && lines.length > 1 && `+${lines.length - 1} lines`,
+    truncated_bytes && `+${truncated_bytes} bytes`,
+    (mark === "private" || mark === "withheld") && mark,
+  ].filter(Boolean);
+  const note = notes.length > 0 ? `(${notes.join(", ")})` : "";
+  return [escapeText(shown), note].filter(Boolean).join(" ");
+}

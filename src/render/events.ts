@@ -1,0 +1,58 @@
+/** Events for a person: the columns of their table, and what each says in a few words. */
+import { type Event, isKnown } from "../model/event.ts";
+import { plainJson } from "../model/json.ts";
+import { reporterOf } from "../model/reporter.ts";
+import type { StoredEvent } from "../model/store.ts";
+import { localTime } from "./format.ts";
+import type { Column } from "./table.ts";
+
+export const EVENT_COLUMNS: readonly Column<StoredEvent>[] = [
+  { header: "SEQ", value: ({ seq }) => String(seq), drop: 1 },
+  {
+    header: "TIME",
+    value: ({ event }, zone) => localTime(event.timestamp, zone),
+  },
+  {
+    header: "SESSION ID",
+    value: ({ event }) => event.session_id,
+    shrink: "id",
+    drop: 3,
+  },
+  {
+    header: "REPORTER",
+    value: ({ provenance }) => reporterOf(provenance) ?? "-",
+    shrink: "name",
+    drop: 2,
+  },
+  { header: "EVENT", value: ({ event }) => event.event_type },
+  { header: "WHAT", value: ({ event }) => summaryOf(event), text: true },
+];
+
+/** What an event says, in a few words, not yet escaped. */
+export function summaryOf(event: Event): string {
+  if (!isKnown(event)) return "-";
+  switch (event.event_type) {
+    case "session_start": {
+      const { component_name, user, hostname } = event;
+      return `${component_name} ${user.username}@${hostname}`;
+    }
+    case "process":
+      return `pid ${event.pid}`;
+    case "command_start":
+      return event.text ?? `(${event.mark ?? "-"})`;
+    case "command_end":
+      return `exit ${event.exit_code ?? "-"}`;
+    case "annotation":
+      return Object.keys({ ...event.metadata, ...event.measured }).join(", ");
+    case "session_end": {
+      const { signal, exit_code, end_source } = event;
+      return `${end_source}, ${signal ?? `exit ${exit_code ?? "-"}`}`;
+    }
+    case "heartbeat":
+      return "-";
+  }
+}
+
+/** As `list_events` has it, on a line. */
+export const eventLine = (stored: StoredEvent): string =>
+  `${plainJson(stored)}\n`;

@@ -1,0 +1,100 @@
+/**
+ * Commands out of the events of their starts and ends, joined as they are read: no
+ * table of their own has to follow the events.
+ */
+import {
+  type Command,
+  type CommandFilter,
+  commandOf,
+} from "../../model/command.ts";
+import type { CommandEnd, CommandStart } from "../../model/event.ts";
+import { Conditions, type Query, contains } from "./queries.ts";
+import { time } from "./statements.ts";
+
+/** What the start and the end of a command have in common, if who tells of them says. */
+const SHELLED = "json_extract(e.payload, '$.shell_started_us') IS NOT NULL";
+const KEY = `concat_ws(' ', e.session_id, json_extract_string(e.payload, '$.pid'),
+  json_extract_string(e.payload, '$.seq'),
+  json_extract_string(e.payload, '$.shell_started_us'))`;
+
+/** The end of a command is what follows its start there, and is an end. */
+const AT_ONE_KEY = `PARTITION BY e.key ORDER BY
+  CASE WHEN NOT e.shelled THEN e.timestamp END, e.kind DESC, e.timestamp`;
+
+/** Older versions took anything for one. */
+const EXIT = "try_cast(json_extract_string(e.ended, '$.exit_code') AS INTEGER)";
+
+const NEWEST_FIRST = "e.timestamp DESC, e.seq DESC";
+
+export function commandsQuery(filter: CommandFilter): Query {
+  const starts = new Conditions();
+  starts.always("e.kind = 'command_start'");
+  starts.add("e.session_id = ?", filter.session_id);
+  starts.add("e.timestamp >= ?::TIMESTAMP", filter.after);
+  starts.add("e.timestamp < ?::TIMESTAMP", filter.before);
+  starts.add(contains("json_extract_string(e.payload, '$.text')"), filter.text);
+  starts.add(
+    "(json_extract_string(e.payload, '$.cwd') = rtrim(?, '/') OR starts_with(json_extract_string(e.payload, '$.cwd'), rtrim(?, '/') || '/'))",
+    filter.cwd,
+  );
+  if (filter.from) {
+    const { start_time, event_seq } = filter.from;
+    const before = starts.parameter(start_time);
+    const number = starts.parameter(BigInt(event_seq));
+    starts.always(
+      `(e.timestamp, e.seq) < (${before}::TIMESTAMP, ${number}::BIGINT)`,
+    );
+  }
+  const { where } = starts;
+  const exits = [
+    filter.failed && `${EXIT} <> 0`,
+    filter.exit_code !== undefined &&
+      `${EXIT} = ${starts.parameter(filter.exit_code)}::INTEGER`,
+  ].filter(Boolean);
+  const limit = starts.optional("LIMIT ?", filter.limit);
+  // Few are looked at, unless it is their ends that pick them.
+  const picked = exits.length > 0 ? "" : limit;
+  // One pass over what is told of those sessions: a join by text took a minute for
+  // a hundred thousand. A clock that was set back a day is a clock that was wrong.
+  const sql = `
+    WITH picked AS (
+      SELECT e.seq, e.session_id, e.timestamp
+      FROM events AS e ${where} ORDER BY ${NEWEST_FIRST} ${picked}),
+    told AS (
+      SELECT e.seq, e.session_id, e.timestamp, e.kind, e.payload,
+        ${KEY} AS key, ${SHELLED} AS shelled
+      FROM events AS e
+      WHERE e.kind IN ('command_start', 'command_end')
+        AND e.session_id IN (SELECT session_id FROM picked)
+        AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 DAY),
+    paired AS (
+      SELECT e.*, CASE WHEN lead(e.kind) OVER (${AT_ONE_KEY}) = 'command_end'
+        THEN lead(e.payload) OVER (${AT_ONE_KEY}) END AS ended
+      FROM told AS e),
+    closed AS (
+      SELECT session_id, end_time FROM all_sessions
+      WHERE session_id IN (SELECT session_id FROM picked))
+    SELECT e.seq::DOUBLE AS event_seq, e.payload AS started, e.ended,
+      ${time("closed.end_time", "session_end")}
+    FROM paired AS e LEFT JOIN closed ON closed.session_id = e.session_id
+    WHERE e.kind = 'command_start' AND e.seq IN (SELECT seq FROM picked)
+      ${exits.map((exit) => `AND ${exit}`).join(" ")}
+    ORDER BY ${NEWEST_FIRST} ${limit}`;
+  return { sql, values: starts.values };
+}
+
+export interface CommandRow {
+  event_seq: number;
+  started: string;
+  ended: string | null;
+  session_end: string | null;
+}
+
+/** Events as they are kept were checked before they came here. */
+export const commandIn = (row: CommandRow): Command =>
+  commandOf(
+    row.event_seq,
+    JSON.parse(row.started) as CommandStart,
+    row.ended === null ? null : (JSON.parse(row.ended) as CommandEnd),
+    row.session_end,
+  );
