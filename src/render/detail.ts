@@ -99,3 +99,17 @@ export const SESSION_COLUMNS: readonly Column<Session>[] =
         color: ({ status }: Session) => COLOR[status],
       }),
     }));
+
+const WATCHED: ReadonlySet<string> = new Set([
+  ...["SESSION ID", "USER", "HOST", "DURATION", "STATUS", "EXIT"],
+]);
+
+/** Of the table of `watch`. */
+export const WATCH_COLUMNS: readonly Column<Session>[] = [
+  ...SESSION_COLUMNS.filter(({ header }) => WATCHED.has(header)),
+  {
+    header: "LAST COMMAND",
+    value: ({ last_command }) => last_command ?? "-",
+    text: true,
+  },
+];

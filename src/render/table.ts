@@ -168,7 +168,7 @@ function pad(text: string, width: number, color = ""): string {
 }
 
 /** As much of a text as fits, with an ellipsis where that is not all. */
-function cut(text: string, room: number): string {
+export function cut(text: string, room: number): string {
   if (Bun.stringWidth(text) <= room) return text;
   let kept = "";
   let used = 1;
