@@ -24,7 +24,7 @@ export default defineCommand({
   description: `Lists events in the order of their arrival: what sessions are made of.
 
 At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
-tab-separated, without a header. --after-seq goes on where an earlier list ended.
+tab-separated, without a header. --after-seq goes on where another list ended.
 
 EXAMPLES
   session-buddy list-events

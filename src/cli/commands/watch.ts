@@ -31,9 +31,9 @@ const MOST_MS = 2_000;
 export default defineCommand({
   description: `Shows what goes on now: sessions and their last command, newest first.
 
-At a terminal a table that is drawn again when something happens; q ends it. In a
-pipe each event as it comes, a line each, as list-events has them. With an id: the
-commands of that session.
+At a terminal a table that is drawn again when something happens; q ends it.
+In a pipe each event as it comes, a line each, as list-events has them. With an
+id: the commands of that session.
 
 EXAMPLES
   session-buddy watch
