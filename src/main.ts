@@ -16,6 +16,10 @@ async function main(argv: readonly string[]): Promise<number> {
   if (libc) returnToFolder(libc);
   if (argv[0] === "shell") return shell(argv.slice(1));
   if (argv[0] === COUNT_EXECUTABLES) return countExecutables(argv.slice(1));
+  if (argv[0] === "redact-text") {
+    const { redactText } = await import("./cli/commands/redact-text.ts");
+    return redactText(argv.slice(1));
+  }
   const { runTree } = await import("./cli/tree.ts");
   return runTree(argv);
 }

@@ -31,6 +31,7 @@ const COMMANDS = new Map<string, Load>(
     "archive-sessions": () => import("./commands/archive-sessions.ts"),
     backup: () => import("./commands/backup.ts"),
     restore: () => import("./commands/restore.ts"),
+    redact: () => import("./commands/redact.ts"),
     doctor: () => import("./commands/doctor.ts"),
     drain: () => import("./commands/drain.ts"),
     version: () => import("./commands/version.ts"),

@@ -6,6 +6,7 @@
  * user has set it.
  */
 import type { Json, JsonObject } from "../model/event.ts";
+import { type Choice, EVERY_RULE } from "../model/redaction/custom.ts";
 import {
   DAY_MS,
   type LogLevel,
@@ -22,6 +23,7 @@ import {
   orNull,
   origin,
   path,
+  ruleName,
   port,
   text,
   wholeNumber,
@@ -41,8 +43,8 @@ export const defaults = () => ({
   session: {
     enabled: true,
     audit: "best-effort" as "strict" | "best-effort",
-    /** What of a command line is recorded: its program, or every word. */
-    argv: "program" as "program" | "full",
+    /** What of a command line is recorded: its program, every word, or every word without secrets. */
+    argv: "redacted" as "program" | "full" | "redacted",
     banner: "full" as "full" | "line" | "none",
     heartbeat_ms: 30_000,
     /** How long after a sign of life a session from elsewhere counts as active. */
@@ -68,6 +70,8 @@ export const defaults = () => ({
     secret_file: null as string | null,
     token_file: null as string | null,
   },
+  /** What is taken out of texts before they are written. */
+  redaction: { ...EVERY_RULE } as Choice,
   /** With so much waiting, further sessions are not recorded. */
   spool: { max_bytes: GIB },
   store: { path: null as string | null, network_filesystem: false },
@@ -133,8 +137,8 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
     session("audit", "strict or best-effort", oneOf("strict", "best-effort")),
     session(
       "argv",
-      "program or full (redacted is not there yet)",
-      oneOf("program", "full"),
+      "redacted, program or full",
+      oneOf("redacted", "program", "full"),
     ),
     session("banner", "full, line or none", oneOf("full", "line", "none")),
     session(
@@ -173,6 +177,11 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
     ),
     auth("secret_file", PATH_OR_NULL, pathOrNull),
     auth("token_file", PATH_OR_NULL, pathOrNull),
+    group("redaction.", (config) => config.redaction)(
+      "off",
+      "a list of names of rules, as `session-buddy redact --check` shows them",
+      listOf(ruleName),
+    ),
     group("spool.", (config) => config.spool)(
       "max_bytes",
       "a whole number of bytes, at least 1048576",

@@ -8,6 +8,7 @@
  * `shell` refuse to go on (`validSettings`).
  */
 import type { Json } from "../model/event.ts";
+import { type Choice, readPattern } from "../model/redaction/custom.ts";
 import { Failure, reasonOf, fail } from "../model/failure.ts";
 import { isMissing } from "../os/file.ts";
 import { type Paths, resolvePaths, socketPath } from "../os/paths.ts";
@@ -144,6 +145,7 @@ function readTree(
     else leaf.set(config, value as never);
     return;
   }
+  if (name === "redaction.patterns") return readPatterns(node, config, report);
   if (name === "profiles") return readProfiles(node, config, report);
   // Asked of them all at once: a wrapper's start calls nothing dozens of times.
   const isGroup = `\n${[...KEYS.keys()].join("\n")}`.includes(`\n${name}.`);
@@ -162,11 +164,39 @@ function readTree(
 /** The settings that a mistyped key may have meant. */
 function siblings(path: string[]): string {
   const prefix = path.slice(0, -1).map((part) => `${part}.`);
-  const names = [...KEYS.keys(), "profiles"]
+  const names = [...KEYS.keys(), "redaction.patterns", "profiles"]
     .filter((name) => name.startsWith(prefix.join("")))
     .map((name) => name.split(".").slice(0, path.length).join("."));
   return [...new Set(names)].join(", ");
 }
+
+/** Those of each file come on top of the others': a user takes none of the host's away. */
+function readPatterns(node: Json, config: Config, report: Report): void {
+  const place = ["redaction", "patterns"];
+  if (!node || typeof node !== "object" || Array.isArray(node))
+    return report(
+      place,
+      "takes names and regular expressions",
+      "see the README",
+    );
+  const patterns = [...config.redaction.patterns];
+  for (const [name, source] of Object.entries(node)) {
+    const pattern = readPattern(name, source);
+    if (typeof pattern === "string")
+      report([...place, name], pattern, "see Redaction in the README");
+    else patterns.push(pattern);
+  }
+  config.redaction = { ...config.redaction, patterns };
+}
+
+/**
+ * What redaction is to do; null, and nothing may be kept that could hold a
+ * secret, where nobody can tell because the configuration is broken.
+ */
+export const redactionOf = ({ config, problems }: Settings): Choice | null =>
+  problems.some(({ path }) => path.length === 0 || path[0] === "redaction")
+    ? null
+    : config.redaction;
 
 function readProfiles(node: Json, config: Config, report: Report): void {
   if (!node || typeof node !== "object" || Array.isArray(node))

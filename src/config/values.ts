@@ -3,6 +3,7 @@
  * Every start of the wrapper loads this, as it does keys.ts.
  */
 import type { Json } from "../model/event.ts";
+import { RULE_NAMES } from "../model/redaction/names.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -109,6 +110,10 @@ export const origin: Parse<string> = (value) =>
   typeof value === "string" && URL.parse(value)?.origin === value
     ? value
     : undefined;
+
+/** Names of rules are lower-case; one that there is not switches nothing off. */
+export const ruleName: Parse<string> = (value) =>
+  typeof value === "string" && RULE_NAMES.includes(value) ? value : undefined;
 
 export const level: Parse<LogLevel> = (value) => {
   const word = String(value).toLowerCase();

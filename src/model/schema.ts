@@ -65,6 +65,8 @@ function isUtc(value: string): boolean {
 }
 
 const base = {
+  /** The rules of redaction that hit, before it was written. */
+  redacted_by: z.array(text).exactOptional(),
   event_version: z.literal(EVENT_VERSION),
   /** UUIDv4 on session_start, v7 on the rest. */
   event_id: z.guid().transform((id) => id.toLowerCase()),

@@ -39,6 +39,8 @@ export interface StartOptions {
   argv: readonly string[];
   /** What of it is recorded: the program at least. */
   recorded_argv: readonly string[];
+  /** The rules of redaction that hit in what was given. */
+  redacted_by: string[];
 }
 
 /**
@@ -93,6 +95,7 @@ export function startEvent(
       tab_completion_enabled:
         isTerminal(0) && programOf(options.argv).completes,
     },
+    ...(options.redacted_by.length && { redacted_by: options.redacted_by }),
     ...(cut.bytes ? { truncated_bytes: cut.bytes } : {}),
   };
 }

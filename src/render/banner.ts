@@ -8,13 +8,14 @@ interface BannerFacts {
   component: string;
   shell_type: string;
   /** What of the command line is recorded. */
-  argv: "program" | "full";
+  argv: "program" | "full" | "redacted";
   tracking: { session_id: string } | { disabled: string };
 }
 
 const ARGV_RECORDED = {
   program: "the program alone",
   full: "recorded in full",
+  redacted: "recorded without secrets",
 };
 
 export function fullBanner(facts: BannerFacts): string {

@@ -9,7 +9,9 @@ test("a person sees the banner, then the shell, then its exit status", async () 
   await pty.expect("Component: bash   Shell: bash");
   await pty.expect("Session Tracking: ✓ Enabled");
   const id = (await pty.expect(/Session ID: (\S+)/))[1]!;
-  await pty.expect("Commands: not recorded   Command line: the program alone");
+  await pty.expect(
+    "Commands: not recorded   Command line: recorded without secrets",
+  );
   await pty.expect("$ ");
   pty.line("echo id=$SESSION_BUDDY_SESSION_ID; exit 7");
   await pty.expect(`id=${id}`);

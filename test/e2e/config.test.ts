@@ -24,7 +24,7 @@ const FILES: [string, string, number, RegExp][] = [
     "an unknown section",
     "store: {}\nsesion: {enabled: true}\n",
     2,
-    /sesion is not a setting \(known: session, server, auth, spool, store, cache_dir, profiles\)/,
+    /sesion is not a setting \(known: session, server, auth, redaction, spool, store, cache_dir, profiles\)/,
   ],
   [
     "a bad value",
@@ -55,6 +55,18 @@ const FILES: [string, string, number, RegExp][] = [
     "server: {endpoint: 'https://les:hunter2@sessions.example.org/mcp'}\n",
     1,
     /server.endpoint takes a URL .* \(not "https:\/\/…@sessions.example.org\/mcp"\)/,
+  ],
+  [
+    "a pattern that could be slow",
+    "redaction:\n  patterns:\n    mine: (a+)+bcd\n",
+    3,
+    /redaction.patterns.mine repeats a group in which something varies \(see Redaction in the README\)/,
+  ],
+  [
+    "a rule that there is not",
+    "redaction: {off: [jwt, jwtt]}\n",
+    1,
+    /redaction.off takes a list of names of rules/,
   ],
   ["a relative path", "cache_dir: here\n", 1, /cache_dir takes an absolute/],
   [

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { configure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 
@@ -9,8 +10,9 @@ const SECRET = "pass-4711-word";
 /** Looks into every process's command line while the wrapper's are there. */
 const PROGRAM = `while ! grep -qs annotation "$HOME"/.local/share/session-buddy/spool/*/*.ndjson; do :; done`;
 
-test("of a command line the program alone is recorded, and no other word is on the disk", async () => {
+test("of a command line the program alone is recorded where that is asked for, and no other word is on the disk", async () => {
   using sandbox = new Sandbox();
+  configure(sandbox, "session: {argv: program}\n");
   const args = ["shell", "--", "/bin/bash", "-c", PROGRAM, SECRET, "--", "-l"];
   const done = await sandbox.run(args);
   expect(done).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
@@ -46,18 +48,45 @@ test("every word is recorded when session.argv asks for it, and the banner says 
   await line.ended();
 });
 
-test("redacted is refused in words, and records the program alone", async () => {
+test("by default the command line is recorded, and the secrets in it are not", async () => {
   using sandbox = new Sandbox();
-  const file = join(sandbox.home, "redacted.yaml");
-  writeFileSync(file, "session: {argv: redacted}\n");
+  const script = "true mysql -p'hunter2 x'; exit 3";
+  const args = ["shell", "--reason", "curl -u bob:hunter3 x"];
+  args.push("--meta", "db_password=hunter4", "--meta", "ticket=4711");
+  args.push("--name", "kadmin -w hunter5", "--", "sh", "-c", script, "-l");
+  await using pty = new Pty(sandbox, [BINARY, ...args]);
+  await pty.expect("Command line: recorded without secrets");
+  expect(await pty.ended()).toEqual({ code: 3, signal: null });
+  expect(sandbox.spooled()[0]).toMatchObject({
+    command: [
+      "sh",
+      "-c",
+      "true mysql -p[redacted:mysql-password]; exit 3",
+      "-l",
+    ],
+    reason: "curl -u bob:[redacted:user-password] x",
+    name: "kadmin [withheld]",
+    metadata: { db_password: "[redacted:assignment]", ticket: 4711 },
+    redacted_by: [
+      ...["withheld", "user-password", "assignment", "mysql-password"],
+    ],
+  });
+  expect((await sandbox.only()).reason).toContain("[redacted:");
+  const onDisk = ["grep", "-rlaE", "hunter[2-5]", sandbox.home, sandbox.data];
+  expect((await sandbox.command(onDisk)).stdout).toBe("");
+});
+
+test("where redaction is configured wrongly, it is said, and the program alone is kept", async () => {
+  using sandbox = new Sandbox();
+  const file = join(sandbox.home, "wrong.yaml");
+  writeFileSync(file, "redaction: {patterns: {mine: '(a+)+bcd'}}\n");
   const args = ["shell", "--config", file, "--", "sh", "-c", "exit 3", SECRET];
   await using pty = new Pty(sandbox, [BINARY, ...args]);
   await pty.expect(
-    'redacted.yaml:1: session.argv takes program or full (redacted is not there yet) (not "redacted")',
+    "wrong.yaml:1: redaction.patterns.mine repeats a group in which something varies",
   );
-  await pty.expect("Command line: the program alone");
   expect(await pty.ended()).toEqual({ code: 3, signal: null });
-  expect(sandbox.spooled()[0]).toMatchObject({ command: ["sh"] });
+  expect(sandbox.spooled()[0]).toMatchObject({ command: ["sh", "[withheld]"] });
 });
 
 /** The lines that the README gives for an rc file. */

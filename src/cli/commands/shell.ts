@@ -6,6 +6,7 @@ import { type Args, defineCommand, parseArgs, CONFIG_FLAG } from "../args.ts";
 import {
   loadSettings,
   describe,
+  redactionOf,
   type Config,
   type Profile,
   type Settings,
@@ -25,6 +26,7 @@ import { libc } from "../../os/libc.ts";
 import { isTerminal, procWords } from "../../os/proc.ts";
 import { HEARD } from "../../record/child.ts";
 import { dieSilently } from "../../record/inherited.ts";
+import { withoutSecrets } from "../../record/redact-start.ts";
 import { inferComponent, kindOf } from "../../record/program.ts";
 import { wrap } from "../../record/wrap.ts";
 import { fullBanner, lineBanner } from "../../render/banner.ts";
@@ -150,15 +152,20 @@ export async function shell(args: readonly string[]): Promise<number> {
   if (tell)
     for (const problem of settings.problems)
       tell(`session-buddy: ${escapeText((await describe(problem)).message)}\n`);
-  const start = {
+  const asked = {
     ...{ component, shell_type, argv: words, tags: flags.tag },
-    recorded_argv: session.argv === "full" ? words : words.slice(0, 1),
+    recorded_argv: session.argv === "program" ? words.slice(0, 1) : words,
     session_type: flags.type ?? "admin_shell",
     name: flags.name ?? null,
     reason: flags.reason ?? null,
     metadata: { ...profile?.metadata, ...parseMeta(flags.meta) },
   };
-  refuseTooMuch(start);
+  refuseTooMuch(asked);
+  const start = await withoutSecrets(
+    asked,
+    session.argv === "redacted",
+    redactionOf(settings),
+  );
   return wrap({
     program: { file, argv },
     start,

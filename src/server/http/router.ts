@@ -63,12 +63,12 @@ export class Router {
     private readonly connections: Connections,
   ) {
     const { settings, store, auth, metrics, spool, readOnly } = parts;
-    const { lease_ms } = settings.config.session;
+    const { session, redaction } = settings.config;
     const uid = process.geteuid!();
     this.log = new RequestLog(parts.log, uid);
     this.tools = new Tools(store, {
-      ...{ auth, metrics, spool, onError: this.log.call },
-      lease_seconds: Math.ceil(lease_ms / 1000),
+      ...{ auth, metrics, spool, redaction, onError: this.log.call },
+      lease_seconds: Math.ceil(session.lease_ms / 1000),
       health: () => this.state(),
     });
     this.mcp = new McpEndpoint(this.tools, { readOnly, version: VERSION });

@@ -2,6 +2,7 @@
  * Calls the tools on a store in this process: checks access, runs the tool, counts
  * and logs the call once. MCP and pages call the same.
  */
+import { type Choice, EVERY_RULE } from "../../model/redaction/custom.ts";
 import type { Authorize, TokenIdentity } from "../../auth/authorize.ts";
 import type { Clock } from "../../model/clock.ts";
 import { Failure, fail } from "../../model/failure.ts";
@@ -9,6 +10,7 @@ import type { ServedStore } from "../../model/store.ts";
 import type { Caller, Tool, ToolServer } from "./tool.ts";
 import { TOOLS } from "./catalog.ts";
 import { provenanceOf } from "./provenance.ts";
+import { redactingRecorder } from "./redacting.ts";
 import { type ToolMetrics, countCall, countingRecorder } from "./telemetry.ts";
 
 /** Where the tools' work is done: in this process, or by a server that is asked. */
@@ -40,6 +42,8 @@ export interface ToolOptions extends Pick<
   "spool" | "lease_seconds" | "health"
 > {
   auth: Auth;
+  /** Of all that is reported; every rule when left out. */
+  redaction?: Choice;
   metrics?: ToolMetrics;
   /** Hears of every call that failed, also where the result says so. */
   onError?: (error: unknown, tool: string, caller: Caller) => void;
@@ -60,7 +64,10 @@ export class Tools implements ToolBackend {
     private readonly options: ToolOptions,
   ) {
     const { spool, lease_seconds, health, metrics } = options;
-    const recorder = countingRecorder(store, metrics);
+    const recorder = redactingRecorder(
+      countingRecorder(store, metrics),
+      options.redaction ?? EVERY_RULE,
+    );
     const server = { store, recorder, spool, lease_seconds, health };
     this.ready = new Map(
       TOOLS.map((tool) => [tool.name, { tool, run: tool.run(server) }]),
