@@ -99,8 +99,8 @@ export const ASSIGNMENTS: readonly Rule[] = [
   },
   {
     ...{ name: "secret-path", group: "assignment" },
-    near: ["kv put", "etcdctl*put", "put-parameter"],
-    pattern: `\\b(?:consul[ ]{1,8}kv[ ]{1,8}put|etcdctl[ ]{1,8}put|aws[ ]{1,8}ssm[ ]{1,8}put-parameter)\\b${WITHIN}[^${WS}]{0,255}(?:${SECRET_WORD})[ ]{1,8}(?<s>${VALUE})`,
+    near: ["kv put", "etcdctl*put"],
+    pattern: `\\b(?:consul[ ]{1,8}kv|etcdctl)[ ]{1,8}put[ ]{1,8}(?:-[^${WS}]{1,64}[ ]{1,8}){0,4}[^${WS}]{0,255}?(?:${SECRET_WORD})[ ]{1,8}(?<s>${VALUE})`,
     any_case: true,
     examples: ["consul kv put app/db_password ‹C0nsul›"],
   },
