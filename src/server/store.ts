@@ -64,6 +64,7 @@ export class ServerStore implements ServedStore {
       append: (events) => this.append(events),
       seen: (signs) => this.file.seen(signs),
       get: (session_id) => this.file.get(session_id),
+      events: (filter) => this.file.events(filter),
       requireThere: () => this.file.requireThere(),
       expireLeases: (...given) => this.file.expireLeases(...given),
     };

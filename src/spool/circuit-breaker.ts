@@ -97,7 +97,15 @@ export class CircuitBreaker {
       seen: async (signs) =>
         signs.size > 0 && this.attempt(() => store.seen(signs)),
       get: (session_id) => store.get(session_id),
+      ...(store.events && {
+        events: (filter) => this.asked(store.events!(filter)),
+      }),
     };
+  }
+
+  /** It is told of, as an attempt to append, when there is nobody to be asked. */
+  private async *asked<T>(rows: AsyncIterable<T>): AsyncIterable<T> {
+    yield* await this.attempt(() => Array.fromAsync(rows));
   }
 
   private async attempt<T>(send: () => Promise<T>): Promise<T> {

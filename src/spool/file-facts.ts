@@ -108,10 +108,18 @@ export interface Look {
   adopt: boolean;
 }
 
+function formOf(name: string): LineForm {
+  const own = spoolName(name);
+  const { session_id, shell } = writerOf(own) ?? {};
+  return session_id !== undefined && shell && own.endsWith(".commands")
+    ? new CommandLines(session_id, shell)
+    : EVENT_LINES;
+}
+
 /** What a pass knows of a file. */
 export class FileFacts {
   /** What its lines are, by its name. */
-  readonly form: LineForm;
+  form: LineForm;
   private start: SessionStart | null = null;
   private process: Process | null = null;
   private session_id: string | null = null;
@@ -126,13 +134,18 @@ export class FileFacts {
   unfinished = false;
 
   /** @param name of the file, in the spool or in done/ */
-  constructor(name: string) {
-    const own = spoolName(name);
-    const { session_id, shell } = writerOf(own) ?? {};
-    this.form =
-      session_id !== undefined && shell && own.endsWith(".commands")
-        ? new CommandLines(session_id, shell)
-        : EVENT_LINES;
+  constructor(private readonly name: string) {
+    this.form = formOf(name);
+  }
+
+  get ofCommands(): boolean {
+    return this.form !== EVENT_LINES;
+  }
+
+  /** Forgets what was read of a file of commands. */
+  beginAnew(): void {
+    this.form = formOf(this.name);
+    this.read_to = BEGINNING;
   }
 
   take(event: Event): void {

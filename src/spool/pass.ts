@@ -10,6 +10,7 @@ import { Batches, type BatchOptions, PassFiles, REST_MS } from "./batches.ts";
 import { append, isSpoolFile, listFolder, spoolName } from "./folder.ts";
 import { MOST_COPIED_BYTES, quarantine } from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
+import { skipStored } from "./resume.ts";
 import {
   FileFacts,
   type Look,
@@ -176,6 +177,7 @@ export class Pass {
     const known = this.unchanged.get(name) ?? this.of.before.known.get(name);
     const same = known?.inode === inode && known.size <= size;
     const facts = same ? known.facts : new FileFacts(name);
+    if (!same) await skipStored(fd, facts, this.of.store);
     if (!same || known.size < size)
       await this.takeLines(name, fd, "here", facts);
     this.unchanged.set(name, { inode, size, facts });

@@ -12,6 +12,8 @@ import {
  * reads would wait for the pass that asks it.
  */
 export type DrainTarget = Pick<SessionStore, "append" | "seen" | "get"> & {
+  /** Asked whether a long file was stored before; it is read whole where this is missing. */
+  events?: SessionStore["events"];
   /** Called before files are removed. @throws Failure when what was stored may be gone */
   requireThere?(): void;
 };

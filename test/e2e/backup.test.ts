@@ -324,8 +324,8 @@ test("a backup of an older schema is brought up", async () => {
     ${["sessions", "undated_sessions", "open_sessions"]
       .map(
         (table) =>
-          `ALTER TABLE ${table} DROP COLUMN reporter;
-          ALTER TABLE ${table} DROP COLUMN attested;`,
+          `ALTER TABLE ${table} DROP COLUMN failed_commands;
+          ALTER TABLE ${table} DROP COLUMN last_command;`,
       )
       .join("")}
     DELETE FROM schema_version

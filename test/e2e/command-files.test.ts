@@ -180,6 +180,54 @@ test("a drain that dies has the next one read all again, and store nothing twice
   });
 });
 
+test("a long file of a shell that lives is not read whole by each command", async () => {
+  using sandbox = new Sandbox();
+  await using live = await Live.begin(sandbox);
+  const { session_id, child } = live;
+  await live.quiet();
+  const begin = Date.now() - 86_400_000;
+  const name = `${session_id}.${child}.commands`;
+  // The shell began anew in the midst, under its pid.
+  const text =
+    commands(child, begin, 3_000) + commands(child, begin + 1, 3_000);
+  const file = leave(sandbox, name, text);
+  const drainInto = async (database: string) => {
+    const store = await DuckDBStore.open(database);
+    let read = 0;
+    const target = {
+      append: (events: Parameters<typeof store.append>[0]) => {
+        read += events.length;
+        return store.append(events);
+      },
+      seen: store.seen.bind(store),
+      get: store.get.bind(store),
+      events: store.events.bind(store),
+    };
+    await drain(sandbox.data, target, Date.now);
+    const session = (await store.get(session_id))!;
+    const { length } = await Array.fromAsync(
+      store.commands({ session_id, exit_code: 1 }),
+    );
+    await store.close();
+    return [read, session.command_count, session.failed_commands, length];
+  };
+  expect(await drainInto(sandbox.database)).toEqual([
+    ...[12_003, 6_000, 3_000, 3_000],
+  ]);
+  appendFileSync(
+    file,
+    hook.start(3_001, begin + 9_000_000, "a new one") +
+      hook.end(3_001, begin + 9_000_001, 1),
+  );
+  const [read, ...counted] = await drainInto(sandbox.database);
+  expect(read).toBeLessThan(2_500);
+  expect(counted).toEqual([6_001, 3_001, 3_001]);
+  // A database that went back in time, or another one, gets all that it lacks.
+  expect(await drainInto(`${sandbox.database}.other`)).toEqual([
+    ...[12_005, 6_001, 3_001, 3_001],
+  ]);
+});
+
 test("no session is archived while commands of it wait", async () => {
   using sandbox = new Sandbox();
   leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));

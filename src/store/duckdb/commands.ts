@@ -55,7 +55,7 @@ export function commandsQuery(filter: CommandFilter): Query {
   // Few are looked at, unless it is their ends that pick them.
   const picked = exits.length > 0 ? "" : limit;
   // One pass over what is told of those sessions: a join by text took a minute for
-  // a hundred thousand. A clock that was set back a day is a clock that was wrong.
+  // a hundred thousand. Of a clock that was set back by more an end may be missed.
   const sql = `
     WITH picked AS (
       SELECT e.seq, e.session_id, e.timestamp
@@ -66,7 +66,7 @@ export function commandsQuery(filter: CommandFilter): Query {
       FROM events AS e
       WHERE e.kind IN ('command_start', 'command_end')
         AND e.session_id IN (SELECT session_id FROM picked)
-        AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 DAY),
+        AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 HOUR),
     paired AS (
       SELECT e.*, CASE WHEN lead(e.kind) OVER (${AT_ONE_KEY}) = 'command_end'
         THEN lead(e.payload) OVER (${AT_ONE_KEY}) END AS ended
