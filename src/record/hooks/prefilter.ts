@@ -1,0 +1,79 @@
+/**
+ * The look that a shell itself takes at each command: could it hold a secret?
+ * Made of the globs of redaction's table, so that whatever a rule could find
+ * is sent to the rules. Most commands end at the first, short question.
+ */
+import { expressionOf, neededTerms } from "../../model/redaction/suspect.ts";
+
+/** `pcre` is what fish, zsh and Python's `re` read alike. */
+export type Dialect = "bash" | "zsh" | "pcre";
+
+/**
+ * bash and zsh: functions `__sb_suspect TEXT`, which fails where nothing could
+ * be in it; zsh has the first question as a pattern in `__sb_gate`, too. pcre:
+ * one regular expression. It asks of a text in lower case.
+ * @param words in the user's own patterns, in lower case
+ */
+export function prefilter(
+  dialect: Dialect,
+  words: readonly string[] = [],
+): string {
+  const terms = [...neededTerms(), ...words];
+  if (dialect === "pcre") return `(?s)${expressionOf(terms)}\n`;
+  const cases = terms.map(globOf).join("|");
+  const gate = gateOf(terms);
+  const question = [`*[=:@%\\|\\<-]*`, ...gate.map(globOf)].join("|");
+  if (dialect === "bash") return bash(question, cases);
+  // In a variable a pattern has no quotes.
+  const pattern = ["*[=:@%|<-]*", ...gate.map((word) => `*${word}*`)].join("|");
+  return zsh(pattern, question, cases);
+}
+
+const bash = (gate: string, cases: string) => `__sb_suspect() {
+  case \${1,,} in
+    ${gate}) ;;
+    *) return 1 ;;
+  esac
+  case \${1,,} in
+    ${cases}) return 0 ;;
+  esac
+  return 1
+}
+`;
+
+const zsh = (
+  pattern: string,
+  gate: string,
+  cases: string,
+) => `typeset -g __sb_gate
+__sb_gate='(${pattern.replaceAll("'", "'\\''")})'
+__sb_suspect() {
+  emulate -L zsh
+  case \${1:l} in
+    (${gate}) ;;
+    (*) return 1 ;;
+  esac
+  case \${1:l} in
+    (${cases}) return 0 ;;
+  esac
+  return 1
+}
+`;
+
+/** The words to look for where none of the signs is: one of each term. */
+function gateOf(terms: readonly string[]): string[] {
+  const found = new Set<string>();
+  for (const term of terms)
+    if (!/[=:@%|<-]/.test(term.replaceAll(/\[[^\]]*\]/g, ""))) {
+      const pieces = term.split("*");
+      found.add(pieces.sort((a, b) => b.length - a.length)[0]!);
+    }
+  const short = [...found];
+  return short.filter(
+    (word) => !short.some((other) => other !== word && word.includes(other)),
+  );
+}
+
+/** A term as a glob of a shell, found anywhere. */
+const globOf = (term: string): string =>
+  `*${term.replace(/[ |<>&;()'"#$`\\~]/g, "\\$&")}*`.replaceAll("**", "*");
