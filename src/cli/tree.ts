@@ -34,6 +34,9 @@ const COMMANDS = new Map<string, Load>(
     redact: () => import("./commands/redact.ts"),
     doctor: () => import("./commands/doctor.ts"),
     drain: () => import("./commands/drain.ts"),
+    pause: () => import("./commands/pause.ts"),
+    resume: () => import("./commands/resume.ts"),
+    "install hooks": () => import("./commands/install-hooks.ts"),
     version: () => import("./commands/version.ts"),
   }),
 );
@@ -57,6 +60,13 @@ EXAMPLES
   session-buddy mcp start
   session-buddy mcp start --detach --port auto
   session-buddy mcp logs -f`,
+  ],
+  [
+    "install",
+    `What goes into your own files.
+
+EXAMPLE
+  session-buddy install hooks bash`,
   ],
 ]);
 

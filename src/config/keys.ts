@@ -46,6 +46,8 @@ export const defaults = () => ({
     /** What of a command line is recorded: its program, every word, or every word without secrets. */
     argv: "redacted" as "program" | "full" | "redacted",
     banner: "full" as "full" | "line" | "none",
+    /** Whether what is typed into a shell is recorded. */
+    commands: true as boolean,
     heartbeat_ms: 30_000,
     /** How long after a sign of life a session from elsewhere counts as active. */
     lease_ms: 120_000,
@@ -141,6 +143,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
       oneOf("redacted", "program", "full"),
     ),
     session("banner", "full, line or none", oneOf("full", "line", "none")),
+    session("commands", BOOLEAN, boolean),
     session(
       "heartbeat_ms",
       "a duration such as 30s, at most 24h",

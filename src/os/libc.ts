@@ -71,6 +71,7 @@ const SYMBOLS = {
 } as const;
 
 const LOCK_EX_NB = 2 | 4;
+const LOCK_SH_NB = 1 | 4;
 const LOCK_UN = 8;
 const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
@@ -158,6 +159,11 @@ class Libc {
     if (errno === EWOULDBLOCK) return false;
     const code = LOCK_ERRNO[errno] ?? `errno ${errno}`;
     throw Object.assign(new Error(`flock: ${code}`), { code });
+  }
+
+  /** The shared lock of an open file, unless another has the exclusive one; never waits. */
+  shareLock(fd: number): void {
+    this.calls.flock(fd, LOCK_SH_NB);
   }
 
   unlock(fd: number): void {

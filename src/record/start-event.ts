@@ -91,7 +91,6 @@ export function startEvent(
     metadata: options.metadata,
     measured: {
       ...origin(env),
-      cli_preprocessing_enabled: false,
       tab_completion_enabled:
         isTerminal(0) && programOf(options.argv).completes,
     },

@@ -15,6 +15,8 @@ import { SpoolWriter, ensureSpool } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { NativeRun } from "./child.ts";
 import { type Discovered, Discovery } from "./discovery.ts";
+import { type Files, hookFiles } from "./hooks/files.ts";
+import { Hooks, enterHooks, news } from "./hooks/hooks.ts";
 import { startEvent } from "./start-event.ts";
 import { drainAt, drainedLately, startDrain } from "./spawn-drain.ts";
 import {
@@ -33,6 +35,11 @@ export interface WrapRequest extends Discovered {
   data: string | null;
   disabled: string | null;
   strict: boolean;
+  /**
+   * Whether what is typed into a shell is recorded: what the user's own patterns
+   * of redaction hold, for the shell to look for; null where it is not.
+   */
+  commands: readonly string[] | null;
   heartbeat_ms: number;
   /** With so much in the spool, no further session is recorded. */
   spool_bytes: number;
@@ -41,8 +48,11 @@ export interface WrapRequest extends Discovered {
   /** Talks to the person at the terminal; null when there is none. */
   say: ((text: string) => void) | null;
   /** The banner for a session, or for none and why. */
-  banner: (tracking: { session_id: string } | { disabled: string }) => string;
+  banner: (tracking: Tracking) => string;
 }
+
+type Tracking =
+  { session_id: string; commands: boolean } | { disabled: string };
 
 /** When the start is brought to the disk, while the child starts. */
 const START_SYNC_MS = 5;
@@ -58,7 +68,8 @@ const IN_OUR_PLACE = "the program runs in our place";
 export async function wrap(request: WrapRequest): Promise<never> {
   const run: Run = libc ? new NativeRun(libc) : new FallbackRun();
   run.setVariable(WRAPPED_VARIABLE, "1");
-  const recording = beginRecording(request, run);
+  const files = request.commands && (await hookFiles(request.commands));
+  const recording = beginRecording(request, run, files);
   if (typeof recording === "string") {
     if (request.strict)
       throw fail.recording(
@@ -69,7 +80,7 @@ export async function wrap(request: WrapRequest): Promise<never> {
     return leave(await run.run(request.program, unrecorded(request)), request);
   }
   request.say?.(request.banner(recording));
-  recording.sayNearlyFull();
+  recording.sayMore();
   return recording.run();
 }
 
@@ -84,7 +95,11 @@ const unrecorded = ({ say }: WrapRequest): Watch => ({
 });
 
 /** The session under way, or why there is none. */
-function beginRecording(request: WrapRequest, run: Run): Recording | string {
+function beginRecording(
+  request: WrapRequest,
+  run: Run,
+  files: Files | null,
+): Recording | string {
   if (request.data === null || request.disabled !== null)
     return (
       request.disabled ??
@@ -93,7 +108,7 @@ function beginRecording(request: WrapRequest, run: Run): Recording | string {
   try {
     const folder = ensureSpool(request.data);
     const full = spoolFull(folder, request.spool_bytes);
-    if (full === null) return new Recording(request, run, folder);
+    if (full === null) return new Recording(request, run, folder, files);
     // Nobody else would start one, on a host whose sessions are not recorded.
     if (request.remote) startDrain(run, folder);
     return full;
@@ -111,13 +126,22 @@ class Recording implements Watch {
   private floor_bytes = 0;
   private readonly facts: Discovery;
   private ended = false;
+  private readonly hooks: Hooks | null;
 
   constructor(
     private readonly request: WrapRequest,
     private readonly child: Run,
     private readonly folder: string,
+    files: Files | null,
   ) {
     const startedAt = new Date();
+    const { hooks, trouble } = Hooks.prepare({
+      ...{ program: request.program, env: request.env, spool: folder },
+      ...{ words: request.start.argv, files },
+      data: request.data!,
+    });
+    this.hooks = hooks;
+    if (trouble) this.trouble = `its commands are missing: ${trouble}`;
     let start;
     const { writer, session_id, locked } = SpoolWriter.create(folder, () => {
       const id = randomUuid();
@@ -133,7 +157,11 @@ class Recording implements Watch {
     start = start!;
     const { pid_namespace = null, boot_id = null } = start;
     this.place = { pid_namespace, boot_id };
-    start.measured = { ...start.measured, recorder_version: VERSION };
+    start.measured = {
+      ...start.measured,
+      recorder_version: VERSION,
+      cli_preprocessing_enabled: this.commands,
+    };
     this.spool.append({ ...start, lock: locked ? "flock" : "none" });
     if (request.strict) {
       this.spool.sync();
@@ -144,7 +172,9 @@ class Recording implements Watch {
   async run(): Promise<never> {
     const { child, request } = this;
     child.setVariable(SESSION_ID_VARIABLE, this.session_id);
-    const outcome = await child.run(request.program, this);
+    enterHooks(this.hooks, request.env, this.session_id, this.set);
+    const program = this.hooks?.program ?? request.program;
+    const outcome = await child.run(program, this);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
     if (request.remote) startDrain(child, this.folder);
     child.stopAsking();
@@ -155,8 +185,18 @@ class Recording implements Watch {
     return leave(outcome, request);
   }
 
-  sayNearlyFull(): void {
-    const { say, spool_bytes } = this.request;
+  /** Whether what is typed is recorded. */
+  get commands(): boolean {
+    return this.hooks !== null;
+  }
+
+  private readonly set = (name: string, value: string | null) =>
+    this.child.setVariable(name, value);
+
+  /** What else a person should know at the start. */
+  sayMore(): void {
+    const { say, spool_bytes, data } = this.request;
+    if (say && this.commands) say(news(data!));
     const warning = say && nearlyFull(this.folder, spool_bytes);
     if (warning) say(`session-buddy: ${warning}\n`);
   }
@@ -164,6 +204,7 @@ class Recording implements Watch {
   spawned(pid: number): void {
     // What else we start is no sign that the session goes on.
     this.child.setVariable(SESSION_ID_VARIABLE, null);
+    this.hooks?.left(this.set);
     this.attempt(() => this.writeProcess(pid, process.pid));
     // Of a child that is over by then, the end's own sync covers all.
     this.child.after(START_SYNC_MS, () => {
@@ -222,6 +263,7 @@ class Recording implements Watch {
     const calm =
       outcome.kind === "exited" && !outcome.hung_up && !outcome.told_to_go;
     const { measured, ...rest } = await this.facts.last(calm);
+    this.hooks?.end();
     this.attempt(() => this.renew());
     this.attempt(() => {
       this.write({

@@ -9,14 +9,25 @@ interface BannerFacts {
   shell_type: string;
   /** What of the command line is recorded. */
   argv: "program" | "full" | "redacted";
-  tracking: { session_id: string } | { disabled: string };
+  tracking: Tracking;
 }
+
+export type Tracking =
+  | {
+      session_id: string;
+      /** Whether the shell's commands are recorded. */
+      commands: boolean;
+    }
+  | { disabled: string };
 
 const ARGV_RECORDED = {
   program: "the program alone",
   full: "recorded in full",
   redacted: "recorded without secrets",
 };
+
+const commandsAre = (recorded: boolean) =>
+  recorded ? "recorded" : "not recorded";
 
 export function fullBanner(facts: BannerFacts): string {
   const { version, component, shell_type, argv, tracking } = facts;
@@ -29,7 +40,7 @@ export function fullBanner(facts: BannerFacts): string {
     ...(enabled
       ? [
           `Session ID: ${tracking.session_id}`,
-          `Commands: not recorded   Command line: ${ARGV_RECORDED[argv]}`,
+          `Commands: ${commandsAre(tracking.commands)}   Command line: ${ARGV_RECORDED[argv]}`,
         ]
       : []),
     RULE,
@@ -39,6 +50,6 @@ export function fullBanner(facts: BannerFacts): string {
 
 export function lineBanner({ argv, tracking }: BannerFacts): string {
   return "session_id" in tracking
-    ? `Session Tracking: ✓ Enabled  ${tracking.session_id}  (commands: not recorded; command line: ${ARGV_RECORDED[argv]})\n`
+    ? `Session Tracking: ✓ Enabled  ${tracking.session_id}  (commands: ${commandsAre(tracking.commands)}; command line: ${ARGV_RECORDED[argv]})\n`
     : `Session Tracking: ✗ Disabled - ${escapeText(tracking.disabled)}\n`;
 }

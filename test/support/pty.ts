@@ -45,7 +45,7 @@ export class Pty implements AsyncDisposable {
     return this.child.pid;
   }
 
-  type(text: string): void {
+  type(text: string | Uint8Array): void {
     this.child.terminal!.write(text);
   }
 
@@ -103,6 +103,11 @@ export class Pty implements AsyncDisposable {
   /** All that was shown, without escape sequences. */
   text(): string {
     return Bun.stripANSI(this.shown);
+  }
+
+  /** All that was shown, as the program wrote it. */
+  raw(): string {
+    return this.shown;
   }
 
   /** Waits for the end: the exit code, and the signal when one ended it. */

@@ -103,7 +103,8 @@ EXAMPLES
     },
     "no-commands": {
       type: "boolean",
-      description: "Record no commands; this version never does",
+      description:
+        "Record none of the commands in the shell (session.commands: false does so for all)",
     },
     quiet: { type: "boolean", description: "No banner" },
     config: CONFIG_FLAG,
@@ -161,11 +162,9 @@ export async function shell(args: readonly string[]): Promise<number> {
     metadata: { ...profile?.metadata, ...parseMeta(flags.meta) },
   };
   refuseTooMuch(asked);
-  const start = await withoutSecrets(
-    asked,
-    session.argv === "redacted",
-    redactionOf(settings),
-  );
+  const redaction = redactionOf(settings);
+  const redacted = session.argv === "redacted";
+  const start = await withoutSecrets(asked, redacted, redaction);
   return wrap({
     program: { file, argv },
     start,
@@ -174,6 +173,8 @@ export async function shell(args: readonly string[]): Promise<number> {
     cache: cache_dir ?? settings.paths.caches[0]!,
     disabled: disabledBy(session, env),
     strict: strictness(flags, session),
+    commands:
+      session.commands && !flags["no-commands"] ? wordsOf(redaction) : null,
     heartbeat_ms: session.heartbeat_ms,
     spool_bytes: spool.max_bytes,
     remote: server.endpoint !== null,
@@ -185,6 +186,10 @@ export async function shell(args: readonly string[]): Promise<number> {
     },
   });
 }
+
+/** What a shell looks for beside the rules' own; while redaction is broken, anything. */
+const wordsOf = (redaction: ReturnType<typeof redactionOf>) =>
+  redaction?.patterns.map(({ word }) => word) ?? [""];
 
 function disabledBy(
   session: Config["session"],

@@ -1,0 +1,219 @@
+# session-buddy: records the commands of this bash; sourced after the user's own
+# startup files. It starts no process for an ordinary command.
+#
+# bash 4.4 to 5.2: PS0 counts and takes the time, a DEBUG trap that fires once
+# writes the start, the last of PROMPT_COMMAND writes the end and sets the trap
+# again. 5.3: PS0 writes the start. Before 4.4: DEBUG alone, with whole seconds.
+#
+# A line has fields between tabs, the last one a dot; \, newline and tab are escaped:
+#   h 1 bash VERSION PID PPID START_TICKS TIME_US .
+#   s SEQ TIME_US CWD MARK TEXT .
+#   e SEQ TIME_US STATUS PIPESTATUS CWD .
+case $- in *i*) ;; *) return 0 ;; esac
+[[ -z ${__sb_rc-} ]] || return 0 # our own rc.bash sources it, after the user's files
+[[ -n ${SESSION_BUDDY_SPOOL-} && -n ${SESSION_BUDDY_SESSION_ID-} && ${__sb_pid-} != "$$" ]] || return 0
+__sb_alias=$(shopt -p expand_aliases; umask -p)
+shopt -u expand_aliases # what follows is parsed without the user's aliases
+__sb_pid=$$ __sb_n=0 __sb_on=0 __sb_c=0 __sb_t=0 __sb_h=0 __sb_f=1 __sb_0=0 __sb_torn= __sb_last= __sb_u= __sb_kept=
+__sb_file=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.$$.commands
+__sb_pause=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.paused
+. "$SESSION_BUDDY_HOOKS/prefilter.bash" # __sb_suspect
+# Where `history 1` goes to be read back: a folder of ours in memory, or "" (then $( ) forks).
+__sb_tmp=
+if [[ -d ${SESSION_BUDDY_SHM-} && -O ${SESSION_BUDDY_SHM-} ]]; then __sb_tmp=$SESSION_BUDDY_SHM/$$; fi
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 500)); then __sb_clock='${EPOCHREALTIME/[.,]/}'; else __sb_clock='0'; fi
+
+__sb_now() { # → __sb_now
+  if [[ -n ${EPOCHREALTIME-} ]]; then __sb_now=${EPOCHREALTIME/[.,]/}
+  elif ((BASH_VERSINFO[0] > 3)); then builtin printf -v __sb_now '%(%s)T000000' -1
+  else __sb_now=$((__sb_epoch + SECONDS))000000; fi
+}
+
+# The last history entry, `  501  text`, → __sb_raw. Never a here-string: bash < 5.1 puts those on disk.
+__sb_history() {
+  __sb_raw=
+  if [[ -n $__sb_tmp ]] && ((BASH_SUBSHELL == 0)) && HISTTIMEFORMAT='' builtin history 1 >|"$__sb_tmp"; then
+    IFS= builtin read -rd '' __sb_raw <"$__sb_tmp" || :
+  else
+    __sb_raw=$(HISTTIMEFORMAT='' builtin history 1)
+  fi
+  __sb_raw=${__sb_raw%$'\n'}
+}
+
+__sb_escape() { # $1 → __sb_e
+  __sb_e=$1
+  if [[ $__sb_e == *[$'\\\n\t']* ]]; then
+    __sb_e=${__sb_e//\\/\\\\}; __sb_e=${__sb_e//$'\n'/\\n}; __sb_e=${__sb_e//$'\t'/\\t}
+  fi
+}
+
+__sb_append() { # $1 the line
+  builtin printf '%s%s\n' "$__sb_torn" "$1" >>"$__sb_file" && __sb_torn= || __sb_torn=$'\n'
+}
+
+# Writes the start of command __sb_n, which began at __sb_t.
+__sb_start() {
+  local text='' mark='' out cwd t=$__sb_t
+  if [[ -e $__sb_pause ]]; then __sb_kept=; return 0; fi
+  __sb_kept=1
+  if ((t == 0)); then __sb_now; t=$__sb_now; fi
+  __sb_t=$t
+  if [[ ! -o history ]]; then mark=private
+  elif ((__sb_c <= 0)) && [[ -z $__sb_old && ${HISTCONTROL-} != *erasedups* ]]; then
+    mark=private # by the user's own HISTCONTROL or HISTIGNORE, or a repetition under ignoredups
+  else
+    __sb_history
+    if { [[ -n $__sb_old ]] || ((__sb_c <= 0)); } && [[ $__sb_raw == "$__sb_last" ]]; then mark=private; else text=${__sb_raw#*[0-9][ *] }; fi
+  fi
+  # bash-preexec takes ignorespace out of HISTCONTROL.
+  if [[ $text == ' '* && -n ${bash_preexec_imported-${__bp_imported-}} ]]; then text= mark=private; fi
+  if [[ -n $text ]] && { ((${#text} > 8192)) || __sb_suspect "$text"; }; then
+    if [[ -n $__sb_tmp ]]; then : >|"$__sb_tmp"; fi
+    # $( ), not a job: no notice, no $!, the shell stays the file's one writer.
+    out=$(builtin printf %s "$text" | command "$SESSION_BUDDY_BIN" redact-text 1)
+    if [[ $out == *$'\n.' ]]; then
+      out=${out%$'\n.'}; mark=${out%%$'\n'*}; text=${out#*$'\n'}
+    else text= mark=withheld; fi
+  fi
+  __sb_escape "$PWD"; cwd=$__sb_e
+  __sb_escape "$text"
+  # In a subshell others may write at once: only what one write(2) takes.
+  if ((BASH_SUBSHELL > 0 && ${#__sb_e} > 900)) && [[ -z ${1-} ]]; then return 0; fi
+  __sb_append "s	$__sb_n	$t	$cwd	$mark	$__sb_e	."
+}
+
+# DEBUG, armed by the prompt, fires once: before the first command after PS0.
+__sb_debug() { # $1: $_, which the trap's last command gives back
+  __sb_u=${1-}
+  if [[ $BASH_COMMAND == *'__sb_p-}"' || $BASH_COMMAND == '__sb_prompt '* ]]; then return 0; fi # bash < 4.4: no command was read
+  if ((__sb_on != 1)); then # a completion, a key binding, somebody's PROMPT_COMMAND
+    if [[ $- == *T* && -n $__sb_tset ]]; then set +T; __sb_tset=; fi
+    return 0
+  fi
+  if [[ -n $__sb_tset ]]; then set +T; __sb_tset=; fi
+  # About to be somebody else's.
+  if [[ $BASH_COMMAND == 'trap '[!-]*DEBUG* ]]; then __sb_yield; fi
+  __sb_on=2
+  __sb_start
+  return 0
+}
+
+# Ends command __sb_n.
+__sb_prompt() {
+  local s=$? p="${PIPESTATUS[*]}"
+  if (($# > 0)); then s=$1 p=${*:2}; fi
+  if ((__sb_on == 1)) && [[ -z $__sb_ps0 ]]; then __sb_on=0; __sb_n=$((__sb_n - 1)); fi
+  if ((__sb_on)); then
+    if [[ -n $__sb_forked ]]; then # the fork wrote the start, unless it was paused
+      if [[ -e $__sb_pause ]]; then __sb_kept=; else __sb_kept=1; fi
+    elif ((__sb_on == 1)); then __sb_start; fi
+    if [[ -n $__sb_kept ]]; then
+      __sb_now
+      __sb_escape "$PWD"
+      [[ $p == *' '* ]] || p=
+      __sb_append "e	$__sb_n	$__sb_now	$s	$p	$__sb_e	."
+    fi
+    __sb_on=0
+  fi
+  __sb_f=1 __sb_forked=
+  if (($# > 0)) && [[ $- != *e* ]]; then return "$s"; fi
+  return 0
+}
+
+# Disarms itself at the top level: in a function that does not last before bash 5.
+__sb_debug_text='{ __sb_debug "$_"; ((__sb_on != 2)) || trap - DEBUG; : "$__sb_u"; } 2>/dev/null'
+
+# The last thing before the prompt: what the next start is compared with.
+# Fails when DEBUG is not needed or somebody else's.
+__sb_ready() {
+  __sb_h=$HISTCMD
+  if [[ -o history ]] && { [[ -n $__sb_old ]] || [[ ${HISTCONTROL-} == *erasedups* ]]; }; then __sb_history; __sb_last=$__sb_raw; fi
+  if ! shopt -q promptvars; then PS0=${PS0//"$__sb_ps0"}; return 1; fi
+  if [[ -n $__sb_ps0 && ${PS0-} != *"$__sb_ps0"* ]]; then PS0=$__sb_ps0${PS0-}; fi
+  if [[ -n $__sb_nodebug ]]; then return 1; fi
+  if [[ -n $__sb_tmp ]]; then
+    __sb_trap=
+    if [[ -s $__sb_tmp.t ]]; then IFS= builtin read -rd '' __sb_trap <"$__sb_tmp.t" || :; fi
+  fi
+  [[ -z $__sb_trap || $__sb_trap == "trap -- '$__sb_debug_text' DEBUG"* ]] && return 0
+  __sb_yield
+  return 1
+}
+
+# DEBUG is somebody else's: a command of ours at the prompt would fire it, so from
+# now on a subshell, which has no such trap, writes the end.
+__sb_yield() {
+  local i
+  [[ -n $__sb_forking ]] || return 0
+  for i in "${!PROMPT_COMMAND[@]}"; do
+    if [[ ${PROMPT_COMMAND[i]} == "$__sb_element" ]]; then PROMPT_COMMAND[i]=$__sb_forking; fi
+  done
+}
+
+# Sets the trap for the next command, called at the top level as everything that
+# looks at DEBUG: a function does not see it.
+__sb_arm() {
+  __sb_ready || return 0
+  trap "$__sb_debug_text" DEBUG
+  __sb_f=
+  if [[ $- != *T* ]]; then __sb_tset=1; set -T; fi
+}
+
+# Run at the top level (a function does not see the DEBUG trap): arms it when nobody else has one.
+__sb_arm_text='if __sb_ready; then trap "$__sb_debug_text" DEBUG; __sb_f=; [[ $- == *T* ]] || { __sb_tset=1; set -T; }; fi'
+if [[ -n $__sb_tmp ]]; then __sb_arm_text="trap -p DEBUG >|\"\$__sb_tmp.t\"; $__sb_arm_text"
+else __sb_arm_text="__sb_trap=\$(trap -p DEBUG); $__sb_arm_text"; fi
+
+
+__sb_install() {
+  local v=$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1]))
+  local count='__sb_n+=1,__sb_on=1,__sb_c=HISTCMD-__sb_h,__sb_h=HISTCMD,__sb_t='$__sb_clock',0'
+  __sb_tset= __sb_forked= __sb_ps0= __sb_nodebug= __sb_old= __sb_element= __sb_forking=
+  if ((v < 500)); then __sb_old=1; fi
+  if ((v >= 503)); then
+    __sb_ps0='${__sb_0:$(('$count')):0}${ { __sb_start 1; __sb_on=2; } 2>/dev/null; }'
+    __sb_nodebug=1 __sb_arm_text='__sb_ready || :'
+    __sb_history() { __sb_raw=${ HISTTIMEFORMAT='' builtin history 1; }; }
+  elif ((v >= 404)); then
+    # Armed: DEBUG writes the start. Not armed (somebody else's DEBUG trap, or our
+    # prompt hook was thrown out): one fork in PS0 does.
+    __sb_ps0='${__sb_0:$(('$count')):0}${__sb_f:+$({ __sb_start 1; } 2>/dev/null)${__sb_0:$((__sb_forked=1,0)):0}}${__sb_0:$((__sb_f=1,0)):0}'
+  else
+    __sb_epoch=$(($(date +%s) - SECONDS))
+    __sb_arm_text+='; __sb_n=$((__sb_n + 1)) __sb_on=1 __sb_t=0'
+  fi
+  if [[ -n $__sb_ps0 ]]; then PS0=$__sb_ps0${PS0-}; fi
+  local attrs
+  attrs=$(declare -p PROMPT_COMMAND 2>/dev/null) || :
+  if ((v >= 501)) && [[ $attrs != 'declare -'*[xr]*' PROMPT_COMMAND'* ]]; then
+    # PROMPT_COMMAND=… of the user's replaces element 0 only. Short: bash-preexec
+    # runs a pattern over it whose cost explodes with length (bash 4.4 hung).
+    [[ $attrs == 'declare -a'* ]] || PROMPT_COMMAND=("${PROMPT_COMMAND-}")
+    # Neither `set -x` nor a full disk speaks. A line a command, as bash prints
+    # it, and lines of their own when the array is joined: by that bash-preexec
+    # knows what is of the prompt.
+    __sb_element=$'\n{\n__sb_prompt'
+    if [[ -n $__sb_nodebug ]]; then __sb_element+=$'\n__sb_ready'
+    elif [[ -n $__sb_tmp ]]; then __sb_element+=$'\ntrap -p DEBUG >| "$__sb_tmp.t"\n__sb_arm'
+    else __sb_element+=$'\n__sb_trap=$(trap -p DEBUG)\n__sb_arm'; fi
+    __sb_element+=$'\n} 2> /dev/null\n'
+    # Nothing in it fires DEBUG: no command, but an expansion, is run outside of the subshell.
+    __sb_forking=$'\n( __sb_prompt ) 2> /dev/null\n{ __sb_nothing() { :; }; } 2> "/dev/null${__sb_0:$((__sb_on=0,__sb_h=HISTCMD,__sb_f=1,0)):0}"\n'
+    PROMPT_COMMAND+=("$__sb_element")
+  else
+    # In a child shell that inherits the exported string it does nothing.
+    __sb_p='{ __sb_prompt "$?" "${PIPESTATUS[@]}"; } 2>/dev/null'
+    __sb_a="{ $__sb_arm_text; } 2>/dev/null"
+    PROMPT_COMMAND='eval "${__sb_p-}"'${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}$'\neval "${__sb_a-}"' 2>/dev/null
+  fi
+  local stat ticks
+  IFS= builtin read -r stat </proc/$$/stat; stat=${stat##*) }
+  set -- $stat; ticks=${20-}
+  umask 077
+  __sb_now
+  __sb_append "h	1	bash	$BASH_VERSION	$$	$PPID	$ticks	$__sb_now	."
+  if [[ -n $__sb_tmp ]]; then : >|"$__sb_tmp" || __sb_tmp=; fi
+} 2>/dev/null
+__sb_install
+eval "$__sb_alias"
+unset -f __sb_install; unset __sb_alias

@@ -1,0 +1,82 @@
+# session-buddy: records the commands of this fish (>= 3.2), in the lines that
+# hook.bash describes. It starts no process for an ordinary command.
+status is-interactive; and set -q SESSION_BUDDY_SPOOL SESSION_BUDDY_SESSION_ID; and test "$__sb_pid" != $fish_pid; or exit 0
+set -g __sb_pid $fish_pid
+set -g __sb_n 0
+set -g __sb_on 0
+set -g __sb_torn ''
+set -g __sb_file $SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.$fish_pid.commands
+set -g __sb_pause $SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.paused
+read -g -z __sb_re <$SESSION_BUDDY_HOOKS/prefilter.pcre
+set -g __sb_re (string trim -- $__sb_re)
+# No clock builtin: the start of the machine in hundredths of a second, once; /proc/uptime from then on.
+set -l now (date +%s.%N | string replace -r '(\d+)\.(\d\d).*' '$1$2')
+read -l up _rest </proc/uptime
+set -g __sb_boot (math $now - (string replace . '' $up))
+function __sb_now
+    read -l up rest </proc/uptime
+    set -g __sb_now (math $__sb_boot + (string replace . '' $up))0000
+end
+function __sb_escape
+    # A list of its lines, joined again.
+    set -g __sb_e (string replace -a \\ \\\\ -- $argv[1] | string replace -a \t '\\t' | string join '\\n')
+end
+function __sb_plain
+    not string match -rq '[\\\\\n\t]' -- $argv[1]
+end
+function __sb_append
+    if printf '%s%s\n' "$__sb_torn" $argv[1] >>$__sb_file
+        set -g __sb_torn ''
+    else
+        set -g __sb_torn \n
+    end
+end
+function __sb_preexec --on-event fish_preexec
+    test -e $__sb_pause; and return
+    # Typed ahead, the text ends in a newline.
+    set -l text (string replace -r '\n$' '' -- $argv[1] | string collect -N)
+    set text (string trim -rc \n -- $text | string collect)
+    set -l mark ''
+    set -g __sb_n (math $__sb_n + 1)
+    set -g __sb_on 1
+    __sb_now
+    set -l t $__sb_now
+    if string match -q ' *' -- $text; or set -q fish_private_mode
+        set text ''; set mark private
+    else if functions -q fish_should_add_to_history; and not fish_should_add_to_history $text
+        set text ''; set mark private
+    else if test (string length -- "$text") -gt 8192; or string match -rq -- $__sb_re (string lower -- $text | string join " ")
+        set -l out (printf %s $text | command $SESSION_BUDDY_BIN redact-text 1 2>/dev/null | string collect -N)
+        if string match -q \*\n. -- $out
+            set -l lines (string split \n -- $out)
+            set mark $lines[1]
+            set text (string join \n -- $lines[2..-2] | string collect -N)
+            set text (string replace -r '\n$' '' -- $text | string collect -N)
+        else
+            set text ''; set mark withheld
+        end
+    end
+    set -l cwd $PWD
+    __sb_plain $cwd; or begin; __sb_escape $cwd; set cwd $__sb_e; end
+    __sb_plain $text; or begin; __sb_escape $text; set text $__sb_e; end
+    __sb_append s\t$__sb_n\t$t\t"$cwd"\t$mark\t"$text"\t. 2>/dev/null
+end
+function __sb_postexec --on-event fish_postexec
+    set -l s $status $pipestatus
+    test $__sb_on = 1; or return
+    set -g __sb_on 0
+    __sb_now
+    set -l cwd $PWD
+    __sb_plain $cwd; or begin; __sb_escape $cwd; set cwd $__sb_e; end
+    set -l p ''
+    test (count $s) -gt 2; and set p "$s[2..]"
+    # The duration is exact; the clock has hundredths.
+    __sb_append e\t$__sb_n\t$__sb_now\t$s[1]\t$p\t"$cwd"\t$CMD_DURATION\t. 2>/dev/null
+end
+set -l u (umask)
+umask 077
+read -lz stat </proc/$fish_pid/stat
+set -l f (string split ' ' -- (string replace -r '^.*\) ' '' -- (string trim -- $stat)))
+__sb_now
+__sb_append h\t1\tfish\t$FISH_VERSION\t$fish_pid\t$f[2]\t$f[20]\t$__sb_now\t.
+umask $u

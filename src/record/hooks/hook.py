@@ -1,0 +1,141 @@
+# session-buddy: records what is typed into this python (>= 3.8), in the lines that
+# hook.bash describes: PYTHONSTARTUP for its own prompt and for IPython, which reads
+# it too. The user's own runs at the end.
+def __session_buddy(hook):
+    import os, sys
+    mine, theirs = os.environ.pop("SESSION_BUDDY_PYTHONSTARTUP", None), None
+    if mine:
+        os.environ["PYTHONSTARTUP"] = theirs = mine
+    else:
+        os.environ.pop("PYTHONSTARTUP", None)
+    try:
+        hook(os, sys)
+    except Exception:
+        pass  # recording trouble is never the user's
+    return theirs
+def hook(os, sys):
+    import re, time
+    env = os.environ
+    folder, sid, binary, hooks = (env.get("SESSION_BUDDY_" + k) for k in ("SPOOL", "SESSION_ID", "BIN", "HOOKS"))
+    if not (folder and sid):
+        return
+    path = "%s/%s.%d.commands" % (folder, sid, os.getpid())
+    pause = "%s/%s.paused" % (folder, sid)
+    with open(hooks + "/prefilter.pcre") as f:
+        suspect = re.compile(f.read().strip()).search
+    owner = os.getpid()
+    state = {"n": 0, "on": False, "len": 0, "err": None}
+    def now():
+        return int(time.time() * 1e6)
+    def esc(s):
+        return s.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+    def cwd():
+        try:
+            return esc(os.getcwd())
+        except OSError:
+            return ""
+    def append(*fields):
+        line = ("\t".join(map(str, fields)) + "\t.\n").encode("utf-8", "surrogateescape")
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                while line:
+                    line = line[os.write(fd, line):]
+            finally:
+                os.close(fd)
+        except OSError:
+            pass
+    def start(text, private=False):
+        if os.getpid() != owner or os.path.exists(pause):  # a fork of the user's; paused
+            return
+        mark = ""
+        if text is None or private:
+            text, mark = "", "private"
+        elif len(text) > 8192 or suspect(text.lower()):
+            import subprocess
+            try:
+                out = subprocess.run([binary, "redact-text", "1"], input=text.encode("utf-8", "surrogateescape"), stdout=-1, stderr=-3, timeout=2).stdout.decode("utf-8", "surrogateescape")
+                assert out.endswith("\n.")
+                mark, text = out[:-2].split("\n", 1)
+            except Exception:
+                text, mark = "", "withheld"
+        state["n"] += 1
+        state["on"] = True
+        append("s", state["n"], now(), cwd(), mark, esc(text))
+    def end(status):
+        if state["on"] and os.getpid() == owner:
+            state["on"] = False
+            append("e", state["n"], now(), status, "", cwd())
+    try:
+        with open("/proc/self/stat") as f:
+            ticks = f.read().rsplit(") ", 1)[1].split()[19]
+    except OSError:
+        ticks = ""
+    ip = None
+    try:
+        ip = get_ipython()  # noqa: F821
+    except NameError:
+        pass
+    append("h", 1, "ipython" if ip else "python", sys.version.split()[0], owner, os.getppid(), ticks, now())
+    if ip is not None:
+        def pre(info):
+            # ipython keeps what starts with a space, too; %%private has no meaning: only store_history.
+            if not info.silent:
+                start(info.raw_cell.rstrip("\n"), private=not info.store_history or info.raw_cell[:1] == " ")
+        def post(result):
+            end(0 if result.success else 1)
+        ip.events.register("pre_run_cell", pre)
+        ip.events.register("post_run_cell", post)
+        return
+    def same(code, text):
+        again = compile(text, code.co_filename, "single")
+        return (again.co_code, again.co_names, again.co_consts) == (code.co_code, code.co_names, code.co_consts)
+    def typed(code):
+        """What the history has since the prompt; a repeated line it does not add."""
+        try:
+            import readline
+            n = readline.get_current_history_length()
+            lines = [readline.get_history_item(i) or "" for i in range(state["len"] + 1, n + 1)]
+            if lines:
+                return "\n".join(lines).rstrip("\n")
+            last = readline.get_history_item(n)
+            return last if last and same(code, last) else None
+        except Exception:
+            return None
+    def error():
+        e = getattr(sys, "last_value", None)
+        return id(e) if e is not None else None
+    class Prompt(str):
+        """sys.ps1, which is asked for its text at each prompt."""
+        def __str__(self):
+            now_error = error()
+            end(0 if now_error == state["err"] else 1)
+            state["err"] = now_error
+            try:
+                import readline
+                state["len"] = readline.get_current_history_length()
+            except Exception:
+                pass
+            state["armed"] = True
+            return str.__str__(self)
+    def audit(event, args):
+        # What was typed is about to run: the interactive loop executes its code object.
+        if event == "exec" and state.get("armed"):
+            code = args[0]
+            if getattr(code, "co_filename", "").startswith(("<stdin>", "<python-input")):
+                state["armed"] = False
+                text = typed(code)
+                if text is not None or not same(code, "pass"):  # an empty line
+                    start(text)
+    sys.addaudithook(audit)
+    sys.ps1 = Prompt(getattr(sys, "ps1", ">>> "))
+__sb_user = __session_buddy(hook)
+del __session_buddy, hook
+if __sb_user:
+    with open(__sb_user) as __sb_file:
+        __sb_code = compile(__sb_file.read(), __sb_user, "exec")
+    del __sb_user, __sb_file
+    exec(__sb_code)
+    del __sb_code
+else:
+    del __sb_user

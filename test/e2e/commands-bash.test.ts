@@ -1,0 +1,132 @@
+/**
+ * What a person types into bash is in the record, and nothing of the recording is
+ * on the screen: each of the commands below is typed twice, into bash as it is and
+ * into a wrapped one.
+ */
+import { test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Sandbox } from "../support/sandbox.ts";
+import {
+  type Typed,
+  type Typist,
+  sameWithAndWithout,
+  typed,
+} from "../support/typing.ts";
+
+const BASH: Typist = {
+  argv: ["bash"],
+  // Numbered: one prompt is told from the next.
+  prompt: /<\d+>\$ $/,
+  continued: /> $/,
+};
+const RC = "PS1='<\\#>$ '\nHISTFILE=~/.history\n";
+const CTRL_C = "\x03";
+const CTRL_Z = "\x1a";
+const CTRL_V = "\x16";
+
+const AWKWARD: Typed[] = [
+  typed("echo one"),
+  typed("true"),
+  typed("false", 1),
+  typed("echo $?"),
+  typed("(exit 3)", 3),
+  typed("false | true", 0, { pipe_status: "1 0" }),
+  typed("true | false | (exit 4)", 4, { pipe_status: "0 1 4" }),
+  typed("echo ${PIPESTATUS[@]} $?"),
+  typed("echo 'a;b' ; echo c"),
+  typed("mkdir -p 'a b/c' && cd 'a b/c'", 0, { end_cwd: "HOME/a b/c" }),
+  typed("cd ../..", 0, { end_cwd: "HOME" }),
+  typed("x=5"),
+  typed("echo $x ${x}0"),
+  typed("echo first last"),
+  typed("echo $_"),
+  typed("f() { return 7; }"),
+  typed("f", 7),
+  typed("alias e=echo"),
+  typed("e aliased"),
+  typed("nosuchcommandhere", 127),
+  typed("/", 126),
+  typed("! true", 1),
+  {
+    keys: ["for i in 1 2", "do echo $i", "done"],
+    text: "for i in 1 2; do echo $i; done",
+    status: 0,
+  },
+  {
+    keys: ["cat <<END", "body \\t", "END"],
+    text: "cat <<END\nbody \\t\nEND\n",
+    status: 0,
+  },
+  { keys: ["echo a \\", "b"], text: "echo a b", status: 0 },
+  { keys: ['echo "x', 'y"'], text: 'echo "x\ny"', status: 0 },
+  typed("echo again"),
+  { keys: ["!!"], text: "echo again", status: 0 },
+  { keys: ["echo !$ !$"], text: "echo again again", status: 0 },
+  typed("echo héllo ✓"),
+  {
+    keys: [new Uint8Array([...Buffer.from("echo "), 0xff, 0xfe])],
+    text: "echo \xff\xfe",
+    status: 0,
+  },
+  { keys: [`echo 'a${CTRL_V}\tb'`], text: "echo 'a\tb'", status: 0 },
+  typed("echo 'a\\nb' \\\\"),
+  typed("printf '\\033[1m%s\\033[0m\\n' bold"),
+  typed(" echo blank first"),
+  typed("HISTCONTROL=ignoreboth"),
+  { keys: [" echo unseen"], text: "", mark: "private", status: 0 },
+  typed("echo twice"),
+  { keys: ["echo twice"], text: "", mark: "private", status: 0 },
+  typed("HISTCONTROL="),
+  typed("HISTIGNORE='uname*'"),
+  { keys: ["uname -s"], text: "", mark: "private", status: 0 },
+  typed("unset HISTIGNORE"),
+  { keys: [""], text: null },
+  { keys: ["echo )"], text: null },
+  // A word of its own tells that it runs, and not the shell any more.
+  typed("sh -c 'echo up; exec sleep 100'", 130, {
+    then: { shown: /^up/m, keys: CTRL_C },
+  }),
+  typed("sh -c 'echo up; read x; echo got $x'", 148, {
+    then: { shown: /^up/m, keys: CTRL_Z },
+  }),
+  typed("fg", 0, { then: { shown: /^sh -c/m, keys: "word\r" } }),
+  typed("sleep 0 & wait $!"),
+  typed("(cd /; pwd)", 0, { end_cwd: "HOME" }),
+  typed("echo v | (read v; echo $v) | cat", 0, { pipe_status: "0 0 0" }),
+  typed("(kill -9 $BASHPID)", 137),
+  typed("bash -c 'exit 9'", 9),
+  typed("mkdir gone; cd gone; rmdir ../gone; ls", 0, { end_cwd: "HOME/gone" }),
+  typed("cd", 0, { end_cwd: "HOME" }),
+  typed("set -x"),
+  typed("echo traced"),
+  typed("set +x"),
+  typed("trap 'echo about to: $BASH_COMMAND' DEBUG"),
+  typed("echo under a trap"),
+  typed("trap - DEBUG"),
+  typed("trap"),
+  typed("echo $-; shopt -o | grep -v history; set -o | md5sum"),
+  typed("PROMPT_COMMAND='echo before the prompt'"),
+  typed("echo with a prompt command"),
+  // It takes our hook along, and with it the ends.
+  { keys: ["unset PROMPT_COMMAND"], text: "unset PROMPT_COMMAND" },
+  { keys: ["echo without"], text: "echo without", ended: false },
+  { keys: ["exec bash"], text: "exec bash", ended: false },
+  typed("echo anew"),
+  { keys: ["exit 5"], text: "exit 5", last: true },
+];
+
+test("bash: each command is recorded as its history has it, and the screen is the same", async () => {
+  using plain = prepared();
+  using sandbox = prepared();
+  // A bash that takes the place of the first needs the line of its own.
+  for (const each of [plain, sandbox])
+    await each.run(["install", "hooks", "bash", "--write"]);
+  await sameWithAndWithout(plain, sandbox, BASH, AWKWARD);
+}, 120_000);
+
+function prepared(): Sandbox {
+  const sandbox = new Sandbox();
+  writeFileSync(join(sandbox.home, ".bashrc"), RC);
+  return sandbox;
+}

@@ -1,0 +1,84 @@
+/** What a person types into fish is in the record, and nothing of the recording on the screen. */
+import { test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Sandbox } from "../support/sandbox.ts";
+import { needs } from "../support/tools.ts";
+import {
+  type Typed,
+  type Typist,
+  sameWithAndWithout,
+  typed,
+} from "../support/typing.ts";
+
+const FISH: Typist = {
+  argv: ["fish"],
+  prompt: /<\d+>\$ $/,
+  continued: /> $/,
+  // Without colours and suggestions, which come when they come.
+  env: { TERM: "dumb" },
+};
+const RC = `set -g fish_greeting
+set -g fish_color_normal normal
+set -g fish_autosuggestion_enabled 0
+set -g prompts 0
+function fish_prompt
+    set prompts (math $prompts + 1)
+    echo -n "<$prompts>\\$ "
+end
+`;
+const CTRL_C = "\x03";
+
+const AWKWARD: Typed[] = [
+  typed("echo one"),
+  typed("false", 1),
+  typed("echo $status"),
+  typed("sh -c 'exit 3'", 3),
+  typed("false | true", 0, { pipe_status: "1 0" }),
+  typed("echo $pipestatus"),
+  typed("echo 'a;b' ; echo c"),
+  typed("mkdir -p 'a b/c'; and cd 'a b/c'", 0, { end_cwd: "HOME/a b/c" }),
+  typed("cd ../..", 0, { end_cwd: "HOME" }),
+  typed("set x 5"),
+  typed("echo $x"),
+  typed("function f; return 7; end"),
+  typed("f", 7),
+  typed("nosuchcommandhere", 127),
+  typed("not true", 1),
+  typed("echo héllo ✓"),
+  typed("echo 'a\\nb' \\\\"),
+  { keys: [" echo unseen"], text: "", mark: "private", status: 0 },
+  typed("sh -c 'echo up; exec sleep 100'", 130, {
+    then: { shown: /^up/m, keys: CTRL_C },
+  }),
+  typed("echo v | cat | cat", 0, { pipe_status: "0 0 0" }),
+  typed("sh -c 'kill -9 $fish_pid' >/dev/null; sh -c 'kill -9 $$'", 137),
+  typed("mkdir gone; cd gone; rmdir ../gone; ls", 0, { end_cwd: "HOME/gone" }),
+  typed("cd", 0, { end_cwd: "HOME" }),
+  typed("function on_preexec --on-event fish_preexec; echo about: $argv; end"),
+  typed(
+    "function on_postexec --on-event fish_postexec; echo after: $argv; end",
+  ),
+  typed("echo between"),
+  typed("functions -e on_preexec on_postexec"),
+  { keys: ["set -g fish_private_mode 1"], status: 0 },
+  { keys: ["echo unseen too"], text: "", mark: "private", status: 0 },
+  { keys: ["set -e fish_private_mode"], text: "", mark: "private", status: 0 },
+  typed("echo seen"),
+  { keys: ["exit 5"], text: "exit 5", last: true },
+];
+
+test("fish: each command is recorded as its history has it, and the screen is the same", async () => {
+  if (!needs("fish")) return;
+  using plain = prepared();
+  using sandbox = prepared();
+  await sameWithAndWithout(plain, sandbox, FISH, AWKWARD);
+}, 120_000);
+
+function prepared(): Sandbox {
+  const sandbox = new Sandbox();
+  const folder = join(sandbox.home, ".config/fish");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "config.fish"), RC);
+  return sandbox;
+}

@@ -1,0 +1,132 @@
+/** What a person types into zsh is in the record, and nothing of the recording on the screen. */
+import { test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Sandbox } from "../support/sandbox.ts";
+import { needs } from "../support/tools.ts";
+import {
+  type Typed,
+  type Typist,
+  sameWithAndWithout,
+  typed,
+} from "../support/typing.ts";
+
+const ZSH: Typist = {
+  argv: ["zsh"],
+  prompt: /<\d+>\$ $/,
+  continued: /> $/,
+};
+/** Numbered prompts; the mark of a line without an end would fill the screen. */
+const RC = `PROMPT='<$((++prompts))>$ '
+PROMPT2='> '
+setopt promptsubst
+unsetopt promptsp zle
+HISTFILE=~/.history
+`;
+const CTRL_C = "\x03";
+const CTRL_Z = "\x1a";
+
+const AWKWARD: Typed[] = [
+  typed("echo one"),
+  typed("false", 1),
+  typed("echo $?"),
+  typed("(exit 3)", 3),
+  typed("false | true", 0, { pipe_status: "1 0" }),
+  typed("true | false | (exit 4)", 4, { pipe_status: "0 1 4" }),
+  typed("echo $pipestatus $?"),
+  typed("echo 'a;b' ; echo c"),
+  typed("mkdir -p 'a b/c' && cd 'a b/c'", 0, { end_cwd: "HOME/a b/c" }),
+  typed("cd ../..", 0, { end_cwd: "HOME" }),
+  typed("x=5"),
+  typed("echo $x ${x}0"),
+  typed("echo first last"),
+  typed("echo $_"),
+  typed("f() { return 7; }"),
+  typed("f", 7),
+  typed("alias e=echo"),
+  typed("e aliased"),
+  typed("nosuchcommandhere", 127),
+  typed("/", 126),
+  typed("! true", 1),
+  {
+    keys: ["for i in 1 2", "do echo $i", "done"],
+    text: "for i in 1 2\ndo echo $i\ndone",
+    status: 0,
+  },
+  {
+    keys: ["cat <<END", "body \\t", "END"],
+    text: "cat <<END\nbody \\t\nEND",
+    status: 0,
+  },
+  { keys: ["echo a \\", "b"], text: "echo a \\\nb", status: 0 },
+  { keys: ['echo "x', 'y"'], text: 'echo "x\ny"', status: 0 },
+  typed("echo again"),
+  { keys: ["!!"], text: "echo again", status: 0 },
+  typed("echo héllo ✓"),
+  {
+    keys: [new Uint8Array([...Buffer.from("echo "), 0xff, 0xfe])],
+    text: "echo \xff\xfe",
+    status: 0,
+  },
+  typed("echo 'a\tb'"),
+  typed("echo -E 'a\\nb' \\\\"),
+  typed(" echo blank first"),
+  typed("setopt histignorespace"),
+  { keys: [" echo unseen"], text: "", mark: "private", status: 0 },
+  typed("unsetopt histignorespace"),
+  typed("setopt histignoredups"),
+  typed("echo twice"),
+  typed("echo twice"),
+  { keys: [""], text: null },
+  { keys: ["echo )"], text: null },
+  typed("sh -c 'echo up; exec sleep 100'", 130, {
+    then: { shown: /^up/m, keys: CTRL_C },
+  }),
+  typed("sh -c 'echo up; read x; echo got $x'", 148, {
+    then: { shown: /^up/m, keys: CTRL_Z },
+  }),
+  typed("fg", 0, { then: { shown: /continued/, keys: "word\r" } }),
+  typed("(cd /; pwd)", 0, { end_cwd: "HOME" }),
+  typed("echo v | (read v; echo $v) | cat", 0, { pipe_status: "0 0 0" }),
+  typed("sh -c 'kill -9 $$'", 137),
+  typed("bash -c 'exit 9'", 9),
+  typed("mkdir gone; cd gone; rmdir ../gone; ls", 0, { end_cwd: "HOME/gone" }),
+  typed("cd", 0, { end_cwd: "HOME" }),
+  typed("set -x"),
+  typed("echo traced"),
+  typed("set +x"),
+  typed("trap 'echo interrupted' INT"),
+  typed("trap"),
+  typed("echo $-; setopt | cksum", 0),
+  typed("precmd() { echo before the prompt $?; }"),
+  typed('preexec() { echo about: "$1"; }'),
+  typed("false", 1),
+  // Whoever sets the lists anew takes our hooks out; they come back.
+  {
+    keys: ["precmd_functions=(); preexec_functions=()"],
+    text: "precmd_functions=(); preexec_functions=()",
+    ended: false,
+  },
+  typed("echo healed"),
+  typed("setopt ksharrays shwordsplit globsubst noclobber nounset"),
+  typed("echo $x"),
+  typed("true | false", 1, { pipe_status: "0 1" }),
+  { keys: ["exec zsh"], text: "exec zsh" },
+  typed("echo anew"),
+  { keys: ["exit 5"], text: "exit 5", last: true },
+];
+
+test("zsh: each command is recorded as its history has it, and the screen is the same", async () => {
+  if (!needs("zsh")) return;
+  using plain = prepared();
+  using sandbox = prepared();
+  for (const each of [plain, sandbox])
+    await each.run(["install", "hooks", "zsh", "--write"]);
+  await sameWithAndWithout(plain, sandbox, ZSH, AWKWARD);
+}, 120_000);
+
+function prepared(): Sandbox {
+  const sandbox = new Sandbox();
+  writeFileSync(join(sandbox.home, ".zshrc"), RC);
+  return sandbox;
+}

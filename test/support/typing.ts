@@ -1,0 +1,124 @@
+/**
+ * Commands typed into a shell on a real pty, one after the other, each once the
+ * prompt of the one before is there; the same into a shell that nobody wraps.
+ */
+import { expect } from "bun:test";
+import { asBytes, hookedCommands } from "./hooked.ts";
+import { Pty } from "./pty.ts";
+import { BINARY, type Sandbox } from "./sandbox.ts";
+
+export interface Typed {
+  /** Lines and keys; each line but the last brings a continuation prompt. */
+  keys: (string | Uint8Array)[];
+  /** Once this is shown, further keys, without Enter. */
+  then?: { shown: RegExp; keys: string };
+  /** What has to be recorded; null: nothing is; left out: whatever redaction leaves. */
+  text?: string | null;
+  mark?: string;
+  status?: number;
+  pipe_status?: string;
+  end_cwd?: string;
+  /** False: nobody sees its end. */
+  ended?: false;
+  /** It brings no further prompt. */
+  last?: true;
+}
+
+/** A command of one line. */
+export const typed = (
+  line: string,
+  status = 0,
+  rest: Partial<Typed> = {},
+): Typed => ({ keys: [line], text: line, status, ...rest });
+
+export interface Typist {
+  argv: string[];
+  prompt: RegExp;
+  continued: RegExp;
+  env?: Record<string, string>;
+}
+
+/** @returns what was shown from the first prompt to the end */
+export async function typeAll(
+  sandbox: Sandbox,
+  typist: Typist,
+  wrapped: readonly string[] | null,
+  commands: readonly Typed[],
+): Promise<string> {
+  const { argv, prompt, continued, env } = typist;
+  const words = wrapped
+    ? [BINARY, "shell", "--quiet", ...wrapped, "--", ...argv]
+    : argv;
+  await using pty = new Pty(sandbox, words, env ? { env } : {});
+  await pty.expect(prompt);
+  for (const { keys, then, last } of commands) {
+    for (const [i, key] of keys.entries()) {
+      pty.type(key);
+      pty.type("\r");
+      if (i < keys.length - 1) await pty.expect(continued);
+    }
+    if (then) {
+      await pty.expect(then.shown);
+      pty.type(then.keys);
+    }
+    if (last) break;
+    await pty.expect(prompt);
+  }
+  await pty.ended();
+  return pty.raw();
+}
+
+/**
+ * Types everything twice, into a shell that nobody wraps and into a wrapped one:
+ * the screens are the same byte for byte, and the record is what was typed.
+ * @param from where the comparison of the screens begins
+ */
+export async function sameWithAndWithout(
+  plain: Sandbox,
+  wrapped: Sandbox,
+  typist: Typist,
+  commands: readonly Typed[],
+  from: RegExp = /^/,
+): Promise<void> {
+  const alone = await typeAll(plain, typist, null, commands);
+  const shown = await typeAll(wrapped, typist, [], commands);
+  const [left, right] = [comparable(shown, wrapped), comparable(alone, plain)];
+  expect(left.slice(left.search(from))).toBe(right.slice(right.search(from)));
+  expectRecorded(wrapped, commands);
+}
+
+/** Without what no two runs share: process ids, the home's name. */
+const comparable = (screen: string, { home }: Sandbox): string =>
+  screen.replace(/^(\[\d+\][-+ ]*) \d+/gm, "$1 PID").replaceAll(home, "HOME");
+
+export function expectRecorded(
+  sandbox: Sandbox,
+  commands: readonly Typed[],
+): void {
+  const wanted = commands.filter(({ text }) => text !== null);
+  const found = hookedCommands(sandbox);
+  expect(found.map(({ text, mark }) => ({ text, mark }))).toEqual(
+    wanted.map(({ text, mark = "" }, i) =>
+      text == null
+        ? { text: found[i]?.text ?? "", mark: found[i]?.mark ?? "" }
+        : { text: bytesOf(text), mark },
+    ),
+  );
+  for (const [i, one] of wanted.entries()) {
+    const { status, pipe_status, end_cwd, ended } = one;
+    const command = found[i]!;
+    const of = (value: unknown) => [command.text, value];
+    if (ended === false) expect(of(command.ended_us)).toEqual(of(undefined));
+    if (status === undefined) continue;
+    expect(of(command.status)).toEqual(of(status));
+    expect(command.ended_us).toBeGreaterThanOrEqual(command.started_us);
+    if (pipe_status !== undefined)
+      expect(of(command.pipe_status)).toEqual(of(pipe_status));
+    const cwd = command.end_cwd?.replace(sandbox.home, "HOME");
+    if (end_cwd !== undefined) expect(of(cwd)).toEqual(of(end_cwd));
+  }
+}
+
+/** Of what is no UTF-8 the bytes are given, one a character. */
+const bytesOf = (text: string): string =>
+  text.includes("\xff") ? text : asBytes(text);
