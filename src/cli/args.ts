@@ -15,7 +15,7 @@ export interface ArgDef {
   valueHint?: string;
   /** A boolean that is true by default is turned off by `--no-NAME`. */
   default?: string | true;
-  /** It may be given more than once; the value is a list. */
+  /** It may be given more than once, or is all words that are left: a list. */
   multiple?: true;
 }
 
@@ -87,8 +87,9 @@ export function parseArgs<const Defs extends ArgDefs>(
   }
   const consumed = argv[at] === "--" ? at + 1 : at;
   if (!flagsFirst) words.push(...argv.slice(consumed));
-  for (const [key, { type }] of Object.entries(defs))
-    if (type === "positional") args[key] = words.shift();
+  for (const [key, { type, multiple }] of Object.entries(defs))
+    if (type === "positional")
+      args[key] = multiple ? words.splice(0) : words.shift();
   if (words.length > 0)
     throw usage(name, `${name} takes no word '${words[0]}'`);
   return { args: args as Args<Defs>, consumed };

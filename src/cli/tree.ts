@@ -18,6 +18,7 @@ const COMMANDS = new Map<string, Load>(
     "list-sessions": () => import("./commands/list-sessions.ts"),
     "show-session": () => import("./commands/show-session.ts"),
     "list-events": () => import("./commands/list-events.ts"),
+    annotate: () => import("./commands/annotate.ts"),
     watch: () => import("./commands/watch.ts"),
     "mcp start": () => import("./commands/mcp-start.ts"),
     "mcp stop": () => import("./commands/mcp-stop.ts"),

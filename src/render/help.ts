@@ -17,6 +17,7 @@ interface ArgText {
   alias?: string;
   default?: unknown;
   valueHint?: string;
+  multiple?: true;
   description: string;
 }
 
@@ -28,7 +29,9 @@ export function commandHelp(
   const all = Object.entries(args);
   const words = all.filter(([, { type }]) => type === "positional");
   const flags = all.filter(([, { type }]) => type !== "positional");
-  const usage = words.map((word) => ` [${valueName(word)}]`).join("");
+  const usage = words
+    .map((word) => ` [${valueName(word)}${word[1].multiple ? "…" : ""}]`)
+    .join("");
   return sections(
     summary,
     `USAGE  session-buddy ${name} [flags]${usage}`,

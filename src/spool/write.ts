@@ -188,6 +188,25 @@ export class SpoolWriter {
   }
 }
 
+/**
+ * Appends an event to a file of its own beside the session's, as a shell within it
+ * does, and brings it to the disk.
+ * @param pid of who writes it
+ * @throws Error with the system's errno
+ */
+export function appendBeside(folder: string, event: Event, pid: number): void {
+  const path = `${folder}/${event.session_id}.${pid}.ndjson`;
+  const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW;
+  const fd = openFile(path, flags, 0o600);
+  try {
+    const line = encoder.encode(`${JSON.stringify(event)}\n`);
+    for (let at = 0; at < line.length;) at += writeSome(fd, line.subarray(at));
+    syncData(fd);
+  } finally {
+    closeFile(fd);
+  }
+}
+
 const NEWLINE = encoder.encode("\n");
 
 /** Rare enough for what is slow to load. */

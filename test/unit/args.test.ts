@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { type ArgDefs, parseArgs, nearest } from "../../src/cli/args.ts";
-import { parseFlags, parseMeta } from "../../src/cli/commands/shell.ts";
+import { parseFlags } from "../../src/cli/commands/shell.ts";
+import { parsePairs } from "../../src/cli/pairs.ts";
 
 const DEFS = {
   id: { type: "positional", description: "" },
@@ -126,13 +127,17 @@ test("metadata is JSON where it is JSON, and text elsewhere", () => {
     ...["a=1", "b=true", "c=null", 'd={"x":[1]}', "e=text", "f=", "g=a=b"],
     ...["h=01", "i= 1 ", "__proto__=x", "constructor=y", "i=2"],
   ];
-  const made = parseMeta(pairs);
+  const made = parsePairs(pairs, "--meta ");
   expect(JSON.stringify(made)).toBe(
     '{"a":1,"b":true,"c":null,"d":{"x":[1]},"e":"text","f":"","g":"a=b","h":"01","i":2,"__proto__":"x","constructor":"y"}',
   );
   expect(Object.getPrototypeOf(made)).toBeNull();
   for (const pair of ["a", "=1", ""])
-    expect(() => parseMeta([pair])).toThrow("--meta takes key=value");
+    expect(() => parsePairs([pair], "--meta ")).toThrow(
+      "--meta takes key=value",
+    );
   for (const name of ["exit_code", "signal", "end_source", "lease"])
-    expect(() => parseMeta([`${name}=1`])).toThrow("is measured and cannot");
+    expect(() => parsePairs([`${name}=1`], "--meta ")).toThrow(
+      "is measured and cannot",
+    );
 });

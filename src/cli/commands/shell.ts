@@ -3,6 +3,7 @@
  * it loads nothing of what the other commands need.
  */
 import { type Args, defineCommand, parseArgs, CONFIG_FLAG } from "../args.ts";
+import { parsePairs } from "../pairs.ts";
 import {
   loadSettings,
   describe,
@@ -12,10 +13,8 @@ import {
   type Settings,
 } from "../../config/load.ts";
 import {
-  type Json,
   type JsonObject,
   MAX_TEXT_BYTES,
-  isReservedMetadata,
   jsonBytes,
 } from "../../model/event.ts";
 import { fail } from "../../model/failure.ts";
@@ -159,7 +158,7 @@ export async function shell(args: readonly string[]): Promise<number> {
     session_type: flags.type ?? "admin_shell",
     name: flags.name ?? null,
     reason: flags.reason ?? null,
-    metadata: { ...profile?.metadata, ...parseMeta(flags.meta) },
+    metadata: { ...profile?.metadata, ...parsePairs(flags.meta, "--meta ") },
   };
   refuseTooMuch(asked);
   const redaction = redactionOf(settings);
@@ -256,36 +255,6 @@ function componentOf(
     `'${name}' is not a component name`,
     "letters, digits, _ and -, not first a -, at most 100",
   );
-}
-
-/** `key=value` pairs; a value that is JSON is taken as JSON. */
-export function parseMeta(pairs: readonly string[]): JsonObject {
-  const out = Object.create(null) as JsonObject;
-  for (const pair of pairs) {
-    const at = pair.indexOf("=");
-    const name = pair.slice(0, at);
-    if (at < 1)
-      throw fail.usage(
-        `--meta takes key=value, not '${pair}'`,
-        "try: --meta ticket=4711",
-      );
-    if (isReservedMetadata(name))
-      throw fail.usage(
-        `'${name}' is measured and cannot be given by --meta`,
-        "choose another key",
-      );
-    out[name] = parseJson(pair.slice(at + 1));
-  }
-  return out;
-}
-
-function parseJson(text: string): Json {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    // Plain text is a value too.
-    return text;
-  }
 }
 
 /** What a person gives is refused when it is too much, never cut. */
