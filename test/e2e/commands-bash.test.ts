@@ -105,6 +105,7 @@ const AWKWARD: Typed[] = [
   typed("echo under a trap"),
   typed("trap - DEBUG"),
   typed("trap"),
+  typed("umask; alias | md5sum; shopt | md5sum", 0),
   typed("echo $-; shopt -o | grep -v history; set -o | md5sum"),
   typed("PROMPT_COMMAND='echo before the prompt'"),
   typed("echo with a prompt command"),

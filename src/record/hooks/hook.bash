@@ -12,7 +12,7 @@
 case $- in *i*) ;; *) return 0 ;; esac
 [[ -z ${__sb_rc-} ]] || return 0 # our own rc.bash sources it, after the user's files
 [[ -n ${SESSION_BUDDY_SPOOL-} && -n ${SESSION_BUDDY_SESSION_ID-} && ${__sb_pid-} != "$$" ]] || return 0
-__sb_alias=$(shopt -p expand_aliases; umask -p)
+__sb_alias=; if shopt -q expand_aliases; then __sb_alias=1; fi
 shopt -u expand_aliases # what follows is parsed without the user's aliases
 __sb_pid=$$ __sb_n=0 __sb_on=0 __sb_c=0 __sb_t=0 __sb_h=0 __sb_f=1 __sb_0=0 __sb_torn= __sb_last= __sb_u= __sb_kept=
 __sb_file=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.$$.commands
@@ -183,12 +183,12 @@ __sb_install() {
     __sb_arm_text+='; __sb_n=$((__sb_n + 1)) __sb_on=1 __sb_t=0'
   fi
   if [[ -n $__sb_ps0 ]]; then PS0=$__sb_ps0${PS0-}; fi
-  local attrs
-  attrs=$(declare -p PROMPT_COMMAND 2>/dev/null) || :
-  if ((v >= 501)) && [[ $attrs != 'declare -'*[xr]*' PROMPT_COMMAND'* ]]; then
+  local attrs=
+  if ((v >= 501)) && [[ -v PROMPT_COMMAND ]]; then attrs=${PROMPT_COMMAND@a}; fi
+  if ((v >= 501)) && [[ $attrs != *[xr]* ]]; then
     # PROMPT_COMMAND=… of the user's replaces element 0 only. Short: bash-preexec
     # runs a pattern over it whose cost explodes with length (bash 4.4 hung).
-    [[ $attrs == 'declare -a'* ]] || PROMPT_COMMAND=("${PROMPT_COMMAND-}")
+    ((${#PROMPT_COMMAND[@]} > 0)) || PROMPT_COMMAND=('')
     # Neither `set -x` nor a full disk speaks. A line a command, as bash prints
     # it, and lines of their own when the array is joined: by that bash-preexec
     # knows what is of the prompt.
@@ -209,11 +209,16 @@ __sb_install() {
   local stat ticks
   IFS= builtin read -r stat </proc/$$/stat; stat=${stat##*) }
   set -- $stat; ticks=${20-}
+  # It needs no process where there is a place in memory.
+  local mask=
+  if [[ -n $__sb_tmp ]] && builtin umask >|"$__sb_tmp"; then builtin read -r mask <"$__sb_tmp"; fi
+  [[ -n $mask ]] || mask=$(builtin umask)
   umask 077
   __sb_now
   __sb_append "h	1	bash	$BASH_VERSION	$$	$PPID	$ticks	$__sb_now	."
   if [[ -n $__sb_tmp ]]; then : >|"$__sb_tmp" || __sb_tmp=; fi
+  umask "$mask"
 } 2>/dev/null
 __sb_install
-eval "$__sb_alias"
+if [[ -n $__sb_alias ]]; then shopt -s expand_aliases; fi
 unset -f __sb_install; unset __sb_alias
