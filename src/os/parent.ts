@@ -10,6 +10,8 @@ import type { StartedProcess } from "./proc.ts";
 
 export const SESSION_ID_VARIABLE = "SESSION_BUDDY_SESSION_ID";
 /** `1` in whatever is wrapped, recorded or not: an rc file that wraps looks at it. */
+/** The file of --config, for the filter that hooks send commands through. */
+export const CONFIG_VARIABLE = "SESSION_BUDDY_HOOKS_CONFIG";
 export const WRAPPED_VARIABLE = "SESSION_BUDDY_WRAPPED";
 
 /**

@@ -1,6 +1,9 @@
 /** The filter that shells send suspect commands through, and what shows it. */
 import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { configure, expectFailure } from "../support/host.ts";
+import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
 
@@ -153,4 +156,22 @@ test("no secret of what is reported to a server reaches its disk, and the event 
   await server.stop();
   const onDisk = ["grep", "-rlaE", "hunter[2-6]", sandbox.home];
   expect((await sandbox.command(onDisk)).stdout).toBe("");
+});
+
+test("patterns of --config hold for the commands of the shell, too", async () => {
+  using sandbox = new Sandbox();
+  const file = join(sandbox.home, "own.yaml");
+  writeFileSync(file, "redaction: {patterns: {mine: 'TK-(?<s>[0-9]+)'}}\n");
+  writeFileSync(join(sandbox.home, ".bashrc"), "PS1='READY> '\n");
+  const args = ["shell", "--config", "own.yaml", "bash"];
+  await using pty = new Pty(sandbox, [BINARY, ...args]);
+  await pty.expect("READY> ");
+  pty.type(": run TK-4711\n");
+  await pty.expect("READY> ");
+  pty.type("exit\n");
+  await pty.ended();
+  const onDisk = (text: string) =>
+    sandbox.command(["grep", "-rlaF", text, sandbox.data]);
+  expect((await onDisk("TK-[redacted:mine]")).stdout).not.toBe("");
+  expect((await onDisk("4711")).stdout).toBe("");
 });

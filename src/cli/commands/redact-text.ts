@@ -10,6 +10,7 @@
 import { loadSettings, redactionOf } from "../../config/load.ts";
 import { redact } from "../../model/redaction/redact.ts";
 import { readOpen, writeSome } from "../../os/file.ts";
+import { CONFIG_VARIABLE } from "../../os/parent.ts";
 
 const PROTOCOL = "1";
 /** What is longer is withheld. */
@@ -18,7 +19,10 @@ const MAX_BYTES = 1024 * 1024;
 export function redactText([protocol = PROTOCOL]: readonly string[]): number {
   if (protocol !== PROTOCOL) return 64;
   const bytes = readOpen(0, "standard input", MAX_BYTES + 1);
-  const choice = redactionOf(loadSettings(process.env));
+  const { env } = process;
+  const choice = redactionOf(
+    loadSettings(env, env[CONFIG_VARIABLE] || undefined),
+  );
   // A character a byte: what is not UTF-8 comes back as it was.
   const text = Buffer.from(bytes).toString("latin1");
   const {

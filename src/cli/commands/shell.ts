@@ -22,6 +22,7 @@ import { isComponentName } from "../../model/id.ts";
 import { say } from "../../os/file.ts";
 import { passwdEntry } from "../../os/paths.ts";
 import { libc } from "../../os/libc.ts";
+import { CONFIG_VARIABLE } from "../../os/parent.ts";
 import { isTerminal, procWords } from "../../os/proc.ts";
 import { HEARD } from "../../record/child.ts";
 import { dieSilently } from "../../record/inherited.ts";
@@ -167,7 +168,7 @@ export async function shell(args: readonly string[]): Promise<number> {
   return wrap({
     program: { file, argv },
     start,
-    env,
+    env: withConfig(env, flags.config),
     data: settings.paths.data,
     cache: cache_dir ?? settings.paths.caches[0]!,
     disabled: disabledBy(session, env),
@@ -185,6 +186,15 @@ export async function shell(args: readonly string[]): Promise<number> {
     },
   });
 }
+
+/** With the file of --config, which the filter of commands reads as well. */
+const withConfig = (env: NodeJS.ProcessEnv, file: string | undefined) =>
+  file === undefined && env[CONFIG_VARIABLE] === undefined
+    ? env
+    : { ...env, [CONFIG_VARIABLE]: file && absolute(file) };
+
+const absolute = (file: string) =>
+  file.startsWith("/") ? file : `${process.cwd()}/${file}`;
 
 /** What a shell looks for beside the rules' own; while redaction is broken, anything. */
 const wordsOf = (redaction: ReturnType<typeof redactionOf>) =>

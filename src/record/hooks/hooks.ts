@@ -14,7 +14,7 @@ import {
   openFile,
 } from "../../os/file.ts";
 import { MemoryFolder } from "../../os/memory-folder.ts";
-import { SESSION_ID_VARIABLE } from "../../os/parent.ts";
+import { CONFIG_VARIABLE, SESSION_ID_VARIABLE } from "../../os/parent.ts";
 import { isTerminal } from "../../os/proc.ts";
 import type { Program } from "../../os/spawn.ts";
 import { type Entry, entryOf } from "./entry.ts";
@@ -27,6 +27,7 @@ const VARIABLES = {
   spool: "SESSION_BUDDY_SPOOL",
   executable: "SESSION_BUDDY_BIN",
   memory: "SESSION_BUDDY_SHM",
+  config: CONFIG_VARIABLE,
 } as const;
 
 interface Wrapped {
@@ -81,7 +82,7 @@ export class Hooks {
     session_id: string,
     set: (name: string, value: string | null) => void,
   ): void {
-    const { spool } = this.wrapped;
+    const { spool, env } = this.wrapped;
     this.session_id = session_id;
     if (this.entry.needs_memory)
       this.memory = MemoryFolder.make(`session-buddy-${session_id}`);
@@ -89,6 +90,7 @@ export class Hooks {
     set(VARIABLES.spool, spool);
     set(VARIABLES.executable, process.execPath);
     set(VARIABLES.memory, this.memory?.path ?? null);
+    set(VARIABLES.config, env[VARIABLES.config] ?? null);
     for (const [name, value] of Object.entries(this.entry.variables))
       set(name, value);
   }
