@@ -101,6 +101,32 @@ test("as JSON each has all that is known of it", async () => {
   );
 });
 
+test("what a person types in a wrapped shell reads as it was done", async () => {
+  using typed = new Sandbox();
+  await using pty = new Pty(typed, [BINARY, "shell", "--quiet", "bash"]);
+  for (const [line, shown] of [
+    ["PS1='re''ady> '", "ready> "],
+    ["(exit 3)", "ready> "],
+    ["echo one | grep -c two | cat", /\b0\r\nready> /],
+    ["cat <<X\nof two\rX", /of two\r\nready> /],
+  ] as const) {
+    pty.line(line.replace("\n", "\r"));
+    await pty.expect(shown);
+  }
+  pty.line("exit");
+  await pty.ended();
+  const { stdout } = await typed.run(["show-session"]);
+  expect(commandsIn(stdout).map((row) => row.slice(2))).toEqual([
+    ["0", "PS1='re''ady> '"],
+    ["3", "(exit 3)"],
+    ["0|1|0", "echo one | grep -c two | cat"],
+    ["0", expect.stringMatching(/^cat <<X\\nof two\\nX/)],
+    ["-", "exit"],
+  ]);
+  const found = await typed.list("--ran", "GREP -c");
+  expect(found).toMatchObject([{ command_count: 5, failed_commands: 1 }]);
+});
+
 test("list-sessions --ran finds the sessions in which a text ran", async () => {
   const found = async (text: string) =>
     (await sandbox.list("--ran", text)).map(({ session_id }) => session_id);
