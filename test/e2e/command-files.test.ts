@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { drain } from "../../src/spool/drain.ts";
+import { Drain, drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";
@@ -178,6 +178,29 @@ test("a drain that dies has the next one read all again, and store nothing twice
   expect(await sandbox.only()).toMatchObject({
     ...{ status: "lost", command_count: 40, failed_commands: 20 },
   });
+});
+
+test("one who drains on and on reads what comes late by the header before it", async () => {
+  using sandbox = new Sandbox();
+  const now = Date.now();
+  leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
+  const name = `${id(1)}.${GONE_PID}.commands`;
+  leave(sandbox, name, hook.header(GONE_PID, now) + hook.start(1, now, "make"));
+  const store = await DuckDBStore.open(sandbox.database);
+  let ahead_ms = 0;
+  const drain = new Drain(sandbox.data, store, () => Date.now() + ahead_ms);
+  await drain.pass();
+  appendFileSync(
+    join(sandbox.spool, "done", name),
+    hook.end(1, now + 1_500, 3),
+  );
+  ahead_ms = 2 * MINUTE_MS;
+  await drain.pass();
+  const found = await Array.fromAsync(store.commands({}));
+  await store.close();
+  expect(found).toMatchObject([
+    { text: "make", exit_code: 3, duration_seconds: 1.5 },
+  ]);
 });
 
 test("a long file of a shell that lives is not read whole by each command", async () => {
