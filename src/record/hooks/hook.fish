@@ -8,7 +8,10 @@ set -g __sb_torn ''
 set -g __sb_file $SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.$fish_pid.commands
 set -g __sb_pause $SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.paused
 read -g -z __sb_re <$SESSION_BUDDY_HOOKS/prefilter.pcre
-set -g __sb_re (string trim -- $__sb_re)
+# What is long is looked at in any case.
+set -g __sb_re (string replace '(?s)' '(?s)^.{8193}|' -- (string trim -- $__sb_re))
+# Older ones have no such function.
+set -g __sb_asks (string match -rq '^[0-3]\.' -- $FISH_VERSION; and echo 0; or echo 1)
 # No clock builtin: the start of the machine in hundredths of a second, once; /proc/uptime from then on.
 set -l now (date +%s.%N | string replace -r '(\d+)\.(\d\d).*' '$1$2')
 read -l up _rest </proc/uptime
@@ -21,9 +24,6 @@ function __sb_escape
     # A list of its lines, joined again.
     set -g __sb_e (string replace -a \\ \\\\ -- $argv[1] | string replace -a \t '\\t' | string join '\\n')
 end
-function __sb_plain
-    not string match -rq '[\\\\\n\t]' -- $argv[1]
-end
 function __sb_append
     if printf '%s%s\n' "$__sb_torn" $argv[1] >>$__sb_file
         set -g __sb_torn ''
@@ -34,8 +34,7 @@ end
 function __sb_preexec --on-event fish_preexec
     test -e $__sb_pause; and return
     # Typed ahead, the text ends in a newline.
-    set -l text (string replace -r '\n$' '' -- $argv[1] | string collect -N)
-    set text (string trim -rc \n -- $text | string collect)
+    set -l text (string trim -rc \n -- $argv[1] | string collect)
     set -l mark ''
     set -g __sb_n (math $__sb_n + 1)
     set -g __sb_on 1
@@ -43,9 +42,13 @@ function __sb_preexec --on-event fish_preexec
     set -l t $__sb_now
     if string match -q ' *' -- $text; or set -q fish_private_mode
         set text ''; set mark private
-    else if functions -q fish_should_add_to_history; and not fish_should_add_to_history $text
+    else if test $__sb_asks = 1; and functions -q fish_should_add_to_history; and not fish_should_add_to_history $text
         set text ''; set mark private
-    else if test (string length -- "$text") -gt 8192; or string match -rq -- $__sb_re (string lower -- $text | string join " ")
+    else if begin
+            # 1 is no match; what cannot be judged is none either.
+            string match -irq -- $__sb_re $text 2>/dev/null
+            test $status -ne 1
+        end
         set -l out (printf %s $text | command $SESSION_BUDDY_BIN redact-text 1 2>/dev/null | string collect -N)
         if string match -q \*\n. -- $out
             set -l lines (string split \n -- $out)
@@ -57,21 +60,25 @@ function __sb_preexec --on-event fish_preexec
         end
     end
     set -l cwd $PWD
-    __sb_plain $cwd; or begin; __sb_escape $cwd; set cwd $__sb_e; end
-    __sb_plain $text; or begin; __sb_escape $text; set text $__sb_e; end
+    if string match -rq '[\\\\\n\t]' -- $text$cwd
+        __sb_escape $cwd; set cwd $__sb_e
+        __sb_escape $text; set text $__sb_e
+    end
     __sb_append s\t$__sb_n\t$t\t"$cwd"\t$mark\t"$text"\t. 2>/dev/null
 end
 function __sb_postexec --on-event fish_postexec
     set -l s $status $pipestatus
     test $__sb_on = 1; or return
     set -g __sb_on 0
-    __sb_now
+    # The duration is exact; the clock has hundredths.
+    set -l t (math $__sb_now + $CMD_DURATION x 1000)
     set -l cwd $PWD
-    __sb_plain $cwd; or begin; __sb_escape $cwd; set cwd $__sb_e; end
+    if string match -rq '[\\\\\n\t]' -- $cwd
+        __sb_escape $cwd; set cwd $__sb_e
+    end
     set -l p ''
     test (count $s) -gt 2; and set p "$s[2..]"
-    # The duration is exact; the clock has hundredths.
-    __sb_append e\t$__sb_n\t$__sb_now\t$s[1]\t$p\t"$cwd"\t$CMD_DURATION\t. 2>/dev/null
+    __sb_append e\t$__sb_n\t$t\t$s[1]\t$p\t"$cwd"\t$CMD_DURATION\t. 2>/dev/null
 end
 set -l u (umask)
 umask 077
