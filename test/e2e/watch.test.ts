@@ -90,6 +90,8 @@ test("in a pipe each event is a line as it comes", async () => {
   using sandbox = new Sandbox();
   const { live, run } = await begun(sandbox);
   await using _live = live;
+  // What the wrapper tells beside it comes before.
+  await live.quiet();
   run("before it was watched", 0, Date.now() - 1_000);
   await sandbox.list();
   // Later than the moment at which it begins, whenever that is.
