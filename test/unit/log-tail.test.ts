@@ -29,7 +29,9 @@ const path = (age = 0) => join(folder, `server.log${age ? `.${age}` : ""}`);
 /** Files of plain lines, the newest first. */
 function files(...contents: string[]): void {
   mkdirSync(folder, { mode: 0o700 });
-  for (const [age, text] of contents.entries()) writeFileSync(path(age), text);
+  // The oldest first, as they are written.
+  for (const [age, text] of [...contents.entries()].reverse())
+    writeFileSync(path(age), text);
 }
 
 /** The last lines, without following. */
