@@ -3,7 +3,6 @@
  * there is one, as people see them.
  */
 import type { CommandEnd, CommandStart, JsonObject } from "./event.ts";
-import type { SessionStore } from "./store.ts";
 
 export interface Command {
   session_id: string;
@@ -100,7 +99,7 @@ export const commandJson = (command: Command): JsonObject => ({ ...command });
 
 /** The newest commands of a session that match, newest last. */
 export async function newestCommands(
-  store: Pick<SessionStore, "commands">,
+  store: { commands(filter: CommandFilter): AsyncIterable<Command> },
   filter: CommandFilter,
 ): Promise<Command[]> {
   return (await Array.fromAsync(store.commands(filter))).reverse();

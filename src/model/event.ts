@@ -5,18 +5,19 @@
 
 import type { Parsed, ParsedUnknown } from "./schema.ts";
 
-export const EVENT_VERSION = "1.0" as const;
+export {
+  type Json,
+  type JsonObject,
+  MAX_DEPTH,
+  isDeeper,
+} from "./json-value.ts";
+
+export const EVENT_VERSION: ParsedUnknown["event_version"] = "1.0";
 
 /** Of an event as a line of JSON. */
 export const MAX_EVENT_BYTES = 256 * 1024;
 /** Of a text in an event; `truncated_bytes` says what was cut. */
 export const MAX_TEXT_BYTES = 64 * 1024;
-/** Levels of arrays and objects in an event: stringifying recurses. */
-export const MAX_DEPTH = 100;
-
-export type Json =
-  null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
 
 /** Added by the server that receives an event. */
 interface Received {
@@ -135,17 +136,6 @@ export const lostEnd = (session_id: string, last_sign: string): SessionEnd => ({
   signal: null,
   measured: { exit_reason: "lost" },
 });
-
-/** Whether arrays and objects are nested in more levels. */
-export function isDeeper(value: unknown, levels: number = MAX_DEPTH): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (levels === 0) return true;
-  if (Array.isArray(value))
-    return value.some((inner) => isDeeper(inner, levels - 1));
-  for (const key in value)
-    if (isDeeper(value[key as never], levels - 1)) return true;
-  return false;
-}
 
 /** The JSON of events that were measured. */
 const measured = new WeakMap<Event, string>();

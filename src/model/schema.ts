@@ -3,14 +3,8 @@
  * through; every field that a fold reads is checked.
  */
 import { z } from "zod";
-import {
-  EVENT_VERSION,
-  type Event,
-  type JsonObject,
-  MAX_DEPTH,
-  isDeeper,
-} from "./event.ts";
 import { isSessionId } from "./id.ts";
+import { type JsonObject, MAX_DEPTH, isDeeper } from "./json-value.ts";
 import { inWords } from "./words.ts";
 
 const object = z.custom<JsonObject>(
@@ -67,7 +61,7 @@ function isUtc(value: string): boolean {
 const base = {
   /** The rules of redaction that hit, before it was written. */
   redacted_by: z.array(text).exactOptional(),
-  event_version: z.literal(EVENT_VERSION),
+  event_version: z.literal("1.0"),
   /** UUIDv4 on session_start, v7 on the rest. */
   event_id: z.guid().transform((id) => id.toLowerCase()),
   session_id: text.refine(isSessionId, "not a session id"),
@@ -182,14 +176,16 @@ export type Parsed = {
 };
 export type ParsedUnknown = z.output<typeof unknown>;
 
-const kinds = new Map<string, z.ZodType<Event>>(Object.entries(KINDS));
+type ParsedEvent = Parsed[keyof Parsed] | ParsedUnknown;
+
+const kinds = new Map<string, z.ZodType<ParsedEvent>>(Object.entries(KINDS));
 
 /**
  * One line of a spool file.
  * @param bytes the line without its newline
  * @throws Error with the reason, in a few words
  */
-export function parseEventLine(bytes: Uint8Array): Event {
+export function parseEventLine(bytes: Uint8Array): ParsedEvent {
   return parseEvent(JSON.parse(utf8.decode(bytes)));
 }
 
@@ -199,7 +195,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * One event, out of its JSON.
  * @throws Error with the reason, in a few words
  */
-export function parseEvent(value: unknown): Event {
+export function parseEvent(value: unknown): ParsedEvent {
   if (isDeeper(value))
     throw new Error(`nested deeper than ${MAX_DEPTH} levels`);
   const kind = (value as { event_type?: unknown } | null)?.event_type;

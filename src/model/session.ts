@@ -11,7 +11,6 @@ import {
 } from "./columns.ts";
 import { ownerOf } from "./reporter.ts";
 import type { EndFacts, Register, State } from "./state.ts";
-import type { SessionSummary } from "./store.ts";
 
 export {
   STATUSES,
@@ -58,6 +57,17 @@ export function isClosed(state: State): boolean {
 }
 
 /** What to know of a session before an event of it is stored. */
+export interface SessionSummary {
+  /** event_id of its start; null while only later events have come. */
+  start_event_id: string | null;
+  /** Whether an observed or declared end is known. */
+  ended: boolean;
+  /** See `ownerOf`; null while the session has no owner. */
+  reporter: string | null;
+  /** It is archived: only its id is known here. */
+  archived?: true;
+}
+
 export function summaryOf(state: State): SessionSummary {
   const { start, end, reporter } = state;
   const ended = end !== null && end.value.end_source !== "recovered";

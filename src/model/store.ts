@@ -3,7 +3,7 @@ import type { Command, CommandFilter } from "./command.ts";
 import type { Event } from "./event.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
 import type { Provenance } from "./reporter.ts";
-import type { Session, Status } from "./session.ts";
+import type { Session, SessionSummary, Status } from "./session.ts";
 
 /** Events that may wait for their commit; more are refused as overload. */
 export const QUEUE_EVENTS = 65_536;
@@ -105,15 +105,4 @@ export interface ServedStore extends SessionStore {
   sessionOf(event: Event, from: Provenance): Promise<string | null>;
   /** Sessions of a type that have not ended. */
   open(session_type: string): Promise<Session[]>;
-}
-
-export interface SessionSummary {
-  /** event_id of its start; null while only later events have come. */
-  start_event_id: string | null;
-  /** Whether an observed or declared end is known. */
-  ended: boolean;
-  /** See `ownerOf`; null while the session has no owner. */
-  reporter: string | null;
-  /** It is archived: only its id is known here. */
-  archived?: true;
 }

@@ -12,12 +12,11 @@ import type { Event } from "../model/event.ts";
 import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Maintenance } from "../model/maintenance.ts";
-import type { Session } from "../model/session.ts";
+import type { Session, SessionSummary } from "../model/session.ts";
 import type { Provenance } from "../model/reporter.ts";
 import {
   QUEUE_EVENTS,
   type ServedStore,
-  type SessionSummary,
   type SessionStats,
   type StoredEvent,
 } from "../model/store.ts";

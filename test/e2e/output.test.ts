@@ -250,11 +250,13 @@ test("what cannot be written to is refused by name, and the old content stays", 
 test("what may not be written says what to do about it, not about our data", async () => {
   if (!needsRoot("setpriv")) return;
   using sandbox = new Sandbox();
+  const closed = join(sandbox.home, "closed");
+  mkdirSync(closed, { mode: 0o700 });
   const script = asUnknownUser(sandbox)(`
     export SESSION_BUDDY_DATA_DIR=${sandbox.home}/data
     SESSION_BUDDY_DB_PATH=/usr/x $SB backup copy || echo $? >&2
-    SESSION_BUDDY_LOG_DIR=/root $SB mcp logs || echo $? >&2
-    $SB restore --yes /root/x || echo $? >&2
+    SESSION_BUDDY_LOG_DIR=${closed} $SB mcp logs || echo $? >&2
+    $SB restore --yes ${closed}/x || echo $? >&2
     for words in "ls -o" backup "archive-sessions --days 0 --yes --output"; do
       $SB $words /usr/x || echo $? >&2
     done`);
@@ -265,7 +267,7 @@ test("what may not be written says what to do about it, not about our data", asy
   expect(lock).toMatch(/'\/usr\/x\.lock' cannot be written \(.*_DB_PATH/);
   for (const line of [log, backup])
     expect(line).toMatch(
-      /'\/root\/.*' cannot be read: EACCES \(let this user read it/,
+      /'\/.*\/closed\/.*' cannot be read: EACCES \(let this user read it/,
     );
   for (const n of [0, 2, 4]) {
     expect(lines[n]).toMatch(

@@ -12,7 +12,8 @@ import type { ArchivePlan, ArchiveRequest } from "../../model/maintenance.ts";
 import { sync } from "../../os/copy.ts";
 import { outputFailure } from "../../os/place.ts";
 import type { OpenFolder } from "../../os/scratch.ts";
-import { fingerprint, inSnapshot, makeFolder, quoted, rowsOf } from "./copy.ts";
+import { rowsOf } from "./connection.ts";
+import { fingerprint, inSnapshot, makeFolder, quoted } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
 

@@ -3,28 +3,14 @@
  * writer goes on meanwhile.
  */
 import { mkdirSync, rmSync } from "node:fs";
-import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { fail } from "../../model/failure.ts";
 import { outputFailure } from "../../os/place.ts";
+import { rowsOf, withFile } from "./connection.ts";
 import type { Database } from "./database.ts";
 import { removeWithLog } from "./file.ts";
 import { storeFailure } from "./failure.ts";
 import { SQL } from "./statements.ts";
-
-/** How DuckDB is set up. */
-export const OPTIONS = {
-  // For new files: from this version on a log names the file that it belongs to.
-  storage_compatibility_version: "v1.4.0",
-  memory_limit: "512MB",
-  // Commits wait for a checkpoint: 80 ms at 16 MB, 300 at 64, the same in all.
-  // At 8 MB more than one call in a hundred of 64 clients would meet one.
-  wal_autocheckpoint: "16MB",
-  // Nor does one join small row groups, which takes seconds: see `checkpoint`.
-  max_vacuum_tasks: "0",
-  allocator_background_threads: "true",
-  autoinstall_known_extensions: "false",
-  autoload_known_extensions: "false",
-};
 
 /** The same for the same rows of a table, in any order. */
 export interface Fingerprint {
@@ -35,14 +21,6 @@ export interface Fingerprint {
 /** A text as SQL has it. */
 export const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const identifier = (text: string) => `"${text.replaceAll('"', '""')}"`;
-
-export async function rowsOf<T>(
-  connection: DuckDBConnection,
-  sql: string,
-): Promise<T[]> {
-  const result = await connection.runAndReadAll(sql);
-  return result.getRowObjectsJson() as T[];
-}
 
 /** @param from a table, or a query in parentheses */
 export async function fingerprint(
@@ -115,28 +93,6 @@ export async function copyDatabase(
     throw storeFailure(name, error);
   } finally {
     rmSync(rows, { recursive: true, force: true });
-  }
-}
-
-/** Opens another database than ours, for a while. */
-export async function withFile<T>(
-  path: string,
-  access_mode: "READ_ONLY" | "READ_WRITE",
-  work: (connection: DuckDBConnection) => Promise<T>,
-): Promise<T> {
-  const instance = await DuckDBInstance.create(path, {
-    access_mode,
-    ...OPTIONS,
-  });
-  try {
-    const connection = await instance.connect();
-    try {
-      return await work(connection);
-    } finally {
-      connection.closeSync();
-    }
-  } finally {
-    instance.closeSync();
   }
 }
 

@@ -22,7 +22,7 @@ import {
   removeWithLog,
 } from "./file.ts";
 import { withOwnLog } from "./foreign-log.ts";
-import { OPTIONS } from "./copy.ts";
+import { OPTIONS } from "./connection.ts";
 import { Closed, Jobs, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 import { openRepaired } from "./wal.ts";

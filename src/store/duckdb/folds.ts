@@ -10,7 +10,7 @@ import { type Brought, apply, changesReporter } from "../../model/fold.ts";
 import { type State, emptyState, parseState } from "../../model/state.ts";
 import { summaryOf, isClosed } from "../../model/session.ts";
 import type { Attested } from "../../model/reporter.ts";
-import type { SessionSummary } from "../../model/store.ts";
+import type { SessionSummary } from "../../model/session.ts";
 import { byTable, closedAmong } from "./session-tables.ts";
 import type { Database } from "./database.ts";
 import { type BroughtRow, broughtOf, sessionLines } from "./rows.ts";

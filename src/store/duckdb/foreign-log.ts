@@ -10,7 +10,7 @@ import { linkSync } from "node:fs";
 import { type Warn, errnoOf, reasonOf } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
 import { Scratch } from "../../os/scratch.ts";
-import { rowsOf, withFile } from "./copy.ts";
+import { rowsOf, withFile } from "./connection.ts";
 import { isCircumstance } from "./failure.ts";
 import {
   beginningOf,

@@ -37,7 +37,8 @@ import {
   plan,
   removeExported,
 } from "./archive.ts";
-import { copyDatabase, rowsOf } from "./copy.ts";
+import { rowsOf } from "./connection.ts";
+import { copyDatabase } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import type { Folds } from "./folds.ts";

@@ -2,7 +2,8 @@
 import { type Event, compareEvents, isKind } from "../../model/event.ts";
 import { Rejected, fail } from "../../model/failure.ts";
 import { claimantOf, rejectionOf } from "../../model/reporter.ts";
-import { QUEUE_EVENTS, type SessionSummary } from "../../model/store.ts";
+import type { SessionSummary } from "../../model/session.ts";
+import { QUEUE_EVENTS } from "../../model/store.ts";
 import type { Arrival } from "./rows.ts";
 
 /** The limits of a batch. */

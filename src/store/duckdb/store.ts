@@ -9,7 +9,11 @@ import type { Event } from "../../model/event.ts";
 import type { Failure, Warn } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import { parseState } from "../../model/state.ts";
-import { type Session, summaryOf } from "../../model/session.ts";
+import {
+  type Session,
+  summaryOf,
+  type SessionSummary,
+} from "../../model/session.ts";
 import {
   NOT_YOURS,
   type Provenance,
@@ -19,7 +23,6 @@ import {
 } from "../../model/reporter.ts";
 import type {
   ServedStore,
-  SessionSummary,
   SessionStats,
   StoredEvent,
 } from "../../model/store.ts";

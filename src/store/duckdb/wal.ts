@@ -26,7 +26,6 @@ import { basename, dirname } from "node:path";
 import { type Warn, fail, reasonOf } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
 import { sync } from "../../os/copy.ts";
-import type { Database } from "./database.ts";
 import { isCircumstance } from "./failure.ts";
 import { HEADER_KIND, headerFor, headerOf, isNear } from "./log-header.ts";
 
@@ -51,15 +50,21 @@ export interface Torn {
   header: Buffer;
 }
 
+/** What is opened here, as far as it is used. */
+interface Opened {
+  disconnect(): void;
+  checkpointOrDisconnect(): Promise<void>;
+}
+
 /**
  * Opens a database after a crash. What can be read of a torn log is kept; the rest is
  * set aside, and the user is told.
  */
-export async function openRepaired(
+export async function openRepaired<T extends Opened>(
   path: string,
-  connect: () => Promise<Database>,
+  connect: () => Promise<T>,
   warn: Warn,
-): Promise<Database> {
+): Promise<T> {
   // Without locks another process may be writing it.
   const torn = libc ? tornLog(path) : null;
   if (!torn) return connect();
@@ -86,9 +91,7 @@ export async function openRepaired(
 }
 
 /** @returns null when DuckDB cannot read the log; it passes over some damage */
-async function openDespite(
-  connect: () => Promise<Database>,
-): Promise<Database | null> {
+async function openDespite<T>(connect: () => Promise<T>): Promise<T | null> {
   try {
     return await connect();
   } catch (error) {
