@@ -347,3 +347,23 @@ test("what is rejected is counted and said in the log, without a token in it", a
   expect(host.errors.map(String).join()).toMatch(NOT_YOURS);
   expect(Bun.inspect(host.errors)).not.toContain(stranger.token.slice(-20));
 });
+
+test("of one id under two sessions in a call each gets its own answer", async () => {
+  const theirs = await begun(web);
+  const own = await begun(stranger);
+  const event_id = crypto.randomUUID();
+  const ends = [theirs, own].map((session_id) =>
+    end(0, { session_id, event_id, timestamp: now(1_000) }),
+  );
+  for (const events of [ends, ends.toReversed()]) {
+    const results = await send(stranger, ...events);
+    const of = new Map(events.map((e, i) => [e.session_id, results[i]!]));
+    expect(of.get(theirs)).toMatchObject({
+      status: "rejected",
+      error: "belongs to another reporter",
+    });
+    expect(of.get(own)!.status).toMatch(/stored|duplicate/);
+  }
+  expect(await host.store.get(theirs)).toMatchObject({ status: "active" });
+  expect(await host.store.get(own)).toMatchObject({ status: "ended" });
+});

@@ -222,6 +222,13 @@ export class Actors {
     this.world.look();
   }
 
+  /** One that a full disk has left empty waits a minute, and its shells with it. */
+  private anyBegun(): string | undefined {
+    const { random, seen, wrapped } = this.world;
+    const begun = new Set([...seen.values()].map((event) => event.session_id));
+    return random.shuffled([...wrapped]).find((id) => begun.has(id));
+  }
+
   /**
    * What a shell wrote within a session, and left when it was killed: beside its
    * session's file, or after that is gone and stored.
@@ -229,13 +236,7 @@ export class Actors {
   leaveShell(): void {
     const { world } = this;
     const { random } = world;
-    // One that a full disk has left empty waits a minute, and its shells with it.
-    const begun = new Set(
-      [...world.seen.values()].map((event) => event.session_id),
-    );
-    const [session_id] = random
-      .shuffled([...world.wrapped])
-      .filter((id) => begun.has(id));
+    const session_id = this.anyBegun();
     if (session_id === undefined) return;
     const commands = Array.from({ length: random.int(1, 40) }, () =>
       command(0, {
@@ -263,12 +264,7 @@ export class Actors {
   leaveCommands(): void {
     const { world } = this;
     const { random } = world;
-    const begun = new Set(
-      [...world.seen.values()].map((event) => event.session_id),
-    );
-    const [session_id] = random
-      .shuffled([...world.wrapped])
-      .filter((id) => begun.has(id));
+    const session_id = this.anyBegun();
     if (session_id === undefined) return;
     const pid = random.int(4_190_000, 4_194_000);
     let text = "";

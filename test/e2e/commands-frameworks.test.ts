@@ -8,6 +8,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Sandbox } from "../support/sandbox.ts";
 import {
+  NUMBERED,
   type Typed,
   type Typist,
   sameWithAndWithout,
@@ -16,8 +17,7 @@ import {
 
 const BASH: Typist = {
   argv: ["bash"],
-  prompt: /<\d+>\$ $/,
-  continued: /> $/,
+  ...NUMBERED,
 };
 
 /** As bash-preexec does: a DEBUG trap that leaves out what belongs to the prompt. */

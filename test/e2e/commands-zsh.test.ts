@@ -5,6 +5,11 @@ import { join } from "node:path";
 import { Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import {
+  CTRL_C,
+  CTRL_Z,
+  IN_ANY_SHELL,
+  NUMBERED,
+  PIPELINES,
   type Typed,
   type Typist,
   sameWithAndWithout,
@@ -13,8 +18,7 @@ import {
 
 const ZSH: Typist = {
   argv: ["zsh"],
-  prompt: /<\d+>\$ $/,
-  continued: /> $/,
+  ...NUMBERED,
 };
 /** Numbered prompts; the mark of a line without an end would fill the screen. */
 const RC = `PROMPT='<$((++prompts))>$ '
@@ -23,31 +27,14 @@ setopt promptsubst
 unsetopt promptsp zle
 HISTFILE=~/.history
 `;
-const CTRL_C = "\x03";
-const CTRL_Z = "\x1a";
 
 const AWKWARD: Typed[] = [
   typed("echo one"),
   typed("false", 1),
   typed("echo $?"),
-  typed("(exit 3)", 3),
-  typed("false | true", 0, { pipe_status: "1 0" }),
-  typed("true | false | (exit 4)", 4, { pipe_status: "0 1 4" }),
+  ...PIPELINES,
   typed("echo $pipestatus $?"),
-  typed("echo 'a;b' ; echo c"),
-  typed("mkdir -p 'a b/c' && cd 'a b/c'", 0, { end_cwd: "HOME/a b/c" }),
-  typed("cd ../..", 0, { end_cwd: "HOME" }),
-  typed("x=5"),
-  typed("echo $x ${x}0"),
-  typed("echo first last"),
-  typed("echo $_"),
-  typed("f() { return 7; }"),
-  typed("f", 7),
-  typed("alias e=echo"),
-  typed("e aliased"),
-  typed("nosuchcommandhere", 127),
-  typed("/", 126),
-  typed("! true", 1),
+  ...IN_ANY_SHELL,
   {
     keys: ["for i in 1 2", "do echo $i", "done"],
     text: "for i in 1 2\ndo echo $i\ndone",

@@ -122,3 +122,32 @@ export function expectRecorded(
 /** Of what is no UTF-8 the bytes are given, one a character. */
 const bytesOf = (text: string): string =>
   text.includes("\xff") ? text : asBytes(text);
+
+export const CTRL_C = "\x03";
+export const CTRL_Z = "\x1a";
+
+/** Prompts with a number: one is told from the next. */
+export const NUMBERED = { prompt: /<\d+>\$ $/, continued: /> $/ };
+
+/** What bash and zsh take alike. */
+export const PIPELINES: Typed[] = [
+  typed("(exit 3)", 3),
+  typed("false | true", 0, { pipe_status: "1 0" }),
+  typed("true | false | (exit 4)", 4, { pipe_status: "0 1 4" }),
+];
+export const IN_ANY_SHELL: Typed[] = [
+  typed("echo 'a;b' ; echo c"),
+  typed("mkdir -p 'a b/c' && cd 'a b/c'", 0, { end_cwd: "HOME/a b/c" }),
+  typed("cd ../..", 0, { end_cwd: "HOME" }),
+  typed("x=5"),
+  typed("echo $x ${x}0"),
+  typed("echo first last"),
+  typed("echo $_"),
+  typed("f() { return 7; }"),
+  typed("f", 7),
+  typed("alias e=echo"),
+  typed("e aliased"),
+  typed("nosuchcommandhere", 127),
+  typed("/", 126),
+  typed("! true", 1),
+];

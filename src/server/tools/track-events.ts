@@ -65,7 +65,7 @@ export const trackEvents = tool({
       const events = read.flatMap(({ event }) => (event ? [event] : []));
       const kept = events.filter(isKept);
       const { stored, rejected } = await append(recorder, kept, from);
-      const taken = events.filter(({ event_id }) => !rejected.has(event_id));
+      const taken = events.filter((event) => !rejected.has(keyOf(event)));
       const theirs = signsOf(taken, stored);
       const signs = inOurTime(theirs, sent_ms, received_ms);
       const none: ReadonlySet<string> = new Set();
@@ -80,7 +80,7 @@ export const trackEvents = tool({
 
 /**
  * What became of an event.
- * @param stored loses its id: of the same one twice in a call the first counts
+ * @param stored loses its key: of the same one twice in a call the first counts
  * @param others sessions of other reporters, whose last_seen has not moved
  */
 function resultOf(
@@ -90,10 +90,10 @@ function resultOf(
   others: ReadonlySet<string>,
 ): EventResult {
   if (!event) return { event_id, status: "rejected", error };
-  if (stored.delete(event.event_id))
+  if (stored.delete(keyOf(event)))
     return { event_id, status: "stored", error: null };
   if (isKept(event)) {
-    const reason = rejected.get(event.event_id);
+    const reason = rejected.get(keyOf(event));
     return reason === undefined
       ? { event_id, status: "duplicate", error: null }
       : { event_id, status: "rejected", error: reason };
@@ -124,17 +124,56 @@ function countBatch(
   };
 }
 
+/** An id names an event within its session alone. */
+const keyOf = ({ session_id, event_id }: Event) => `${session_id} ${event_id}`;
+
+/** Stores events; the store tells by id what became of them, this by `keyOf`. */
 async function append(
   store: Recorder,
   events: readonly Event[],
   from: Provenance,
 ): Promise<{ stored: Set<string>; rejected: ReadonlyMap<string, string> }> {
+  const stored = new Set<string>();
+  const rejected = new Map<string, string>();
+  for (const round of roundsOf(events)) {
+    const { fresh, reasons } = await appendRound(store, round, from);
+    for (const event of round) {
+      const reason = reasons.get(event.event_id);
+      if (fresh.has(event.event_id)) stored.add(keyOf(event));
+      else if (reason !== undefined) rejected.set(keyOf(event), reason);
+    }
+  }
+  return { stored, rejected };
+}
+
+/** All at once, but for sessions that share an id: each has it in its own round. */
+function roundsOf(events: readonly Event[]): Event[][] {
+  const rounds: { sessions: Map<string, string>; events: Event[] }[] = [];
+  for (const event of events) {
+    const { event_id, session_id } = event;
+    let round = rounds.find(
+      ({ sessions }) => (sessions.get(event_id) ?? session_id) === session_id,
+    );
+    if (!round) rounds.push((round = { sessions: new Map(), events: [] }));
+    round.sessions.set(event_id, session_id);
+    round.events.push(event);
+  }
+  return rounds.map((round) => round.events);
+}
+
+async function appendRound(
+  store: Recorder,
+  events: readonly Event[],
+  from: Provenance,
+): Promise<{
+  fresh: ReadonlySet<string>;
+  reasons: ReadonlyMap<string, string>;
+}> {
   try {
-    const stored = new Set(await store.append(events, from));
-    return { stored, rejected: new Map() };
+    return { fresh: await store.append(events, from), reasons: new Map() };
   } catch (error) {
     if (!(error instanceof Rejected)) throw error;
-    return { stored: new Set(error.stored), rejected: error.reasons };
+    return { fresh: error.stored, reasons: error.reasons };
   }
 }
 
@@ -154,7 +193,7 @@ const isKept = ({ event_type }: Event) => event_type !== "heartbeat";
 
 /**
  * The last sign of life of each session, by the sender's clock.
- * @param stored ids of the events that are new
+ * @param stored keys of the events that are new
  */
 function signsOf(
   events: readonly Event[],
@@ -168,7 +207,7 @@ function signsOf(
     // is sent again, by nobody who lives perhaps.
     const ends_it = event_type === "session_end";
     if (!ends_it && !isSignOfLife(event)) continue;
-    if (!ends_it && isKept(event) && !stored.has(event.event_id)) continue;
+    if (!ends_it && isKept(event) && !stored.has(keyOf(event))) continue;
     const into = ends_it ? ends : last;
     if (timestamp > (into.get(session_id) ?? ""))
       into.set(session_id, timestamp);
