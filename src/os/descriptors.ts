@@ -35,8 +35,7 @@ export function raiseDescriptorLimit(): number | null {
 /** The lowest number that is free: so many are taken at least; null when none is left. */
 export function lowestFree(): number | null {
   const fd = duplicate();
-  if (fd === null) return null;
-  libc!.calls.close(fd);
+  if (fd !== null) release(fd);
   return fd;
 }
 
@@ -44,12 +43,12 @@ export function lowestFree(): number | null {
  * @param of by default that of stderr: a descriptor that only keeps its place
  * @returns null when none is left
  */
-export function duplicate(of = 2): number | null {
+function duplicate(of = 2): number | null {
   const fd = libc!.calls.fcntl(of, F_DUPFD_CLOEXEC, 0);
   return fd === -1 ? null : fd;
 }
 
-export const release = (fd: number): void => void libc!.calls.close(fd);
+const release = (fd: number): void => void libc!.calls.close(fd);
 
 /** One connection, by the number of our end. */
 export interface Connection {

@@ -5,15 +5,12 @@
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
-import { errnoOf, reasonOf } from "../model/failure.ts";
+import { reasonOf } from "../model/failure.ts";
 import { Drain } from "../spool/drain.ts";
-import type { DrainReport, DrainTarget } from "../spool/report.ts";
+import type { DrainTarget } from "../spool/report.ts";
 import type { Metrics } from "./http/metrics.ts";
 import { SpoolCounter, countNew } from "./tools/telemetry.ts";
 
-/** How often a pass waits for descriptors, and how long. */
-const ROOM_TRIES = 8;
-const ROOM_MS = 120;
 /** A last pass that was longer ago, in seconds: what is recorded is not seen. */
 const PASS_AGE_SECONDS = 60;
 
@@ -24,8 +21,6 @@ export interface Drained extends DrainTarget {
 }
 
 export class ServerDrain {
-  /** Sees to it that the files of a pass can be opened, as far as it can. */
-  makeRoom: () => void = () => {};
   /** Why the last pass over the spool did not come to its end; null when it did. */
   notDrained: string | null = null;
   private drain: Drain;
@@ -113,7 +108,7 @@ export class ServerDrain {
   private async take(): Promise<void> {
     const { log, settings, database } = this;
     const now = this.now();
-    const report = await this.passOnce().catch((error) => {
+    const report = await this.drain.pass().catch((error) => {
       this.notDrained = `the spool was not drained: ${reasonOf(error)}`;
       throw error;
     });
@@ -134,20 +129,5 @@ export class ServerDrain {
     );
     if (this.failed !== null) log.info("drain_recovered", {});
     this.failed = null;
-  }
-
-  /** A pass; what others have taken of the descriptors is given back in a moment. */
-  private async passOnce(): Promise<DrainReport> {
-    for (let tries = 1; ; tries++) {
-      this.makeRoom();
-      try {
-        return await this.drain.pass();
-      } catch (error) {
-        const { cause } = error as { cause?: unknown };
-        const exhausted = [error, cause].map(errnoOf).includes("EMFILE");
-        if (!exhausted || tries === ROOM_TRIES) throw error;
-        await Bun.sleep(ROOM_MS);
-      }
-    }
   }
 }

@@ -39,6 +39,7 @@ export class Edge {
     const listener = await HttpListener.listen(
       { host: "127.0.0.1", port: 0, tls: null },
       (arrival) => made.answer(arrival),
+      () => true,
       headers_ms,
     );
     const uid = process.geteuid!();

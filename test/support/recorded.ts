@@ -29,15 +29,9 @@ export async function recordedLong(
     stdout: "ignore",
     stderr: "inherit",
   });
-  const { session_id } = await until("the facts", () => {
-    try {
-      const found = sandbox.spooled();
-      return found.find((e) => e["event_type"] === "annotation") ?? null;
-    } catch {
-      // No spool yet.
-      return null;
-    }
-  });
+  const { session_id } = await until("the facts", () =>
+    sandbox.spooled().find((e) => e["event_type"] === "annotation"),
+  );
   child.stdin.write("\n");
   await child.stdin.end();
   expect(await child.exited).toBe(0);

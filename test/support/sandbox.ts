@@ -2,7 +2,13 @@
  * A home of its own for one test: the compiled executable, real processes, a
  * real disk. Nothing of the caller's environment leaks in.
  */
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Session } from "../../src/model/session.ts";
@@ -59,8 +65,10 @@ export class Sandbox implements Disposable {
     return join(root, readdirSync(root)[0]!);
   }
 
-  /** The lines of all live spool files, parsed. */
+  /** The lines of all live spool files, parsed; none before there is a spool. */
   spooled(): Record<string, unknown>[] {
+    const root = join(this.data, "spool");
+    if (!existsSync(root) || readdirSync(root).length === 0) return [];
     return readdirSync(this.spool)
       .filter((name) => name.endsWith(".ndjson"))
       .flatMap((name) =>

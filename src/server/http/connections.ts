@@ -1,35 +1,28 @@
 /**
  * Keeps connections from using up the file descriptors that the spool, the database
- * and our own socket need. When few are left, connections of other users and hosts
- * are closed, those of the peer with most first; some descriptors are reserved for
- * that moment.
+ * and our own socket need: the last of them are no connection's. When few are left,
+ * connections of other users and hosts are closed, those of the peer with most first.
  */
 import {
   type Connection,
   connectionsOn,
-  duplicate,
   endConnection,
   lowestFree,
   raiseDescriptorLimit,
-  release,
 } from "../../os/descriptors.ts";
 import { tcpPeer } from "../../os/peer.ts";
 import { keyOf } from "./rate-limit.ts";
 
 /** Descriptors in use that are many, whatever the limit is: each connection costs memory, too. */
 const MANY = 16_384;
-/** Held back for the spool and the database. */
-const SPARE = 32;
+/** Kept for the spool and the database, of a limit that has as many to spare. */
+const RESERVE = 64;
 /** What was ended is closed by then; a look at all of them costs milliseconds. */
 const LOOK_MS = 100;
-/** Between two looks at how many are taken, but for who is about to open one. */
-const COUNT_MS = 10;
 
 export class Connections {
   private readonly limit: number | null;
-  private spare: number[] = [];
   private looked = -Infinity;
-  private counted = -Infinity;
 
   /**
    * @param uid the server's user
@@ -40,7 +33,6 @@ export class Connections {
     private readonly port: () => number | null,
   ) {
     this.limit = raiseDescriptorLimit();
-    if (this.limit !== null) this.holdBack();
   }
 
   /** Whether there are descriptors left. */
@@ -48,24 +40,24 @@ export class Connections {
     return this.limit === null || lowestFree() !== null;
   }
 
-  /** For every request, for it is cheap: as `makeRoom`, a hundred times a second. */
-  relieve(): void {
-    if (performance.now() - this.counted >= COUNT_MS) this.makeRoom();
+  /**
+   * Whether one more connection may be accepted. Asked at each: it costs two calls
+   * of the system. When few descriptors are left, it makes room, for later.
+   */
+  mayAccept(): boolean {
+    if (this.limit === null) return true;
+    const taken = lowestFree() ?? this.limit;
+    const many = Math.min(MANY, Math.floor((this.limit * 3) / 4));
+    if (taken >= many) this.makeRoom(taken, many);
+    return taken < this.limit - Math.min(RESERVE, this.limit / 8);
   }
 
-  /** When few descriptors are left, makes room. */
-  makeRoom(): void {
-    this.counted = performance.now();
-    if (this.limit === null) return;
-    const many = Math.min(MANY, Math.floor((this.limit * 3) / 4));
-    const taken = lowestFree();
-    if (taken !== null && taken < many) return this.holdBack();
-    // What is about to be opened cannot wait until those connections are closed.
-    if (taken === null) this.letGo();
+  private makeRoom(taken: number, many: number): void {
     const port = this.port();
-    if (port === null || this.counted - this.looked < LOOK_MS) return;
-    this.looked = this.counted;
-    const all = connectionsOn(port, taken ?? this.limit);
+    const now = performance.now();
+    if (port === null || now - this.looked < LOOK_MS) return;
+    this.looked = now;
+    const all = connectionsOn(port, taken);
     let left = all.length;
     for (const group of this.groups(all)) {
       if (left <= many / 2) return;
@@ -91,18 +83,5 @@ export class Connections {
         (a, b) => Number(a.own) - Number(b.own) || b.of.length - a.of.length,
       )
       .map(({ of }) => of);
-  }
-
-  private holdBack(): void {
-    while (this.spare.length < SPARE) {
-      const fd = duplicate();
-      if (fd === null) return;
-      this.spare.push(fd);
-    }
-  }
-
-  private letGo(): void {
-    for (const fd of this.spare) release(fd);
-    this.spare = [];
   }
 }

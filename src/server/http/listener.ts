@@ -27,6 +27,8 @@ const HEADERS_BYTES = 16 * 1024;
  * for ever. After so many it has to look at everything else.
  */
 const ACCEPTS_A_TURN = 32;
+/** Until another look whether there is room for connections again. */
+const FULL_MS = 10;
 
 export type Where =
   | { unix: string }
@@ -58,6 +60,7 @@ export class HttpListener {
   private constructor(
     private readonly server: http.Server,
     private readonly answer: Answer,
+    private readonly mayAccept: () => boolean,
   ) {
     // A client that has ended its side waits for its answer.
     Object.assign(server, { httpAllowHalfOpen: true });
@@ -90,12 +93,14 @@ export class HttpListener {
   }
 
   /**
+   * @param mayAccept asked at each connection whether another may come after it
    * @param headers_ms from a connection, or a request's first byte, to the end of its headers
    * @throws what the system says against the address, or TLS against its files
    */
   static async listen(
     where: Where,
     answer: Answer,
+    mayAccept: () => boolean,
     headers_ms: number = HEADERS_MS,
   ): Promise<HttpListener> {
     const options = {
@@ -111,7 +116,7 @@ export class HttpListener {
     const server = tls
       ? https.createServer({ ...options, ...tls })
       : http.createServer(options);
-    const listener = new HttpListener(server as http.Server, answer);
+    const listener = new HttpListener(server as http.Server, answer, mayAccept);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       const at =
@@ -154,12 +159,17 @@ export class HttpListener {
 
   private countAccepted(): void {
     this.accepted++;
-    if (this.accepted === 1)
-      setImmediate(() => {
-        this.accepted = 0;
-        this.listening?.resume();
-      });
-    if (this.accepted === ACCEPTS_A_TURN) this.listening?.pause();
+    if (this.accepted === 1) setImmediate(() => this.acceptAgain());
+    if (this.accepted === ACCEPTS_A_TURN || !this.mayAccept())
+      this.listening?.pause();
+  }
+
+  /** The next turn begins, or the wait for room goes on. */
+  private acceptAgain(): void {
+    if (!this.mayAccept())
+      return void setTimeout(() => this.acceptAgain(), FULL_MS).unref();
+    this.accepted = 0;
+    this.listening?.resume();
   }
 
   private pipeline(socket: Socket): Pipeline {

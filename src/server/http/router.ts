@@ -86,7 +86,6 @@ export class Router {
   /** One request from its headers to its answer. */
   async respond(arrival: Arrival, edge: Edge): Promise<Response> {
     const { request } = arrival;
-    this.connections.relieve();
     const peer = edge.peer(arrival);
     const route = routeOf(arrival.target, peer.via === "socket");
     const request_id = Bun.randomUUIDv7();

@@ -23,17 +23,17 @@ const GRACE_MS = 5_000;
 const LOOK_MS = 10;
 
 export class Serving {
+  private readonly connections: Connections;
   private readonly router: Router;
   private readonly listeners: HttpListener[] = [];
   private tcp: HttpListener | null = null;
 
   private constructor(private readonly parts: ServingParts) {
-    const connections = new Connections(
+    this.connections = new Connections(
       process.geteuid!(),
       () => this.tcp?.address?.port ?? null,
     );
-    this.router = new Router(parts, connections);
-    parts.store.drain.makeRoom = () => connections.makeRoom();
+    this.router = new Router(parts, this.connections);
   }
 
   /** The tools, for who calls them in this process. */
@@ -138,8 +138,10 @@ export class Serving {
   }
 
   private async listen(where: Where, edge: () => Edge): Promise<HttpListener> {
-    const listener = await HttpListener.listen(where, (arrival) =>
-      this.router.respond(arrival, edge()),
+    const listener = await HttpListener.listen(
+      where,
+      (arrival) => this.router.respond(arrival, edge()),
+      () => this.connections.mayAccept(),
     );
     this.listeners.push(listener);
     return listener;
