@@ -15,6 +15,7 @@ const FISH: Typist = {
   argv: ["fish"],
   prompt: /<\d+>\$ $/,
   continued: /> $/,
+  counts: true,
   // Without colours and suggestions, which come when they come.
   env: { TERM: "dumb" },
 };

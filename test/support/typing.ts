@@ -35,6 +35,8 @@ export interface Typist {
   argv: string[];
   prompt: RegExp;
   continued: RegExp;
+  /** Every prompt has another number: one that is drawn again is told from the next. */
+  counts?: true;
   env?: Record<string, string>;
 }
 
@@ -45,12 +47,12 @@ export async function typeAll(
   wrapped: readonly string[] | null,
   commands: readonly Typed[],
 ): Promise<string> {
-  const { argv, prompt, continued, env } = typist;
+  const { argv, continued, env } = typist;
   const words = wrapped
     ? [BINARY, "shell", "--quiet", ...wrapped, "--", ...argv]
     : argv;
   await using pty = new Pty(sandbox, words, env ? { env } : {});
-  await pty.expect(prompt);
+  let shown = await nextPrompt(pty, typist, "");
   for (const { keys, then, last } of commands) {
     for (const [i, key] of keys.entries()) {
       pty.type(key);
@@ -62,10 +64,25 @@ export async function typeAll(
       pty.type(then.keys);
     }
     if (last) break;
-    await pty.expect(prompt);
+    shown = await nextPrompt(pty, typist, shown);
   }
   await pty.ended();
   return pty.raw();
+}
+
+/**
+ * A shell that draws its line again shows the prompt before it shows what was
+ * typed: what is typed then is echoed while the command runs.
+ */
+async function nextPrompt(
+  pty: Pty,
+  { prompt, counts }: Typist,
+  before: string,
+): Promise<string> {
+  for (;;) {
+    const [shown] = await pty.expect(prompt);
+    if (!counts || shown !== before) return shown;
+  }
 }
 
 /**
