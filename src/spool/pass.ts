@@ -252,6 +252,15 @@ export class Pass {
     this.finish(name);
   }
 
+  /** A last line that lacks its newline, once nobody is left who would write that. */
+  private async takeTail(name: string): Promise<void> {
+    const { facts } = this.unchanged.get(name)!;
+    if (facts.unfinished && shellLiveness(name) === "gone")
+      await this.withFile(name, (fd) =>
+        this.takeLines(name, fd, "gone", facts),
+      );
+  }
+
   private look(touched: Date): Look {
     const { adopt, heartbeat_ms } = this.of;
     return { touched, now: this.began, adopt, heartbeat_ms };
@@ -304,6 +313,8 @@ export class Pass {
    * would end them.
    */
   private async closeLeftOpen(names: ReadonlySet<string>): Promise<void> {
+    for (const name of this.late) await this.takeTail(name);
+    await this.batches.commit();
     for (const session_id of this.leftOpen) {
       const file = names.has(`${session_id}.ndjson`);
       if (

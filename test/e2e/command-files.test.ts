@@ -77,6 +77,21 @@ describe.each(SETTINGS)("the commands of shells, %s", (setting) => {
     expect(await commandsOf(place)).toHaveLength(11);
   });
 
+  test("count to the last, whose newline was not written any more", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    await using live = await Live.begin(sandbox);
+    const { session_id } = live;
+    const text = commands(GONE_PID, Date.now() - MINUTE_MS, 3);
+    // Of a session that ends, and of one that is not of this spool.
+    for (const of of [session_id, id(7)])
+      leave(sandbox, `${of}.${GONE_PID}.commands`, text.slice(0, -1));
+    await live.end(0);
+    await sandbox.list();
+    expect(left(sandbox)).toEqual([]);
+    expect(await commandsOf(place)).toHaveLength(12);
+  });
+
   test("keep their file while their shell outlives the session, for its header is in it", async () => {
     await using place = await Place.begin(setting);
     const { sandbox } = place;
