@@ -252,10 +252,10 @@ export class Pass {
     this.finish(name);
   }
 
-  /** A last line that lacks its newline, once nobody is left who would write that. */
+  /** What a shell that is gone wrote after we read, and a last line without its newline. */
   private async takeTail(name: string): Promise<void> {
     const { facts } = this.unchanged.get(name)!;
-    if (facts.unfinished && shellLiveness(name) === "gone")
+    if (shellLiveness(name) === "gone")
       await this.withFile(name, (fd) =>
         this.takeLines(name, fd, "gone", facts),
       );
@@ -275,6 +275,7 @@ export class Pass {
         name,
         async (fd) => void all.push(await this.read(name, fd)),
       );
+      await this.takeTail(name);
     }
     return all;
   }

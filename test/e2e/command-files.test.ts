@@ -92,6 +92,22 @@ describe.each(SETTINGS)("the commands of shells, %s", (setting) => {
     expect(await commandsOf(place)).toHaveLength(12);
   });
 
+  test("end a lost session once, at the line whose newline is missing", async () => {
+    await using place = await Place.begin(setting);
+    const { sandbox } = place;
+    const late_ms = Date.now() + MINUTE_MS;
+    leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
+    const text = commands(GONE_PID, late_ms, 1);
+    leave(sandbox, `${id(1)}.${GONE_PID}.commands`, text.slice(0, -1));
+    await place.drain();
+    expect(await sandbox.only()).toMatchObject({
+      status: "lost",
+      end_time: at(late_ms + 1_500),
+    });
+    const kinds = (await place.stored()).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "session_end")).toHaveLength(1);
+  });
+
   test("keep their file while their shell outlives the session, for its header is in it", async () => {
     await using place = await Place.begin(setting);
     const { sandbox } = place;
