@@ -19,6 +19,8 @@ const CODES = {
   port_taken: [1, 500, INTERNAL_ERROR],
   /** A request that the server's contract refuses. */
   refused: [1, 400, INVALID_REQUEST],
+  /** The server is of an older version, and does not know what it was asked. */
+  outdated: [1, 400, INVALID_REQUEST],
   /** The server is not there, or went away within a request. */
   unreachable: [2, 502, SERVER_ERROR],
   already_running: [3, 500, INTERNAL_ERROR],

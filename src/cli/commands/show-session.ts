@@ -1,8 +1,12 @@
 /** `session-buddy show-session`: shows one session in full. */
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
-import { type Failure, fail } from "../../model/failure.ts";
-import { type Command, newestCommands } from "../../model/command.ts";
+import { Failure, fail } from "../../model/failure.ts";
+import {
+  type Command,
+  type CommandFilter,
+  newestCommands,
+} from "../../model/command.ts";
 import { parseCount } from "../../model/filter.ts";
 import { isSessionId } from "../../model/id.ts";
 import { ambiguous, findSession, noSession } from "../../model/reference.ts";
@@ -87,7 +91,7 @@ EXAMPLES
           : await currentOrNewest(store, current);
       if (!session) return null;
       const commands = args.commands
-        ? await newestCommands(store, {
+        ? await commandsOf(store, {
             session_id: session.session_id,
             ...(args.failed && { failed: true }),
             ...(limit !== null
@@ -112,6 +116,20 @@ EXAMPLES
       note(`only the newest ${DEFAULT_COMMANDS} commands are shown (see -n)`);
   },
 });
+
+/** Oldest first; null from a server that is too old to have any. */
+async function commandsOf(
+  store: SessionStore,
+  filter: CommandFilter,
+): Promise<Command[] | null> {
+  try {
+    return await newestCommands(store, filter);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== "outdated") throw error;
+    note(`without commands: ${error.message}`);
+    return null;
+  }
+}
 
 /** @param person folds commands of several lines */
 function sessionText(

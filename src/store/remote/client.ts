@@ -25,6 +25,9 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Whatever HTTP_PROXY says; Bun's types know only where a proxy is. */
 export const DIRECT = { proxy: false as unknown as string };
 
+/** What a server of any version says of a tool, or of an argument, that it lacks. */
+const UNKNOWN = /^Tool (\w+) not found$|Unrecognized keys?: "(\w+)"/;
+
 interface Answer {
   result?: { isError?: boolean; structuredContent?: object; content?: Text[] };
   error?: { code: number; message: string };
@@ -55,7 +58,8 @@ export class ToolClient {
   /**
    * @param args as an object, or as the JSON of one
    * @returns the tool's result object
-   * @throws Failure (unreachable, timeout, unauthorized, permission, overloaded, refused)
+   * @throws Failure (unreachable, timeout, unauthorized, permission, overloaded,
+   *   outdated, refused)
    */
   async call(tool: string, args: object | string): Promise<object> {
     const json = typeof args === "string" ? args : JSON.stringify(args);
@@ -78,6 +82,10 @@ export class ToolClient {
     if (result?.structuredContent && !result.isError)
       return result.structuredContent;
     const text = result?.content?.find(({ type }) => type === "text")?.text;
+    const unknown = UNKNOWN.exec(said ?? text ?? "")
+      ?.slice(1)
+      .find(Boolean);
+    if (status === 200 && unknown) throw this.outdated(unknown);
     if (status === 200 && said)
       throw fail.refused(`${this.name} refused: ${said}`);
     if (status === 200 && text)
@@ -89,6 +97,15 @@ export class ToolClient {
     return fail.refused(
       `${this.name} answered nothing that session-buddy understands (${why})`,
       "check that the address is that of a session-buddy server",
+    );
+  }
+
+  private outdated(unknown: string): Failure {
+    return fail.outdated(
+      `${this.name} is older than this session-buddy and does not know '${unknown}'`,
+      "socket" in this.target
+        ? "try: session-buddy mcp restart"
+        : "bring it up to this version on its host",
     );
   }
 

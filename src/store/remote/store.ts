@@ -6,6 +6,7 @@ import {
   eventBytes,
   eventJson,
 } from "../../model/event.ts";
+import { COLUMNS, type Column } from "../../model/columns.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
 import { commandCursor, sessionCursor } from "../../model/cursor.ts";
 import { Rejected } from "../../model/failure.ts";
@@ -30,6 +31,13 @@ const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
 /** Of a page; the server may send fewer. */
 const PAGE_ROWS = 10_000;
 const MAX_LENGTHENED = 20;
+
+/** The columns that an older server may lack. */
+const UNTOLD = Object.fromEntries(
+  Object.entries<Column>(COLUMNS).flatMap(([name, { nullable }]) =>
+    nullable ? [[name, null]] : [],
+  ),
+);
 
 export class HttpStore implements SessionStore {
   private readonly client: ToolClient;
@@ -90,7 +98,8 @@ export class HttpStore implements SessionStore {
     const cursor = from && sessionCursor(from);
     const args = argumentsOf(filter);
     for await (const page of this.pages("list_sessions", args, cursor, limit))
-      yield* (page as { sessions: Session[] }).sessions;
+      for (const session of (page as { sessions: Session[] }).sessions)
+        yield { ...UNTOLD, ...session };
   }
 
   async *events({ limit, ...filter }: EventFilter): AsyncIterable<StoredEvent> {
