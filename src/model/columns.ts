@@ -4,7 +4,7 @@
  * the tools' output schema, the filters and their help are made from it. A new
  * column needs an entry here and a migration of the store.
  */
-import type { EndSource, JsonObject } from "./event.ts";
+import type { EndSource, Json, JsonObject } from "./event.ts";
 import { metadataOf } from "./metadata.ts";
 import { ATTESTED } from "./reporter.ts";
 import type { EndFacts, Register, StartFacts, State } from "./state.ts";
@@ -228,14 +228,18 @@ export const COLUMNS = {
     "text",
     ({ start }) => start.parent_session_id ?? null,
   ),
-  /** As it was given to the session. */
-  name: maybe("text", ({ start }) => start.name ?? null, {
-    filters: {
-      name: { how: "equals", description: "What the session was named" },
+  /** As it was given to the session last. */
+  name: maybe(
+    "text",
+    ({ state, start }) => textOf(state.remarks["name"]) ?? start.name ?? null,
+    {
+      filters: {
+        name: { how: "equals", description: "What the session was named" },
+      },
     },
-  }),
+  ),
   reason: maybe("text", ({ start }) => start.reason ?? null),
-  tags: stored("texts", ({ start }) => start.tags ?? []),
+  tags: stored("texts", tagsOf),
   /** null when no command was recorded. */
   command_count: maybe("integer", ({ state }) => state.command_count || null),
   /** Those that ended with another exit status than 0; null as above. */
@@ -283,6 +287,20 @@ export const COLUMNS = {
   }),
   metadata: stored("object", ({ state, end }) => metadataOf(state, end)),
 };
+
+/** Those of the start in their order, then those that were added, by name. */
+function tagsOf({ state: { tags }, start }: Facts): string[] {
+  const given = start.tags ?? [];
+  const added = Object.keys(tags)
+    .filter((tag) => tags[tag]!.value === true && !given.includes(tag))
+    .sort();
+  return [...given.filter((tag) => tags[tag]?.value !== false), ...added];
+}
+
+/** @returns null of a register that nobody wrote a text to */
+function textOf(register: Register<Json> | undefined): string | null {
+  return typeof register?.value === "string" ? register.value : null;
+}
 
 function statusOf(end_source: EndSource | null): Status {
   if (end_source === null) return "active";

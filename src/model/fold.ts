@@ -4,6 +4,7 @@
  * State. Of several reporters the session is the first one's, or the spool's.
  */
 import {
+  type Annotation,
   type CommandStart,
   type EndSource,
   type Event,
@@ -149,6 +150,8 @@ function take(
     case "annotation":
       merge(state.given, event.metadata, event, 1);
       merge(state.measured, event.measured, event, 1);
+      merge(state.tags, tagsOf(event), event, 0);
+      merge(state.remarks, remarksOf(event), event, 0);
       learnPython(state, event);
       break;
     case "command_start":
@@ -167,8 +170,29 @@ function take(
   }
 }
 
-/** Of the last command's text a row has so many characters, at most. */
-export const LAST_COMMAND_CHARACTERS = 500;
+/** Of the text of the last command, or of the last note, a row has so many at most. */
+export const LAST_TEXT_CHARACTERS = 500;
+
+/** One that is added and removed at once is there. */
+function tagsOf({ add_tags, remove_tags }: Annotation): JsonObject {
+  const tags = Object.create(null) as JsonObject;
+  for (const tag of textsOf(remove_tags)) tags[tag] = false;
+  for (const tag of textsOf(add_tags)) tags[tag] = true;
+  return tags;
+}
+
+function remarksOf({ name, note }: Annotation): JsonObject {
+  return {
+    name: typeof name === "string" ? name : null,
+    note: typeof note === "string" ? beginning(note) : null,
+  };
+}
+
+/** An older version stored whatever came from the wire. */
+const textsOf = (texts: unknown): string[] =>
+  Array.isArray(texts)
+    ? texts.filter((text): text is string => typeof text === "string")
+    : [];
 
 /** Of one millisecond the last of the highest pid: a shell counts its own. */
 function takeLastCommand(state: State, event: CommandStart): void {
@@ -189,8 +213,8 @@ function takeLastCommand(state: State, event: CommandStart): void {
 const compareText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 const beginning = (text: string): string =>
-  [...text.slice(0, 2 * LAST_COMMAND_CHARACTERS)]
-    .slice(0, LAST_COMMAND_CHARACTERS)
+  [...text.slice(0, 2 * LAST_TEXT_CHARACTERS)]
+    .slice(0, LAST_TEXT_CHARACTERS)
     .join("");
 
 /** Whether an exit status tells of a failure; null tells nothing. */

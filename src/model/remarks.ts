@@ -1,34 +1,70 @@
-/** Remarks: the annotations of others on a session. */
-import { type JsonObject, isKind } from "./event.ts";
+/** What people say of a session: its notes, and the remarks of others on it. */
+import { type Annotation, type JsonObject, isKind } from "./event.ts";
 import { isAside, reporterOf } from "./reporter.ts";
 import type { Session } from "./session.ts";
 import type { SessionStore } from "./store.ts";
 
-export interface Remark {
+interface Said {
   reporter: string | null;
   /** UTC, ISO 8601, by the clock of the reporter. */
   timestamp: string;
   received_at: string;
+}
+export interface Note extends Said {
+  note: string;
+}
+/** An annotation by another than the session's reporter, which changes nothing. */
+export interface Remark
+  extends Said, Pick<Annotation, "name" | "add_tags" | "remove_tags" | "note"> {
   metadata: JsonObject;
 }
 
-const MAX_REMARKS = 100;
+/** All that is said of a session. */
+export interface Remarks {
+  notes: readonly Note[];
+  remarks: readonly Remark[];
+}
 
-/** The newest remarks of others on a session, newest last. */
+export const NO_REMARKS: Remarks = { notes: [], remarks: [] };
+
+const MAX_EACH = 100;
+
+/** The newest of each on a session, newest last. */
 export async function remarksOn(
   store: SessionStore,
   { session_id, reporter }: Session,
-): Promise<Remark[]> {
+): Promise<{ notes: Note[]; remarks: Remark[] }> {
+  const notes: Note[] = [];
   const remarks: Remark[] = [];
   const kinds = ["annotation"];
   for await (const stored of store.events({ session_id, kinds })) {
     const { event, provenance, received_at } = stored;
     if (!isKind(event, "annotation")) continue;
-    if (!isAside(event, provenance, reporter)) continue;
-    const { timestamp, metadata = {} } = event;
-    const by = reporterOf(provenance);
-    remarks.push({ reporter: by, timestamp, received_at, metadata });
-    if (remarks.length > MAX_REMARKS) remarks.shift();
+    const { timestamp } = event;
+    const said = { reporter: reporterOf(provenance), timestamp, received_at };
+    if (isAside(event, provenance, reporter)) {
+      remarks.push({ ...said, ...contentOf(event) });
+      if (remarks.length > MAX_EACH) remarks.shift();
+    } else if (typeof event.note === "string") {
+      notes.push({ ...said, note: event.note });
+      if (notes.length > MAX_EACH) notes.shift();
+    }
   }
-  return remarks;
+  return { notes, remarks };
+}
+
+function contentOf({
+  metadata = {},
+  name,
+  add_tags,
+  remove_tags,
+  note,
+}: Annotation): Omit<Remark, keyof Said> {
+  return {
+    metadata,
+    ...(name && { name }),
+    ...(add_tags?.length && { add_tags }),
+    ...(remove_tags?.length && { remove_tags }),
+    ...(note && { note }),
+  };
 }

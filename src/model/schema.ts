@@ -155,7 +155,13 @@ const KINDS = {
     pipe_status: maybe(z.array(z.int().min(0).max(255))),
     duration_ms: maybe(z.number().nonnegative()),
   }),
-  annotation: kind("annotation", later),
+  annotation: kind("annotation", {
+    ...later,
+    name: maybe(text),
+    add_tags: z.array(text).exactOptional(),
+    remove_tags: z.array(text).exactOptional(),
+    note: maybe(text),
+  }),
   session_end: kind("session_end", {
     end_source: z.enum(["observed", "declared", "recovered"]),
     exit_code: z.int().min(0).max(255).nullable(),

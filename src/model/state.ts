@@ -37,6 +37,10 @@ export interface State {
   python_version: Register<string> | null;
   given: Registers;
   measured: Registers;
+  /** Of tags that were added (true) or removed (false) since the start. */
+  tags: Registers;
+  /** The `name` that it got since, and the beginning of the last `note` on it. */
+  remarks: Registers;
   end: Register<EndFacts> | null;
   last_sign: string;
   command_count: number;
@@ -62,6 +66,8 @@ export function emptyState(session_id: string): State {
     python_version: null,
     given: Object.create(null) as Registers,
     measured: Object.create(null) as Registers,
+    tags: Object.create(null) as Registers,
+    remarks: Object.create(null) as Registers,
     end: null,
     last_sign: "",
     command_count: 0,
@@ -79,10 +85,12 @@ export function stateJson(state: State): string {
   const without: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(state) as [keyof State, Json][])
     if (value !== NOTHING[key]) without[key] = value;
-  for (const key of ["given", "measured"] as const)
+  for (const key of REGISTERS)
     without[key] = registersWithout(start, state[key]);
   return JSON.stringify(without);
 }
+
+const REGISTERS = ["given", "measured", "tags", "remarks"] as const;
 
 const NOTHING = { ...emptyState(""), reporter: undefined };
 
@@ -111,7 +119,7 @@ export function parseState(
 ): State {
   const kept = JSON.parse(json) as Partial<State>;
   const state = { ...emptyState(""), ...kept };
-  for (const key of ["given", "measured"] as const) {
+  for (const key of REGISTERS) {
     const registers = state[key];
     Object.setPrototypeOf(registers, null);
     for (const register of Object.values(registers))

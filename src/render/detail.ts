@@ -9,7 +9,7 @@ import {
   type Session,
   type Status,
 } from "../model/columns.ts";
-import type { Remark } from "../model/remarks.ts";
+import { NO_REMARKS, type Remark, type Remarks } from "../model/remarks.ts";
 import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
 import { bytes, exactDuration, localTime, duration } from "./format.ts";
@@ -28,7 +28,7 @@ const FIELDS = Object.entries<SessionColumn>(COLUMNS).flatMap(
 export function detail(
   session: Session,
   zone: Zone,
-  remarks: readonly Remark[] = [],
+  { notes, remarks }: Remarks = NO_REMARKS,
 ): string {
   const lines = FIELDS.map(({ key, type }) => {
     const value = session[key];
@@ -50,12 +50,24 @@ export function detail(
     ];
     lines.push(`  ${name}: ${shown}`);
   }
+  if (notes.length > 0) lines.push("notes:");
+  for (const { timestamp, note } of notes)
+    lines.push(`  ${localTime(timestamp, zone)} ${text(note)}`);
   if (remarks.length > 0) lines.push("remarks of others:");
-  for (const { reporter, timestamp, metadata } of remarks)
+  for (const { reporter, timestamp, received_at: _, ...said } of remarks)
     lines.push(
-      `  ${localTime(timestamp, zone)} ${text(reporter)}: ${text(metadata)}`,
+      `  ${localTime(timestamp, zone)} ${text(reporter)}: ${text(remarkOf(said))}`,
     );
   return `${lines.join("\n")}\n`;
+}
+
+/** Metadata alone, as most are, without its name. */
+function remarkOf({
+  metadata,
+  ...more
+}: Omit<Remark, "reporter" | "timestamp" | "received_at">): Json {
+  if (Object.keys(more).length === 0) return metadata;
+  return Object.keys(metadata).length === 0 ? more : { metadata, ...more };
 }
 
 const MEASURED: ReadonlySet<string> = new Set(MEASURED_KEYS);

@@ -1,5 +1,5 @@
 /** Events for a person: the columns of their table, and what each says in a few words. */
-import { type Event, isKnown } from "../model/event.ts";
+import { type Annotation, type Event, isKnown } from "../model/event.ts";
 import { plainJson } from "../model/json.ts";
 import { reporterOf } from "../model/reporter.ts";
 import type { StoredEvent } from "../model/store.ts";
@@ -43,7 +43,7 @@ export function summaryOf(event: Event): string {
     case "command_end":
       return `exit ${event.exit_code ?? "-"}`;
     case "annotation":
-      return Object.keys({ ...event.metadata, ...event.measured }).join(", ");
+      return annotationText(event);
     case "session_end": {
       const { signal, exit_code, end_source } = event;
       return `${end_source}, ${signal ?? `exit ${exit_code ?? "-"}`}`;
@@ -51,6 +51,22 @@ export function summaryOf(event: Event): string {
     case "heartbeat":
       return "-";
   }
+}
+
+function annotationText(event: Annotation): string {
+  const { name, note, add_tags = [], remove_tags = [] } = event;
+  const keys = Object.keys({ ...event.metadata, ...event.measured });
+  return [
+    keys.join(", "),
+    name && `name ${name}`,
+    [
+      ...add_tags.map((tag) => `+${tag}`),
+      ...remove_tags.map((tag) => `-${tag}`),
+    ].join(" "),
+    note,
+  ]
+    .filter(Boolean)
+    .join("; ");
 }
 
 /** As `list_events` has it, on a line. */

@@ -1,7 +1,7 @@
 /** Writes sessions as JSON that is safe on a terminal. */
 import { plainJson, sessionJson } from "../model/json.ts";
 import type { Command } from "../model/command.ts";
-import type { Remark } from "../model/remarks.ts";
+import { NO_REMARKS, type Remarks } from "../model/remarks.ts";
 import type { Session } from "../model/session.ts";
 
 /** The pieces of a JSON array, a row a line, as rows come. */
@@ -23,10 +23,11 @@ export class JsonArray<Row> {
 export function sessionDocument(
   session: Session,
   commands: readonly Command[] | null = null,
-  remarks: readonly Remark[] = [],
+  { notes, remarks }: Remarks = NO_REMARKS,
 ): string {
   const more = {
     ...(commands && { commands: commands.map(ownFields) }),
+    ...(notes.length > 0 && { notes }),
     ...(remarks.length > 0 && { remarks }),
   };
   return `${plainJson({ ...sessionJson(session), ...more }, 2)}\n`;

@@ -226,6 +226,39 @@ describe("a file of an older schema", () => {
     await store.close();
   });
 
+  test("whose version made nothing of names, tags and notes has them", async () => {
+    const path = join(folder(), "sessions.duckdb");
+    const open = id(1);
+    const events: Event[] = [
+      start({ tags: ["test"] }),
+      end(5),
+      annotation(6, { name: "shift", add_tags: ["prod"], note: "seen" }),
+      start({ session_id: open }),
+      annotation(2, { session_id: open, remove_tags: ["x"], add_tags: ["y"] }),
+      start({ session_id: id(2) }),
+      end(9, { session_id: id(2) }),
+    ];
+    const today = await DuckDBStore.open(`${path}.today`);
+    await today.append(events);
+    await today.close();
+    const unread = "NULL AS name, []::VARCHAR[] AS tags";
+    await query(
+      path,
+      `${MIGRATIONS.slice(0, 5).join(";")};
+      INSERT INTO schema_version SELECT range + 1, now()::TIMESTAMP FROM range(5);
+      ATTACH '${path}.today' AS today;
+      INSERT INTO events BY NAME FROM today.events;
+      INSERT INTO sessions BY NAME SELECT * REPLACE (${unread}) FROM today.sessions;
+      INSERT INTO open_sessions BY NAME SELECT * REPLACE (${unread},
+          json_merge_patch(state, '{"tags":null}') AS state)
+        FROM today.open_sessions;
+      UPDATE folded SET seq = (SELECT max(seq) FROM events)`,
+    );
+    const store = await DuckDBStore.open(path);
+    await expectFold(store, events);
+    await store.close();
+  });
+
   test("that cannot be brought up stays as it was", async () => {
     const path = join(folder(), "sessions.duckdb");
     const events: Event[] = [start(), end(5)];

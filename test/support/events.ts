@@ -125,6 +125,8 @@ const VALUES = [
   { a: { b: 1 } },
 ];
 
+const TAGS = ["prod", "test", "__proto__", "", "7"];
+
 export function randomMetadata(random: Random): JsonObject {
   const out = Object.create(null) as JsonObject;
   for (let n = random.int(0, 4); n > 0; n--)
@@ -160,7 +162,14 @@ export function randomLife(random: Random, session_id?: string): Event[] {
     random.pick(["observed", "declared", "recovered", "recovered"] as const);
   const makers: (() => Event)[] = [
     () => processOf(0, { ...common(), pid: random.int(1, 9_999) }),
-    () => annotation(0, { ...common(), ...facts() } as Partial<Annotation>),
+    () =>
+      annotation(0, {
+        ...{ ...common(), ...facts() },
+        ...(random.chance(0.5) && { name: random.pick(["", "day shift"]) }),
+        ...(random.chance(0.5) && { add_tags: [random.pick(TAGS)] }),
+        ...(random.chance(0.5) && { remove_tags: [random.pick(TAGS)] }),
+        ...(random.chance(0.5) && { note: "n".repeat(random.int(0, 600)) }),
+      } as Partial<Annotation>),
     () => command(0, common()),
     () => unknown(0, { ...common(), metadata: randomMetadata(random) }),
     () =>
@@ -183,6 +192,7 @@ export function randomLife(random: Random, session_id?: string): Event[] {
         event_id: n === 0 ? event_id : random.uuid(),
         timestamp: at(begun + n),
         name: random.pick([null, "night shift"]),
+        ...(random.chance(0.5) && { tags: [random.pick(TAGS)] }),
         metadata: randomMetadata(random),
         ...(random.chance(0.5) && { measured: randomMetadata(random) }),
       }),

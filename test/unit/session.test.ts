@@ -101,6 +101,21 @@ describe("a session", () => {
     expect(view(fold(ID, [start()]), T0 - 5_000)?.duration_seconds).toBe(0);
   });
 
+  test("has the last name and the tags that it was given since its start", () => {
+    const seen = session(
+      annotation(3, { name: "late", add_tags: ["prod", "a"], note: "one" }),
+      start({ name: "first", tags: ["test", "kept"] }),
+      annotation(2, { name: "early", remove_tags: ["prod", "test"] }),
+    );
+    expect(seen).toMatchObject({ name: "late", tags: ["kept", "a", "prod"] });
+  });
+
+  test("makes nothing of what an older version took from the wire unread", () => {
+    const odd = { name: 5, add_tags: "x", remove_tags: [7, null], note: {} };
+    const seen = session(start(), annotation(3, odd as object));
+    expect(seen).toMatchObject({ name: null, tags: [] });
+  });
+
   test("keeps the first of two starts, and the metadata of both", () => {
     const seen = session(
       start({ timestamp: at(2), name: "second", metadata: { b: 1 } }),

@@ -10,7 +10,7 @@ import {
 import { parseCount } from "../../model/filter.ts";
 import { isSessionId } from "../../model/id.ts";
 import { ambiguous, findSession, noSession } from "../../model/reference.ts";
-import { type Remark, remarksOn } from "../../model/remarks.ts";
+import { type Remarks, remarksOn } from "../../model/remarks.ts";
 import type { Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { withMaintenance, withReadable } from "../../access/open.ts";
@@ -99,18 +99,18 @@ EXAMPLES
               : person && { limit: DEFAULT_COMMANDS + 1 }),
           })
         : null;
-      return { session, commands, remarks: await remarksOn(store, session) };
+      return { session, commands, said: await remarksOn(store, session) };
     });
     if (found === null) throw await missing(settings, id!);
-    const { session, commands, remarks } = found;
+    const { session, commands, said } = found;
     const more =
       person && limit === null && (commands?.length ?? 0) > DEFAULT_COMMANDS;
     if (more) commands!.shift();
     // The store is released before the output, which a reader may take slowly.
     print(
       format === "json"
-        ? sessionDocument(session, commands, remarks)
-        : sessionText(session, commands ?? [], remarks, person),
+        ? sessionDocument(session, commands, said)
+        : sessionText(session, commands ?? [], said, person),
     );
     if (more)
       note(`only the newest ${DEFAULT_COMMANDS} commands are shown (see -n)`);
@@ -135,11 +135,11 @@ async function commandsOf(
 function sessionText(
   session: Session,
   commands: readonly Command[],
-  remarks: readonly Remark[],
+  said: Remarks,
   person: boolean,
 ): string {
   const zone = localZone(process.env);
-  const facts = detail(session, zone, remarks);
+  const facts = detail(session, zone, said);
   if (commands.length === 0) return facts;
   return `${facts}commands:\n${commandLines(commands, zone, person)}`;
 }

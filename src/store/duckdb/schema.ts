@@ -174,4 +174,12 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE counted;
   DROP TABLE commands;
   `,
+  // An older version kept annotations with a name, tags or a note, and made nothing
+  // of them: what came since the first is folded again.
+  `
+  UPDATE folded SET seq = least(seq, coalesce((
+    SELECT min(e.seq) - 1 FROM events AS e WHERE e.kind = 'annotation'
+      AND json_exists(e.payload, ['$.name', '$.add_tags', '$.remove_tags', '$.note'])
+        .list_bool_or()), seq));
+  `,
 ];
