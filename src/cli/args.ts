@@ -17,6 +17,8 @@ export interface ArgDef {
   default?: string | true;
   /** It may be given more than once, or is all words that are left: a list. */
   multiple?: true;
+  /** Words that begin with one dash are among its own, unless they are flags. */
+  dashed?: true;
 }
 
 export type ArgDefs = Readonly<Record<string, ArgDef>>;
@@ -64,11 +66,15 @@ export function parseArgs<const Defs extends ArgDefs>(
     args[key] = def.multiple ? [] : initial;
   }
   const flags = spellings(defs);
+  const dashed = Object.values(defs).some((def) => def.dashed);
   const words: string[] = [];
   let at = 0;
   for (; at < argv.length; at++) {
     const word = argv[at]!;
-    const isFlag = word.startsWith("-") && word !== "-";
+    const isFlag =
+      word.startsWith("-") &&
+      word !== "-" &&
+      !(dashed && word[1] !== "-" && !flags.has(word));
     if (word === "--" || (flagsFirst && !isFlag)) break;
     if (!isFlag) {
       words.push(word);

@@ -44,6 +44,23 @@ test.each([
   expect(DEFS.lines.default).toBe("100");
 });
 
+test("words that begin with a dash are a command's own where it says so", () => {
+  const defs = {
+    words: { type: "positional", multiple: true, dashed: true },
+    number: { type: "string", alias: "n" },
+  } as const;
+  const about = { description: "" };
+  const parsed = (...words: string[]) =>
+    parseArgs("tag", words, {
+      words: { ...defs.words, ...about },
+      number: { ...defs.number, ...about },
+    }).args;
+  expect(parsed("id", "+prod", "-test", "-n", "5")).toEqual({
+    ...{ words: ["id", "+prod", "-test"], number: "5" },
+  });
+  expect(() => parsed("--test")).toThrow("tag has no flag '--test'");
+});
+
 test.each([
   [["--limt", "5"], "show has no flag '--limt' (did you mean --limit?)"],
   [["--limt=5"], "show has no flag '--limt' (did you mean --limit?)"],
