@@ -19,6 +19,7 @@ const COMMANDS = new Map<string, Load>(
     "show-session": () => import("./commands/show-session.ts"),
     "list-events": () => import("./commands/list-events.ts"),
     annotate: () => import("./commands/annotate.ts"),
+    tag: () => import("./commands/tag.ts"),
     watch: () => import("./commands/watch.ts"),
     "mcp start": () => import("./commands/mcp-start.ts"),
     "mcp stop": () => import("./commands/mcp-stop.ts"),

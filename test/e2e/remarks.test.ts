@@ -1,0 +1,70 @@
+/** Tags, names and notes: what is said of a session while it runs, and afterwards. */
+import { describe, expect, test } from "bun:test";
+import { expectFailure } from "../support/host.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+import { id, leave, life, lines } from "../support/spool.ts";
+
+/** Each command is tried where the session is brought in by itself, and by a server. */
+const SETTINGS = ["alone", "with a server"];
+
+async function ended(setting: string) {
+  const sandbox = new Sandbox();
+  leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
+  const server = setting === "alone" ? null : await TestServer.start(sandbox);
+  return {
+    sandbox,
+    async [Symbol.asyncDispose]() {
+      await server?.[Symbol.asyncDispose]();
+      sandbox[Symbol.dispose]();
+    },
+  };
+}
+
+/** What it says inside a wrapped shell, by the words of one command line. */
+async function inside(sandbox: Sandbox, flags: string[], script: string) {
+  const run = await sandbox.run(["shell", ...flags, "--", "sh", "-c", script]);
+  expect([run.exitCode, run.stdout, run.stderr]).toEqual([0, "", ""]);
+  return sandbox.only();
+}
+
+async function refused(cases: [string[], number, RegExp][]): Promise<void> {
+  using sandbox = new Sandbox();
+  for (const [args, status, sentence] of cases)
+    expectFailure(await sandbox.run(args), status, sentence);
+}
+
+describe("tag", () => {
+  test("changes the tags of the session around it", async () => {
+    using sandbox = new Sandbox();
+    const flags = ["--tag", "test", "--tag", "kept"];
+    const script = `${BINARY} tag +prod -test && ${BINARY} tag -none +a`;
+    expect(await inside(sandbox, flags, script)).toMatchObject({
+      tags: ["kept", "a", "prod"],
+    });
+  });
+
+  test.each(SETTINGS)("changes those of another, %s", async (setting) => {
+    await using place = await ended(setting);
+    const { sandbox } = place;
+    for (const words of [
+      ["+prod", "-gone"],
+      ["+x", "-prod"],
+    ]) {
+      const run = await sandbox.run(["tag", "00000001", ...words]);
+      expect([run.exitCode, run.stderr]).toEqual([0, ""]);
+    }
+    expect(await sandbox.only()).toMatchObject({ status: "lost", tags: ["x"] });
+  });
+
+  test("says what is wrong", () =>
+    refused([
+      [["tag"], 64, /tag needs \+TAG or -TAG/],
+      [["tag", "00000001"], 64, /tag needs \+TAG or -TAG/],
+      [["tag", "00000001", "prod"], 64, /takes \+TAG or -TAG, not 'prod'/],
+      [["tag", "+a", "-a"], 64, /'a' is to be added and removed/],
+      [["tag", "+a"], 64, /we are in no recorded session/],
+      [["tag", "", "+a"], 64, /the session's id is empty/],
+      [["tag", "nobody", "+a"], 1, /no session 'nobody'/],
+    ]));
+});
