@@ -20,6 +20,7 @@ const COMMANDS = new Map<string, Load>(
     "list-events": () => import("./commands/list-events.ts"),
     annotate: () => import("./commands/annotate.ts"),
     tag: () => import("./commands/tag.ts"),
+    rename: () => import("./commands/rename.ts"),
     watch: () => import("./commands/watch.ts"),
     "mcp start": () => import("./commands/mcp-start.ts"),
     "mcp stop": () => import("./commands/mcp-stop.ts"),

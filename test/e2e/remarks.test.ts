@@ -68,3 +68,43 @@ describe("tag", () => {
       [["tag", "nobody", "+a"], 1, /no session 'nobody'/],
     ]));
 });
+
+describe("rename", () => {
+  test("names the session around it, whatever it was called", async () => {
+    using sandbox = new Sandbox();
+    const script = `${BINARY} rename 'night shift'`;
+    expect(await inside(sandbox, ["--name", "day"], script)).toMatchObject({
+      name: "night shift",
+    });
+  });
+
+  test.each(SETTINGS)(
+    "names another, which is found by it, %s",
+    async (setting) => {
+      await using place = await ended(setting);
+      const { sandbox } = place;
+      for (const words of [
+        ["00000001", "first"],
+        ["first", "second"],
+      ]) {
+        const run = await sandbox.run(["rename", ...words]);
+        expect([run.exitCode, run.stderr]).toEqual([0, ""]);
+      }
+      const [row, ...more] = await sandbox.list("--name", "second");
+      expect([row, more]).toMatchObject([
+        { session_id: id(1), status: "lost" },
+        [],
+      ]);
+    },
+  );
+
+  test("says what is wrong", () =>
+    refused([
+      [["rename"], 64, /rename needs a name/],
+      [["rename", "x", ""], 64, /rename needs a name/],
+      [["rename", "x"], 64, /we are in no recorded session/],
+      [["rename", "", "x"], 64, /the session's id is empty/],
+      [["rename", "nobody", "x"], 1, /no session 'nobody'/],
+      [["rename", "a", "b", "c"], 64, /rename takes no word 'c'/],
+    ]));
+});
