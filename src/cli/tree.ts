@@ -21,6 +21,7 @@ const COMMANDS = new Map<string, Load>(
     annotate: () => import("./commands/annotate.ts"),
     tag: () => import("./commands/tag.ts"),
     rename: () => import("./commands/rename.ts"),
+    note: () => import("./commands/note.ts"),
     watch: () => import("./commands/watch.ts"),
     "mcp start": () => import("./commands/mcp-start.ts"),
     "mcp stop": () => import("./commands/mcp-stop.ts"),

@@ -108,3 +108,59 @@ describe("rename", () => {
       [["rename", "a", "b", "c"], 64, /rename takes no word 'c'/],
     ]));
 });
+
+describe("note", () => {
+  test("stands on the session around it, oldest first", async () => {
+    using sandbox = new Sandbox();
+    const script = `${BINARY} note 'one thing' && ${BINARY} note 'another
+line'`;
+    await inside(sandbox, [], script);
+    const { stdout } = await sandbox.run(["show-session"]);
+    expect(stdout).toMatch(
+      /^notes:\n {2}\S+ one thing\n {2}\S+ another\\nline$/m,
+    );
+    const { stdout: json } = await sandbox.run(["show-session", "--json"]);
+    expect(JSON.parse(json)).toMatchObject({
+      notes: [
+        { note: "one thing", reporter: "spool" },
+        { note: "another\nline" },
+      ],
+    });
+  });
+
+  test.each(SETTINGS)(
+    "stands on another that has ended, %s",
+    async (setting) => {
+      await using place = await ended(setting);
+      const { sandbox } = place;
+      const run = await sandbox.run(["note", "00000001", "seen"]);
+      expect([run.exitCode, run.stderr]).toEqual([0, ""]);
+      const { stdout } = await sandbox.run(["show-session", "00000001"]);
+      expect(stdout).toMatch(/^status: +lost$[^]*^notes:\n {2}\S+ seen$/m);
+    },
+  );
+
+  test("a secret in it, in a tag or a name comes to no file", async () => {
+    using sandbox = new Sandbox();
+    const secret = ["hunter", "2", "hunter", "2"].join("");
+    const text = `mysql -uroot -p${secret} db_password=${secret}`;
+    const run = await sandbox.run([
+      ...["shell", "--", "sh", "-c"],
+      `${BINARY} note '${text}'; ${BINARY} rename '${text}'; ${BINARY} tag '+${text}'`,
+    ]);
+    expect(run.stderr.match(/a secret was taken out of it/g)).toHaveLength(3);
+    await sandbox.only();
+    const found = await sandbox.command(["grep", "-rlF", secret, sandbox.data]);
+    expect([found.exitCode, found.stdout]).toEqual([1, ""]);
+  });
+
+  test("says what is wrong", () =>
+    refused([
+      [["note"], 64, /note needs a text/],
+      [["note", "x", ""], 64, /note needs a text/],
+      [["note", "x"], 64, /we are in no recorded session/],
+      [["note", "nobody", "x"], 1, /no session 'nobody'/],
+      [["note", "a", "b", "c"], 64, /note takes no word 'c'/],
+      [["note", "x".repeat(70_000)], 64, /at most 65536 are recorded/],
+    ]));
+});
