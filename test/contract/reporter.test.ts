@@ -24,7 +24,7 @@ import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import type { Rejection } from "../../src/store/duckdb/admission.ts";
 import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
 import { verify } from "../../src/store/duckdb/verify.ts";
-import { query } from "../support/database.ts";
+import { columnsOf, query } from "../support/database.ts";
 import {
   ID,
   annotation,
@@ -619,8 +619,7 @@ test("of an older database it is told whose sessions are, as far as it kept that
   const before = await rows();
   await store.close();
   rmSync(`${path()}.old`, { force: true });
-  const columns =
-    "* EXCLUDE (reporter, attested, failed_commands, last_command)";
+  const columns = columnsOf(3);
   const forgotten = JSON.stringify({
     ...{ reporter: null, annotated_by: null, outranked: null },
     start: { value: { attested: null } },

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { Injector } from "../crash/inject.ts";
-import { query } from "../support/database.ts";
+import { addedSince, query } from "../support/database.ts";
 import {
   expectFailure,
   needsRoot,
@@ -322,14 +322,13 @@ test("a backup of an older schema is brought up", async () => {
     file,
     `DROP VIEW all_sessions;
     ${["sessions", "undated_sessions", "open_sessions"]
-      .map(
-        (table) =>
-          `ALTER TABLE ${table} DROP COLUMN failed_commands;
-          ALTER TABLE ${table} DROP COLUMN last_command;`,
+      .flatMap((table) =>
+        addedSince(4).map(
+          (column) => `ALTER TABLE ${table} DROP COLUMN ${column};`,
+        ),
       )
       .join("")}
-    DELETE FROM schema_version
-      WHERE version = (SELECT max(version) FROM schema_version)`,
+    DELETE FROM schema_version WHERE version > 4`,
   );
   const before = await Bun.file(file).bytes();
   const result = await sandbox.run(["restore", "--yes", file]);

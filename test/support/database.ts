@@ -1,5 +1,20 @@
 /** A look into the database's file when nobody else has it open. */
 import { DuckDBInstance } from "@duckdb/node-api";
+import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
+
+/** The columns of sessions that came after a version of the schema. */
+export const addedSince = (version: number): string[] =>
+  MIGRATIONS.slice(version).flatMap((sql) =>
+    [...sql.matchAll(/ALTER TABLE sessions ADD COLUMN (\w+)/g)].map(
+      ([, name]) => name!,
+    ),
+  );
+
+/** All columns of sessions that a version of the schema had, for SELECT. */
+export function columnsOf(version: number): string {
+  const added = addedSince(version);
+  return added.length === 0 ? "*" : `* EXCLUDE (${added.join(", ")})`;
+}
 
 export async function query<T>(path: string, sql: string): Promise<T[]> {
   const instance = await DuckDBInstance.create(path);
