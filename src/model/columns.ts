@@ -240,6 +240,8 @@ export const COLUMNS = {
   ),
   reason: maybe("text", ({ start }) => start.reason ?? null),
   tags: stored("texts", tagsOf),
+  /** The first 500 characters of what was noted last. */
+  last_note: maybe("text", ({ state }) => textOf(state.remarks["note"])),
   /** null when no command was recorded. */
   command_count: maybe("integer", ({ state }) => state.command_count || null),
   /** Those that ended with another exit status than 0; null as above. */

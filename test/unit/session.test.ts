@@ -108,12 +108,13 @@ describe("a session", () => {
       annotation(2, { name: "early", remove_tags: ["prod", "test"] }),
     );
     expect(seen).toMatchObject({ name: "late", tags: ["kept", "a", "prod"] });
+    expect(seen.last_note).toBe("one");
   });
 
   test("makes nothing of what an older version took from the wire unread", () => {
     const odd = { name: 5, add_tags: "x", remove_tags: [7, null], note: {} };
     const seen = session(start(), annotation(3, odd as object));
-    expect(seen).toMatchObject({ name: null, tags: [] });
+    expect(seen).toMatchObject({ name: null, tags: [], last_note: null });
   });
 
   test("keeps the first of two starts, and the metadata of both", () => {

@@ -182,4 +182,16 @@ export const MIGRATIONS: readonly string[] = [
       AND json_exists(e.payload, ['$.name', '$.add_tags', '$.remove_tags', '$.note'])
         .list_bool_or()), seq));
   `,
+  // Notes that are there already are folded again.
+  `
+  ALTER TABLE sessions ADD COLUMN last_note VARCHAR;
+  ALTER TABLE undated_sessions ADD COLUMN last_note VARCHAR;
+  ALTER TABLE open_sessions ADD COLUMN last_note VARCHAR;
+  CREATE OR REPLACE VIEW all_sessions AS
+    FROM sessions UNION ALL BY NAME FROM undated_sessions UNION ALL BY NAME
+    SELECT * EXCLUDE (state) FROM open_sessions WHERE start_time IS NOT NULL;
+  UPDATE folded SET seq = least(seq, coalesce((
+    SELECT min(e.seq) - 1 FROM events AS e
+      WHERE e.kind = 'annotation' AND json_exists(e.payload, '$.note')), seq));
+  `,
 ];
