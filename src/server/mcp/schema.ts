@@ -30,12 +30,12 @@ export const CONFIGS = TOOLS.map((tool) => ({
   },
 }));
 
-/** What a client may assume of a call. Recording is idempotent by event id. */
-function hintsOf({ access }: Tool): ToolAnnotations {
+/** What a client may assume of a call. Most recording is idempotent by event id. */
+function hintsOf({ access, again = "same" }: Tool): ToolAnnotations {
   return {
     readOnlyHint: access !== "record",
     destructiveHint: false,
-    idempotentHint: true,
+    idempotentHint: again === "same",
     openWorldHint: false,
   };
 }

@@ -41,6 +41,8 @@ interface Definition<I extends z.ZodObject, Result extends object> {
   description: string;
   /** A read-only server leaves out those that record. */
   access: Exclude<Access, "protocol">;
+  /** What the same call once more is: `same` when left out, it changes nothing. */
+  again?: "same" | "more";
   /** A tool that records takes a `token` beside it. */
   input: I;
   output: z.ZodType;
