@@ -32,6 +32,7 @@ const RECORDING = [
   "track_session_end",
   "track_events",
   "track_channel_session",
+  "annotate_session",
 ];
 
 interface AnyClient {
@@ -82,7 +83,7 @@ for (const [name, connect] of Object.entries(CLIENTS))
         expect(tool.annotations).toEqual({
           readOnlyHint: !RECORDING.includes(tool.name),
           destructiveHint: false,
-          idempotentHint: true,
+          idempotentHint: tool.name !== "annotate_session",
           openWorldHint: false,
         });
         expect(tool.inputSchema).toMatchObject({

@@ -173,6 +173,7 @@ test("each message asks for one of these", () => {
     list_commands: "read",
     list_events: "read",
     session_stats: "read",
+    annotate_session: "record",
     get_channel_sessions: "read",
   });
 });

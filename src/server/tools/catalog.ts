@@ -1,4 +1,5 @@
 /** The tools, in the order in which clients list them. */
+import { annotateSession } from "./annotate-session.ts";
 import { getChannelSessions } from "./get-channel-sessions.ts";
 import { getSession } from "./get-session.ts";
 import { healthCheck } from "./health-check.ts";
@@ -22,6 +23,7 @@ export const TOOLS: readonly Tool[] = [
   listCommands,
   listEvents,
   sessionStats,
+  annotateSession,
   trackChannelSession,
   getChannelSessions,
 ];
