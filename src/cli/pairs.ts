@@ -23,7 +23,7 @@ export function parsePairs(
         `${after}takes key=value, not '${pair}'`,
         `try: ${after}ticket=4711`,
       );
-    if (isReservedMetadata(name))
+    if (isReservedMetadata(name) || name === "recorder")
       throw fail.usage(
         `'${name}' is measured and cannot be given by ${after.trim()}`,
         "choose another key",

@@ -23,6 +23,9 @@ const COMMANDS = new Map<string, Load>(
     rename: () => import("./commands/rename.ts"),
     note: () => import("./commands/note.ts"),
     watch: () => import("./commands/watch.ts"),
+    "emit start": () => import("./commands/emit-start.ts"),
+    "emit end": () => import("./commands/emit-end.ts"),
+    "emit command": () => import("./commands/emit-command.ts"),
     "mcp start": () => import("./commands/mcp-start.ts"),
     "mcp stop": () => import("./commands/mcp-stop.ts"),
     "mcp restart": () => import("./commands/mcp-restart.ts"),
@@ -64,6 +67,15 @@ EXAMPLES
   session-buddy mcp start
   session-buddy mcp start --detach --port auto
   session-buddy mcp logs -f`,
+  ],
+  [
+    "emit",
+    `Records what no wrapper is around: a cron job, a build, a playbook.
+
+EXAMPLES
+  id=$(session-buddy emit start --component backup --pid $$)
+  session-buddy emit command "$id" 'pg_dump shop' --exit-code 0 --duration 12.5
+  session-buddy emit end "$id" --exit-code 0`,
   ],
   [
     "install",

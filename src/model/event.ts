@@ -99,6 +99,9 @@ export const MEASURED_KEYS = [
   "command_count",
 ] as const;
 
+/** The `recorder` that is measured of sessions that no wrapper is around. */
+export const EMITTED = "emit";
+
 /** Keys that given metadata cannot set. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...MEASURED_KEYS,

@@ -251,3 +251,16 @@ export function parseSeconds(text: string, flag: string): number {
   if (seconds >= 0) return seconds * 1_000;
   throw fail.usage(`${flag} takes seconds, not '${text}'`, `try: ${flag} 10`);
 }
+
+/**
+ * Parses the exit status of a flag.
+ * @throws Failure (usage) naming the flag
+ */
+export function parseExitStatus(text: string, flag: string): number {
+  const status = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
+  if (status <= 255) return status;
+  throw fail.usage(
+    `${flag} takes an exit status, not '${text}'`,
+    `try: ${flag} $?`,
+  );
+}

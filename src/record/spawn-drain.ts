@@ -28,7 +28,7 @@ export const drainAt = (heartbeat_ms: number): Drain => ({
  * in the spool.
  * @param folder this machine's spool folder
  */
-export function startDrain(run: Run, folder: string): void {
+export function startDrain(run: Pick<Run, "detach">, folder: string): void {
   if (circuitIsOpen(folder)) return;
   run.detach(COMMAND, ARGV0);
 }

@@ -4,7 +4,7 @@
  */
 import { type Stats, closeSync, fstatSync, futimesSync, rmSync } from "node:fs";
 import type { Clock } from "../model/clock.ts";
-import { lostEnd } from "../model/event.ts";
+import { EMITTED, lostEnd } from "../model/event.ts";
 import { isFileAt } from "../os/stat.ts";
 import { Batches, type BatchOptions, PassFiles, REST_MS } from "./batches.ts";
 import { append, isSpoolFile, listFolder, spoolName } from "./folder.ts";
@@ -324,7 +324,11 @@ export class Pass {
       )
         continue;
       const session = await this.of.store.get(session_id);
-      if (session?.status === "active")
+      // One that was emitted has no process, or one that its lease knows.
+      if (
+        session?.status === "active" &&
+        session.metadata["recorder"] !== EMITTED
+      )
         this.batches.addOwn(lostEnd(session_id, session.last_seen));
     }
     for (const name of this.late) this.finish(name);

@@ -286,7 +286,8 @@ function stamped(event: Event, lease_seconds: number): Event {
   if (!isKind(event, "session_start")) return event;
   // Another host's process: this one cannot look at it.
   const { pid_namespace: _n, boot_id: _b, ...start } = event;
-  return { ...start, lease_seconds };
+  // One without heartbeats says so.
+  return start.lease_seconds === null ? start : { ...start, lease_seconds };
 }
 
 /** @throws Failure (refused) when it is no time */
