@@ -126,11 +126,9 @@ const HOST = server(
   host,
 );
 const PORT = server("port", "a port from 1 to 65535, or auto", port);
-const ENDPOINT = server(
-  "endpoint",
-  "a URL such as http://127.0.0.1:8678/mcp without a password in it, or null",
-  orNull(endpoint),
-);
+const ENDPOINT_TAKES =
+  "a URL such as http://127.0.0.1:8678/mcp without a password in it, or null";
+const ENDPOINT = server("endpoint", ENDPOINT_TAKES, orNull(endpoint));
 
 /** The keys of a configuration file, but the profiles'. */
 export const KEYS: ReadonlyMap<string, Key> = new Map(
@@ -204,7 +202,9 @@ export const VARIABLES: ReadonlyMap<string, Key> = new Map(
     SESSION_BUDDY_DB_PATH: store("path", PATH, path),
     SESSION_BUDDY_HOST: HOST,
     SESSION_BUDDY_PORT: PORT,
-    SESSION_BUDDY_MCP_ENDPOINT: ENDPOINT,
+    SESSION_BUDDY_MCP_ENDPOINT: server("endpoint", ENDPOINT_TAKES, (v) =>
+      v === "null" ? null : endpoint(v),
+    ),
     SESSION_BUDDY_TOKEN_FILE: auth("token_file", PATH, path),
     SESSION_BUDDY_LOG_DIR: log("folder", PATH, path),
     SESSION_BUDDY_LOG_LEVEL: log("level", "debug, info, warn or error", level),

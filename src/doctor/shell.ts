@@ -94,7 +94,8 @@ async function trialSession(): Promise<string> {
         ...process.env,
         SESSION_BUDDY_DATA_DIR: data,
         SESSION_BUDDY_SESSION_ENABLED: "true",
-        SESSION_BUDDY_MCP_ENDPOINT: undefined,
+        // Nor is it anybody else's: a drain of it may be quicker than we are.
+        SESSION_BUDDY_MCP_ENDPOINT: "null",
         SESSION_BUDDY_SESSION_ID: undefined,
       },
       stdio: ["ignore", "ignore", "pipe"],

@@ -3,10 +3,10 @@
  * and everything else stays well.
  */
 import { expect, test } from "bun:test";
-import { chmodSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { configure } from "../support/host.ts";
+import { configure, needsRoot, runPrivately } from "../support/host.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
@@ -83,6 +83,28 @@ test("a healthy host passes, before anything was recorded, after, and with a ser
   const words = await sandbox.run(["doctor"]);
   expect(words.stdout).toContain("✓ server_health: healthy");
   expect(words.stdout).not.toContain("✗");
+});
+
+test("the trial session goes to no server on another host, however quick its drain is", async () => {
+  if (!needsRoot("mount")) return;
+  using far = new Sandbox();
+  await using server = await TestServer.start(far);
+  using near = new Sandbox();
+  configure(near, `server: {endpoint: ${server.url}}\n`);
+  const drained = join(near.home, "drained");
+  // What the wrapper drains beside its program, the program drains itself here.
+  const shell = `#!/bin/bash
+if [ "$SESSION_BUDDY_WRAPPED" = 1 ]; then "${BINARY}" drain; echo $? >"${drained}"; fi
+exec bash "$@"
+`;
+  writeFileSync(join(near.home, "sh"), shell, { mode: 0o755 });
+  const { stdout } = await runPrivately(
+    near,
+    `mount --bind "${near.home}/sh" /bin/sh; exec "${BINARY}" doctor`,
+  );
+  expect(stdout).toContain("✓ trial_session: ");
+  expect(readFileSync(drained, "utf8")).toBe("0\n");
+  expect(await far.list()).toEqual([]);
 });
 
 test("a wrong configuration, a missing shell, recording turned off", async () => {
