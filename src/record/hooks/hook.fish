@@ -58,8 +58,9 @@ function __sb_preexec --on-event fish_preexec
         if string match -q \*\n. -- $out
             set -l lines (string split \n -- $out)
             set mark $lines[1]
-            set text (string join \n -- $lines[2..-2] | string collect -N)
-            set text (string replace -r '\n$' '' -- $text | string collect -N)
+            # A text ends in no newline; where none is left it is one empty word.
+            set text (string join \n -- $lines[2..-2] | string collect)
+            set text "$text"
         else
             set text ''; set mark withheld
         end

@@ -6,10 +6,8 @@
   typeset -g __sb_pid=$$ __sb_n=0 __sb_on=0 __sb_torn= __sb_e= __sb_bs='\'
   typeset -g __sb_file=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.$$.commands
   typeset -g __sb_pause=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.paused
-  typeset -g __sb_re="$(<$SESSION_BUDDY_HOOKS/prefilter.pcre)"
   source $SESSION_BUDDY_HOOKS/prefilter.zsh
   zmodload zsh/datetime 2>/dev/null
-  zmodload zsh/pcre 2>/dev/null && typeset -g __sb_pcre=1 || typeset -g __sb_pcre=
   local stat=$(</proc/$$/stat) u=$(umask); local -a f=(${=stat##*\) })
   umask 077
   local now=${EPOCHREALTIME-}; if [[ -n $now ]] { now=${${now/[.,]/}[1,16]} } else { now=${(%):-%D{%s%6.}} }
@@ -44,8 +42,8 @@ __sb_redact() {
 }
 __sb_match() {
   # Only what is printable ASCII matters, and no invalid byte can make the match fail.
-  set -- "${1//[^ -~]/ }"
-  if [[ -n $__sb_pcre ]] { pcre_compile -- $__sb_re && pcre_match -- ${1:l} } else { __sb_suspect $1 }
+  # Nor has a pattern an error that would look like no match, as zsh/pcre's have.
+  __sb_suspect "${1//[^ -~]/ }"
 }
 __sb_precmd() { {
   local s=$? p="${pipestatus[*]}" cwd="$PWD" t="${EPOCHREALTIME-${(%):-%D{%s%6.\}}}"

@@ -5,7 +5,7 @@
  */
 import { expressionOf, neededTerms } from "../../model/redaction/suspect.ts";
 
-/** `pcre` is what fish, zsh and Python's `re` read alike. */
+/** `pcre` is what fish and Python's `re` read alike. */
 export type Dialect = "bash" | "zsh" | "pcre";
 
 /**
