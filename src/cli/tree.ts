@@ -17,6 +17,7 @@ const COMMANDS = new Map<string, Load>(
     shell: () => import("./commands/shell.ts"),
     "list-sessions": () => import("./commands/list-sessions.ts"),
     "show-session": () => import("./commands/show-session.ts"),
+    search: () => import("./commands/search.ts"),
     "list-events": () => import("./commands/list-events.ts"),
     annotate: () => import("./commands/annotate.ts"),
     tag: () => import("./commands/tag.ts"),

@@ -2,6 +2,7 @@
 import type { CommandFilter } from "./command.ts";
 import { type Failure, fail } from "./failure.ts";
 import type { SessionFilter } from "./filter.ts";
+import type { HitPlace } from "./search.ts";
 
 type Row = NonNullable<SessionFilter["from"]>;
 type Place = NonNullable<CommandFilter["from"]>;
@@ -22,38 +23,53 @@ export const commandCursor = ({ start_time, event_seq }: Place): string =>
 /** @param seq that of the last event of a page */
 export const eventCursor = (seq: number): string => encode(seq);
 
+/** @param place of the last hit of a page */
+export const hitCursor = (place: HitPlace): string =>
+  encode([place.time, place.session_id, place.field, place.event_seq]);
+
+/** @throws Failure (refused) when it is no cursor of a list of hits */
+export function readHitCursor(cursor: string): HitPlace {
+  const [time, session_id, field, event_seq] = decodeList(cursor, 4);
+  if (typeof session_id !== "string" || typeof field !== "string")
+    throw notOurs();
+  if (event_seq !== null && !isSeq(event_seq)) throw notOurs();
+  return { time, session_id, field, event_seq };
+}
+
+const isSeq = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
+
 /** @throws Failure (refused) when it is no cursor of a list of sessions */
 export function readSessionCursor(cursor: string): Row {
-  const [start_time, session_id] = decodePair(cursor);
+  const [start_time, session_id] = decodeList(cursor, 2);
   if (typeof session_id !== "string") throw notOurs();
   return { start_time, session_id };
 }
 
 /** @throws Failure (refused) when it is no cursor of a list of commands */
 export function readCommandCursor(cursor: string): Place {
-  const [start_time, event_seq] = decodePair(cursor);
-  if (!Number.isSafeInteger(event_seq) || (event_seq as number) < 0)
-    throw notOurs();
-  return { start_time, event_seq: event_seq as number };
+  const [start_time, event_seq] = decodeList(cursor, 2);
+  if (!isSeq(event_seq)) throw notOurs();
+  return { start_time, event_seq };
 }
 
 /** A time, and what else tells rows of that moment apart. */
-function decodePair(cursor: string): [string, unknown] {
+function decodeList(cursor: string, length: number): [string, ...unknown[]] {
   const value = decode(cursor);
-  if (!Array.isArray(value) || value.length !== 2) throw notOurs();
-  const [start_time, other] = value as unknown[];
-  if (typeof start_time !== "string") throw notOurs();
-  const time = new Date(start_time);
-  if (Number.isNaN(time.getTime()) || time.toISOString() !== start_time)
+  if (!Array.isArray(value) || value.length !== length) throw notOurs();
+  const [text, ...others] = value as unknown[];
+  if (typeof text !== "string") throw notOurs();
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime()) || time.toISOString() !== text)
     throw notOurs();
-  return [start_time, other];
+  return [text, ...others];
 }
 
 /** @throws Failure (refused) when it is no cursor of a list of events */
 export function readEventCursor(cursor: string): number {
   const value = decode(cursor);
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw notOurs();
-  return value as number;
+  if (!isSeq(value)) throw notOurs();
+  return value;
 }
 
 function decode(cursor: string): unknown {

@@ -3,6 +3,7 @@ import type { Command, CommandFilter } from "./command.ts";
 import type { Event } from "./event.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
 import type { Provenance } from "./reporter.ts";
+import type { Hit, SearchFilter } from "./search.ts";
 import type { Session, SessionSummary, Status } from "./session.ts";
 
 /** Events that may wait for their commit; more are refused as overload. */
@@ -74,6 +75,11 @@ export interface SessionStore {
   events(filter: EventFilter): AsyncIterable<StoredEvent>;
   /** Commands that match, newest first. */
   commands(filter: CommandFilter): AsyncIterable<Command>;
+  /**
+   * What was recorded with a text in it, newest first, see HitPlace.
+   * @throws Failure (refused) when it should be a regular expression and is none
+   */
+  search(filter: SearchFilter): AsyncIterable<Hit>;
   /** Statistics of the sessions that match; `limit` and `from` do not count. */
   stats(filter: SessionFilter): Promise<SessionStats>;
   /** Writes what is pending and closes the storage. */

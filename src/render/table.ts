@@ -19,6 +19,8 @@ export interface Column<Row> {
   shrink?: "id" | "name";
   /** A person is shown its blanks: it is the last one. */
   text?: true;
+  /** What is marked in the cell wherever it stands in it, escaped. */
+  marks?(row: Row): readonly string[];
   /** Columns with a lower number are left out first; one without stays. */
   drop?: number;
   /** An ANSI escape sequence that colours the cell; "" for none. */
@@ -74,9 +76,10 @@ export function table<Row>(
   const shown = width === null ? whole : fit(whole, width);
   const header = shown.map(({ column, width }) => pad(column.header, width));
   const lines = rows.map((row, i) =>
-    shown.map(({ column, cells, width }) =>
-      pad(cells[i]!, width, color ? column.color?.(row) : ""),
-    ),
+    shown.map(({ column, cells, width }) => {
+      const marks = (color && column.marks?.(row)) || [];
+      return pad(cells[i]!, width, color ? column.color?.(row) : "", marks);
+    }),
   );
   return [header, ...lines]
     .map((cells) => `${cells.join(GAP).trimEnd()}\n`)
@@ -161,10 +164,26 @@ function uniqueEnds(ids: readonly string[]): string[] {
   return ends.map((end, i) => (count.get(end) === 1 ? end : ids[i]!));
 }
 
-function pad(text: string, width: number, color = ""): string {
+function pad(
+  text: string,
+  width: number,
+  color = "",
+  marks: readonly string[] = [],
+): string {
   const shown = cut(text, width);
   const blanks = " ".repeat(width - Bun.stringWidth(shown));
-  return (color ? `${color}${shown}\x1b[0m` : shown) + blanks;
+  return (color ? `${color}${shown}\x1b[0m` : marked(shown, marks)) + blanks;
+}
+
+/** The longest of what stands at one place is marked. */
+function marked(text: string, marks: readonly string[]): string {
+  if (marks.length === 0) return text;
+  const longest = [...marks].sort((a, b) => b.length - a.length);
+  const any = new RegExp(
+    longest.map((each) => RegExp.escape(each)).join("|"),
+    "gu",
+  );
+  return text.replace(any, (match) => `\x1b[1;31m${match}\x1b[0m`);
 }
 
 /** As much of a text as fits, with an ellipsis where that is not all. */

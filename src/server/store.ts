@@ -14,6 +14,7 @@ import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Maintenance } from "../model/maintenance.ts";
 import type { Session, SessionSummary } from "../model/session.ts";
 import type { Provenance } from "../model/reporter.ts";
+import type { Hit, SearchFilter } from "../model/search.ts";
 import {
   QUEUE_EVENTS,
   type ServedStore,
@@ -143,6 +144,11 @@ export class ServerStore implements ServedStore {
   async *commands(filter: CommandFilter): AsyncIterable<Command> {
     await this.drain.freshAsCanBe();
     yield* this.file.commands(filter);
+  }
+
+  async *search(filter: SearchFilter): AsyncIterable<Hit> {
+    await this.drain.freshAsCanBe();
+    yield* this.file.search(filter);
   }
 
   async stats(filter: SessionFilter): Promise<SessionStats> {

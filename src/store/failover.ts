@@ -6,6 +6,7 @@ import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
+import { type Hit, type SearchFilter, placeOfHit } from "../model/search.ts";
 import type { Session } from "../model/session.ts";
 import type {
   SessionStats,
@@ -76,6 +77,14 @@ export class SwitchingStore implements SessionStore {
       filter,
       (store, rest) => store.commands(rest),
       ({ start_time, event_seq }) => ({ from: { start_time, event_seq } }),
+    );
+  }
+
+  search(filter: SearchFilter): AsyncIterable<Hit> {
+    return this.stream(
+      filter,
+      (store, rest) => store.search(rest),
+      (hit) => ({ from: placeOfHit(hit) }),
     );
   }
 

@@ -21,6 +21,7 @@ import { commandsOfSessions } from "./commands.ts";
 import { expectFold, expected, id, listed } from "./expected.ts";
 import { eventsAndStats } from "./events.ts";
 import { hostileText } from "./hostile.ts";
+import { searches } from "./search.ts";
 import { listing } from "./listing.ts";
 
 /** A place where a store keeps its things, for one test. */
@@ -252,6 +253,7 @@ export function storeContract(name: string, makePlace: () => Place): void {
 
     commandsOfSessions(() => store, reopen);
     eventsAndStats(() => store, reopen);
+    searches(() => store);
     hostileText(() => store, reopen);
 
     test("an id that names another time than the start's, or none, is as good", async () => {

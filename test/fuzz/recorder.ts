@@ -21,6 +21,7 @@ export class RecordingStore implements SessionStore {
   list = unasked;
   events = unasked;
   commands = unasked;
+  search = unasked;
   stats = unasked;
 
   async close(): Promise<void> {}

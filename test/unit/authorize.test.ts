@@ -172,6 +172,7 @@ test("each message asks for one of these", () => {
     get_session: "read",
     list_commands: "read",
     list_events: "read",
+    search: "read",
     session_stats: "read",
     annotate_session: "record",
     get_channel_sessions: "read",

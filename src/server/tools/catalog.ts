@@ -6,6 +6,7 @@ import { healthCheck } from "./health-check.ts";
 import { listCommands } from "./list-commands.ts";
 import { listEvents } from "./list-events.ts";
 import { listSessions } from "./list-sessions.ts";
+import { search } from "./search.ts";
 import { sessionStats } from "./session-stats.ts";
 import type { Tool } from "./tool.ts";
 import { trackChannelSession } from "./track-channel-session.ts";
@@ -22,6 +23,7 @@ export const TOOLS: readonly Tool[] = [
   getSession,
   listCommands,
   listEvents,
+  search,
   sessionStats,
   annotateSession,
   trackChannelSession,

@@ -2,6 +2,7 @@
  * Commands out of the events of their starts and ends, joined as they are read: no
  * table of their own has to follow the events.
  */
+import type { DuckDBValue } from "@duckdb/node-api";
 import {
   type Command,
   type CommandFilter,
@@ -60,17 +61,8 @@ export function commandsQuery(filter: CommandFilter): Query {
     WITH picked AS (
       SELECT e.seq, e.session_id, e.timestamp
       FROM events AS e ${where} ORDER BY ${NEWEST_FIRST} ${picked}),
-    told AS (
-      SELECT e.seq, e.session_id, e.timestamp, e.kind, e.payload,
-        ${KEY} AS key, ${SHELLED} AS shelled
-      FROM events AS e
-      WHERE e.kind IN ('command_start', 'command_end')
-        AND e.session_id IN (SELECT session_id FROM picked)
-        AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 HOUR),
-    paired AS (
-      SELECT e.*, CASE WHEN lead(e.kind) OVER (${AT_ONE_KEY}) = 'command_end'
-        THEN lead(e.payload) OVER (${AT_ONE_KEY}) END AS ended
-      FROM told AS e),
+    ${pairedWhere(`e.session_id IN (SELECT session_id FROM picked)
+      AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 HOUR`)},
     closed AS (
       SELECT session_id, end_time FROM all_sessions
       WHERE session_id IN (SELECT session_id FROM picked))
@@ -81,6 +73,45 @@ export function commandsQuery(filter: CommandFilter): Query {
       ${exits.map((exit) => `AND ${exit}`).join(" ")}
     ORDER BY ${NEWEST_FIRST} ${limit}`;
   return { sql, values: starts.values };
+}
+
+/** Starts with their ends, of the commands that a condition picks. */
+const pairedWhere = (condition: string) => `
+    told AS (
+      SELECT e.seq, e.session_id, e.timestamp, e.kind, e.payload,
+        ${KEY} AS key, ${SHELLED} AS shelled
+      FROM events AS e
+      WHERE e.kind IN ('command_start', 'command_end') AND ${condition}),
+    paired AS (
+      SELECT e.*, CASE WHEN lead(e.kind) OVER (${AT_ONE_KEY}) = 'command_end'
+        THEN lead(e.payload) OVER (${AT_ONE_KEY}) END AS ended
+      FROM told AS e)`;
+
+/** Some commands by the events of their starts. */
+export interface Starts {
+  seqs: DuckDBValue;
+  session_ids: DuckDBValue;
+  /** The earliest of them. */
+  since: string;
+  /** The latest end of their sessions; null while one has not ended. */
+  until: string | null;
+}
+
+/** The exit statuses of some commands: `seq` of the start, and `exit_code`. */
+export function endsQuery(starts: Starts): Query {
+  const some = new Conditions();
+  const seqs = some.parameter(starts.seqs);
+  some.add("e.session_id IN (SELECT unnest(?::VARCHAR[]))", starts.session_ids);
+  some.add("e.timestamp >= ?::TIMESTAMP - INTERVAL 1 HOUR", starts.since);
+  some.add(
+    "e.timestamp <= ?::TIMESTAMP + INTERVAL 1 HOUR",
+    starts.until ?? undefined,
+  );
+  const sql = `
+    WITH ${pairedWhere(some.all.join(" AND "))}
+    SELECT e.seq::DOUBLE AS seq, ${EXIT} AS exit_code FROM paired AS e
+    WHERE e.seq IN (SELECT unnest(${seqs}::BIGINT[]))`;
+  return { sql, values: some.values };
 }
 
 export interface CommandRow {

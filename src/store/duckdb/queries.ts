@@ -14,8 +14,10 @@ export interface Query {
 }
 
 export class Conditions {
-  readonly values: DuckDBValue[] = [];
-  private readonly all: string[] = [];
+  readonly all: string[] = [];
+
+  /** @param values shared with others in the same statement */
+  constructor(readonly values: DuckDBValue[] = []) {}
 
   /** @param condition with a `?` where the value goes, once or more */
   add(condition: string, value: DuckDBValue | undefined): void {

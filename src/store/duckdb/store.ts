@@ -8,6 +8,7 @@ import type { Command, CommandFilter } from "../../model/command.ts";
 import type { Event } from "../../model/event.ts";
 import type { Failure, Warn } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
+import type { Hit, SearchFilter } from "../../model/search.ts";
 import { parseState } from "../../model/state.ts";
 import {
   type Session,
@@ -43,6 +44,7 @@ import {
   storedEventOf,
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
+import { search } from "./search.ts";
 import { SQL } from "./statements.ts";
 import { Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./id-window.ts";
@@ -264,6 +266,11 @@ export class DuckDBStore implements ServedStore {
     const { sql, values } = commandsQuery(filter);
     for await (const row of this.db.read<CommandRow>(sql, values))
       yield commandIn(row);
+  }
+
+  async *search(filter: SearchFilter): AsyncIterable<Hit> {
+    await this.flush();
+    yield* search(this.db, filter);
   }
 
   private async *sessions({ sql, values }: Query): AsyncIterable<Session> {

@@ -8,13 +8,14 @@ import {
 } from "../../model/event.ts";
 import { COLUMNS, type Column } from "../../model/columns.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
-import { commandCursor, sessionCursor } from "../../model/cursor.ts";
+import { commandCursor, hitCursor, sessionCursor } from "../../model/cursor.ts";
 import { Rejected } from "../../model/failure.ts";
 import {
   type EventFilter,
   type SessionFilter,
   argumentsOf,
 } from "../../model/filter.ts";
+import type { Hit, SearchFilter } from "../../model/search.ts";
 import type { Session } from "../../model/session.ts";
 import {
   EVENT_STATUSES,
@@ -30,6 +31,8 @@ const MAX_EVENTS = 1_000;
 const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
 /** Of a page; the server may send fewer. */
 const PAGE_ROWS = 10_000;
+/** The same of a search, whose first rows are there long before many are. */
+const PAGE_HITS = 500;
 const MAX_LENGTHENED = 20;
 
 /** The columns that an older server may lack. */
@@ -123,22 +126,32 @@ export class HttpStore implements SessionStore {
       yield* (page as { commands: Command[] }).commands;
   }
 
+  async *search({ limit, from, ...filter }: SearchFilter): AsyncIterable<Hit> {
+    const cursor = from && hitCursor(from);
+    for await (const page of this.pages(
+      ...(["search", filter, cursor, limit, PAGE_HITS] as const),
+    ))
+      yield* (page as { hits: Hit[] }).hits;
+  }
+
   private async *pages(
     tool: string,
     filter: object,
     cursor: string | undefined,
     limit = Infinity,
+    rows = PAGE_ROWS,
   ): AsyncIterable<object> {
     for (let left = limit; left > 0;) {
       const page = (await this.client.call(tool, {
         ...filter,
-        limit: Math.min(left, PAGE_ROWS),
+        limit: Math.min(left, rows),
         ...(cursor === undefined ? {} : { cursor }),
       })) as Page;
       yield page;
       if (page.next_cursor === null) return;
       cursor = page.next_cursor;
-      left -= (page.sessions ?? page.events ?? page.commands)!.length;
+      left -= (page.sessions ?? page.events ?? page.commands ?? page.hits)!
+        .length;
     }
   }
 
@@ -166,6 +179,7 @@ interface Page {
   sessions?: Session[];
   events?: StoredEvent[];
   commands?: Command[];
+  hits?: Hit[];
   next_cursor: string | null;
 }
 
