@@ -11,18 +11,14 @@ import {
   CTRL_C,
   CTRL_Z,
   IN_ANY_SHELL,
-  NUMBERED,
   PIPELINES,
   type Typed,
-  type Typist,
+  bashTypist,
   sameWithAndWithout,
   typed,
 } from "../support/typing.ts";
 
-const BASH: Typist = {
-  argv: ["bash"],
-  ...NUMBERED,
-};
+const BASH = bashTypist();
 const RC = "PS1='<\\#>$ '\nHISTFILE=~/.history\n";
 const CTRL_V = "\x16";
 

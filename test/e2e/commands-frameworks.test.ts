@@ -8,17 +8,13 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Sandbox } from "../support/sandbox.ts";
 import {
-  NUMBERED,
   type Typed,
-  type Typist,
+  bashTypist,
   sameWithAndWithout,
   typed,
 } from "../support/typing.ts";
 
-const BASH: Typist = {
-  argv: ["bash"],
-  ...NUMBERED,
-};
+const BASH = bashTypist();
 
 /** As bash-preexec does: a DEBUG trap that leaves out what belongs to the prompt. */
 const PREEXEC = `

@@ -157,6 +157,42 @@ test("a shell within the session is recorded under its own pid by the installed 
   expect(readFileSync(rc, "utf8")).toBe(old);
 });
 
+test("of each shell within the session it is told how deep it stands", async () => {
+  if (!needs("zsh")) return;
+  using sandbox = prepared();
+  for (const shell of ["bash", "zsh"])
+    await sandbox.run(["install", "hooks", shell, "--write"]);
+  // An outer session's depth is not this one's.
+  const typist = { ...BASH, env: { SESSION_BUDDY_DEPTH: "7 1" } };
+  await typeAll(sandbox, typist, null, [
+    { keys: [`${BINARY} shell --quiet -- bash`] },
+    { keys: ["zsh"] },
+    { keys: ["python3 -q"], then: { shown: />>> $/, keys: "exit()\r" } },
+    { keys: ["bash"] },
+    // It takes the place of the one before: no deeper.
+    { keys: ["exec bash"] },
+    { keys: ["exec zsh"] },
+    { keys: ["exit"] },
+    { keys: ["exit"] },
+    { keys: ["bash"] },
+    { keys: ["exit"] },
+    { keys: ["exit"] },
+    { keys: ["exit"], last: true },
+  ]);
+  const headers = hookedLines(sandbox)
+    .map(({ fields }) => fields)
+    .filter(([kind]) => kind === "h")
+    .sort((a, b) => Number(a[7]) - Number(b[7]));
+  expect(headers.map((fields) => [fields[2], fields[8]])).toEqual([
+    ["bash", "0"],
+    ["zsh", "1"],
+    ["bash", "2"],
+    ["bash", "2"],
+    ["zsh", "2"],
+    ["bash", "1"],
+  ]);
+});
+
 test("what could be a secret is in no file", async () => {
   using sandbox = prepared();
   const secret = ["hunter2", "Tr0ub4dor"].join("-");

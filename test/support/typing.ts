@@ -143,6 +143,14 @@ const bytesOf = (text: string): string =>
 export const CTRL_C = "\x03";
 export const CTRL_Z = "\x1a";
 
+/** bash as it is here, or another that SESSION_BUDDY_TEST_BASH names. */
+export function bashTypist(): Typist {
+  const file = process.env["SESSION_BUDDY_TEST_BASH"];
+  if (!file) return { argv: ["bash"], ...NUMBERED };
+  const PATH = `${file.slice(0, file.lastIndexOf("/"))}:/usr/bin:/bin`;
+  return { argv: [file], ...NUMBERED, env: { PATH } };
+}
+
 /** Prompts with a number: one is told from the next. */
 export const NUMBERED = { prompt: /<\d+>\$ $/, continued: /> $/ };
 

@@ -6,7 +6,7 @@
 # again. 5.3: PS0 writes the start. Before 4.4: DEBUG alone, with whole seconds.
 #
 # A line has fields between tabs, the last one a dot; \, newline and tab are escaped:
-#   h 1 bash VERSION PID PPID START_TICKS TIME_US .
+#   h 1 bash VERSION PID PPID START_TICKS TIME_US DEPTH .
 #   s SEQ TIME_US CWD MARK TEXT .
 #   e SEQ TIME_US STATUS PIPESTATUS CWD .
 case $- in *i*) ;; *) return 0 ;; esac
@@ -213,9 +213,16 @@ __sb_install() {
   local mask=
   if [[ -n $__sb_tmp ]] && builtin umask >|"$__sb_tmp"; then builtin read -r mask <"$__sb_tmp"; fi
   [[ -n $mask ]] || mask=$(builtin umask)
+  # How many recorded shells it stands in, `DEPTH PID`: `exec bash` is no deeper.
+  case ${SESSION_BUDDY_DEPTH-} in
+    *[!0-9\ ]* | ?????????????* | '') SESSION_BUDDY_DEPTH="0 $$" ;;
+    *" $$") ;;
+    *) SESSION_BUDDY_DEPTH="$((10#${SESSION_BUDDY_DEPTH%% *} + 1)) $$" ;;
+  esac
+  export SESSION_BUDDY_DEPTH
   umask 077
   __sb_now
-  __sb_append "h	1	bash	$BASH_VERSION	$$	$PPID	$ticks	$__sb_now	."
+  __sb_append "h	1	bash	$BASH_VERSION	$$	$PPID	$ticks	$__sb_now	${SESSION_BUDDY_DEPTH% *}	."
   if [[ -n $__sb_tmp ]]; then : >|"$__sb_tmp" || __sb_tmp=; fi
   umask "$mask"
 } 2>/dev/null

@@ -90,6 +90,11 @@ set -l u (umask)
 umask 077
 read -lz stat </proc/$fish_pid/stat
 set -l f (string split ' ' -- (string replace -r '^.*\) ' '' -- (string trim -- $stat)))
+# As hook.bash has it.
+set -l d (string match -r '^(\d{1,6}) (\d+)$' -- "$SESSION_BUDDY_DEPTH"; or echo 0\n-1\n$fish_pid)
+test $d[3] = $fish_pid; or set d[2] (math $d[2] + 1)
+test $d[2] -ge 0; or set d[2] 0
+set -gx SESSION_BUDDY_DEPTH "$d[2] $fish_pid"
 __sb_now
-__sb_append h\t1\tfish\t$FISH_VERSION\t$fish_pid\t$f[2]\t$f[20]\t$__sb_now\t.
+__sb_append h\t1\tfish\t$FISH_VERSION\t$fish_pid\t$f[2]\t$f[20]\t$__sb_now\t$d[2]\t.
 umask $u

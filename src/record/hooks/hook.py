@@ -71,12 +71,16 @@ def hook(os, sys):
             ticks = f.read().rsplit(") ", 1)[1].split()[19]
     except OSError:
         ticks = ""
+    # As hook.bash has it.
+    depth = re.fullmatch(r"([0-9]{1,6}) ([0-9]+)", env.get("SESSION_BUDDY_DEPTH", ""))
+    depth = int(depth[1]) + (int(depth[2]) != owner) if depth else 0
+    env["SESSION_BUDDY_DEPTH"] = "%d %d" % (depth, owner)
     ip = None
     try:
         ip = get_ipython()  # noqa: F821
     except NameError:
         pass
-    append("h", 1, "ipython" if ip else "python", sys.version.split()[0], owner, os.getppid(), ticks, now())
+    append("h", 1, "ipython" if ip else "python", sys.version.split()[0], owner, os.getppid(), ticks, now(), depth)
     if ip is not None:
         def pre(info):
             # ipython keeps what starts with a space, too; %%private has no meaning: only store_history.

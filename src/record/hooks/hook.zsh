@@ -9,9 +9,14 @@
   source $SESSION_BUDDY_HOOKS/prefilter.zsh
   zmodload zsh/datetime 2>/dev/null
   local stat=$(</proc/$$/stat) u=$(umask); local -a f=(${=stat##*\) })
+  case ${SESSION_BUDDY_DEPTH-} in # as hook.bash has it
+    (*[^0-9\ ]*|?????????????*|'') typeset -gx SESSION_BUDDY_DEPTH="0 $$" ;;
+    (*" $$") ;;
+    (*) typeset -gx SESSION_BUDDY_DEPTH="$(( ${SESSION_BUDDY_DEPTH%% *} + 1 )) $$" ;;
+  esac
   umask 077
   local now=${EPOCHREALTIME-}; if [[ -n $now ]] { now=${${now/[.,]/}[1,16]} } else { now=${(%):-%D{%s%6.}} }
-  print -r -- "h	1	zsh	$ZSH_VERSION	$$	$PPID	${f[20]}	$now	." >>$__sb_file
+  print -r -- "h	1	zsh	$ZSH_VERSION	$$	$PPID	${f[20]}	$now	${SESSION_BUDDY_DEPTH% *}	." >>$__sb_file
   umask $u
 } 2>/dev/null
 __sb_escape() {

@@ -27,6 +27,8 @@ const VARIABLES = {
   spool: "SESSION_BUDDY_SPOOL",
   executable: "SESSION_BUDDY_BIN",
   memory: "SESSION_BUDDY_SHM",
+  /** Written by the hooks themselves: a session's first shell finds none. */
+  depth: "SESSION_BUDDY_DEPTH",
   config: CONFIG_VARIABLE,
 } as const;
 
@@ -89,6 +91,7 @@ export class Hooks {
     set(VARIABLES.hooks, this.folder);
     set(VARIABLES.spool, spool);
     set(VARIABLES.executable, process.execPath);
+    set(VARIABLES.depth, null);
     set(VARIABLES.memory, this.memory?.path ?? null);
     set(VARIABLES.config, env[VARIABLES.config] ?? null);
     for (const [name, value] of Object.entries(this.entry.variables))
