@@ -4,6 +4,7 @@
 # bash 4.4 to 5.2: PS0 counts and takes the time, a DEBUG trap that fires once
 # writes the start, the last of PROMPT_COMMAND writes the end and sets the trap
 # again. 5.3: PS0 writes the start. Before 4.4: DEBUG alone, with whole seconds.
+# Where DEBUG is somebody else's, subshells write, for there it does not fire.
 #
 # A line has fields between tabs, the last one a dot; \, newline and tab are escaped:
 #   h 1 bash VERSION PID PPID START_TICKS TIME_US DEPTH .
@@ -40,6 +41,14 @@ __sb_history() {
   __sb_raw=${__sb_raw%$'\n'}
 }
 
+# The number of that entry → __sb_number; 0 without any. With an argument: of __sb_raw.
+__sb_count() {
+  if (($# == 0)); then __sb_history; fi
+  __sb_number=${__sb_raw#"${__sb_raw%%[! ]*}"}; __sb_number=${__sb_number%%[!0-9]*}
+  __sb_number=${__sb_number:-0}
+}
+__sb_say_number() { __sb_count; builtin printf %s "$__sb_number"; }
+
 __sb_escape() { # $1 → __sb_e
   __sb_e=$1
   if [[ $__sb_e == *[$'\\\n\t']* ]]; then
@@ -63,8 +72,12 @@ __sb_start() {
     mark=private # by the user's own HISTCONTROL or HISTIGNORE, or a repetition under ignoredups
   else
     __sb_history
-    if { [[ -n $__sb_old ]] || ((__sb_c <= 0)); } && [[ $__sb_raw == "$__sb_last" ]]; then mark=private; else text=${__sb_raw#*[0-9][ *] }; fi
+    if [[ -n $__sb_old && -n $__sb_yielded ]] && __sb_count && ((__sb_number == __sb_before)); then mark=private
+    elif [[ -z $__sb_old || -z $__sb_yielded ]] && { [[ -n $__sb_old ]] || ((__sb_c <= 0)); } && [[ $__sb_raw == "$__sb_last" ]]; then mark=private
+    else text=${__sb_raw#*[0-9][ *] }; fi
   fi
+  # About to be somebody else's; DEBUG of ours would have seen it.
+  if [[ -n $__sb_nodebug && $text == 'trap '[!-]*DEBUG* ]]; then __sb_yield; fi
   # bash-preexec takes ignorespace out of HISTCONTROL.
   if [[ $text == ' '* && -n ${bash_preexec_imported-${__bp_imported-}} ]]; then text= mark=private; fi
   if [[ -n $text ]] && { ((${#text} > 8192)) || __sb_suspect "$text"; }; then
@@ -102,11 +115,14 @@ __sb_debug() { # $1: $_, which the trap's last command gives back
 __sb_prompt() {
   local s=$? p="${PIPESTATUS[*]}"
   if (($# > 0)); then s=$1 p=${*:2}; fi
-  if ((__sb_on == 1)) && [[ -z $__sb_ps0 ]]; then __sb_on=0; __sb_n=$((__sb_n - 1)); fi
+  if ((__sb_on == 1)) && [[ -z $__sb_ps0 ]]; then
+    # No start was written: no command was read, or DEBUG is somebody else's.
+    if [[ -z $__sb_yielded ]] || ! __sb_count || ((__sb_number == __sb_before)); then __sb_on=0; __sb_n=$((__sb_n - 1)); fi
+  fi
   if ((__sb_on)); then
     if [[ -n $__sb_forked ]]; then # the fork wrote the start, unless it was paused
       if [[ -e $__sb_pause ]]; then __sb_kept=; else __sb_kept=1; fi
-    elif ((__sb_on == 1)); then __sb_start; fi
+    elif ((__sb_on == 1)); then __sb_start ${__sb_yielded:+1}; fi
     if [[ -n $__sb_kept ]]; then
       __sb_now
       __sb_escape "$PWD"
@@ -130,24 +146,43 @@ __sb_ready() {
   if [[ -o history ]] && { [[ -n $__sb_old ]] || [[ ${HISTCONTROL-} == *erasedups* ]]; }; then __sb_history; __sb_last=$__sb_raw; fi
   if ! shopt -q promptvars; then PS0=${PS0//"$__sb_ps0"}; return 1; fi
   if [[ -n $__sb_ps0 && ${PS0-} != *"$__sb_ps0"* ]]; then PS0=$__sb_ps0${PS0-}; fi
-  if [[ -n $__sb_nodebug ]]; then return 1; fi
-  if [[ -n $__sb_tmp ]]; then
+  # In somebody's function DEBUG cannot be seen, and may be theirs.
+  case ${FUNCNAME[*]} in
+    __sb_ready | '__sb_ready __sb_arm') ;;
+    *) __sb_fork; return 1 ;;
+  esac
+  if [[ -n $__sb_tmp && -z $__sb_nodebug ]]; then
     __sb_trap=
     if [[ -s $__sb_tmp.t ]]; then IFS= builtin read -rd '' __sb_trap <"$__sb_tmp.t" || :; fi
   fi
-  [[ -z $__sb_trap || $__sb_trap == "trap -- '$__sb_debug_text' DEBUG"* ]] && return 0
+  if [[ -z $__sb_trap || $__sb_trap == "trap -- '$__sb_debug_text' DEBUG"* ]]; then return 0; fi
   __sb_yield
   return 1
+}
+
+# From the next PS0 on, a subshell writes the start. Before 5.3 it does where DEBUG is not armed.
+__sb_fork() {
+  local rest=${PS0#*"$__sb_ps0"}
+  if [[ -z $__sb_nodebug || $__sb_ps0 == "$__sb_ps0_fork" ]]; then return 0; fi
+  PS0=${PS0%%"$__sb_ps0"*}$__sb_ps0_fork$rest
+  __sb_ps0=$__sb_ps0_fork
 }
 
 # DEBUG is somebody else's: a command of ours at the prompt would fire it, so from
 # now on a subshell, which has no such trap, writes the end.
 __sb_yield() {
   local i
-  [[ -n $__sb_forking ]] || return 0
-  for i in "${!PROMPT_COMMAND[@]}"; do
-    if [[ ${PROMPT_COMMAND[i]} == "$__sb_element" ]]; then PROMPT_COMMAND[i]=$__sb_forking; fi
-  done
+  __sb_yielded=1
+  __sb_fork
+  if [[ -n $__sb_old ]]; then __sb_raw=$__sb_last; __sb_count of; __sb_before=$__sb_number; fi
+  if [[ -n $__sb_element ]]; then
+    for i in "${!PROMPT_COMMAND[@]}"; do
+      if [[ ${PROMPT_COMMAND[i]} == "$__sb_element" ]]; then PROMPT_COMMAND[i]=$__sb_forking$__sb_after; fi
+    done
+  elif [[ $PROMPT_COMMAND == *"$__sb_first"*"$__sb_final"* ]]; then
+    i=${PROMPT_COMMAND%%"$__sb_first"*}$__sb_forking${PROMPT_COMMAND#*"$__sb_first"}
+    PROMPT_COMMAND=${i%"$__sb_final"*}$__sb_after${i##*"$__sb_final"}
+  fi
 }
 
 # Sets the trap for the next command, called at the top level as everything that
@@ -168,11 +203,12 @@ else __sb_arm_text="__sb_trap=\$(trap -p DEBUG); $__sb_arm_text"; fi
 __sb_install() {
   local v=$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1]))
   local count='__sb_n+=1,__sb_on=1,__sb_c=HISTCMD-__sb_h,__sb_h=HISTCMD,__sb_t='$__sb_clock',0'
-  __sb_tset= __sb_forked= __sb_ps0= __sb_nodebug= __sb_old= __sb_element= __sb_forking=
+  __sb_tset= __sb_forked= __sb_ps0= __sb_nodebug= __sb_old= __sb_element= __sb_yielded= __sb_before=0 __sb_ps0_fork=
   if ((v < 500)); then __sb_old=1; fi
   if ((v >= 503)); then
     __sb_ps0='${__sb_0:$(('$count')):0}${ { __sb_start 1; __sb_on=2; } 2>/dev/null; }'
-    __sb_nodebug=1 __sb_arm_text='__sb_ready || :'
+    __sb_ps0_fork='${__sb_0:$(('$count')):0}$({ __sb_start 1; } 2>/dev/null)${__sb_0:$((__sb_forked=1,0)):0}'
+    __sb_nodebug=1 __sb_arm_text='__sb_trap=${ trap -p DEBUG; }; __sb_ready || :'
     __sb_history() { __sb_raw=${ HISTTIMEFORMAT='' builtin history 1; }; }
   elif ((v >= 404)); then
     # Armed: DEBUG writes the start. Not armed (somebody else's DEBUG trap, or our
@@ -182,6 +218,11 @@ __sb_install() {
     __sb_epoch=$(($(date +%s) - SECONDS))
     __sb_arm_text+='; __sb_n=$((__sb_n + 1)) __sb_on=1 __sb_t=0'
   fi
+  # Nothing in them fires DEBUG: no command, but an expansion, is run outside of the subshell.
+  local reset='__sb_on=0,__sb_h=HISTCMD,__sb_f=1'
+  if [[ -n $__sb_old ]]; then reset+=',__sb_before=$(__sb_say_number)'; fi
+  if [[ -z $__sb_ps0 ]]; then reset+=',__sb_n+=1,__sb_on=1,__sb_t=0'; fi
+  __sb_after=$'\n{ __sb_nothing() { :; }; } 2> "/dev/null${__sb_0:$(('$reset$',0)):0}"\n'
   if [[ -n $__sb_ps0 ]]; then PS0=$__sb_ps0${PS0-}; fi
   local attrs=
   if ((v >= 501)) && [[ -v PROMPT_COMMAND ]]; then attrs=${PROMPT_COMMAND@a}; fi
@@ -193,18 +234,21 @@ __sb_install() {
     # it, and lines of their own when the array is joined: by that bash-preexec
     # knows what is of the prompt.
     __sb_element=$'\n{\n__sb_prompt'
-    if [[ -n $__sb_nodebug ]]; then __sb_element+=$'\n__sb_ready'
+    if [[ -n $__sb_nodebug ]]; then __sb_element+=$'\n__sb_trap=${ trap -p DEBUG; }\n__sb_ready'
     elif [[ -n $__sb_tmp ]]; then __sb_element+=$'\ntrap -p DEBUG >| "$__sb_tmp.t"\n__sb_arm'
     else __sb_element+=$'\n__sb_trap=$(trap -p DEBUG)\n__sb_arm'; fi
     __sb_element+=$'\n} 2> /dev/null\n'
-    # Nothing in it fires DEBUG: no command, but an expansion, is run outside of the subshell.
-    __sb_forking=$'\n( __sb_prompt ) 2> /dev/null\n{ __sb_nothing() { :; }; } 2> "/dev/null${__sb_0:$((__sb_on=0,__sb_h=HISTCMD,__sb_f=1,0)):0}"\n'
+    __sb_forking=$'\n( __sb_prompt ) 2> /dev/null'
     PROMPT_COMMAND+=("$__sb_element")
   else
     # In a child shell that inherits the exported string it does nothing.
     __sb_p='{ __sb_prompt "$?" "${PIPESTATUS[@]}"; } 2>/dev/null'
     __sb_a="{ $__sb_arm_text; } 2>/dev/null"
-    PROMPT_COMMAND='eval "${__sb_p-}"'${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}$'\neval "${__sb_a-}"' 2>/dev/null
+    # The groups keep `set -x` from showing them; lines of their own, as above.
+    __sb_first=$'{\neval "${__sb_p-}"\n} 2>/dev/null'
+    __sb_final=$'\n{\neval "${__sb_a-}"\n} 2>/dev/null'
+    __sb_forking='( eval "${__sb_p-}" ) 2>/dev/null'
+    PROMPT_COMMAND=$__sb_first${PROMPT_COMMAND:+$'\n'$PROMPT_COMMAND}$__sb_final 2>/dev/null
   fi
   local stat ticks
   IFS= builtin read -r stat </proc/$$/stat; stat=${stat##*) }
