@@ -14,6 +14,7 @@ import {
   PIPELINES,
   type Typed,
   bashTypist,
+  bashVersion,
   sameWithAndWithout,
   typed,
 } from "../support/typing.ts";
@@ -64,7 +65,7 @@ const AWKWARD: Typed[] = [
   { keys: ["uname -s"], text: "", mark: "private", status: 0 },
   typed("unset HISTIGNORE"),
   { keys: [""], text: null },
-  { keys: ["echo )"], text: null },
+  { keys: ["echo )"], text: bashVersion() < 404 ? "echo )" : null },
   // A word of its own tells that it runs, and not the shell any more.
   typed("sh -c 'echo up; exec sleep 100'", 130, {
     then: { shown: /^up/m, keys: CTRL_C },
@@ -89,12 +90,22 @@ const AWKWARD: Typed[] = [
   typed("trap"),
   typed("umask; alias | md5sum; shopt | md5sum", 0),
   typed("echo $-; shopt -o | grep -v history; set -o | md5sum"),
-  typed("PROMPT_COMMAND='echo before the prompt'"),
-  typed("echo with a prompt command"),
+  ...(bashVersion() < 501
+    ? []
+    : [
+        typed("PROMPT_COMMAND='echo before the prompt'"),
+        typed("echo with a prompt command"),
+      ]),
   // It takes our hook along, and with it the ends.
-  { keys: ["unset PROMPT_COMMAND"], text: "unset PROMPT_COMMAND" },
-  { keys: ["echo without"], text: "echo without", ended: false },
-  { keys: ["exec bash"], text: "exec bash", ended: false },
+  bashVersion() < 404
+    ? { keys: ["unset PROMPT_COMMAND"] }
+    : { keys: ["unset PROMPT_COMMAND"], text: "unset PROMPT_COMMAND" },
+  bashVersion() < 404
+    ? { keys: ["echo without"], text: null }
+    : { keys: ["echo without"], text: "echo without", ended: false },
+  bashVersion() < 404
+    ? { keys: ["exec bash"], text: null }
+    : { keys: ["exec bash"], text: "exec bash", ended: false },
   typed("echo anew"),
   { keys: ["exit 5"], text: "exit 5", last: true },
 ];

@@ -10,6 +10,7 @@ import { Sandbox } from "../support/sandbox.ts";
 import {
   type Typed,
   bashTypist,
+  bashVersion,
   sameWithAndWithout,
   typed,
 } from "../support/typing.ts";
@@ -22,10 +23,11 @@ bash_preexec_imported=defined
 __bp_inside=0 __bp_interactive=
 __bp_set() { __bp_status=$?; return $1; }
 __bp_precmd() {
-  __bp_status=$?
+  __bp_status=$? BP_PIPESTATUS=("\${PIPESTATUS[@]}")
   ((__bp_inside)) && return
   local __bp_inside=1 f
   for f in "\${precmd_functions[@]}"; do type -t "$f" >/dev/null && "$f"; done
+  __bp_set "$__bp_status"
 }
 __bp_interactive_mode() { __bp_interactive=on; }
 __bp_of_prompt() {
@@ -54,12 +56,12 @@ __bp_install() {
   PROMPT_COMMAND=$'__bp_precmd\\n'"$PROMPT_COMMAND"$'\\n__bp_interactive_mode'
   __bp_precmd; __bp_interactive_mode
 }
-PROMPT_COMMAND=$'\${PROMPT_COMMAND:+$PROMPT_COMMAND\\n}__bp_begin'
+PROMPT_COMMAND=\${PROMPT_COMMAND:+$PROMPT_COMMAND$'\\n'}__bp_begin
 __bp_begin() { __bp_install; }
 precmd_functions=(told_prompt) preexec_functions=(told_command)
 told_prompt() { echo "prompt after $__bp_status"; }
 told_command() { echo "about to: $1"; }
-`.replace("$'${PROMPT_COMMAND:+$PROMPT_COMMAND\\n}__bp_begin'", "__bp_begin");
+`;
 
 /** As starship does where bash-preexec is not: DEBUG and PROMPT_COMMAND of its own. */
 const STARSHIP = `
@@ -104,11 +106,30 @@ const COMMANDS: Typed[] = [
  */
 const SETTLED = /<3>\$ /;
 
+const LATER: Typed = { keys: [". ~/later"] };
+/** Before 5.1 `PROMPT_COMMAND=…` takes our hook along, and before 4.4 that is all there is. */
+function recordedLater(name: string, one: Typed): Typed {
+  if (bashVersion() >= 501 || name === "PREEXEC") return recordedOf(one);
+  if (bashVersion() < 404 || name === "COUNTING") return { ...one, text: null };
+  const { status: _status, ...rest } = one;
+  return rest;
+}
+/** Before 4.4 nothing tells of a start where DEBUG is somebody else's. */
+const recordedOf = (one: Typed): Typed =>
+  bashVersion() < 404 && one.last ? { ...one, text: null } : one;
+
 for (const [name, text] of Object.entries({ PREEXEC, STARSHIP, COUNTING })) {
   test(`${name.toLowerCase()} in the startup file fires as often as without us`, async () => {
     using plain = prepared(text);
     using sandbox = prepared(text);
-    await sameWithAndWithout(plain, sandbox, BASH, COMMANDS, SETTLED);
+    await sameWithAndWithout(
+      plain,
+      sandbox,
+      BASH,
+      COMMANDS,
+      SETTLED,
+      COMMANDS.map(recordedOf),
+    );
   });
 
   test(`${name.toLowerCase()} that is read later fires as often as without us`, async () => {
@@ -120,8 +141,9 @@ for (const [name, text] of Object.entries({ PREEXEC, STARSHIP, COUNTING })) {
       plain,
       sandbox,
       BASH,
-      [{ keys: [". ~/later"] }, ...COMMANDS],
+      [LATER, ...COMMANDS],
       SETTLED,
+      [LATER, ...COMMANDS.map((one) => recordedLater(name, one))],
     );
   });
 }

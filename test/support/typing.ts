@@ -89,6 +89,7 @@ async function nextPrompt(
  * Types everything twice, into a shell that nobody wraps and into a wrapped one:
  * the screens are the same byte for byte, and the record is what was typed.
  * @param from where the comparison of the screens begins
+ * @param recorded where less is recorded than was typed
  */
 export async function sameWithAndWithout(
   plain: Sandbox,
@@ -96,12 +97,13 @@ export async function sameWithAndWithout(
   typist: Typist,
   commands: readonly Typed[],
   from: RegExp = /^/,
+  recorded: readonly Typed[] = commands,
 ): Promise<void> {
   const alone = await typeAll(plain, typist, null, commands);
   const shown = await typeAll(wrapped, typist, [], commands);
   const [left, right] = [comparable(shown, wrapped), comparable(alone, plain)];
   expect(left.slice(left.search(from))).toBe(right.slice(right.search(from)));
-  expectRecorded(wrapped, commands);
+  expectRecorded(wrapped, recorded);
 }
 
 /** Without what no two runs share: process ids, the home's name. */
@@ -149,6 +151,16 @@ export function bashTypist(): Typist {
   if (!file) return { argv: ["bash"], ...NUMBERED };
   const PATH = `${file.slice(0, file.lastIndexOf("/"))}:/usr/bin:/bin`;
   return { argv: [file], ...NUMBERED, env: { PATH } };
+}
+
+/** Of that bash: 502 is 5.2. */
+export function bashVersion(): number {
+  const [file] = bashTypist().argv;
+  const told = Bun.spawnSync([
+    file!,
+    ...["-c", "echo $((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1]))"],
+  ]);
+  return Number(told.stdout.toString());
 }
 
 /** Prompts with a number: one is told from the next. */

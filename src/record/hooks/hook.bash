@@ -114,10 +114,16 @@ __sb_debug() { # $1: $_, which the trap's last command gives back
 # Ends command __sb_n.
 __sb_prompt() {
   local s=$? p="${PIPESTATUS[*]}"
-  if (($# > 0)); then s=$1 p=${*:2}; fi
+  if (($# > 0)); then
+    s=$1 p=${*:2}
+    # bash-preexec came before us, and keeps them.
+    if [[ -n ${bash_preexec_imported-${__bp_imported-}} ]]; then p=${BP_PIPESTATUS[*]-}; fi
+  fi
   if ((__sb_on == 1)) && [[ -z $__sb_ps0 ]]; then
-    # No start was written: no command was read, or DEBUG is somebody else's.
-    if [[ -z $__sb_yielded ]] || ! __sb_count || ((__sb_number == __sb_before)); then __sb_on=0; __sb_n=$((__sb_n - 1)); fi
+    # No start was written: no command was read, DEBUG is somebody else's, or
+    # it was one that does not fire it, as `( … )`.
+    __sb_count
+    if ((__sb_number == __sb_before)); then __sb_on=0; __sb_n=$((__sb_n - 1)); fi
   fi
   if ((__sb_on)); then
     if [[ -n $__sb_forked ]]; then # the fork wrote the start, unless it was paused
@@ -144,6 +150,7 @@ __sb_debug_text='{ __sb_debug "$_"; ((__sb_on != 2)) || trap - DEBUG; : "$__sb_u
 __sb_ready() {
   __sb_h=$HISTCMD
   if [[ -o history ]] && { [[ -n $__sb_old ]] || [[ ${HISTCONTROL-} == *erasedups* ]]; }; then __sb_history; __sb_last=$__sb_raw; fi
+  if [[ -z $__sb_ps0 ]]; then __sb_count of; __sb_before=$__sb_number; fi
   if ! shopt -q promptvars; then PS0=${PS0//"$__sb_ps0"}; return 1; fi
   if [[ -n $__sb_ps0 && ${PS0-} != *"$__sb_ps0"* ]]; then PS0=$__sb_ps0${PS0-}; fi
   # In somebody's function DEBUG cannot be seen, and may be theirs.
@@ -209,7 +216,8 @@ __sb_install() {
     __sb_ps0='${__sb_0:$(('$count')):0}${ { __sb_start 1; __sb_on=2; } 2>/dev/null; }'
     __sb_ps0_fork='${__sb_0:$(('$count')):0}$({ __sb_start 1; } 2>/dev/null)${__sb_0:$((__sb_forked=1,0)):0}'
     __sb_nodebug=1 __sb_arm_text='__sb_trap=${ trap -p DEBUG; }; __sb_ready || :'
-    __sb_history() { __sb_raw=${ HISTTIMEFORMAT='' builtin history 1; }; }
+    # The dot keeps what newlines the entry ends in.
+    __sb_history() { __sb_raw=${ HISTTIMEFORMAT='' builtin history 1; builtin printf .; }; __sb_raw=${__sb_raw%$'\n.'}; }
   elif ((v >= 404)); then
     # Armed: DEBUG writes the start. Not armed (somebody else's DEBUG trap, or our
     # prompt hook was thrown out): one fork in PS0 does.
