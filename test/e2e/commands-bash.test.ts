@@ -3,7 +3,7 @@
  * on the screen: each of the commands below is typed twice, into bash as it is and
  * into a wrapped one.
  */
-import { test } from "bun:test";
+import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Sandbox } from "../support/sandbox.ts";
@@ -16,6 +16,8 @@ import {
   bashTypist,
   bashVersion,
   sameWithAndWithout,
+  expectRecorded,
+  typeAll,
   typed,
 } from "../support/typing.ts";
 
@@ -118,6 +120,69 @@ test("bash: each command is recorded as its history has it, and the screen is th
     await each.run(["install", "hooks", "bash", "--write"]);
   await sameWithAndWithout(plain, sandbox, BASH, AWKWARD);
 }, 120_000);
+
+for (const control of ["ignorespace", "ignorespace:erasedups"])
+  test(`bash: the first command, too, may be private under ${control}`, async () => {
+    using sandbox = prepared();
+    writeFileSync(join(sandbox.home, ".history"), "echo of before\n");
+    writeFileSync(
+      join(sandbox.home, ".bashrc"),
+      `${RC}HISTCONTROL=${control}\n`,
+    );
+    const commands: Typed[] = [
+      { keys: [" echo unseen"], text: "", mark: "private", status: 0 },
+      typed("echo seen"),
+      { keys: [" echo unseen"], text: "", mark: "private", status: 0 },
+      { keys: ["exit"], text: "exit", last: true },
+    ];
+    await typeAll(sandbox, BASH, [], commands);
+    expectRecorded(sandbox, commands);
+  });
+
+/** As lines that a backslash joins: a terminal takes no line that long. */
+const LINES = 50;
+const LONG = [
+  ": start\\",
+  ...Array<string>(LINES).fill(`${"x".repeat(2_047)}\\`),
+  "end",
+];
+
+test("bash: of a text of 100 KB the first 64 KiB are kept, and how much was cut is told", async () => {
+  using sandbox = prepared();
+  await typeAll(
+    sandbox,
+    BASH,
+    [],
+    [{ keys: LONG }, { keys: ["exit"], last: true }],
+  );
+  const { session_id } = await sandbox.only();
+  const run = await sandbox.run(["list-events", "--json", session_id]);
+  const events = (
+    JSON.parse(run.stdout) as {
+      event: { text?: string; truncated_bytes?: number };
+    }[]
+  ).map(({ event }) => event);
+  const long = events.find(({ text }) => text?.startsWith(": start"));
+  const typedBytes = LONG.map((line) => line.replace(/\\$/, "")).join(
+    "",
+  ).length;
+  expect([long?.text?.length, long?.truncated_bytes]).toEqual([
+    65_536,
+    typedBytes - 65_536,
+  ]);
+});
+
+test("bash: what ran when the shell was killed is recorded, without an end", async () => {
+  using sandbox = prepared();
+  const commands: Typed[] = [
+    typed("echo one"),
+    { keys: ["kill -9 $$"], text: "kill -9 $$", ended: false, last: true },
+  ];
+  await typeAll(sandbox, BASH, [], commands);
+  expectRecorded(sandbox, commands);
+  const { status } = await sandbox.only();
+  expect(status).toBe("ended");
+});
 
 function prepared(): Sandbox {
   const sandbox = new Sandbox();

@@ -105,6 +105,8 @@ const COMMANDS: Typed[] = [
  * fire it as those of any PROMPT_COMMAND do.
  */
 const SETTLED = /<3>\$ /;
+/** In the startup file it is seen before the first prompt. */
+const FIRST = bashVersion() < 501 ? SETTLED : /<1>\$ /;
 
 const LATER: Typed = { keys: [". ~/later"] };
 /** Before 5.1 `PROMPT_COMMAND=…` takes our hook along, and before 4.4 that is all there is. */
@@ -127,7 +129,7 @@ for (const [name, text] of Object.entries({ PREEXEC, STARSHIP, COUNTING })) {
       sandbox,
       BASH,
       COMMANDS,
-      SETTLED,
+      FIRST,
       COMMANDS.map(recordedOf),
     );
   });

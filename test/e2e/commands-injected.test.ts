@@ -13,6 +13,7 @@ import {
   type Typed,
   type Typist,
   bashTypist,
+  bashVersion,
   expectRecorded,
   typeAll,
   typed,
@@ -109,7 +110,9 @@ for (const [name, shell] of Object.entries(SHELLS))
         /\[(runs|done) [^\]]*\]/g,
       );
     expect(await marks(sandbox, [])).toEqual(await marks(plain, null));
-    expectRecorded(sandbox, commands);
+    // Whole seconds tell no order between shells.
+    if (bashVersion() >= 500 || name !== "bash")
+      expectRecorded(sandbox, commands);
   });
 
 function prepared({ startup, text, place, integration }: Injected): Sandbox {

@@ -15,7 +15,7 @@ case $- in *i*) ;; *) return 0 ;; esac
 [[ -n ${SESSION_BUDDY_SPOOL-} && -n ${SESSION_BUDDY_SESSION_ID-} && ${__sb_pid-} != "$$" ]] || return 0
 __sb_alias=; if shopt -q expand_aliases; then __sb_alias=1; fi
 shopt -u expand_aliases # what follows is parsed without the user's aliases
-__sb_pid=$$ __sb_n=0 __sb_on=0 __sb_c=0 __sb_t=0 __sb_h=0 __sb_f=1 __sb_0=0 __sb_torn= __sb_last= __sb_u= __sb_kept=
+__sb_pid=$$ __sb_n=0 __sb_on=0 __sb_c=0 __sb_t=0 __sb_h=0 __sb_f=1 __sb_0=0 __sb_torn= __sb_last='?' __sb_u= __sb_kept=
 __sb_file=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.$$.commands
 __sb_pause=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.paused
 . "$SESSION_BUDDY_HOOKS/prefilter.bash" # __sb_suspect
@@ -73,7 +73,7 @@ __sb_start() {
   else
     __sb_history
     if [[ -n $__sb_old && -n $__sb_yielded ]] && __sb_count && ((__sb_number == __sb_before)); then mark=private
-    elif [[ -z $__sb_old || -z $__sb_yielded ]] && { [[ -n $__sb_old ]] || ((__sb_c <= 0)); } && [[ $__sb_raw == "$__sb_last" ]]; then mark=private
+    elif [[ -z $__sb_old || -z $__sb_yielded ]] && { [[ -n $__sb_old ]] || ((__sb_c <= 0)); } && [[ $__sb_raw == "$__sb_last" || $__sb_last == '?' ]]; then mark=private
     else text=${__sb_raw#*[0-9][ *] }; fi
   fi
   # About to be somebody else's; DEBUG of ours would have seen it.
@@ -158,6 +158,7 @@ __sb_ready() {
     __sb_ready | '__sb_ready __sb_arm') ;;
     *) __sb_fork; return 1 ;;
   esac
+  if [[ -n $__sb_probe ]]; then __sb_probed; fi
   if [[ -n $__sb_tmp && -z $__sb_nodebug ]]; then
     __sb_trap=
     if [[ -s $__sb_tmp.t ]]; then IFS= builtin read -rd '' __sb_trap <"$__sb_tmp.t" || :; fi
@@ -165,6 +166,19 @@ __sb_ready() {
   if [[ -z $__sb_trap || $__sb_trap == "trap -- '$__sb_debug_text' DEBUG"* ]]; then return 0; fi
   __sb_yield
   return 1
+}
+
+# Ours is in PROMPT_COMMAND, and DEBUG nobody's: what found that out goes.
+__sb_probed() {
+  local i
+  for i in "${!PROMPT_COMMAND[@]}"; do
+    if [[ ${PROMPT_COMMAND[i]} == "$__sb_probe" ]]; then unset "PROMPT_COMMAND[$i]"; fi
+  done
+  __sb_probe=
+  if [[ -n $__sb_nodebug && -z $__sb_trap ]]; then
+    PS0=${PS0/"$__sb_ps0"/"$__sb_ps0_stay"}
+    __sb_ps0=$__sb_ps0_stay
+  fi
 }
 
 # From the next PS0 on, a subshell writes the start. Before 5.3 it does where DEBUG is not armed.
@@ -184,7 +198,7 @@ __sb_yield() {
   if [[ -n $__sb_old ]]; then __sb_raw=$__sb_last; __sb_count of; __sb_before=$__sb_number; fi
   if [[ -n $__sb_element ]]; then
     for i in "${!PROMPT_COMMAND[@]}"; do
-      if [[ ${PROMPT_COMMAND[i]} == "$__sb_element" ]]; then PROMPT_COMMAND[i]=$__sb_forking$__sb_after; fi
+      if [[ ${PROMPT_COMMAND[i]} == "$__sb_element" ]]; then PROMPT_COMMAND[i]=$__sb_forking; fi
     done
   elif [[ $PROMPT_COMMAND == *"$__sb_first"*"$__sb_final"* ]]; then
     i=${PROMPT_COMMAND%%"$__sb_first"*}$__sb_forking${PROMPT_COMMAND#*"$__sb_first"}
@@ -210,11 +224,12 @@ else __sb_arm_text="__sb_trap=\$(trap -p DEBUG); $__sb_arm_text"; fi
 __sb_install() {
   local v=$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1]))
   local count='__sb_n+=1,__sb_on=1,__sb_c=HISTCMD-__sb_h,__sb_h=HISTCMD,__sb_t='$__sb_clock',0'
-  __sb_tset= __sb_forked= __sb_ps0= __sb_nodebug= __sb_old= __sb_element= __sb_yielded= __sb_before=0 __sb_ps0_fork=
+  __sb_tset= __sb_forked= __sb_ps0= __sb_nodebug= __sb_old= __sb_element= __sb_yielded= __sb_before=0 __sb_ps0_fork= __sb_probe=
   if ((v < 500)); then __sb_old=1; fi
   if ((v >= 503)); then
-    __sb_ps0='${__sb_0:$(('$count')):0}${ { __sb_start 1; __sb_on=2; } 2>/dev/null; }'
+    __sb_ps0_stay='${__sb_0:$(('$count')):0}${ { __sb_start 1; __sb_on=2; } 2>/dev/null; }'
     __sb_ps0_fork='${__sb_0:$(('$count')):0}$({ __sb_start 1; } 2>/dev/null)${__sb_0:$((__sb_forked=1,0)):0}'
+    __sb_ps0=$__sb_ps0_fork
     __sb_nodebug=1 __sb_arm_text='__sb_trap=${ trap -p DEBUG; }; __sb_ready || :'
     # The dot keeps what newlines the entry ends in.
     __sb_history() { __sb_raw=${ HISTTIMEFORMAT='' builtin history 1; builtin printf .; }; __sb_raw=${__sb_raw%$'\n.'}; }
@@ -247,7 +262,13 @@ __sb_install() {
     else __sb_element+=$'\n__sb_trap=$(trap -p DEBUG)\n__sb_arm'; fi
     __sb_element+=$'\n} 2> /dev/null\n'
     __sb_forking=$'\n( __sb_prompt ) 2> /dev/null'
-    PROMPT_COMMAND+=("$__sb_element")
+    # DEBUG may be somebody else's by the first prompt, for whom a command of ours
+    # would be the first that was typed. So it is looked up in a subshell, unless
+    # nobody else is at the prompt, and by nothing that fires it: ours gets its place, the last.
+    __sb_forking+=$__sb_after
+    __sb_probe=$'\n{ __sb_nothing() { :; }; } 2> "/dev/null${__sb_0:$((__sb_h=HISTCMD,0)):0}" <<< "${PROMPT_COMMAND[9999]:=${__sb_alone[${#PROMPT_COMMAND[@]}${PROMPT_COMMAND[0]:+ }]:-$([[ -z $(trap -p DEBUG) ]] && builtin printf %s "$__sb_element" || builtin printf %s "$__sb_forking")}}"\n'
+    declare -gA __sb_alone=([2]=$__sb_element)
+    PROMPT_COMMAND+=("$__sb_probe")
   else
     # In a child shell that inherits the exported string it does nothing.
     __sb_p='{ __sb_prompt "$?" "${PIPESTATUS[@]}"; } 2>/dev/null'

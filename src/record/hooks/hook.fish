@@ -13,9 +13,10 @@ set -g __sb_re (string replace '(?s)' '(?s)^.{8193}|' -- (string trim -- $__sb_r
 # Older ones have no such function.
 set -g __sb_asks (string match -rq '^[0-3]\.' -- $FISH_VERSION; and echo 0; or echo 1)
 # No clock builtin: the start of the machine in hundredths of a second, once; /proc/uptime from then on.
-read -l up _rest </proc/uptime
 if command -q date
     set -l now (command date +%s.%N | string replace -r '(\d+)\.(\d\d).*' '$1$2')
+    # Afterwards: a process takes longer to start than to end.
+    read -l up _rest </proc/uptime
     set -g __sb_boot (math $now - (string replace . '' $up))
 else # to the second
     read -lz kernel </proc/stat
