@@ -11,6 +11,8 @@ import {
   openFile,
 } from "./file.ts";
 import { libc, nodeFs } from "./libc.ts";
+import { statFile } from "./stat.ts";
+import { isOwn } from "./trust.ts";
 
 const PLACE = "/dev/shm";
 const ARM = process.arch === "arm64";
@@ -19,6 +21,10 @@ const SYS_FSTATFS = ARM ? 44 : 138;
 const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const TMPFS = 0x01021994n;
+
+/** By the id of the session that it is for. */
+export const memoryFolderOf = (session_id: string): string =>
+  `session-buddy-${session_id}`;
 
 const encoder = new TextEncoder();
 
@@ -49,6 +55,14 @@ export class MemoryFolder {
     const failed = syscall(SYS_FSTATFS, fd, facts as never, 0, 0);
     closeFile(fd);
     return Number(failed) === 0 && facts[0] === TMPFS;
+  }
+
+  /** Removes what a process left that was killed: a private folder of ours, nothing else. */
+  static sweep(name: string): void {
+    const path = `${PLACE}/${name}`;
+    const stat = libc && statFile(path, { follow: false });
+    if (stat?.kind === "folder" && isOwn(stat.uid) && stat.mode === 0o700)
+      new MemoryFolder(path).remove();
   }
 
   /** Shells of the session that go on do without. */

@@ -5,6 +5,7 @@
 import { type Stats, closeSync, fstatSync, futimesSync, rmSync } from "node:fs";
 import type { Clock } from "../model/clock.ts";
 import { EMITTED, lostEnd } from "../model/event.ts";
+import { MemoryFolder, memoryFolderOf } from "../os/memory-folder.ts";
 import { isFileAt } from "../os/stat.ts";
 import { Batches, type BatchOptions, PassFiles, REST_MS } from "./batches.ts";
 import { append, isSpoolFile, listFolder, spoolName } from "./folder.ts";
@@ -236,6 +237,8 @@ export class Pass {
         return this.signs.add(name, now, child);
       }
       if (child === "unknown") return this.signs.add(name, mtime, child);
+      // A wrapper that was killed could not.
+      MemoryFolder.sweep(memoryFolderOf(session_id));
       const shells = await this.lastWords(session_id);
       const end = facts.recoveredEnd(this.signs.past(mtime), shells);
       if (end) {

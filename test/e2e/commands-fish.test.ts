@@ -12,7 +12,7 @@ import {
 } from "../support/typing.ts";
 
 const FISH: Typist = {
-  argv: ["fish"],
+  argv: [process.env["SESSION_BUDDY_TEST_FISH"] ?? "fish"],
   prompt: /<\d+>\$ $/,
   continued: /> $/,
   counts: true,
@@ -80,6 +80,9 @@ function prepared(): Sandbox {
   const sandbox = new Sandbox();
   const folder = join(sandbox.home, ".config/fish");
   mkdirSync(folder, { recursive: true });
+  // Else it reads all manual pages in the background, into a home that is to go.
+  const made = join(sandbox.home, ".local/share/fish/generated_completions");
+  mkdirSync(made, { recursive: true });
   writeFileSync(join(folder, "config.fish"), RC);
   return sandbox;
 }

@@ -90,7 +90,7 @@ const SHELLS: Record<string, Injected> = {
     startup: ".config/fish/config.fish",
     text: `set -g fish_greeting
 set -g fish_autosuggestion_enabled 0
-set -g n 0
+set -g n 100
 function fish_prompt; set n (math $n + 1); echo -n "<$n>\\$ "; end
 `,
     place: "it/init",
@@ -104,9 +104,10 @@ for (const [name, shell] of Object.entries(SHELLS))
     using plain = prepared(shell);
     using sandbox = prepared(shell);
     await sandbox.run(["install", "hooks", name, "--write"]);
+    const outer: Typist = name === "fish" ? { ...OUTER, counts: true } : OUTER;
     const commands = [{ keys: [shell.command] }, ...COMMANDS, exit];
     const marks = async (each: Sandbox, wrapped: [] | null) =>
-      Bun.stripANSI(await typeAll(each, OUTER, wrapped, commands)).match(
+      Bun.stripANSI(await typeAll(each, outer, wrapped, commands)).match(
         /\[(runs|done) [^\]]*\]/g,
       );
     expect(await marks(sandbox, [])).toEqual(await marks(plain, null));
@@ -118,6 +119,8 @@ for (const [name, shell] of Object.entries(SHELLS))
 function prepared({ startup, text, place, integration }: Injected): Sandbox {
   const sandbox = new Sandbox();
   for (const [file, content] of [
+    // Else fish reads all manual pages, into a home that is to go.
+    [".local/share/fish/generated_completions/none", ""],
     [".bashrc", "PS1='<\\#>$ '\n"],
     [startup, text],
     [place, integration],

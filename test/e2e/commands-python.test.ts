@@ -63,6 +63,54 @@ test("python: each statement is recorded, and the screen is the same", async () 
   );
 }, 120_000);
 
+const IPYTHON: Typist = {
+  argv: [
+    Bun.which("ipython3") ?? "ipython3",
+    ...["--simple-prompt", "--no-banner", "--no-confirm-exit"],
+  ],
+  prompt: /In \[\d+\]: $/,
+  continued: /\.\.\.: $/,
+};
+
+const CELLS: Typed[] = [
+  typed("1 + 1"),
+  typed("1 / 0", 1),
+  typed("x = 'a;b'"),
+  {
+    keys: ["for i in (1, 2):", "    print(i)", ""],
+    text: "for i in (1, 2):\n    print(i)",
+    status: 0,
+  },
+  typed("print('héllo ✓')"),
+  typed("print('a\\\\nb')"),
+  typed("%cd -q /", 0, { end_cwd: "/" }),
+  typed("import os; [k for k in os.environ if 'PYTHONST' in k]"),
+  typed("[k for k in dir() if 'session' in k or '__sb' in k]"),
+  typed("from_startup"),
+  typed("import time; print('up'); time.sleep(100)", 1, {
+    then: { shown: /^up/m, keys: CTRL_C },
+  }),
+  { keys: [""], text: null },
+  typed("nope", 1),
+  typed("nope", 1),
+  // From it on IPython hears no Ctrl-C.
+  typed("!exit 3"),
+  { keys: [" 'kept from the record'"], text: "", mark: "private" },
+  { keys: ["exit"], text: "exit", last: true },
+];
+
+test("IPython: each cell is recorded, and the screen is the same", async () => {
+  if (!needs("ipython3")) return;
+  using plain = prepared();
+  using sandbox = prepared();
+  await sameWithAndWithout(
+    plain,
+    sandbox,
+    { ...IPYTHON, env: { PYTHONSTARTUP: join(plain.home, "startup.py") } },
+    CELLS,
+  );
+}, 120_000);
+
 function prepared(): Sandbox {
   const sandbox = new Sandbox();
   writeFileSync(join(sandbox.home, "startup.py"), "from_startup = 'ours'\n");

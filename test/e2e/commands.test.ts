@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { hookedCommands, hookedLines } from "../support/hooked.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
@@ -29,6 +29,22 @@ const BASH: Typist = {
   prompt: /<\d+>\$ $/,
   continued: /> $/,
 };
+
+/** Gone, or a zombie that nobody has waited for. */
+function isOver(pid: string): boolean {
+  try {
+    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return true;
+  }
+}
+
+const FISH_LOGIN = `status is-login; and set -g came profile
+set -g fish_greeting
+set -g fish_autosuggestion_enabled 0
+set -g n 0
+function fish_prompt; set n (math $n + 1); echo -n "<$n>\\$ "; end
+`;
 
 function prepared(): Sandbox {
   const sandbox = new Sandbox();
@@ -260,6 +276,56 @@ test("the hooks are private, written once, and anew when they are not ours to th
   await run();
   expect(mode(rc)).toBe("600");
 });
+
+test("what a killed wrapper left in memory goes when its session is closed", async () => {
+  using sandbox = prepared();
+  await using pty = new Pty(sandbox, [BINARY, "shell", "--", "bash"]);
+  await pty.expect(/<1>\$ $/);
+  pty.line("echo $SESSION_BUDDY_SHM.");
+  const [, folder] = await pty.expect(/(\/dev\/shm\/\S+)\.\r/);
+  const [line] = hookedLines(sandbox);
+  pty.child.kill("SIGKILL");
+  await pty.child.exited;
+  expect(existsSync(folder!)).toBe(true);
+  // With it the terminal goes, and the shell hears of that.
+  await pty.until("its end", () => isOver(line!.pid));
+  await sandbox.list();
+  expect(existsSync(folder!)).toBe(false);
+  expect((await sandbox.only()).status).toBe("lost");
+});
+
+for (const [shell, file, text] of [
+  ["zsh", ".zprofile", "came=profile\n"],
+  ["fish", ".config/fish/config.fish", FISH_LOGIN],
+] as const)
+  test(`a login ${shell} has read its own files, and is recorded`, async () => {
+    if (!needs(shell)) return;
+    using plain = prepared();
+    using sandbox = prepared();
+    for (const { home } of [plain, sandbox]) {
+      mkdirSync(dirname(join(home, file)), { recursive: true });
+      mkdirSync(join(home, ".local/share/fish/generated_completions"), {
+        recursive: true,
+      });
+      writeFileSync(join(home, file), text);
+    }
+    const env = { TERM: "dumb" };
+    const typist: Typist = {
+      ...BASH,
+      argv: [shell, "-l"],
+      counts: true,
+      env,
+    };
+    const commands: Typed[] = [
+      typed("echo came by $came"),
+      typed("echo $ZDOTDIR none"),
+      { keys: ["exit"], text: "exit", last: true },
+    ];
+    const alone = await typeAll(plain, typist, null, commands);
+    expect(await typeAll(sandbox, typist, [], commands)).toBe(alone);
+    expect(alone).toContain("came by profile");
+    expectRecorded(sandbox, commands);
+  });
 
 test("hooks of another version stay while a session uses them, and go then", async () => {
   using sandbox = prepared();

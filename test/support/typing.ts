@@ -108,7 +108,10 @@ export async function sameWithAndWithout(
 
 /** Without what no two runs share: process ids, the home's name. */
 const comparable = (screen: string, { home }: Sandbox): string =>
-  screen.replace(/^(\[\d+\][-+ ]*) \d+/gm, "$1 PID").replaceAll(home, "HOME");
+  screen
+    .replace(/^(\[\d+\][-+ ]*) \d+/gm, "$1 PID")
+    .replaceAll(home, "HOME")
+    .replaceAll(home.slice(1), "HOME");
 
 export function expectRecorded(
   sandbox: Sandbox,

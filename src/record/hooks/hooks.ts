@@ -13,7 +13,7 @@ import {
   isMissing,
   openFile,
 } from "../../os/file.ts";
-import { MemoryFolder } from "../../os/memory-folder.ts";
+import { MemoryFolder, memoryFolderOf } from "../../os/memory-folder.ts";
 import { CONFIG_VARIABLE, SESSION_ID_VARIABLE } from "../../os/parent.ts";
 import { isTerminal } from "../../os/proc.ts";
 import type { Program } from "../../os/spawn.ts";
@@ -87,7 +87,7 @@ export class Hooks {
     const { spool, env } = this.wrapped;
     this.session_id = session_id;
     if (this.entry.needs_memory)
-      this.memory = MemoryFolder.make(`session-buddy-${session_id}`);
+      this.memory = MemoryFolder.make(memoryFolderOf(session_id));
     set(VARIABLES.hooks, this.folder);
     set(VARIABLES.spool, spool);
     set(VARIABLES.executable, process.execPath);
