@@ -98,9 +98,10 @@ const AWKWARD: Typed[] = [
         typed("PROMPT_COMMAND='echo before the prompt'"),
         typed("echo with a prompt command"),
       ]),
-  // It takes our hook along, and with it the ends.
+  // It takes our hook along, and with it the ends. Before 4.4 there is nothing else
+  // since somebody else had DEBUG.
   bashVersion() < 404
-    ? { keys: ["unset PROMPT_COMMAND"] }
+    ? { keys: ["unset PROMPT_COMMAND"], text: null }
     : { keys: ["unset PROMPT_COMMAND"], text: "unset PROMPT_COMMAND" },
   bashVersion() < 404
     ? { keys: ["echo without"], text: null }

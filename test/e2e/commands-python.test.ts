@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import {
+  CTRL_C,
   type Typed,
   type Typist,
   sameWithAndWithout,
@@ -16,7 +17,9 @@ const PYTHON: Typist = {
   prompt: />>> $/,
   continued: /\.\.\. $/,
 };
-const CTRL_C = "\x03";
+/** Of one sleep python misses a Ctrl-C that comes just before it. */
+const INTERRUPTED =
+  "[up and print(up.pop()) or time.sleep(0.01) for _ in iter(int, 1)]";
 
 const AWKWARD: Typed[] = [
   typed("1 + 1"),
@@ -40,9 +43,8 @@ const AWKWARD: Typed[] = [
   typed("[k for k in dir() if 'session' in k or '__sb' in k]"),
   typed("from_startup"),
   { keys: ["f(", ")"], text: "f(\n)", status: 0 },
-  typed("import time; print('up'); time.sleep(100)", 1, {
-    then: { shown: /^up/m, keys: CTRL_C },
-  }),
+  typed("import time; up = ['up']"),
+  typed(INTERRUPTED, 1, { then: { shown: /^up/m, keys: CTRL_C } }),
   { keys: [""], text: null },
   typed("nope", 1),
   typed("nope", 1),
@@ -72,6 +74,14 @@ const IPYTHON: Typist = {
   continued: /\.\.\.: $/,
 };
 
+/** Of where it was interrupted IPython shows the very call. */
+const INTERRUPTED_CELL = [
+  "try:",
+  "    while not time.sleep(0.01): up and print(up.pop())",
+  "except KeyboardInterrupt:",
+  "    raise ValueError from None",
+];
+
 const CELLS: Typed[] = [
   typed("1 + 1"),
   typed("1 / 0", 1),
@@ -87,9 +97,13 @@ const CELLS: Typed[] = [
   typed("import os; [k for k in os.environ if 'PYTHONST' in k]"),
   typed("[k for k in dir() if 'session' in k or '__sb' in k]"),
   typed("from_startup"),
-  typed("import time; print('up'); time.sleep(100)", 1, {
+  typed("import time; up = ['up']"),
+  {
+    keys: [...INTERRUPTED_CELL, ""],
+    text: INTERRUPTED_CELL.join("\n"),
+    status: 1,
     then: { shown: /^up/m, keys: CTRL_C },
-  }),
+  },
   { keys: [""], text: null },
   typed("nope", 1),
   typed("nope", 1),

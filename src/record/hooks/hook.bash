@@ -161,10 +161,24 @@ __sb_ready() {
   if [[ -n $__sb_probe ]]; then __sb_probed; fi
   if [[ -n $__sb_tmp && -z $__sb_nodebug ]]; then
     __sb_trap=
+    if [[ ! -e $__sb_tmp.t ]]; then return 1; fi # the session is over, and its folder gone: who has DEBUG is not known
     if [[ -s $__sb_tmp.t ]]; then IFS= builtin read -rd '' __sb_trap <"$__sb_tmp.t" || :; fi
   fi
-  if [[ -z $__sb_trap || $__sb_trap == "trap -- '$__sb_debug_text' DEBUG"* ]]; then return 0; fi
+  if [[ -z $__sb_trap || $__sb_trap == "trap -- '$__sb_debug_text' DEBUG"* ]]; then
+    [[ -n $__sb_ps0 ]] || __sb_last_of_prompt
+    return
+  fi
   __sb_yield
+  return 1
+}
+
+# Without PS0 DEBUG would take what somebody put behind ours for what is typed, and a
+# trap that is set there would not last: from the next prompt on, ours is the last again.
+__sb_last_of_prompt() {
+  local rest=${PROMPT_COMMAND#*"$__sb_final"}
+  if [[ $PROMPT_COMMAND != *"$__sb_final"* || -z $rest ]]; then return 0; fi
+  if [[ -z $__sb_moved ]]; then PROMPT_COMMAND=${PROMPT_COMMAND%%"$__sb_final"*}$rest$__sb_final; fi
+  __sb_moved=1
   return 1
 }
 
@@ -184,7 +198,7 @@ __sb_probed() {
 # From the next PS0 on, a subshell writes the start. Before 5.3 it does where DEBUG is not armed.
 __sb_fork() {
   local rest=${PS0#*"$__sb_ps0"}
-  if [[ -z $__sb_nodebug || $__sb_ps0 == "$__sb_ps0_fork" ]]; then return 0; fi
+  if [[ -z $__sb_nodebug || $__sb_ps0 == "$__sb_ps0_fork" || $PS0 != *"$__sb_ps0"* ]]; then return 0; fi
   PS0=${PS0%%"$__sb_ps0"*}$__sb_ps0_fork$rest
   __sb_ps0=$__sb_ps0_fork
 }
@@ -224,7 +238,7 @@ else __sb_arm_text="__sb_trap=\$(trap -p DEBUG); $__sb_arm_text"; fi
 __sb_install() {
   local v=$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1]))
   local count='__sb_n+=1,__sb_on=1,__sb_c=HISTCMD-__sb_h,__sb_h=HISTCMD,__sb_t='$__sb_clock',0'
-  __sb_tset= __sb_forked= __sb_ps0= __sb_nodebug= __sb_old= __sb_element= __sb_yielded= __sb_before=0 __sb_ps0_fork= __sb_probe=
+  __sb_tset= __sb_forked= __sb_ps0= __sb_nodebug= __sb_old= __sb_element= __sb_yielded= __sb_moved= __sb_before=0 __sb_ps0_fork= __sb_probe=
   if ((v < 500)); then __sb_old=1; fi
   if ((v >= 503)); then
     __sb_ps0_stay='${__sb_0:$(('$count')):0}${ { __sb_start 1; __sb_on=2; } 2>/dev/null; }'
