@@ -29,7 +29,7 @@ export const NO_REMARKS: Remarks = { notes: [], remarks: [] };
 
 const MAX_EACH = 100;
 
-/** The newest of each on a session, newest last. */
+/** The newest of each on a session, newest last: what came late is not what was said late. */
 export async function remarksOn(
   store: SessionStore,
   { session_id, reporter }: Session,
@@ -43,14 +43,18 @@ export async function remarksOn(
     const { timestamp } = event;
     const said = { reporter: reporterOf(provenance), timestamp, received_at };
     if (isAside(event, provenance, reporter)) {
-      remarks.push({ ...said, ...contentOf(event) });
-      if (remarks.length > MAX_EACH) remarks.shift();
+      insert(remarks, { ...said, ...contentOf(event) });
     } else if (typeof event.note === "string") {
-      notes.push({ ...said, note: event.note });
-      if (notes.length > MAX_EACH) notes.shift();
+      insert(notes, { ...said, note: event.note });
     }
   }
   return { notes, remarks };
+}
+
+function insert<T extends Said>(all: T[], one: T): void {
+  const before = all.findLastIndex((other) => other.timestamp <= one.timestamp);
+  all.splice(before + 1, 0, one);
+  if (all.length > MAX_EACH) all.shift();
 }
 
 function contentOf({

@@ -1,6 +1,7 @@
 /** The tool by which agents and pages say something of a session. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { ID, end, start } from "../support/events.ts";
+import { remarksOn } from "../../src/model/remarks.ts";
+import { ID, annotation, end, start } from "../support/events.ts";
 import { ToolHost } from "../support/mcp.ts";
 import { mintToken } from "../support/token.ts";
 
@@ -70,4 +71,14 @@ test.each([
     status: "error",
     error: expect.stringMatching(error),
   });
+});
+
+test("notes are in the order in which they were said, whichever file was read first", async () => {
+  const id = `${ID.slice(0, -1)}0`;
+  const notes = [3, 1, 2].map((second) =>
+    annotation(second, { session_id: id, note: `${second}` }),
+  );
+  await host.store.append([start({ session_id: id }), ...notes]);
+  const said = await remarksOn(host.store, (await host.store.get(id))!);
+  expect(said.notes.map(({ note }) => note)).toEqual(["1", "2", "3"]);
 });
