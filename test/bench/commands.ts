@@ -67,6 +67,10 @@ const PROCESS: Partial<Record<Way, string>> = {
 async function cpuSeconds(peer: Peer, way: Way): Promise<number> {
   const home = mkdtempSync(join(tmpdir(), "session-buddy-bench-"));
   mkdirSync(join(home, peer.file, ".."), { recursive: true });
+  // Else fish reads all manual pages in the background.
+  mkdirSync(join(home, ".local/share/fish/generated_completions"), {
+    recursive: true,
+  });
   const program = PROCESS[way];
   const usual = program ? peer.usual.replaceAll("PROCESS", program) : "";
   const rc = peer.bare + usual;

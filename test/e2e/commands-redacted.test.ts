@@ -21,6 +21,9 @@ test.each([
     if (!(await needs(shell))) return;
     using sandbox = new Sandbox();
     mkdirSync(join(sandbox.home, ".config/fish"), { recursive: true });
+    // Else fish reads all manual pages in the background, into a home that is to go.
+    const made = join(sandbox.home, ".local/share/fish/generated_completions");
+    mkdirSync(made, { recursive: true });
     writeFileSync(join(sandbox.home, rc), text);
     await using pty = new Pty(sandbox, [BINARY, "shell", shell]);
     await pty.expect("READY> ");
