@@ -142,6 +142,11 @@ export class FileFacts {
     return this.form !== EVENT_LINES;
   }
 
+  /** The wrapped program, as its wrapper wrote it down. */
+  get child_pid(): number | null {
+    return this.process?.pid ?? null;
+  }
+
   /** Forgets what was read of a file of commands. */
   beginAnew(): void {
     this.form = formOf(this.name);

@@ -239,7 +239,7 @@ export class Pass {
       if (child === "unknown") return this.signs.add(name, mtime, child);
       // A wrapper that was killed could not.
       MemoryFolder.sweep(memoryFolderOf(session_id));
-      const shells = await this.lastWords(session_id);
+      const shells = await this.lastWords(session_id, facts.child_pid);
       const end = facts.recoveredEnd(this.signs.past(mtime), shells);
       if (end) {
         // The last line may be torn: the end stands alone.
@@ -255,13 +255,14 @@ export class Pass {
     this.finish(name);
   }
 
-  /** What a shell that is gone wrote after we read, and a last line without its newline. */
-  private async takeTail(name: string): Promise<void> {
-    const { facts } = this.unchanged.get(name)!;
-    if (shellLiveness(name) === "gone")
-      await this.withFile(name, (fd) =>
-        this.takeLines(name, fd, "gone", facts),
-      );
+  /** What a shell wrote after we read; once it is gone, a line without its newline, too. */
+  private async takeRest(name: string): Promise<void> {
+    const gone = shellLiveness(name) === "gone";
+    await this.withFile(name, async (fd) => {
+      const facts = await this.read(name, fd);
+      if (gone && facts.unfinished)
+        await this.takeLines(name, fd, "gone", facts);
+    });
   }
 
   private look(touched: Date): Look {
@@ -269,18 +270,20 @@ export class Pass {
     return { touched, now: this.began, adopt, heartbeat_ms };
   }
 
-  /** What the shells of a session have written, once its child is gone. */
-  private async lastWords(session_id: string): Promise<FileFacts[]> {
-    const all: FileFacts[] = [];
-    for (const { name, facts } of this.shellsOf(session_id)) {
-      all.push(facts);
-      await this.withFile(
-        name,
-        async (fd) => void all.push(await this.read(name, fd)),
-      );
-      await this.takeTail(name);
-    }
-    return all;
+  /** What the shells of a session wrote, once its child is gone; whose file may be new. */
+  private async lastWords(
+    session_id: string,
+    child: number | null,
+  ): Promise<FileFacts[]> {
+    const own = `${session_id}.${child}.commands`;
+    if (child && !this.unchanged.has(own))
+      await this.takeShell(own, new Set([`${session_id}.ndjson`]));
+    const shells = this.shellsOf(session_id);
+    for (const { name } of shells) await this.takeRest(name);
+    return shells.flatMap(({ name, facts }) => [
+      facts,
+      this.unchanged.get(name)!.facts,
+    ]);
   }
 
   private finish(name: string): void {
@@ -317,7 +320,7 @@ export class Pass {
    * would end them.
    */
   private async closeLeftOpen(names: ReadonlySet<string>): Promise<void> {
-    for (const name of this.late) await this.takeTail(name);
+    for (const name of this.late) await this.takeRest(name);
     await this.batches.commit();
     for (const session_id of this.leftOpen) {
       const file = names.has(`${session_id}.ndjson`);
