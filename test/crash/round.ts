@@ -9,7 +9,10 @@ import { until } from "../support/wait.ts";
 import { Actors } from "./actors.ts";
 import { checkAll, checkLiving } from "./check.ts";
 import type { Injector } from "./inject.ts";
+import { Leftovers } from "./leftovers.ts";
 import type { Fate } from "./process.ts";
+import { checkShown, checkTyped } from "./check-typed.ts";
+import { SHELLS, furnish } from "./typing.ts";
 import { Server } from "./server.ts";
 import { type Trouble, World } from "./world.ts";
 
@@ -53,6 +56,7 @@ export async function playRound(
   );
   world.count(`round with trouble ${trouble}`);
   if (distant) world.count("round with a far server");
+  furnish(world.seenFromHere(world.sandbox.home));
   const round = new Round(world, distant);
   try {
     await round.play();
@@ -72,6 +76,7 @@ export async function playRound(
 class Round {
   private readonly actors: Actors;
   private readonly server: Server;
+  private readonly leftovers: Leftovers;
 
   constructor(
     private readonly world: World,
@@ -79,6 +84,7 @@ class Round {
   ) {
     this.actors = new Actors(world);
     this.server = new Server(world);
+    this.leftovers = new Leftovers(world);
   }
 
   async play(): Promise<void> {
@@ -95,12 +101,13 @@ class Round {
   }
 
   private async step(): Promise<void> {
-    const { world, actors, server, distant } = this;
+    const { world, actors, leftovers, server, distant } = this;
     const { random } = world;
     const fate = random.pick<Fate>(["live", "kill", "kill", "freeze"]);
     const steps: [weight: number, () => unknown][] = [
       [6, () => actors.wrapShort(fate)],
       [3, () => actors.living.length < 3 && actors.wrapLong(fate)],
+      [SHELLS.length > 0 ? 4 : 0, () => actors.typeCommands()],
       [4, () => actors.command("drain", fate)],
       [4, () => actors.command("reader", fate)],
       [
@@ -111,9 +118,9 @@ class Round {
             actors.command("reader", "live"),
           ]),
       ],
-      [2, () => actors.plant()],
-      [2, () => actors.leaveShell()],
-      [3, () => actors.leaveCommands()],
+      [2, () => leftovers.plant()],
+      [2, () => leftovers.leaveShell()],
+      [3, () => leftovers.leaveCommands()],
       [1, () => this.hideSpool()],
       [1, () => world.disk && this.fillDisk()],
       [server.runs ? 8 : 0, () => server.report()],
@@ -162,7 +169,9 @@ class Round {
     await actors.endLiving();
     await this.drainsOver();
     world.look();
+    await checkShown(world, actors);
     await checkAll(world, actors, () => server.stop());
+    await checkTyped(world, actors);
   }
 
   /** Drains that wrappers have started go their own ways. */

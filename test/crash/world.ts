@@ -5,6 +5,8 @@
  */
 import {
   copyFileSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -57,6 +59,10 @@ export class World {
   readonly wrapped = new Set<string>();
   /** Of those, whose shells left something behind them: it may come late. */
   readonly late = new Set<string>();
+  /** People at terminals of their own. */
+  readonly typists = new Set<AsyncDisposable>();
+  /** What was typed and may stand nowhere. */
+  readonly secrets: string[] = [];
   readonly counts: Record<string, number> = {};
   readonly disk: SmallDisk | null;
   readonly spool: string;
@@ -106,6 +112,24 @@ export class World {
 
   /** Starts one of ours, with its share of the round's trouble. */
   spawn(role: Role, args: string[], far = false): Process {
+    const { argv, env, how } = this.prepare(role, args, far);
+    const started = new Process(
+      role,
+      { argv, env, cwd: "/", judged: role !== "wrapper" },
+      (what) => this.blame(what),
+    );
+    this.tell(`${role} ${started.pid}: ${args.join(" ")} ${how.join(", ")}`);
+    this.count(role);
+    this.processes.add(started);
+    return started;
+  }
+
+  /** How one of ours is to be started. */
+  prepare(
+    role: Role,
+    args: string[],
+    far = false,
+  ): { argv: string[]; env: Record<string, string>; how: string[] } {
     const { random, injector } = this;
     const sandbox = far ? (this.far ?? this.sandbox) : this.sandbox;
     const env = { ...sandbox.env };
@@ -132,15 +156,7 @@ export class World {
       marked("wrong clock");
     }
     if (this.disk) argv = [...this.disk.enter, ...argv];
-    const started = new Process(
-      role,
-      { argv, env, cwd: "/", judged: role !== "wrapper" },
-      (what) => this.blame(what),
-    );
-    this.tell(`${role} ${started.pid}: ${args.join(" ")} ${how.join(", ")}`);
-    this.count(role);
-    this.processes.add(started);
-    return started;
+    return { argv, env, how };
   }
 
   /** From now on nothing goes wrong by itself any more. */
@@ -158,13 +174,38 @@ export class World {
     }
   }
 
+  /** Every file of commands, by another name: who takes it away does not take that. */
+  get kept(): string {
+    return `${this.seenFromHere(this.sandbox.home)}/kept`;
+  }
+  private readonly linked = new Set<number>();
+
+  private keep(folder: string): void {
+    for (const name of namesIn(folder)) {
+      if (!spoolName(name).endsWith(".commands")) continue;
+      const from = join(folder, name);
+      const ino = statSync(from, { throwIfNoEntry: false })?.ino;
+      if (ino === undefined || this.linked.has(ino)) continue;
+      try {
+        mkdirSync(`${this.kept}/${ino}`, { recursive: true });
+        linkSync(from, `${this.kept}/${ino}/${spoolName(name)}`);
+        this.linked.add(ino);
+      } catch (error) {
+        // Gone meanwhile, or the disk is full: the next look may find it.
+        this.tell(`not kept: ${error}`);
+      }
+    }
+  }
+
   /** Reads every whole line that has come to the spool since the last look. */
   look(): void {
-    for (const folder of [
-      this.spool,
-      `${this.spool}/done`,
-      `${this.spool}.away`,
-    ])
+    const { spool, kept } = this;
+    const folders = [spool, `${spool}/done`, `${spool}.away`];
+    for (const folder of [...folders, `${spool}.away/done`]) this.keep(folder);
+    for (const ino of this.linked)
+      for (const name of spoolFiles(`${kept}/${ino}`))
+        this.rememberCommands(`${kept}/${ino}/${name}`, name);
+    for (const folder of folders)
       for (const name of spoolFiles(folder)) this.lookInto(folder, name);
   }
 
@@ -223,6 +264,7 @@ export class World {
   /** Ends whatever is left, and counts the faults. */
   async end(): Promise<void> {
     for (const process of this.processes) process.kill();
+    for (const typist of this.typists) await typist[Symbol.asyncDispose]();
     await Promise.all(
       [...this.processes].map((process) => process.child.exited),
     );
@@ -238,9 +280,12 @@ export class World {
   }
 }
 
-export function spoolFiles(folder: string): string[] {
+export const spoolFiles = (folder: string): string[] =>
+  namesIn(folder).filter(isSpoolFile);
+
+function namesIn(folder: string): string[] {
   try {
-    return readdirSync(folder).filter(isSpoolFile);
+    return readdirSync(folder);
   } catch {
     // Not made yet, or moved away.
     return [];
