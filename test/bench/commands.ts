@@ -3,10 +3,11 @@
  * beside the usual way, two processes a command (one before it, one after it): of
  * an empty program by the same compiler, and of the least that there is, `true`.
  * Each shell runs the same commands bare, hooked, and in that way, in turns, on a
- * terminal. `bun test/bench/commands.ts 5 400`: 5 rounds of 400 commands.
+ * terminal. What it costs to start each, without a command, is taken off: the hooks
+ * are written and read then. `bun test/bench/commands.ts 5 400`: 5 rounds of 400 commands.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { quantile, spread } from "./figures.ts";
 import { buildEmpty } from "./floor.ts";
@@ -63,8 +64,16 @@ const PROCESS: Partial<Record<Way, string>> = {
   true: "/bin/true",
 };
 
-/** Seconds of CPU of a shell and its children for so many commands. */
-async function cpuSeconds(peer: Peer, way: Way): Promise<number> {
+/** Seconds of CPU of a shell and its children for the commands alone. */
+const cpuSeconds = async (peer: Peer, way: Way): Promise<number> =>
+  (await wholeSeconds(peer, way, commands)) -
+  (await wholeSeconds(peer, way, 0));
+
+async function wholeSeconds(
+  peer: Peer,
+  way: Way,
+  count: number,
+): Promise<number> {
   const home = mkdtempSync(join(tmpdir(), "session-buddy-bench-"));
   mkdirSync(join(home, peer.file, ".."), { recursive: true });
   // Else fish reads all manual pages in the background.
@@ -98,7 +107,7 @@ async function cpuSeconds(peer: Peer, way: Way): Promise<number> {
     screen = "";
   };
   await prompt();
-  for (let i = 0; i < commands; i++) {
+  for (let i = 0; i < count; i++) {
     child.terminal!.write(`${LINES[i % LINES.length]}\r`);
     await prompt();
   }
@@ -125,7 +134,10 @@ for (const [name, peer] of Object.entries(PEERS)) {
   const added = (way: Way) =>
     seconds[way].map((all, i) => ((all - seconds.bare[i]!) / commands) * 1e6);
   const ours = added("hooked");
-  console.log(`${name}: added CPU µs a command: hooked ${spread(ours)}`);
+  const load = loadavg()[0]!.toFixed(1);
+  console.log(
+    `${name}: added CPU µs a command, load ${load}: hooked ${spread(ours)}`,
+  );
   for (const way of ["empty", "true"] as const) {
     const usual = added(way);
     const ratio = quantile(usual, 0.5) / quantile(ours, 0.5);

@@ -1,13 +1,15 @@
 /** What a person types into fish is in the record, and nothing of the recording on the screen. */
-import { test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { hookedCommands } from "../support/hooked.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import {
   type Typed,
   type Typist,
   sameWithAndWithout,
+  typeAll,
   typed,
 } from "../support/typing.ts";
 
@@ -74,6 +76,21 @@ test("fish: each command is recorded as its history has it, and the screen is th
   using plain = prepared();
   using sandbox = prepared();
   await sameWithAndWithout(plain, sandbox, FISH, AWKWARD);
+}, 120_000);
+
+test("fish: commands are numbered one after the other, however many", async () => {
+  if (!needs("fish")) return;
+  using sandbox = prepared();
+  const commands = Array.from({ length: 120 }, () => typed("true"));
+  await typeAll(
+    sandbox,
+    FISH,
+    [],
+    [...commands, { keys: ["exit"], last: true }],
+  );
+  expect(hookedCommands(sandbox).map(({ seq }) => seq)).toEqual(
+    Array.from({ length: 121 }, (_, i) => i + 1),
+  );
 }, 120_000);
 
 function prepared(): Sandbox {

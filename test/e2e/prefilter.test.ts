@@ -29,8 +29,8 @@ const SHELLS = [
   },
   {
     shell: "fish",
-    dialect: "pcre",
-    script: `read -z r <filter; set r (string trim -- $r); for i in (seq 0 (math $argv[1] - 1)); if string match -rq -- $r (string lower <texts/$i | string join ' '); printf y; else; printf n; end; end`,
+    dialect: "fish",
+    script: `source ./filter; for i in (seq 0 (math $argv[1] - 1)); read -z t <texts/$i; if string match -irq -- $__sb_gate $t; and string match -irq -- $__sb_re $t; printf y; else; printf n; end; end`,
   },
   {
     shell: "python3",

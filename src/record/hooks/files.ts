@@ -44,6 +44,7 @@ const FILES: Files = {
   "hook.zsh": hookZsh,
   "prefilter.zsh": prefilter("zsh"),
   "hook.fish": hookFish,
+  "prefilter.fish": prefilter("fish"),
   "hook.py": hookPython,
   "prefilter.pcre": prefilter("pcre"),
 };
@@ -59,6 +60,7 @@ export async function hookFiles(words: readonly string[]): Promise<Files> {
     ...FILES,
     "prefilter.bash": make("bash", words),
     "prefilter.zsh": make("zsh", words),
+    "prefilter.fish": make("fish", words),
     "prefilter.pcre": make("pcre", words),
   };
 }

@@ -1,15 +1,17 @@
 # session-buddy: records the commands of this fish (>= 3.2), in the lines that
-# hook.bash describes. It starts no process for an ordinary command.
+# hook.bash describes. It starts no process for an ordinary command, and takes few
+# substitutions: each costs as much as ten other builtins.
 status is-interactive; and set -q SESSION_BUDDY_SPOOL SESSION_BUDDY_SESSION_ID; and test "$__sb_pid" != $fish_pid; or exit 0
 set -g __sb_pid $fish_pid
 set -g __sb_n 0
+# The numbers to come, up to the next ten.
+set -g __sb_tens 0
+set -g __sb_numbers 1 2 3 4 5 6 7 8 9
 set -g __sb_on 0
 set -g __sb_torn ''
 set -g __sb_file $SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.$fish_pid.commands
 set -g __sb_pause $SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.paused
-read -g -z __sb_re <$SESSION_BUDDY_HOOKS/prefilter.pcre
-# What is long is looked at in any case.
-set -g __sb_re (string replace '(?s)' '(?s)^.{8193}|' -- (string trim -- $__sb_re))
+source $SESSION_BUDDY_HOOKS/prefilter.fish # __sb_gate, __sb_re
 # Older ones have no such function.
 set -g __sb_asks (string match -rq '^[0-3]\.' -- $FISH_VERSION; and echo 0; or echo 1)
 # No clock builtin: the start of the machine in hundredths of a second, once; /proc/uptime from then on.
@@ -23,8 +25,17 @@ else # to the second
     set -g __sb_boot (string replace -rf '^btime (\d+)$' '${1}00' -- (string split \n -- $kernel))
 end
 function __sb_now
-    read -l up rest </proc/uptime
-    set -g __sb_now (math $__sb_boot + (string replace . '' $up))0000
+    set -l IFS '. '
+    read -l seconds hundredths rest </proc/uptime
+    math "($__sb_boot + $seconds$hundredths) x 10000" | read -g __sb_now
+end
+function __sb_number
+    set -g __sb_n $__sb_numbers[1]
+    set -e __sb_numbers[1]
+    if not set -q __sb_numbers[1]
+        set -g __sb_tens (math $__sb_tens + 1)
+        set -g __sb_numbers $__sb_tens{0,1,2,3,4,5,6,7,8,9}
+    end
 end
 function __sb_escape
     # A list of its lines, joined again.
@@ -39,10 +50,13 @@ function __sb_append
 end
 function __sb_preexec --on-event fish_preexec
     test -e $__sb_pause; and return
-    # Typed ahead, the text ends in a newline.
-    set -l text (string trim -rc \n -- $argv[1] | string collect)
+    set -l text $argv[1]
+    # As when it was typed ahead.
+    if string match -q \*\n -- $text
+        set text (string trim -rc \n -- $text | string collect)
+    end
     set -l mark ''
-    set -g __sb_n (math $__sb_n + 1)
+    __sb_number
     set -g __sb_on 1
     __sb_now
     set -l t $__sb_now
@@ -52,8 +66,9 @@ function __sb_preexec --on-event fish_preexec
         set text ''; set mark private
     else if begin
             # 1 is no match; what cannot be judged is none either.
-            string match -irq -- $__sb_re $text 2>/dev/null
-            test $status -ne 1
+            string match -irq -- $__sb_gate $text 2>/dev/null; or test $status -ne 1
+        end; and begin
+            string match -irq -- $__sb_re $text 2>/dev/null; or test $status -ne 1
         end
         set -l out (printf %s $text | command $SESSION_BUDDY_BIN redact-text 1 2>/dev/null | string collect -N)
         if string match -q \*\n. -- $out
@@ -78,13 +93,13 @@ function __sb_postexec --on-event fish_postexec
     test $__sb_on = 1; or return
     set -g __sb_on 0
     # The duration is exact; the clock has hundredths.
-    set -l t (math $__sb_now + $CMD_DURATION x 1000)
+    math $__sb_now + $CMD_DURATION x 1000 | read -l t
     set -l cwd $PWD
     if string match -rq '[\\\\\n\t]' -- $cwd
         __sb_escape $cwd; set cwd $__sb_e
     end
     set -l p ''
-    test (count $s) -gt 2; and set p "$s[2..]"
+    set -q s[3]; and set p "$s[2..]"
     __sb_append e\t$__sb_n\t$t\t$s[1]\t$p\t"$cwd"\t$CMD_DURATION\t. 2>/dev/null
 end
 set -l u (umask)

@@ -5,13 +5,15 @@
  */
 import { expressionOf, neededTerms } from "../../model/redaction/suspect.ts";
 
-/** `pcre` is what fish and Python's `re` read alike. */
-export type Dialect = "bash" | "zsh" | "pcre";
+/** `pcre` is what Python's `re` reads, too. */
+export type Dialect = "bash" | "zsh" | "fish" | "pcre";
 
 /**
  * bash and zsh: functions `__sb_suspect TEXT`, which fails where nothing could
- * be in it; zsh has the first question as a pattern in `__sb_gate`, too. pcre:
- * one regular expression. It asks of a text in lower case.
+ * be in it; zsh has the first question as a pattern in `__sb_gate`, too. fish, which
+ * compiles a regular expression anew at each use: a short one in `__sb_gate`, and the
+ * whole one in `__sb_re`; to both of them any long text is suspect. pcre: the whole
+ * one. They ask of a text in lower case, or of all letters alike.
  * @param words in the user's own patterns, in lower case
  */
 export function prefilter(
@@ -22,6 +24,13 @@ export function prefilter(
   if (dialect === "pcre") return `(?s)${expressionOf(terms)}\n`;
   const cases = terms.map(globOf).join("|");
   const gate = gateOf(terms);
+  if (dialect === "fish")
+    return [
+      ["gate", `[=:@%|<-]|${expressionOf(gate)}`],
+      ["re", expressionOf(terms)],
+    ]
+      .map(([name, regex]) => `set -g __sb_${name} ${fishWord(regex!)}\n`)
+      .join("");
   const question = [`*[=:@%\\|\\<-]*`, ...gate.map(globOf)].join("|");
   if (dialect === "bash") return bash(question, cases);
   // In a variable a pattern has no quotes.
@@ -59,6 +68,10 @@ __sb_suspect() {
   return 1
 }
 `;
+
+/** Of a text that is too long to be judged in the shell. */
+const fishWord = (regex: string) =>
+  `'(?s)^.{8193}|${regex.replaceAll(/['\\]/g, "\\$&")}'`;
 
 /** The words to look for where none of the signs is: one of each term. */
 function gateOf(terms: readonly string[]): string[] {
