@@ -4,143 +4,23 @@
  * the tools' output schema, the filters and their help are made from it. A new
  * column needs an entry here and a migration of the store.
  */
-import type { EndSource, Json, JsonObject } from "./event.ts";
+import {
+  type Facts,
+  type Span,
+  alias,
+  derived,
+  maybe,
+  stored,
+} from "./column.ts";
+import type { EndSource, Json } from "./event.ts";
 import { metadataOf } from "./metadata.ts";
 import { ATTESTED } from "./reporter.ts";
-import type { EndFacts, Register, StartFacts, State } from "./state.ts";
+import type { Register } from "./state.ts";
+
+export type { Column, Facts, Shown, Span, Type } from "./column.ts";
 
 export const STATUSES = ["active", "ended", "lost"] as const;
 export type Status = (typeof STATUSES)[number];
-
-/** What a stored column is made from. */
-export interface Facts {
-  state: State;
-  start: StartFacts;
-  /** The end that holds. */
-  end: Register<EndFacts> | null;
-}
-
-/** What a column that depends on the clock is made from. */
-export interface Span {
-  start_time: string;
-  end_time: string | null;
-  end_source: EndSource | null;
-}
-
-/** The type of a column's values; a `short` is an integer of 16 bits. */
-interface Types {
-  text: string;
-  /** UTC, ISO 8601 with milliseconds. */
-  time: string;
-  integer: number;
-  short: number;
-  seconds: number;
-  texts: string[];
-  object: JsonObject;
-}
-export type Type = keyof Types;
-
-/** How a filter compares; the order in which filters are listed. */
-export const COMPARISONS = [
-  "begins",
-  "equals",
-  "status",
-  "incomplete",
-  "from",
-  "until",
-  "ran",
-] as const;
-export type Comparison = (typeof COMPARISONS)[number];
-
-export interface Filter {
-  how: Comparison;
-  /** All that it may ask for; anything when left out. */
-  values?: readonly string[];
-  /** Another name of its flag. */
-  alias?: string;
-  description: string;
-}
-
-/** A column of the table that `list-sessions` prints; one without is not in it. */
-export interface Shown {
-  header: string;
-  /** From the left, 1 first. */
-  place: number;
-  /** Where there is no room the lowest is left out first; one without stays. */
-  drop?: number;
-  /** How it may be shortened, see render/table.ts. */
-  shrink?: "id" | "name";
-  /** The column whose value is shown instead, where it has one. */
-  rather?: "signal";
-}
-
-/** What a column may have beside its type and where it comes from. */
-interface More {
-  /** By the names of flags and of the tools' arguments. */
-  filters?: Readonly<Record<string, Filter>>;
-  table?: Shown;
-  /** Whether the tools' schema allows null. */
-  nullable?: true;
-  /** All the values that there are; any of its type when left out. */
-  values?: readonly string[];
-}
-
-/** A column that is stored, from the registers of the fold. */
-interface Stored<T extends Type = Type, Value = unknown> {
-  type: T;
-  from: (facts: Facts) => Value;
-}
-/** A column that the clock makes, never stored. */
-interface Derived<T extends Type = Type, Value = unknown> {
-  type: T;
-  /** @param now in milliseconds since the epoch */
-  at: (span: Span, now: number) => Value;
-}
-/** Another name of a column, in JSON and CSV alone. */
-interface Alias {
-  type: "text";
-  same_as: string;
-}
-
-export type Column = More & (Stored | Derived | Alias);
-
-const stored = <
-  const T extends Type,
-  V extends Types[T],
-  const M extends More = object,
->(
-  type: T,
-  from: (facts: Facts) => V,
-  more?: M,
-): Stored<T, V> & M => ({ type, from, ...more! });
-
-/** The same of one that may be null. */
-const maybe = <
-  const T extends Type,
-  V extends Types[T],
-  const M extends More = object,
->(
-  type: T,
-  from: (facts: Facts) => V | null,
-  more?: M,
-): Stored<T, V | null> & { nullable: true } & M => ({
-  type,
-  nullable: true,
-  from,
-  ...more!,
-});
-
-const derived = <
-  const T extends Type,
-  V extends Types[T],
-  const M extends More = object,
->(
-  type: T,
-  at: (span: Span, now: number) => V,
-  more?: M,
-): Derived<T, V> & M => ({ type, at, ...more! });
-
-const alias = (same_as: string): Alias => ({ type: "text", same_as });
 
 export const COLUMNS = {
   session_id: stored("text", ({ state }) => state.session_id, {
@@ -172,6 +52,7 @@ export const COLUMNS = {
         values: STATUSES,
         description: "active, ended or lost",
       },
+      active: { how: "active", description: "The same as the status active" },
       incomplete: {
         how: "incomplete",
         description: "Only sessions whose end nobody saw: active or lost",
@@ -187,15 +68,46 @@ export const COLUMNS = {
         description: "Started at or after",
       },
       before: { how: "until", alias: "until", description: "Started before" },
+      at: {
+        how: "at",
+        description:
+          "In at this moment: begun by then, and not ended before it",
+      },
+      during: {
+        how: "during",
+        description:
+          "In at some moment from A on and before B, or without one of them: A..B, A.., ..B",
+      },
+      last: {
+        how: "last",
+        description: "In at some moment of the last 5h30m, 90m, 2d",
+      },
     },
     table: { header: "STARTED", place: 5, drop: 5 },
   }),
   end_time: maybe("time", ({ end }) => end?.timestamp ?? null),
   /** With milliseconds; of an active session, so far. Never negative. */
   duration_seconds: derived("seconds", durationOf, {
+    filters: {
+      duration_greater: {
+        how: "longer",
+        description: "Took longer, so far where active: seconds, or 5m, 1h30m",
+      },
+      duration_less: {
+        how: "shorter",
+        description: "Took less time than that",
+      },
+    },
     table: { header: "DURATION", place: 6, drop: 4 },
   }),
   exit_code: maybe("short", ({ end }) => end?.value.exit_code ?? null, {
+    filters: {
+      exit: { how: "exits", description: "Ended with this exit status" },
+      failed: {
+        how: "failed",
+        description: "Ended with another exit status than 0, or by a signal",
+      },
+    },
     table: { header: "EXIT", place: 8, drop: 3, rather: "signal" },
   }),
   /** `SIGKILL`; null when it exited. */
@@ -214,10 +126,15 @@ export const COLUMNS = {
     table: { header: "USER", place: 3, drop: 2, shrink: "name" },
   }),
   hostname: stored("text", ({ start }) => start.hostname, {
+    filters: { host: { how: "equals", description: "A host's name" } },
     table: { header: "HOST", place: 4, drop: 1, shrink: "name" },
   }),
   tty: maybe("text", ({ start }) => start.tty ?? null),
-  working_directory: stored("text", ({ start }) => start.environment.cwd),
+  working_directory: stored("text", ({ start }) => start.environment.cwd, {
+    filters: {
+      cwd: { how: "within", description: "Begun in this folder, or below it" },
+    },
+  }),
   platform: stored("text", ({ start }) => start.environment.platform),
   python_version: maybe(
     "text",
@@ -239,7 +156,11 @@ export const COLUMNS = {
     },
   ),
   reason: maybe("text", ({ start }) => start.reason ?? null),
-  tags: stored("texts", tagsOf),
+  tags: stored("texts", tagsOf, {
+    filters: {
+      tag: { how: "has", description: "Has this tag; of several, each" },
+    },
+  }),
   /** The first 500 characters of what was noted last. */
   last_note: maybe("text", ({ state }) => textOf(state.remarks["note"])),
   /** null when no command was recorded. */
@@ -339,6 +260,12 @@ type FiltersOf<C> = C extends { filters: infer F } ? keyof F : never;
 /** The filters, by the names of flags and of the tools' arguments. */
 export type FilterName = {
   [K in ColumnName]: FiltersOf<Columns[K]>;
+}[ColumnName];
+/** How the filter of a name compares. */
+export type HowOf<N extends FilterName> = {
+  [K in ColumnName]: Columns[K] extends { filters: Record<N, { how: infer H }> }
+    ? H
+    : never;
 }[ColumnName];
 /** The columns that a filter compares with one value. */
 export type EqualColumn = NamesOf<{

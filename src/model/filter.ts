@@ -1,18 +1,23 @@
-/** Filters of sessions and events, and the times and counts that users type. */
+/** Filters of sessions and events. */
 import {
-  COLUMNS,
   COMPARISONS,
   type Column,
-  type ColumnName,
   type Comparison,
-  type EqualColumn,
   type Filter,
+  type Given,
+} from "./column.ts";
+import {
+  COLUMNS,
+  type ColumnName,
+  type EqualColumn,
   type FilterName,
+  type HowOf,
   type SessionRow,
   type Status,
 } from "./columns.ts";
+import type { Zone } from "./clock.ts";
 import { fail } from "./failure.ts";
-import { type Zone, momentOf, wallOf } from "./clock.ts";
+import { parseExitStatus, parseLength, parseSpan, parseTime } from "./time.ts";
 
 /** Columns that equal a value, by their names, and other filters by theirs. */
 export type SessionFilter = {
@@ -20,28 +25,61 @@ export type SessionFilter = {
 } & {
   /** An id, a prefix of one, or its last 8 hex. */
   reference?: string;
+  /** All of them. */
+  tag?: readonly string[];
+  /** Begun in this folder, or below it. */
+  cwd?: string;
+  exit?: number;
+  /** Ended with another exit status than 0, or by a signal. */
+  failed?: boolean;
   status?: Status;
+  active?: boolean;
   /** Sessions without an observed or declared end: active or lost. */
   incomplete?: boolean;
   /** Started at or after this time, UTC ISO 8601. */
   after?: string;
   /** Started before this time, UTC ISO 8601. */
   before?: string;
+  /** Started by this time, and not ended before it, UTC ISO 8601. */
+  at?: string;
+  /** Not ended before this time, UTC ISO 8601. */
+  in_since?: string;
+  /** In milliseconds; that of an active session is its time so far. */
+  duration_greater?: number;
+  duration_less?: number;
   /** A command with this text in it ran, upper and lower case alike. */
   ran?: string;
+  /** The same list from its end. */
+  reverse?: boolean;
+  /** Rows to leave out at the beginning; not with `from`. */
+  offset?: number;
   /** Only what comes after this row in the order of the list. */
   from?: Pick<SessionRow, "start_time" | "session_id">;
   limit?: number;
 };
 
-/** A filter of sessions, by its name as a flag and as an argument of the tools. */
+/** A filter of sessions, by its name as an argument of the tools. */
 export interface NamedFilter extends Filter {
   name: FilterName;
+  /** As a flag, without the dashes. */
+  flag: string;
   column: ColumnName;
+  given: Given;
   /** Where its value stands in a SessionFilter. */
   key: FilterKey;
 }
-type FilterKey = Exclude<keyof SessionFilter, "from" | "limit">;
+type FilterKey = Exclude<
+  keyof SessionFilter,
+  "from" | "limit" | "offset" | "reverse"
+>;
+
+const HOWS = Object.keys(COMPARISONS);
+
+/** Of those whose key is neither their name nor their column's. */
+const KEYS: Partial<Record<Comparison, FilterKey>> = {
+  during: "in_since",
+  last: "in_since",
+};
 
 /** In the order of help. */
 export const FILTERS: readonly NamedFilter[] = Object.entries<Column>(COLUMNS)
@@ -51,48 +89,100 @@ export const FILTERS: readonly NamedFilter[] = Object.entries<Column>(COLUMNS)
         ({
           ...filter,
           name,
+          flag: name.replaceAll("_", "-"),
           column,
-          key: filter.how === "equals" ? column : name,
+          given: COMPARISONS[filter.how],
+          key: KEYS[filter.how] ?? (filter.how === "equals" ? column : name),
         }) as NamedFilter,
     ),
   )
-  .sort((a, b) => COMPARISONS.indexOf(a.how) - COMPARISONS.indexOf(b.how));
+  .sort((a, b) => HOWS.indexOf(a.how) - HOWS.indexOf(b.how));
 
-export const isTime = (how: Comparison): boolean =>
-  how === "from" || how === "until";
+/** What flags and tools give. */
+interface GivenAs {
+  text: string;
+  texts: readonly string[];
+  folder: string;
+  status: string | number;
+  flag: boolean;
+  time: string;
+  span: string;
+  length: string;
+}
 
 /** Values of filters by their names, as flags and tools give them. */
 export type FilterArguments = {
-  [N in FilterName]?: (N extends "incomplete" ? boolean : string) | undefined;
+  [N in FilterName]?: GivenAs[(typeof COMPARISONS)[HowOf<N>]] | undefined;
 };
 
 /**
- * @param time reads a time; it is given the name of its filter as well
- * @throws Failure (usage) naming the flag of a value that it cannot have
+ * @param now in milliseconds since the epoch
+ * @param named is given each failure with the name of its filter
+ * @throws Failure (usage) of a value that a filter cannot have, as it is named
  */
 export function filterOf(
   args: FilterArguments,
-  time: (text: string, name: string) => string,
+  now: number,
+  zone: Zone,
+  named: (name: string, error: unknown) => unknown = (_, error) => error,
 ): SessionFilter {
-  const filter: Record<string, string | boolean> = {};
-  for (const { name, key, how, values } of FILTERS) {
-    const value = args[name];
+  const filter: SessionFilter = {};
+  for (const each of FILTERS) {
+    const value = args[each.name];
     if (value === undefined) continue;
-    filter[key] = isTime(how) ? time(String(value), name) : value;
-    if (values?.includes(String(value)) !== false) continue;
-    throw fail.usage(
-      `--${name} takes ${values.join(", ")}, not '${value}'`,
-      `try: --${name} ${values[0]}`,
-    );
+    try {
+      take(filter, each, value, now, zone);
+    } catch (error) {
+      throw named(each.name, error);
+    }
   }
-  return filter as SessionFilter;
+  return filter;
 }
 
-/** The reverse of `filterOf`, without `from` and `limit`. */
+/** Puts a value where it belongs in a filter. */
+function take(
+  filter: SessionFilter,
+  { how, given, key, flag, values }: NamedFilter,
+  value: string | number | boolean | readonly string[],
+  now: number,
+  zone: Zone,
+): void {
+  const set = (what: unknown) => Object.assign(filter, { [key]: what });
+  const text = String(value);
+  if (values?.includes(text) === false)
+    throw fail.usage(
+      `--${flag} takes ${values.join(", ")}, not '${text}'`,
+      `try: --${flag} ${values[0]}`,
+    );
+  if (how === "during") {
+    const { from, to } = parseSpan(text, now, zone);
+    if (from) since(filter, from);
+    // Begun before its end, as well as before any other time that is given.
+    if (to && !(filter.before! < to)) filter.before = to;
+  } else if (how === "last")
+    since(filter, new Date(now - parseLength(text)).toISOString());
+  else if (given === "time") set(parseTime(text, now, zone).toISOString());
+  else if (given === "length") set(parseLength(text));
+  else if (given === "status") set(parseExitStatus(text, `--${flag}`));
+  else if (given === "flag") value && set(true);
+  else if (given === "texts") (value as readonly string[]).length && set(value);
+  else set(value);
+}
+
+function since(filter: SessionFilter, time: string): void {
+  if (!(filter.in_since! > time)) filter.in_since = time;
+}
+
+/** The reverse of `filterOf`; the order of the list and its part are no arguments. */
 export function argumentsOf(filter: SessionFilter): FilterArguments {
   const args: Record<string, unknown> = {};
-  for (const { name, key } of FILTERS)
-    if (filter[key] !== undefined) args[name] = filter[key];
+  for (const { name, key, how, given } of FILTERS) {
+    const value = filter[key];
+    if (value === undefined || how === "last") continue;
+    if (how === "during") args[name] = `${value as string}..`;
+    else if (given === "length") args[name] = `${Number(value) / 1_000}`;
+    else args[name] = value;
+  }
   return args;
 }
 
@@ -107,160 +197,4 @@ export interface EventFilter {
   /** Only what arrived after the event of this number. */
   after_seq?: number;
   limit?: number;
-}
-
-const UNIT = /^(?:[smhdw]|(?:sec|second|min|minute|hour|day|week)s?)$/i;
-/** By the first letter of a unit. */
-const UNIT_MS: Record<string, number> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
-
-const YEAR_ONE = Date.parse("0001-01-01T00:00:00Z");
-const YEAR_10K = Date.UTC(10_000, 0);
-const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/;
-const ISO =
-  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?$/i;
-const EPOCH = /^@(-?\d{1,12})(?:\.(\d{1,9}))?$/;
-const MAIL =
-  /^(?:[a-z]{3},\s*)?(\d{1,2})\s+([a-z]{3})\s+(\d{4})\s+(\d{2}):(\d{2})(?::(\d{2}))?\s+([+-]\d{4}|GMT|UT)$/i;
-const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
-const HOUR_MS = 3_600_000;
-const DAY_MS = 86_400_000;
-
-/**
- * Parses a time: `2026-02-06`, `2026-02-06T12:34:56Z`, `today`, `yesterday 14:05`,
- * `14:05`, `now`, `2 hours ago`, `-2d`, `@1770381296`, and what `date -Ins` and
- * `date -R` print. Without a zone it is local time; a date alone is its first moment.
- * @param now in milliseconds since the epoch
- * @throws Failure (usage) when it is none of these
- */
-export function parseTime(text: string, now: number, zone: Zone): Date {
-  const time = new Date(readTime(text.trim(), now, zone) ?? NaN);
-  // Before the year 1, and after 9999, the calendar has other forms than ours.
-  if (!(time.getTime() >= YEAR_ONE && time.getTime() < YEAR_10K))
-    throw fail.usage(
-      `'${text}' is not a time`,
-      "try: 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago', -2d",
-    );
-  return time;
-}
-
-function readTime(text: string, now: number, zone: Zone): number | null {
-  const iso = ISO.exec(text);
-  if (iso) return readIso(iso.slice(1), zone);
-  const epoch = EPOCH.exec(text);
-  if (epoch) {
-    const ms = Number(milliseconds(epoch[2]));
-    return Number(epoch[1]) * 1_000 + (text[1] === "-" ? -ms : ms);
-  }
-  const mail = MAIL.exec(text);
-  if (mail) return readMail(mail.slice(1), zone);
-  const past =
-    /^-(\d+)\s*([a-z]+)$/i.exec(text) ?? /^(\d+)\s*([a-z]+)\s+ago$/i.exec(text);
-  if (past) {
-    const [, count, unit = ""] = past;
-    if (!UNIT.test(unit)) return null;
-    return now - Number(count) * UNIT_MS[unit[0]!.toLowerCase()]!;
-  }
-  return readWords(text.toLowerCase().split(/\s+/), now, zone);
-}
-
-/** `now`, `today`, `yesterday`, a clock time, or a day and a clock time. */
-function readWords(words: string[], now: number, zone: Zone): number | null {
-  if (words.length === 1 && words[0] === "now") return now;
-  const named = { today: 0, yesterday: DAY_MS }[words[0]!];
-  if (named !== undefined) words.shift();
-  else if (words.length !== 1) return null;
-  const wall = wallOf(now, zone);
-  const day = wall - (((wall % DAY_MS) + DAY_MS) % DAY_MS) - (named ?? 0);
-  if (words.length === 0) return momentOf(day, zone);
-  const clock = words.length === 1 ? CLOCK.exec(words[0]!) : null;
-  if (!clock) return null;
-  const [hour, minute, second] = [1, 2, 3].map((i) => Number(clock[i] ?? 0));
-  if (hour! > 23 || minute! > 59 || second! > 59) return null;
-  return momentOf(
-    day + hour! * HOUR_MS + minute! * 60_000 + second! * 1_000,
-    zone,
-  );
-}
-
-/** @param parts as ISO has them */
-function readIso(parts: readonly string[], zone: Zone): number | null {
-  const [Y, M, D, h = "00", m = "00", s = "00", fraction, offset] = parts;
-  // The 30th of February would pass for the 2nd of March.
-  const date = new Date(`${Y}-${M}-${D}T00:00:00Z`);
-  if (Number.isNaN(date.getTime()) || date.getUTCDate() !== Number(D))
-    return null;
-  const wall = Date.parse(
-    `${Y}-${M}-${D}T${h}:${m}:${s}.${milliseconds(fraction)}Z`,
-  );
-  if (Number.isNaN(wall)) return null;
-  return offset === undefined
-    ? momentOf(wall, zone)
-    : wall - offsetOf(offset) * 60_000;
-}
-
-/** RFC 2822: `Fri, 06 Feb 2026 12:34:56 +0100`. */
-function readMail(parts: readonly string[], zone: Zone): number | null {
-  const [D, month, Y, h, m, s, offset] = parts as string[];
-  const at = MONTHS.toLowerCase().indexOf(month!.toLowerCase());
-  if (at < 0 || at % 3 !== 0) return null;
-  const M = String(at / 3 + 1).padStart(2, "0");
-  const given = /^[+-]/.test(offset!) ? offset! : "Z";
-  return readIso(
-    [Y!, M, D!.padStart(2, "0"), h!, m!, s ?? "00", "0", given],
-    zone,
-  );
-}
-
-const milliseconds = (fraction = "") => fraction.padEnd(3, "0").slice(0, 3);
-
-/** Minutes of `Z`, `+01`, `+0100` or `+01:00`; NaN of what no clock shows. */
-function offsetOf(text: string): number {
-  if (/^z$/i.test(text)) return 0;
-  const hours = Number(text.slice(1, 3));
-  const minutes = Number(text.slice(3).replace(":", ""));
-  if (hours > 23 || minutes > 59) return NaN;
-  return (text[0] === "-" ? -1 : 1) * (hours * 60 + minutes);
-}
-
-/**
- * Parses the count of a flag.
- * @throws Failure (usage) naming the flag
- */
-export function parseCount(text: string, flag: string): number {
-  if (!/^\d{1,9}$/.test(text))
-    throw fail.usage(
-      `${flag} takes a whole number, not '${text}'`,
-      `try: ${flag} 50`,
-    );
-  return Number(text);
-}
-
-/**
- * Parses the seconds of a flag.
- * @returns milliseconds
- * @throws Failure (usage) naming the flag
- */
-export function parseSeconds(text: string, flag: string): number {
-  const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
-  if (seconds >= 0) return seconds * 1_000;
-  throw fail.usage(`${flag} takes seconds, not '${text}'`, `try: ${flag} 10`);
-}
-
-/**
- * Parses the exit status of a flag.
- * @throws Failure (usage) naming the flag
- */
-export function parseExitStatus(text: string, flag: string): number {
-  const status = /^\d{1,3}$/.test(text) ? Number(text) : NaN;
-  if (status <= 255) return status;
-  throw fail.usage(
-    `${flag} takes an exit status, not '${text}'`,
-    `try: ${flag} $?`,
-  );
 }

@@ -60,7 +60,10 @@ export class SwitchingStore implements SessionStore {
     return this.stream(
       filter,
       (store, rest) => store.list(rest),
-      ({ start_time, session_id }) => ({ from: { start_time, session_id } }),
+      ({ start_time, session_id }) => ({
+        from: { start_time, session_id },
+        offset: 0,
+      }),
     );
   }
 

@@ -39,6 +39,12 @@ await timed("list: one hour", 15, () =>
     before: sessionId(SESSIONS / 2 + 120).time,
   }),
 );
+await timed("list: who was in", 15, () =>
+  drained({ at: sessionId(SESSIONS / 2).time }),
+);
+await timed("list: took longer than two hours", 15, () =>
+  drained({ ...latest, duration_greater: 7_198_000 }),
+);
 await timed("get", 15, (n) => store.get(sessionId(n * 1_000).id));
 await timed("list: by prefix", 15, (n) =>
   drained({ reference: sessionId(n * 1_000).id.slice(0, 26), limit: 11 }),

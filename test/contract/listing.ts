@@ -62,6 +62,25 @@ export function listing(
       [{ before: at(200) }, "a"],
       [{ before: at(201) }, "ba"],
       [{ after: at(100), before: at(300) }, "ba"],
+      [{ hostname: "host", failed: true }, ""],
+      [{ exit: 0 }, "b"],
+      [{ at: at(300) }, "cda"],
+      [{ at: at(361) }, "da"],
+      [{ at: at(99) }, ""],
+      [{ in_since: at(361) }, "da"],
+      [{ in_since: at(360) }, "cda"],
+      [{ in_since: at(250), before: at(300) }, "ba"],
+      [{ duration_greater: 59_999 }, "cdba"],
+      [{ duration_greater: 60_000 }, "da"],
+      [{ duration_less: 60_001 }, "cb"],
+      [{ tag: ["prod"] }, ""],
+      [{ cwd: "/srv/" }, "cdba"],
+      [{ cwd: "/sr" }, ""],
+      [{ reverse: true }, "abdc"],
+      [{ reverse: true, limit: 2 }, "ab"],
+      [{ reverse: true, offset: 1, limit: 2 }, "bd"],
+      [{ offset: 1 }, "dba"],
+      [{ offset: 9 }, ""],
       [{ limit: 2 }, "cd"],
       [{ limit: 0 }, ""],
       [{ limit: 99 }, "cdba"],
@@ -105,7 +124,11 @@ export function listing(
           ];
         }),
       );
-      for (const filter of [{}, { status: "ended" }] as SessionFilter[]) {
+      for (const filter of [
+        {},
+        { status: "ended" },
+        { reverse: true },
+      ] as SessionFilter[]) {
         const all = await listed(store(), filter);
         const pages: Session[] = [];
         while (pages.length < all.length) {

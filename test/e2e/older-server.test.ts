@@ -8,6 +8,11 @@ import { TestServer } from "../support/server.ts";
 /** What 0.1.0 did not have yet. */
 const LACKED_COLUMNS = ["failed_commands", "last_command"];
 
+const LACKED_FILTERS =
+  "host tag cwd exit failed active at during duration_greater duration_less ran reverse offset".split(
+    " ",
+  );
+
 const error = (message: string) =>
   http(
     200,
@@ -19,9 +24,10 @@ function older(url: string): Relay {
   return new Relay(async (request, socket) => {
     const { tool, body } = request;
     if (tool === "list_commands") return error(`Tool ${tool} not found`);
-    if (body.includes('"ran":'))
+    const named = LACKED_FILTERS.filter((name) => body.includes(`"${name}":`));
+    if (named.length > 0)
       return refusal(
-        'Input validation error: Invalid arguments for tool list_sessions: Unrecognized key: "ran"',
+        `Input validation error: Invalid arguments for tool list_sessions: Unrecognized key${named.length > 1 ? "s" : ""}: ${named.map((name) => `"${name}"`).join(", ")}`,
       );
     const answer = await forward(url)(request, socket);
     const [head, json] = String(answer).split("\r\n\r\n");
@@ -61,9 +67,32 @@ test("a session is shown without what its server does not know", async () => {
   const quiet = await near.run(["show-session", "--no-commands", "--json"]);
   expect([quiet.exitCode, quiet.stderr]).toEqual([0, ""]);
   expect(JSON.parse(quiet.stdout)).toMatchObject({ failed_commands: null });
-  expectFailure(
-    await near.run(["list-sessions", "--ran", "x"]),
-    1,
-    /is older than this session-buddy and does not know 'ran'/,
-  );
+  // Never a list that is not what was asked for.
+  for (const [flags, lacks] of [
+    [["--ran", "x"], "ran"],
+    [["--at", "now"], "at"],
+    [["--during", "today.."], "during"],
+    [["--last", "2h"], "during"],
+    [["--tag", "a", "--failed", "--reverse"], "tag"],
+    [["--exit", "0", "--json"], "exit"],
+    [["--duration-less", "5m"], "duration_less"],
+    [["--reverse"], "reverse"],
+    [["--offset", "3"], "offset"],
+    [["--here"], "host"],
+  ] as const)
+    expectFailure(
+      await near.run(["list-sessions", ...flags]),
+      1,
+      new RegExp(
+        `is older than this session-buddy and does not know '${lacks}'`,
+      ),
+    );
+  // What it knows it is asked as ever.
+  for (const flags of [
+    ["--limit", "1"],
+    ["--status", "ended"],
+  ])
+    expect(await near.run(["list-sessions", ...flags])).toMatchObject({
+      ...{ exitCode: 0, stderr: "" },
+    });
 });

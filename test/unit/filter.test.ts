@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { Failure } from "../../src/model/failure.ts";
-import { parseCount, parseTime } from "../../src/model/filter.ts";
+import {
+  parseCount,
+  parseLength,
+  parseSpan,
+  parseTime,
+} from "../../src/model/time.ts";
 import { localZone } from "../../src/os/zone.ts";
 
 /** Clocks there go from 02:00 to 03:00 on 2026-03-29, and back from 03:00 on 2026-10-25. */
@@ -46,6 +51,9 @@ describe("a time as people type it", () => {
     "-5m": "2026-02-06T12:29:56.789Z",
     "-10mins": "2026-02-06T12:24:56.789Z",
     "-1w": "2026-01-30T12:34:56.789Z",
+    "-1h30m": "2026-02-06T11:04:56.789Z",
+    "1h30m ago": "2026-02-06T11:04:56.789Z",
+    "-0d": "2026-02-06T12:34:56.789Z",
   };
   for (const [text, expected] of Object.entries(times))
     test(text, () => expect(utc(text)).toBe(expected));
@@ -108,6 +116,9 @@ describe("what is no time is refused, with examples", () => {
     "5 ms ago",
     "-5constructor",
     "-2",
+    "-2d2d",
+    "-5m2h",
+    " ago",
     "2d",
     "-9999999999999999d",
     // Beyond the years that are written with four digits.
@@ -126,6 +137,45 @@ describe("what is no time is refused, with examples", () => {
       expect(failure).toMatchObject({ code: "usage", exitStatus: 64 });
       expect((failure as Failure).message).toContain("is not a time (try: ");
     });
+});
+
+test("a length of time has units, the longest first, or is in seconds", () => {
+  for (const [text, seconds] of [
+    ["3600", 3_600],
+    ["0.5", 0.5],
+    [" 5m ", 300],
+    ["5h30m", 19_800],
+    ["1.5h", 5_400],
+    ["2 days 3 hours", 183_600],
+    ["1w", 604_800],
+    ["90min", 5_400],
+    ["0", 0],
+  ] as const)
+    expect([text, parseLength(text)]).toEqual([text, seconds * 1_000]);
+  for (const text of ["", "m", "-5m", "5m2h", "5m5m", "5 ms", "1e3", "9999y"])
+    expect(() => parseLength(text)).toThrow(/is not a length of time \(try: /);
+});
+
+test("a span of time has a beginning, an end, or both", () => {
+  const span = (text: string) => {
+    const { from, to } = parseSpan(text, NOW, ZONE);
+    return [from, to];
+  };
+  const [today, at14] = [
+    "2026-02-05T23:00:00.000Z",
+    "2026-02-06T13:00:00.000Z",
+  ];
+  expect(span("today..14:00")).toEqual([today!, at14!]);
+  expect(span("today ..")).toEqual([today!, null]);
+  expect(span("..today")).toEqual([null, today!]);
+  expect(span("@1.5..@2.5")).toEqual([
+    "1970-01-01T00:00:01.500Z",
+    "1970-01-01T00:00:02.500Z",
+  ]);
+  for (const text of ["", "..", "today", "today..now..now", "a..b"])
+    expect(() => span(text)).toThrow(/is not a (span of )?time \(try: /);
+  for (const text of ["now..today", "now..now"])
+    expect(() => span(text)).toThrow(/the end is not after the beginning/);
 });
 
 test("a count is a whole number and names its flag otherwise", () => {

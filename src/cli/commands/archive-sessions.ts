@@ -6,7 +6,7 @@ import { type Settings, validSettings } from "../../config/load.ts";
 import { withMaintenance } from "../../access/open.ts";
 import { fail } from "../../model/failure.ts";
 import { absolutePath } from "../../os/spot.ts";
-import { parseCount } from "../../model/filter.ts";
+import { parseCount } from "../../model/time.ts";
 import type { Archive, ArchivePlan } from "../../model/maintenance.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
 import { localZone } from "../../os/zone.ts";

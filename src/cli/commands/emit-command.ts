@@ -3,7 +3,7 @@ import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { redactionOf, validSettings } from "../../config/load.ts";
 import { boundText } from "../../model/event.ts";
 import { fail } from "../../model/failure.ts";
-import { parseExitStatus, parseSeconds } from "../../model/filter.ts";
+import { parseExitStatus, parseSeconds } from "../../model/time.ts";
 import { EVERY_RULE } from "../../model/redaction/custom.ts";
 import { emit } from "../../record/emit.ts";
 

@@ -2,7 +2,7 @@
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { redactionOf, validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
-import { parseExitStatus } from "../../model/filter.ts";
+import { parseExitStatus } from "../../model/time.ts";
 import { EVERY_RULE } from "../../model/redaction/custom.ts";
 import { emit } from "../../record/emit.ts";
 import { parsePairs } from "../pairs.ts";

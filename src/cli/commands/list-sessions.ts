@@ -2,14 +2,8 @@
 import { defineCommand, COLOR_FLAG, CONFIG_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
-import {
-  FILTERS,
-  filterOf,
-  isTime,
-  parseCount,
-  parseTime,
-} from "../../model/filter.ts";
-import type { FilterName, Session } from "../../model/columns.ts";
+import { parseCount } from "../../model/time.ts";
+import type { Session } from "../../model/columns.ts";
 import { sessionJson } from "../../model/json.ts";
 import { withReadable } from "../../access/open.ts";
 import { Output, writeOutput, terminalWidth } from "../../os/output.ts";
@@ -20,33 +14,12 @@ import { Csv } from "../../render/csv.ts";
 import { JsonArray, sessionLine } from "../../render/json.ts";
 import { SESSION_COLUMNS } from "../../render/detail.ts";
 import { NAME_CELLS, dropOrder, tabRow, table } from "../../render/table.ts";
+import { FILTER_FLAGS, filterFrom } from "../filters.ts";
 import { note, wantsColor } from "../terminal.ts";
 
 const ZONE = localZone(process.env);
 const DEFAULT_LIMIT = 50;
 
-/** A session's id is what show-session takes. */
-type FilterFlag = Exclude<FilterName, "reference">;
-type FilterFlags = {
-  [N in FilterFlag]: {
-    type: N extends "incomplete" ? "boolean" : "string";
-    description: string;
-  };
-};
-
-const FILTER_FLAGS = Object.fromEntries(
-  FILTERS.filter(({ name }) => name !== "reference").map(
-    ({ name, how, alias, description }) => [
-      name,
-      {
-        type: how === "incomplete" ? "boolean" : "string",
-        ...(isTime(how) && { valueHint: "time" }),
-        ...(alias && { alias }),
-        description,
-      },
-    ],
-  ),
-) as FilterFlags;
 const DROPPED = dropOrder(SESSION_COLUMNS).map(({ header }) => header);
 
 export default defineCommand({
@@ -78,6 +51,12 @@ EXAMPLES
       valueHint: "count",
       description: "At most so many",
     },
+    offset: {
+      type: "string",
+      valueHint: "count",
+      description: "Without so many at the beginning",
+    },
+    reverse: { type: "boolean", description: "Oldest start first" },
     format: { type: "string", description: "table, json, ndjson or csv" },
     json: { type: "boolean", description: "The same as --format json" },
     output: {
@@ -102,11 +81,12 @@ EXAMPLES
     const form = { format, raw: args["csv-raw"] };
     const settings = await validSettings(process.env, args.config);
     const now = Date.now();
-    const filter = filterOf(args, (text) =>
-      parseTime(text, now, ZONE).toISOString(),
-    );
+    const filter = filterFrom(args, now, ZONE);
     if (args.limit !== undefined)
       filter.limit = parseCount(args.limit, "--limit");
+    if (args.offset !== undefined)
+      filter.offset = parseCount(args.offset, "--offset");
+    if (args.reverse) filter.reverse = true;
     if (args.output !== undefined && args.output !== "-")
       return writeOutput(
         args.output,

@@ -1,7 +1,7 @@
 /** `session-buddy mcp restart`: replaces the running server by a new one. */
 import { defineCommand, CONFIG_FLAG, JSON_FLAG, STOP_FLAGS } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
-import { parseSeconds } from "../../model/filter.ts";
+import { parseSeconds } from "../../model/time.ts";
 import { findServer, startDetached, stop } from "../../server/daemon.ts";
 import { printResult } from "../terminal.ts";
 

@@ -1,7 +1,7 @@
 /** `session-buddy mcp stop`: ends the running server. */
 import { defineCommand, CONFIG_FLAG, JSON_FLAG, STOP_FLAGS } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
-import { parseSeconds } from "../../model/filter.ts";
+import { parseSeconds } from "../../model/time.ts";
 import { stop } from "../../server/daemon.ts";
 import { printResult } from "../terminal.ts";
 

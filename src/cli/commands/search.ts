@@ -3,7 +3,7 @@ import { defineCommand, COLOR_FLAG, CONFIG_FLAG } from "../args.ts";
 import { withReadable } from "../../access/open.ts";
 import { validSettings } from "../../config/load.ts";
 import { Failure, fail } from "../../model/failure.ts";
-import { parseCount, parseTime } from "../../model/filter.ts";
+import { parseCount, parseTime } from "../../model/time.ts";
 import { plainJson } from "../../model/json.ts";
 import { type Hit, type SearchFilter, hitJson } from "../../model/search.ts";
 import { Output, terminalWidth } from "../../os/output.ts";

@@ -7,7 +7,7 @@ import {
   type CommandFilter,
   newestCommands,
 } from "../../model/command.ts";
-import { parseCount } from "../../model/filter.ts";
+import { parseCount } from "../../model/time.ts";
 import { isSessionId } from "../../model/id.ts";
 import { ambiguous, findSession, noSession } from "../../model/reference.ts";
 import { type Remarks, remarksOn } from "../../model/remarks.ts";

@@ -2,7 +2,16 @@
 import { z } from "zod";
 import { readSessionCursor, sessionCursor } from "../../model/cursor.ts";
 import { sessionJson } from "../../model/json.ts";
-import { count, orNull, DEFAULT_ROWS, cursor, limit, page } from "./fields.ts";
+import {
+  count,
+  cursor,
+  DEFAULT_ROWS,
+  flag,
+  lenient,
+  limit,
+  orNull,
+  page,
+} from "./fields.ts";
 import { sessionFilterOf, sessionFilter, session } from "./session-filter.ts";
 import { tool } from "./tool.ts";
 
@@ -15,6 +24,10 @@ export const listSessions = tool({
   input: z.strictObject({
     ...sessionFilter,
     limit: limit.describe("Rows at most, 1 to 10000; 50 when left out"),
+    reverse: flag.optional().describe("Oldest first"),
+    offset: lenient(z.int().nonnegative())
+      .optional()
+      .describe("So many rows are left out; without a cursor alone"),
     cursor,
   }),
   output: z.object({
@@ -24,9 +37,12 @@ export const listSessions = tool({
   }),
   run:
     ({ store }) =>
-    async ({ cursor, limit = DEFAULT_ROWS, ...asked }, { received_ms }) => {
+    async (args, { received_ms }) => {
+      const { cursor, offset, reverse, limit = DEFAULT_ROWS, ...asked } = args;
       const filter = sessionFilterOf(asked, received_ms);
+      if (reverse) filter.reverse = reverse;
       if (cursor !== undefined) filter.from = readSessionCursor(cursor);
+      else if (offset !== undefined) filter.offset = offset;
       const { rows, more } = await page(
         store.list({ ...filter, limit: limit + 1 }),
         limit,

@@ -9,6 +9,7 @@ import {
   type Column,
   type Type,
 } from "../../model/columns.ts";
+import type { Given } from "../../model/column.ts";
 import { Failure, fail } from "../../model/failure.ts";
 import {
   FILTERS,
@@ -16,14 +17,13 @@ import {
   type NamedFilter,
   type SessionFilter,
   filterOf,
-  isTime,
-  parseTime,
 } from "../../model/filter.ts";
+import { parseTime } from "../../model/time.ts";
 import { findSession, noSession } from "../../model/reference.ts";
 import type { Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { localZone } from "../../os/zone.ts";
-import { flag, text, object, seconds } from "./fields.ts";
+import { flag, lenient, text, object, seconds } from "./fields.ts";
 
 /** A time in words, for a filter. */
 export const when = (what: string) =>
@@ -33,26 +33,45 @@ export const when = (what: string) =>
       `${what}: ISO 8601, a date, today, "yesterday 14:05", "2 hours ago", -2d`,
     );
 
+/** What a filter is given, as a field of a tool. */
+const FIELDS: Record<Given, z.ZodType> = {
+  text,
+  texts: z.preprocess(
+    (value) => (typeof value === "string" ? [value] : value),
+    z.array(text),
+  ),
+  folder: text,
+  status: lenient(z.int().min(0).max(255)),
+  flag,
+  time: text,
+  span: text,
+  // A number of seconds is what clients in other languages have.
+  length: z.preprocess(
+    (value) => (typeof value === "number" ? String(value) : value),
+    text,
+  ),
+};
+
 type Shape = { [N in FilterName]: z.ZodType<FilterArguments[N]> };
 
 export const sessionFilter = Object.fromEntries(
   FILTERS.map((filter) => [filter.name, fieldOf(filter)]),
 ) as Shape;
 
-function fieldOf({ how, values, description }: NamedFilter): z.ZodType {
-  if (isTime(how)) return when(description);
-  const type = how === "incomplete" ? flag : values ? z.enum(values) : text;
+function fieldOf({ given, values, description }: NamedFilter): z.ZodType {
+  if (given === "time") return when(description);
+  const type = values ? z.enum(values) : FIELDS[given];
   return type.optional().describe(description);
 }
 
 /**
  * @param now_ms milliseconds since the epoch
- * @throws Failure (refused) naming the field that is no time
+ * @throws Failure (refused) naming the field that it cannot have
  */
 export const sessionFilterOf = (
   args: FilterArguments,
   now_ms: number,
-): SessionFilter => filterOf(args, (text, name) => time(name, text, now_ms));
+): SessionFilter => filterOf(args, now_ms, localZone(process.env), refused);
 
 /** @throws Failure (refused) naming the field that is no time */
 export function timesOf(
@@ -69,10 +88,14 @@ function time(field: string, text: string, now_ms: number): string {
   try {
     return parseTime(text, now_ms, localZone(process.env)).toISOString();
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    const { sentence, hint } = error;
-    throw fail.refused(`${field}: ${sentence}`, hint);
+    throw refused(field, error);
   }
+}
+
+/** What is wrong with a field, under its name. */
+function refused(field: string, error: unknown): unknown {
+  if (!(error instanceof Failure)) return error;
+  return fail.refused(`${field}: ${error.sentence}`, error.hint);
 }
 
 /** @throws Failure (not_found, ambiguous) naming the next step */

@@ -9,7 +9,7 @@ import {
   commandOf,
 } from "../../model/command.ts";
 import type { CommandEnd, CommandStart } from "../../model/event.ts";
-import { Conditions, type Query, contains } from "./queries.ts";
+import { Conditions, type Query, contains, within } from "./queries.ts";
 import { time } from "./statements.ts";
 
 /** What the start and the end of a command have in common, if who tells of them says. */
@@ -34,10 +34,7 @@ export function commandsQuery(filter: CommandFilter): Query {
   starts.add("e.timestamp >= ?::TIMESTAMP", filter.after);
   starts.add("e.timestamp < ?::TIMESTAMP", filter.before);
   starts.add(contains("json_extract_string(e.payload, '$.text')"), filter.text);
-  starts.add(
-    "(json_extract_string(e.payload, '$.cwd') = rtrim(?, '/') OR starts_with(json_extract_string(e.payload, '$.cwd'), rtrim(?, '/') || '/'))",
-    filter.cwd,
-  );
+  starts.add(within("json_extract_string(e.payload, '$.cwd')"), filter.cwd);
   if (filter.from) {
     const { start_time, event_seq } = filter.from;
     const before = starts.parameter(start_time);

@@ -1,6 +1,8 @@
 /** Makes statements of filters; every value goes as a parameter. */
 import { type DuckDBValue, listValue } from "@duckdb/node-api";
-import type { Comparison, Status } from "../../model/columns.ts";
+import { isoTime } from "../../model/clock.ts";
+import type { Comparison } from "../../model/column.ts";
+import type { Status } from "../../model/columns.ts";
 import {
   type EventFilter,
   FILTERS,
@@ -53,87 +55,142 @@ const STATUS: Record<Status, string> = {
 /** Whether a text has the value in it, upper and lower case alike. */
 export const contains = (text: string) => `contains(lower(${text}), lower(?))`;
 
-/** What each comparison of a column with a value adds. */
+/** Whether a folder is the value, or below it. */
+export const within = (folder: string) =>
+  `(${folder} = coalesce(nullif(rtrim(?, '/'), ''), '/') OR starts_with(${folder}, rtrim(?, '/') || '/'))`;
+
+const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
+
+/** Of a session that has not ended, until `now`. */
+const DURATION_MS = (now: string) =>
+  `greatest(0, epoch_ms(coalesce(s.end_time, ${now})) - epoch_ms(s.start_time))`;
+
+/** Not ended before a time: in this form row groups are skipped by it. */
+const IN_SINCE = "(s.end_time IS NULL OR s.end_time >= ?::TIMESTAMP)";
+
+/**
+ * What each comparison of a column with a value adds.
+ * @param now the moment, UTC ISO 8601
+ */
 const CONDITION: Record<
   Comparison,
-  (conditions: Conditions, column: string, value: string) => void
+  (
+    conditions: Conditions,
+    column: string,
+    value: string | number,
+    now: string,
+  ) => void
 > = {
   // Eight hex digits are the beginning of an id, or its end.
   begins: (conditions, column, value) =>
     conditions.add(
-      /^[0-9a-f]{8}$/.test(value)
+      /^[0-9a-f]{8}$/.test(String(value))
         ? `(starts_with(${column}, ?) OR ends_with(${column}, ?))`
         : `starts_with(${column}, ?)`,
       value,
     ),
   equals: (conditions, column, value) => conditions.add(`${column} = ?`, value),
+  has: (conditions, column, value) =>
+    conditions.add(`list_contains(${column}, ?)`, value),
+  within: (conditions, column, value) => conditions.add(within(column), value),
+  exits: (conditions, column, value) =>
+    conditions.add(`${column} = ?::INTEGER`, value),
+  failed: (conditions) => conditions.always(FAILED),
+  status: (conditions, _column, value) =>
+    conditions.always(STATUS[value as Status]),
+  active: (conditions) => conditions.always(STATUS.active),
+  incomplete: (conditions) =>
+    conditions.always(`(${STATUS.active} OR ${STATUS.lost})`),
   from: (conditions, column, value) =>
     conditions.add(`${column} >= ?::TIMESTAMP`, value),
   until: (conditions, column, value) =>
     conditions.add(`${column} < ?::TIMESTAMP`, value),
-  status: (conditions, _column, value) =>
-    conditions.always(STATUS[value as Status]),
+  at: (conditions, column, value) =>
+    conditions.add(`${column} <= ?::TIMESTAMP AND ${IN_SINCE}`, value),
+  during: (conditions, _column, value) => conditions.add(IN_SINCE, value),
+  last: (conditions, _column, value) => conditions.add(IN_SINCE, value),
+  longer: (conditions, _column, value, now) => {
+    const duration = DURATION_MS(`${conditions.parameter(now)}::TIMESTAMP`);
+    conditions.add(`${duration} > ?::BIGINT`, value);
+  },
+  shorter: (conditions, _column, value, now) => {
+    const duration = DURATION_MS(`${conditions.parameter(now)}::TIMESTAMP`);
+    conditions.add(`${duration} < ?::BIGINT`, value);
+  },
   ran: (conditions, _column, value) =>
     conditions.add(
       `s.session_id IN (SELECT e.session_id FROM events AS e
         WHERE e.kind = 'command_start' AND ${contains("json_extract_string(e.payload, '$.text')")})`,
       value,
     ),
-  incomplete: (conditions) =>
-    conditions.always(`(${STATUS.active} OR ${STATUS.lost})`),
 };
 
-function sessionConditions(filter: SessionFilter): Conditions {
+/** @param now in milliseconds since the epoch */
+function sessionConditions(filter: SessionFilter, now: number): Conditions {
   const conditions = new Conditions();
+  const done = new Set<string>();
   for (const { how, column, key } of FILTERS) {
     const value = filter[key];
-    if (value !== undefined && value !== false)
-      CONDITION[how](conditions, `s.${column}`, String(value));
+    if (value === undefined || value === false || done.has(key)) continue;
+    // Two filters may have one key.
+    done.add(key);
+    for (const each of Array.isArray(value) ? (value as string[]) : [value])
+      CONDITION[how](conditions, `s.${column}`, each as string, isoTime(now));
   }
   return conditions;
 }
 
-const NEWEST_FIRST = "ORDER BY s.start_time DESC, s.session_id";
+/** The order of a list, or the same from its end. */
+const orderOf = ({ reverse }: SessionFilter) =>
+  reverse
+    ? "ORDER BY s.start_time, s.session_id DESC"
+    : "ORDER BY s.start_time DESC, s.session_id";
 
-const selectSessions = (from: string) =>
-  `SELECT ${SESSION_READ} FROM ${from} ${NEWEST_FIRST}`;
-
-/** Sessions, newest start first, ties by id. */
-export function listQuery(filter: SessionFilter): Query {
-  const conditions = sessionConditions(filter);
+/**
+ * Sessions, newest start first, ties by id.
+ * @param now in milliseconds since the epoch
+ */
+export function listQuery(filter: SessionFilter, now: number): Query {
+  const conditions = sessionConditions(filter, now);
   const { values } = conditions;
-  if (filter.from) {
-    conditions.add("s.start_time <= ?::TIMESTAMP", filter.from.start_time);
-    const after = conditions.parameter(filter.from.session_id);
+  const { from, limit, offset = 0 } = filter;
+  const order = orderOf(filter);
+  if (from) {
+    const start = `${conditions.parameter(from.start_time)}::TIMESTAMP`;
+    const id = conditions.parameter(from.session_id);
+    const [later, beyond] = filter.reverse ? [">", "<"] : ["<", ">"];
     conditions.always(
-      `(s.start_time < $${values.length - 1}::TIMESTAMP OR s.session_id > ${after})`,
+      `(s.start_time ${later}= ${start} AND (s.start_time ${later} ${start} OR s.session_id ${beyond} ${id}))`,
     );
   }
-  if (filter.limit === undefined)
-    return {
-      sql: selectSessions(`all_sessions AS s ${conditions.where}`),
-      values,
-    };
-  const limit = conditions.parameter(filter.limit);
-  const newest = `${conditions.where} ${NEWEST_FIRST} LIMIT ${limit}`;
+  const part = (count: number | undefined, skipped: number) =>
+    (count === undefined ? "" : ` LIMIT ${conditions.parameter(count)}`) +
+    (skipped === 0 ? "" : ` OFFSET ${conditions.parameter(skipped)}`);
+  if (limit === undefined) {
+    const sql = `SELECT ${SESSION_READ} FROM all_sessions AS s ${conditions.where} ${order}`;
+    return { sql: sql + part(limit, offset), values };
+  }
+  const newest = `${conditions.where} ${order}${part(limit + offset, 0)}`;
   // Each table picks its newest rows by two columns; through the view all
   // columns of all rows would pass before any is dropped.
-  const from = `(
+  const among = `(
     (FROM sessions AS s ${newest}) UNION ALL BY NAME
     (FROM undated_sessions AS s ${newest}) UNION ALL BY NAME
     (FROM (SELECT * EXCLUDE (state) FROM open_sessions
       WHERE start_time IS NOT NULL) AS s ${newest})) AS s`;
-  return { sql: `${selectSessions(from)} LIMIT ${limit}`, values };
+  const sql = `SELECT ${SESSION_READ} FROM ${among} ${order}`;
+  return { sql: sql + part(limit, offset), values };
 }
 
-const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
+const ENDED_MS = `CASE WHEN s.end_time IS NOT NULL THEN
+  ${DURATION_MS("NULL")} END`;
 
-const DURATION_MS = `CASE WHEN s.end_time IS NOT NULL THEN
-  greatest(0, epoch_ms(s.end_time) - epoch_ms(s.start_time)) END`;
-
-/** One row: statistics of the matching sessions. */
-export function statsQuery(filter: SessionFilter): Query {
-  const conditions = sessionConditions(filter);
+/**
+ * One row: statistics of the matching sessions.
+ * @param now in milliseconds since the epoch
+ */
+export function statsQuery(filter: SessionFilter, now: number): Query {
+  const conditions = sessionConditions(filter, now);
   const matching = `all_sessions AS s ${conditions.where}`;
   const count = (condition: string) =>
     `(count(*) FILTER (${condition}))::INTEGER`;
@@ -142,9 +199,9 @@ export function statsQuery(filter: SessionFilter): Query {
     SELECT count(*)::INTEGER AS sessions,
       ${count(STATUS.active)} AS active, ${count(STATUS.ended)} AS ended,
       ${count(STATUS.lost)} AS lost, ${count(FAILED)} AS failed,
-      sum(${DURATION_MS})::DOUBLE AS total, avg(${DURATION_MS}) AS mean,
-      quantile_cont(${DURATION_MS}, [0.5, 0.95])::DOUBLE[] AS quantiles,
-      max(${DURATION_MS})::DOUBLE AS max,
+      sum(${ENDED_MS})::DOUBLE AS total, avg(${ENDED_MS}) AS mean,
+      quantile_cont(${ENDED_MS}, [0.5, 0.95])::DOUBLE[] AS quantiles,
+      max(${ENDED_MS})::DOUBLE AS max,
       ${time("min(s.start_time)", "first_start")},
       ${time("max(s.start_time)", "last_start")},
       (SELECT coalesce(to_json(list(c ORDER BY c.sessions DESC, c.component_name)), '[]')::VARCHAR FROM (

@@ -221,7 +221,7 @@ export class DuckDBStore implements ServedStore {
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
-    yield* this.sessions(listQuery(filter));
+    yield* this.sessions(listQuery(filter, this.now()));
   }
 
   async get(session_id: string): Promise<Session | null> {
@@ -239,7 +239,7 @@ export class DuckDBStore implements ServedStore {
 
   async stats(filter: SessionFilter): Promise<SessionStats> {
     await this.flush();
-    const { sql, values } = statsQuery(filter);
+    const { sql, values } = statsQuery(filter, this.now());
     const [row] = await this.db.ask<StatsRow>(sql, values);
     return statsOf(row!);
   }

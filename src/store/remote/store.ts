@@ -97,9 +97,13 @@ export class HttpStore implements SessionStore {
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
-    const { limit, from } = filter;
+    const { limit, from, reverse, offset } = filter;
     const cursor = from && sessionCursor(from);
-    const args = argumentsOf(filter);
+    const args = {
+      ...argumentsOf(filter),
+      ...(reverse && { reverse }),
+      ...(offset && { offset }),
+    };
     for await (const page of this.pages("list_sessions", args, cursor, limit))
       for (const session of (page as { sessions: Session[] }).sessions)
         yield { ...UNTOLD, ...session };

@@ -1,0 +1,85 @@
+/** The flags by which commands pick sessions, made of the table of filters. */
+import { resolve } from "node:path";
+import type { COMPARISONS, Given } from "../model/column.ts";
+import type { FilterName, HowOf } from "../model/columns.ts";
+import type { Zone } from "../model/clock.ts";
+import { fail } from "../model/failure.ts";
+import {
+  FILTERS,
+  type FilterArguments,
+  type SessionFilter,
+  filterOf,
+} from "../model/filter.ts";
+import { hostNames } from "../os/proc.ts";
+import type { Args } from "./args.ts";
+
+/** A session's id is what show-session takes. */
+type Picking = Exclude<FilterName, "reference">;
+type Flag<N extends string> = N extends `${infer A}_${infer B}`
+  ? `${A}-${B}`
+  : N;
+type FilterFlags = {
+  [N in Picking as Flag<N>]: {
+    type: (typeof COMPARISONS)[HowOf<N>] extends "flag" ? "boolean" : "string";
+    description: string;
+  } & ((typeof COMPARISONS)[HowOf<N>] extends "texts"
+    ? { multiple: true }
+    : object);
+};
+
+/** What help calls a value. */
+const HINTS: Partial<Record<Given, string>> = {
+  time: "time",
+  span: "A..B",
+  length: "length",
+  folder: "folder",
+  status: "n",
+};
+
+export const FILTER_FLAGS = {
+  ...(Object.fromEntries(
+    FILTERS.filter(({ name }) => name !== "reference").map(
+      ({ flag, given, alias, description }) => [
+        flag,
+        {
+          type: given === "flag" ? "boolean" : "string",
+          ...(HINTS[given] && { valueHint: HINTS[given] }),
+          ...(given === "texts" && { multiple: true }),
+          ...(alias && { alias }),
+          description,
+        },
+      ],
+    ),
+  ) as FilterFlags),
+  here: {
+    type: "boolean",
+    description: "Begun on this host, in this folder or below it",
+  },
+} as const;
+
+/**
+ * The filter that flags ask for.
+ * @param now in milliseconds since the epoch
+ * @throws Failure (usage)
+ */
+export function filterFrom(
+  flags: Args<typeof FILTER_FLAGS>,
+  now: number,
+  zone: Zone,
+): SessionFilter {
+  const args: Record<string, unknown> = {};
+  for (const { name, flag } of FILTERS)
+    args[name] = (flags as Record<string, unknown>)[flag];
+  const { here, cwd, host } = flags;
+  // An unset variable in a script shall not mean this folder.
+  if (cwd === "") throw fail.usage("the folder is empty", "try: --cwd .");
+  if (cwd !== undefined) args["cwd"] = resolve(cwd);
+  if (here && (cwd ?? host) !== undefined)
+    throw fail.usage(
+      "--here stands for --cwd and --host of this place",
+      "leave it out, or them",
+    );
+  if (here)
+    Object.assign(args, { cwd: process.cwd(), host: hostNames().hostname });
+  return filterOf(args as FilterArguments, now, zone);
+}
