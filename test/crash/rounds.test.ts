@@ -12,7 +12,7 @@ import { Injector, faultsIn } from "./inject.ts";
 import { ready } from "./means.ts";
 import { playRound } from "./round.ts";
 
-const ROUNDS = 8;
+const ROUNDS = 6;
 
 test(`${ROUNDS} rounds of kills and faults lose nothing, double nothing, and leave no status that lies`, async () => {
   const { seed } = Random.seeded("rounds");
