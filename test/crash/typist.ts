@@ -183,7 +183,7 @@ export class Typist {
     }
     if (verb === "kill") {
       this.wrapper.killed ||= whom !== "shell";
-      this.hurt = true;
+      this.hurt ||= whom !== "wrapper";
       for (const pid of pids) send(pid, "SIGKILL");
       return;
     }
