@@ -172,6 +172,7 @@ async function compile(): Promise<void> {
     define: {
       SESSION_BUDDY_VERSION: JSON.stringify(packageJson.version),
       SESSION_BUDDY_COMMIT: JSON.stringify(commit()),
+      SESSION_BUDDY_DATE: JSON.stringify(commitDate()),
       SESSION_BUDDY_DUCKDB: JSON.stringify(duckdbVersion),
     },
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
@@ -196,6 +197,14 @@ function commit(): string {
     { cwd: root },
   );
   return git.success ? git.stdout.toString().trim() : "unknown";
+}
+
+/** Not the day of the build: what is built of a commit is always the same. */
+function commitDate(): string {
+  const git = Bun.spawnSync(["git", "show", "-s", "--format=%cs"], {
+    cwd: root,
+  });
+  return git.success ? git.stdout.toString().trim() : "";
 }
 
 /**

@@ -42,6 +42,7 @@ import { HttpStore } from "../store/remote/store.ts";
 import { claimForCommand, databasePath, lockPath, openFile } from "./claim.ts";
 import { requireNotOwn } from "./own-files.ts";
 import { aboutOriginal, copyAside, isUnwritable } from "./private-copy.ts";
+import { noteRecent } from "./recent.ts";
 
 /** How long a server on this host may be away before that is the answer. */
 const AWAY_MS = 5_000;
@@ -169,7 +170,12 @@ async function local(
   const { unleased_timeout_ms } = settings.config.session;
   // A server looks again a second later; here is one look at all.
   await file.store.expireLeases(Date.now(), unleased_timeout_ms, Infinity);
-  return file;
+  const close = async () => {
+    const write = await noteRecent(settings, file.store);
+    await file.close();
+    write();
+  };
+  return { ...file, close };
 }
 
 /** A server on another host, with this host's spool drained into it. */

@@ -19,6 +19,8 @@ export interface ArgDef {
   multiple?: true;
   /** Words that begin with one dash are among its own, unless they are flags. */
   dashed?: true;
+  /** The words that it takes, which a shell completes. */
+  values?: readonly string[];
 }
 
 export type ArgDefs = Readonly<Record<string, ArgDef>>;
@@ -40,7 +42,24 @@ export interface Command<Defs extends ArgDefs = ArgDefs> {
   description: string;
   args: Defs;
   /** Absent from `shell`, which main.ts runs. @returns the exit status, else 0 */
-  run?(args: Args<Defs>): number | void | Promise<number | void>;
+  run?(
+    args: Args<Defs>,
+    catalog: Catalog,
+  ): number | void | Promise<number | void>;
+}
+
+/** All commands, for those that tell of them: completions, manual pages. */
+export interface Catalog {
+  /** Full names, in the order of the overview. */
+  names: readonly string[];
+  /** Other names, and the full ones. */
+  aliases: ReadonlyMap<string, string>;
+  /** The first words of commands of two words, with what help says of them. */
+  groups: ReadonlyMap<string, string>;
+  /** What help says of them all. */
+  about: string;
+  /** @throws Failure (usage) that suggests the nearest command */
+  find(name: string): Promise<Command>;
 }
 
 /** Infers the types of the values from the definitions. */
@@ -102,7 +121,7 @@ export function parseArgs<const Defs extends ArgDefs>(
 }
 
 /** Each spelling of a flag, dashes included, and the flag's name. */
-function spellings(defs: ArgDefs): Map<string, string> {
+export function spellings(defs: ArgDefs): Map<string, string> {
   const flags = new Map<string, string>();
   for (const [name, def] of Object.entries(defs)) {
     const { type, alias = name } = def;
@@ -115,7 +134,9 @@ function spellings(defs: ArgDefs): Map<string, string> {
 }
 
 /** `--limit=5`, `-n5`: the flag, and the value in the same word. */
-function splitFlag(word: string): [flag: string, inline: string | undefined] {
+export function splitFlag(
+  word: string,
+): [flag: string, inline: string | undefined] {
   const [, flag, inline] =
     /^(--[^=]*)(?:=(.*))?$/s.exec(word) ?? /^(-.)(.+)?$/su.exec(word)!;
   return [flag!, inline];

@@ -2,7 +2,7 @@
  * The commands: one line each, loaded when called. Adding one takes its file in
  * commands/ and its line here.
  */
-import { type Command, parseArgs, nearest } from "./args.ts";
+import { type Catalog, type Command, parseArgs, nearest } from "./args.ts";
 import { fail } from "../model/failure.ts";
 import { commandHelp, groupHelp } from "../render/help.ts";
 import { print } from "./terminal.ts";
@@ -45,6 +45,8 @@ const COMMANDS = new Map<string, Load>(
     pause: () => import("./commands/pause.ts"),
     resume: () => import("./commands/resume.ts"),
     "install hooks": () => import("./commands/install-hooks.ts"),
+    "install completions": () => import("./commands/install-completions.ts"),
+    "install man": () => import("./commands/install-man.ts"),
     version: () => import("./commands/version.ts"),
   }),
 );
@@ -82,8 +84,10 @@ EXAMPLES
     "install",
     `What goes into your own files.
 
-EXAMPLE
-  session-buddy install hooks bash`,
+EXAMPLES
+  session-buddy install hooks bash
+  session-buddy install completions bash --write
+  session-buddy install man --write`,
   ],
 ]);
 
@@ -96,10 +100,19 @@ EXAMPLES
   session-buddy list-sessions --status active
   session-buddy show-session`;
 
+const CATALOG: Catalog = {
+  names: [...COMMANDS.keys()],
+  ...{ aliases: ALIASES, groups: GROUPS, about: ROOT, find },
+};
+
 /** @returns the exit status */
 export async function runTree(argv: readonly string[]): Promise<number> {
   // What we make is nobody else's, and what DuckDB makes beside its file neither.
   process.umask(0o077);
+  if (argv[0] === "complete") {
+    const { complete } = await import("./commands/complete.ts");
+    return complete(argv.slice(1), CATALOG);
+  }
   const end = argv.indexOf("--");
   const before = end < 0 ? argv : argv.slice(0, end);
   if (before[0] === "help" || before.some(isHelp)) {
@@ -110,7 +123,7 @@ export async function runTree(argv: readonly string[]): Promise<number> {
   const [name, words] = splitName(argv);
   if (name === undefined) throw usage("no command was given");
   const { args, run } = await find(name);
-  return (await run?.(parseArgs(name, words, args).args)) ?? 0;
+  return (await run?.(parseArgs(name, words, args).args, CATALOG)) ?? 0;
 }
 
 const isHelp = (word: string) => word === "-h" || word === "--help";

@@ -6,13 +6,13 @@
 const WIDTH = 80;
 
 /** What is read of a command's definition. */
-interface CommandText {
+export interface CommandText {
   /** The first paragraph says what it does; notes and examples follow. */
   description: string;
   args: Readonly<Record<string, ArgText>>;
 }
 
-interface ArgText {
+export interface ArgText {
   type: string;
   alias?: string;
   default?: unknown;
@@ -68,21 +68,31 @@ export function groupHelp(
 const sections = (...texts: string[]) =>
   `${texts.filter(Boolean).join("\n\n")}\n`;
 
-function split(description: string): [summary: string, notes: string] {
+export function split(description: string): [summary: string, notes: string] {
   const [summary, ...notes] = description.split("\n\n");
   return [summary!, notes.join("\n\n")];
 }
 
-const valueName = ([name, { valueHint = name }]: [string, ArgText]) =>
+export const valueName = ([name, { valueHint = name }]: [string, ArgText]) =>
   valueHint.toUpperCase();
 
 /** A flag that is on by default is shown as the one that turns it off. */
-function flagRow([name, arg]: [string, ArgText]): [string, string] {
-  const short = arg.alias?.length === 1 ? `-${arg.alias}, ` : "    ";
+export function flagParts([name, arg]: [string, ArgText]) {
+  const { alias } = arg;
   const long = arg.default === true ? `--no-${name}` : `--${name}`;
-  const synonym = arg.alias && arg.alias.length > 1 ? `, --${arg.alias}` : "";
-  const value = arg.type === "boolean" ? "" : ` ${valueName([name, arg])}`;
-  return [`${short}${long}${synonym}${value}`, arg.description];
+  const short = alias?.length === 1 ? [`-${alias}`] : [];
+  const synonym = alias && alias.length > 1 ? [`--${alias}`] : [];
+  return {
+    spellings: [...short, long, ...synonym],
+    value: arg.type === "boolean" ? "" : valueName([name, arg]),
+  };
+}
+
+function flagRow(flag: [string, ArgText]): [string, string] {
+  const { spellings, value } = flagParts(flag);
+  const indent = /^-\w$/.test(spellings[0]!) ? "" : "    ";
+  const words = value ? ` ${value}` : "";
+  return [`${indent}${spellings.join(", ")}${words}`, flag[1].description];
 }
 
 /** Two columns; the left one as wide as it needs to be, the right one wrapped. */

@@ -65,7 +65,11 @@ EXAMPLES
       valueHint: "count",
       description: "At most so many, the first",
     },
-    format: { type: "string", description: FORMATS.join(", ") },
+    format: {
+      type: "string",
+      values: FORMATS,
+      description: FORMATS.join(", "),
+    },
     json: { type: "boolean", description: "The same as --format json" },
     color: COLOR_FLAG,
     config: CONFIG_FLAG,

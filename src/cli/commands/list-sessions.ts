@@ -57,7 +57,11 @@ EXAMPLES
       description: "Without so many at the beginning",
     },
     reverse: { type: "boolean", description: "Oldest start first" },
-    format: { type: "string", description: "table, json, ndjson or csv" },
+    format: {
+      type: "string",
+      values: ["table", "json", "ndjson", "csv"],
+      description: "table, json, ndjson or csv",
+    },
     json: { type: "boolean", description: "The same as --format json" },
     output: {
       type: "string",

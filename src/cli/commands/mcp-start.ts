@@ -27,7 +27,11 @@ EXAMPLES
       type: "string",
       description: "Port, or auto for a free one (default: 8678)",
     },
-    transport: { type: "string", description: "http (default) or stdio" },
+    transport: {
+      type: "string",
+      values: ["http", "stdio"],
+      description: "http (default) or stdio",
+    },
     "read-only": READ_ONLY_FLAG,
     detach: { type: "boolean", description: "Leave it running behind" },
     json: { type: "boolean", description: "With --detach: say where as JSON" },

@@ -99,6 +99,7 @@ EXAMPLES
     audit: {
       type: "string",
       valueHint: "mode",
+      values: ["strict", "best-effort"],
       description: "strict (no durable record, no shell) or best-effort",
     },
     "no-commands": {

@@ -61,7 +61,11 @@ EXAMPLES
       valueHint: "count",
       description: "So many commands at most, the newest",
     },
-    format: { type: "string", description: "text or json" },
+    format: {
+      type: "string",
+      values: ["text", "json"],
+      description: "text or json",
+    },
     json: { type: "boolean", description: "The same as --format json" },
     config: CONFIG_FLAG,
   },

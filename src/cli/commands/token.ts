@@ -47,6 +47,7 @@ EXAMPLES
     },
     scope: {
       type: "string",
+      values: ["read", "write", "admin"],
       default: "write",
       description:
         "read, write for both, or admin for other reporters' sessions too (default: write)",
