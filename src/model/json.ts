@@ -12,11 +12,23 @@ const KEYS = Object.entries<Column>(COLUMNS).map(
     ],
 );
 
+/** The keys of a session's JSON. */
+export const SESSION_KEYS = KEYS.map(([key]) => key);
+
 /** A session as every JSON output has it. */
-export function sessionJson(session: Session): Record<string, unknown> {
-  const json: Record<string, unknown> = {};
-  for (const [key, column] of KEYS) json[key] = session[column];
-  return json;
+export const sessionJson = sessionShape(SESSION_KEYS);
+
+/** The same with some of the keys, in their order. @param keys of SESSION_KEYS */
+export function sessionShape(
+  keys: readonly string[],
+): (session: Session) => Record<string, unknown> {
+  const of = new Map(KEYS);
+  const columns = keys.map((key) => [key, of.get(key)!] as const);
+  return (session) => {
+    const json: Record<string, unknown> = {};
+    for (const [key, column] of columns) json[key] = session[column];
+    return json;
+  };
 }
 
 /**

@@ -8,28 +8,40 @@ import type { Session } from "../model/session.ts";
 import { escapeText } from "./escape.ts";
 
 export class Csv {
-  private begun = false;
+  private begun: boolean;
 
-  /** @param raw leaves what a spreadsheet would compute as it is */
-  constructor(private readonly raw = false) {}
+  /**
+   * @param raw leaves what a spreadsheet would compute as it is
+   * @param shape what a row has, by the names of the columns
+   * @param header false for rows alone
+   */
+  constructor(
+    private readonly raw = false,
+    private readonly shape: (session: Session) => object = sessionJson,
+    header = true,
+  ) {
+    this.begun = !header;
+  }
 
   /** A row, after the header when it is the first. */
   row(session: Session): string {
-    const fields = sessionJson(session);
-    const header = this.begun ? "" : line(Object.keys(fields));
+    const fields = this.shape(session);
+    const header = this.begun ? "" : csvLine(Object.keys(fields));
     this.begun = true;
-    return (
-      header + line(Object.values(fields).map((value) => this.cell(value)))
-    );
+    return header + csvLine(Object.values(fields), this.raw);
   }
+}
 
-  /** null is an empty cell; what is no plain value is its JSON. */
-  private cell(value: unknown): string {
-    if (value === null) return "";
-    if (typeof value === "object") return JSON.stringify(value);
-    if (typeof value !== "string") return String(value);
-    return !this.raw && FORMULA.test(value) ? `'${value}` : value;
-  }
+/** A row of any values. @param raw leaves what a spreadsheet would compute as it is */
+export const csvLine = (values: readonly unknown[], raw = false): string =>
+  line(values.map((value) => cell(value, raw)));
+
+/** null is an empty cell; what is no plain value is its JSON. */
+function cell(value: unknown, raw: boolean): string {
+  if (value === null) return "";
+  if (typeof value === "object") return JSON.stringify(value);
+  if (typeof value !== "string") return String(value);
+  return !raw && FORMULA.test(value) ? `'${value}` : value;
 }
 
 /** How a formula begins, in one spreadsheet or another. */

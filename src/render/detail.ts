@@ -95,22 +95,31 @@ const COLOR: Record<Status, string> = {
 /** The columns that have a header, in their places. */
 export const SESSION_COLUMNS: readonly Column<Session>[] =
   Object.entries<SessionColumn>(COLUMNS)
-    .flatMap(([name, { type, table }]) =>
-      table ? [{ ...table, name: name as keyof Session, type }] : [],
-    )
+    .flatMap(([name, { table }]) => (table ? [{ name, ...table }] : []))
     .sort((a, b) => a.place - b.place)
-    .map(({ name, type, rather = name, ...shown }) => ({
-      ...shown,
-      value: (session: Session, zone: Zone) => {
-        const value = session[rather] ?? session[name];
-        if (type === "time") return localTime(String(value), zone);
-        if (type === "seconds") return duration(Number(value));
-        return String(value ?? "-");
-      },
-      ...(name === "status" && {
-        color: ({ status }: Session) => COLOR[status],
-      }),
-    }));
+    .map(({ name, ...shown }) => ({ ...sessionColumn(name), ...shown }));
+
+/** Any column of sessions, whole. @param key of its JSON */
+export function sessionColumn(key: string): Column<Session> {
+  const column = (COLUMNS as Record<string, SessionColumn>)[key]!;
+  if ("same_as" in column) return sessionColumn(column.same_as);
+  const { type, table } = column;
+  const name = key as keyof Session;
+  const rather = table?.rather ?? name;
+  return {
+    header: table?.header ?? key.toUpperCase().replaceAll("_", " "),
+    value: (session, zone) => {
+      const value = session[rather] ?? session[name];
+      if (value === null) return "-";
+      if (type === "time") return localTime(String(value), zone);
+      if (type === "seconds") return duration(Number(value));
+      return typeof value === "object" ? JSON.stringify(value) : String(value);
+    },
+    ...(name === "status" && {
+      color: ({ status }: Session) => COLOR[status],
+    }),
+  };
+}
 
 const WATCHED: ReadonlySet<string> = new Set([
   ...["SESSION ID", "USER", "HOST", "DURATION", "STATUS", "EXIT"],

@@ -35,8 +35,3 @@ export function sessionDocument(
 
 /** Of a command within its session. */
 const ownFields = ({ session_id: _s, event_seq: _e, ...own }: Command) => own;
-
-/** The same value on a line of its own. */
-export function sessionLine(session: Session): string {
-  return `${plainJson(sessionJson(session))}\n`;
-}

@@ -56,13 +56,15 @@ export interface TableOptions {
   zone: Zone;
   /** Terminal cells that a line may have; null for as many as it needs. */
   width: number | null;
+  /** Whether the names of the columns come first; they do when it is left out. */
+  header?: boolean;
 }
 
 /** The table for a person, header first. */
 export function table<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
-  { color, zone, width }: TableOptions,
+  { color, zone, width, header: named = true }: TableOptions,
 ): string {
   const whole = columns.map((column) =>
     fill(
@@ -81,7 +83,7 @@ export function table<Row>(
       return pad(cells[i]!, width, color ? column.color?.(row) : "", marks);
     }),
   );
-  return [header, ...lines]
+  return [...(named ? [header] : []), ...lines]
     .map((cells) => `${cells.join(GAP).trimEnd()}\n`)
     .join("");
 }

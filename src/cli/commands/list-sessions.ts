@@ -1,18 +1,23 @@
 /** `session-buddy list-sessions`: lists sessions. */
-import { defineCommand, COLOR_FLAG, CONFIG_FLAG } from "../args.ts";
+import { defineCommand, COLOR_FLAG, CONFIG_FLAG, nearest } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
 import { parseCount } from "../../model/time.ts";
 import type { Session } from "../../model/columns.ts";
-import { sessionJson } from "../../model/json.ts";
+import {
+  SESSION_KEYS,
+  plainJson,
+  sessionJson,
+  sessionShape,
+} from "../../model/json.ts";
 import { withReadable } from "../../access/open.ts";
 import { Output, writeOutput, terminalWidth } from "../../os/output.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
 import { isTerminal } from "../../os/proc.ts";
 import { localZone } from "../../os/zone.ts";
 import { Csv } from "../../render/csv.ts";
-import { JsonArray, sessionLine } from "../../render/json.ts";
-import { SESSION_COLUMNS } from "../../render/detail.ts";
+import { JsonArray } from "../../render/json.ts";
+import { SESSION_COLUMNS, sessionColumn } from "../../render/detail.ts";
 import { NAME_CELLS, dropOrder, tabRow, table } from "../../render/table.ts";
 import { FILTER_FLAGS, filterFrom } from "../filters.ts";
 import { note, wantsColor } from "../terminal.ts";
@@ -69,6 +74,16 @@ EXAMPLES
       valueHint: "file",
       description: "Write to this file, in the format that its name ends with",
     },
+    columns: {
+      type: "string",
+      valueHint: "a,b",
+      description: "These in full, by their names in the JSON, in this order",
+    },
+    header: {
+      type: "boolean",
+      default: true,
+      description: "Without the names of the columns",
+    },
     wide: {
       type: "boolean",
       description: "All columns in full at a terminal of any width",
@@ -82,7 +97,9 @@ EXAMPLES
   },
   async run(args) {
     const format = formatOf(args);
-    const form = { format, raw: args["csv-raw"] };
+    const keys = columnsOf(args.columns);
+    const { header } = args;
+    const form = FORMS[format]({ keys, header, raw: args["csv-raw"] });
     const settings = await validSettings(process.env, args.config);
     const now = Date.now();
     const filter = filterFrom(args, now, ZONE);
@@ -112,52 +129,96 @@ EXAMPLES
       Array.fromAsync(store.list(filter)),
     );
     // A terminal may be stopped for long: the store is free again by now.
-    showTable(shown, capped, output, args);
+    showTable(shown, capped, output, { ...args, keys });
   },
 });
 
-/** The forms for programs: rows go out as they come. */
+/** Rows go out as they come. */
 async function writeRows(
   sessions: AsyncIterable<Session>,
-  { format, raw }: { format: Format; raw: boolean },
+  form: Form,
   output: Output,
 ): Promise<void> {
-  const form = FORMS[format](raw);
   for await (const session of sessions) output.write(form.row(session));
   output.write(form.end?.() ?? "");
   output.flush();
 }
 
+/** How rows are written for programs. */
 interface Form {
   row(session: Session): string;
   end?(): string;
 }
 
-/** @param raw CSV with every text as it is */
+interface FormOptions {
+  /** Of the JSON; null for all, in a table for those that it has. */
+  keys: readonly string[] | null;
+  header: boolean;
+  /** CSV with every text as it is. */
+  raw: boolean;
+}
+
+const shapeOf = ({ keys }: FormOptions) =>
+  keys ? sessionShape(keys) : sessionJson;
+
+const tableColumns = (keys: FormOptions["keys"]) =>
+  keys?.map(sessionColumn) ?? SESSION_COLUMNS;
+
 const FORMS = {
-  table: (): Form => ({
-    row: (session) => tabRow(SESSION_COLUMNS, session, ZONE),
-  }),
-  json: (): Form => new JsonArray(sessionJson),
-  ndjson: (): Form => ({ row: sessionLine }),
-  csv: (raw: boolean): Form => new Csv(raw),
+  table: ({ keys }: FormOptions): Form => {
+    const columns = tableColumns(keys);
+    return { row: (session) => tabRow(columns, session, ZONE) };
+  },
+  json: (options: FormOptions): Form => new JsonArray(shapeOf(options)),
+  ndjson: (options: FormOptions): Form => {
+    const shape = shapeOf(options);
+    return { row: (session) => `${plainJson(shape(session))}\n` };
+  },
+  csv: (options: FormOptions): Form =>
+    new Csv(options.raw, shapeOf(options), options.header),
 };
 type Format = keyof typeof FORMS;
+
+/** @throws Failure (usage) that suggests the nearest column */
+function columnsOf(given: string | undefined): string[] | null {
+  if (given === undefined) return null;
+  const keys = given.split(",").map((key) => key.trim());
+  const twice = keys.find((key, i) => keys.indexOf(key) < i);
+  if (twice !== undefined)
+    throw fail.usage(`--columns has '${twice}' twice`, "leave one out");
+  const unknown = keys.find((key) => !SESSION_KEYS.includes(key));
+  if (unknown === undefined) return keys;
+  const near = nearest(unknown, SESSION_KEYS);
+  throw fail.usage(
+    `sessions have no column '${unknown}'`,
+    near ? `did you mean ${near}?` : "they are: " + SESSION_KEYS.join(", "),
+  );
+}
 
 function showTable(
   sessions: Session[],
   capped: boolean,
   output: Output,
-  { color, wide }: { color: boolean; wide: boolean },
+  options: { color: boolean; wide: boolean; reverse: boolean } & Pick<
+    FormOptions,
+    "keys" | "header"
+  >,
 ): void {
+  const { color, wide, header, keys, reverse } = options;
   const more = capped && sessions.length > DEFAULT_LIMIT;
   if (more) sessions.pop();
   if (sessions.length === 0) return note("no sessions match");
-  const width = wide ? null : terminalWidth(1);
-  const options = { color: wantsColor(color), zone: ZONE, width };
-  output.write(table(SESSION_COLUMNS, sessions, options));
+  const width = wide || keys ? null : terminalWidth(1);
+  output.write(
+    table(tableColumns(keys), sessions, {
+      ...{ color: wantsColor(color), zone: ZONE, width, header },
+    }),
+  );
   output.flush();
-  if (more) note(`only the newest ${DEFAULT_LIMIT} are shown (see --limit)`);
+  if (more)
+    note(
+      `only the ${reverse ? "oldest" : "newest"} ${DEFAULT_LIMIT} are shown (see --limit)`,
+    );
 }
 
 function formatOf({
