@@ -18,6 +18,7 @@ const COMMANDS = new Map<string, Load>(
     "list-sessions": () => import("./commands/list-sessions.ts"),
     "show-session": () => import("./commands/show-session.ts"),
     search: () => import("./commands/search.ts"),
+    analytics: () => import("./commands/analytics.ts"),
     "list-events": () => import("./commands/list-events.ts"),
     annotate: () => import("./commands/annotate.ts"),
     tag: () => import("./commands/tag.ts"),

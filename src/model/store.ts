@@ -1,4 +1,5 @@
 /** The interface of all stores: a command cannot tell which one it has. */
+import type { FigureRow, Question } from "./analytics.ts";
 import type { Command, CommandFilter } from "./command.ts";
 import type { Event } from "./event.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
@@ -82,6 +83,8 @@ export interface SessionStore {
   search(filter: SearchFilter): AsyncIterable<Hit>;
   /** Statistics of the sessions that match; `limit` and `from` do not count. */
   stats(filter: SessionFilter): Promise<SessionStats>;
+  /** The rows of a metric, with the columns that METRICS has of it. */
+  analytics(question: Question): Promise<FigureRow[]>;
   /** Writes what is pending and closes the storage. */
   close(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
+import type { FigureRow, Question } from "../model/analytics.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
@@ -154,6 +155,11 @@ export class ServerStore implements ServedStore {
   async stats(filter: SessionFilter): Promise<SessionStats> {
     await this.drain.freshAsCanBe();
     return this.file.stats(filter);
+  }
+
+  async analytics(question: Question): Promise<FigureRow[]> {
+    await this.drain.freshAsCanBe();
+    return this.file.analytics(question);
   }
 
   /** Its copies and archives, with what the spool holds brought in if it can be. */

@@ -2,6 +2,7 @@
  * Failover: when the server that it asks goes away, the store opens the nearest one
  * then, and goes on where it was. Every call may be repeated: appends are idempotent.
  */
+import type { FigureRow, Question } from "../model/analytics.ts";
 import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
@@ -54,6 +55,10 @@ export class SwitchingStore implements SessionStore {
 
   stats(filter: SessionFilter): Promise<SessionStats> {
     return this.ask((store) => store.stats(filter));
+  }
+
+  analytics(question: Question): Promise<FigureRow[]> {
+    return this.ask((store) => store.analytics(question));
   }
 
   list(filter: SessionFilter): AsyncIterable<Session> {

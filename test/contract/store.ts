@@ -17,6 +17,7 @@ import {
   start,
 } from "../support/events.ts";
 import { Random } from "../support/random.ts";
+import { analyses } from "./analytics.ts";
 import { commandsOfSessions } from "./commands.ts";
 import { expectFold, expected, id, listed } from "./expected.ts";
 import { eventsAndStats } from "./events.ts";
@@ -254,6 +255,7 @@ export function storeContract(name: string, makePlace: () => Place): void {
     commandsOfSessions(() => store, reopen);
     eventsAndStats(() => store, reopen);
     searches(() => store);
+    analyses(() => store);
     hostileText(() => store, reopen);
 
     test("an id that names another time than the start's, or none, is as good", async () => {

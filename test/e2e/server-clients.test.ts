@@ -16,7 +16,7 @@ import { TestServer, startArguments } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
 const TOOLS = [
-  "annotate_session",
+  ...["analytics", "annotate_session"],
   ...["get_channel_sessions", "get_session", "health_check"],
   ...[
     "list_commands",

@@ -23,6 +23,7 @@ export class RecordingStore implements SessionStore {
   commands = unasked;
   search = unasked;
   stats = unasked;
+  analytics = unasked;
 
   async close(): Promise<void> {}
 }

@@ -174,6 +174,7 @@ test("each message asks for one of these", () => {
     list_events: "read",
     search: "read",
     session_stats: "read",
+    analytics: "read",
     annotate_session: "record",
     get_channel_sessions: "read",
   });

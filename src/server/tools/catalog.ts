@@ -1,4 +1,5 @@
 /** The tools, in the order in which clients list them. */
+import { analytics } from "./analytics.ts";
 import { annotateSession } from "./annotate-session.ts";
 import { getChannelSessions } from "./get-channel-sessions.ts";
 import { getSession } from "./get-session.ts";
@@ -25,6 +26,7 @@ export const TOOLS: readonly Tool[] = [
   listEvents,
   search,
   sessionStats,
+  analytics,
   annotateSession,
   trackChannelSession,
   getChannelSessions,

@@ -46,7 +46,7 @@ export class Conditions {
   }
 }
 
-const STATUS: Record<Status, string> = {
+export const STATUS: Record<Status, string> = {
   active: "s.end_source IS NULL",
   lost: "s.end_source = 'recovered'",
   ended: "s.end_source IN ('observed', 'declared')",
@@ -59,7 +59,7 @@ export const contains = (text: string) => `contains(lower(${text}), lower(?))`;
 export const within = (folder: string) =>
   `(${folder} = coalesce(nullif(rtrim(?, '/'), ''), '/') OR starts_with(${folder}, rtrim(?, '/') || '/'))`;
 
-const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
+export const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
 
 /** Of a session that has not ended, until `now`. */
 const DURATION_MS = (now: string) =>
@@ -125,9 +125,16 @@ const CONDITION: Record<
     ),
 };
 
-/** @param now in milliseconds since the epoch */
-function sessionConditions(filter: SessionFilter, now: number): Conditions {
-  const conditions = new Conditions();
+/**
+ * @param now in milliseconds since the epoch
+ * @param values shared with others in the same statement
+ */
+export function sessionConditions(
+  filter: SessionFilter,
+  now: number,
+  values?: DuckDBValue[],
+): Conditions {
+  const conditions = new Conditions(values);
   const done = new Set<string>();
   for (const { how, column, key } of FILTERS) {
     const value = filter[key];
@@ -182,7 +189,7 @@ export function listQuery(filter: SessionFilter, now: number): Query {
   return { sql: sql + part(limit, offset), values };
 }
 
-const ENDED_MS = `CASE WHEN s.end_time IS NOT NULL THEN
+export const ENDED_MS = `CASE WHEN s.end_time IS NOT NULL THEN
   ${DURATION_MS("NULL")} END`;
 
 /**

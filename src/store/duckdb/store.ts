@@ -3,6 +3,7 @@
  * sessions are folds over them and are written behind.
  */
 import { listValue } from "@duckdb/node-api";
+import type { FigureRow, Question } from "../../model/analytics.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
 import type { Event } from "../../model/event.ts";
@@ -27,6 +28,7 @@ import type {
   SessionStats,
   StoredEvent,
 } from "../../model/store.ts";
+import { analyticsQuery } from "./analytics.ts";
 import { closedAmong, sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
 import { Folds, type OpenState } from "./folds.ts";
@@ -242,6 +244,12 @@ export class DuckDBStore implements ServedStore {
     const { sql, values } = statsQuery(filter, this.now());
     const [row] = await this.db.ask<StatsRow>(sql, values);
     return statsOf(row!);
+  }
+
+  async analytics(question: Question): Promise<FigureRow[]> {
+    await this.flush();
+    const { sql, values } = analyticsQuery(question, this.now());
+    return this.db.ask<FigureRow>(sql, values);
   }
 
   async *events(filter: EventFilter): AsyncIterable<StoredEvent> {

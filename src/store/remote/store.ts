@@ -1,4 +1,5 @@
 /** The store of a server, asked through its MCP tools. */
+import type { FigureRow, Question } from "../../model/analytics.ts";
 import { type Clock, isoTime } from "../../model/clock.ts";
 import {
   type Event,
@@ -172,6 +173,18 @@ export class HttpStore implements SessionStore {
       "session_stats",
       argumentsOf(filter),
     )) as SessionStats;
+  }
+
+  async analytics({
+    sessions,
+    offsets,
+    ...question
+  }: Question): Promise<FigureRow[]> {
+    const { rows } = (await this.client.call("analytics", {
+      ...{ ...question, ...argumentsOf(sessions) },
+      utc_offsets: offsets,
+    })) as { rows: FigureRow[] };
+    return rows;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,294 @@
+/**
+ * Queries of what sessions and commands come to. The sessions' rows have most of it;
+ * for the others commands are paired with their ends in as few bytes as it takes.
+ */
+import {
+  type Metric,
+  type Offset,
+  type Period,
+  type Question,
+  zoneOf,
+} from "../../model/analytics.ts";
+import { isoTime, wallOf } from "../../model/clock.ts";
+import {
+  Conditions,
+  ENDED_MS,
+  FAILED,
+  type Query,
+  STATUS,
+  sessionConditions,
+} from "./queries.ts";
+import { time } from "./statements.ts";
+
+/** What a query is made of. */
+interface Asked {
+  question: Question;
+  conditions: Conditions;
+  now: number;
+  limit: string;
+}
+
+/** @param now in milliseconds since the epoch */
+export function analyticsQuery(question: Question, now: number): Query {
+  const conditions = new Conditions();
+  const asked = { question, conditions, now, limit: "" };
+  if (!PERIODIC.has(question.metric))
+    asked.limit = `LIMIT ${conditions.parameter(question.limit)}`;
+  return { sql: SQL[question.metric](asked), values: conditions.values };
+}
+
+const PERIODIC: ReadonlySet<Metric> = new Set([
+  ...(["sessions", "duration", "unique_users", "peak_hours"] as const),
+]);
+
+/** The sessions that are asked of; there is always a condition. */
+const sessionsOf = ({ question, conditions, now }: Asked): string =>
+  `FROM all_sessions AS s ${sessionConditions(question.sessions, now, conditions.values).where}`;
+
+const count = (condition: string) =>
+  `(count(*) FILTER (${condition}))::INTEGER`;
+const seconds = (ms: string) => `round(${ms} / 1000, 3)::DOUBLE`;
+const total = (column: string) => `coalesce(sum(${column}), 0)::DOUBLE`;
+const distinct = (column: string) => `count(DISTINCT ${column})::INTEGER`;
+const ALL = "count(*)::INTEGER AS sessions";
+const TOTAL_SECONDS = `coalesce(${seconds(`sum(${ENDED_MS})`)}, 0) AS total_seconds`;
+
+/** Local time of a time; the offsets come in the order of time. */
+function wall(column: string, offsets: readonly Offset[]): string {
+  const minutes = offsets.reduce(
+    (before, { from, minutes }) =>
+      from === null
+        ? String(Number(minutes))
+        : `CASE WHEN ${column} >= '${isoTime(Date.parse(from))}'::TIMESTAMP
+            THEN ${Number(minutes)} ELSE ${before} END`,
+    "0",
+  );
+  return `(${column} + to_minutes((${minutes})::INTEGER))`;
+}
+
+const FORMAT: Record<Period, string> = {
+  ...{ hour: "%Y-%m-%dT%H:00", day: "%Y-%m-%d" },
+  ...{ week: "%Y-%m-%d", month: "%Y-%m" },
+};
+
+/** A row a period, also where there is nothing. */
+function byPeriod(
+  asked: Asked,
+  columns: readonly [name: string, value: string, otherwise: string][],
+): string {
+  const { question, conditions } = asked;
+  const { period, offsets } = question;
+  const zone = zoneOf(offsets);
+  const at = (iso: string, less: number) =>
+    conditions.parameter(isoTime(wallOf(Date.parse(iso) - less, zone)));
+  const [first, last] = [
+    at(question.sessions.after, 0),
+    at(question.sessions.before, 1),
+  ];
+  return `
+    WITH periods AS (
+      SELECT unnest(generate_series(date_trunc('${period}', ${first}::TIMESTAMP),
+        ${last}::TIMESTAMP, INTERVAL 1 ${period})) AS begun),
+    counted AS (
+      SELECT date_trunc('${period}', ${wall("s.start_time", offsets)}) AS begun,
+        ${columns.map(([name, value]) => `${value} AS ${name}`).join(", ")}
+      ${sessionsOf(asked)} GROUP BY ALL)
+    SELECT strftime(p.begun, '${FORMAT[period]}') AS period,
+      ${columns.map(([name, , otherwise]) => `coalesce(c.${name}, ${otherwise}) AS ${name}`).join(", ")}
+    FROM periods AS p LEFT JOIN counted AS c ON c.begun = p.begun
+    ORDER BY p.begun`;
+}
+
+/** A row a value of some columns, those with most sessions first. */
+const byColumns = (
+  asked: Asked,
+  columns: readonly string[],
+  figures: string,
+  and = "true",
+) => `
+  SELECT ${columns.join(", ")}, ${figures} ${sessionsOf(asked)} AND ${and}
+  GROUP BY ${columns.map((_, i) => i + 1).join(", ")}
+  ORDER BY sessions DESC, ${columns.map((_, i) => i + 1).join(", ")} ${asked.limit}`;
+
+const OUTCOME = `CASE WHEN s.signal IS NOT NULL THEN s.signal
+  WHEN s.end_source = 'recovered' THEN 'lost' ELSE s.exit_code::VARCHAR END AS outcome`;
+
+/** As the store writes it: the only number of that key. */
+const SUCCEEDED = `(contains(e.payload, '"exit_code":0,') OR contains(e.payload, '"exit_code":0}'))`;
+
+/**
+ * \`paired\`: starts of commands with what their ends say, if they have one:
+ * \`exit_code\` and \`ms\`. In one pass over the events, and by a number for a key: a
+ * window over them took ten times as long. Of who does not tell when a shell began
+ * an end is that of the start before it.
+ * @param told what is kept of a start's event
+ * @param ends which ends are looked at
+ */
+function paired(
+  { question, conditions, now }: Asked,
+  told: string,
+  ends = "true",
+): string {
+  const { after, before, ...others } = question.sessions;
+  const from = conditions.parameter(after);
+  const until = conditions.parameter(before);
+  const chosen = sessionConditions(others, now, conditions.values).where;
+  const whose =
+    chosen &&
+    `AND e.session_id IN (SELECT s.session_id FROM all_sessions AS s ${chosen})`;
+  return `
+    told AS (
+      SELECT e.session_id, e.timestamp, e.kind = 'command_end' AS ended, e.seq,
+        json_extract_string(e.payload, ['$.pid', '$.seq', '$.shell_started_us',
+          '$.exit_code', '$.duration_ms', '$.text']) AS x
+      FROM events AS e
+      WHERE e.kind IN ('command_start', 'command_end')
+        AND e.timestamp >= ${from}::TIMESTAMP
+        AND (e.kind = 'command_end' AND ${ends}
+          OR e.kind = 'command_start' AND e.timestamp < ${until}::TIMESTAMP) ${whose}),
+    read AS (
+      SELECT session_id, timestamp, ended, seq,
+        CASE WHEN NOT ended THEN ${told} END AS told,
+        hash(session_id, x[1], x[2], x[3]) AS key, x[3] IS NULL AS untold,
+        CASE WHEN ended THEN try_cast(x[4] AS INTEGER) END AS exit_code,
+        CASE WHEN ended THEN try_cast(x[5] AS DOUBLE) END AS ms
+      FROM told),
+    grouped AS (
+      SELECT any_value(session_id) AS session_id,
+        any_value(timestamp) FILTER (NOT ended) AS timestamp,
+        any_value(seq) FILTER (NOT ended) AS seq, any_value(told) AS told,
+        any_value(timestamp) FILTER (ended) AS end_time,
+        any_value(exit_code) AS exit_code, any_value(ms) AS ms,
+        list_sort(list({t: timestamp, ended: ended, seq: seq, told: told,
+          exit_code: exit_code, ms: ms}) FILTER (untold)) AS untold
+      FROM read GROUP BY key),
+    paired AS (
+      SELECT session_id, c.t AS timestamp, c.seq AS seq, c.told AS told,
+        CASE WHEN c.next.ended THEN c.next.exit_code END AS exit_code,
+        CASE WHEN c.next.ended THEN coalesce(c.next.ms,
+          greatest(0, epoch_ms(c.next.t) - epoch_ms(c.t))::DOUBLE) END AS ms
+      FROM (SELECT session_id, unnest(CASE WHEN untold IS NULL
+        THEN [{t: timestamp, seq: seq, told: told, ended: timestamp IS NULL,
+          next: {t: end_time, ended: end_time IS NOT NULL,
+            exit_code: exit_code, ms: ms}}]
+        ELSE list_transform(untold, lambda one, i: {t: one.t, seq: one.seq,
+          told: one.told, ended: one.ended, next: {t: untold[i + 1].t,
+            ended: untold[i + 1].ended, exit_code: untold[i + 1].exit_code,
+            ms: untold[i + 1].ms}}) END) AS c FROM grouped)
+      WHERE NOT c.ended)`;
+}
+
+const WORD = "split_part(x[6], ' ', 1)";
+/** The first word of a command that is neither an assignment nor a prefix. */
+const PROGRAM = `CASE
+  WHEN regexp_full_match(${WORD}, '[\\w.+-]{1,64}')
+    AND ${WORD} NOT IN ('sudo', 'env', 'exec', 'command', 'time', 'nohup') THEN ${WORD}
+  ELSE regexp_extract(x[6],
+    '^\\s*(?:(?:sudo|env|exec|command|time|nohup)\\s+(?:-[ughCDRTU]\\s+\\S+\\s+|-\\S+\\s+)*|\\w+=\\S*\\s+)*(?:[^\\s;|&]*/)?([^\\s;|&()<>]{1,64})', 1)
+  END`;
+
+/** The beginning of a text. */
+const BEGINNING = "left(x[6], 500)";
+
+const SQL: Record<Metric, (asked: Asked) => string> = {
+  sessions: (asked) =>
+    byPeriod(asked, [
+      ["sessions", "count(*)::INTEGER", "0"],
+      ...(["active", "ended", "lost"] as const).map(
+        (status): [string, string, string] => [
+          ...([status, count(STATUS[status]), "0"] as const),
+        ],
+      ),
+      ["failed", count(FAILED), "0"],
+      ["commands", total("s.command_count"), "0"],
+      ["failed_commands", total("s.failed_commands"), "0"],
+    ]),
+  duration: (asked) =>
+    byPeriod(asked, [
+      ["sessions", count("s.end_time IS NOT NULL"), "0"],
+      ["mean_seconds", seconds(`avg(${ENDED_MS})`), "NULL"],
+      ["median_seconds", seconds(`quantile_cont(${ENDED_MS}, 0.5)`), "NULL"],
+      ["p95_seconds", seconds(`quantile_cont(${ENDED_MS}, 0.95)`), "NULL"],
+      ["max_seconds", seconds(`max(${ENDED_MS})`), "NULL"],
+      ["total_seconds", seconds(`sum(${ENDED_MS})`), "0"],
+    ]),
+  unique_users: (asked) =>
+    byPeriod(asked, [
+      ["users", distinct("s.username"), "0"],
+      ["sessions", "count(*)::INTEGER", "0"],
+    ]),
+  peak_hours: (asked) => `
+    WITH counted AS (
+      SELECT hour(${wall("s.start_time", asked.question.offsets)}) AS hour, ${ALL},
+        ${count(FAILED)} AS failed, ${distinct("s.username")} AS users,
+        ${total("s.command_count")} AS commands
+      ${sessionsOf(asked)} GROUP BY 1)
+    SELECT printf('%02d', h.hour) AS hour, coalesce(sessions, 0) AS sessions,
+      coalesce(failed, 0) AS failed, coalesce(users, 0) AS users,
+      coalesce(commands, 0) AS commands
+    FROM range(24) AS h(hour) LEFT JOIN counted AS c ON c.hour = h.hour
+    ORDER BY h.hour`,
+  components: (asked) =>
+    byColumns(
+      ...[asked, ["s.component_name"]],
+      `${ALL}, ${count(FAILED)} AS failed, ${distinct("s.username")} AS users,
+        ${distinct("s.hostname")} AS hosts, ${total("s.command_count")} AS commands, ${TOTAL_SECONDS}`,
+    ),
+  hosts: (asked) =>
+    byColumns(
+      ...[asked, ["s.hostname"]],
+      `${ALL}, ${count(FAILED)} AS failed, ${distinct("s.username")} AS users,
+        ${total("s.command_count")} AS commands, ${TOTAL_SECONDS},
+        ${time("max(s.start_time)", "last_start")}`,
+    ),
+  errors: (asked) =>
+    byColumns(
+      asked,
+      ["s.component_name", OUTCOME],
+      `${ALL}, ${time("max(s.start_time)", "last_start")},
+        arg_max(s.session_id, s.start_time) AS last_session_id`,
+      `(${FAILED} OR ${STATUS.lost})`,
+    ),
+  active: (asked) =>
+    byColumns(
+      asked,
+      ["s.component_name", "s.username", "s.hostname"],
+      `${ALL}, ${time("min(s.start_time)", "first_start")},
+        ${time("max(s.last_seen)", "last_seen")}`,
+      STATUS.active,
+    ),
+  commands: (asked) => `
+    WITH ${paired(asked, PROGRAM)}
+    SELECT told AS program, count(*)::INTEGER AS runs,
+      ${count("exit_code <> 0")} AS failed, ${seconds("avg(ms)")} AS mean_seconds,
+      ${seconds("max(ms)")} AS max_seconds,
+      coalesce(${seconds("sum(ms)")}, 0) AS total_seconds
+    FROM paired WHERE told <> ''
+    GROUP BY program ORDER BY runs DESC, program ${asked.limit}`,
+  slowest: (asked) => `
+    WITH ${paired(asked, "''")},
+    slowest AS (
+      SELECT seq, session_id, timestamp, exit_code, ms FROM paired
+      WHERE ms IS NOT NULL
+      ORDER BY ms DESC, timestamp DESC, seq ${asked.limit})
+    SELECT ${time("p.timestamp", "start_time")}, p.session_id, s.username,
+      s.hostname, ${seconds("p.ms")} AS duration_seconds, p.exit_code,
+      left(json_extract_string(e.payload, '$.text'), 500) AS text
+    FROM slowest AS p
+    JOIN (SELECT seq, payload FROM events
+      WHERE seq IN (SELECT seq FROM slowest)) AS e ON e.seq = p.seq
+    LEFT JOIN (SELECT * FROM all_sessions
+      WHERE session_id IN (SELECT session_id FROM slowest)) AS s
+      ON s.session_id = p.session_id
+    ORDER BY p.ms DESC, p.timestamp DESC, p.seq`,
+  failing: (asked) => `
+    WITH ${paired(asked, BEGINNING, `NOT ${SUCCEEDED}`)}
+    SELECT count(*)::INTEGER AS failed, mode(p.exit_code) AS exit_code,
+      ${distinct("s.username")} AS users,
+      ${time("max(p.timestamp)", "last_time")},
+      arg_max(p.session_id, p.timestamp) AS last_session_id, p.told AS text
+    FROM (FROM paired WHERE exit_code <> 0 AND told IS NOT NULL) AS p
+    LEFT JOIN (SELECT session_id, username FROM all_sessions) AS s
+      ON s.session_id = p.session_id
+    GROUP BY p.told ORDER BY failed DESC, p.told ${asked.limit}`,
+};
