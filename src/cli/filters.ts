@@ -39,13 +39,14 @@ const HINTS: Partial<Record<Given, string>> = {
 export const FILTER_FLAGS = {
   ...(Object.fromEntries(
     FILTERS.filter(({ name }) => name !== "reference").map(
-      ({ flag, given, alias, description }) => [
+      ({ flag, given, alias, description, values }) => [
         flag,
         {
           type: given === "flag" ? "boolean" : "string",
           ...(HINTS[given] && { valueHint: HINTS[given] }),
           ...(given === "texts" && { multiple: true }),
           ...(alias && { alias }),
+          ...(values && { values }),
           description,
         },
       ],

@@ -12,6 +12,8 @@ export interface Column<Row> {
   header: string;
   /** The cell's text, not yet escaped. */
   value(row: Row, zone: Zone): string;
+  /** What a person is shown in its place, with blanks, where that differs. */
+  person?(row: Row, zone: Zone): string;
   /**
    * What may be shortened: an id to its last characters where these are unique,
    * a name (whose length others choose) to NAME_CELLS. Else it stays whole.
@@ -70,6 +72,8 @@ export function table<Row>(
     fill(
       column,
       rows.map((row) => {
+        const shown = column.person?.(row, zone);
+        if (shown !== undefined) return escapeText(shown);
         const text = column.value(row, zone);
         return column.text ? escapeText(text) : escapeCell(text);
       }),
