@@ -230,12 +230,16 @@ export class SignsOfLife {
     private readonly now: Clock,
   ) {}
 
-  /** A time in the future is no sign, unless the writer is known to live. */
+  /**
+   * Who is known to live does so now, however long ago it wrote. Of another a time
+   * in the future is no sign.
+   * @param at when it wrote last
+   */
   add(name: string, at: Date, who: Liveness): void {
     const session_id = writerOf(name)?.session_id;
-    const past = this.past(at);
-    if (!session_id || (who !== "alive" && past !== at)) return;
-    this.latest.set(session_id, past.toISOString());
+    if (!session_id || (who !== "alive" && this.past(at) !== at)) return;
+    const seen = who === "alive" ? new Date(this.began) : at;
+    this.latest.set(session_id, seen.toISOString());
   }
 
   /** Now, for a time in the future: it was written before the clock was set back. */

@@ -159,10 +159,7 @@ export class Pass {
       }
       // The shell has outlived its session's program, in the background perhaps.
       const state = shellLiveness(name);
-      if (state !== "gone") {
-        const at = state === "alive" ? new Date(this.began) : mtime;
-        return this.signs.add(name, at, state);
-      }
+      if (state !== "gone") return this.signs.add(name, mtime, state);
       this.leftOpen.add(session_id);
       this.late.push(name);
     });

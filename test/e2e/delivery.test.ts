@@ -133,7 +133,7 @@ const BEHAVIOURS: [string, Behaviour, status: number, said: RegExp][] = [
     "an older server without our tools",
     ({ tool }) => rpcError(200, -32602, `Tool ${tool} not found`),
     1,
-    /refused: Tool \w+ not found/,
+    /is older than this session-buddy and does not know /,
   ],
   [
     "valid JSON of another protocol",

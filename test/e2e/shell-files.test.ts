@@ -3,7 +3,7 @@
  * the session, are never one by themselves, and never end it while it lives.
  */
 import { describe, expect, test } from "bun:test";
-import { appendFileSync, existsSync } from "node:fs";
+import { appendFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { drain } from "../../src/spool/drain.ts";
@@ -79,6 +79,30 @@ describe.each(SETTINGS)(
         command_count: 1,
       });
       expect(await ends(place)).toBe(1);
+    });
+
+    test("ends a session whose own file was taken away only until that is back", async () => {
+      await using place = await Place.begin(setting);
+      const { sandbox } = place;
+      await using live = await Live.begin(sandbox);
+      await live.quiet();
+      const { spool } = sandbox;
+      expect((await sandbox.only()).status).toBe("active");
+      const away = join(sandbox.home, "away");
+      renameSync(spool, away);
+      leave(
+        sandbox,
+        `${live.session_id}.4194000.ndjson`,
+        lines([ran(live.session_id, Date.now())]),
+      );
+      expect((await sandbox.only()).status).toBe("lost");
+      rmSync(spool, { recursive: true });
+      renameSync(away, spool);
+      expect((await sandbox.only()).status).toBe("active");
+      await live.end(3);
+      expect(await sandbox.only()).toMatchObject({
+        ...{ status: "ended", exit_code: 3, command_count: 1 },
+      });
     });
 
     test("does not leave a lost session open when it comes late", async () => {
