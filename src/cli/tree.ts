@@ -26,6 +26,7 @@ const COMMANDS = new Map<string, Load>(
     tag: () => import("./commands/tag.ts"),
     rename: () => import("./commands/rename.ts"),
     note: () => import("./commands/note.ts"),
+    query: () => import("./commands/query.ts"),
     watch: () => import("./commands/watch.ts"),
     "emit start": () => import("./commands/emit-start.ts"),
     "emit end": () => import("./commands/emit-end.ts"),

@@ -3,6 +3,7 @@ import type { FigureRow, Question } from "./analytics.ts";
 import type { Command, CommandFilter } from "./command.ts";
 import type { Event } from "./event.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
+import type { QueryAnswer, QueryRequest } from "./query.ts";
 import type { Provenance } from "./reporter.ts";
 import type { Hit, SearchFilter } from "./search.ts";
 import type { Session, SessionSummary, Status } from "./session.ts";
@@ -12,6 +13,10 @@ export const QUEUE_EVENTS = 65_536;
 
 /** The header with why the spool was not drained, URI-encoded; over the socket alone. */
 export const NOT_DRAINED = "x-session-buddy-not-drained";
+
+/** In the `_meta` of a failed tool call: the failure, of these codes. */
+export const FAILURE = "session-buddy/failure";
+export const SAME_FOR_ALL: ReadonlySet<string> = new Set(["usage", "timeout"]);
 
 export interface StoredEvent {
   /** The order of arrival. */
@@ -85,6 +90,11 @@ export interface SessionStore {
   stats(filter: SessionFilter): Promise<SessionStats>;
   /** The rows of a metric, with the columns that METRICS has of it. */
   analytics(question: Question): Promise<FigureRow[]>;
+  /**
+   * Runs a query that a user wrote over the views, and over nothing else.
+   * @throws Failure (usage) that says what is wrong with it, and where; (timeout)
+   */
+  query(request: QueryRequest): Promise<QueryAnswer>;
   /** Writes what is pending and closes the storage. */
   close(): Promise<void>;
 }

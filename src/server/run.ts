@@ -122,6 +122,7 @@ async function serveDatabase(
       /** Stops listening, lets calls end, commits what they brought, frees the lock. */
       async close() {
         try {
+          await store.endQueries();
           await serving.stop();
           // Ours still: the lock is held.
           rmSync(socket, { force: true });

@@ -94,7 +94,8 @@ class NearestTools implements ToolBackend {
       await (this.search ??= this.find());
       if (this.own) return this.own.backend.call(tool, args, caller);
       try {
-        return await this.client!.call(tool, args);
+        const { timeout_seconds = 0 } = args as { timeout_seconds?: number };
+        return await this.client!.call(tool, args, timeout_seconds * 1_000);
       } catch (error) {
         const gone = error instanceof Failure && error.code === "unreachable";
         if (!gone || !again) throw error;

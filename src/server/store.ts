@@ -13,6 +13,7 @@ import type { Event } from "../model/event.ts";
 import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Maintenance } from "../model/maintenance.ts";
+import type { QueryAnswer, QueryRequest } from "../model/query.ts";
 import type { Session, SessionSummary } from "../model/session.ts";
 import type { Provenance } from "../model/reporter.ts";
 import type { Hit, SearchFilter } from "../model/search.ts";
@@ -160,6 +161,16 @@ export class ServerStore implements ServedStore {
   async analytics(question: Question): Promise<FigureRow[]> {
     await this.drain.freshAsCanBe();
     return this.file.analytics(question);
+  }
+
+  async query(request: QueryRequest): Promise<QueryAnswer> {
+    await this.drain.freshAsCanBe();
+    return this.file.query(request);
+  }
+
+  /** Ends the queries of users, which may run for long. */
+  async endQueries(): Promise<void> {
+    await this.store.queries.end();
   }
 
   /** Its copies and archives, with what the spool holds brought in if it can be. */

@@ -8,6 +8,7 @@ import type { Event } from "../model/event.ts";
 import { Failure } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import { type Hit, type SearchFilter, placeOfHit } from "../model/search.ts";
+import type { QueryAnswer, QueryRequest } from "../model/query.ts";
 import type { Session } from "../model/session.ts";
 import type {
   SessionStats,
@@ -59,6 +60,10 @@ export class SwitchingStore implements SessionStore {
 
   analytics(question: Question): Promise<FigureRow[]> {
     return this.ask((store) => store.analytics(question));
+  }
+
+  query(request: QueryRequest): Promise<QueryAnswer> {
+    return this.ask((store) => store.query(request));
   }
 
   list(filter: SessionFilter): AsyncIterable<Session> {

@@ -24,6 +24,7 @@ import { eventsAndStats } from "./events.ts";
 import { hostileText } from "./hostile.ts";
 import { searches } from "./search.ts";
 import { listing } from "./listing.ts";
+import { queries } from "./queries.ts";
 
 /** A place where a store keeps its things, for one test. */
 export interface Place {
@@ -252,6 +253,7 @@ export function storeContract(name: string, makePlace: () => Place): void {
       });
     });
 
+    queries(() => store);
     commandsOfSessions(() => store, reopen);
     eventsAndStats(() => store, reopen);
     searches(() => store);

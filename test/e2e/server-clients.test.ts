@@ -22,6 +22,7 @@ const TOOLS = [
     "list_commands",
     "list_events",
     "list_sessions",
+    "query_sessions",
     "search",
     "session_stats",
     "track_channel_session",

@@ -24,6 +24,7 @@ export class RecordingStore implements SessionStore {
   search = unasked;
   stats = unasked;
   analytics = unasked;
+  query = unasked;
 
   async close(): Promise<void> {}
 }

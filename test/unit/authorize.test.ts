@@ -175,6 +175,7 @@ test("each message asks for one of these", () => {
     search: "read",
     session_stats: "read",
     analytics: "read",
+    query_sessions: "read",
     annotate_session: "record",
     get_channel_sessions: "read",
   });

@@ -89,7 +89,8 @@ export class Router {
     const peer = edge.peer(arrival);
     const route = routeOf(arrival.target, peer.via === "socket");
     const request_id = Bun.randomUUIDv7();
-    const caller: Client = { ...peer, token: null, request_id };
+    const gone = request.signal;
+    const caller: Client = { ...peer, token: null, request_id, gone };
     this.requests++;
     let response: Response;
     try {

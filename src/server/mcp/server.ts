@@ -10,6 +10,7 @@ import {
   UriTemplate,
 } from "@modelcontextprotocol/server";
 import { Failure, fail } from "../../model/failure.ts";
+import { FAILURE, SAME_FOR_ALL } from "../../model/store.ts";
 import type { Caller } from "../tools/tool.ts";
 import type { ToolBackend } from "../tools/tools.ts";
 import { CONFIGS } from "./schema.ts";
@@ -84,9 +85,18 @@ export const succeeded = (result: object): CallToolResult => ({
   content: [{ type: "text", text: JSON.stringify(result) }],
 });
 
-export const failed = ({ message }: Failure): CallToolResult => ({
+export const failed = ({
+  code,
+  sentence,
+  hint,
+  message,
+}: Failure): CallToolResult => ({
   isError: true,
   content: [{ type: "text", text: message }],
+  // For our own commands, which say the same without a server.
+  ...(SAME_FOR_ALL.has(code) && {
+    _meta: { [FAILURE]: { code, sentence, hint } },
+  }),
 });
 
 /** What went wrong within is for the log alone. */

@@ -8,6 +8,7 @@ import { listCommands } from "./list-commands.ts";
 import { listEvents } from "./list-events.ts";
 import { listSessions } from "./list-sessions.ts";
 import { search } from "./search.ts";
+import { querySessions } from "./query-sessions.ts";
 import { sessionStats } from "./session-stats.ts";
 import type { Tool } from "./tool.ts";
 import { trackChannelSession } from "./track-channel-session.ts";
@@ -27,6 +28,7 @@ export const TOOLS: readonly Tool[] = [
   search,
   sessionStats,
   analytics,
+  querySessions,
   annotateSession,
   trackChannelSession,
   getChannelSessions,

@@ -121,4 +121,6 @@ export interface Caller {
   /** What the Authorization header proved; null when there was none, or no secret is set. */
   token: TokenIdentity | null;
   request_id: string;
+  /** Aborted when it does not wait for the answer any more. */
+  gone?: AbortSignal;
 }

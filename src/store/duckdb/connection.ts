@@ -6,6 +6,8 @@ export const OPTIONS = {
   // For new files: from this version on a log names the file that it belongs to.
   storage_compatibility_version: "v1.4.0",
   memory_limit: "512MB",
+  // What has no room there goes to files; a user's query may not fill the disk.
+  max_temp_directory_size: "4GB",
   // Commits wait for a checkpoint: 80 ms at 16 MB, 300 at 64, the same in all.
   // At 8 MB more than one call in a hundred of 64 clients would meet one.
   wal_autocheckpoint: "16MB",

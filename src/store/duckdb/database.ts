@@ -239,7 +239,16 @@ export class Database {
     }
   }
 
-  private connection(): Promise<DuckDBConnection> {
+  /**
+   * @returns the failure that an error is for the whole file; null when it is for
+   *   whoever asked alone
+   */
+  fatal(error: unknown): Failure | null {
+    return isFatal(error) ? this.failure(error) : null;
+  }
+
+  /** One more, which its user closes. */
+  connection(): Promise<DuckDBConnection> {
     if (this.closed) throw closedFailure(this.path);
     return this.instance.connect();
   }

@@ -7,9 +7,10 @@ import type { FigureRow, Question } from "../../model/analytics.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
 import type { Event } from "../../model/event.ts";
-import type { Failure, Warn } from "../../model/failure.ts";
+import type { Warn } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import type { Hit, SearchFilter } from "../../model/search.ts";
+import type { QueryAnswer, QueryRequest } from "../../model/query.ts";
 import { parseState } from "../../model/state.ts";
 import {
   type Session,
@@ -31,10 +32,12 @@ import type {
 import { analyticsQuery } from "./analytics.ts";
 import { closedAmong, sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
+import type { StoreFacts } from "./facts.ts";
 import { Folds, type OpenState } from "./folds.ts";
 import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
 import { LivenessTracker } from "./liveness.ts";
 import { type CommandRow, commandIn, commandsQuery } from "./commands.ts";
+import { Queries } from "./query/run.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
   type ReadRow,
@@ -73,20 +76,12 @@ export interface StoreOptions extends WriterEvents {
   warn?: Warn;
 }
 
-export interface StoreFacts {
-  /** Events that wait for their commit. */
-  queued_events: number;
-  last_commit_ok: boolean;
-  /** Why the database has to be closed and opened again. */
-  given_up: Failure | null;
-  /** The file and its write-ahead log. */
-  database_bytes: number;
-}
-
 export class DuckDBStore implements ServedStore {
   private readonly folds: Folds;
   private readonly liveness: LivenessTracker;
   private readonly tombstones: Tombstones;
+  /** Those that users wrote. */
+  readonly queries: Queries;
   private writer!: Writer;
   /** The slice of rows that is being written for queries. */
   private slice: Promise<void> | null = null;
@@ -102,6 +97,10 @@ export class DuckDBStore implements ServedStore {
       this.writer.append(events, null),
     );
     this.tombstones = new Tombstones(db, this.folds);
+    this.queries = new Queries(
+      () => db.connection(),
+      (error) => db.fatal(error),
+    );
   }
 
   /** See Database.open. */
@@ -281,6 +280,11 @@ export class DuckDBStore implements ServedStore {
     yield* search(this.db, filter);
   }
 
+  async query(request: QueryRequest): Promise<QueryAnswer> {
+    await this.flush();
+    return this.queries.run(request);
+  }
+
   private async *sessions({ sql, values }: Query): AsyncIterable<Session> {
     await this.flush();
     const now = this.now();
@@ -332,6 +336,7 @@ export class DuckDBStore implements ServedStore {
   private async end(): Promise<void> {
     try {
       const written = this.writer.close();
+      await this.queries.end();
       await this.db.jobs.end();
       await written;
       await this.db.inTurn(() => this.folds.flush());

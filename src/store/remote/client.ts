@@ -3,8 +3,14 @@
  * answers with plain JSON; and asks for its health.
  */
 import type { Clock } from "../../model/clock.ts";
-import { Failure, Overloaded, fail, reasonOf } from "../../model/failure.ts";
-import { NOT_DRAINED } from "../../model/store.ts";
+import {
+  Failure,
+  type FailureCode,
+  Overloaded,
+  fail,
+  reasonOf,
+} from "../../model/failure.ts";
+import { FAILURE, NOT_DRAINED, SAME_FOR_ALL } from "../../model/store.ts";
 import {
   type LocalServer,
   Watchdog,
@@ -29,7 +35,12 @@ export const DIRECT = { proxy: false as unknown as string };
 const UNKNOWN = /^Tool (\w+) not found$|Unrecognized keys?: "(\w+)"/;
 
 interface Answer {
-  result?: { isError?: boolean; structuredContent?: object; content?: Text[] };
+  result?: {
+    isError?: boolean;
+    structuredContent?: object;
+    content?: Text[];
+    _meta?: Record<string, unknown>;
+  };
   error?: { code: number; message: string };
 }
 interface Text {
@@ -57,14 +68,20 @@ export class ToolClient {
 
   /**
    * @param args as an object, or as the JSON of one
+   * @param work_ms how long its work may take, beside what every answer may
    * @returns the tool's result object
    * @throws Failure (unreachable, timeout, unauthorized, permission, overloaded,
    *   outdated, refused)
    */
-  async call(tool: string, args: object | string): Promise<object> {
+  async call(
+    tool: string,
+    args: object | string,
+    work_ms = 0,
+  ): Promise<object> {
     const json = typeof args === "string" ? args : JSON.stringify(args);
     const { status, retry_after_ms, answer } = await this.post(
       `{"jsonrpc":"2.0","id":${++this.calls},"method":"tools/call","params":{"name":"${tool}","arguments":${json}}}`,
+      ANSWER_MS + work_ms,
     );
     const said = answer?.error?.message;
     if (status === 401) throw this.unauthorized(said);
@@ -81,6 +98,8 @@ export class ToolClient {
     const result = answer?.result;
     if (result?.structuredContent && !result.isError)
       return result.structuredContent;
+    const same = failureIn(result?._meta?.[FAILURE]);
+    if (status === 200 && same) throw same;
     const text = result?.content?.find(({ type }) => type === "text")?.text;
     const unknown = UNKNOWN.exec(said ?? text ?? "")
       ?.slice(1)
@@ -109,11 +128,11 @@ export class ToolClient {
     );
   }
 
-  private async post(message: string): Promise<Posted> {
+  private async post(message: string, answer_ms: number): Promise<Posted> {
     const { target } = this;
     const socket = "socket" in target;
     const bearer = socket ? null : target.token;
-    const signals = [AbortSignal.timeout(ANSWER_MS)];
+    const signals = [AbortSignal.timeout(answer_ms)];
     using watchdog = socket ? new Watchdog(target) : null;
     if (watchdog) signals.push(watchdog.signal);
     let response: Response;
@@ -135,7 +154,7 @@ export class ToolClient {
       });
       body = await bodyOf(response);
     } catch (error) {
-      throw this.unanswered(error);
+      throw this.unanswered(error, answer_ms);
     }
     const { status, headers } = response;
     const late = headers.get(NOT_DRAINED);
@@ -150,11 +169,11 @@ export class ToolClient {
     }
   }
 
-  private unanswered(error: unknown): Failure {
+  private unanswered(error: unknown, answer_ms: number): Failure {
     if (error instanceof Failure) return error;
     if ((error as { name?: unknown }).name === "TimeoutError")
       return fail.timeout(
-        `${this.name} did not answer within ${ANSWER_MS / 1000} s`,
+        `${this.name} did not answer within ${answer_ms / 1000} s`,
         "socket" in this.target
           ? "see: session-buddy mcp health"
           : "look how it is, on its host: session-buddy mcp health",
@@ -185,6 +204,15 @@ export class ToolClient {
       ? "the server"
       : `the server at ${this.target.url}`;
   }
+}
+
+/** What our own server says that it would be without a server, too. */
+function failureIn(told: unknown): Failure | null {
+  const { code, sentence, hint } = (told ?? {}) as Record<string, unknown>;
+  if (!SAME_FOR_ALL.has(String(code)) || typeof sentence !== "string")
+    return null;
+  const advice = typeof hint === "string" ? hint : undefined;
+  return new Failure(code as FailureCode, sentence, advice);
 }
 
 async function bodyOf({ body }: Response): Promise<string> {

@@ -17,6 +17,13 @@ import {
   argumentsOf,
 } from "../../model/filter.ts";
 import type { Hit, SearchFilter } from "../../model/search.ts";
+import {
+  MAX_SERVED,
+  type QueryAnswer,
+  type QueryColumn,
+  type QueryRequest,
+  type QueryRow,
+} from "../../model/query.ts";
 import type { Session } from "../../model/session.ts";
 import {
   EVENT_STATUSES,
@@ -139,6 +146,20 @@ export class HttpStore implements SessionStore {
       yield* (page as { hits: Hit[] }).hits;
   }
 
+  async query({ sql, timeout_ms }: QueryRequest): Promise<QueryAnswer> {
+    const args = { sql, timeout_seconds: timeout_ms / 1_000 };
+    const answer = (await this.client.call(
+      "query_sessions",
+      { ...args, limit: MAX_SERVED.rows },
+      timeout_ms,
+    )) as { columns: QueryColumn[]; rows: QueryRow[]; note: string | null };
+    return {
+      columns: answer.columns,
+      rows: once(answer.rows),
+      cut: () => answer.note !== null,
+    };
+  }
+
   private async *pages(
     tool: string,
     filter: object,
@@ -190,6 +211,10 @@ export class HttpStore implements SessionStore {
   async close(): Promise<void> {
     // Every call stands alone: nothing is held.
   }
+}
+
+async function* once<T>(all: readonly T[]): AsyncGenerator<T> {
+  yield* all;
 }
 
 interface Page {

@@ -1,0 +1,116 @@
+/**
+ * The views that a query may read, made anew on the connection of each: nothing of
+ * them is in the file. Their columns are those of the JSON that other commands give.
+ */
+import {
+  COLUMNS,
+  type Column,
+  type ColumnName,
+} from "../../../model/columns.ts";
+import type { Command } from "../../../model/command.ts";
+import type { ViewName } from "../../../model/query.ts";
+import { NOW } from "../statements.ts";
+
+/** The columns of a session that the clock makes. */
+const DERIVED = {
+  status: `CASE WHEN end_source IS NULL THEN 'active'
+    WHEN end_source = 'recovered' THEN 'lost' ELSE 'ended' END`,
+  duration_seconds: `greatest(0, epoch_ms(coalesce(end_time, ${NOW}))
+    - epoch_ms(start_time)) / 1000`,
+} satisfies {
+  [
+    K in ColumnName as (typeof COLUMNS)[K] extends { at: unknown } ? K : never
+  ]: string;
+};
+
+const sessionColumn = ([name, column]: [string, Column]): string => {
+  if ("same_as" in column) return `${column.same_as} AS ${name}`;
+  if ("at" in column)
+    return `${DERIVED[name as keyof typeof DERIVED]} AS ${name}`;
+  return column.type === "object" ? `${name}::JSON AS ${name}` : name;
+};
+
+/** What is told at the start of a command, and at its end. */
+const told = (at: "started" | "ended", field: string) =>
+  `json_extract_string(${at}, '$.${field}')`;
+const integer = (at: "started" | "ended", field: string) =>
+  `try_cast(${told(at, field)} AS INTEGER)`;
+
+const END_TIME = `coalesce(try_cast(${told("ended", "timestamp")} AS TIMESTAMP),
+  CASE WHEN session_end < start_time THEN start_time ELSE session_end END)`;
+
+const COMMAND_COLUMNS = {
+  session_id: "session_id",
+  event_seq: "event_seq",
+  seq: integer("started", "seq"),
+  pid: integer("started", "pid"),
+  depth: integer("started", "depth"),
+  text: told("started", "text"),
+  text_base64: told("started", "text_base64"),
+  truncated_bytes: integer("started", "truncated_bytes"),
+  start_time: "start_time",
+  end_time: END_TIME,
+  duration_seconds: `coalesce(try_cast(${told("ended", "duration_ms")} AS DOUBLE),
+    CASE WHEN ${END_TIME} < start_time THEN 0
+      ELSE epoch_ms(${END_TIME}) - epoch_ms(start_time) END) / 1000`,
+  exit_code: integer("ended", "exit_code"),
+  pipe_status: `try_cast(json_extract(ended, '$.pipe_status') AS INTEGER[])`,
+  cwd: told("started", "cwd"),
+  mark: told("started", "mark"),
+} satisfies Record<keyof Command, string>;
+
+/** See commands.ts: the end of a command is what follows its start under its key. */
+const SHELLED = "json_extract(payload, '$.shell_started_us')";
+const PAIRS = `PARTITION BY session_id, json_extract_string(payload, '$.pid'),
+    json_extract_string(payload, '$.seq'), ${SHELLED}::VARCHAR
+  ORDER BY CASE WHEN ${SHELLED} IS NULL THEN timestamp END, kind DESC, timestamp`;
+
+const as = (columns: Record<string, string>) =>
+  Object.entries(columns)
+    .map(([name, sql]) => `${sql} AS ${name}`)
+    .join(", ");
+
+/** As the view of the file has it, whose tables would be looked for among ours. */
+const allSessions = (file: string) =>
+  `(FROM ${file}.main.sessions UNION ALL BY NAME
+    FROM ${file}.main.undated_sessions UNION ALL BY NAME
+    SELECT * EXCLUDE (state) FROM ${file}.main.open_sessions
+      WHERE start_time IS NOT NULL)`;
+
+/** @param file the name that the database is attached under, quoted */
+const definitions = (
+  file: string,
+  all = allSessions(file),
+): Record<ViewName, string> => ({
+  sessions: `SELECT ${Object.entries<Column>(COLUMNS).map(sessionColumn).join(", ")}
+    FROM ${all}`,
+  commands: `SELECT ${as(COMMAND_COLUMNS)} FROM (
+    SELECT c.session_id, c.seq AS event_seq, c.timestamp AS start_time,
+      c.payload AS started, c.ended, s.end_time AS session_end
+    FROM (SELECT session_id, seq, timestamp, kind, payload,
+        CASE WHEN lead(kind) OVER told = 'command_end'
+          THEN lead(payload) OVER told END AS ended
+      FROM ${file}.main.events WHERE kind IN ('command_start', 'command_end')
+      WINDOW told AS (${PAIRS})) AS c
+    LEFT JOIN ${all} AS s ON s.session_id = c.session_id
+    WHERE c.kind = 'command_start')`,
+  events: `SELECT seq, event_id::VARCHAR AS event_id, session_id,
+      kind AS event_type, timestamp, received_at,
+      provenance::JSON AS provenance, payload::JSON AS event
+    FROM ${file}.main.events`,
+});
+
+/**
+ * Sets a connection up for a query: it finds the views alone, its times are UTC, and
+ * its errors say where they are.
+ * @param database the name that the file is attached under
+ */
+export const setupSql = (database: string): string =>
+  [
+    ...Object.entries(definitions(`"${database.replaceAll('"', '""')}"`)).map(
+      ([name, sql]) => `CREATE TEMP VIEW ${name} AS ${sql}`,
+    ),
+    "SET search_path = 'temp.main'",
+    "SET TimeZone = 'UTC'",
+    "SET errors_as_json = true",
+  ].join(";\n");
