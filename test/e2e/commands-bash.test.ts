@@ -3,7 +3,7 @@
  * on the screen: each of the commands below is typed twice, into bash as it is and
  * into a wrapped one.
  */
-import { expect, test } from "bun:test";
+import { test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Sandbox } from "../support/sandbox.ts";
@@ -15,6 +15,7 @@ import {
   type Typed,
   bashTypist,
   bashVersion,
+  dropped,
   sameWithAndWithout,
   expectRecorded,
   typeAll,
@@ -77,6 +78,9 @@ const AWKWARD: Typed[] = [
   }),
   typed("fg", 0, { then: { shown: /^sh -c/m, keys: "word\r" } }),
   typed("sleep 0 & wait $!"),
+  // The readline of 4.3 takes the Ctrl-C at the next key.
+  ...(bashVersion() < 404 ? [] : [dropped("echo given up")]),
+  typed("echo $?"),
   typed("(cd /; pwd)", 0, { end_cwd: "HOME" }),
   typed("echo v | (read v; echo $v) | cat", 0, { pipe_status: "0 0 0" }),
   typed("(kill -9 $BASHPID)", 137),
@@ -139,51 +143,6 @@ for (const control of ["ignorespace", "ignorespace:erasedups"])
     await typeAll(sandbox, BASH, [], commands);
     expectRecorded(sandbox, commands);
   });
-
-/** As lines that a backslash joins: a terminal takes no line that long. */
-const LINES = 50;
-const LONG = [
-  ": start\\",
-  ...Array<string>(LINES).fill(`${"x".repeat(2_047)}\\`),
-  "end",
-];
-
-test("bash: of a text of 100 KB the first 64 KiB are kept, and how much was cut is told", async () => {
-  using sandbox = prepared();
-  await typeAll(
-    sandbox,
-    BASH,
-    [],
-    [{ keys: LONG }, { keys: ["exit"], last: true }],
-  );
-  const { session_id } = await sandbox.only();
-  const run = await sandbox.run(["list-events", "--json", session_id]);
-  const events = (
-    JSON.parse(run.stdout) as {
-      event: { text?: string; truncated_bytes?: number };
-    }[]
-  ).map(({ event }) => event);
-  const long = events.find(({ text }) => text?.startsWith(": start"));
-  const typedBytes = LONG.map((line) => line.replace(/\\$/, "")).join(
-    "",
-  ).length;
-  expect([long?.text?.length, long?.truncated_bytes]).toEqual([
-    65_536,
-    typedBytes - 65_536,
-  ]);
-});
-
-test("bash: what ran when the shell was killed is recorded, without an end", async () => {
-  using sandbox = prepared();
-  const commands: Typed[] = [
-    typed("echo one"),
-    { keys: ["kill -9 $$"], text: "kill -9 $$", ended: false, last: true },
-  ];
-  await typeAll(sandbox, BASH, [], commands);
-  expectRecorded(sandbox, commands);
-  const { status } = await sandbox.only();
-  expect(status).toBe("ended");
-});
 
 function prepared(): Sandbox {
   const sandbox = new Sandbox();

@@ -6,8 +6,11 @@ import { hookedCommands } from "../support/hooked.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import {
+  CTRL_C,
+  CTRL_Z,
   type Typed,
   type Typist,
+  dropped,
   sameWithAndWithout,
   typeAll,
   typed,
@@ -29,8 +32,10 @@ function fish_prompt
     set prompts (math $prompts + 1)
     echo -n "<$prompts>\\$ "
 end
+bind \\cg 'commandline -r -- $pasted'
 `;
-const CTRL_C = "\x03";
+/** Puts what `$pasted` holds, a line each, on the command line. */
+const PASTE = "\x07";
 
 const AWKWARD: Typed[] = [
   typed("echo one"),
@@ -39,6 +44,42 @@ const AWKWARD: Typed[] = [
   typed("sh -c 'exit 3'", 3),
   typed("false | true", 0, { pipe_status: "1 0" }),
   typed("echo $pipestatus"),
+  typed("true | false | sh -c 'exit 4'", 4, { pipe_status: "0 1 4" }),
+  typed("echo (count 1 2) {a,b}c ~/none* 2>/dev/null", 124),
+  typed("echo (count 1 2) {a,b}c"),
+  typed("alias e=echo"),
+  typed("e aliased"),
+  typed("abbr --list"),
+  typed("begin; echo grouped; end | cat", 0, { pipe_status: "0 0" }),
+  typed("if test $x; echo yes; else; echo no; end"),
+  typed("set pasted 'for i in 1 2' '  echo $i' end"),
+  { keys: [PASTE], text: "for i in 1 2\n  echo $i\nend", status: 0 },
+  typed("set pasted 'echo \"x' 'y\"'"),
+  { keys: [PASTE], text: 'echo "x\ny"', status: 0 },
+  typed("set pasted 'echo a \\\\' b"),
+  { keys: [PASTE], text: "echo a \\\nb", status: 0 },
+  typed("set pasted (printf \"echo 'a\\tb'\")"),
+  { keys: [PASTE], text: "echo 'a\tb'", status: 0 },
+  typed("printf 'echo \\xff\\xfe\\n' >bytes"),
+  typed("read pasted <bytes"),
+  { keys: [PASTE], text: "echo \xff\xfe", status: 0 },
+  typed("echo one; echo two # a comment"),
+  typed("# a comment alone"),
+  typed("printf '\\033[1m%s\\033[0m\\n' bold"),
+  { keys: [""], text: null },
+  // The prompt after it is not another one.
+  { ...dropped("echo given up"), keys: [""] },
+  typed("echo $status"),
+  typed("/", 0, { end_cwd: "/" }),
+  typed("cd", 0, { end_cwd: "HOME" }),
+  typed("true; and false; or echo neither"),
+  typed("eval 'echo evaluated; false'", 1),
+  typed("cat <bytes | string length", 0, { pipe_status: "0 0" }),
+  typed("sh -c 'echo up; read x; echo got $x'", 0, {
+    then: { shown: /^up/m, keys: CTRL_Z },
+  }),
+  typed("fg", 0, { then: { shown: /^Send job/m, keys: "word\r" } }),
+  typed("sleep 0 &; wait"),
   typed("echo 'a;b' ; echo c"),
   typed("mkdir -p 'a b/c'; and cd 'a b/c'", 0, { end_cwd: "HOME/a b/c" }),
   typed("cd ../..", 0, { end_cwd: "HOME" }),
@@ -68,6 +109,8 @@ const AWKWARD: Typed[] = [
   { keys: ["echo unseen too"], text: "", mark: "private", status: 0 },
   { keys: ["set -e fish_private_mode"], text: "", mark: "private", status: 0 },
   typed("echo seen"),
+  { keys: ["exec fish"], text: "exec fish" },
+  typed("echo anew"),
   { keys: ["exit 5"], text: "exit 5", last: true },
 ];
 
@@ -75,6 +118,8 @@ test("fish: each command is recorded as its history has it, and the screen is th
   if (!needs("fish")) return;
   using plain = prepared();
   using sandbox = prepared();
+  for (const each of [plain, sandbox])
+    await each.run(["install", "hooks", "fish", "--write"]);
   await sameWithAndWithout(plain, sandbox, FISH, AWKWARD);
 }, 120_000);
 

@@ -8,6 +8,7 @@ import {
   CTRL_C,
   type Typed,
   type Typist,
+  dropped,
   sameWithAndWithout,
   typed,
 } from "../support/typing.ts";
@@ -20,6 +21,43 @@ const PYTHON: Typist = {
 /** Of one sleep python misses a Ctrl-C that comes just before it. */
 const INTERRUPTED =
   "[up and print(up.pop()) or time.sleep(0.01) for _ in iter(int, 1)]";
+
+/** A block, and the empty line that ends it. */
+const block = (...lines: string[]): Typed => ({
+  ...{ keys: [...lines, ""], text: lines.join("\n"), status: 0 },
+});
+
+/** What both of them take alike. */
+const STATEMENTS: Typed[] = [
+  typed("import os, sys; home = os.environ['HOME']"),
+  typed("os.mkdir(home + '/gone'); os.chdir(home + '/gone')"),
+  typed("os.rmdir(home + '/gone')"),
+  typed("os.getcwd()", 1),
+  typed("os.chdir(home); os.path.exists('gone')"),
+  typed("os.system('exit 3')"),
+  typed("os.system('echo from a shell')"),
+  typed("input('? ')", 0, { then: { shown: /\? $/, keys: "word\r" } }),
+  typed("_"),
+  typed("sys.stderr.write('to stderr\\n')"),
+  typed("a, *b = range(4); b"),
+  typed("(lambda x: x ** 2)(7)"),
+  typed("(n := 3) and f'{n:>5}'"),
+  typed("{k: v for k, v in zip('ab', (1, 2))}"),
+  typed("'\\x1b[1mbold'"),
+  typed("b'\\xff\\xfe'"),
+  typed("'𝒳 ✓ é'"),
+  typed("raise ValueError('told')", 1),
+  typed("assert not 'so'", 1),
+  typed("exec('raise KeyError(1)')", 1),
+  typed("1; 2; 3"),
+  typed("x = 1 if [] else None; x is None"),
+  typed("del x"),
+  typed("x", 1),
+  typed("import nosuchmodule", 1),
+  typed("from os.path import join as j; j('a', 'b')"),
+  typed("print('a', end='')"),
+  typed("print()"),
+];
 
 const AWKWARD: Typed[] = [
   typed("1 + 1"),
@@ -46,11 +84,26 @@ const AWKWARD: Typed[] = [
   typed("import time; up = ['up']"),
   typed(INTERRUPTED, 1, { then: { shown: /^up/m, keys: CTRL_C } }),
   { keys: [""], text: null },
+  dropped("given_up = 1"),
+  typed("given_up", 1),
   typed("nope", 1),
   typed("nope", 1),
+  ...STATEMENTS,
+  block("class C:", "    '''Of it.'''", "    y: int = 3"),
+  block("@staticmethod", "def g(*a, **k):", "    yield from a"),
+  block("with open('note', 'w') as f:", "    _ = f.write('in a file\\n')"),
+  { keys: ["'''of", "two lines'''"], text: "'''of\ntwo lines'''", status: 0 },
+  { keys: ["2 + \\", "3"], text: "2 + \\\n3", status: 0 },
+  typed("# a comment"),
+  { keys: [new Uint8Array([...Buffer.from("'"), 0xff, 0x27])], text: null },
   // No statement: nothing runs.
   { keys: ["2 +"], text: null },
-  { keys: ["exit(5)"], text: "exit(5)", last: true },
+  {
+    keys: ["os.execvp('sh', ['sh', '-c', 'echo in its place'])"],
+    text: "os.execvp('sh', ['sh', '-c', 'echo in its place'])",
+    ended: false,
+    last: true,
+  },
 ];
 
 test("python: each statement is recorded, and the screen is the same", async () => {
@@ -107,6 +160,19 @@ const CELLS: Typed[] = [
   { keys: [""], text: null },
   typed("nope", 1),
   typed("nope", 1),
+  ...STATEMENTS,
+  block("class C:", "    '''Of it.'''", "    y: int = 3"),
+  block("with open('note', 'w') as f:", "    _ = f.write('in a file\\n')"),
+  {
+    keys: ["%%capture", "print('nowhere')", "", ""],
+    text: "%%capture\nprint('nowhere')",
+    status: 0,
+  },
+  typed("%pwd"),
+  typed("%who_ls str"),
+  typed("In[1], Out[1]"),
+  typed("%alias told echo told"),
+  typed("%nosuchmagic", 1),
   // From it on IPython hears no Ctrl-C.
   typed("!exit 3"),
   { keys: [" 'kept from the record'"], text: "", mark: "private" },

@@ -12,6 +12,7 @@ import {
   PIPELINES,
   type Typed,
   type Typist,
+  dropped,
   sameWithAndWithout,
   typed,
 } from "../support/typing.ts";
@@ -21,12 +22,24 @@ const ZSH: Typist = {
   ...NUMBERED,
 };
 /** Numbered prompts; the mark of a line without an end would fill the screen. */
-const RC = `PROMPT='<$((++prompts))>$ '
+const rcOf = (editor: string) => `PROMPT='<$((++prompts))>$ '
 PROMPT2='> '
-setopt promptsubst
-unsetopt promptsp zle
+setopt promptsubst ${editor}
+unsetopt promptsp
 HISTFILE=~/.history
 `;
+
+/** What the line editor itself makes something else of. */
+const UNEDITED: Typed[] = [
+  {
+    keys: [new Uint8Array([...Buffer.from("echo "), 0xff, 0xfe])],
+    text: "echo \xff\xfe",
+    status: 0,
+  },
+  typed("echo 'a\tb'"),
+  // A prompt comes at Enter alone.
+  { ...dropped("echo given up"), keys: [""] },
+];
 
 const AWKWARD: Typed[] = [
   typed("echo one"),
@@ -50,12 +63,6 @@ const AWKWARD: Typed[] = [
   typed("echo again"),
   { keys: ["!!"], text: "echo again", status: 0 },
   typed("echo héllo ✓"),
-  {
-    keys: [new Uint8Array([...Buffer.from("echo "), 0xff, 0xfe])],
-    text: "echo \xff\xfe",
-    status: 0,
-  },
-  typed("echo 'a\tb'"),
   typed("echo -E 'a\\nb' \\\\"),
   typed(" echo blank first"),
   typed("setopt histignorespace"),
@@ -73,6 +80,10 @@ const AWKWARD: Typed[] = [
     then: { shown: /^up/m, keys: CTRL_Z },
   }),
   typed("fg", 0, { then: { shown: /continued/, keys: "word\r" } }),
+  typed("sleep 0 & wait $!"),
+  typed("echo $?"),
+  { keys: ["echo !$ !$"], text: "echo $? $?", status: 0 },
+  typed("echo =ls **/none(N) $((6 * 7))"),
   typed("(cd /; pwd)", 0, { end_cwd: "HOME" }),
   typed("echo v | (read v; echo $v) | cat", 0, { pipe_status: "0 0 0" }),
   typed("sh -c 'kill -9 $$'", 137),
@@ -103,17 +114,21 @@ const AWKWARD: Typed[] = [
   { keys: ["exit 5"], text: "exit 5", last: true },
 ];
 
-test("zsh: each command is recorded as its history has it, and the screen is the same", async () => {
-  if (!needs("zsh")) return;
-  using plain = prepared();
-  using sandbox = prepared();
-  for (const each of [plain, sandbox])
-    await each.run(["install", "hooks", "zsh", "--write"]);
-  await sameWithAndWithout(plain, sandbox, ZSH, AWKWARD);
-}, 120_000);
+for (const [editor, commands] of [
+  ["nozle", [...UNEDITED, ...AWKWARD]],
+  ["zle", AWKWARD],
+] as const)
+  test(`zsh, ${editor}: each command is recorded as its history has it, and the screen is the same`, async () => {
+    if (!needs("zsh")) return;
+    using plain = prepared(editor);
+    using sandbox = prepared(editor);
+    for (const each of [plain, sandbox])
+      await each.run(["install", "hooks", "zsh", "--write"]);
+    await sameWithAndWithout(plain, sandbox, ZSH, commands);
+  }, 120_000);
 
-function prepared(): Sandbox {
+function prepared(editor: string): Sandbox {
   const sandbox = new Sandbox();
-  writeFileSync(join(sandbox.home, ".zshrc"), RC);
+  writeFileSync(join(sandbox.home, ".zshrc"), rcOf(editor));
   return sandbox;
 }

@@ -2,6 +2,7 @@
  * A person at a terminal: a program on a real pty, what it shows, and keys
  * typed into it. Waiting is for what appears, never for time.
  */
+import { readFileSync } from "node:fs";
 import type { Sandbox } from "./sandbox.ts";
 
 const PATIENCE_MS = 15_000;
@@ -78,6 +79,18 @@ export class Pty implements AsyncDisposable {
       const match = regex.exec(text.slice(this.read));
       if (match) this.read += match.index + match[0].length;
       return match;
+    });
+  }
+
+  /** Waits until the terminal's foreground program waits itself. */
+  async asleep(): Promise<void> {
+    const stat = (pid: number | string) =>
+      readFileSync(`/proc/${pid}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+    await this.until("its sleep", () => {
+      const foreground = stat(this.pid)[5]!;
+      return stat(foreground)[0] === "S";
     });
   }
 

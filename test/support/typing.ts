@@ -10,6 +10,8 @@ import { BINARY, type Sandbox } from "./sandbox.ts";
 export interface Typed {
   /** Lines and keys; each line but the last brings a continuation prompt. */
   keys: (string | Uint8Array)[];
+  /** Without Enter, and given up by Ctrl-C once it is shown: no command. */
+  dropped?: string;
   /** Once this is shown, further keys, without Enter. */
   then?: { shown: RegExp; keys: string };
   /** What has to be recorded; null: nothing is; left out: whatever redaction leaves. */
@@ -40,6 +42,11 @@ export interface Typist {
   env?: Record<string, string>;
 }
 
+/** A line that is given up. */
+export const dropped = (line: string): Typed => ({
+  ...{ keys: [], dropped: line, text: null },
+});
+
 /** @returns what was shown from the first prompt to the end */
 export async function typeAll(
   sandbox: Sandbox,
@@ -53,7 +60,14 @@ export async function typeAll(
     : argv;
   await using pty = new Pty(sandbox, words, env ? { env } : {});
   let shown = await nextPrompt(pty, typist, "");
-  for (const { keys, then, last } of commands) {
+  for (const { keys, dropped, then, last } of commands) {
+    if (dropped !== undefined) {
+      pty.type(dropped);
+      await pty.expect(dropped);
+      // Just before it waits for a key python misses a Ctrl-C.
+      await pty.asleep();
+      pty.type(CTRL_C);
+    }
     for (const [i, key] of keys.entries()) {
       pty.type(key);
       pty.type("\r");

@@ -84,10 +84,13 @@ def hook(os, sys):
     if ip is not None:
         def pre(info):
             # ipython keeps what starts with a space, too; %%private has no meaning: only store_history.
-            if not info.silent:
+            # What a cell runs itself, as %%capture does, is a part of it.
+            if not info.silent and (info.store_history or not state["on"]):
+                state["cell"] = info
                 start(info.raw_cell.rstrip("\n"), private=not info.store_history or info.raw_cell[:1] == " ")
         def post(result):
-            end(0 if result.success else 1)
+            if getattr(result, "info", state.get("cell")) is state.get("cell"):
+                end(0 if result.success else 1)
         ip.events.register("pre_run_cell", pre)
         ip.events.register("post_run_cell", post)
         return
