@@ -1,5 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  renameSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { bootId, bootTime, pidNamespace } from "../../src/os/proc.ts";
 import { drain } from "../../src/spool/drain.ts";
@@ -10,7 +17,7 @@ import { Live } from "../support/live.ts";
 import { NO_LOCKS, withoutLocks } from "../support/locks.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
-import { id, leave, life, lines } from "../support/spool.ts";
+import { hook, id, leave, life, lines } from "../support/spool.ts";
 import { needs } from "../support/tools.ts";
 
 test("this host can tell its own processes", () => {
@@ -124,6 +131,24 @@ describe("a wrapper that was killed", () => {
     expect(stored.filter((e) => e.kind === "session_end")).toHaveLength(1);
     expect(await sandbox.only()).toMatchObject({ status: "lost" });
   });
+});
+
+test("a session that was ended while its file was elsewhere goes on with its next heartbeat", async () => {
+  using sandbox = new Sandbox();
+  await using live = await Live.begin(sandbox);
+  expect((await sandbox.only()).status).toBe("active");
+  const away = join(sandbox.home, "away");
+  renameSync(live.file, away);
+  const now = Date.now();
+  const left = hook.header(4_194_000, now) + hook.start(1, now, "make");
+  leave(sandbox, `${live.session_id}.4194000.commands`, left);
+  expect((await sandbox.only()).status).toBe("lost");
+  renameSync(away, live.file);
+  const heartbeat = new Date();
+  utimesSync(live.file, heartbeat, heartbeat);
+  expect((await sandbox.only()).status).toBe("active");
+  await live.end(3);
+  expect(await sandbox.only()).toMatchObject({ status: "ended", exit_code: 3 });
 });
 
 describe("without locks (no JIT, no foreign calls)", () => {
