@@ -22,6 +22,7 @@ const COMMANDS = new Map<string, Load>(
     last: () => import("./commands/last.ts"),
     who: () => import("./commands/who.ts"),
     "list-events": () => import("./commands/list-events.ts"),
+    "end-session": () => import("./commands/end-session.ts"),
     annotate: () => import("./commands/annotate.ts"),
     tag: () => import("./commands/tag.ts"),
     rename: () => import("./commands/rename.ts"),
