@@ -46,6 +46,7 @@ const COMMANDS = new Map<string, Load>(
     restore: () => import("./commands/restore.ts"),
     redact: () => import("./commands/redact.ts"),
     doctor: () => import("./commands/doctor.ts"),
+    selftest: () => import("./commands/selftest.ts"),
     drain: () => import("./commands/drain.ts"),
     pause: () => import("./commands/pause.ts"),
     resume: () => import("./commands/resume.ts"),

@@ -56,6 +56,9 @@ async function prepare(sandbox: Sandbox, shell: Shell) {
   const rc = join(sandbox.home, shell.rc);
   mkdirSync(join(rc, ".."), { recursive: true });
   writeFileSync(rc, shell.text);
+  // Else fish reads all manual pages in the background, into a home that is to go.
+  const pages = ".local/share/fish/generated_completions";
+  mkdirSync(join(sandbox.home, pages), { recursive: true });
   const env = withCommand(sandbox);
   const words = ["install", "completions", shell.name, "--write"];
   const written = await sandbox.run(words);

@@ -47,6 +47,7 @@ const SHOWN: [RegExp, RegExp][] = [
   [/mcp stop/, /stopped \(pid \d+\)/],
   [/^curl .*list_sessions/s, /"sessions":\[\{"session_id":"mahavishnu-/],
   [/^session-buddy doctor/, /✓ trial_session: /],
+  [/^session-buddy selftest/, /✓ The database holds the same/],
   [/^session-buddy token/, /\r\n[\w-]+\.[\w-]+\.[\w-]+\r\n/],
 ];
 

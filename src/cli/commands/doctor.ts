@@ -8,10 +8,8 @@ import { serverChecks } from "../../doctor/server.ts";
 import { shellChecks } from "../../doctor/shell.ts";
 import { EXIT_STATUS } from "../../model/failure.ts";
 import { Output } from "../../os/output.ts";
-import { isTerminal } from "../../os/proc.ts";
-import { marked } from "../../render/marked.ts";
 import { plainJson } from "../../model/json.ts";
-import { personConsole, wantsColor } from "../terminal.ts";
+import { checklist, statusOf, titleOf } from "../checklist.ts";
 import { VERSION } from "../../version.ts";
 
 export default defineCommand({
@@ -43,7 +41,7 @@ EXAMPLES
     };
     const homeless = settings.paths.data === null ? [HOME] : null;
     const output = new Output();
-    const show = await shower(output, args);
+    const show = await checklist(output, args);
     const found: Record<string, { status: string; tests: CheckResult[] }> = {};
     for (const [phase, checks] of Object.entries(phases)) {
       show.title(titleOf(phase));
@@ -51,7 +49,9 @@ EXAMPLES
       for (const check of homeless ?? checks(settings)) {
         const result = await run(check, args.fix);
         tests.push(result);
-        show.result(result);
+        const { name, status, detail, fix, fixed } = result;
+        const text = `${name}: ${detail}${fixed ? " (mended)" : ""}`;
+        show.result(text, status === "pass", fix);
       }
       output.flush();
       found[phase] = { status: statusOf(tests), tests };
@@ -64,30 +64,6 @@ EXAMPLES
   },
 });
 
-/** The report for people; a person at a terminal sees each line as it comes. */
-async function shower(output: Output, args: { json: boolean; color: boolean }) {
-  const color = wantsColor(args.color);
-  const atTerminal = !args.json && isTerminal(1);
-  const person = atTerminal ? await personConsole(args.color) : null;
-  const write = (text: string) => (args.json ? undefined : output.write(text));
-  return {
-    title: (title: string) =>
-      person ? person.log(title) : write(`${title}\n`),
-    result({ name, status, detail, fix, fixed }: CheckResult) {
-      const mark = status === "pass" ? "success" : "fail";
-      const text = `${name}: ${detail}${fixed ? " (mended)" : ""}`;
-      if (person) person[mark](text, fix);
-      else write(marked(mark, text, fix, color));
-    },
-  };
-}
-
-/** @param phase snake_case, as in the JSON */
-function titleOf(phase: string): string {
-  const words = phase.replaceAll("_", " ");
-  return `${words[0]!.toUpperCase()}${words.slice(1)}`;
-}
-
 /** Without a home directory nothing else can be checked. */
 const HOME: Check = {
   name: "home",
@@ -95,6 +71,3 @@ const HOME: Check = {
     throw await describe(NO_HOME);
   },
 };
-
-const statusOf = (parts: readonly { status: string }[]) =>
-  parts.every(({ status }) => status === "pass") ? "pass" : "fail";
