@@ -45,6 +45,7 @@ const COMMANDS = new Map<string, Load>(
     backup: () => import("./commands/backup.ts"),
     restore: () => import("./commands/restore.ts"),
     redact: () => import("./commands/redact.ts"),
+    config: () => import("./commands/config.ts"),
     doctor: () => import("./commands/doctor.ts"),
     selftest: () => import("./commands/selftest.ts"),
     drain: () => import("./commands/drain.ts"),

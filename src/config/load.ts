@@ -8,20 +8,14 @@
  * `shell` refuse to go on (`validSettings`).
  */
 import type { Json } from "../model/event.ts";
-import { type Choice, readPattern } from "../model/redaction/custom.ts";
+import type { Choice } from "../model/redaction/custom.ts";
 import { Failure, reasonOf, fail } from "../model/failure.ts";
 import { isMissing } from "../os/file.ts";
 import { type Paths, resolvePaths, socketPath } from "../os/paths.ts";
 import { machineId } from "../os/proc.ts";
 import { readTrusted } from "../os/trust.ts";
-import {
-  type Config,
-  KEYS,
-  PROFILE_KEYS,
-  type Profile,
-  VARIABLES,
-  defaults,
-} from "./keys.ts";
+import { type Config, VARIABLES, defaults } from "./keys.ts";
+import { readTree, shown } from "./tree.ts";
 
 export type { Config, Profile } from "./keys.ts";
 
@@ -60,6 +54,16 @@ const HALF_TLS: Problem = {
 
 const ETC_FILE = "/etc/session-buddy/config.yaml";
 
+/** Where a value stands: a file and the keys down to it, or a variable. */
+export interface Origin {
+  file: string;
+  text: string | null;
+  path: string[];
+}
+
+/** Hears of each value that is taken: what came last holds. */
+type Hears = (name: string, origin: Origin) => void;
+
 /**
  * The effective settings.
  * @param flagFile the value of --config
@@ -67,17 +71,18 @@ const ETC_FILE = "/etc/session-buddy/config.yaml";
 export function loadSettings(
   env: Readonly<Record<string, string | undefined>>,
   flagFile?: string,
+  hears: Hears = () => {},
 ): Settings {
   const paths = resolvePaths(env);
   const problems: Problem[] = [];
   const config = defaults();
-  readFile(ETC_FILE, false, config, problems);
+  readFile(ETC_FILE, false, config, problems, hears);
   const hostAudit = config.session.audit;
   if (paths.config)
-    readFile(`${paths.config}/config.yaml`, false, config, problems);
+    readFile(`${paths.config}/config.yaml`, false, config, problems, hears);
   const named = flagFile ?? (env["SESSION_BUDDY_CONFIG"] || undefined);
-  if (named !== undefined) readFile(named, true, config, problems);
-  readEnvironment(env, config, paths, problems);
+  if (named !== undefined) readFile(named, true, config, problems, hears);
+  readEnvironment(env, config, paths, problems, hears);
   if (paths.data === null) problems.push(NO_HOME);
   // The default place by its own name is the default: it has but one lock.
   if (config.store.path === `${paths.data}/sessions.duckdb`)
@@ -85,7 +90,10 @@ export function loadSettings(
   const { cert, key } = config.server.tls;
   if ((cert === null) !== (key === null)) problems.push(HALF_TLS);
   // What the host demands, no user turns off.
-  if (hostAudit === "strict") config.session.audit = "strict";
+  if (hostAudit === "strict" && config.session.audit !== "strict") {
+    config.session.audit = "strict";
+    hears("session.audit", { file: ETC_FILE, text: null, path: [] });
+  }
   return { config, paths, problems };
 }
 
@@ -94,6 +102,7 @@ function readFile(
   required: boolean,
   config: Config,
   problems: Problem[],
+  hears: Hears,
 ): void {
   if (!required && isMissing(file)) return;
   let source: string;
@@ -122,71 +131,9 @@ function readFile(
     return;
   }
   if (root === null || root === undefined) return;
-  readTree(root, [], config, report);
-}
-
-/** What was given, but for a password in a URL. */
-const shown = (given: string) => given.replace(/\/\/.*@/gs, "//…@");
-
-type Report = (path: string[], what: string, hint: string) => void;
-
-function readTree(
-  node: Json,
-  path: string[],
-  config: Config,
-  report: Report,
-): void {
-  const name = path.join(".");
-  const leaf = KEYS.get(name);
-  if (leaf) {
-    const value = leaf.parse(node);
-    if (value === undefined)
-      report(path, `takes ${leaf.takes}`, `not ${shown(JSON.stringify(node))}`);
-    else leaf.set(config, value as never);
-    return;
-  }
-  if (name === "redaction.patterns") return readPatterns(node, config, report);
-  if (name === "profiles") return readProfiles(node, config, report);
-  // Asked of them all at once: a wrapper's start calls nothing dozens of times.
-  const isGroup = `\n${[...KEYS.keys()].join("\n")}`.includes(`\n${name}.`);
-  if (name !== "" && !isGroup)
-    return report(path, "is not a setting", `known: ${siblings(path)}`);
-  if (!node || typeof node !== "object" || Array.isArray(node)) {
-    const known = [...KEYS.keys()].filter(
-      (k) => name === "" || k.startsWith(`${name}.`),
-    );
-    return report(path, "takes keys and values", `known: ${known.join(", ")}`);
-  }
-  for (const [child, value] of Object.entries(node))
-    readTree(value, [...path, child], config, report);
-}
-
-/** The settings that a mistyped key may have meant. */
-function siblings(path: string[]): string {
-  const prefix = path.slice(0, -1).map((part) => `${part}.`);
-  const names = [...KEYS.keys(), "redaction.patterns", "profiles"]
-    .filter((name) => name.startsWith(prefix.join("")))
-    .map((name) => name.split(".").slice(0, path.length).join("."));
-  return [...new Set(names)].join(", ");
-}
-
-/** Those of each file come on top of the others': a user takes none of the host's away. */
-function readPatterns(node: Json, config: Config, report: Report): void {
-  const place = ["redaction", "patterns"];
-  if (!node || typeof node !== "object" || Array.isArray(node))
-    return report(
-      place,
-      "takes names and regular expressions",
-      "see the README",
-    );
-  const patterns = [...config.redaction.patterns];
-  for (const [name, source] of Object.entries(node)) {
-    const pattern = readPattern(name, source);
-    if (typeof pattern === "string")
-      report([...place, name], pattern, "see Redaction in the README");
-    else patterns.push(pattern);
-  }
-  config.redaction = { ...config.redaction, patterns };
+  readTree(root, [], config, report, (name, path) =>
+    hears(name, { file, text: source, path }),
+  );
 }
 
 /**
@@ -198,37 +145,12 @@ export const redactionOf = ({ config, problems }: Settings): Choice | null =>
     ? null
     : config.redaction;
 
-function readProfiles(node: Json, config: Config, report: Report): void {
-  if (!node || typeof node !== "object" || Array.isArray(node))
-    return report(["profiles"], "takes a name and keys", "see the README");
-  for (const [name, body] of Object.entries(node)) {
-    const profile: Record<string, unknown> = {};
-    if (!body || typeof body !== "object" || Array.isArray(body)) {
-      report(["profiles", name], "takes keys and values", "see the README");
-      continue;
-    }
-    for (const [field, value] of Object.entries(body)) {
-      const path = ["profiles", name, field];
-      const spec = PROFILE_KEYS.get(field);
-      const known = [...PROFILE_KEYS.keys()].join(", ");
-      if (!spec) report(path, "is not a profile setting", `known: ${known}`);
-      else if (spec.parse(value) === undefined)
-        report(
-          path,
-          `takes ${spec.takes}`,
-          `not ${shown(JSON.stringify(value))}`,
-        );
-      else profile[field] = value;
-    }
-    config.profiles[name] = profile as Profile;
-  }
-}
-
 function readEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   config: Config,
   paths: Paths,
   problems: Problem[],
+  hears: Hears,
 ): void {
   const report = (name: string, takes: string) =>
     problems.push({
@@ -243,7 +165,10 @@ function readEnvironment(
     if (!given) continue;
     const value = variable.parse(given);
     if (value === undefined) report(name, variable.takes);
-    else variable.set(config, value as never);
+    else {
+      variable.set(config, value as never);
+      hears(variable.name, { file: name, text: null, path: [] });
+    }
   }
   const data = env["SESSION_BUDDY_DATA_DIR"];
   if (data && !data.startsWith("/"))
@@ -285,7 +210,8 @@ export async function describe(problem: Problem): Promise<Failure> {
   return fail.config(`${where}: ${what}`, problem.hint);
 }
 
-async function lineOf(problem: Problem): Promise<number> {
+/** In a file; 1 where it is not found. */
+export async function lineOf(problem: Origin): Promise<number> {
   const { LineCounter, isMap, isNode, parseDocument } = await import("yaml");
   const lines = new LineCounter();
   const document = parseDocument(problem.text!, { lineCounter: lines });
