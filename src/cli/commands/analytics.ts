@@ -1,6 +1,7 @@
 /** `session-buddy analytics`: what sessions and commands come to. */
 import { defineCommand, COLOR_FLAG, CONFIG_FLAG, nearest } from "../args.ts";
 import { withReadable } from "../../access/open.ts";
+import { requireNotOwn } from "../../access/own-files.ts";
 import { validSettings } from "../../config/load.ts";
 import {
   METRIC_NAMES,
@@ -17,8 +18,8 @@ import { fail } from "../../model/failure.ts";
 import { filterOf } from "../../model/filter.ts";
 import { parseCount, parseSpan } from "../../model/time.ts";
 import { plainJson } from "../../model/json.ts";
-import { reportOf } from "../../model/report.ts";
-import { terminalWidth } from "../../os/output.ts";
+import { type Report, reportOf } from "../../model/report.ts";
+import { terminalWidth, writeOutput } from "../../os/output.ts";
 import { isTerminal } from "../../os/proc.ts";
 import { localZone } from "../../os/zone.ts";
 import {
@@ -28,6 +29,8 @@ import {
   reportRows,
   reportText,
 } from "../../render/figures.ts";
+import { reportPage } from "../../render/page/report.ts";
+import { VERSION } from "../../version.ts";
 import { note, print, wantsColor } from "../terminal.ts";
 
 const ZONE = localZone(process.env);
@@ -62,14 +65,16 @@ export default defineCommand({
 Counted are sessions, and commands, that began today or in the ${DEFAULT_DAYS} days before;
 days and hours are local. Bars and lines are drawn at a terminal; a pipe gets
 tab-separated rows, durations in seconds, without a header, and those of the
-report after their question's name.
+report after their question's name. The report is also a page, with charts, that
+needs nothing else.
 
 EXAMPLES
   session-buddy analytics sessions --days 7
   session-buddy analytics failing --user les
   session-buddy analytics duration --range 2026-02-01..2026-02-08 --json
   session-buddy analytics --metric duration --period daily
-  session-buddy analytics report --component mahavishnu`,
+  session-buddy analytics report --component mahavishnu
+  session-buddy analytics report --output report.html`,
   args: {
     what: {
       type: "positional",
@@ -97,7 +102,17 @@ EXAMPLES
       valueHint: "count",
       description: "At most so many rows, where they are no periods",
     },
-    json: { type: "boolean", description: "As JSON" },
+    format: {
+      type: "string",
+      description: "table, json, or html of the report",
+    },
+    json: { type: "boolean", description: "The same as --format json" },
+    output: {
+      type: "string",
+      alias: "o",
+      valueHint: "file",
+      description: "Write the report there, as its name ends: .html, .json",
+    },
     color: COLOR_FLAG,
     config: CONFIG_FLAG,
   },
@@ -105,7 +120,8 @@ EXAMPLES
     const what = whatOf(args);
     const asked = questionOf(args, what, Date.now());
     const settings = await validSettings(process.env, args.config);
-    const person = !args.json && isTerminal(1);
+    const form = formOf(args, what);
+    const person = form === "table" && isTerminal(1);
     const options = () => ({
       color: wantsColor(args.color),
       zone: ZONE,
@@ -115,9 +131,15 @@ EXAMPLES
       const report = await withReadable(settings, note, (store) =>
         reportOf(store, asked, Date.now()),
       );
-      if (args.json) return print(`${plainJson(report, 2)}\n`);
-      return print(
-        person ? reportText(report, options()) : reportRows(report, ZONE),
+      const { output } = args;
+      if (output === undefined || output === "-") {
+        const text = person ? reportText(report, options()) : null;
+        return print(text ?? REPORT[form](report));
+      }
+      return writeOutput(
+        output,
+        (path) => requireNotOwn(settings, path),
+        async (file) => file.write(REPORT[form](report)),
       );
     }
     const question: Question = { ...asked, metric: what };
@@ -126,7 +148,7 @@ EXAMPLES
     );
     const { period } = asked;
     const { after, before } = asked.sessions;
-    if (args.json)
+    if (form === "json")
       return print(
         `${plainJson({ metric: what, period, after, before, rows }, 2)}\n`,
       );
@@ -138,6 +160,48 @@ EXAMPLES
     );
   },
 });
+
+/** A report, but not at a terminal. */
+const REPORT = {
+  table: (report: Report) => reportRows(report, ZONE),
+  json: (report: Report) => `${plainJson(report, 2)}\n`,
+  html: (report: Report) =>
+    reportPage(report, ZONE, `session-buddy ${VERSION}`),
+};
+type Form = keyof typeof REPORT;
+
+/** @throws Failure (usage) when it is none, or not one of what is asked */
+function formOf(
+  {
+    format,
+    json,
+    output,
+  }: Loose<{ format: string; output: string }> & {
+    json: boolean;
+  },
+  what: What,
+): Form {
+  if (output !== undefined && what !== "report")
+    throw fail.usage(
+      `--output is of the report, not of ${what}`,
+      `try: session-buddy analytics ${what} > '${output}'`,
+    );
+  const suffix = /\.(json|html?)$/i.exec(output ?? "")?.[1]?.toLowerCase();
+  const wanted =
+    format ?? (json ? "json" : suffix === "htm" ? "html" : (suffix ?? "table"));
+  const known = Object.keys(REPORT).find((name) => name === wanted);
+  if (known === undefined || (json && known !== "json"))
+    throw fail.usage(
+      `--format takes ${Object.keys(REPORT).join(", ")}, not '${wanted}'`,
+      "try: --format json",
+    );
+  if (known === "html" && what !== "report")
+    throw fail.usage(
+      `only the report is a page, not ${what}`,
+      "try: session-buddy analytics report --output report.html",
+    );
+  return known as Form;
+}
 
 function whatOf({
   what,
