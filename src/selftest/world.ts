@@ -3,8 +3,15 @@
  * server of his is asked, and all that was started in it ends with it, also when the
  * test is interrupted.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { fail } from "../model/failure.ts";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { errnoOf, fail } from "../model/failure.ts";
+import { tryReadText } from "../os/file.ts";
 import { endAs } from "../os/libc.ts";
 import { temporaryFolder } from "../os/scratch.ts";
 import { SIGNALS } from "../os/signals.ts";
@@ -13,6 +20,7 @@ import { Terminal } from "./terminal.ts";
 /** How long one of our commands may take. */
 const COMMAND_MS = 20_000;
 const ENDING_MS = 2_000;
+const LOOK_MS = 20;
 /** By this path also when the executable was replaced meanwhile. */
 const EXECUTABLE = "/proc/self/exe";
 
@@ -31,6 +39,15 @@ export interface Finished {
   status: number | null;
   stdout: string;
   stderr: string;
+}
+
+/** It may have ended since it was found. */
+function tellPid(pid: number, signal: "SIGKILL"): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (errnoOf(error) !== "ESRCH") throw error;
+  }
 }
 
 type Child = Pick<Bun.Subprocess, "kill" | "exited" | "exitCode" | "pid">;
@@ -143,7 +160,26 @@ export class World implements AsyncDisposable {
     const left = [...this.children];
     for (const child of left) child.kill("SIGKILL");
     await Promise.all([...ended, ...left.map(({ exited }) => exited)]);
+    await this.endStrays();
     rmSync(this.home, { recursive: true, force: true });
+  }
+
+  /** What a killed one has started would make the home again. */
+  private async endStrays(): Promise<void> {
+    const deadline = performance.now() + ENDING_MS;
+    for (;;) {
+      const strays = readdirSync("/proc").filter((name) => this.isStray(name));
+      if (strays.length === 0 || performance.now() > deadline) return;
+      for (const pid of strays) tellPid(Number(pid), "SIGKILL");
+      await Bun.sleep(LOOK_MS);
+    }
+  }
+
+  /** Whether a process, by its name in /proc, has our home in its environment. */
+  private isStray(name: string): boolean {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) return false;
+    const text = tryReadText(`/proc/${name}/environ`) ?? "";
+    return text.split("\0").includes(`HOME=${this.home}`);
   }
 
   /** Dies of a signal as everybody does, once all has ended. */
