@@ -26,6 +26,8 @@ import { note, print, wantsColor } from "./terminal.ts";
 /** At a terminal. */
 export const DEFAULT_LIMIT = 50;
 
+const FORMATS = ["table", "json", "ndjson", "csv", "parquet"] as const;
+
 /** How sessions are picked and listed. */
 export const LISTING_FLAGS = {
   ...FILTER_FLAGS,
@@ -43,8 +45,8 @@ export const LISTING_FLAGS = {
   reverse: { type: "boolean", description: "Oldest start first" },
   format: {
     type: "string",
-    values: ["table", "json", "ndjson", "csv"],
-    description: "table, json, ndjson or csv",
+    values: FORMATS,
+    description: "table, json, ndjson, csv or parquet",
   },
   json: { type: "boolean", description: "The same as --format json" },
   output: {
@@ -92,6 +94,12 @@ export interface Source {
   ): Promise<T>;
   /** Throws for a file that is not to be replaced. */
   requireFree(path: string): void;
+  /** Writes rows as Parquet. @param keys of the JSON, in the order of the columns */
+  parquet(
+    keys: readonly string[],
+    rows: AsyncIterable<Session>,
+    output: Output,
+  ): Promise<void>;
 }
 
 /**
@@ -115,7 +123,7 @@ export function listedBy(
 export async function writeListing(
   args: ListingArgs,
   { filter, columns, zone }: Listing,
-  { read, requireFree }: Source,
+  { read, requireFree, parquet }: Source,
 ): Promise<boolean> {
   const format = formatOf(args);
   const keys = columnsOf(args.columns);
@@ -123,14 +131,19 @@ export async function writeListing(
     ...{ keys, header: args.header, raw: args["csv-raw"] },
     ...{ columns: keys?.map(sessionColumn) ?? columns, zone },
   };
-  const form = FORMS[format](options);
   const write = (output: Output) =>
-    read(filter, (rows) => writeRows(rows, form, output));
+    read(filter, (rows) =>
+      format === "parquet"
+        ? parquet(keys ?? SESSION_KEYS, rows, output)
+        : writeRows(rows, FORMS[format](options), output),
+    );
   const { output: file } = args;
   if (file !== undefined && file !== "-") {
     await writeOutput(file, requireFree, write);
     return false;
   }
+  if (format === "parquet" && isTerminal(1))
+    throw fail.usage("parquet is nothing for a terminal", "try: -o FILE");
   if (format !== "table" || !isTerminal(1)) {
     await write(new Output());
     return false;
@@ -188,7 +201,7 @@ const FORMS = {
   csv: (options: FormOptions): Form =>
     new Csv(options.raw, shapeOf(options), options.header),
 };
-type Format = keyof typeof FORMS;
+type Format = (typeof FORMATS)[number];
 
 /** @throws Failure (usage) that suggests the nearest column */
 function columnsOf(given: string | undefined): string[] | null {
@@ -232,14 +245,14 @@ function formatOf({
   [name in "format" | "output"]?: string | undefined;
 } & { json: boolean }): Format {
   const suffix = output?.slice(output.lastIndexOf(".") + 1);
-  const wanted =
-    format ?? (json ? "json" : isFormat(suffix) ? suffix : "table");
-  if (isFormat(wanted) && (wanted === "json" || !json)) return wanted;
+  const wanted = format ?? (json ? "json" : (formatNamed(suffix) ?? "table"));
+  const known = formatNamed(wanted);
+  if (known && (known === "json" || !json)) return known;
   throw fail.usage(
-    `--format takes ${Object.keys(FORMS).join(", ")}, not '${wanted}'`,
+    `--format takes ${FORMATS.join(", ")}, not '${wanted}'`,
     "try: --format json",
   );
 }
 
-const isFormat = (text: string | undefined): text is Format =>
-  text !== undefined && Object.hasOwn(FORMS, text);
+const formatNamed = (text: string | undefined) =>
+  FORMATS.find((name) => name === text);
