@@ -29,10 +29,7 @@ export async function checkLiving(world: World, actors: Actors): Promise<void> {
   for (const { session_id, wrapper } of actors.living) {
     if (!session_id || !hasStart(world, session_id)) continue;
     const status = statuses.get(session_id)?.status;
-    // What a shell left while the session's file was elsewhere, its next heartbeat mends.
-    const elsewhere =
-      world.late.has(session_id) && world.counts["spool moved away"];
-    if (status !== "active" && !elsewhere)
+    if (status !== "active")
       world.blame(
         `${session_id} is ${status} and lives, its wrapper is ${wrapper.over ? "gone" : "there"}`,
       );
