@@ -37,6 +37,11 @@ EXAMPLES
       description:
         "Of one session: its id, a unique prefix of it, its last 8 hex, or its name",
     },
+    "session-id": {
+      type: "string",
+      valueHint: "id",
+      description: "The same as the word",
+    },
     kind: {
       type: "string",
       multiple: true,
@@ -79,7 +84,17 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const now = Date.now();
     const time = (text: string) => parseTime(text, now, ZONE).toISOString();
-    const { after, before, limit, kind, id } = args;
+    const { after, before, limit, kind } = args;
+    const named = args["session-id"];
+    if (named !== undefined && args.id !== undefined)
+      throw fail.usage(
+        "list-events has an id and --session-id",
+        "leave one out",
+      );
+    const id = args.id ?? named;
+    // An unset variable in a script shall not mean all sessions.
+    if (id === "")
+      throw fail.usage("the session's id is empty", "leave it out for all");
     const after_seq = args["after-seq"];
     const filter: EventFilter = {
       ...(kind.length > 0 && { kinds: kind }),
