@@ -14,7 +14,7 @@ export interface Command {
   pid: number | null;
   /** How many shells of the session are around its own; null when nobody told. */
   depth: number | null;
-  /** null where the shell keeps it to itself, or it is withheld. */
+  /** null where the shell keeps it to itself, or it is withheld or removed. */
   text: string | null;
   /** The bytes of a text that is not UTF-8; absent of others. */
   text_base64?: string;
@@ -31,7 +31,7 @@ export interface Command {
   pipe_status: number[] | null;
   /** Where it began. */
   cwd: string | null;
-  /** `private`, `withheld`, or `redacted:` and the rules that did; null of most. */
+  /** `private`, `withheld`, `removed`, or `redacted:` and the rules that did; null of most. */
   mark: string | null;
 }
 

@@ -40,6 +40,7 @@ export type CommandEnd = Received & Parsed["command_end"];
 export type Annotation = Received & Parsed["annotation"];
 export type SessionEnd = Received & Parsed["session_end"];
 export type EndSource = SessionEnd["end_source"];
+export type Redaction = Received & Parsed["redaction"];
 export type Heartbeat = Received & Parsed["heartbeat"];
 /** Of an unknown kind: stored, and ignored by the fold. */
 export type Unknown = Received & ParsedUnknown;
@@ -59,6 +60,7 @@ export type KnownEvent =
   | CommandEnd
   | Annotation
   | SessionEnd
+  | Redaction
   | Heartbeat;
 export type Event = KnownEvent | Unknown;
 export type Kind = KnownEvent["event_type"];
@@ -81,6 +83,7 @@ const KNOWN = {
   command_end: true,
   annotation: true,
   session_end: true,
+  redaction: true,
   heartbeat: true,
 } satisfies Record<Kind, true>;
 

@@ -298,6 +298,7 @@ function isSign(
 ): boolean {
   if (isKind(event, "session_end"))
     return event.end_source === "observed" && standing === "own";
+  if (isKind(event, "redaction")) return false;
   // As older versions did, so that their events fold to the same.
   return isUnquestioned(from) || isSignOfLife(event);
 }

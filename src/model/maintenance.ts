@@ -1,5 +1,7 @@
 /** Maintenance of a database: backups and archives, of the file or by its server. */
 
+import type { RemovalRequest } from "./redaction/removal.ts";
+
 export interface Backup {
   /** Absolute. */
   file: string;
@@ -47,6 +49,14 @@ export interface Archived {
   late_events: number;
 }
 
+/** What was removed of a database. */
+export interface Removed {
+  /** Events whose texts went; 0 when they had gone before. */
+  events: number;
+  /** All of the session that happened until then has no texts; null of single ones. */
+  up_to: string | null;
+}
+
 export interface Maintenance {
   /**
    * Writes a consistent, compact copy of the database, renamed into place once it was
@@ -68,6 +78,12 @@ export interface Maintenance {
    * @returns a few at most
    */
   archived(reference: string): Promise<Archived[]>;
+  /**
+   * Removes texts from the database, and writes its file anew in any case, so that
+   * none of their bytes are in it: those of archived sessions may be in free blocks.
+   * @returns null when no such event is stored
+   */
+  removeTexts(request: RemovalRequest): Promise<Removed | null>;
 }
 
 const KEPT = /(,? (and|which) is kept in| \(all of it is kept in) '[^']*'\)?/;

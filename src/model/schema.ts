@@ -59,7 +59,7 @@ function isUtc(value: string): boolean {
 }
 
 const base = {
-  /** The rules of redaction that hit, before it was written. */
+  /** The rules of redaction that hit, before it was written; `user:NAME`: removed since. */
   redacted_by: z.array(text).exactOptional(),
   event_version: z.literal("1.0"),
   /** UUIDv4 on session_start, v7 on the rest. */
@@ -143,7 +143,7 @@ const KINDS = {
     /** The bytes of a text that is not UTF-8, which `text` shows as well as it can. */
     text_base64: maybe(text),
     truncated_bytes: count.exactOptional(),
-    /** `private`, `withheld`, or `redacted:` and the rules that did. */
+    /** `private`, `withheld`, `removed`, or `redacted:` and the rules that did. */
     mark: maybe(text),
     /** How many shells are around its own in the session. */
     depth: maybe(count),
@@ -168,6 +168,13 @@ const KINDS = {
     /** `SIGKILL`; `SIG34` for a real-time signal; null when it exited. */
     signal: text.nullable(),
     ...later,
+  }),
+  /** Says that texts were removed afterwards; `redacted_by` says by whom. */
+  redaction: kind("redaction", {
+    /** The event whose text went; absent: those of the whole session. */
+    of: z.guid().exactOptional(),
+    /** Of the whole session what happened until then. */
+    up_to: text.exactOptional(),
   }),
   /** A sign of life from another host: it moves last_seen and is not stored. */
   heartbeat: kind("heartbeat", {}),

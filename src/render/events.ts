@@ -48,6 +48,8 @@ export function summaryOf(event: Event): string {
       const { signal, exit_code, end_source } = event;
       return `${end_source}, ${signal ?? `exit ${exit_code ?? "-"}`}`;
     }
+    case "redaction":
+      return `${event.of ?? "texts"} removed, ${event.redacted_by?.join(", ") ?? "-"}`;
     case "heartbeat":
       return "-";
   }

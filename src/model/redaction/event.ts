@@ -5,14 +5,14 @@ import { couldHold } from "./suspect.ts";
 import { Redactor } from "./values.ts";
 
 /** What is measured, chosen from few, or names a place, a person or a process. */
-const PLAIN: ReadonlySet<string> = new Set([
+export const PLAIN: ReadonlySet<string> = new Set([
   ...["event_version", "event_id", "event_type", "session_id", "timestamp"],
   ...["session_type", "component_name", "shell_type", "hostname", "user"],
   ...["environment", "tty", "pid", "ppid", "start_ticks", "pid_namespace"],
   ...["boot_id", "lock", "parent_session_id", "inherited_session_id", "cwd"],
   ...["measured", "python_version", "end_source", "exit_code", "signal"],
   ...["lease_seconds", "truncated_bytes", "received", "redacted_by", "mark"],
-  ...["seq", "depth", "pipe_status", "duration_ms"],
+  ...["seq", "depth", "pipe_status", "duration_ms", "of", "up_to"],
 ]);
 
 /** The same event where nothing was found; else another that says which rules hit. */

@@ -2,6 +2,7 @@
 import { isAbsolute } from "node:path";
 import { fail } from "../../model/failure.ts";
 import type { ArchiveRequest, Maintenance } from "../../model/maintenance.ts";
+import type { RemovalRequest } from "../../model/redaction/removal.ts";
 import type { MaintenanceCall } from "../../store/remote/maintenance.ts";
 import type { Message } from "../mcp/json-rpc.ts";
 
@@ -37,6 +38,8 @@ export async function administer(
       return maintenance.plan(call.request);
     case "archive":
       return maintenance.archive(call.request, call.folder);
+    case "remove_texts":
+      return { removed: await maintenance.removeTexts(call.removal) };
     case "archived":
       return { archived: await maintenance.archived(call.reference) };
   }
@@ -48,6 +51,8 @@ function callOf(message: Message): MaintenanceCall {
     return { command, file, force };
   if (command === "archived" && typeof reference === "string")
     return { command, reference };
+  if (command === "remove_texts")
+    return { command, removal: removalOf(message) };
   if (command === "stop" || command === "drain") return { command };
   if (command === "plan") return { command, request: requestOf(message) };
   if (command === "archive" && isPath(folder))
@@ -64,6 +69,19 @@ function requestOf({ request }: Message): ArchiveRequest {
     throw unknownCall();
   if (Number.isNaN(Date.parse(ended_before))) throw unknownCall();
   return { ended_before, keep_tagged };
+}
+
+function removalOf({ removal }: Message): RemovalRequest {
+  const { session_id, event_ids, user } = (removal ?? {}) as Message;
+  if (typeof session_id !== "string" || typeof user !== "string")
+    throw unknownCall();
+  if (event_ids === null) return { session_id, event_ids, user };
+  if (
+    !Array.isArray(event_ids) ||
+    event_ids.some((id) => typeof id !== "string")
+  )
+    throw unknownCall();
+  return { session_id, event_ids: event_ids as string[], user };
 }
 
 const unknownCall = () =>

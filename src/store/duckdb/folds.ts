@@ -79,7 +79,7 @@ export class Folds {
    * Brings the folds of the sessions of some events into memory: from the open row,
    * or, for a late event of a closed session, from all its events.
    */
-  async prepare(events: readonly Event[]): Promise<void> {
+  async prepare(events: readonly Pick<Event, "session_id">[]): Promise<void> {
     while (
       this.dirty.size >= MAX_DIRTY ||
       this.lastSeq - this.folded >= MAX_TAIL_EVENTS
@@ -127,6 +127,15 @@ export class Folds {
     await this.refold(this.stale);
     for (const id of this.stale) this.changed(this.states.get(id)!, "anew");
     this.stale.clear();
+  }
+
+  /** Folds a session again whose stored events were changed, and writes its row. */
+  async rewrite(session_id: string): Promise<void> {
+    await this.prepare([{ session_id }]);
+    if (!this.states.has(session_id)) return;
+    this.stale.add(session_id);
+    if (!this.dirty.has(session_id)) this.dirty.set(session_id, this.lastSeq);
+    await this.flush();
   }
 
   /** Drops folds that were prepared for events that were not stored. */

@@ -16,7 +16,9 @@ import type {
   Archived,
   Backup,
   Maintenance,
+  Removed,
 } from "../../model/maintenance.ts";
+import type { RemovalRequest } from "../../model/redaction/removal.ts";
 import {
   type FilePlace,
   NewFile,
@@ -43,6 +45,7 @@ import type { Database } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import type { Folds } from "./folds.ts";
 import type { Tombstones } from "./tombstones.ts";
+import { type Keeper, removeTexts } from "./remove-texts.ts";
 import { verify } from "./verify.ts";
 
 /** How often an archive starts again because a late event came. */
@@ -64,14 +67,18 @@ export interface MaintenanceOptions {
 }
 
 export class FileMaintenance implements Maintenance {
+  private readonly db: Database;
+  private readonly folds: Folds;
   private busy = false;
 
   constructor(
-    private readonly db: Database,
-    private readonly folds: Folds,
+    private readonly keeper: Keeper,
     private readonly tombstones: Tombstones,
     private readonly options: MaintenanceOptions,
-  ) {}
+  ) {
+    this.db = keeper.db;
+    this.folds = keeper.folds;
+  }
 
   backup(file: string, force: boolean): Promise<Backup> {
     return this.alone(async () => {
@@ -153,6 +160,15 @@ export class FileMaintenance implements Maintenance {
     });
   }
 
+  /** Free space of the file would hold the texts still. */
+  removeTexts(request: RemovalRequest): Promise<Removed | null> {
+    return this.alone(async () => {
+      const removed = await removeTexts(this.keeper, request);
+      await this.writeAnew();
+      return removed;
+    });
+  }
+
   /** Repeats until the files hold what the database has. */
   private async move(
     request: ArchiveRequest,
@@ -218,22 +234,35 @@ export class FileMaintenance implements Maintenance {
     return size!.free > WORTH_COMPACTING;
   }
 
-  /** Writes the file again, without free space; a failure is a warning. */
+  /** As `writeAnew`; a failure is a warning. */
   private async compact(): Promise<boolean> {
-    const whole = `${this.db.path}.compact`;
     try {
-      remove(whole);
-      return await this.db.inTurn(async () => {
-        await this.folds.flush();
-        await copyDatabase(this.db, whole);
-        await this.db.replaceBy(whole);
-        return true;
-      });
+      await this.writeAnew();
+      return true;
     } catch (error) {
       this.options.warn(
         `the database was not made smaller: ${reasonOf(error)}`,
       );
       return false;
+    }
+  }
+
+  /** Writes the file again, without free space. */
+  private async writeAnew(): Promise<void> {
+    const whole = `${this.db.path}.compact`;
+    try {
+      remove(whole);
+      await this.db.inTurn(async () => {
+        await this.folds.flush();
+        await copyDatabase(this.db, whole);
+        const { ino } = statSync(whole);
+        await this.db.replaceBy(whole);
+        if (statSync(this.db.path).ino === ino) return;
+        throw fail.storage(
+          `'${this.db.path}' was not replaced: its log could not be emptied`,
+          "free space on its disk, then try again",
+        );
+      });
     } finally {
       remove(whole);
     }

@@ -188,6 +188,15 @@ export const SQL = {
       (SELECT unnest($1::VARCHAR[]) AS id) GROUP BY id) AS late
     WHERE session_id = late.id`,
 
+  /** What this host says was removed, and no client. */
+  redactions: `SELECT payload FROM events
+    WHERE kind = 'redaction' AND provenance IS NULL ORDER BY seq`,
+  payloadsOf: `SELECT seq::VARCHAR AS seq, payload FROM events
+    WHERE session_id = $1`,
+  setPayloads: `UPDATE events SET payload = changed.payload
+    FROM (${rowsFrom({ seq: "BIGINT", payload: "VARCHAR" }, "*")}) AS changed
+    WHERE events.session_id = $2 AND events.seq = changed.seq`,
+
   begin: "BEGIN",
   commit: "COMMIT",
   rollback: "ROLLBACK",

@@ -51,6 +51,7 @@ import {
 import { MIGRATIONS } from "./schema.ts";
 import { search } from "./search.ts";
 import { SQL } from "./statements.ts";
+import { Removals } from "./removals.ts";
 import { Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./id-window.ts";
 import { Writer, type WriterEvents } from "./writer.ts";
@@ -82,6 +83,7 @@ export class DuckDBStore implements ServedStore {
   private readonly tombstones: Tombstones;
   /** Those that users wrote. */
   readonly queries: Queries;
+  private readonly removals: Removals;
   private writer!: Writer;
   /** The slice of rows that is being written for queries. */
   private slice: Promise<void> | null = null;
@@ -101,6 +103,7 @@ export class DuckDBStore implements ServedStore {
       () => db.connection(),
       (error) => db.fatal(error),
     );
+    this.removals = new Removals(db);
   }
 
   /** See Database.open. */
@@ -116,6 +119,7 @@ export class DuckDBStore implements ServedStore {
         const store = new DuckDBStore(db, options, now);
         await store.folds.open();
         await store.tombstones.open();
+        await store.removals.open();
         const last = await db.one<string | null>(SQL.lastTimestamp);
         const window = new IdWindow(window_events, last ?? "");
         store.writer = new Writer(
@@ -123,6 +127,7 @@ export class DuckDBStore implements ServedStore {
           store.folds,
           window,
           store.tombstones,
+          store.removals,
           options,
           now,
         );
@@ -309,7 +314,11 @@ export class DuckDBStore implements ServedStore {
 
   /** Its maintenance; one object for all callers. */
   maintenance(options: MaintenanceOptions): FileMaintenance {
-    return new FileMaintenance(this.db, this.folds, this.tombstones, options);
+    const { db, folds, removals } = this;
+    const append = (events: readonly Event[]) =>
+      this.writer.append(events, null);
+    const keeper = { db, folds, removals, append };
+    return new FileMaintenance(keeper, this.tombstones, options);
   }
 
   facts(): StoreFacts {

@@ -27,6 +27,7 @@ import {
 import { type Call, type Item, Queue, answer } from "./queue.ts";
 import { type StoredRow, arrivalOf, eventLines, provenances } from "./rows.ts";
 import { SQL } from "./statements.ts";
+import type { Removals } from "./removals.ts";
 import type { Tombstones } from "./tombstones.ts";
 import type { IdWindow } from "./id-window.ts";
 
@@ -49,6 +50,7 @@ export class Writer {
     private readonly folds: Folds,
     private readonly window: IdWindow,
     private readonly tombstones: Tombstones,
+    private readonly removals: Removals,
     private readonly hears: WriterEvents,
     private readonly now: Clock,
   ) {}
@@ -113,7 +115,7 @@ export class Writer {
 
   private async commit(batch: readonly Item[]): Promise<void> {
     const known = await this.known(batch);
-    const items = await this.unarchived(batch, known);
+    const items = this.removals.applied(await this.unarchived(batch, known));
     const checked = items.filter((item) => {
       const stored = known.get(keyOf(item.event));
       return isChecked(item) || !stored || !isFirm(stored);

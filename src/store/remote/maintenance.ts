@@ -13,7 +13,9 @@ import type {
   Archived,
   Backup,
   Maintenance,
+  Removed,
 } from "../../model/maintenance.ts";
+import type { RemovalRequest } from "../../model/redaction/removal.ts";
 import { DIRECT, fetchReason } from "./client.ts";
 import { type LocalServer, Watchdog } from "./unresponsive.ts";
 
@@ -23,6 +25,7 @@ export type MaintenanceCall =
   | { command: "plan"; request: ArchiveRequest }
   | { command: "archive"; request: ArchiveRequest; folder: string }
   | { command: "archived"; reference: string }
+  | { command: "remove_texts"; removal: RemovalRequest }
   | { command: "drain" }
   | { command: "stop" };
 
@@ -49,6 +52,11 @@ export class RemoteMaintenance implements Maintenance {
   async archived(reference: string): Promise<Archived[]> {
     const found = await this.call({ command: "archived", reference });
     return (found as { archived: Archived[] }).archived;
+  }
+
+  async removeTexts(removal: RemovalRequest): Promise<Removed | null> {
+    const done = await this.call({ command: "remove_texts", removal });
+    return (done as { removed: Removed | null }).removed;
   }
 
   /**

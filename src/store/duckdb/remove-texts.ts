@@ -1,0 +1,124 @@
+/**
+ * Removes texts from the rows of events and of their session. The `redaction` event
+ * comes first, so that none of them is stored anew meanwhile. The bytes are gone
+ * once the file is written anew, which is its caller's.
+ */
+import { isoTime } from "../../model/clock.ts";
+import type { Event, Redaction } from "../../model/event.ts";
+import type { Removed } from "../../model/maintenance.ts";
+import {
+  type RemovalRequest,
+  covers,
+  redactionOf,
+  withoutTexts,
+} from "../../model/redaction/removal.ts";
+import type { Database } from "./database.ts";
+import type { Folds } from "./folds.ts";
+import type { Removals } from "./removals.ts";
+import { SQL } from "./statements.ts";
+
+/** Rows that one statement changes. */
+const SLICE = 4_096;
+
+export interface Keeper {
+  db: Database;
+  folds: Folds;
+  removals: Removals;
+  /** Stores an event of the store itself. */
+  append(events: readonly Event[]): Promise<unknown>;
+}
+
+interface Found {
+  /** Events with texts; the redactions that there are hold for these already. */
+  changed: ChangedRow[];
+  covered: boolean;
+  /** Events of the request that are stored. */
+  events: number;
+  last: string;
+}
+interface ChangedRow {
+  /** A BIGINT, as text. */
+  seq: string;
+  payload: string;
+}
+
+/** @returns null when no such event is stored */
+export async function removeTexts(
+  keeper: Keeper,
+  { event_ids, ...request }: RemovalRequest,
+): Promise<Removed | null> {
+  const all: Removed[] = [];
+  for (const of of event_ids ?? [null]) {
+    const removed = await removeOf(keeper, request, of);
+    if (removed) all.push(removed);
+  }
+  if (all.length === 0) return null;
+  const events = all.reduce((sum, removed) => sum + removed.events, 0);
+  return { events, up_to: all[0]!.up_to };
+}
+
+type Request = Omit<RemovalRequest, "event_ids">;
+
+/** @param of an event; null: all of the session */
+async function removeOf(
+  { db, folds, removals, append }: Keeper,
+  request: Request,
+  of: string | null,
+): Promise<Removed | null> {
+  const { session_id } = request;
+  const known = removals.in(session_id);
+  const now = isoTime(Date.now());
+  const planned = redactionOf(request, of, now, "9999");
+  const before = await db.inTurn(() => find(db, planned, known));
+  if (before.events === 0) return null;
+  // Of several of a session the last one reaches furthest.
+  let redaction = known.findLast((one) => one.of === planned.of);
+  if (!redaction || !before.covered) {
+    const up_to = before.last > now ? before.last : now;
+    redaction = redactionOf(request, of, now, up_to);
+    removals.add(redaction);
+    await append([redaction]);
+  }
+  const removed_by = redaction;
+  await db.inTurn(async () => {
+    const { changed } = await find(db, removed_by, known);
+    await db.transaction(async () => {
+      for (let at = 0; at < changed.length; at += SLICE)
+        await db.run(SQL.setPayloads, [
+          changed
+            .slice(at, at + SLICE)
+            .map((row) => JSON.stringify(row))
+            .join("\n"),
+          session_id,
+        ]);
+    });
+    await folds.rewrite(session_id);
+  });
+  return { events: before.changed.length, up_to: redaction.up_to ?? null };
+}
+
+/** Reads the events of a request, never all in memory; in the writer's turn. */
+async function find(
+  db: Database,
+  redaction: Redaction,
+  known: readonly Redaction[],
+): Promise<Found> {
+  const found: Found = { changed: [], covered: true, events: 0, last: "" };
+  const { session_id, of } = redaction;
+  const rows = db.chunks<ChangedRow>(SQL.payloadsOf, [session_id]);
+  for await (const chunk of rows)
+    for (const { seq, payload } of chunk) {
+      const event = JSON.parse(payload) as Event;
+      if (!isSought(event, of)) continue;
+      found.events++;
+      if (event.timestamp > found.last) found.last = event.timestamp;
+      const bare = withoutTexts(event, redaction);
+      if (bare === event) continue;
+      found.changed.push({ seq, payload: JSON.stringify(bare) });
+      found.covered &&= known.some((one) => covers(one, event));
+    }
+  return found;
+}
+
+const isSought = ({ event_id, event_type }: Event, of: string | undefined) =>
+  of === undefined ? event_type !== "redaction" : event_id === of;
