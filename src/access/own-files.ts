@@ -8,6 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { type Settings, statePaths } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
 import { databasePath, lockPath } from "./claim.ts";
+import { COPIES } from "./copies.ts";
 import { spoolFolder } from "../spool/write.ts";
 
 /** Below the data folder, with all that is in them. */
@@ -43,7 +44,7 @@ function isOwn(settings: Settings, path: string): boolean {
   return (
     [folder, dirname(folder), dirname(socket)].some(isIn) ||
     OWN_FOLDERS.some((own) => isIn(`${data}/${own}`)) ||
-    (isBeside(data) && [...OWN_FOLDERS, ARCHIVES].includes(name)) ||
+    (isBeside(data) && [...OWN_FOLDERS, ARCHIVES, COPIES].includes(name)) ||
     (isBeside(dirname(lock)) && name === basename(lock)) ||
     (isBeside(dirname(database)) &&
       (name === beside || name.startsWith(`${beside}.`))) ||

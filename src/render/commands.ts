@@ -1,9 +1,10 @@
 /**
- * Commands for a person: when, how long, with which exit status, what. A line a
- * command: those of several lines are folded at a terminal, and escaped in a pipe,
+ * Commands for a person: their numbers, when, how long, with which exit status, what.
+ * A line a command: those of several lines are folded at a terminal, and escaped in a pipe,
  * where nothing is left out.
  */
 import type { Command } from "../model/command.ts";
+import { numberOf } from "../model/command-reference.ts";
 import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
 import { duration, localTime } from "./format.ts";
@@ -14,18 +15,24 @@ export function commandLines(
   zone: Zone,
   fold: boolean,
 ): string {
+  const several = new Set(commands.map(({ pid }) => pid)).size > 1;
   const rows = commands.map((command) => ({
+    number: numberOf(command, several),
     time: localTime(command.start_time, zone),
     took: tookOf(command),
     exit: exitOf(command),
     text: commandText(command, fold),
   }));
-  const width = (key: "took" | "exit") =>
+  const width = (key: "number" | "took" | "exit") =>
     rows.reduce((most, row) => Math.max(most, row[key].length), 0);
-  const [took_cells, exit_cells] = [width("took"), width("exit")];
+  const [number_cells, took_cells, exit_cells] = [
+    width("number"),
+    width("took"),
+    width("exit"),
+  ];
   return rows
-    .map(({ time, took, exit, text }) =>
-      `  ${time}  ${took.padStart(took_cells)}  ${exit.padStart(exit_cells)}  ${text}`.trimEnd(),
+    .map(({ number, time, took, exit, text }) =>
+      `  ${number.padStart(number_cells)}  ${time}  ${took.padStart(took_cells)}  ${exit.padStart(exit_cells)}  ${text}`.trimEnd(),
     )
     .map((line) => `${line}\n`)
     .join("");
@@ -37,6 +44,9 @@ const tookOf = ({ duration_seconds }: Command): string =>
 /** `0`, of a pipeline that of each: `0|1`; `-` where nobody saw it. */
 const exitOf = ({ exit_code, pipe_status }: Command): string =>
   exit_code === null ? "-" : (pipe_status?.join("|") ?? String(exit_code));
+
+/** Why there is no text. */
+const MARKS: ReadonlySet<string> = new Set(["private", "withheld", "removed"]);
 
 /** One line of text that is safe on a terminal. */
 export function commandText(
@@ -53,7 +63,7 @@ export function commandText(
   const notes = [
     fold && lines.length > 1 && `+${lines.length - 1} lines`,
     truncated_bytes && `+${truncated_bytes} bytes`,
-    (mark === "private" || mark === "withheld") && mark,
+    MARKS.has(mark ?? "") && mark,
   ].filter(Boolean);
   const note = notes.length > 0 ? `(${notes.join(", ")})` : "";
   return [escapeText(shown), note].filter(Boolean).join(" ");

@@ -6,6 +6,8 @@
  *     s seq time_us cwd mark text .
  *     e seq time_us status pipe_status cwd [ms] .
  *
+ * The mark `-` stands where a text was removed afterwards, with as many dashes as are
+ * left of its room: `blanked`.
  * `\\`, `\n` and `\t` are escaped. A line without its final `.` is torn. An id is
  * made of what the line says, so that a line that is read again is the same event:
  * a shell that begins anew (`exec bash` keeps the pid) says so by another header.
@@ -32,8 +34,13 @@ const SURELY_FITS = 8_192;
 const MAX_PID = 4_194_304;
 
 const [TAB, LF, BACKSLASH, N, T] = [9, 10, 92, 110, 116];
+const DASH = 45;
 const PROTOCOL = "1";
 const LONGEST_FIELD_SAID = 20;
+
+const BLANK = "-";
+const REMOVED = "removed";
+const NOTHING = new Uint8Array();
 
 /** What a header says of the lines after it. */
 interface Shell {
@@ -116,7 +123,7 @@ export class CommandLines implements LineForm {
       this.running.delete(this.running.keys().next().value!);
     const event: CommandStart = {
       ...this.base("command_start", seq, time_us),
-      ...recordedText(unescape(raw!), mark),
+      ...recordedText(mark === REMOVED ? NOTHING : unescape(raw!), mark),
       cwd: pathOf(cwd!),
       mark,
       depth: this.shell.depth,
@@ -204,8 +211,9 @@ function bounded(event: CommandStart): CommandStart {
   return kept;
 }
 
-/** `private`, `withheld`, or the names of the rules that redacted it. */
+/** `private`, `withheld`, `removed`, or the names of the rules that redacted it. */
 function markOf(mark: string): string | null {
+  if (mark === BLANK) return REMOVED;
   if (mark === "" || mark === "private" || mark === "withheld")
     return mark || null;
   return `redacted:${mark.replaceAll(" ", ",")}`;
@@ -257,6 +265,39 @@ function unescape(field: Uint8Array): Uint8Array {
   }
   out.set(field.subarray(from), length);
   return out.subarray(0, length + field.length - from);
+}
+
+/**
+ * The line of a command's start without its text, as long as it was.
+ * @param line as it was parsed
+ * @returns null when it has no text
+ */
+export function blanked(line: Uint8Array): Uint8Array | null {
+  const fields = split(line);
+  const [, , , , mark, text] = fields;
+  if (textOf(fields[0]!) !== "s" || text!.length === 0) return null;
+  const from = mark!.byteOffset - line.byteOffset;
+  const to = text!.byteOffset - line.byteOffset + text!.length;
+  const blank = new Uint8Array(line).fill(DASH, from, to);
+  blank[from + 1] = TAB!;
+  return blank;
+}
+
+/**
+ * A line that cannot be read without what may be of a text in it, as long as it was.
+ * @param seq of the command whose text it is; null of any
+ * @returns null when it holds nothing of that
+ */
+export function blankedBad(
+  line: Uint8Array,
+  seq: number | null,
+): Uint8Array | null {
+  const fields = split(line);
+  const isLine = fields.length > 2 && /^[she]$/.test(textOf(fields[0]!));
+  if (seq !== null && !(isLine && textOf(fields[1]!) === String(seq)))
+    return null;
+  const from = isLine ? fields[2]!.byteOffset - line.byteOffset : 0;
+  return new Uint8Array(line).fill(DASH, from);
 }
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -4,12 +4,15 @@
  */
 import { closeSync, linkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import type { Event } from "../model/event.ts";
 import { errnoOf, fail } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { readBytes } from "../os/file.ts";
 import { folderFailure } from "../os/paths.ts";
 import { lockDrain } from "./drain-lock.ts";
-import { entriesOf, isOfSpool, spoolName } from "./folder.ts";
+import { FileFacts } from "./file-facts.ts";
+import { entriesOf, isOfSpool, openOwn, spoolName } from "./folder.ts";
+import { readLines } from "./read.ts";
 
 const SESSION = /"session_id"\s*:\s*"([^"\\]+)"/g;
 
@@ -28,6 +31,31 @@ export function spooledSessions(data: string): Set<string> {
       for (const [, within] of textOf(file).matchAll(SESSION)) ids.add(within!);
   }
   return ids;
+}
+
+/**
+ * The events of a session that its files in the spool have, of any host: those that
+ * can be read.
+ * @param data the data folder
+ */
+export function* spooledEvents(
+  data: string,
+  session_id: string,
+): Generator<Event> {
+  for (const file of filesBelow(`${data}/spool`)) {
+    const name = file.slice(file.lastIndexOf("/") + 1);
+    if (!name.startsWith(`${session_id}.`)) continue;
+    const fd = openOwn(file.slice(0, -name.length - 1), name, () => {});
+    if (fd === null) continue;
+    try {
+      const { form } = new FileFacts(name);
+      for (const line of readLines(fd, "gone", undefined, form))
+        if (line.kind === "event" && line.event.session_id === session_id)
+          yield line.event;
+    } finally {
+      closeSync(fd);
+    }
+  }
 }
 
 /** Every file that is or was a spool file. */

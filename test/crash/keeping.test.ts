@@ -4,21 +4,15 @@
  * as before or as after, and doing it again completes it.
  */
 import { beforeAll, afterAll, expect, test } from "bun:test";
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { query } from "../support/database.ts";
 import { expectFailure, plant } from "../support/host.ts";
 import { archivedIn, idsOf, old, settled } from "../support/keeping.ts";
-import { BINARY, type Finished, Sandbox } from "../support/sandbox.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer, readUntil } from "../support/server.ts";
+import { killedAt } from "../support/killed.ts";
 import { needs } from "../support/tools.ts";
 
 /** A kill before a write leaves half a file, before the others a whole one. */
@@ -55,22 +49,6 @@ function fresh(): Sandbox {
 /** What was being made in a folder by who is dead, or gone. */
 const scratchIn = (folder: string) =>
   readdirSync(folder).filter((name) => name.startsWith(".session-buddy-"));
-
-/** Runs it until one of its threads is about to make its nth step, and kills it there. */
-async function killedAt(
-  sandbox: Sandbox,
-  step: string,
-  n: number,
-  words: string[],
-): Promise<Finished & { killed: boolean }> {
-  const trace = join(sandbox.home, "trace");
-  const done = await sandbox.command([
-    ...["strace", "-f", "-o", trace, "-e", `trace=${step}`],
-    ...["-e", `inject=${step}:signal=KILL:when=${n}`, BINARY, ...words],
-  ]);
-  const killed = readFileSync(trace, "latin1").includes("killed by SIGKILL");
-  return { ...done, killed };
-}
 
 /** Each step in a home of its own; what is true after each, `after` says. */
 async function killEverywhere(

@@ -273,6 +273,7 @@ test("what is damaged, newer, foreign, missing, or the database itself is refuse
   expect(itself.exitCode).toBe(64);
   expect(itself.stderr).toContain("is the database itself");
   expect(readdirSync(sandbox.data).sort()).toEqual([
+    "copies.jsonl",
     "sessions.duckdb",
     "spool",
     "store.lock",

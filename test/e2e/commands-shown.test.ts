@@ -54,19 +54,19 @@ test("show-session has them after the metadata, newest last, escaped", async () 
   const time = (seconds: number) =>
     new Date(at(seconds)).toISOString().replace(".000Z", "+00:00");
   expect(rows).toEqual([
-    [time(1), "250ms", "0", "cat <<'END'\\nsecond\\tline\\nEND"],
-    [time(2), "1m30s", "2|0", "Make ALL | tee \\x1b[31mlog\\u202e"],
-    [time(100), "1s", "0", "(private)"],
-    [time(102), "1s", "22", "curl -H ***"],
-    [time(110), rows[4]![1]!, "-", "exit"],
+    ["1", time(1), "250ms", "0", "cat <<'END'\\nsecond\\tline\\nEND"],
+    ["2", time(2), "1m30s", "2|0", "Make ALL | tee \\x1b[31mlog\\u202e"],
+    ["3", time(100), "1s", "0", "(private)"],
+    ["4", time(102), "1s", "22", "curl -H ***"],
+    ["5", time(110), rows[4]![2]!, "-", "exit"],
   ]);
 });
 
 test("its flags leave out what was not asked for", async () => {
-  expect(commandsIn(await show("--failed")).map((row) => row[2])).toEqual([
+  expect(commandsIn(await show("--failed")).map((row) => row[3])).toEqual([
     ...["2|0", "22"],
   ]);
-  expect(commandsIn(await show("-n", "2")).map((row) => row[3])).toEqual([
+  expect(commandsIn(await show("-n", "2")).map((row) => row[4])).toEqual([
     ...["curl -H ***", "exit"],
   ]);
   expect(await show("--no-commands")).not.toContain("\ncommands:\n");
@@ -77,7 +77,7 @@ test("at a terminal a command of several lines is folded", async () => {
   await using pty = new Pty(sandbox, [BINARY, "show", id(1)]);
   expect(await pty.ended()).toEqual({ code: 0, signal: null });
   const text = pty.text().replaceAll("\r\n", "\n");
-  expect(commandsIn(text)[0]![3]).toBe("cat <<'END' (+2 lines)");
+  expect(commandsIn(text)[0]![4]).toBe("cat <<'END' (+2 lines)");
 });
 
 test("as JSON each has all that is known of it", async () => {
@@ -116,7 +116,7 @@ test("what a person types in a wrapped shell reads as it was done", async () => 
   pty.line("exit");
   await pty.ended();
   const { stdout } = await typed.run(["show-session"]);
-  expect(commandsIn(stdout).map((row) => row.slice(2))).toEqual([
+  expect(commandsIn(stdout).map((row) => row.slice(3))).toEqual([
     ["0", "PS1='re''ady> '"],
     ["3", "(exit 3)"],
     ["0|1|0", "echo one | grep -c two | cat"],

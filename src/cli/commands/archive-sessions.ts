@@ -3,6 +3,7 @@ import { defineCommand, CONFIG_FLAG, YES_FLAG } from "../args.ts";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Settings, validSettings } from "../../config/load.ts";
+import { remembered } from "../../access/copies.ts";
 import { withMaintenance } from "../../access/open.ts";
 import { fail } from "../../model/failure.ts";
 import { absolutePath } from "../../os/spot.ts";
@@ -72,9 +73,15 @@ EXAMPLES
     const agreed = args.yes || planned.sessions === 0;
     if (!confirm(question, agreed)) return 1;
     // Not open while a person thinks: others may ask meanwhile.
-    const done = await withMaintenance(settings, note, (maintenance) =>
-      maintenance.archive(request, folderFor(settings, args.output)),
-    );
+    const path = folderFor(settings, args.output);
+    const work = () =>
+      withMaintenance(settings, note, (maintenance) =>
+        maintenance.archive(request, path),
+      );
+    const done =
+      args.output === undefined
+        ? await work()
+        : await remembered(settings, { kind: "archive", path }, note, work);
     printResult(args.json, done, archiveWords(done));
   },
 });

@@ -11,6 +11,7 @@ import { Output, goneOnSignal } from "../../os/output.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
 import { type StreamPlace, openStream, placeOf } from "../../os/place.ts";
 import { copy } from "../../os/copy.ts";
+import { remembered } from "../../access/copies.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
 import { Scratch } from "../../os/scratch.ts";
 import { escapeText } from "../../render/escape.ts";
@@ -49,8 +50,12 @@ EXAMPLES
       say(args.json ? `${plainJson({ ...done })}\n` : words(done));
       return;
     }
-    const done = await withMaintenance(settings, note, (maintenance) =>
-      maintenance.backup(place.path, args.force),
+    const { path } = place;
+    const copy = { kind: "backup", path } as const;
+    const done = await remembered(settings, copy, note, () =>
+      withMaintenance(settings, note, (maintenance) =>
+        maintenance.backup(path, args.force),
+      ),
     );
     printResult(args.json, done, words(done));
   },

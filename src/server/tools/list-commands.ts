@@ -41,7 +41,7 @@ export const listCommands = tool({
   name: "list_commands",
   title: "List commands",
   description:
-    'The commands that were typed in recorded shells, newest first: text, folder, exit status, duration. Use it to find where something was done, or what failed; ask for the next page with next_cursor. text is null where the shell kept it to itself (mark: private) or it was withheld; secrets in it were redacted before it was stored. Example: {"text":"terraform apply","failed":true,"after":"yesterday"}',
+    'The commands that were typed in recorded shells, newest first: text, folder, exit status, duration. Use it to find where something was done, or what failed; ask for the next page with next_cursor. text is null where the shell kept it to itself (mark: private) or it was withheld or removed; secrets in it were redacted before it was stored. Example: {"text":"terraform apply","failed":true,"after":"yesterday"}',
   access: "read",
   input: z.strictObject({
     session_id: text

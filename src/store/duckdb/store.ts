@@ -52,17 +52,13 @@ import { MIGRATIONS } from "./schema.ts";
 import { search } from "./search.ts";
 import { SQL } from "./statements.ts";
 import { Removals } from "./removals.ts";
-import { Tombstones } from "./tombstones.ts";
+import { ARCHIVED, Tombstones } from "./tombstones.ts";
 import { IdWindow } from "./id-window.ts";
 import { Writer, type WriterEvents } from "./writer.ts";
 
 const WINDOW_EVENTS = 262_144;
 /** Events that one query reads. */
 const PAGE_EVENTS = 1_024;
-
-const ARCHIVED: SessionSummary = {
-  ...{ start_event_id: null, ended: true, reporter: null, archived: true },
-};
 
 /** A smaller write-ahead log waits for the next checkpoint. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
@@ -88,6 +84,8 @@ export class DuckDBStore implements ServedStore {
   /** The slice of rows that is being written for queries. */
   private slice: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
+  private readonly appendOwn = (events: readonly Event[]) =>
+    this.writer.append(events, null);
 
   private constructor(
     private readonly db: Database,
@@ -95,9 +93,7 @@ export class DuckDBStore implements ServedStore {
     private readonly now: Clock,
   ) {
     this.folds = new Folds(db, (state, by) => this.liveness.note(state, by));
-    this.liveness = new LivenessTracker(db, this.folds, now, (events) =>
-      this.writer.append(events, null),
-    );
+    this.liveness = new LivenessTracker(db, this.folds, now, this.appendOwn);
     this.tombstones = new Tombstones(db, this.folds);
     this.queries = new Queries(
       () => db.connection(),
@@ -314,9 +310,7 @@ export class DuckDBStore implements ServedStore {
 
   /** Its maintenance; one object for all callers. */
   maintenance(options: MaintenanceOptions): FileMaintenance {
-    const { db, folds, removals } = this;
-    const append = (events: readonly Event[]) =>
-      this.writer.append(events, null);
+    const { db, folds, removals, appendOwn: append } = this;
     const keeper = { db, folds, removals, append };
     return new FileMaintenance(keeper, this.tombstones, options);
   }
