@@ -169,6 +169,15 @@ async function fromTool({ args, limit = Infinity, ...rest }: Asked) {
   return ids;
 }
 
+/** As `check`, and what the statistics count. */
+async function counted(asked: Asked, rows: SessionJson[]): Promise<number> {
+  const found = await check(asked, rows);
+  const filter = filterOf(asked.args, Date.now(), UTC);
+  const { sessions } = await local.stats(filter);
+  expect([asked, sessions]).toEqual([asked, found]);
+  return found;
+}
+
 /** All four ways, each held to the naive one. */
 async function check(asked: Asked, rows: SessionJson[]): Promise<number> {
   const now = Date.now();
@@ -210,7 +219,9 @@ describe("alone:", () => {
       const rows = await rowsOf(local);
       const found = new Set<number>();
       for (let round = 0; round < 8; round++)
-        found.add(await check(oneFilter(name, random, rows, Date.now()), rows));
+        found.add(
+          await counted(oneFilter(name, random, rows, Date.now()), rows),
+        );
       // It is not that nothing, or all, was found each time.
       expect([...found].some((n) => n > 0 && n < SESSIONS)).toBe(true);
     });
