@@ -54,11 +54,16 @@ const encoder = new TextEncoder();
 /** More than a session's own events ever are. */
 const MOST_EVENTS = 16;
 
+interface Line {
+  bytes: Uint8Array;
+  series: string | undefined;
+}
+
 export class SpoolWriter {
   /** Whether the last write stopped within a line: the next begins a new one. */
   private torn = false;
-  /** The events so far, as lines. */
-  private readonly lines: Uint8Array[] = [];
+  /** The events so far, as lines, but what a later one has superseded. */
+  private readonly lines: Line[] = [];
   /** How many of them are on file. */
   private written = 0;
 
@@ -104,16 +109,25 @@ export class SpoolWriter {
 
   /**
    * Appends an event as a line, after those that there was no room for.
+   * @param series of which but the last event is remembered
    * @throws Error with the system's errno when a line is not written; see `retry`
    */
-  append(event: Event): void {
-    const line = encoder.encode(`${JSON.stringify(event)}\n`);
-    if (line.length > MAX_EVENT_BYTES || this.lines.length >= MOST_EVENTS)
+  append(event: Event, series?: string): void {
+    const bytes = encoder.encode(`${JSON.stringify(event)}\n`);
+    if (bytes.length > MAX_EVENT_BYTES || this.lines.length >= MOST_EVENTS)
       throw new Error(
-        `event ${this.lines.length + 1} of ${line.length} bytes exceeds ${MOST_EVENTS} of ${MAX_EVENT_BYTES}`,
+        `event ${this.lines.length + 1} of ${bytes.length} bytes exceeds ${MOST_EVENTS} of ${MAX_EVENT_BYTES}`,
       );
-    this.lines.push(line);
+    if (series !== undefined) this.forget(series);
+    this.lines.push({ bytes, series });
     this.retry();
+  }
+
+  private forget(series: string): void {
+    const at = this.lines.findIndex((line) => line.series === series);
+    if (at === -1) return;
+    this.lines.splice(at, 1);
+    if (at < this.written) this.written--;
   }
 
   /**
@@ -123,7 +137,7 @@ export class SpoolWriter {
   retry(): void {
     for (; this.written < this.lines.length; this.written++) {
       if (this.torn) this.put(NEWLINE);
-      this.put(this.lines[this.written]!);
+      this.put(this.lines[this.written]!.bytes);
     }
   }
 
