@@ -102,12 +102,16 @@ export const MEASURED_KEYS = [
   "command_count",
 ] as const;
 
+/** What a session's processes have used, and how that was measured. */
+export const RESOURCE_USAGE = "resource_usage";
+
 /** The `recorder` that is measured of sessions that no wrapper is around. */
 export const EMITTED = "emit";
 
 /** Keys that given metadata cannot set. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...MEASURED_KEYS,
+  RESOURCE_USAGE,
   "lease",
   "end_source",
   "clock_skew",

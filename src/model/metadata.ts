@@ -1,5 +1,10 @@
 /** The metadata of a session: given, measured, and the keys that every session has. */
-import { type JsonObject, MEASURED_KEYS, isReservedMetadata } from "./event.ts";
+import {
+  type JsonObject,
+  MEASURED_KEYS,
+  RESOURCE_USAGE,
+  isReservedMetadata,
+} from "./event.ts";
 import type { EndFacts, Register, State } from "./state.ts";
 
 /** Every session has these, printed first; a given value beats a measured one. */
@@ -45,6 +50,8 @@ export function metadataOf(
   if (command_count) facts["command_count"] = command_count;
   for (const key of MEASURED_KEYS)
     out[key] = key in facts ? facts[key]! : (measured[key]?.value ?? null);
+  const used = measured[RESOURCE_USAGE]?.value;
+  if (used !== undefined) out[RESOURCE_USAGE] = used;
   const rest = new Set([...Object.keys(measured), ...Object.keys(given)]);
   for (const key of [...rest].sort())
     if (!(key in out) && !isReservedMetadata(key))

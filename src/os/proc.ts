@@ -61,6 +61,11 @@ export function bootTime(): Date | null {
   return Number.isFinite(seconds) ? new Date(seconds * 1_000) : null;
 }
 
+let own: boolean | null = null;
+/** Whether /proc is there and is that of our own pid namespace: another's pids are other processes. */
+export const seesOwnProcesses = (): boolean =>
+  (own ??= readProcLink("self") === `${process.pid}`);
+
 export const pidNamespace = () => readProcLink("self/ns/pid");
 
 /** Host name and kernel release. */
@@ -121,7 +126,7 @@ export const isStopped = (pid: number): boolean =>
 const isAlive = ({ state }: ProcessStat) => !"ZX".includes(state);
 
 /** Whether a pid is taken, also by a process that /proc hides from us. */
-function exists(pid: number): boolean {
+export function exists(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -177,7 +177,13 @@ export interface Usage {
   cpu_user_seconds: number;
   cpu_system_seconds: number;
   max_rss_bytes: number;
+  /** Of block devices. */
+  read_bytes: number;
+  written_bytes: number;
 }
+
+/** In which the kernel counts input and output, whatever a device's own are. */
+export const BLOCK_BYTES = 512;
 
 /** Decodes what wait4(2) gives. @param usage struct rusage */
 export function decodeStatus(
@@ -197,6 +203,8 @@ export function decodeStatus(
       cpu_user_seconds: seconds(0),
       cpu_system_seconds: seconds(2),
       max_rss_bytes: Number(usage[4]) * 1024,
+      read_bytes: Number(usage[11]) * BLOCK_BYTES,
+      written_bytes: Number(usage[12]) * BLOCK_BYTES,
     },
   };
 }

@@ -6,11 +6,11 @@
 import { type Pointer, ptr } from "bun:ffi";
 import type { Libc } from "./libc.ts";
 import {
-  type ChildChange,
-  decodeStatus,
-  environment,
-  prepareAside,
-} from "./spawn.ts";
+  type Drain,
+  type PreparedDrain,
+  prepareDrain,
+} from "./drain-at-beats.ts";
+import { type ChildChange, decodeStatus } from "./spawn.ts";
 
 /** poll(2) waits no longer at once. */
 const LONGEST_MS = 2 ** 31 - 1;
@@ -46,14 +46,6 @@ export interface Touched {
   path: string;
 }
 
-/** What brings to a server on another host what is recorded. */
-export interface Drain {
-  command: readonly string[];
-  argv0: string;
-  lately_ms: number;
-  longest_ms: number;
-}
-
 /** What the loop reads and writes; see `loop`. */
 interface State {
   /** The signals' descriptor first, then the watched ones: fd, events | revents << 16. */
@@ -63,6 +55,7 @@ interface State {
   child: number;
   /** Children may have changed that nobody has asked after. */
   reap: boolean;
+  before_reaping: () => void;
   status_at: Pointer;
   usage_at: Pointer;
   info: Int32Array;
@@ -79,35 +72,9 @@ interface State {
   stat: Uint32Array;
   stat_at: Pointer;
   /** What a heartbeat starts as well; null: nothing. */
-  drain: Drained | null;
+  drain: PreparedDrain | null;
   /** Device and inode of what is touched. */
   identity: Uint32Array;
-}
-
-/** How a drain is started, and when not. */
-interface Drained {
-  /** What posix_spawnp(3) takes, good as long as no variable is set. */
-  pid_at: Pointer;
-  file_at: Pointer;
-  actions_at: Pointer;
-  attr_at: Pointer;
-  argv_at: Pointer;
-  env_at: Pointer;
-  /** `.` and `/`. */
-  here_at: Pointer;
-  root_at: Pointer;
-  /** What the addresses lead to. */
-  held: unknown;
-  /** Whose time of change is that of the last drain's begin. */
-  lock_at: Pointer;
-  /** So lately another has taken our sign of life along. */
-  lately_ms: number;
-  /** What says until when the server is to be left alone. */
-  delivery_at: Pointer;
-  /** No drain writes a longer time: the clock was set back. */
-  longest_ms: number;
-  page: Buffer & { latin1Slice(from: number, to: number): string };
-  page_at: Pointer;
 }
 
 const CHILD = 1;
@@ -120,6 +87,7 @@ const TIME = 5;
 function loop(c: Libc["calls"], s: State): number {
   for (;;) {
     if (s.reap) {
+      s.before_reaping();
       // WNOHANG | WUNTRACED, whoever it is: probes, drains, and what PID 1 inherits.
       const pid = c.wait4(-1, s.status_at, 3, s.usage_at);
       if (pid === s.child) return CHILD;
@@ -217,6 +185,7 @@ export class Waiter {
     this.watched.push(fd);
     this.state = {
       ...{ longest_ms: LONGEST_MS, child: 0, reap: true },
+      before_reaping() {},
       ...this.descriptors(),
       status_at: ptr(this.status),
       usage_at: ptr(this.usage),
@@ -227,9 +196,12 @@ export class Waiter {
     };
   }
 
-  /** @param child the one whose changes are told; all others are reaped */
-  waitFor(child: number): void {
-    this.state.child = child;
+  /**
+   * @param child the one whose changes are told; all others are reaped
+   * @param before_reaping what is done while one that is over is still to be read of
+   */
+  waitFor(child: number, before_reaping: () => void): void {
+    Object.assign(this.state, { child, before_reaping });
   }
 
   /**
@@ -238,6 +210,7 @@ export class Waiter {
    */
   changeOf(child: number): ChildChange | { kind: "continued" } | null {
     const { status_at, usage_at } = this.state;
+    this.state.before_reaping();
     // WNOHANG | WUNTRACED | WCONTINUED
     if (this.c.calls.wait4(child, status_at, 11, usage_at) !== child)
       return null;
@@ -275,24 +248,8 @@ export class Waiter {
    * another began lately or the server is to be left alone.
    * @param spool the folder that is drained
    */
-  drainAtBeats(
-    spool: string,
-    { command, argv0, lately_ms, longest_ms }: Drain,
-  ): void {
-    const path = (name: string) =>
-      new TextEncoder().encode(`${spool}/${name}\0`);
-    const [lock, delivery] = [path("drain.lock"), path("delivery.json")];
-    const page = Buffer.alloc(4096) as Drained["page"];
-    const prepared = prepareAside(this.c, command, argv0, null);
-    const { pid, file, actions, attr, argv, here, root } = prepared;
-    this.state.drain = {
-      ...{ pid_at: ptr(pid), file_at: ptr(file), actions_at: ptr(actions) },
-      ...{ attr_at: ptr(attr), argv_at: ptr(argv.pointers) },
-      ...{ env_at: environment(this.c), here_at: ptr(here) },
-      ...{ root_at: ptr(root), held: [prepared, lock, delivery] },
-      ...{ lock_at: ptr(lock), lately_ms, delivery_at: ptr(delivery) },
-      ...{ longest_ms, page, page_at: ptr(page) },
-    };
+  drainAtBeats(spool: string, drain: Drain): void {
+    this.state.drain = prepareDrain(this.c, spool, drain);
   }
 
   /** What a heartbeat has but to touch, while its name leads to it; null: each is the caller's. */

@@ -4,7 +4,7 @@
  */
 import { procWords } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
-import type { Program } from "../os/spawn.ts";
+import { BLOCK_BYTES, type Program, type Usage } from "../os/spawn.ts";
 import {
   EAGAIN,
   ENOENT,
@@ -151,7 +151,7 @@ export class FallbackRun implements Run {
         kind: "exited",
         exit_code: signal ? null : child.exitCode,
         signal: signal || null,
-        usage: null,
+        usage: usageOf(child),
         hung_up: false,
         told_to_go: told,
       };
@@ -181,6 +181,20 @@ export class FallbackRun implements Run {
     for (const [name, value] of this.variables) env[name] = value ?? undefined;
     return env;
   }
+}
+
+/** @returns null when the runtime was not told */
+function usageOf(child: Bun.Subprocess): Usage | null {
+  const used = child.resourceUsage();
+  return used
+    ? {
+        cpu_user_seconds: Number(used.cpuTime.user) / 1e6,
+        cpu_system_seconds: Number(used.cpuTime.system) / 1e6,
+        max_rss_bytes: used.maxRSS,
+        read_bytes: used.ops.in * BLOCK_BYTES,
+        written_bytes: used.ops.out * BLOCK_BYTES,
+      }
+    : null;
 }
 
 function environmentOf(

@@ -142,7 +142,7 @@ export class NativeRun implements Run {
     if ("errno" in started) return unstarted(started.errno);
     this.pid = started.pid;
     this.waiter = started.waiter;
-    this.waiter.waitFor(this.pid);
+    this.waiter.waitFor(this.pid, () => watch.over());
     watch.spawned(this.pid);
     const { heartbeat } = watch;
     if (heartbeat) this.waiter.beatIn(heartbeat.every_ms);

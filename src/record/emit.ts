@@ -57,7 +57,6 @@ export function emitStart(
     { ...given, argv: ["emit"], recorded_argv: [], redacted_by: [] },
     process.env,
     new Date(),
-    crypto.randomUUID(),
     folder,
   );
   const event: SessionStart = {

@@ -1,9 +1,9 @@
 /** Defines what is run and how it ended, for both ways to run a child. */
-import type { JsonObject } from "../model/event.ts";
 import type { Usage, Program } from "../os/spawn.ts";
 import { isStopped, processStatus } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
-import type { Drain, Touched } from "../os/wait.ts";
+import type { Drain } from "../os/drain-at-beats.ts";
+import type { Touched } from "../os/wait.ts";
 
 /** Runs a child, and what the recording does while it runs. */
 export interface Run {
@@ -47,6 +47,8 @@ export interface Watch {
   noChild(why: string): boolean;
   /** It was seen to go on after a stop. */
   alive(): void;
+  /** It may be over, and if so is still there to be read of; not called where nobody can tell. */
+  over(): void;
   heartbeat: Heartbeat | null;
 }
 
@@ -152,20 +154,6 @@ const SPAWN_ERRORS: Record<number, string> = {
 };
 
 export type Ended = Exclude<Outcome, { kind: "abandoned" }>;
-
-/**
- * The kernel counts the image that a child had before exec, ours, into its
- * peak of memory: a child that never grew beyond it cannot be told from us.
- * @param floor_bytes our own peak right after the spawn
- */
-export function usageMetadata(usage: Usage, floor_bytes: number): JsonObject {
-  const above = usage.max_rss_bytes > floor_bytes;
-  return {
-    max_rss_bytes: above ? usage.max_rss_bytes : null,
-    cpu_user_seconds: usage.cpu_user_seconds,
-    cpu_system_seconds: usage.cpu_system_seconds,
-  };
-}
 
 /** How a program ended, as the session keeps it. */
 export function endOf(outcome: Ended): {

@@ -5,7 +5,7 @@
  */
 import { SMALL_BYTES, tryReadText } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
-import type { Drain } from "../os/wait.ts";
+import type { Drain } from "../os/drain-at-beats.ts";
 import type { Run } from "./outcome.ts";
 
 /** A drain that began so lately has taken our sign of life along. */
@@ -15,12 +15,34 @@ const LATELY = 0.5;
 const COMMAND = ["/proc/self/exe", "drain", "--auto"];
 const ARGV0 = "session-buddy";
 
-/** What heartbeats start, see os/wait.ts. */
-export const drainAt = (heartbeat_ms: number): Drain => ({
-  ...{ command: COMMAND, argv0: ARGV0 },
-  lately_ms: heartbeat_ms * LATELY,
-  longest_ms: LONGEST_INTERVAL_MS,
-});
+/** The drains of one wrapper; none where the store is on this host. */
+export class Drains {
+  /** @param folder this machine's spool folder */
+  constructor(
+    private readonly of: { remote: boolean; heartbeat_ms: number },
+    private readonly run: Pick<Run, "detach">,
+    private readonly folder: string,
+  ) {}
+
+  start(): void {
+    if (this.of.remote) startDrain(this.run, this.folder);
+  }
+
+  /** At a heartbeat that is more than a touch. */
+  atBeat(): void {
+    if (!drainedLately(this.folder, this.of.heartbeat_ms)) this.start();
+  }
+
+  /** What all others start, see os/wait.ts. */
+  get prepared(): (Drain & { folder: string }) | null {
+    if (!this.of.remote) return null;
+    return {
+      ...{ folder: this.folder, command: COMMAND, argv0: ARGV0 },
+      lately_ms: this.of.heartbeat_ms * LATELY,
+      longest_ms: LONGEST_INTERVAL_MS,
+    };
+  }
+}
 
 /**
  * Starts a drain that outlives us, unless the server is to be left alone; never
@@ -48,7 +70,7 @@ function circuitIsOpen(folder: string): boolean {
  * Whether another wrapper's drain was at work within the last half heartbeat.
  * @param folder this machine's spool folder
  */
-export function drainedLately(folder: string, heartbeat_ms: number): boolean {
+function drainedLately(folder: string, heartbeat_ms: number): boolean {
   const lock = statFile(`${folder}/drain.lock`, { follow: false });
   // A time to come was written before the clock was set back.
   const age_ms = Date.now() - (lock?.modified_ms ?? 0);

@@ -5,7 +5,6 @@
  */
 import { EVENT_VERSION, type OwnFields, type Process } from "../model/event.ts";
 import { Failure, fail } from "../model/failure.ts";
-import { uuidOf } from "../model/id.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
 import { processStat } from "../os/proc.ts";
@@ -18,7 +17,8 @@ import { type Discovered, Discovery } from "./discovery.ts";
 import { type Files, hookFiles } from "./hooks/files.ts";
 import { Hooks, enterHooks, news } from "./hooks/hooks.ts";
 import { startEvent } from "./start-event.ts";
-import { drainAt, drainedLately, startDrain } from "./spawn-drain.ts";
+import { Resources } from "./resources.ts";
+import { Drains } from "./spawn-drain.ts";
 import {
   type Ended,
   type Outcome,
@@ -26,7 +26,6 @@ import {
   type Watch,
   endOf,
   exitReason,
-  usageMetadata,
 } from "./outcome.ts";
 import { FallbackRun } from "./child-fallback.ts";
 
@@ -86,6 +85,7 @@ export async function wrap(request: WrapRequest): Promise<never> {
 
 const unrecorded = ({ say }: WrapRequest): Watch => ({
   spawned() {},
+  over() {},
   noChild(why) {
     say?.(`session-buddy: ${why}: ${IN_OUR_PLACE}\n`);
     return true;
@@ -110,7 +110,7 @@ function beginRecording(
     const full = spoolFull(folder, request.spool_bytes);
     if (full === null) return new Recording(request, run, folder, files);
     // Nobody else would start one, on a host whose sessions are not recorded.
-    if (request.remote) startDrain(run, folder);
+    new Drains(request, run, folder).start();
     return full;
   } catch (error) {
     return folderFailure(`${request.data}/spool`, error).message;
@@ -123,10 +123,11 @@ class Recording implements Watch {
   /** Where our pid and the child's mean something. */
   private readonly place: Pick<Process, "pid_namespace" | "boot_id">;
   private trouble: string | null = null;
-  private floor_bytes = 0;
   private readonly facts: Discovery;
   private ended = false;
   private readonly hooks: Hooks | null;
+  private readonly drains: Drains;
+  private readonly resources: Resources;
 
   constructor(
     private readonly request: WrapRequest,
@@ -144,13 +145,18 @@ class Recording implements Watch {
     if (trouble) this.trouble = `its commands are missing: ${trouble}`;
     let start;
     const { writer, session_id, locked } = SpoolWriter.create(folder, () => {
-      const id = randomUuid();
-      start = startEvent(request.start, request.env, startedAt, id, folder);
+      start = startEvent(request.start, request.env, startedAt, folder);
       return start.session_id;
     });
     if (request.strict && !locked) throw unlockable();
     this.facts = new Discovery(request, child, folder, (facts) =>
       this.attempt(() => this.write({ event_type: "annotation", ...facts })),
+    );
+    this.drains = new Drains(request, child, folder);
+    this.resources = new Resources(request, child, (measured) =>
+      this.attempt(() =>
+        this.write({ event_type: "annotation", measured }, "usage"),
+      ),
     );
     this.spool = writer;
     this.session_id = session_id;
@@ -176,7 +182,7 @@ class Recording implements Watch {
     const program = this.hooks?.program ?? request.program;
     const outcome = await child.run(program, this);
     if (outcome.kind !== "abandoned") await this.finish(outcome);
-    if (request.remote) startDrain(child, this.folder);
+    this.drains.start();
     child.stopAsking();
     if (this.trouble)
       request.say?.(
@@ -210,13 +216,17 @@ class Recording implements Watch {
     this.child.after(START_SYNC_MS, () => {
       if (!this.ended) this.attempt(() => this.spool.sync());
     });
-    this.floor_bytes = libc?.ownMaxRss() ?? 0;
+    this.resources.begin(pid);
     this.facts.begin();
     this.child.after(CHILD_STARTED_MS, () => {
       if (this.ended) return;
-      if (this.request.remote) startDrain(this.child, this.folder);
+      this.drains.start();
       this.facts.learn();
     });
+  }
+
+  over(): void {
+    this.resources.over();
   }
 
   /** The program has our pid then, and nobody holds the lock: it is judged as one whose wrapper was killed. */
@@ -240,9 +250,7 @@ class Recording implements Watch {
     return {
       every_ms: this.request.heartbeat_ms,
       beat: () => this.beat(),
-      drain: this.request.remote
-        ? { folder: this.folder, ...drainAt(this.request.heartbeat_ms) }
-        : null,
+      drain: this.drains.prepared,
       touches: () => this.spool.touched,
     };
   }
@@ -253,13 +261,12 @@ class Recording implements Watch {
       this.spool.retry();
       this.spool.touch();
     });
-    const { remote, heartbeat_ms } = this.request;
-    if (remote && !drainedLately(this.folder, heartbeat_ms))
-      startDrain(this.child, this.folder);
+    this.drains.atBeat();
   }
 
   private async finish(outcome: Ended): Promise<void> {
     this.ended = true;
+    const used = this.resources.end(outcome);
     const calm =
       outcome.kind === "exited" && !outcome.hung_up && !outcome.told_to_go;
     const { measured, ...rest } = await this.facts.last(calm);
@@ -274,9 +281,7 @@ class Recording implements Watch {
         measured: {
           ...measured,
           exit_reason: exitReason(outcome),
-          ...(outcome.kind === "exited" && outcome.usage
-            ? usageMetadata(outcome.usage, this.floor_bytes)
-            : {}),
+          ...used,
         },
       });
       this.spool.sync();
@@ -296,14 +301,16 @@ class Recording implements Watch {
     this.write({ event_type: "process", ...who });
   }
 
-  private write(fields: OwnFields): void {
-    this.spool.append({
+  /** @param series of which but the last one counts */
+  private write(fields: OwnFields, series?: string): void {
+    const event = {
       event_version: EVENT_VERSION,
       event_id: Bun.randomUUIDv7(),
       session_id: this.session_id,
       timestamp: new Date().toISOString(),
       ...fields,
-    });
+    };
+    this.spool.append(event, series);
   }
 
   /** Does a step of the recording; trouble with it is kept for the end. */
@@ -340,10 +347,4 @@ function leave(outcome: Outcome, { program }: WrapRequest): never {
     outcome.exit_status === 127 ? "no_program" : "cannot_run",
     what,
   );
-}
-
-/** `crypto` would have to be set up first, which costs 0.15 ms. */
-function randomUuid(): string {
-  const bytes = libc?.randomBytes(16);
-  return bytes ? uuidOf(bytes) : crypto.randomUUID();
 }

@@ -2,7 +2,12 @@
  * Sessions for a person: one in full, a key and its value a line, then the
  * metadata; and the columns of a table of many. The JSON has the exact values.
  */
-import { type Json, MEASURED_KEYS } from "../model/event.ts";
+import {
+  type Json,
+  type JsonObject,
+  MEASURED_KEYS,
+  RESOURCE_USAGE,
+} from "../model/event.ts";
 import {
   COLUMNS,
   type Column as SessionColumn,
@@ -44,6 +49,10 @@ export function detail(
   for (const [key, value] of Object.entries(session.metadata)) {
     // What was measured, and is a field of its own, too.
     if (MEASURED.has(key) && key in COLUMNS) continue;
+    if (key === RESOURCE_USAGE && isObject(value)) {
+      lines.push(`  ${key}:`, ...usage(value).map((line) => `    ${line}`));
+      continue;
+    }
     const [name, shown] = (MEASURED.has(key) && measured(key, value)) || [
       escapeText(key),
       text(value),
@@ -71,6 +80,26 @@ function remarkOf({
 }
 
 const MEASURED: ReadonlySet<string> = new Set(MEASURED_KEYS);
+
+const isObject = (value: Json): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A line each; those of one part of the processes on one. What is unknown is left out. */
+function usage(values: JsonObject): string[] {
+  const pair = (key: string, value: Json, between: string) => {
+    const [name, shown] = measured(key, value) ?? [key, text(value)];
+    return `${escapeText(name)}${between}${shown}`;
+  };
+  const known = (of: JsonObject) =>
+    Object.entries(of).filter(([, value]) => value !== null);
+  return known(values).map(([key, value]) =>
+    isObject(value)
+      ? `${escapeText(key)}: ${known(value)
+          .map(([name, one]) => pair(name, one, " "))
+          .join(", ")}`
+      : pair(key, value, ": "),
+  );
+}
 
 /** A number with a unit: its name without that, and the number as people read it. */
 function measured(key: string, value: Json): [string, string] | null {

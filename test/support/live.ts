@@ -64,7 +64,7 @@ export class Live implements AsyncDisposable {
   /** Waits until the wrapper has said all that it says before the end. */
   async quiet(): Promise<void> {
     await until("the annotation", () =>
-      this.lines.some((line) => line.includes('"event_type":"annotation"')),
+      this.lines.some((line) => line.includes('"command_tree_size"')),
     );
   }
 

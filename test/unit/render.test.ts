@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { Json } from "../../src/model/event.ts";
 import { fold } from "../../src/model/fold.ts";
 import {
   present,
@@ -277,6 +278,40 @@ test("CSV computes nothing in a spreadsheet, and is exact where that is asked", 
     ...["=1+1", "+1", "-1", "@a", "\\t=1", "\\r=1", "a=1", "'=1"],
     `"=""a"",b"`,
   ]);
+});
+
+test("what a session has used has a line for each part, whatever it holds", () => {
+  const part = {
+    cpu_user_seconds: 0.25,
+    max_rss_bytes: 2048,
+    read_bytes: null,
+  };
+  const shown = (resource_usage: Json) =>
+    detail(session({ metadata: { resource_usage, last: 1 } }), UTC);
+  expect(
+    shown({
+      ...{ measured_by: "wait4", wall_seconds: 61.5, written_bytes: null },
+      ...{ shell: part, escaped: { processes: 2 } },
+    }),
+  ).toEndWith(`metadata:
+  resource_usage:
+    measured_by: wait4
+    wall: 1m01s
+    shell: cpu_user 0.25 s, max_rss 2.0 KiB
+    escaped: processes 2
+  last: 1
+`);
+  // A client sends whatever it likes.
+  expect(
+    shown({ "a\n": "\x1b", shell: { "b\n_bytes": 1, c: { d: ["\u202e"] } } }),
+  ).toEndWith(`metadata:
+  resource_usage:
+    a\\n: \\x1b
+    shell: b\\n_bytes 1, c {"d":["\\u202e"]}
+  last: 1
+`);
+  for (const odd of [7, "text", [1], null])
+    expect(shown(odd)).toContain("\n  resource_usage: ");
 });
 
 test("the detail escapes keys and values, nested ones too", () => {

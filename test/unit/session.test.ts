@@ -295,6 +295,18 @@ describe("metadata", () => {
     expect(seen).toMatchObject({ version: "mine", command_tree_size: 900 });
   });
 
+  test("has the last look at resources, until the end tells, in whatever order they come", () => {
+    const usage = (n: number) => ({ resource_usage: { n } });
+    const looks = [1, 2].map((n) => annotation(n, { measured: usage(n) }));
+    const ended = end(3, { measured: usage(3) });
+    expect(of(start(), ...looks)).toMatchObject(usage(2));
+    expect(of(start(), ...looks.toReversed())).toMatchObject(usage(2));
+    expect(of(ended, start(), ...looks)).toMatchObject(usage(3));
+    const state = fold(ID, [start()]);
+    // It is no sign of life: those are the file's own times, and heartbeats.
+    expect(apply(state, looks[0]!)).toBeFalse();
+  });
+
   test("cannot set what decides a session", () => {
     const lies = {
       exit_code: 0,
@@ -304,6 +316,7 @@ describe("metadata", () => {
       clock_skew: true,
       exit_reason: "exited",
       command_count: 9,
+      resource_usage: { measured_by: "a lie" },
     };
     const seen = session(
       start({ metadata: lies, measured: lies }),
@@ -314,6 +327,7 @@ describe("metadata", () => {
     for (const key of ["end_source", "lease", "clock_skew"])
       expect(key in seen.metadata).toBeFalse();
     const given = session(start({ metadata: lies })).metadata;
+    expect("resource_usage" in given).toBeFalse();
     expect([given["exit_reason"], given["command_count"]]).toEqual([
       null,
       null,
