@@ -34,8 +34,8 @@ where there are several), when they began, how long they took, their exit status
 (- where nobody saw it; of a pipeline that of each), and their text, newest
 last. At a terminal these are the newest ${DEFAULT_COMMANDS} unless -n is given, and of a
 command of several lines the first; a pipe gets all. (private): the shell kept
-the text to itself; (withheld): it could not be told whether there is a secret in it;
-(removed): somebody took it away since.
+the text to itself; (withheld): it could not be told whether there is a secret
+in it; (removed): somebody took it away since.
 
 EXAMPLES
   session-buddy show-session
