@@ -74,13 +74,26 @@ export function filterFrom(
   const { here, cwd, host } = flags;
   // An unset variable in a script shall not mean this folder.
   if (cwd === "") throw fail.usage("the folder is empty", "try: --cwd .");
-  if (cwd !== undefined) args["cwd"] = resolve(cwd);
+  if (cwd !== undefined) args["cwd"] = resolve(thisFolder(cwd), cwd);
   if (here && (cwd ?? host) !== undefined)
     throw fail.usage(
       "--here stands for --cwd and --host of this place",
       "leave it out, or them",
     );
   if (here)
-    Object.assign(args, { cwd: process.cwd(), host: hostNames().hostname });
+    Object.assign(args, { cwd: thisFolder(), host: hostNames().hostname });
   return filterOf(args as FilterArguments, now, zone);
+}
+
+/** @throws Failure (usage) where it is gone, and is needed for a path */
+function thisFolder(path = "."): string {
+  if (path.startsWith("/")) return "/";
+  try {
+    return process.cwd();
+  } catch {
+    throw fail.usage(
+      "the folder that we are in is gone",
+      "try: --cwd /srv/app",
+    );
+  }
 }

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expectFailure, plant } from "../support/host.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
 
 test("--here is this host and this folder, or one below it", async () => {
   using sandbox = new Sandbox();
@@ -33,6 +33,21 @@ test("--here is this host and this folder, or one below it", async () => {
   expect(await names("/", "--cwd", at("work"), "--host", "host")).toEqual([
     "-",
   ]);
+});
+
+test("in a folder that is gone, --here is told so", async () => {
+  using sandbox = new Sandbox();
+  for (const [flags, status] of [
+    ["--here", 64],
+    ["--cwd .", 64],
+    ["--cwd /srv", 0],
+  ] as const) {
+    const script = `mkdir gone; cd gone; rmdir ../gone; ${BINARY} ls ${flags}`;
+    const ran = await sandbox.command(["bash", "-c", script]);
+    expect([flags, ran.exitCode]).toEqual([flags, status]);
+    if (status)
+      expect(ran.stderr).toContain("the folder that we are in is gone");
+  }
 });
 
 test("a tag may be given again: each is wanted", async () => {

@@ -19,7 +19,7 @@ export const listSessions = tool({
   name: "list_sessions",
   title: "List shell sessions",
   description:
-    'Sessions that match, newest first: who worked where, with what, when, and how it ended. Use it to find a session or to see what happened lately; ask for the next page with next_cursor. Example: {"type":"admin_shell","user":"les","after":"yesterday","limit":20}',
+    'Sessions that match, newest first: who worked where, with what, when, and how it ended. Use it to find a session or to see what happened lately; at says who was in at a moment; ask for the next page with next_cursor. Example: {"type":"admin_shell","user":"les","after":"yesterday","limit":20}, or {"host":"ops-1","at":"yesterday 14:05"}',
   access: "read",
   input: z.strictObject({
     ...sessionFilter,
