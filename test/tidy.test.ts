@@ -187,6 +187,7 @@ test("the nouns import nothing, and the schema is loaded where data enters", () 
   expect(schemaUsers).toEqual([
     "src/server/tools/track-events.ts",
     "src/spool/read.ts",
+    "src/spool/stored-line.ts",
   ]);
 });
 

@@ -14,7 +14,8 @@ import {
   requireUnshared,
   trustedPath,
 } from "../os/trust.ts";
-import type { DuckDBStore, StoreOptions } from "../store/duckdb/store.ts";
+import type { StoreOptions } from "../store/duckdb/facts.ts";
+import type { DuckDBStore } from "../store/duckdb/store.ts";
 import {
   type Holder,
   StoreLock,

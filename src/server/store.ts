@@ -10,7 +10,8 @@ import type { FigureRow, Question } from "../model/analytics.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
-import { type Failure, reasonOf } from "../model/failure.ts";
+import type { Brought, Imported } from "../model/export.ts";
+import { type Failure, fail, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Maintenance } from "../model/maintenance.ts";
 import type { QueryAnswer, QueryRequest } from "../model/query.ts";
@@ -24,9 +25,11 @@ import {
   type StoredEvent,
 } from "../model/store.ts";
 import { databasePath, openAgain, openFile } from "../access/claim.ts";
+import { bringIn, endImported } from "../access/importer.ts";
 import { requireNotOwn } from "../access/own-files.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import { spooledSessions } from "../spool/contents.ts";
+import { storedOf } from "../spool/stored-line.ts";
 import type { DuckDBStore } from "../store/duckdb/store.ts";
 import type { Rejection } from "../store/duckdb/admission.ts";
 import type { StoreLock } from "../store/lock.ts";
@@ -187,6 +190,27 @@ export class ServerStore implements ServedStore {
       this.keeper = { of: file, maintenance };
     }
     return this.keeper.maintenance;
+  }
+
+  /** Events of an export. @throws Failure (refused) for what is none */
+  async bring(events: readonly unknown[]): Promise<Imported> {
+    let read: Brought[];
+    try {
+      read = events.map(storedOf);
+    } catch (error) {
+      throw fail.refused(`an event cannot be imported: ${reasonOf(error)}`);
+    }
+    return bringIn(this.file, read, this.importRules());
+  }
+
+  async endImported(session_ids: readonly string[]): Promise<number> {
+    return endImported(this.file, session_ids, this.importRules());
+  }
+
+  private importRules() {
+    const { config, paths } = this.settings;
+    const spooled = spooledSessions(paths.data!);
+    return { redaction: config.redaction, spooled };
   }
 
   /** @returns why the spool was not drained; null when it was */

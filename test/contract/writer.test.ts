@@ -5,10 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { type Provenance, SPOOL } from "../../src/model/reporter.ts";
-import {
-  DuckDBStore,
-  type StoreOptions,
-} from "../../src/store/duckdb/store.ts";
+import type { StoreOptions } from "../../src/store/duckdb/facts.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { annotation, at, command, end, start } from "../support/events.ts";
 import { Random } from "../support/random.ts";
 import { expectFold, id } from "./expected.ts";

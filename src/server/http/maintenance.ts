@@ -1,5 +1,6 @@
-/** Backup, archive, drain and stop for our own commands, over the socket alone. */
+/** Backup, archive, import, drain and stop for our own commands, over the socket alone. */
 import { isAbsolute } from "node:path";
+import type { Brought, Imported } from "../../model/export.ts";
 import { fail } from "../../model/failure.ts";
 import type { ArchiveRequest, Maintenance } from "../../model/maintenance.ts";
 import type { RemovalRequest } from "../../model/redaction/removal.ts";
@@ -11,6 +12,10 @@ export interface Maintained {
   maintenance(): Promise<Maintenance>;
   /** @returns why the spool was not drained; null when it was */
   drainNow(): Promise<string | null>;
+  /** Takes events of an export in. */
+  bring(events: readonly unknown[]): Promise<Imported>;
+  /** Ends sessions that ran when an export was made; @returns how many */
+  endImported(session_ids: readonly string[]): Promise<number>;
 }
 
 /**
@@ -30,6 +35,9 @@ export async function administer(
   }
   if (call.command === "drain")
     return { not_drained: await database.drainNow() };
+  if (call.command === "bring") return database.bring(call.events);
+  if (call.command === "end")
+    return { lost: await database.endImported(call.session_ids) };
   const maintenance = await database.maintenance();
   switch (call.command) {
     case "backup":
@@ -53,12 +61,20 @@ function callOf(message: Message): MaintenanceCall {
     return { command, reference };
   if (command === "remove_texts")
     return { command, removal: removalOf(message) };
+  const { events, session_ids } = message;
+  if (command === "bring" && isList(events, "object"))
+    return { command, events: events as Brought[] };
+  if (command === "end" && isList(session_ids, "string"))
+    return { command, session_ids: session_ids as string[] };
   if (command === "stop" || command === "drain") return { command };
   if (command === "plan") return { command, request: requestOf(message) };
   if (command === "archive" && isPath(folder))
     return { command, request: requestOf(message), folder };
   throw unknownCall();
 }
+
+const isList = (value: unknown, type: string): value is unknown[] =>
+  Array.isArray(value) && value.every((each) => typeof each === type);
 
 const isPath = (value: unknown): value is string =>
   typeof value === "string" && isAbsolute(value) && !value.includes("\0");

@@ -1,5 +1,7 @@
-/** How a store is, for health and metrics. */
-import type { Failure } from "../../model/failure.ts";
+/** How a store is opened, and how it is, for health and metrics. */
+import type { Clock } from "../../model/clock.ts";
+import type { Failure, Warn } from "../../model/failure.ts";
+import type { WriterEvents } from "./writer.ts";
 
 export interface StoreFacts {
   /** Events that wait for their commit. */
@@ -9,4 +11,14 @@ export interface StoreFacts {
   given_up: Failure | null;
   /** The file and its write-ahead log. */
   database_bytes: number;
+}
+
+export interface StoreOptions extends WriterEvents {
+  now?: Clock;
+  /** The steps to the newest schema, oldest first. */
+  migrations?: readonly string[];
+  /** How many ids of events are kept in memory. */
+  window_events?: number;
+  /** Is told what was damaged and left out when the file was opened. */
+  warn?: Warn;
 }

@@ -1,7 +1,7 @@
 /** Writes rows to a Parquet file, by a database of its own that nobody else sees. */
-import type { DuckDBConnection } from "@duckdb/node-api";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { QueryColumn, QueryRow } from "../../model/query.ts";
-import { withFile } from "./connection.ts";
+import { OPTIONS, withFile } from "./connection.ts";
 import { quoted } from "./copy.ts";
 
 const BATCH_ROWS = 2_048;
@@ -60,4 +60,31 @@ async function add(
   await connection.run(insert, [
     rows.map((row) => JSON.stringify(row)).join("\n"),
   ]);
+}
+
+/**
+ * Who brought each event of an exported part, and the event, as JSON.
+ * @param folder as above
+ */
+export async function* readParquet(
+  folder: string,
+  file: string,
+): AsyncGenerator<[provenance: string | null, event: string]> {
+  const path = `${folder}/rows.duckdb`;
+  const instance = await DuckDBInstance.create(path, OPTIONS);
+  const connection = await instance.connect();
+  try {
+    const result = await connection.stream(
+      `SELECT provenance::VARCHAR, event::VARCHAR
+        FROM read_parquet(${quoted(file)}) ORDER BY seq`,
+    );
+    for await (const rows of result.yieldRowsJson())
+      for (const [provenance, event] of rows) {
+        if (typeof event !== "string") throw new Error("an event is null");
+        yield [provenance as string | null, event];
+      }
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
 }

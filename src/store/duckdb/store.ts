@@ -7,7 +7,6 @@ import type { FigureRow, Question } from "../../model/analytics.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
 import type { Event } from "../../model/event.ts";
-import type { Warn } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import type { Hit, SearchFilter } from "../../model/search.ts";
 import type { QueryAnswer, QueryRequest } from "../../model/query.ts";
@@ -32,7 +31,7 @@ import type {
 import { analyticsQuery } from "./analytics.ts";
 import { closedAmong, sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
-import type { StoreFacts } from "./facts.ts";
+import type { StoreFacts, StoreOptions } from "./facts.ts";
 import { Folds, type OpenState } from "./folds.ts";
 import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
 import { LivenessTracker } from "./liveness.ts";
@@ -62,16 +61,6 @@ const PAGE_EVENTS = 1_024;
 
 /** A smaller write-ahead log waits for the next checkpoint. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
-
-export interface StoreOptions extends WriterEvents {
-  now?: Clock;
-  /** The steps to the newest schema, oldest first. */
-  migrations?: readonly string[];
-  /** How many ids of events are kept in memory. */
-  window_events?: number;
-  /** Is told what was damaged and left out when the file was opened. */
-  warn?: Warn;
-}
 
 export class DuckDBStore implements ServedStore {
   private readonly folds: Folds;
@@ -147,6 +136,14 @@ export class DuckDBStore implements ServedStore {
       kept.map((event) => receivedEvent(event, now)),
       from,
     );
+  }
+
+  /** As `append`, of events that were stored elsewhere: they stay as they are. */
+  bring(
+    events: readonly Event[],
+    from: Provenance | null,
+  ): Promise<ReadonlySet<string>> {
+    return this.writer.append(events, from);
   }
 
   async seen(

@@ -1,5 +1,6 @@
 /** Maintenance by the server that has the database, over its socket, which no MCP client reaches. */
 import { existsSync } from "node:fs";
+import type { Brought, Imported } from "../../model/export.ts";
 import {
   EXIT_STATUS,
   Failure,
@@ -26,6 +27,8 @@ export type MaintenanceCall =
   | { command: "archive"; request: ArchiveRequest; folder: string }
   | { command: "archived"; reference: string }
   | { command: "remove_texts"; removal: RemovalRequest }
+  | { command: "bring"; events: readonly Brought[] }
+  | { command: "end"; session_ids: readonly string[] }
   | { command: "drain" }
   | { command: "stop" };
 
@@ -57,6 +60,17 @@ export class RemoteMaintenance implements Maintenance {
   async removeTexts(removal: RemovalRequest): Promise<Removed | null> {
     const done = await this.call({ command: "remove_texts", removal });
     return (done as { removed: Removed | null }).removed;
+  }
+
+  /** Brings events of an export. */
+  async bring(events: readonly Brought[]): Promise<Imported> {
+    return (await this.call({ command: "bring", events })) as Imported;
+  }
+
+  /** Ends those that ran when the export was made; see endImported. */
+  async endImported(session_ids: readonly string[]): Promise<number> {
+    const done = await this.call({ command: "end", session_ids });
+    return (done as { lost: number }).lost;
   }
 
   /**
