@@ -16,15 +16,16 @@ import { note, printResult } from "../terminal.ts";
 export default defineCommand({
   description: `Writes all events to a folder, which import reads.
 
-The folder gets parts (events-000001.ndjson…) and manifest.json, with their sums. A
-second run adds what came since, and changes nothing else; one that was killed goes on
-after the last whole part. Events are as they are stored: what was redacted stays so.
-A server on this host or another is asked; nothing is removed anywhere.
+The folder gets parts (events-000001.ndjson…) and manifest.json, with their
+sums. A second run adds what came since, and changes nothing else; one that was
+killed goes on after the last whole part. Events are as they are stored: what
+was redacted stays so. A server on this host or another is asked; nothing is
+removed anywhere.
 
 EXAMPLES
   session-buddy export ~/sessions
   session-buddy export --format parquet ~/sessions-parquet
-  duckdb -c "FROM '~/sessions-parquet/*.parquet'"`,
+  session-buddy export a && duckdb -c "FROM 'a/*.ndjson'"`,
   args: {
     folder: {
       type: "positional",

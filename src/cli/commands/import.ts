@@ -9,12 +9,13 @@ import { note, printResult } from "../terminal.ts";
 export default defineCommand({
   description: `Brings the events of an export into the database of this host, each once.
 
-All parts are looked through before anything is stored; the same export again stores
-nothing. Who reported a session, and how its host and user are known, is taken from the
-export as it stands: import only what you exported yourself. Nobody else may be able to
-write to the folder. Secrets that are still in it are taken out. Sessions that ran when
-the export was made are lost, until a later import brings their ends; those of which
-this host's spool has files are left to it.
+All parts are looked through before anything is stored; the same export again
+stores nothing. Who reported a session, and how its host and user are known, is
+taken from the export as it stands: import only what you exported yourself.
+Nobody else may be able to write to the folder. Secrets that are still in it are
+taken out. Sessions that ran when the export was made are lost, until a later
+import brings their ends; those of which this host's spool has files are left to
+it.
 
 EXAMPLES
   session-buddy import ~/sessions

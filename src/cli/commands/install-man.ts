@@ -17,9 +17,9 @@ import { note, print } from "../terminal.ts";
 export default defineCommand({
   description: `Prints a manual page: session-buddy(1), or that of a command.
 
---write puts all of them into man/man1 below ~/.local/share (XDG_DATA_HOME), where
-man looks when ~/.local/bin is in PATH, or MANPATH names it. Written again, those
-of a command that there is no more are removed.
+--write puts all of them into man/man1 below ~/.local/share (XDG_DATA_HOME),
+where man looks when ~/.local/bin is in PATH, or MANPATH names it. Written
+again, those of a command that there is no more are removed.
 
 EXAMPLES
   session-buddy install man --write

@@ -28,34 +28,35 @@ export default defineCommand({
 
 It reads three views and nothing else, and changes nothing:
 
-  sessions  session_id, session_type, component_name, component, shell_type, status,
-            start_time, end_time, duration_seconds, exit_code, signal, pid, ppid,
-            username, hostname, tty, working_directory, platform, python_version,
-            parent_session_id, name, reason, tags, last_note, command_count,
-            failed_commands, last_command, end_source, last_seen, reporter,
-            attested, metadata
+  sessions  session_id, session_type, component_name, component, shell_type,
+            status, start_time, end_time, duration_seconds, exit_code, signal,
+            pid, ppid, username, hostname, tty, working_directory, platform,
+            python_version, parent_session_id, name, reason, tags, last_note,
+            command_count, failed_commands, last_command, end_source,
+            last_seen, reporter, attested, metadata
   commands  session_id, event_seq, seq, pid, depth, text, text_base64,
             truncated_bytes, start_time, end_time, duration_seconds, exit_code,
             pipe_status, cwd, mark
   events    seq, event_id, session_id, event_type, timestamp, received_at,
             provenance, event
 
-'DESCRIBE commands' has their types. Times are UTC, and so is now(); metadata, event
-and provenance are JSON: metadata->>'version'. One SELECT, with joins, WITH (RECURSIVE
-too), windows, and DuckDB's functions of values, aggregates and dates; not there are
-files, settings, the catalog, lambdas, parameters and PIVOT. LIKE takes a pattern that
-stands there; contains and regexp_matches take any.
+'DESCRIBE commands' has their types. Times are UTC, and so is now(); metadata,
+event and provenance are JSON: metadata->>'version'. One SELECT, with joins,
+WITH (RECURSIVE too), windows, and DuckDB's functions of values, aggregates and
+dates; not there are files, settings, the catalog, lambdas, parameters and
+PIVOT. LIKE takes a pattern that stands there; contains and regexp_matches take
+any.
 
-A query that has not ended at --timeout is interrupted. Where a server runs it answers,
-at most ${MAX_SERVED.rows} rows or ${MAX_SERVED.bytes / 1024 / 1024} MiB to a query; with more it is said. A pipe gets all rows,
-tab-separated, without a header.
+A query that has not ended at --timeout is interrupted. Where a server runs it
+answers, at most ${MAX_SERVED.rows} rows or ${MAX_SERVED.bytes / 1024 / 1024} MiB to a query; with more it is said. A
+pipe gets all rows, tab-separated, without a header.
 
 EXAMPLES
   session-buddy query "SELECT component, count(*) FROM sessions GROUP BY ALL"
-  session-buddy query "SELECT text, count(*) AS n FROM commands WHERE exit_code <> 0 GROUP BY ALL ORDER BY n DESC LIMIT 10"
+  session-buddy query "SELECT text FROM commands WHERE exit_code = 1 LIMIT 9"
   session-buddy query "DESCRIBE commands"
-  session-buddy query --json "SELECT username, max(end_time) AS last FROM sessions GROUP BY ALL" | jq -r '.[].username'
-  session-buddy query -o week.parquet "FROM commands WHERE start_time > now() - INTERVAL 7 DAY"
+  session-buddy query --json "FROM sessions LIMIT 9" | jq -r '.[].username'
+  session-buddy query -o all.parquet "FROM commands"
   echo "SELECT count(*) FROM events" | session-buddy query -`,
   args: {
     sql: {

@@ -19,10 +19,10 @@ export default defineCommand({
   description: `Tests the whole way of a session, in a home made for it.
 
 A server is started, your shell is wrapped on a terminal of its own and typed
-into, an MCP client reports a session, and what the database has of all is looked
-at. It takes seconds. Nothing of yours is touched, no server of yours is asked,
-and all that was started ends with it. Only the result is written, as JSON:
-phases, and in each its tests with status, detail and fix.
+into, an MCP client reports a session, and what the database has of all is
+looked at. It takes seconds. Nothing of yours is touched, no server of yours is
+asked, and all that was started ends with it. Only the result is written, as
+JSON: phases, and in each its tests with status, detail and fix.
 Exit status 0 when all is well, 4 when a test fails.
 
 EXAMPLES
