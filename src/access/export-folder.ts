@@ -52,7 +52,10 @@ export class ExportFolder extends OpenFolder {
     if (stat?.kind === "link")
       throw fail.permission(`'${given}' is a link`, "name the folder itself");
     if (stat?.kind !== "folder")
-      throw fail.not_found(`there is no folder '${given}'`);
+      throw fail.not_found(
+        `there is no folder '${given}'`,
+        "give the folder of an export",
+      );
     const { path } = trustedPath(wanted);
     if (stat.uid !== process.geteuid!() || (stat.mode & 0o077) !== 0)
       throw fail.permission(
