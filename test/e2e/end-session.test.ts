@@ -4,6 +4,7 @@ import { expectFailure, plant } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
+import { mintToken } from "../support/token.ts";
 import { needs } from "../support/tools.ts";
 
 const LOST = { end_source: "recovered" } as const;
@@ -91,4 +92,31 @@ test("without an id, or with one that is empty, it is told how", async () => {
   using sandbox = new Sandbox();
   expectFailure(await sandbox.run(["end-session"]), 64, /needs an id/);
   expectFailure(await sandbox.run(["end-session", ""]), 64, /is empty/);
+});
+
+test("a server lets those end a session who reported it, or may act for all", async () => {
+  using sandbox = new Sandbox();
+  const [lost] = plant(sandbox, [LOST]) as [string];
+  const secret = "s".repeat(40);
+  await using server = await TestServer.start(sandbox, {
+    env: { SESSION_BUDDY_SECRET: secret },
+  });
+  using elsewhere = new Sandbox();
+  elsewhere.env["SESSION_BUDDY_MCP_ENDPOINT"] = server.url;
+  const endWith = (scope: "write" | "admin") =>
+    elsewhere.run(["end-session", lost], {
+      env: {
+        SESSION_BUDDY_TOKEN: mintToken(
+          secret,
+          { subject: "another", ttl_seconds: 600, scope },
+          Date.now(),
+        ),
+      },
+    });
+  expectFailure(
+    await endWith("write"),
+    6,
+    /cannot be ended from here: .*another reporter.* \(who reported it may/,
+  );
+  expect(await endWith("admin")).toMatchObject({ exitCode: 0 });
 });
