@@ -22,6 +22,7 @@ import {
   reasonOf,
 } from "../model/failure.ts";
 import { lostEnd } from "../model/event.ts";
+import { Task, part } from "../model/progress.ts";
 import { SPOOL } from "../model/reporter.ts";
 import type { Session } from "../model/session.ts";
 import { withoutKept } from "../model/maintenance.ts";
@@ -85,13 +86,18 @@ export class Candidate {
     refuseIrregular(database);
     await loadDuckDB(settings);
     const { verify } = await import("../store/duckdb/verify.ts");
+    using task = new Task("restore");
     const scratch = Scratch.beside(database);
     const path = scratch.at(COPY);
     try {
+      task.at("copying", 0);
       copyBackup(from, path, database);
       const left = (sentence: string) =>
         warn(withoutKept(sentence).replaceAll(path, from));
-      const verified = await verify(path, from, { warn: left, hint: REFUSED });
+      const verified = await verify(path, from, {
+        ...{ warn: left, hint: REFUSED },
+        steps: part(task, 0.1, 1),
+      });
       return new Candidate(settings, scratch, verified);
     } catch (error) {
       scratch.remove();

@@ -2,6 +2,7 @@
  * A full screen that is drawn again and again, until a key or a signal ends it: the
  * terminal is then as it was.
  */
+import { listen } from "../model/progress.ts";
 import { Output } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
 
@@ -20,6 +21,8 @@ export class Screen implements Disposable {
 
   /** @param quit called when a person has seen enough */
   constructor(private readonly quit: () => void) {
+    // Nothing else has a place on it.
+    listen(null);
     this.put(ENTER);
     if (!this.keys) return;
     process.stdin.setRawMode(true);

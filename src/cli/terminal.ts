@@ -11,6 +11,7 @@ import { plainJson } from "../model/json.ts";
 import { say } from "../os/file.ts";
 import { Output } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
+import { cleared } from "./progress.ts";
 import { escapeText } from "../render/escape.ts";
 import { type Mark, marked } from "../render/marked.ts";
 
@@ -33,7 +34,7 @@ export function printResult(
 
 /** One sentence, under our name. */
 export function note(sentence: string): void {
-  say(`session-buddy: ${escapeText(sentence)}\n`);
+  say(`${cleared()}session-buddy: ${escapeText(sentence)}\n`);
 }
 
 /** @param flag false under --no-color */
@@ -58,8 +59,11 @@ export async function personConsole(color: boolean) {
       {
         // At once: the process may end right after it.
         log({ type, args: [text, hint = null] }) {
-          if (type === "log") say(`${text}\n`);
-          else say(marked(type as Mark, text, hint, colored));
+          const line =
+            type === "log"
+              ? `${text}\n`
+              : marked(type as Mark, text, hint, colored);
+          say(cleared() + line);
         },
       },
     ],

@@ -34,6 +34,8 @@ interface ProcessStat {
   ppid: number;
   pgrp: number;
   session: number;
+  /** The process group that its terminal listens to; -1 without a terminal. */
+  foreground: number;
   /** Clock ticks between boot and the process's start. */
   start_ticks: number;
 }
@@ -48,6 +50,7 @@ export function processStat(pid: number): ProcessStat | null {
     ppid: Number(fields[1]),
     pgrp: Number(fields[2]),
     session: Number(fields[3]),
+    foreground: Number(fields[5]),
     start_ticks: Number(fields[19]),
   };
 }

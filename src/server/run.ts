@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { type Settings, statePaths } from "../config/load.ts";
 import { Log } from "../log/log.ts";
 import { EXIT_STATUS, reasonOf, fail } from "../model/failure.ts";
+import { listen } from "../model/progress.ts";
 import { databasePath } from "../access/claim.ts";
 import { say } from "../os/file.ts";
 import { endAs, libc } from "../os/libc.ts";
@@ -170,6 +171,8 @@ function startAnewAsServer(): void {
  *   from then on the server has STOP_SECONDS
  */
 export function begin() {
+  // What it drains is nothing that a person waits for.
+  listen(null);
   startAnewAsServer();
   const { promise, resolve } = Promise.withResolvers<string>();
   let heard = false;

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import type { Event } from "../model/event.ts";
 import { Rejected, errnoOf } from "../model/failure.ts";
+import { Task } from "../model/progress.ts";
 import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/file.ts";
 import { openOwn } from "./folder.ts";
@@ -21,6 +22,8 @@ import type { BadLine } from "./read.ts";
 import type { DrainReport, DrainTarget } from "./report.ts";
 
 const BATCH_EVENTS = 4_096;
+/** How often it is said how far a pass is. */
+const EVENTS_TOLD = 256;
 /** A sparse file may say of itself that it has more: it would take hours to read. */
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
 /** How old an empty file is when it is removed, and one in done/ when it is read again. */
@@ -43,10 +46,39 @@ interface FinishedFile {
 
 /** The files of a spool folder that a pass may read. */
 export class PassFiles {
+  private task: Task | null = null;
+  /** How many there are, and how many were opened. */
+  private all = 0;
+  private opened = 0;
+  private events = 0;
+
   constructor(private readonly of: Omit<BatchOptions, "store">) {}
+
+  /** From now on it is said how far the pass is, until that is disposed of. */
+  begin(): Disposable {
+    return (this.task = new Task("drain"));
+  }
+
+  expect(files: number): void {
+    this.all = files;
+    this.opened = 0;
+  }
+
+  /** An event was read. */
+  count(): void {
+    if (++this.events % EVENTS_TOLD === 0) this.tell();
+  }
+
+  /** How long a single file is nobody knows before. */
+  private tell(): void {
+    const fraction = this.all > 1 ? (this.opened - 1) / this.all : null;
+    this.task?.at(`${this.events} events`, fraction);
+  }
 
   /** @returns null for a file that may not be read; the report says why */
   open(name: string): number | null {
+    this.opened++;
+    this.tell();
     const { folder, report } = this.of;
     const refuse = (reason: string) => void report.refused.push(reason);
     const fd = openOwn(folder, name, refuse);
@@ -122,6 +154,7 @@ export class Batches {
 
   /** Adds an event, unless the store has rejected it before. */
   async add(event: Event): Promise<void> {
+    this.files.count();
     if (this.rejections.has(event)) return;
     this.addOwn(event);
     if (this.batch.length >= BATCH_EVENTS) await this.send();

@@ -89,6 +89,7 @@ export class Pass {
   }
 
   async run(): Promise<void> {
+    using _ = this.files.begin();
     try {
       await this.through();
     } finally {
@@ -99,6 +100,7 @@ export class Pass {
   private async through(): Promise<void> {
     await this.clearDone();
     const names = new Set(listFolder(this.folder).filter(isSpoolFile));
+    this.files.expect(names.size);
     // First what shells wrote: the end of their session may depend on it.
     for (const name of names)
       if (isShellFile(name)) await this.takeShell(name, names);

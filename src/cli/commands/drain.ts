@@ -1,6 +1,7 @@
 /** `session-buddy drain`: moves spooled events to the store. */
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
+import { listen } from "../../model/progress.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { withDrained } from "../../access/open.ts";
 import { CircuitBreaker } from "../../spool/circuit-breaker.ts";
@@ -44,6 +45,7 @@ EXAMPLE
     config: CONFIG_FLAG,
   },
   async run(args) {
+    if (args.auto) listen(null);
     const settings = await validSettings(process.env, args.config);
     const data = settings.paths.data!;
     const { heartbeat_ms } = settings.config.session;

@@ -4,6 +4,7 @@ import type { Brought, Imported } from "../../model/export.ts";
 import { fail } from "../../model/failure.ts";
 import type { ArchiveRequest, Maintenance } from "../../model/maintenance.ts";
 import type { RemovalRequest } from "../../model/redaction/removal.ts";
+import { stateOf } from "../../model/progress.ts";
 import type { MaintenanceCall } from "../../store/remote/maintenance.ts";
 import type { Message } from "../mcp/json-rpc.ts";
 
@@ -38,6 +39,7 @@ export async function administer(
   if (call.command === "bring") return database.bring(call.events);
   if (call.command === "end")
     return { lost: await database.endImported(call.session_ids) };
+  if (call.command === "progress") return { progress: stateOf(call.name) };
   const maintenance = await database.maintenance();
   switch (call.command) {
     case "backup":
@@ -54,7 +56,9 @@ export async function administer(
 }
 
 function callOf(message: Message): MaintenanceCall {
-  const { command, file, force, folder, reference } = message;
+  const { command, file, force, folder, reference, name } = message;
+  if (command === "progress" && typeof name === "string")
+    return { command, name };
   if (command === "backup" && isPath(file) && typeof force === "boolean")
     return { command, file, force };
   if (command === "archived" && typeof reference === "string")

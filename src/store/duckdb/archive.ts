@@ -9,10 +9,11 @@ import { dirname } from "node:path";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import { errnoOf, fail } from "../../model/failure.ts";
 import type { ArchivePlan, ArchiveRequest } from "../../model/maintenance.ts";
+import { type Steps, part } from "../../model/progress.ts";
 import { sync } from "../../os/copy.ts";
 import { outputFailure } from "../../os/place.ts";
 import type { OpenFolder } from "../../os/scratch.ts";
-import { rowsOf } from "./connection.ts";
+import { rowsOf, sampled } from "./connection.ts";
 import { fingerprint, inSnapshot, makeFolder, quoted } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
@@ -63,6 +64,7 @@ export async function plan(
  * Writes what is to go to a new folder, and compares it with what is stored.
  * @param folder where it is made
  * @param name what it will be called
+ * @param steps hears how far it is
  * @returns what the folder holds; it is not made for no session
  */
 export async function exportTo(
@@ -71,6 +73,7 @@ export async function exportTo(
   name: string,
   request: ArchiveRequest,
   spooled: readonly string[],
+  steps: Steps,
 ): Promise<Exported> {
   const sessions = quoted(`${folder}/${SESSIONS_FILE}`);
   const events = quoted(`${folder}/${EVENTS_FILE}`);
@@ -91,11 +94,14 @@ export async function exportTo(
     await write(chosen, sessions, values);
     const theirs = (table: string) => `SELECT * FROM ${table}
       WHERE session_id IN (SELECT session_id FROM read_parquet(${sessions}))`;
-    await write(theirs("events"), events, []);
+    await sampled(connection, part(steps, 0.1, 0.6), "writing", () =>
+      write(theirs("events"), events, []),
+    );
     for (const file of [SESSIONS_FILE, EVENTS_FILE]) {
       chmodSync(`${folder}/${file}`, 0o600);
       sync(`${folder}/${file}`);
     }
+    steps.at("comparing", 0.6);
     for (const [table, file, rows] of [
       ["all_sessions", sessions, planned.sessions],
       ["events", events, planned.events],

@@ -1,5 +1,6 @@
 /** The settings of DuckDB, and short connections to files other than the store's. */
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import type { Steps } from "../../model/progress.ts";
 
 /** How DuckDB is set up. */
 export const OPTIONS = {
@@ -37,6 +38,35 @@ export async function withFile<T>(
     }
   } finally {
     instance.closeSync();
+  }
+}
+
+/** How often it is asked how far a query is. */
+const SAMPLE_MS = 200;
+
+/**
+ * Does work with a connection, and says how far its queries are. It never goes back
+ * when one query follows another.
+ */
+export async function sampled<T>(
+  connection: DuckDBConnection,
+  steps: Steps,
+  step: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  // The library would print a bar of its own.
+  await connection.run("SET enable_progress_bar_print = false");
+  await connection.run("SET enable_progress_bar = true");
+  let most = 0;
+  steps.at(step, most);
+  const timer = setInterval(() => {
+    most = Math.max(most, connection.progress.percentage / 100 || 0);
+    steps.at(step, most);
+  }, SAMPLE_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
   }
 }
 

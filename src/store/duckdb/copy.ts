@@ -5,8 +5,9 @@
 import { mkdirSync, rmSync } from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { fail } from "../../model/failure.ts";
+import { SILENT, type Steps, part } from "../../model/progress.ts";
 import { outputFailure } from "../../os/place.ts";
-import { rowsOf, withFile } from "./connection.ts";
+import { rowsOf, sampled, withFile } from "./connection.ts";
 import type { Database } from "./database.ts";
 import { removeWithLog } from "./file.ts";
 import { storeFailure } from "./failure.ts";
@@ -58,31 +59,37 @@ interface Content {
  * database down.
  * @param path where nothing is yet, nor after a failure
  * @param name the file in sentences
+ * @param steps hears how far it is
  * @throws Failure naming `name`
  */
 export async function copyDatabase(
   db: Database,
   path: string,
   name = path,
+  steps: Steps = SILENT,
 ): Promise<{ sessions: number; events: number }> {
   const rows = `${path}.rows`;
   try {
     makeFolder(rows);
     return await db.jobs.run(async (connection, joins) => {
       const had = await inSnapshot(connection, async () => {
-        await connection.run(
-          `EXPORT DATABASE ${quoted(rows)} (FORMAT parquet, COMPRESSION zstd)`,
+        const all = `EXPORT DATABASE ${quoted(rows)} (FORMAT parquet, COMPRESSION zstd)`;
+        await sampled(connection, part(steps, 0, 0.4), "reading", () =>
+          connection.run(all),
         );
         return contentOf(connection);
       });
       await withFile(path, "READ_WRITE", async (writer) => {
         joins(writer);
-        await writer.run(`IMPORT DATABASE ${quoted(rows)}`);
+        await sampled(writer, part(steps, 0.4, 0.9), "writing", () =>
+          writer.run(`IMPORT DATABASE ${quoted(rows)}`),
+        );
         // At its closing a failure would not be heard of.
         await writer.run(SQL.checkpoint);
       });
       const has = await withFile(path, "READ_ONLY", (reader) => {
         joins(reader);
+        steps.at("comparing", 0.9);
         return contentOf(reader);
       });
       if (!Bun.deepEquals(has, had)) throw differs(name);

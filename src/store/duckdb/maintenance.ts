@@ -19,6 +19,7 @@ import type {
   Removed,
 } from "../../model/maintenance.ts";
 import type { RemovalRequest } from "../../model/redaction/removal.ts";
+import { type Steps, Task, part } from "../../model/progress.ts";
 import {
   type FilePlace,
   NewFile,
@@ -82,6 +83,7 @@ export class FileMaintenance implements Maintenance {
 
   backup(file: string, force: boolean): Promise<Backup> {
     return this.alone(async () => {
+      using task = new Task("backup");
       requireFolder(dirname(file));
       using place = this.placeFor(file, force);
       await this.flush();
@@ -89,8 +91,13 @@ export class FileMaintenance implements Maintenance {
         using half = makesThere(file)
           ? new NewFile(file, place.at)
           : new NewFile(this.db.path);
-        const held = await copyDatabase(this.db, half.path, file);
-        await this.verify(half.path, file);
+        const copying = part(task, 0, 0.7);
+        const held = await copyDatabase(this.db, half.path, file, copying);
+        const how = { steps: part(task, 0.7, 1), hint: NOT_CONSISTENT };
+        // As a restore does.
+        await this.db.jobs.run((_, joins) =>
+          verify(half.path, file, { ...how, joins }),
+        );
         chmodSync(half.path, 0o600);
         const bytes = statSync(half.path).size;
         using now = this.placeFor(file, force);
@@ -100,13 +107,6 @@ export class FileMaintenance implements Maintenance {
         throw errnoOf(error) ? outputFailure(file, error) : error;
       }
     });
-  }
-
-  /** Verifies a backup as a restore does. */
-  private async verify(path: string, shown: string): Promise<void> {
-    await this.db.jobs.run((_, joins) =>
-      verify(path, shown, { joins, hint: NOT_CONSISTENT }),
-    );
   }
 
   /** @throws Failure when something is there, but for a file with `force` */
@@ -132,9 +132,14 @@ export class FileMaintenance implements Maintenance {
   }
 
   async plan(request: ArchiveRequest): Promise<ArchivePlan> {
+    using task = new Task("archive");
+    task.at("looking", null);
     await this.flush();
     const spooled = [...this.options.spooled()];
-    return this.db.jobs.run((connection) => plan(connection, request, spooled));
+    // Awaited here: the task ends with it.
+    return await this.db.jobs.run((connection) =>
+      plan(connection, request, spooled),
+    );
   }
 
   archived(reference: string): Promise<Archived[]> {
@@ -143,14 +148,16 @@ export class FileMaintenance implements Maintenance {
 
   archive(request: ArchiveRequest, folder: string): Promise<Archive> {
     return this.alone(async () => {
+      using task = new Task("archive");
       requireFolder(dirname(folder));
       using spot = placing(folder, () => Spot.open(folder, "leaf"));
       if (spot.stat) throw existsFailure(folder);
       this.options.requireNotOwn(spot.path);
       const before = this.db.sizes().file;
-      const went = await this.move(request, folder, spot);
+      const went = await this.move(request, folder, spot, task);
       const { seq: _seq, ...rest } = went;
-      const compacted = this.options.alone && (await this.shrink(went));
+      const compacted =
+        this.options.alone && (await this.shrink(went, part(task, 0.7, 1)));
       return {
         ...rest,
         folder: went.sessions > 0 ? folder : null,
@@ -163,8 +170,10 @@ export class FileMaintenance implements Maintenance {
   /** Free space of the file would hold the texts still. */
   removeTexts(request: RemovalRequest): Promise<Removed | null> {
     return this.alone(async () => {
+      using task = new Task("redact");
+      task.at("removing", null);
       const removed = await removeTexts(this.keeper, request);
-      await this.writeAnew();
+      await this.writeAnew(task);
       return removed;
     });
   }
@@ -174,13 +183,16 @@ export class FileMaintenance implements Maintenance {
     request: ArchiveRequest,
     folder: string,
     { path, at }: Spot,
+    steps: Steps,
   ): Promise<Exported> {
     using scratch = placing(path, () => Scratch.beside(path, at));
     const half = scratch.at("archive");
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       await this.flush();
-      const exported = await this.export(request, half, folder);
+      const writing = part(steps, 0, 0.5);
+      const exported = await this.export(request, half, folder, writing);
       if (exported.sessions === 0) return exported;
+      steps.at("removing", 0.5);
       using made = new OpenFolder(half);
       nameFolder(half, folder, at);
       const removed = await this.db.inTurn(async () => {
@@ -204,11 +216,12 @@ export class FileMaintenance implements Maintenance {
     request: ArchiveRequest,
     half: string,
     folder: string,
+    steps: Steps,
   ): Promise<Exported> {
     const spooled = [...this.options.spooled()];
     try {
       return await this.db.jobs.run((connection) =>
-        exportTo(connection, half, folder, request, spooled),
+        exportTo(connection, half, folder, request, spooled, steps),
       );
     } catch (error) {
       throw storeFailure(folder, error);
@@ -216,9 +229,9 @@ export class FileMaintenance implements Maintenance {
   }
 
   /** Compacts the file where that is worth it. */
-  private async shrink({ sessions }: Exported): Promise<boolean> {
+  private async shrink({ sessions }: Exported, steps: Steps): Promise<boolean> {
     remove(`${this.db.path}.compact`);
-    return (sessions > 0 || (await this.hasRoom())) && this.compact();
+    return (sessions > 0 || (await this.hasRoom())) && this.compact(steps);
   }
 
   /** Whether much of the file is free. */
@@ -235,9 +248,9 @@ export class FileMaintenance implements Maintenance {
   }
 
   /** As `writeAnew`; a failure is a warning. */
-  private async compact(): Promise<boolean> {
+  private async compact(steps: Steps): Promise<boolean> {
     try {
-      await this.writeAnew();
+      await this.writeAnew(steps);
       return true;
     } catch (error) {
       this.options.warn(
@@ -248,13 +261,13 @@ export class FileMaintenance implements Maintenance {
   }
 
   /** Writes the file again, without free space. */
-  private async writeAnew(): Promise<void> {
+  private async writeAnew(steps: Steps): Promise<void> {
     const whole = `${this.db.path}.compact`;
     try {
       remove(whole);
       await this.db.inTurn(async () => {
         await this.folds.flush();
-        await copyDatabase(this.db, whole);
+        await copyDatabase(this.db, whole, whole, steps);
         const { ino } = statSync(whole);
         await this.db.replaceBy(whole);
         if (statSync(this.db.path).ino === ino) return;

@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { type Warn, fail } from "../../model/failure.ts";
 import { foldBrought } from "../../model/fold.ts";
+import { SILENT, type Steps } from "../../model/progress.ts";
 import { parseMetadata } from "../../model/metadata.ts";
 import { settle } from "../../model/session.ts";
 import { rowsOf, withFile } from "./connection.ts";
@@ -48,6 +49,8 @@ export interface VerifyOptions {
   warn?: Warn;
   /** Is given each connection, so that it can be interrupted. */
   joins?: (connection: DuckDBConnection) => void;
+  /** Hears how far it is. */
+  steps?: Steps;
 }
 
 /**
@@ -61,10 +64,11 @@ export async function verify(
   shown: string,
   options: VerifyOptions,
 ): Promise<Verified> {
-  const { warn = () => {} } = options;
+  const { warn = () => {}, steps = SILENT } = options;
   try {
     const look = () => inspect(path, shown, options);
     const schema = await withOwnLog(path, warn, look);
+    steps.at("opening", 0.1);
     await openAsStore(path, warn);
     rmSync(`${path}.schema-${schema}`, { force: true });
     return { schema, ...(await readThrough(path, shown, options)) };
@@ -130,6 +134,8 @@ function readThrough(path: string, shown: string, options: VerifyOptions) {
       (await ask<{ n: number }>(`SELECT (${sql})::DOUBLE AS n`))[0]!.n;
     const inconsistent = (what: string) =>
       fail.storage(`'${shown}' is not consistent: ${what}`, options.hint);
+    const { steps = SILENT } = options;
+    steps.at("reading back", 0.2);
     // The hash makes DuckDB read every block.
     await ask("SELECT sum(hash(e)) FROM events AS e");
     const events = await count("SELECT count(*) FROM events");
@@ -159,6 +165,7 @@ function readThrough(path: string, shown: string, options: VerifyOptions) {
         WHERE hash(session_id) % ${each} = 0`,
     );
     for (let at = 0; at < rows.length; at += PORTION_SESSIONS) {
+      steps.at("comparing sessions", 0.5 + (0.5 * at) / rows.length);
       const odd = await firstOdd(rows.slice(at, at + PORTION_SESSIONS), ask);
       if (odd) throw inconsistent(`${odd} is not what its events come to`);
     }

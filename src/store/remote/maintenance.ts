@@ -17,6 +17,7 @@ import type {
   Removed,
 } from "../../model/maintenance.ts";
 import type { RemovalRequest } from "../../model/redaction/removal.ts";
+import { Task, type TaskState } from "../../model/progress.ts";
 import { DIRECT, fetchReason } from "./client.ts";
 import { type LocalServer, Watchdog } from "./unresponsive.ts";
 
@@ -30,7 +31,47 @@ export type MaintenanceCall =
   | { command: "bring"; events: readonly Brought[] }
   | { command: "end"; session_ids: readonly string[] }
   | { command: "drain" }
+  | { command: "progress"; name: string }
   | { command: "stop" };
+
+/** The tasks of what takes long, and how often it is asked how far they are. */
+const LONG: Readonly<Record<string, string>> = {
+  backup: "backup",
+  archive: "archive",
+  plan: "archive",
+  remove_texts: "redact",
+  drain: "drain",
+};
+const ASK_MS = 500;
+
+/** Work of the server, as a task of ours. */
+class Followed implements Disposable {
+  private readonly task: Task;
+  private readonly timer: Timer;
+  private over = false;
+
+  constructor(name: string, server: RemoteMaintenance) {
+    this.task = new Task(name);
+    this.timer = setInterval(() => void this.ask(server), ASK_MS);
+  }
+
+  private async ask(server: RemoteMaintenance): Promise<void> {
+    try {
+      const found = await server.progress(this.task.name);
+      if (found && !this.over) this.task.at(found.step, found.fraction);
+    } catch {
+      // An older one does not know the question, or it has just gone, which the
+      // work itself will say.
+      clearInterval(this.timer);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.over = true;
+    clearInterval(this.timer);
+    this.task[Symbol.dispose]();
+  }
+}
 
 export class RemoteMaintenance implements Maintenance {
   constructor(private readonly server: LocalServer) {}
@@ -82,10 +123,18 @@ export class RemoteMaintenance implements Maintenance {
     return (done as { not_drained: string | null }).not_drained;
   }
 
+  /** How far it is with work of that name; null when it does none. */
+  async progress(name: string): Promise<TaskState | null> {
+    const found = await this.call({ command: "progress", name });
+    return (found as { progress: TaskState | null }).progress;
+  }
+
   private async call(call: MaintenanceCall): Promise<object> {
     let status: number;
     let answer: { error?: { code: string; message: string } };
     using watchdog = new Watchdog(this.server);
+    const long = LONG[call.command];
+    using _ = long === undefined ? null : new Followed(long, this);
     try {
       const response = await fetch("http://localhost/admin", {
         ...posted(call, this.server.socket),

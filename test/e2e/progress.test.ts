@@ -1,0 +1,36 @@
+/** Work of the server is shown to whoever waits for it; what is quick shows nothing. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { plant } from "../support/host.ts";
+import { Pty } from "../support/pty.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+
+test("a bar stands while a server is waited for, and goes with it", async () => {
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}]);
+  await using server = await TestServer.start(sandbox);
+  const file = join(sandbox.home, "copy.duckdb");
+  // It takes as long as we want it to.
+  process.kill(server.child.pid, "SIGSTOP");
+  await using pty = new Pty(sandbox, [BINARY, "backup", file]);
+  await pty.expect(/\rbackup: \d s/);
+  process.kill(server.child.pid, "SIGCONT");
+  await pty.expect(/backup: \S+copy.duckdb \(.*\)\r\n/);
+  expect(await pty.ended()).toEqual({ code: 0, signal: null });
+  // The bar is gone before the result is there.
+  expect(pty.raw()).toMatch(/\r\x1b\[Kbackup: \S+copy\.duckdb/);
+});
+
+test("what is quick says nothing in a pipe", async () => {
+  using sandbox = new Sandbox();
+  plant(sandbox, [{}]);
+  const copy = join(sandbox.home, "copy.duckdb");
+  for (const words of [
+    ["backup", copy],
+    ["archive-sessions", "--days", "1", "--yes"],
+    ["restore", "--yes", copy],
+    ["drain"],
+  ])
+    expect(await sandbox.run(words)).toMatchObject({ exitCode: 0, stderr: "" });
+});
