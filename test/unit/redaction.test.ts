@@ -101,6 +101,30 @@ test("of the corpus that nobody tunes on, as much is found as the README says", 
   expect(touched).toEqual([]);
 });
 
+test("a variable is no secret, and what stands for one that is not set is", () => {
+  const kept = [
+    "API_KEY=${API_KEY:?set it} make",
+    "API_KEY=\\${API_KEY:?set it} make",
+    "API_KEY=\\${API_KEY} make",
+    "TOKEN=${TOKEN:-} make",
+    "TOKEN=${TOKEN:-$OTHER} make",
+    "TOKEN=${TOKEN:0:4} make",
+    "TOKEN=${TOKEN##*/} make",
+  ];
+  expect(kept.filter((text) => redact(text).text !== text)).toEqual([]);
+  const told = ["hunter", "2"].join("");
+  const redacted = [
+    `API_KEY=\${API_KEY:-${told}} make`,
+    `API_KEY=\${API_KEY:=${told}} make`,
+    `API_KEY=\${API_KEY-${told}} make`,
+    `API_KEY=\\$${told} make`,
+    `API_KEY=\\\${${told} make`,
+  ];
+  expect(redacted.filter((text) => redact(text).text.includes(told))).toEqual(
+    [],
+  );
+});
+
 test("every quantifier of a rule has a bound, and so has every look behind", () => {
   for (const { pattern, each = "" } of [
     ...RULES,

@@ -160,9 +160,12 @@ function placeOf(match: RegExpExecArray): [number, number] {
   return groups!["s"] ?? groups!["t"] ?? match.indices![0]!;
 }
 
-/** Values that are no secret themselves: variables, substitutions, files, placeholders. */
+/**
+ * Values that are no secret themselves: variables (not what stands for an unset one),
+ * also as they stand in a template, substitutions, files, placeholders.
+ */
 const NO_SECRET =
-  /^(?:""|''|["']?(?:\$|\$\{?[A-Za-z_]\w{0,255}(?:\}|[:#%/^,].{0,1024})?|\$\(.{0,1024}|`.{0,1024}|\{\{.{0,1024}|%[A-Z_]{1,255}%|<[^>]{0,255}>?|\*{1,64}|x{3,64}|\.{3}|-|@[\w./~-]{1,255}|file:[^ ]{0,255}|env:[^ ]{0,255}|true|false|yes|no|on|off|none|null|nil|undefined|prompt|stdin|ask|required|\d{1,2})["']?)$/i;
+  /^(?:""|''|["']?(?:\$|\$\{?[A-Za-z_]\w{0,255}(?:\}|:(?![-=][^}$"']).{0,1024}|[#%/^,].{0,1024})?|\\\$\{[A-Za-z_]\w{0,255}(?:\}|:\?.{0,1024})|\$\(.{0,1024}|`.{0,1024}|\{\{.{0,1024}|%[A-Z_]{1,255}%|<[^>]{0,255}>?|\*{1,64}|x{3,64}|\.{3}|-|@[\w./~-]{1,255}|file:[^ ]{0,255}|env:[^ ]{0,255}|true|false|yes|no|on|off|none|null|nil|undefined|prompt|stdin|ask|required|\d{1,2})["']?)$/i;
 
 /** The shortest entropy, in bits a character, of what nobody wrote by hand. */
 const RANDOM_BITS = 4;
