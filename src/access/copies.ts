@@ -1,7 +1,7 @@
 /**
- * The copies of the database that we know of: a list of the backups that were made, and
- * of the archives that went elsewhere (`copies.jsonl` in the data folder); and what is
- * kept beside the database. A path is written down before its file is made.
+ * The copies of the database that we know of: a list of the backups and exports that
+ * were made, and of the archives that went elsewhere (`copies.jsonl` in the data folder);
+ * and what is kept beside the database. A path is written down before its file is made.
  */
 import {
   closeSync,
@@ -26,8 +26,10 @@ import { ensurePrivateDir, readFailure } from "../os/paths.ts";
 
 export const COPIES = "copies.jsonl";
 
+const KNOWN = ["backup", "archive", "export"] as const;
+
 export interface KnownCopy {
-  kind: "backup" | "archive";
+  kind: (typeof KNOWN)[number];
   /** Absolute, links followed. */
   path: string;
 }
@@ -120,8 +122,9 @@ function linesOf(path: string): string[] {
 
 function parsed(line: string): (KnownCopy & { gone: boolean }) | null {
   try {
-    const { kind, path, gone } = JSON.parse(line) as Record<string, unknown>;
-    if (kind !== "backup" && kind !== "archive") return null;
+    const { path, gone, ...of } = JSON.parse(line) as Record<string, unknown>;
+    const kind = KNOWN.find((each) => each === of["kind"]);
+    if (!kind) return null;
     if (typeof path !== "string" || !path.startsWith("/")) return null;
     return { kind, path, gone: gone === true };
   } catch {

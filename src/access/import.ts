@@ -4,7 +4,7 @@
  */
 import { closeSync } from "node:fs";
 import type { Settings } from "../config/load.ts";
-import { MAX_EVENT_BYTES } from "../model/event.ts";
+import { type Event, MAX_EVENT_BYTES, isKind } from "../model/event.ts";
 import {
   type Brought,
   type Imported,
@@ -13,6 +13,7 @@ import {
   type Part,
 } from "../model/export.ts";
 import { type Warn, errnoOf, fail, reasonOf } from "../model/failure.ts";
+import { RemovedTexts } from "../model/redaction/removal.ts";
 import type { Provenance } from "../model/reporter.ts";
 import { Scratch } from "../os/scratch.ts";
 import { spooledSessions } from "../spool/contents.ts";
@@ -21,7 +22,7 @@ import { parseStored } from "../spool/stored-line.ts";
 import { StoreLock } from "../store/lock.ts";
 import { RemoteMaintenance } from "../store/remote/maintenance.ts";
 import { claimForCommand, loadDuckDB, openFile } from "./claim.ts";
-import type { ExportFolder } from "./export-folder.ts";
+import { ExportFolder } from "./export-folder.ts";
 import { bringIn, endImported } from "./importer.ts";
 import { drainInto, requireHere } from "./open.ts";
 
@@ -56,10 +57,14 @@ export async function importEvents(
       "make one: session-buddy export FOLDER",
     );
   const source = await sourceOf(settings, folder, manifest);
+  const removed = new RemovedTexts();
   for (const part of manifest.parts) {
     folder.verify(part);
     let events = 0;
-    for await (const _ of source(part)) events++;
+    for await (const { event, provenance } of source(part)) {
+      events++;
+      if (provenance === null && isKind(event, "redaction")) removed.add(event);
+    }
     if (events !== part.events)
       throw fail.refused(
         `'${folder.path}/${part.file}' has ${events} events, not ${part.events}`,
@@ -70,7 +75,11 @@ export async function importEvents(
     const done: ImportDone = { ...NOTHING_IMPORTED, events: 0, lost: 0 };
     const running = new Set<string>();
     const bring = async (batch: readonly Brought[]) => {
-      const { reason, ...counts } = await importer.bring(batch);
+      // An earlier part may have what was removed since.
+      const bare = batch.map(({ event, provenance }) => ({
+        ...{ event: removed.applied(event), provenance },
+      }));
+      const { reason, ...counts } = await importer.bring(bare);
       done.reason ??= reason;
       done.events += batch.length;
       for (const key of Object.keys(counts) as (keyof typeof counts)[])
@@ -137,6 +146,22 @@ async function withImporter<T>(
 }
 
 type Source = (part: Part) => AsyncIterable<Brought>;
+
+/** Whether an export has an event of a kind. */
+export async function exportHas(
+  settings: Settings,
+  path: string,
+  isSought: (event: Event) => boolean,
+): Promise<boolean> {
+  using folder = ExportFolder.open(path, false);
+  const manifest = folder.manifest();
+  if (!manifest) return false;
+  const source = await sourceOf(settings, folder, manifest);
+  for (const part of manifest.parts)
+    for await (const { event } of source(part))
+      if (isSought(event)) return true;
+  return false;
+}
 
 async function sourceOf(
   settings: Settings,

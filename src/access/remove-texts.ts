@@ -8,12 +8,13 @@ import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import type { ChosenCommand } from "../model/command-reference.ts";
 import { type Warn, Failure, fail, reasonOf } from "../model/failure.ts";
-import type { RemovalRequest } from "../model/redaction/removal.ts";
+import { type RemovalRequest, hasTexts } from "../model/redaction/removal.ts";
 import { Scratch } from "../os/scratch.ts";
 import { removeFromSpool } from "../spool/remove-texts.ts";
 import { databasePath, loadDuckDB } from "./claim.ts";
 import { COPIES, keptBeside, knownCopies } from "./copies.ts";
 import { removeFromCopy, removeOlder } from "./copy-texts.ts";
+import { exportHas } from "./import.ts";
 import { withMaintenance } from "./open.ts";
 
 /** What is in the folder of an archive, whole; half of one has another name. */
@@ -94,6 +95,16 @@ export async function removeTexts(
     await attempt(path, async () => {
       const events = await removeFromCopy(settings, path, request, warn);
       if (events !== null) done.copies.push({ path, events });
+    });
+  const exports = knownCopies(data).copies.filter(
+    ({ kind }) => kind === "export",
+  );
+  for (const { path } of exports)
+    await attempt(path, async () => {
+      if (await exportHas(settings, path, (event) => hasTexts(event, request)))
+        throw fail.storage(
+          `'${path}' is an export with texts of it, which no run changes: remove it, and export anew`,
+        );
     });
   await besideDatabase(settings, request, done, warn);
   return done;

@@ -350,3 +350,41 @@ test("where another host has the database, what waits here loses its texts, and 
   expect(existsSync(sandbox.database)).toBe(false);
   expectFailure(await run("nope"), 1, /nothing of a session 'nope' waits/);
 });
+
+test("an export that has the texts is named, and brings none of them anywhere once it says that they went", async () => {
+  using sandbox = new Sandbox();
+  leaveSession(sandbox);
+  await sandbox.list();
+  const run = async (...args: string[]) => {
+    const done = await sandbox.run(args);
+    expect([done.exitCode, done.stderr]).toEqual([0, ""]);
+  };
+  for (const format of ["ndjson", "parquet"])
+    await run("export", "--format", format, join(sandbox.home, format));
+  const done = await redact(sandbox, id(1));
+  expect(done.exitCode).toBe(1);
+  expect([...(done.stdout.match(/^NOT DONE: .*$/gm) ?? [])]).toEqual(
+    ["ndjson", "parquet"].map((format): string =>
+      expect.stringMatching(
+        new RegExp(`^NOT DONE: '\\S+/${format}' is an export with texts of it`),
+      ),
+    ),
+  );
+  for (const format of ["ndjson", "parquet"]) {
+    const folder = join(sandbox.home, format);
+    await run("export", "--format", format, folder);
+    using other = new Sandbox();
+    cpSync(folder, join(other.home, "export"), { recursive: true });
+    const read = await other.run(["import", join(other.home, "export")]);
+    expect([read.exitCode, read.stderr]).toEqual([0, ""]);
+    rmSync(join(other.home, "export"), { recursive: true });
+    expect(await wordsLeft(other, WORDS)).toEqual([]);
+    const shown = await other.run(["show-session", id(1)]);
+    expect(shown.stdout.match(/\(removed\)$/gm)).toHaveLength(4);
+    // Made anew it has none.
+    rmSync(folder, { recursive: true });
+    await run("export", "--format", format, folder);
+  }
+  expect((await redact(sandbox, id(1))).exitCode).toBe(0);
+  expect(await wordsLeft(sandbox, WORDS)).toEqual([]);
+}, 60_000);

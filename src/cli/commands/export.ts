@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
+import { remembered } from "../../access/copies.ts";
 import { exportEvents } from "../../access/export.ts";
 import { ExportFolder } from "../../access/export-folder.ts";
 import { withReadable } from "../../access/open.ts";
@@ -55,8 +56,11 @@ EXAMPLES
     const wanted_path = absolutePath(args.folder);
     if (existsSync(dirname(wanted_path))) requireNotOwn(settings, wanted_path);
     using folder = ExportFolder.open(args.folder, true);
-    const done = await withReadable(settings, note, (store) =>
-      exportEvents(settings, store, folder, format),
+    const copy = { kind: "export", path: folder.path } as const;
+    const done = await remembered(settings, copy, note, () =>
+      withReadable(settings, note, (store) =>
+        exportEvents(settings, store, folder, format),
+      ),
     );
     const { path } = folder;
     const words = `exported: ${done.new_events} events, ${done.events} in all\nfolder: ${escapeText(path)} (${done.parts} parts, ${format})\n`;

@@ -104,6 +104,41 @@ export function withoutTexts<E extends Event>(
   };
 }
 
+/** Whether an event has texts that are to go. */
+export const hasTexts = (
+  event: Event,
+  { session_id, event_ids }: RemovalRequest,
+): boolean =>
+  event.session_id === session_id &&
+  (event_ids === null || event_ids.includes(event.event_id)) &&
+  bareOf(event) !== event;
+
+/** What is left of events once redactions were applied to them. */
+export class RemovedTexts {
+  private readonly of = new Map<string, Redaction[]>();
+
+  add(redaction: Redaction): void {
+    const { session_id } = redaction;
+    this.of.set(session_id, [...this.in(session_id), redaction]);
+  }
+
+  in(session_id: string): readonly Redaction[] {
+    return this.of.get(session_id) ?? [];
+  }
+
+  get none(): boolean {
+    return this.of.size === 0;
+  }
+
+  /** The same event when none of them is about it, or it has no texts. */
+  applied<E extends Event>(event: E): E {
+    const redaction = this.in(event.session_id).find((one) =>
+      covers(one, event),
+    );
+    return redaction ? withoutTexts(event, redaction) : event;
+  }
+}
+
 /**
  * The line of an event without its texts, in the room of the line that it had: what
  * writes the file, and what reads it, know places in it.

@@ -3,13 +3,13 @@
  * sends again, a file of the spool) is stored without them.
  */
 import type { Redaction } from "../../model/event.ts";
-import { covers, withoutTexts } from "../../model/redaction/removal.ts";
+import { RemovedTexts } from "../../model/redaction/removal.ts";
 import type { Database } from "./database.ts";
 import { type Arrival, arrivalOf } from "./rows.ts";
 import { SQL } from "./statements.ts";
 
 export class Removals {
-  private readonly of = new Map<string, Redaction[]>();
+  private readonly texts = new RemovedTexts();
 
   constructor(private readonly db: Database) {}
 
@@ -20,23 +20,19 @@ export class Removals {
   }
 
   add(redaction: Redaction): void {
-    const { session_id } = redaction;
-    this.of.set(session_id, [...this.in(session_id), redaction]);
+    this.texts.add(redaction);
   }
 
   in(session_id: string): readonly Redaction[] {
-    return this.of.get(session_id) ?? [];
+    return this.texts.in(session_id);
   }
 
   /** The same events, without the texts that were removed. */
   applied<T extends Arrival>(items: readonly T[]): readonly T[] {
-    if (this.of.size === 0) return items;
+    if (this.texts.none) return items;
     return items.map((item) => {
       const { event, from, provenance } = item;
-      const redaction = this.in(event.session_id).find((one) =>
-        covers(one, event),
-      );
-      const kept = redaction ? withoutTexts(event, redaction) : event;
+      const kept = this.texts.applied(event);
       return kept === event
         ? item
         : { ...item, ...arrivalOf(kept, from, provenance) };
