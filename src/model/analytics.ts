@@ -94,11 +94,13 @@ export interface Question {
   period: Period;
   /** Local time, in the order of time. */
   offsets: readonly Offset[];
-  /** Of rows that are no periods. */
+  /** Of rows that are no periods, at most MOST_ROWS. */
   limit: number;
 }
 
 export type FigureRow = Record<string, string | number | null>;
+
+export const MOST_ROWS = 1_000;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

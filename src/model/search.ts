@@ -24,6 +24,12 @@ export interface Hit {
   event_seq: number | null;
 }
 
+/** Of its JSON, in their order. */
+export const HIT_KEYS = [
+  ...(["session_id", "component_name", "username", "hostname"] as const),
+  ...(["field", "time", "text", "matches", "exit_code", "event_seq"] as const),
+] as const satisfies readonly (keyof Hit)[];
+
 export interface SearchFilter {
   /** What is looked for, upper and lower case alike. */
   text: string;

@@ -150,6 +150,8 @@ test.each([
   [["sessions", "--range", "..today"], "--range needs to know where it begins"],
   [["sessions", "--range", "1900-01-01.."], "at most 36500 days"],
   [["sessions", "--days", "999", "--period", "hour"], "10000 periods"],
+  [["hosts", "-n", "0"], "--limit takes 1 to 1000"],
+  [["hosts", "-n", "1001"], "--limit takes 1 to 1000"],
 ])("%p says what is wrong", async (args, sentence) => {
   const run = await sandbox.run(["analytics", ...args]);
   expect(run.stderr).toContain(sentence);

@@ -1,5 +1,7 @@
 /** `session-buddy search`, at a terminal, in a pipe, and through a server. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
@@ -74,6 +76,24 @@ test("JSON has the same rows, and what matches", async () => {
   expect(lines[1]).toContain("\\u001b[31mneedle\\u202e");
 });
 
+test("CSV has the same rows, and a file is written in the format of its name", async () => {
+  const csv = await search("needle", "--format", "csv", "-n", "2");
+  expect(csv).toBe(
+    [
+      "session_id,component_name,username,hostname,field,time,text,matches,exit_code,event_seq",
+      `${id(1)},bash,les,host,command,2026-02-06T12:36:40.000Z,${LONG},"[""needle""]",,5`,
+      `${id(1)},bash,les,host,command,2026-02-06T12:35:02.000Z,echo \\x1b[31mneedle\\u202e # in a\\nline,"[""needle""]",0,3`,
+      "",
+    ].join("\r\n"),
+  );
+  const file = join(sandbox.home, "hits.csv");
+  expect(await search("needle", "-n", "2", "-o", file)).toBe("");
+  expect(readFileSync(file, "utf8")).toBe(csv);
+  const lines = join(sandbox.home, "hits.ndjson");
+  await search("needle", "--output", lines);
+  expect(readFileSync(lines, "utf8").split("\n")).toHaveLength(4);
+});
+
 test("a server answers the same", async () => {
   const asked = [
     ["needle"],
@@ -122,7 +142,7 @@ test.each([
   [[], "search needs a text"],
   [[""], "search needs a text"],
   [["--regex", "a("], "'a(' is no regular expression: missing ): a("],
-  [["a", "--format", "xml"], "--format takes table, json, ndjson"],
+  [["a", "--format", "xml"], "--format takes table, json, ndjson, csv"],
   [["a", "-n", "many"], "--limit takes"],
   [["a", "--after", "soon"], "'soon' is not a time"],
   [["a", "b"], "search takes no word 'b'"],

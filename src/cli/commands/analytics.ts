@@ -5,6 +5,7 @@ import { requireNotOwn } from "../../access/own-files.ts";
 import { validSettings } from "../../config/load.ts";
 import {
   METRIC_NAMES,
+  MOST_ROWS,
   PERIODS,
   type Period,
   type Question,
@@ -78,9 +79,14 @@ EXAMPLES
   args: {
     what: {
       type: "positional",
+      values: WHAT,
       description: "What is asked, see below",
     },
-    metric: { type: "string", description: "The same as the word" },
+    metric: {
+      type: "string",
+      values: METRIC_NAMES,
+      description: "The same as the word",
+    },
     days: {
       type: "string",
       valueHint: "count",
@@ -91,7 +97,11 @@ EXAMPLES
       valueHint: "a..b",
       description: "From a time to another, each as list-sessions has them",
     },
-    period: { type: "string", description: PERIODS.join(", ") },
+    period: {
+      type: "string",
+      values: PERIODS,
+      description: PERIODS.join(", "),
+    },
     component: { type: "string", description: "Of this component" },
     user: { type: "string", description: "Of this user" },
     host: { type: "string", description: "On this host" },
@@ -104,6 +114,7 @@ EXAMPLES
     },
     format: {
       type: "string",
+      values: ["table", "json", "html"],
       description: "table, json, or html of the report",
     },
     json: { type: "boolean", description: "The same as --format json" },
@@ -252,15 +263,20 @@ function questionOf(args: Loose<Given>, what: What, now: number): Asked {
     sessions,
     period: periodOf(args.period) ?? periodFor(sessions),
     offsets: offsetsOf(ZONE, after, before),
-    limit:
-      limit !== undefined
-        ? parseCount(limit, "--limit")
-        : what === "report"
-          ? REPORT_ROWS
-          : DEFAULT_ROWS,
+    limit: limitOf(limit, what === "report" ? REPORT_ROWS : DEFAULT_ROWS),
   };
   requireFewPeriods({ ...asked, metric: "sessions" });
   return asked;
+}
+
+function limitOf(given: string | undefined, otherwise: number): number {
+  if (given === undefined) return otherwise;
+  const limit = parseCount(given, "--limit");
+  if (limit >= 1 && limit <= MOST_ROWS) return limit;
+  throw fail.usage(
+    `--limit takes 1 to ${MOST_ROWS}, not '${given}'`,
+    "try: --limit 50",
+  );
 }
 
 function periodOf(word: string | undefined): Period | null {

@@ -1,14 +1,21 @@
 /** `session-buddy search`: finds a text in whatever was recorded. */
 import { defineCommand, COLOR_FLAG, CONFIG_FLAG } from "../args.ts";
 import { withReadable } from "../../access/open.ts";
+import { requireNotOwn } from "../../access/own-files.ts";
 import { validSettings } from "../../config/load.ts";
 import { Failure, fail } from "../../model/failure.ts";
 import { parseCount, parseTime } from "../../model/time.ts";
 import { plainJson } from "../../model/json.ts";
-import { type Hit, type SearchFilter, hitJson } from "../../model/search.ts";
-import { Output, terminalWidth } from "../../os/output.ts";
+import {
+  type Hit,
+  HIT_KEYS,
+  type SearchFilter,
+  hitJson,
+} from "../../model/search.ts";
+import { Output, terminalWidth, writeOutput } from "../../os/output.ts";
 import { isTerminal } from "../../os/proc.ts";
 import { localZone } from "../../os/zone.ts";
+import { csvLine } from "../../render/csv.ts";
 import { HIT_COLUMNS, HIT_EXCERPTS } from "../../render/hits.ts";
 import { JsonArray } from "../../render/json.ts";
 import { tabRow, table } from "../../render/table.ts";
@@ -66,8 +73,22 @@ EXAMPLES
       valueHint: "count",
       description: "At most so many, the newest",
     },
-    format: { type: "string", description: "table, json or ndjson" },
+    format: {
+      type: "string",
+      values: ["table", "json", "ndjson", "csv"],
+      description: "table, json, ndjson or csv",
+    },
     json: { type: "boolean", description: "The same as --format json" },
+    output: {
+      type: "string",
+      alias: "o",
+      valueHint: "file",
+      description: "Write to this file, in the format that its name ends with",
+    },
+    "csv-raw": {
+      type: "boolean",
+      description: "CSV with every text as it is, without a '",
+    },
     color: COLOR_FLAG,
     config: CONFIG_FLAG,
   },
@@ -92,12 +113,24 @@ EXAMPLES
       ...(before !== undefined && { before: time(before) }),
       ...(limit !== undefined && { limit: parseCount(limit, "--limit") }),
     };
+    const form = FORMS[format](args["csv-raw"]);
+    if (args.output !== undefined && args.output !== "-")
+      return writeOutput(
+        args.output,
+        (path) => requireNotOwn(settings, path),
+        (output) =>
+          withReadable(settings, note, (store) =>
+            write(store.search(filter), form, output),
+          ).catch(asUsage),
+      );
     const output = new Output();
     const person = format === "table" && isTerminal(1);
     if (person && limit === undefined) filter.limit = DEFAULT_LIMIT + 1;
     const shown = await withReadable(settings, note, (store) => {
       const hits = store.search(filter);
-      return person ? Array.fromAsync(hits) : write(hits, format, output);
+      return person
+        ? Array.fromAsync(hits)
+        : write(hits, form, output).then(() => null);
     }).catch(asUsage);
     // A terminal may be stopped for long: the store is free again by now.
     if (shown) showTable(shown, limit === undefined, output, args.color);
@@ -134,43 +167,56 @@ function showTable(
 /** The forms for programs: rows go out as they are found. */
 async function write(
   hits: AsyncIterable<Hit>,
-  format: Format,
+  form: Form,
   output: Output,
-): Promise<null> {
-  const form = FORMS[format]();
+): Promise<void> {
+  output.write(form.begin?.() ?? "");
   for await (const hit of hits) {
     output.write(form.row(hit));
     output.flush();
   }
   output.write(form.end?.() ?? "");
   output.flush();
-  return null;
 }
 
 interface Form {
+  begin?(): string;
   row(hit: Hit): string;
   end?(): string;
 }
 
+/** @param raw CSV with every text as it is */
 const FORMS = {
   table: (): Form => ({ row: (hit) => tabRow(HIT_COLUMNS, hit, ZONE) }),
   json: (): Form => new JsonArray(hitJson),
   ndjson: (): Form => ({ row: (hit) => `${plainJson(hitJson(hit))}\n` }),
+  csv: (raw: boolean): Form => ({
+    begin: () => csvLine(HIT_KEYS),
+    row: (hit) =>
+      csvLine(
+        HIT_KEYS.map((key) => hit[key]),
+        raw,
+      ),
+  }),
 };
 type Format = keyof typeof FORMS;
 
 function formatOf({
   format,
   json,
+  output,
 }: {
-  format?: string | undefined;
-  json: boolean;
-}): Format {
-  const wanted = format ?? (json ? "json" : "table");
-  if (Object.hasOwn(FORMS, wanted) && (wanted === "json" || !json))
-    return wanted as Format;
+  [name in "format" | "output"]?: string | undefined;
+} & { json: boolean }): Format {
+  const suffix = output?.slice(output.lastIndexOf(".") + 1);
+  const wanted =
+    format ?? (json ? "json" : isFormat(suffix) ? suffix : "table");
+  if (isFormat(wanted) && (wanted === "json" || !json)) return wanted;
   throw fail.usage(
     `--format takes ${Object.keys(FORMS).join(", ")}, not '${wanted}'`,
     "try: --format json",
   );
 }
+
+const isFormat = (text: string | undefined): text is Format =>
+  text !== undefined && Object.hasOwn(FORMS, text);

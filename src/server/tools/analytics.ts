@@ -2,6 +2,7 @@
 import { z } from "zod";
 import {
   METRIC_NAMES,
+  MOST_ROWS,
   PERIODS,
   type FigureRow,
   type Question,
@@ -20,7 +21,6 @@ import { tool } from "./tool.ts";
 const DEFAULT_DAYS = 30;
 const DEFAULT_ROWS = 20;
 const MAX_DAYS = 36_500;
-const MAX_ROWS = 1_000;
 
 const { type, component, user, host, after, before } = sessionFilter;
 
@@ -42,7 +42,7 @@ export const analytics = tool({
       .optional()
       .describe("Today and so many days before; 30 when left out"),
     ...{ type, component, user, host, after, before },
-    limit: lenient(z.int().min(1).max(MAX_ROWS))
+    limit: lenient(z.int().min(1).max(MOST_ROWS))
       .optional()
       .describe("Rows at most, where they are no periods; 20 when left out"),
     utc_offsets: z

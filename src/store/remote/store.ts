@@ -41,6 +41,8 @@ const MAX_BYTES = 1024 * 1024 - MAX_EVENT_BYTES;
 const PAGE_ROWS = 10_000;
 /** The same of a search, whose first rows are there long before many are. */
 const PAGE_HITS = 500;
+/** How long the server may look through all that there is. */
+const LOOK_MS = 600_000;
 const MAX_LENGTHENED = 20;
 
 /** The columns that an older server may lack. */
@@ -141,7 +143,7 @@ export class HttpStore implements SessionStore {
   async *search({ limit, from, ...filter }: SearchFilter): AsyncIterable<Hit> {
     const cursor = from && hitCursor(from);
     for await (const page of this.pages(
-      ...(["search", filter, cursor, limit, PAGE_HITS] as const),
+      ...(["search", filter, cursor, limit, PAGE_HITS, LOOK_MS] as const),
     ))
       yield* (page as { hits: Hit[] }).hits;
   }
@@ -166,13 +168,14 @@ export class HttpStore implements SessionStore {
     cursor: string | undefined,
     limit = Infinity,
     rows = PAGE_ROWS,
+    work_ms = 0,
   ): AsyncIterable<object> {
     for (let left = limit; left > 0;) {
-      const page = (await this.client.call(tool, {
-        ...filter,
-        limit: Math.min(left, rows),
+      const args = {
+        ...{ ...filter, limit: Math.min(left, rows) },
         ...(cursor === undefined ? {} : { cursor }),
-      })) as Page;
+      };
+      const page = (await this.client.call(tool, args, work_ms)) as Page;
       yield page;
       if (page.next_cursor === null) return;
       cursor = page.next_cursor;
@@ -201,11 +204,13 @@ export class HttpStore implements SessionStore {
     offsets,
     ...question
   }: Question): Promise<FigureRow[]> {
-    const { rows } = (await this.client.call("analytics", {
-      ...{ ...question, ...argumentsOf(sessions) },
+    const args = {
+      ...question,
+      ...argumentsOf(sessions),
       utc_offsets: offsets,
-    })) as { rows: FigureRow[] };
-    return rows;
+    };
+    const answer = await this.client.call("analytics", args, LOOK_MS);
+    return (answer as { rows: FigureRow[] }).rows;
   }
 
   async close(): Promise<void> {
