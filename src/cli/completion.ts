@@ -30,6 +30,7 @@ export type Values = (kind: Kind, prefix: string) => Promise<string[]>;
 const NAMED: Readonly<Record<string, Kind>> = {
   id: "session",
   session: "session",
+  "session-id": "session",
   component: "component",
   profile: "profile",
 };

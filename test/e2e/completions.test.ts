@@ -227,6 +227,27 @@ test("ids come from the spool, from what a command saw last, or from the server;
   expect(await complete(["show", ""], far)).toEqual([]);
 });
 
+test("the words of every --format are known, in whatever command", async () => {
+  using sandbox = new Sandbox();
+  const complete = async (...words: string[]) => {
+    const { stdout } = await sandbox.run(["complete", "bash", "--", ...words]);
+    return stdout.split("\n").slice(1, -1);
+  };
+  const names = (await complete("")).filter(
+    (name) => !["help", "mcp", "emit", "install"].includes(name),
+  );
+  expect(names.length).toBeGreaterThan(20);
+  let known = 0;
+  for (const name of names)
+    for (const flag of ["--format", "--status"]) {
+      if (!(await complete(name, flag)).includes(flag)) continue;
+      const words = await complete(name, flag, "");
+      expect([name, flag, words.length > 1]).toEqual([name, flag, true]);
+      known++;
+    }
+  expect(known).toBeGreaterThan(8);
+});
+
 /** Another program that has the database. */
 async function holdLock(sandbox: Sandbox) {
   const held = Bun.spawn(

@@ -34,6 +34,7 @@ EXAMPLES
     },
     format: {
       type: "string",
+      values: EXPORT_FORMATS,
       description: `${EXPORT_FORMATS.join(" or ")} (default: ${EXPORT_FORMATS[0]})`,
     },
     json: { type: "boolean", description: "Print the result as JSON" },

@@ -69,7 +69,11 @@ EXAMPLES
       valueHint: "seconds",
       description: `How long it may run (default: ${QUERY_SECONDS.default})`,
     },
-    format: { type: "string", description: FORMATS.join(", ") },
+    format: {
+      type: "string",
+      values: FORMATS,
+      description: FORMATS.join(", "),
+    },
     json: { type: "boolean", description: "The same as --format json" },
     output: {
       type: "string",
