@@ -112,7 +112,8 @@ test.each(JITS)(
     const peak = session.metadata["max_rss_bytes"] as number;
     expect(peak).toBeGreaterThan(200 * MIB);
     expect(peak).toBeLessThan(300 * MIB);
-    expect(usageOf(session).max_rss_measured_by).toBe("wait4");
+    // A look may have met it just then, and the kernel counts a page more there.
+    expect(usageOf(session).max_rss_measured_by).toBeOneOf(["wait4", "proc"]);
     expect(usageOf(session).shell?.max_rss_bytes ?? 0).toBeLessThan(50 * MIB);
   },
 );
