@@ -3,10 +3,17 @@
  * and everything else stays well.
  */
 import { expect, test } from "bun:test";
-import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { configure, needsRoot, runPrivately } from "../support/host.ts";
+import { Pty } from "../support/pty.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
@@ -150,6 +157,22 @@ test("a state folder that others can write to is found, and mended when asked", 
   });
   expect(statSync(folder).mode & 0o777).toBe(0o700);
   expect((await examine(sandbox)).status).toBe("pass");
+});
+
+test("a data folder in which a shell was recorded is closed when asked, too", async () => {
+  using sandbox = new Sandbox();
+  await using pty = new Pty(sandbox, [BINARY, "shell", "--quiet", "--", "bash"]);
+  await pty.expect("$ ");
+  pty.line("exit");
+  await pty.ended();
+  expect(await sandbox.list()).toHaveLength(1);
+  expect(existsSync(join(sandbox.data, "hooks"))).toBe(true);
+  chmodSync(sandbox.data, 0o777);
+  const { tests } = await examine(sandbox, {}, "--fix");
+  expect(tests.get("data_folder")).toMatchObject({
+    ...{ status: "pass", fixed: true },
+  });
+  expect(statSync(sandbox.data).mode & 0o777).toBe(0o700);
 });
 
 test("a port that another program has", async () => {
