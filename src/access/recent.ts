@@ -16,7 +16,7 @@ import { spoolFolder } from "../spool/write.ts";
 import { ToolClient } from "../store/remote/client.ts";
 import { askableServer, databasePath, lockPath } from "./claim.ts";
 
-const MOST_IDS = 200;
+const MOST_IDS = 100;
 /** How long a server may take. */
 const ANSWER_MS = 250;
 /** More than that many ids ever are. */
