@@ -161,7 +161,14 @@ test("a state folder that others can write to is found, and mended when asked", 
 
 test("a data folder in which a shell was recorded is closed when asked, too", async () => {
   using sandbox = new Sandbox();
-  await using pty = new Pty(sandbox, [BINARY, "shell", "--quiet", "--", "bash"]);
+  writeFileSync(join(sandbox.home, ".bashrc"), "PS1='$ '\n");
+  await using pty = new Pty(sandbox, [
+    BINARY,
+    "shell",
+    "--quiet",
+    "--",
+    "bash",
+  ]);
   await pty.expect("$ ");
   pty.line("exit");
   await pty.ended();
