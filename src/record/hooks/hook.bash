@@ -224,13 +224,13 @@ __sb_yield() {
 # looks at DEBUG: a function does not see it.
 __sb_arm() {
   __sb_ready || return 0
-  trap "$__sb_debug_text" DEBUG
   __sb_f=
   if [[ $- != *T* ]]; then __sb_tset=1; set -T; fi
+  trap "$__sb_debug_text" DEBUG # the last: it fires for whatever comes here
 }
 
 # Run at the top level (a function does not see the DEBUG trap): arms it when nobody else has one.
-__sb_arm_text='if __sb_ready; then trap "$__sb_debug_text" DEBUG; __sb_f=; [[ $- == *T* ]] || { __sb_tset=1; set -T; }; fi'
+__sb_arm_text='if __sb_ready; then __sb_f=; [[ $- == *T* ]] || { __sb_tset=1; set -T; }; trap "$__sb_debug_text" DEBUG; fi'
 if [[ -n $__sb_tmp ]]; then __sb_arm_text="trap -p DEBUG >|\"\$__sb_tmp.t\"; $__sb_arm_text"
 else __sb_arm_text="__sb_trap=\$(trap -p DEBUG); $__sb_arm_text"; fi
 
