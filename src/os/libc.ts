@@ -27,7 +27,6 @@ const SYMBOLS = {
   fsync: { args: ["i32"], returns: "i32" },
   futimens: { args: ["i32", "ptr"], returns: "i32" },
   getrandom: { args: ["ptr", "u64", "u32"], returns: "i64" },
-  getrusage: { args: ["i32", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   isatty: { args: ["i32"], returns: "i32" },
   mkdir: { args: ["ptr", "u32"], returns: "i32" },
@@ -77,7 +76,6 @@ const SIG_BLOCK = 0;
 const SIG_UNBLOCK = 1;
 const SIG_SETMASK = 2;
 const F_SETFD = 2;
-const RUSAGE_SELF = 0;
 const RLIMIT_CORE = 4;
 const RLIMIT_NOFILE = 7;
 /** Each of the six texts in struct utsname. */
@@ -243,13 +241,6 @@ class Libc {
   setOpenFileSoftLimit(soft: bigint): void {
     const [, hard] = this.openFileLimits();
     this.calls.setrlimit(RLIMIT_NOFILE, new BigUint64Array([soft, hard]));
-  }
-
-  /** Peak memory of this process so far, in bytes. */
-  ownMaxRss(): number {
-    const usage = new BigInt64Array(36);
-    this.calls.getrusage(RUSAGE_SELF, usage);
-    return Number(usage[4]) * 1024;
   }
 
   /** Dies by a signal as the child did, and by no other that waits; without a core file of our own. */

@@ -276,7 +276,7 @@ function readProcess(pid: number): Read | null {
 }
 
 /** The most memory that a process had at once, since it became its program. */
-function peakOf(pid: number): number | null {
+export function peakOf(pid: number | "self"): number | null {
   const kib = /^VmHWM:\s*(\d+) kB$/m.exec(readProc(`${pid}/status`) ?? "");
   return kib && Number(kib[1]) * 1024;
 }

@@ -5,8 +5,7 @@
  * is killed.
  */
 import { type JsonObject, RESOURCE_USAGE } from "../model/event.ts";
-import { libc } from "../os/libc.ts";
-import { ProcessTree, type Split } from "../os/process-tree.ts";
+import { ProcessTree, type Split, peakOf } from "../os/process-tree.ts";
 import type { Ended, Run } from "./outcome.ts";
 
 /** The first look: a child that lives so long has had its start. */
@@ -19,10 +18,13 @@ const SHARE = 1 / 100;
 const OLDER = 1 / 4;
 const LONGEST_MS = 3_600_000;
 
+/** What CPUs have counted for themselves, the kernel's sum may leave out. */
+const UNCOUNTED = 1 << 20;
+
 export class Resources {
   private tree: ProcessTree | null = null;
   private began_ns = 0;
-  /** Our own peak of memory right after the spawn. */
+  /** A child's peak begins with what our image had at the spawn. */
   private floor_bytes = Infinity;
   private ending: Split | null = null;
   private ended = false;
@@ -42,7 +44,8 @@ export class Resources {
   /** The child was started. */
   begin(pid: number): void {
     this.began_ns = Bun.nanoseconds();
-    this.floor_bytes = ownPeak();
+    // Not getrusage's: in that is the image of who started us, however large it was.
+    this.floor_bytes = (peakOf("self") ?? Infinity) + UNCOUNTED;
     this.tree = new ProcessTree(pid);
     this.lookIn(FIRST_MS);
   }
@@ -139,6 +142,3 @@ const parts = ({ root, descendants }: Split): JsonObject => ({
 });
 
 const seconds = (ms: number): number => Math.round(ms) / 1_000;
-
-const ownPeak = (): number =>
-  libc ? libc.ownMaxRss() : process.resourceUsage().maxRSS * 1_024;

@@ -103,6 +103,24 @@ os.wait() if os.fork() else os._exit(0)`;
 });
 
 test.each(JITS)(
+  "the peak is the program's, however large who started the wrapper was%s",
+  async (_, env) => {
+    if (!needs(PYTHON)) return;
+    using sandbox = new Sandbox();
+    const script = `import subprocess, sys
+memory = bytearray(400 << 20)
+sys.exit(subprocess.call(sys.argv[1:]))`;
+    const hog = ["sh", "-c", `${PYTHON} -c '${HOG}'; :`];
+    const words = ["-c", script, BINARY, "shell", "--", ...hog];
+    const run = await sandbox.command([PYTHON, ...words], { env });
+    expect(run).toMatchObject({ exitCode: 0, stderr: "" });
+    const peak = (await sandbox.only()).metadata["max_rss_bytes"] as number;
+    expect(peak).toBeGreaterThan(200 * MIB);
+    expect(peak).toBeLessThan(300 * MIB);
+  },
+);
+
+test.each(JITS)(
   "a child of 200 MB that is gone at the end is the peak%s",
   async (_, env) => {
     if (!needs(PYTHON)) return;
