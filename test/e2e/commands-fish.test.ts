@@ -21,6 +21,8 @@ const FISH: Typist = {
   prompt: /<\d+>\$ $/,
   continued: /> $/,
   counts: true,
+  // The end of a job has the prompt drawn again, with another number.
+  takes: "\x1b[?2004l",
   // Without colours and suggestions, which come when they come.
   env: { TERM: "dumb" },
 };
@@ -78,7 +80,9 @@ const AWKWARD: Typed[] = [
   typed("sh -c 'echo up; read x; echo got $x'", 0, {
     then: { shown: /^up/m, keys: CTRL_Z },
   }),
-  typed("fg", 0, { then: { shown: /^Send job/m, keys: "word\r" } }),
+  typed("fg", 0, {
+    then: { shown: /^Send job .* to foreground/m, keys: "word\r" },
+  }),
   typed("sleep 0 &; wait"),
   typed("echo 'a;b' ; echo c"),
   typed("mkdir -p 'a b/c'; and cd 'a b/c'", 0, { end_cwd: "HOME/a b/c" }),
