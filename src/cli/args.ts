@@ -194,6 +194,28 @@ export const CONFIG_FLAG = {
   description: "Read this configuration too",
 } as const;
 
+/** The session that a command says something of. */
+export const SESSION_WORD = {
+  type: "positional",
+  description:
+    "Its id, a unique prefix of it, its last 8 hex, or its name; left out: the session that we are in",
+} as const;
+
+/** Where rows go, for commands that know several formats. */
+export const OUTPUT_FLAGS = {
+  json: { type: "boolean", description: "The same as --format json" },
+  output: {
+    type: "string",
+    alias: "o",
+    valueHint: "file",
+    description: "Write to this file, in the format that its name ends with",
+  },
+  "csv-raw": {
+    type: "boolean",
+    description: "CSV with every text as it is, without a '",
+  },
+} as const;
+
 export const JSON_FLAG = { type: "boolean", description: "As JSON" } as const;
 
 export const COLOR_FLAG = {

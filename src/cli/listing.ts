@@ -19,7 +19,13 @@ import { Csv } from "../render/csv.ts";
 import { sessionColumn } from "../render/detail.ts";
 import { JsonArray } from "../render/json.ts";
 import { type Column, tabRow, table } from "../render/table.ts";
-import { type Args, COLOR_FLAG, CONFIG_FLAG, nearest } from "./args.ts";
+import {
+  type Args,
+  COLOR_FLAG,
+  CONFIG_FLAG,
+  OUTPUT_FLAGS,
+  nearest,
+} from "./args.ts";
 import { FILTER_FLAGS, filterFrom } from "./filters.ts";
 import { note, print, wantsColor } from "./terminal.ts";
 
@@ -48,13 +54,7 @@ export const LISTING_FLAGS = {
     values: FORMATS,
     description: "table, json, ndjson, csv or parquet",
   },
-  json: { type: "boolean", description: "The same as --format json" },
-  output: {
-    type: "string",
-    alias: "o",
-    valueHint: "file",
-    description: "Write to this file, in the format that its name ends with",
-  },
+  ...OUTPUT_FLAGS,
   columns: {
     type: "string",
     valueHint: "a,b",
@@ -68,10 +68,6 @@ export const LISTING_FLAGS = {
   wide: {
     type: "boolean",
     description: "All columns in full at a terminal of any width",
-  },
-  "csv-raw": {
-    type: "boolean",
-    description: "CSV with every text as it is, without a '",
   },
   color: COLOR_FLAG,
   config: CONFIG_FLAG,

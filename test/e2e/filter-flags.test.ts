@@ -8,12 +8,12 @@ import { BINARY, Sandbox } from "../support/sandbox.ts";
 test("--here is this host and this folder, or one below it", async () => {
   using sandbox = new Sandbox();
   const at = (...path: string[]) => join(sandbox.home, ...path);
-  mkdirSync(at("work", "below"), { recursive: true });
-  mkdirSync(at("works"));
-  symlinkSync(at("work"), at("link"));
+  mkdirSync(at("project", "below"), { recursive: true });
+  mkdirSync(at("projects"));
+  symlinkSync(at("project"), at("link"));
   // Elsewhere, in a folder of the same name.
-  plant(sandbox, [{ cwd: at("work") }]);
-  for (const folder of ["work", "work/below", "works", "."])
+  plant(sandbox, [{ cwd: at("project") }]);
+  for (const folder of ["project", "project/below", "projects", "."])
     await sandbox.run(["shell", "--name", folder, "--", "true"], {
       cwd: at(folder),
     });
@@ -23,14 +23,20 @@ test("--here is this host and this folder, or one below it", async () => {
     expect([ran.exitCode, ran.stderr]).toEqual([0, ""]);
     return ran.stdout.trim().split("\n");
   };
-  expect(await names(at("work"), "--here")).toEqual(["work", "work/below"]);
-  expect(await names(at("link"), "--here")).toEqual(["work", "work/below"]);
-  expect(await names(at("work/below"), "--here")).toEqual(["work/below"]);
-  expect(await names(at("works"), "--here")).toEqual(["works"]);
-  const all = ["-", "work", "work/below"];
-  for (const cwd of [".", "../work/", at("work")])
-    expect(await names(at("work"), "--cwd", cwd)).toEqual(all);
-  expect(await names("/", "--cwd", at("work"), "--host", "host")).toEqual([
+  expect(await names(at("project"), "--here")).toEqual([
+    "project",
+    "project/below",
+  ]);
+  expect(await names(at("link"), "--here")).toEqual([
+    "project",
+    "project/below",
+  ]);
+  expect(await names(at("project/below"), "--here")).toEqual(["project/below"]);
+  expect(await names(at("projects"), "--here")).toEqual(["projects"]);
+  const all = ["-", "project", "project/below"];
+  for (const cwd of [".", "../project/", at("project")])
+    expect(await names(at("project"), "--cwd", cwd)).toEqual(all);
+  expect(await names("/", "--cwd", at("project"), "--host", "host")).toEqual([
     "-",
   ]);
 });

@@ -133,7 +133,7 @@ describe("a wrapper that was killed", () => {
   });
 });
 
-test("a session that was ended while its file was elsewhere goes on with its next heartbeat", async () => {
+test("a session that was ended while its file was elsewhere is active once that is back", async () => {
   using sandbox = new Sandbox();
   await using live = await Live.begin(sandbox);
   expect((await sandbox.only()).status).toBe("active");
@@ -144,8 +144,6 @@ test("a session that was ended while its file was elsewhere goes on with its nex
   leave(sandbox, `${live.session_id}.4194000.commands`, left);
   expect((await sandbox.only()).status).toBe("lost");
   renameSync(away, live.file);
-  const heartbeat = new Date();
-  utimesSync(live.file, heartbeat, heartbeat);
   expect((await sandbox.only()).status).toBe("active");
   await live.end(3);
   expect(await sandbox.only()).toMatchObject({ status: "ended", exit_code: 3 });

@@ -1,5 +1,5 @@
 /** `session-buddy note`: notes something on a session. */
-import { defineCommand, CONFIG_FLAG } from "../args.ts";
+import { defineCommand, CONFIG_FLAG, SESSION_WORD } from "../args.ts";
 import { annotate } from "../../access/annotate.ts";
 import { validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
@@ -17,11 +17,7 @@ EXAMPLES
   session-buddy note 'the disk was full'
   ${EXAMPLE}`,
   args: {
-    id: {
-      type: "positional",
-      description:
-        "Its id, a unique prefix of it, its last 8 hex, or its name; left out: the session that we are in",
-    },
+    id: SESSION_WORD,
     text: { type: "positional", description: "What to note, as one word" },
     config: CONFIG_FLAG,
   },

@@ -1,6 +1,6 @@
 /** `session-buddy query`: a SELECT over what was recorded. */
 import { readFileSync } from "node:fs";
-import { defineCommand, CONFIG_FLAG } from "../args.ts";
+import { defineCommand, CONFIG_FLAG, OUTPUT_FLAGS } from "../args.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
 import { withReadable } from "../../access/open.ts";
 import { sendParquet } from "../../access/parquet.ts";
@@ -74,17 +74,7 @@ EXAMPLES
       values: FORMATS,
       description: FORMATS.join(", "),
     },
-    json: { type: "boolean", description: "The same as --format json" },
-    output: {
-      type: "string",
-      alias: "o",
-      valueHint: "file",
-      description: "Write to this file, in the format that its name ends with",
-    },
-    "csv-raw": {
-      type: "boolean",
-      description: "CSV with every text as it is, without a '",
-    },
+    ...OUTPUT_FLAGS,
     config: CONFIG_FLAG,
   },
   async run(args) {

@@ -1,5 +1,10 @@
 /** `session-buddy search`: finds a text in whatever was recorded. */
-import { defineCommand, COLOR_FLAG, CONFIG_FLAG } from "../args.ts";
+import {
+  defineCommand,
+  COLOR_FLAG,
+  CONFIG_FLAG,
+  OUTPUT_FLAGS,
+} from "../args.ts";
 import { withReadable } from "../../access/open.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
 import { validSettings } from "../../config/load.ts";
@@ -78,17 +83,7 @@ EXAMPLES
       values: ["table", "json", "ndjson", "csv"],
       description: "table, json, ndjson or csv",
     },
-    json: { type: "boolean", description: "The same as --format json" },
-    output: {
-      type: "string",
-      alias: "o",
-      valueHint: "file",
-      description: "Write to this file, in the format that its name ends with",
-    },
-    "csv-raw": {
-      type: "boolean",
-      description: "CSV with every text as it is, without a '",
-    },
+    ...OUTPUT_FLAGS,
     color: COLOR_FLAG,
     config: CONFIG_FLAG,
   },

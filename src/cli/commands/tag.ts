@@ -1,5 +1,5 @@
 /** `session-buddy tag`: adds tags to a session, and removes some. */
-import { defineCommand, CONFIG_FLAG } from "../args.ts";
+import { defineCommand, CONFIG_FLAG, SESSION_WORD } from "../args.ts";
 import { annotate } from "../../access/annotate.ts";
 import { validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
@@ -16,11 +16,7 @@ EXAMPLES
   session-buddy tag +prod
   ${EXAMPLE}`,
   args: {
-    id: {
-      type: "positional",
-      description:
-        "Its id, a unique prefix of it, its last 8 hex, or its name; left out: the session that we are in",
-    },
+    id: SESSION_WORD,
     tags: {
       type: "positional",
       multiple: true,

@@ -70,18 +70,7 @@ export function columns(
       />${rects}</g
     >`;
   });
-  const rules = ticks.map(
-    (tick) =>
-      markup`<line
-          class="rule"
-          x1="${LEFT}"
-          x2="${width}"
-          y1="${y(tick)}"
-          y2="${y(tick)}"
-        /><text x="${LEFT - 6}" y="${y(tick) + 4}" text-anchor="end"
-          >${String(tick)}</text
-        >`,
-  );
+  const rules = ticks.map((tick) => rule(y(tick), String(tick), width));
   const labels = below(
     stacks.map(({ label }) => label),
     (i) => LEFT + i * step + wide / 2,
@@ -119,16 +108,7 @@ export function durations(
   const step = (width - LEFT) / Math.max(1, labels.length);
   const x = (i: number) => LEFT + (i + 0.5) * step;
   const rules = ROUND_SECONDS.filter((s) => s >= least && s <= most).map(
-    (tick) =>
-      markup`<line
-          class="rule"
-          x1="${LEFT}"
-          x2="${width}"
-          y1="${y(tick)}"
-          y2="${y(tick)}"
-        /><text x="${LEFT - 6}" y="${y(tick) + 4}" text-anchor="end"
-          >${duration(tick).replace(/(?<=[a-z])00?[a-z]$/, "")}</text
-        >`,
+    (tick) => rule(y(tick), shortDuration(tick), width),
   );
   const drawn = lines.map(({ name, look, values }) => {
     let path = "";
@@ -157,6 +137,20 @@ export function durations(
   const marks = below(labels, x, { width, height });
   return chart(what, { width, height }, [...rules, ...drawn, ...marks]);
 }
+
+/** A line across a chart, with what it stands for at its left. */
+const rule = (y: number, label: string, width: number): Html =>
+  markup`<line
+      class="rule"
+      x1="${LEFT}"
+      x2="${width}"
+      y1="${y}"
+      y2="${y}"
+    /><text x="${LEFT - 6}" y="${y + 4}" text-anchor="end">${label}</text>`;
+
+/** `1h00m` is `1h`. */
+const shortDuration = (seconds: number): string =>
+  duration(seconds).replace(/(?<=[a-z])00?[a-z]$/, "");
 
 const ROUND_SECONDS = [
   ...[1, 10, 60, 600, 3_600, 36_000, 86_400, 864_000, 8_640_000],
