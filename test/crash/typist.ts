@@ -6,7 +6,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { Random } from "../support/random.ts";
 import { Pty } from "../support/pty.ts";
-import { childrenOf, processState, until } from "../support/wait.ts";
+import { childrenOf, processState } from "../support/wait.ts";
 import { type Shell, type TypedCommand, plan } from "./typing.ts";
 import type { World } from "./world.ts";
 
@@ -85,7 +85,7 @@ export class Typist {
   private async prompt(): Promise<boolean> {
     let looks = 0;
     return (
-      (await this.pty.until("a prompt", () => {
+      (await this.until("a prompt", () => {
         const text = this.pty.text();
         const prompt = PROMPT.exec(text.slice(this.read))?.[1];
         // fish draws its own again before it shows what was typed.
@@ -102,6 +102,22 @@ export class Typist {
           : null;
       })) === "there"
     );
+  }
+
+  /** As the terminal waits; when it is in vain, who lives is told. */
+  private async until<T>(what: string, look: () => T | null): Promise<T> {
+    try {
+      return await this.pty.until(what, look);
+    } catch (error) {
+      throw new Error(`typist ${this.mark}: ${error}\nlive: ${this.left()}`);
+    }
+  }
+
+  /** Its processes that live, for whoever waits for their end. */
+  private left(): string {
+    const tell = (pid: number) =>
+      `${pid} ${processState(pid)} in ${said(pid, "wchan")}: ${said(pid, "cmdline").replaceAll("\0", " ")}`;
+    return this.alive().map(tell).join("; ") || "none";
   }
 
   private findWrapper(): number {
@@ -136,7 +152,11 @@ export class Typist {
   private async run(command: TypedCommand): Promise<boolean> {
     this.typed.push(command);
     if (!this.line(command.text)) return false;
-    return (command.done = await this.prompt());
+    const there = await this.prompt();
+    // A holder of the terminal that dies hangs up who reads a line, in its midst:
+    // the rest of the line is another's.
+    command.done = there && (this.outer || !this.wrapper.killed);
+    return there;
   }
 
   /**
@@ -211,17 +231,10 @@ export class Typist {
     if (this.wrapper.killed && !this.outer) this.pty.hangUp();
     for (let n = 0; n < 4 && this.alive().length > 0; n++)
       if (!this.line(`exit ${status}`) || !(await this.prompt())) break;
-    try {
-      await until("its shells to end", () => this.alive().length === 0);
-    } catch (error) {
-      const left = this.alive().map((pid) => {
-        const words = said(pid, "cmdline").replaceAll("\0", " ");
-        return `${pid} ${processState(pid)} in ${said(pid, "wchan")}: ${words}`;
-      });
-      throw new Error(
-        `typist ${this.mark}: ${error}: ${left.join("; ")}: ${this.pty.text().slice(-1_000)}`,
-      );
-    }
+    await this.until(
+      "its shells to end",
+      () => this.alive().length === 0 || null,
+    );
     if (!this.outer && !this.hungUp) await this.pty.ended();
     const { exitCode } = this.pty.child;
     const ended = this.outer ? OVER.exec(this.pty.text())?.[1] : exitCode;

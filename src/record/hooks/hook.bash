@@ -15,7 +15,7 @@ case $- in *i*) ;; *) return 0 ;; esac
 [[ -n ${SESSION_BUDDY_SPOOL-} && -n ${SESSION_BUDDY_SESSION_ID-} && ${__sb_pid-} != "$$" ]] || return 0
 __sb_alias=; if shopt -q expand_aliases; then __sb_alias=1; fi
 shopt -u expand_aliases # what follows is parsed without the user's aliases
-__sb_pid=$$ __sb_n=0 __sb_on=0 __sb_c=0 __sb_t=0 __sb_h=0 __sb_f=1 __sb_0=0 __sb_torn= __sb_last='?' __sb_u= __sb_kept=
+__sb_pid=$$ __sb_n=0 __sb_on=0 __sb_c=0 __sb_t=0 __sb_h=0 __sb_f=1 __sb_0=0 __sb_torn= __sb_last='?' __sb_u= __sb_kept= __sb_pwd= __sb_cwd=
 __sb_file=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.$$.commands
 __sb_pause=$SESSION_BUDDY_SPOOL/$SESSION_BUDDY_SESSION_ID.paused
 . "$SESSION_BUDDY_HOOKS/prefilter.bash" # __sb_suspect
@@ -56,13 +56,19 @@ __sb_escape() { # $1 → __sb_e
   fi
 }
 
+# The current folder → __sb_cwd. It seldom changes.
+__sb_where() {
+  __sb_escape "$PWD"; __sb_cwd=$__sb_e
+  __sb_pwd=$PWD
+}
+
 __sb_append() { # $1 the line
   builtin printf '%s%s\n' "$__sb_torn" "$1" >>"$__sb_file" && __sb_torn= || __sb_torn=$'\n'
 }
 
 # Writes the start of command __sb_n, which began at __sb_t.
 __sb_start() {
-  local text='' mark='' out cwd t=$__sb_t
+  local text='' mark='' out t=$__sb_t
   if [[ -e $__sb_pause ]]; then __sb_kept=; return 0; fi
   __sb_kept=1
   if ((t == 0)); then __sb_now; t=$__sb_now; fi
@@ -88,11 +94,11 @@ __sb_start() {
       out=${out%$'\n.'}; mark=${out%%$'\n'*}; text=${out#*$'\n'}
     else text= mark=withheld; fi
   fi
-  __sb_escape "$PWD"; cwd=$__sb_e
+  [[ $PWD == "$__sb_pwd" ]] || __sb_where
   __sb_escape "$text"
   # In a subshell others may write at once: only what one write(2) takes.
   if ((BASH_SUBSHELL > 0 && ${#__sb_e} > 900)) && [[ -z ${1-} ]]; then return 0; fi
-  __sb_append "s	$__sb_n	$t	$cwd	$mark	$__sb_e	."
+  __sb_append "s	$__sb_n	$t	$__sb_cwd	$mark	$__sb_e	."
 }
 
 # DEBUG, armed by the prompt, fires once: before the first command after PS0.
@@ -131,9 +137,9 @@ __sb_prompt() {
     elif ((__sb_on == 1)); then __sb_start ${__sb_yielded:+1}; fi
     if [[ -n $__sb_kept ]]; then
       __sb_now
-      __sb_escape "$PWD"
+      [[ $PWD == "$__sb_pwd" ]] || __sb_where
       [[ $p == *' '* ]] || p=
-      __sb_append "e	$__sb_n	$__sb_now	$s	$p	$__sb_e	."
+      __sb_append "e	$__sb_n	$__sb_now	$s	$p	$__sb_cwd	."
     fi
     __sb_on=0
   fi

@@ -39,11 +39,12 @@ export function prefilter(
 }
 
 const bash = (gate: string, cases: string) => `__sb_suspect() {
-  case \${1,,} in
+  set -- "\${1,,}"
+  case $1 in
     ${gate}) ;;
     *) return 1 ;;
   esac
-  case \${1,,} in
+  case $1 in
     ${cases}) return 0 ;;
   esac
   return 1
