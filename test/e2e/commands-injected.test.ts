@@ -116,6 +116,24 @@ for (const [name, shell] of Object.entries(SHELLS))
       expectRecorded(sandbox, commands);
   });
 
+test("zsh: one that comes by ZDOTDIR hears of every command, and our hooks come without a line", async () => {
+  if (!needs("zsh")) return;
+  const shell = SHELLS["zsh"]!;
+  using plain = prepared(shell);
+  using sandbox = prepared(shell);
+  const commands = [...COMMANDS.slice(0, -1), exit];
+  const marks = async (each: Sandbox, wrapped: [] | null) => {
+    const env = { ZDOTDIR: join(each.home, "it") };
+    const typist: Typist = { argv: ["zsh"], ...NUMBERED, env };
+    const screen = await typeAll(each, typist, wrapped, commands);
+    return Bun.stripANSI(screen).match(/\[(runs|done) [^\]]*\]/g);
+  };
+  const told = await marks(plain, null);
+  expect(told).toContain("[runs echo two]");
+  expect(await marks(sandbox, [])).toEqual(told);
+  expectRecorded(sandbox, commands);
+});
+
 function prepared({ startup, text, place, integration }: Injected): Sandbox {
   const sandbox = new Sandbox();
   for (const [file, content] of [

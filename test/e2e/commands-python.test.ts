@@ -1,15 +1,20 @@
 /** What a person types into python and IPython is in the record, and nothing of the recording on the screen. */
-import { test } from "bun:test";
+import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Sandbox } from "../support/sandbox.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import {
   CTRL_C,
+  CTRL_Z,
+  NUMBERED,
   type Typed,
   type Typist,
+  comparable,
   dropped,
+  expectRecorded,
   sameWithAndWithout,
+  typeAll,
   typed,
 } from "../support/typing.ts";
 
@@ -158,6 +163,8 @@ const CELLS: Typed[] = [
     then: { shown: /^up/m, keys: CTRL_C },
   },
   { keys: [""], text: null },
+  dropped("given_up = 1"),
+  typed("given_up", 1),
   typed("nope", 1),
   typed("nope", 1),
   ...STATEMENTS,
@@ -168,7 +175,16 @@ const CELLS: Typed[] = [
     text: "%%capture\nprint('nowhere')",
     status: 0,
   },
+  {
+    keys: ["%%sh", "echo from a cell", "exit 4", "", ""],
+    text: "%%sh\necho from a cell\nexit 4",
+    status: 1,
+  },
   typed("%pwd"),
+  typed("%run note.py"),
+  typed("told = !echo a; echo b"),
+  typed("told"),
+  typed("?nosuchname"),
   typed("%who_ls str"),
   typed("In[1], Out[1]"),
   typed("%alias told echo told"),
@@ -191,8 +207,50 @@ test("IPython: each cell is recorded, and the screen is the same", async () => {
   );
 }, 120_000);
 
+/** Ends once it goes on after a stop. */
+const STOPPED =
+  "[up and print(up.pop()) or time.sleep(0.01) for _ in iter(on.copy, [1])]";
+const HEARS =
+  "import os, signal, time; up = ['up']; on = []; was = signal.signal(signal.SIGCONT, lambda *_: on.append(1))";
+
+for (const { argv, prompt } of [PYTHON, IPYTHON])
+  test(`${argv[0]!.split("/").at(-1)}: Ctrl-Z and fg, and another program in its place`, async () => {
+    if (!needs(argv[0]!)) return;
+    const outer = (IT: string[]) => ({
+      argv: ["bash"],
+      prompt: new RegExp(`${prompt.source}|${NUMBERED.prompt.source}`),
+      continued: NUMBERED.continued,
+      env: { IT: IT.join(" ") },
+    });
+    const inside: Typed[] = [
+      typed(HEARS),
+      typed(STOPPED, 0, { then: { shown: /^up/m, keys: CTRL_Z } }),
+      { keys: ["fg"], text: null },
+      typed("on"),
+      {
+        keys: ["os.execvp('sh', ['sh', '-c', 'echo in its place'])"],
+        text: "os.execvp('sh', ['sh', '-c', 'echo in its place'])",
+        ended: false,
+      },
+    ];
+    const commands: Typed[] = [
+      { keys: ["$IT"], text: null },
+      ...inside,
+      { keys: ["exit 7"], text: null, last: true },
+    ];
+    using plain = prepared();
+    using sandbox = prepared();
+    const alone = await typeAll(plain, outer(argv), null, commands);
+    const wrapped = [BINARY, "shell", "--quiet", "--", ...argv];
+    const shown = await typeAll(sandbox, outer(wrapped), null, commands);
+    expect(comparable(shown, sandbox)).toBe(comparable(alone, plain));
+    expectRecorded(sandbox, inside);
+  });
+
 function prepared(): Sandbox {
   const sandbox = new Sandbox();
+  writeFileSync(join(sandbox.home, ".bashrc"), "PS1='<\\#>$ '\n");
+  writeFileSync(join(sandbox.home, "note.py"), "print('run')\n");
   writeFileSync(join(sandbox.home, "startup.py"), "from_startup = 'ours'\n");
   return sandbox;
 }

@@ -130,7 +130,7 @@ export async function sameWithAndWithout(
 }
 
 /** Without what no two runs share: process ids, the home's name. */
-const comparable = (screen: string, { home }: Sandbox): string =>
+export const comparable = (screen: string, { home }: Sandbox): string =>
   drawnOnce(screen)
     .replace(/^(\[\d+\][-+ ]*) \d+/gm, "$1 PID")
     .replaceAll(home, "HOME")
