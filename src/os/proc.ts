@@ -164,7 +164,10 @@ export function childLiveness(
     if (!stat || !isAlive(stat) || stat.ppid === KTHREADD) return false;
     const after = stat.start_ticks - earliest;
     if (after < 0 || after > CHILD_BEGAN_TICKS) return false;
-    return readProc(`${pid}/environ`) === null && exists(pid);
+    if (readProc(`${pid}/environ`) !== null) return false;
+    // One that has ended meanwhile hides it, too, until its parent asks for it.
+    const now = processStat(pid);
+    return now !== null && isAlive(now);
   });
   return mayBe ? "unknown" : "gone";
 }

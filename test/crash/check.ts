@@ -34,18 +34,9 @@ export async function checkLiving(world: World, actors: Actors): Promise<void> {
         `${session_id} is ${status} and lives, its wrapper is ${wrapper.over ? "gone" : "there"}`,
       );
   }
-  const isActive = (
-    of: typeof statuses,
-    { session_id }: { session_id: string | null },
-  ) => of.get(session_id!)?.status === "active";
-  const left = actors.ended.filter((ended) => isActive(statuses, ended));
-  if (left.length === 0) return;
-  // A process that is about to end hides its environment: for that moment nobody can
-  // tell whether it is the program of a wrapper that was killed before it named it.
-  const again = byId(await listed(world));
-  for (const ended of left)
-    if (isActive(again, ended))
-      world.blame(`${ended.session_id} is active and has ended`);
+  for (const { session_id } of actors.ended)
+    if (statuses.get(session_id!)?.status === "active")
+      world.blame(`${session_id} is active and has ended`);
 }
 
 /** With nobody left. */
