@@ -68,13 +68,13 @@ function readPatterns(
     return report(
       place,
       "takes names and regular expressions",
-      "see the README",
+      "see docs/redaction.md",
     );
   const patterns = [...config.redaction.patterns];
   for (const [name, source] of Object.entries(node)) {
     const pattern = readPattern(name, source);
     if (typeof pattern === "string")
-      report([...place, name], pattern, "see Redaction in the README");
+      report([...place, name], pattern, "see docs/redaction.md");
     else {
       patterns.push(pattern);
       took(`redaction.patterns.${name}`, [...place, name]);
@@ -90,11 +90,19 @@ function readProfiles(
   took: Took,
 ): void {
   if (!node || typeof node !== "object" || Array.isArray(node))
-    return report(["profiles"], "takes a name and keys", "see the README");
+    return report(
+      ["profiles"],
+      "takes a name and keys",
+      "see docs/settings.md",
+    );
   for (const [name, body] of Object.entries(node)) {
     const profile: Record<string, unknown> = {};
     if (!body || typeof body !== "object" || Array.isArray(body)) {
-      report(["profiles", name], "takes keys and values", "see the README");
+      report(
+        ["profiles", name],
+        "takes keys and values",
+        "see docs/settings.md",
+      );
       continue;
     }
     for (const [field, value] of Object.entries(body)) {

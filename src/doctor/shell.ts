@@ -63,7 +63,7 @@ function rcFiles(home: string): string {
     if (!readText(file).includes(WRAPPED_VARIABLE))
       throw fail.config(
         `'${file}' wraps a shell and does not look at ${WRAPPED_VARIABLE}: where no session is recorded it wraps for ever`,
-        `wrap unless ${WRAPPED_VARIABLE} is set, as the README shows`,
+        `wrap unless ${WRAPPED_VARIABLE} is set, as docs/recording.md shows`,
       );
   return wrapping.length
     ? `each that wraps looks at ${WRAPPED_VARIABLE}: ${wrapping.join(", ")}`

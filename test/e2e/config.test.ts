@@ -60,7 +60,7 @@ const FILES: [string, string, number, RegExp][] = [
     "a pattern that could be slow",
     "redaction:\n  patterns:\n    mine: (a+)+bcd\n",
     3,
-    /redaction.patterns.mine repeats a group in which something varies \(see Redaction in the README\)/,
+    /redaction.patterns.mine repeats a group in which something varies \(see docs\/redaction\.md\)/,
   ],
   [
     "a rule that there is not",

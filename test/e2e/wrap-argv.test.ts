@@ -1,8 +1,9 @@
 /** What of a command line is recorded, and where the rest of it is not. */
 import { expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configure } from "../support/host.ts";
+import { block } from "../support/pages.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 
@@ -89,10 +90,8 @@ test("where redaction is configured wrongly, it is said, and the program alone i
   expect(sandbox.spooled()[0]).toMatchObject({ command: ["sh", "[withheld]"] });
 });
 
-/** The lines that the README gives for an rc file. */
-const RC = /```bash\n(# the end of ~\/\.bashrc\n[^`]*)```/.exec(
-  readFileSync(join(import.meta.dir, "../../README.md"), "utf8"),
-)![1]!;
+/** The lines that docs/recording.md gives for an rc file. */
+const RC = block("bash", "# the end of ~/.bashrc\n").text;
 
 const STATES = [
   { what: "is recorded", env: {} },

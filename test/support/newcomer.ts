@@ -1,5 +1,5 @@
 /**
- * Somebody who follows the README: a real interactive bash on a terminal, the
+ * Somebody who follows the pages: a real interactive bash on a terminal, the
  * executable on its PATH, and each command typed as it stands.
  */
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";

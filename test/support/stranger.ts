@@ -1,5 +1,5 @@
 /**
- * A user of this host whose login shell is the README's script, and what ssh
+ * A user of this host whose login shell is the script of docs/recording.md, and what ssh
  * does for him, without a network: `as-ssh` takes ssh's arguments and runs the
  * command as sshd does, by `$LOGIN_SHELL -c`. The same user with plain bash for
  * his shell shows what was to be expected.
@@ -7,20 +7,17 @@
  * All in a mount namespace that ends with its script: /etc and /usr/local/bin
  * are its own.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runPrivately } from "./host.ts";
+import { block } from "./pages.ts";
 import { BINARY, type Finished, type Sandbox } from "./sandbox.ts";
 
 export const RECORDED = "/usr/local/bin/recorded-bash";
 export const PLAIN = "/bin/bash";
 
-/** The script that the README gives for a login shell. */
-export function loginScript(): string {
-  const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
-  const [, script] = /```bash\n(#!\/bin\/sh\n[^`]*)```/.exec(readme)!;
-  return script!;
-}
+/** The script that docs/recording.md gives for a login shell. */
+export const loginScript = () => block("bash", "#!/bin/sh\n").text;
 
 /** ssh's words: options, the host, then the command; `-s` names a subsystem. */
 const AS_SSH = `#!/bin/bash

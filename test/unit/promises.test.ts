@@ -1,15 +1,12 @@
-/** What the README promises for each fault is held by tests that there are. */
+/** What docs/promises.md promises for each fault is held by tests that there are. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { section } from "../support/pages.ts";
 
 const root = join(import.meta.dir, "../..");
-const section = readFileSync(join(root, "README.md"), "utf8").split(
-  /^## What is promised$/m,
-)[1]!;
-const rows = section
-  .split(/^#{2,3} /m)[0]!
-  .split("\n")
+const rows = section("What is promised")
+  .text.split("\n")
   .filter((line) => line.startsWith("| "))
   .slice(2)
   .map((line) => line.split("|").map((cell) => cell.trim()));

@@ -1,5 +1,5 @@
 /**
- * Troubleshooting, each case for real: the trouble is made, what the README says
+ * Troubleshooting, each case for real: the trouble is made, what the page says
  * is seen is seen, what it says to do is typed as it stands, and it helps.
  */
 import { expect, test } from "bun:test";
@@ -12,7 +12,7 @@ import {
   freePort,
   tidied,
 } from "../support/newcomer.ts";
-import { BLOCKS, SECTIONS, commandsOf, section } from "../support/readme.ts";
+import { BLOCKS, SECTIONS, commandsOf, section } from "../support/pages.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { startArguments } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
@@ -20,7 +20,7 @@ import { until } from "../support/wait.ts";
 
 const SECRET = "a secret of more than thirty-two characters";
 
-/** One case of the README, and the port that stands for the default one. */
+/** One case of the page, and the port that stands for the default one. */
 class Case {
   readonly port = freePort();
   readonly env = { SESSION_BUDDY_PORT: `${this.port}` };
@@ -31,7 +31,7 @@ class Case {
     return `Troubleshooting / ${this.title}`;
   }
 
-  /** What was really shown, and what the README says of it, are the same words. */
+  /** What was really shown, and what the page says of it, are the same words. */
   seen(shown: string, words: string): void {
     expect(shown).toContain(words.replace("8678", `${this.port}`));
     expect(section(this.name).text.replace(/\s+/g, " ")).toContain(words);
@@ -270,7 +270,7 @@ function firstByte(fd: number): boolean {
   }
 }
 
-test("no case of the README is left out", () => {
+test("no case of the page is left out", () => {
   const cases = SECTIONS.map(({ name }) => name).filter((name) =>
     name.startsWith("Troubleshooting / "),
   );

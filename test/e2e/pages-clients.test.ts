@@ -1,5 +1,5 @@
 /**
- * What the README gives to other programs, taken out of it and used: the
+ * What docs/agents.md gives to other programs, taken out of it and used: the
  * configuration of each agent by a real MCP client, the lines for the Python
  * shells by a real interpreter.
  */
@@ -10,14 +10,14 @@ import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { withExecutable } from "../support/newcomer.ts";
-import { BLOCKS, type Block } from "../support/readme.ts";
+import { BLOCKS, type Block } from "../support/pages.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
 
 const SECRET = "a secret of more than thirty-two characters";
-const INFO = { name: "readme", version: "1" };
+const INFO = { name: "pages", version: "1" };
 
 /** One server as an agent's configuration names it, in any of their forms. */
 interface Named {
@@ -140,7 +140,7 @@ test("each agent's snippet leads to the server, and with a secret set, only with
 
 const lines = BLOCKS.find(({ language }) => language === "python")!.text;
 
-/** A shell of the family, started after the README's lines. */
+/** A shell of the family, started after the page's lines. */
 const SHELL = `
 class MahavishnuShell(AdminShell):
     def _get_component_name(self):
@@ -175,7 +175,7 @@ interface Report {
 }
 
 /**
- * Runs the README's lines and a shell behind them.
+ * Runs the page's lines and a shell behind them.
  * @param meanwhile while the shell is at its prompt
  */
 async function python(

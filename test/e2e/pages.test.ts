@@ -1,7 +1,8 @@
 /**
- * What the README says holds: its commands, typed one after the other by
- * somebody who has just built the executable, its tables and its settings.
- * Troubleshooting and the snippets for clients have tests of their own.
+ * What README.md and docs/ say holds: the commands of each page, typed one after
+ * the other by somebody who has just recorded a first session, its tables, pictures,
+ * settings and links. Troubleshooting and the snippets for clients have tests of
+ * their own.
  */
 import { expect, test } from "bun:test";
 import {
@@ -11,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { ROUTES } from "../../src/server/http/routes.ts";
 import {
@@ -22,16 +23,15 @@ import {
 } from "../../src/config/keys.ts";
 import { configure } from "../support/host.ts";
 import { Newcomer, freePort, tidied } from "../support/newcomer.ts";
-import { BLOCKS, README, commandsOf, section } from "../support/readme.ts";
+import { derived } from "../support/derived.ts";
+import { BLOCKS, PAGES, commandsOf, page, section } from "../support/pages.ts";
+import { PICTURE } from "../support/pictures.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
-import {
-  type ListedTool,
-  toolTable,
-  withTable,
-} from "../support/tool-table.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
+
+const ROOT = join(import.meta.dir, "../..");
 
 /** What is seen after a command, where its exit status is not enough. */
 const SHOWN: [RegExp, RegExp][] = [
@@ -51,31 +51,33 @@ const SHOWN: [RegExp, RegExp][] = [
   [/^session-buddy token/, /\r\n[\w-]+\.[\w-]+\.[\w-]+\r\n/],
 ];
 
-test("the README's commands work in their order, as a newcomer types them", async () => {
-  if (!needs("curl", "python3")) return;
-  using sandbox = new Sandbox();
-  mahavishnu(sandbox);
-  claude(sandbox);
-  const port = `${freePort()}`;
-  const env = {
-    SESSION_BUDDY_PORT: port,
-    PYTHONPATH: join(sandbox.home, "python"),
-  };
-  await using _ = tidied(sandbox);
-  await using newcomer = await Newcomer.atTerminal(sandbox, env);
-  const left = (name: string) => {
-    const path = join(sandbox.home, name);
-    return existsSync(path) ? readFileSync(path, "utf8") : "";
-  };
-  let hex = "";
-  let typed = 0;
-  for (const block of BLOCKS) {
-    if (block.language !== "sh") continue;
-    // The two that build: this test is run by the one and would be undone by the other.
-    if (block.section === "") continue;
-    // What is broken there has to be broken first: readme-trouble.test.ts.
-    if (block.section.startsWith("Troubleshooting / ")) continue;
-    for (const written of commandsOf(block)) {
+/** The two that build run this test, and would be undone by it. */
+const BUILDS = "npx ";
+
+const typed = PAGES.map(({ file }) => file).filter((file) =>
+  commandsIn(file).some((command) => !command.startsWith(BUILDS)),
+);
+
+test.each(typed)(
+  "the commands of %s work in their order, as a newcomer types them",
+  async (file) => {
+    if (!needs("curl", "python3")) return;
+    using sandbox = new Sandbox();
+    mahavishnu(sandbox);
+    claude(sandbox);
+    const port = `${freePort()}`;
+    const env = {
+      SESSION_BUDDY_PORT: port,
+      PYTHONPATH: join(sandbox.home, "python"),
+    };
+    await using _ = tidied(sandbox);
+    await using newcomer = await Newcomer.atTerminal(sandbox, env);
+    // There is something to ask about.
+    const first = await newcomer.type("session-buddy shell");
+    await newcomer.type("session-buddy shell -- python3 -m mahavishnu shell");
+    const hex = /Session ID: \S+-([0-9a-f]{8})/.exec(first.shown)![1]!;
+    for (const written of commandsIn(file)) {
+      if (written.startsWith(BUILDS)) continue;
       const command = written
         .replaceAll("8678", port)
         .replaceAll("1a2b3c4d", hex);
@@ -85,22 +87,40 @@ test("the README's commands work in their order, as a newcomer types them", asyn
         if (which.test(written)) expect(shown).toMatch(wanted);
       const log = / > (\S+) 2>&1 &/.exec(written)?.[1];
       // A person takes a breath meanwhile.
-      if (log) await until("the server", () => left(log).includes("ready"));
+      if (log)
+        await until("the server", () => left(sandbox, log).includes("ready"));
       if (written.startsWith("claude mcp add"))
         await askAsClaude(sandbox, port);
-      hex ||= /Session ID: \S+-([0-9a-f]{8})/.exec(shown)?.[1] ?? "";
-      typed++;
     }
-  }
-  expect(typed).toBeGreaterThan(20);
-  expect(left("sessions.csv")).toStartWith("session_id,");
-  expect(left("mcp.log")).toMatch(/ready \(pid \d+\)/);
-  expect(left(".config/systemd/user/session-buddy.service")).toContain(
-    "mcp start",
-  );
-}, 180_000);
+    for (const [page, name, begins] of LEFT)
+      if (page === file) expect(left(sandbox, name)).toMatch(begins);
+  },
+  180_000,
+);
 
-/** The package whose shell the README wraps. */
+/** What is broken in troubleshooting has to be broken first: pages-trouble.test.ts. */
+function commandsIn(file: string): string[] {
+  return BLOCKS.filter(
+    ({ page, language, section }) =>
+      page === file &&
+      language === "sh" &&
+      !section.startsWith("Troubleshooting / "),
+  ).flatMap(commandsOf);
+}
+
+/** The files that a page's commands leave, and what is in them. */
+const LEFT: [page: string, name: string, begins: RegExp][] = [
+  ["docs/commands.md", "sessions.csv", /^session_id,/],
+  ["docs/server.md", "mcp.log", /ready \(pid \d+\)/],
+  ["docs/server.md", ".config/systemd/user/session-buddy.service", /mcp start/],
+];
+
+function left(sandbox: Sandbox, name: string): string {
+  const path = join(sandbox.home, name);
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
+
+/** The package whose shell the pages wrap. */
 function mahavishnu(sandbox: Sandbox): void {
   const folder = join(sandbox.home, "python/mahavishnu");
   mkdirSync(folder, { recursive: true });
@@ -146,7 +166,7 @@ async function askAsClaude(sandbox: Sandbox, port: string): Promise<void> {
 
 test("the two commands that build name the runtime that is pinned, and scripts that are there", () => {
   const [first] = BLOCKS;
-  expect(first!.section).toBe("");
+  expect(first!.page).toBe("README.md");
   const commands = commandsOf(first!);
   expect(commands).toHaveLength(2);
   for (const command of commands) {
@@ -156,19 +176,56 @@ test("the two commands that build name the runtime that is pinned, and scripts t
   }
 });
 
-test("the table of tools is what the server lists", async () => {
-  using sandbox = new Sandbox();
-  await using server = await TestServer.start(sandbox);
-  const response = await server.post({
-    ...{ jsonrpc: "2.0", id: 1, method: "tools/list" },
-  });
-  const { result } = (await response.json()) as {
-    result: { tools: ListedTool[] };
-  };
-  // To mend it: bun test/support/tool-table.ts
-  expect(README).toBe(withTable(README, toolTable(result.tools)));
-  expect(README).toContain("| `track_session_start` |");
+// To mend it: bun run docs
+test.each(PAGES)(
+  "the tables and pictures of $file are what the executable shows",
+  async (page) => {
+    expect(page.text).toBe(await derived(page));
+  },
+);
+
+test("those that are derived are there", () => {
+  expect(page("docs/server.md").text).toContain("| `track_session_start` |");
+  expect(page("docs/commands.md").text).toContain("| `list-sessions` |");
+  expect([...page("README.md").text.matchAll(PICTURE)]).toHaveLength(2);
 });
+
+test("every page is linked from the front page, and every link leads to its place", () => {
+  const wrong: string[] = [];
+  const reached = new Set(["README.md"]);
+  for (const { file, text } of [...PAGES, ...others()])
+    for (const [, target] of unfenced(text).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target!)) continue;
+      const [path, place] = target!.split("#") as [string, string?];
+      const to = path ? join(dirname(file), path) : file;
+      if (file === "README.md") reached.add(to);
+      if (!existsSync(join(ROOT, to))) wrong.push(`${file}: ${target}`);
+      else if (place !== undefined && !anchorsOf(to).includes(place))
+        wrong.push(`${file}: ${target}`);
+    }
+  expect(wrong).toEqual([]);
+  expect(PAGES.map(({ file }) => file).filter((f) => !reached.has(f))).toEqual(
+    [],
+  );
+});
+
+const others = () =>
+  ["CONTRIBUTING.md", "CHANGELOG.md"].map((file) => ({
+    file,
+    text: readFileSync(join(ROOT, file), "utf8"),
+  }));
+const unfenced = (text: string) => text.replace(/^```[^]*?^```$/gm, "");
+
+/** Of a file's headings, as GitHub makes them. */
+function anchorsOf(file: string): string[] {
+  const text = unfenced(readFileSync(join(ROOT, file), "utf8"));
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
 
 test("the table of routes has every route, and no other is answered", async () => {
   const named = [
@@ -212,15 +269,26 @@ test("the settings are all there, with their defaults, and are taken as they sta
   expect(await sandbox.list()).toEqual([]);
 });
 
+test.each(BLOCKS.filter(({ language }) => language === "yaml"))(
+  "a file of settings with what $page shows below $section is a valid one",
+  async ({ text }) => {
+    using sandbox = new Sandbox();
+    const file = configure(sandbox, text);
+    const { exitCode, stderr } = await sandbox.run(["config", "--check"]);
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    expect(readFileSync(file, "utf8")).toBe(text);
+  },
+);
+
 test("every variable that is read is named", () => {
   const read = new Set([...VARIABLES.keys(), "BODAI_SHARED_SECRET"]);
   const sources = new Bun.Glob("src/**/*.ts");
-  const root = join(import.meta.dir, "../..");
-  for (const file of sources.scanSync(root))
-    for (const [, name] of readFileSync(join(root, file), "utf8").matchAll(
+  for (const file of sources.scanSync(ROOT))
+    for (const [, name] of readFileSync(join(ROOT, file), "utf8").matchAll(
       /env\["(SESSION_BUDDY_\w+)"\]/g,
     ))
       read.add(name!);
   expect(read.size).toBeGreaterThan(VARIABLES.size + 3);
-  for (const name of read) expect(README).toContain(`\`${name}\``);
+  const { text } = page("docs/settings.md");
+  for (const name of read) expect(text).toContain(`\`${name}\``);
 });
