@@ -270,9 +270,14 @@ const marked = (mark: string): number[] =>
 const isMarked = (pid: number, mark: string): boolean =>
   pid > 0 && said(pid, "environ").includes(`SB_TYPIST=${mark}\0`);
 
-/** What wrappers leave behind them, and what keeps the terminal. */
+/**
+ * What wrappers leave behind them, what keeps the terminal, and what has calls fail
+ * (inject.ts), which stays as long as a drain does.
+ */
 const isOnItsOwn = (pid: number): boolean =>
-  /^(drain|sleep\0infinity)|\0drain\0/.test(said(pid, "cmdline"));
+  /^(drain|sleep\0infinity|[^\0]*\/fault\0)|\0drain\0/.test(
+    said(pid, "cmdline"),
+  );
 
 function said(pid: number, name: string): string {
   try {
