@@ -66,7 +66,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/version.ts",
   ],
   "src/server/tools/": ["src/model/", "src/os/", "src/version.ts"],
-  "src/server/mcp/": ["src/model/", "src/server/tools/"],
+  "src/server/prompts/": ["src/model/"],
+  "src/server/mcp/": ["src/model/", "src/server/prompts/", "src/server/tools/"],
   "src/server/http/": [
     "src/model/",
     "src/os/",

@@ -45,6 +45,10 @@ export interface CommandFilter {
   failed?: boolean;
   /** It began there, or in a folder below. */
   cwd?: string;
+  /** In sessions of this user, on this host, of this component. */
+  user?: string;
+  host?: string;
+  component?: string;
   /** Began at or after this time, UTC ISO 8601. */
   after?: string;
   /** Began before this time, UTC ISO 8601. */

@@ -42,7 +42,10 @@ export function commandsOfSessions(
     const other = id(7);
     const life: Event[] = [
       start(),
-      start({ session_id: other, timestamp: at(1) }),
+      start({
+        ...{ session_id: other, timestamp: at(1), component_name: "zsh" },
+        ...{ hostname: "ops-1", user: { username: "ann", home: "/" } },
+      }),
       ...ran(1, 2, "make all", 2, { pipe_status: [0, 2] }),
       ...ran(2, 3, "echo 100%_'", 0, { cwd: "/srv/www" }),
       ...ran(3, 4, null, 0, { mark: "private" }),
@@ -87,6 +90,11 @@ export function commandsOfSessions(
         [{ cwd: "/srv/www" }, [echo]],
         [{ after: at(4) }, [vim, clean, secret]],
         [{ before: at(4) }, [echo, make]],
+        [{ user: "ann" }, [clean]],
+        [{ host: "host", failed: true }, [make]],
+        [{ component: "zsh", host: "ops-1", user: "ann" }, [clean]],
+        [{ component: "zsh", host: "host" }, []],
+        [{ user: "' OR 1=1 --" }, []],
         [{ limit: 2 }, [vim, clean]],
         [{ from: secret! }, [echo, make]],
         [{ from: secret!, text: "make", failed: true, limit: 9 }, [make]],

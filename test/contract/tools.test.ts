@@ -171,7 +171,6 @@ for (const [name, connect] of Object.entries(CLIENTS))
       ]);
       // Everybody may list resources; sessions are not for everybody.
       expect((await client.listResources()).resources).toEqual([]);
-      expect((await client.listPrompts()).prompts).toEqual([]);
       const uri = `session://${SHELL_ID}`;
       const { contents } = await client.readResource({ uri });
       expect(contents).toMatchObject([{ uri, mimeType: "application/json" }]);

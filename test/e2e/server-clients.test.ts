@@ -27,7 +27,7 @@ const TOOLS = [
     "session_stats",
     "track_channel_session",
   ],
-  ...["track_events", "track_session_end", "track_session_start"],
+  ...["track_events", "track_session_end", "track_session_start", "who_at"],
 ];
 
 interface Result {

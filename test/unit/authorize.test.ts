@@ -171,6 +171,7 @@ test("each message asks for one of these", () => {
     list_sessions: "read",
     get_session: "read",
     list_commands: "read",
+    who_at: "read",
     list_events: "read",
     search: "read",
     session_stats: "read",

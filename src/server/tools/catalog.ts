@@ -15,6 +15,7 @@ import { trackChannelSession } from "./track-channel-session.ts";
 import { trackEvents } from "./track-events.ts";
 import { trackSessionEnd } from "./track-session-end.ts";
 import { trackSessionStart } from "./track-session-start.ts";
+import { whoAt } from "./who-at.ts";
 
 export const TOOLS: readonly Tool[] = [
   healthCheck,
@@ -23,6 +24,7 @@ export const TOOLS: readonly Tool[] = [
   trackEvents,
   listSessions,
   getSession,
+  whoAt,
   listCommands,
   listEvents,
   search,

@@ -41,7 +41,7 @@ export const listCommands = tool({
   name: "list_commands",
   title: "List commands",
   description:
-    'The commands that were typed in recorded shells, newest first: text, folder, exit status, duration. Use it to find where something was done, or what failed; ask for the next page with next_cursor. text is null where the shell kept it to itself (mark: private) or it was withheld or removed; secrets in it were redacted before it was stored. Example: {"text":"terraform apply","failed":true,"after":"yesterday"}',
+    'The commands that were typed in recorded shells, newest first: text, folder, exit status, duration. Use it to find where something was done, or what failed and when; get_session then shows what was around it; ask for the next page with next_cursor. text is null where the shell kept it to itself (mark: private) or it was withheld or removed; secrets in it were redacted before it was stored. Example: {"text":"terraform apply","after":"-30d"}, or for what failed last night {"failed":true,"after":"yesterday 18:00","before":"08:00"}',
   access: "read",
   input: z.strictObject({
     session_id: text
@@ -55,6 +55,9 @@ export const listCommands = tool({
     exit: integer.optional().describe("Ended with this exit status"),
     failed: flag.optional().describe("Only with another exit status than 0"),
     cwd: text.optional().describe("Begun in this folder, or in one below it"),
+    user: text.optional().describe("In sessions of this user"),
+    host: text.optional().describe("In sessions on this host"),
+    component: text.optional().describe("In sessions of this component"),
     after: when("Began at or after"),
     before: when("Began before"),
     limit: limit.describe("Commands at most, 1 to 10000; 50 when left out"),
@@ -69,6 +72,7 @@ export const listCommands = tool({
     ({ store }) =>
     async (args, { received_ms }) => {
       const { session_id, text, exit, failed, cwd, cursor } = args;
+      const { user, host, component } = args;
       const { limit = DEFAULT_ROWS } = args;
       const filter: CommandFilter = {
         ...timesOf(args, received_ms),
@@ -76,6 +80,9 @@ export const listCommands = tool({
         ...(exit !== undefined && { exit_code: exit }),
         ...(failed && { failed }),
         ...(cwd !== undefined && { cwd }),
+        ...(user !== undefined && { user }),
+        ...(host !== undefined && { host }),
+        ...(component !== undefined && { component }),
         ...(cursor !== undefined && { from: readCommandCursor(cursor) }),
       };
       if (session_id !== undefined)

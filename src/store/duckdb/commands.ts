@@ -35,6 +35,14 @@ export function commandsQuery(filter: CommandFilter): Query {
   starts.add("e.timestamp < ?::TIMESTAMP", filter.before);
   starts.add(contains("json_extract_string(e.payload, '$.text')"), filter.text);
   starts.add(within("json_extract_string(e.payload, '$.cwd')"), filter.cwd);
+  const sessions = new Conditions(starts.values);
+  sessions.add("s.username = ?", filter.user);
+  sessions.add("s.hostname = ?", filter.host);
+  sessions.add("s.component_name = ?", filter.component);
+  if (sessions.where)
+    starts.always(
+      `e.session_id IN (SELECT s.session_id FROM all_sessions AS s ${sessions.where})`,
+    );
   if (filter.from) {
     const { start_time, event_seq } = filter.from;
     const before = starts.parameter(start_time);
