@@ -4,6 +4,7 @@
  */
 import { type Catalog, type Command, parseArgs, nearest } from "./args.ts";
 import { fail } from "../model/failure.ts";
+import { nowRunning } from "../model/running.ts";
 import { commandHelp, groupHelp } from "../render/help.ts";
 import { showProgress } from "./progress.ts";
 import { print } from "./terminal.ts";
@@ -133,6 +134,7 @@ export async function runTree(argv: readonly string[]): Promise<number> {
   const [name, words] = splitName(argv);
   if (name === undefined) throw usage("no command was given");
   const { args, run } = await find(name);
+  nowRunning(ALIASES.get(name) ?? name);
   showProgress();
   return (await run?.(parseArgs(name, words, args).args, CATALOG)) ?? 0;
 }

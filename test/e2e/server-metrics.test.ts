@@ -1,5 +1,6 @@
 /** What a server counts of the shells that are wrapped on its host, and what it says when it is told to end. */
 import { expect, test } from "bun:test";
+import { parseMetrics } from "../support/prometheus.ts";
 import { readUntil } from "../support/server.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
@@ -61,6 +62,31 @@ test("wrapped sessions count, once each, and not again after a restart", async (
     session_end_total: 1,
     session_duration_seconds_count: 1,
   });
+});
+
+test("reads are timed by tool and by the command that asked", async () => {
+  using sandbox = new Sandbox();
+  await using server = await TestServer.start(sandbox);
+  await sandbox.run(["list-sessions"]);
+  await sandbox.run(["ls"]);
+  await sandbox.run(["last"]);
+  await sandbox.run(["search", "word"]);
+  // Over TCP anybody may call himself what he likes.
+  const claimed = { "x-session-buddy-command": "last" };
+  await server.call("list_sessions", {}, claimed);
+  await server.call("health_check");
+  const text = await (await fetch(`${server.origin}/metrics`)).text();
+  const name = "session_buddy_read_duration_seconds";
+  const counts = parseMetrics(text)
+    .get(name)!
+    .samples.filter((sample) => sample.name === `${name}_count`)
+    .map(({ labels, value }) => [labels["tool"], labels["command"], value]);
+  expect(counts.sort()).toEqual([
+    ["list_sessions", "last", 1],
+    ["list_sessions", "list-sessions", 2],
+    ["list_sessions", "mcp", 1],
+    ["search", "search", 1],
+  ]);
 });
 
 test.each(["SIGINT", "SIGTERM"] as const)(

@@ -53,6 +53,7 @@ const SESSIONS = {
 };
 
 const OURS = {
+  session_buddy_read_duration_seconds: ["histogram", ["tool", "command"]],
   session_buddy_store_commit_seconds: ["histogram", []],
   session_buddy_store_commit_events_total: ["counter", []],
   session_buddy_queue_depth: ["gauge", []],
@@ -82,6 +83,7 @@ test("the names, types and labels that dashboards are built on", async () => {
     { ok: false, error_type: "refused" },
     0.002,
   );
+  metrics.read("search", "search", 0.002);
   metrics.commit(0.002, 3);
   metrics.request("/mcp", 200);
   const families = await scrape(metrics, {
@@ -204,6 +206,25 @@ test("commits and requests", async () => {
       status,
     });
   expect(["200", "403", "500"].map(requests)).toEqual([2, 1, undefined]);
+});
+
+test("reads, by tool and by command, of which there are so many and no more", async () => {
+  const metrics = new Metrics();
+  metrics.read("list_sessions", "last", 0.03);
+  metrics.read("list_sessions", "last", 70);
+  metrics.read("list_sessions", "mcp", 0.0004);
+  for (let n = 0; n < 1_000; n++) metrics.read(`t${n}`, `c${n}`, 1);
+  const name = "session_buddy_read_duration_seconds";
+  const families = await scrape(metrics);
+  const last = { tool: "list_sessions", command: "last" };
+  expect(buckets(families, name, last)).toMatchObject({
+    ...{ "0.025": 0, "0.05": 1, "10": 1, "+Inf": 2 },
+  });
+  const counts = families
+    .get(name)!
+    .samples.filter((s) => s.name === `${name}_count`);
+  expect(counts.reduce((sum, s) => sum + s.value, 0)).toBe(1_003);
+  expect(counts.length).toBeLessThan(40);
 });
 
 test("what has a state is what it is now, however often it is asked", async () => {

@@ -90,6 +90,17 @@ export class Metrics {
     this.series.emit_failure.inc({ ...labels, error_type });
   }
 
+  /** A call of a tool that reads, and for which command of ours it was. */
+  read(tool: string, command: string, seconds: number): void {
+    this.series.read.observe(
+      {
+        tool: this.value("tool", tool),
+        command: this.value("command", command),
+      },
+      seconds,
+    );
+  }
+
   /** A commit of the store. */
   commit(seconds: number, events: number): void {
     this.series.commit.observe(seconds);
@@ -221,6 +232,13 @@ function seriesOf(registry: Registry) {
       "From the call that brought an event to its answer.",
       "component_name",
       "event_type",
+    ),
+    read: histogram(
+      EMIT_SECONDS,
+      ours("read_duration_seconds"),
+      "From the call of a tool that reads to its answer, by the command that asked; mcp where none of ours did.",
+      "tool",
+      "command",
     ),
     active: gauge(
       "active_sessions",

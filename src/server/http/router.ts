@@ -8,6 +8,7 @@ import type { Auth } from "../../auth/verify.ts";
 import type { Settings } from "../../config/load.ts";
 import type { Log } from "../../log/log.ts";
 import { Failure, reasonOf, fail } from "../../model/failure.ts";
+import { COMMAND_HEADER, commandNamed } from "../../model/running.ts";
 import { NOT_DRAINED } from "../../model/store.ts";
 import type { Peer } from "../../os/peer.ts";
 import { VERSION } from "../../version.ts";
@@ -91,6 +92,10 @@ export class Router {
     const request_id = Bun.randomUUIDv7();
     const gone = request.signal;
     const caller: Client = { ...peer, token: null, request_id, gone };
+    if (peer.via === "socket") {
+      const command = commandNamed(request.headers.get(COMMAND_HEADER));
+      if (command !== null) caller.command = command;
+    }
     this.requests++;
     let response: Response;
     try {

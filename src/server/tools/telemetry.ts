@@ -18,7 +18,11 @@ export interface ToolMetrics {
     outcome: Outcome,
     seconds: number,
   ): void;
+  read(tool: string, command: string, seconds: number): void;
 }
+
+/** Stands for the command where none of ours asked. */
+export const NO_COMMAND = "mcp";
 
 /** A recorder that counts sessions that begin and measures those that end, each once. */
 export function countingRecorder(

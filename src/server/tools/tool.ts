@@ -121,6 +121,8 @@ export interface Caller {
   /** What the Authorization header proved; null when there was none, or no secret is set. */
   token: TokenIdentity | null;
   request_id: string;
+  /** Which command of ours asks, over the socket; left out for everybody else. */
+  command?: string;
   /** Aborted when it does not wait for the answer any more. */
   gone?: AbortSignal;
 }

@@ -11,7 +11,12 @@ import type { Caller, Tool, ToolServer } from "./tool.ts";
 import { TOOLS } from "./catalog.ts";
 import { provenanceOf } from "./provenance.ts";
 import { redactingRecorder } from "./redacting.ts";
-import { type ToolMetrics, countCall, countingRecorder } from "./telemetry.ts";
+import {
+  NO_COMMAND,
+  type ToolMetrics,
+  countCall,
+  countingRecorder,
+} from "./telemetry.ts";
 
 /** Where the tools' work is done: in this process, or by a server that is asked. */
 export interface ToolBackend {
@@ -96,9 +101,12 @@ export class Tools implements ToolBackend {
     } catch (error) {
       failure = error;
     }
-    if (tool.count && metrics) {
+    if (metrics) {
       const seconds = (performance.now() - begun) / 1_000;
-      countCall(tool.count(rest, result), failure, seconds, metrics);
+      if (tool.count)
+        countCall(tool.count(rest, result), failure, seconds, metrics);
+      if (tool.access === "read")
+        metrics.read(name, caller.command ?? NO_COMMAND, seconds);
     }
     if (result) return result;
     onError?.(failure, name, caller);

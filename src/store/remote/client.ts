@@ -11,6 +11,7 @@ import {
   reasonOf,
 } from "../../model/failure.ts";
 import { FAILURE, NOT_DRAINED, SAME_FOR_ALL } from "../../model/store.ts";
+import { COMMAND_HEADER, runningCommand } from "../../model/running.ts";
 import {
   type LocalServer,
   Watchdog,
@@ -132,6 +133,7 @@ export class ToolClient {
     const { target } = this;
     const socket = "socket" in target;
     const bearer = socket ? null : target.token;
+    const command = socket ? runningCommand() : null;
     const signals = [AbortSignal.timeout(answer_ms)];
     using watchdog = socket ? new Watchdog(target) : null;
     if (watchdog) signals.push(watchdog.signal);
@@ -144,6 +146,7 @@ export class ToolClient {
           "content-type": "application/json",
           accept: "application/json, text/event-stream",
           ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+          ...(command === null ? {} : { [COMMAND_HEADER]: command }),
         },
         body: message,
         redirect: "error",
