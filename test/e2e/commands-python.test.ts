@@ -209,7 +209,7 @@ test("IPython: each cell is recorded, and the screen is the same", async () => {
 
 /** Ends once it goes on after a stop. */
 const STOPPED =
-  "[up and print(up.pop()) or time.sleep(0.01) for _ in iter(on.copy, [1])]";
+  "any(up and print(up.pop()) or time.sleep(0.01) for _ in iter(on.copy, [1]))";
 const HEARS =
   "import os, signal, time; up = ['up']; on = []; was = signal.signal(signal.SIGCONT, lambda *_: on.append(1))";
 

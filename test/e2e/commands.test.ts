@@ -284,6 +284,9 @@ test("what a killed wrapper left in memory goes when its session is closed", asy
   pty.line("echo $SESSION_BUDDY_SHM.");
   const [, folder] = await pty.expect(/(\/dev\/shm\/\S+)\.\r/);
   const [line] = hookedLines(sandbox);
+  // A hang-up just before it waits for a key bash hears at the next key.
+  await pty.expect(/<2>\$ $/);
+  await pty.asleep();
   pty.child.kill("SIGKILL");
   await pty.child.exited;
   expect(existsSync(folder!)).toBe(true);

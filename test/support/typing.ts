@@ -134,7 +134,8 @@ export const comparable = (screen: string, { home }: Sandbox): string =>
   drawnOnce(screen)
     .replace(/^(\[\d+\][-+ ]*) \d+/gm, "$1 PID")
     .replaceAll(home, "HOME")
-    .replaceAll(home.slice(1), "HOME");
+    // IPython's title has the last folders of it.
+    .replaceAll(home.split("/").slice(-2).join("/"), "HOME");
 
 /** How often fish draws the very same line over itself is a matter of the moment. */
 function drawnOnce(screen: string): string {
