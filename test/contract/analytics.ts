@@ -164,18 +164,17 @@ export function analyses(store: () => SessionStore): void {
         { component_name: "none" },
       ];
       for (const filter of filters) {
-        const sessions = (await listed(store(), filter)).filter(
+        const all = await listed(store(), filter);
+        const sessions = all.filter(
           ({ start_time }) => start_time >= AFTER && start_time < BEFORE,
         );
-        const ids = new Set(
-          (await listed(store(), filter)).map(({ session_id }) => session_id),
-        );
+        const ids = new Set(all.map(({ session_id }) => session_id));
         const commands = (await Array.fromAsync(store().commands({}))).filter(
           ({ session_id, start_time }) =>
             ids.has(session_id) && start_time >= AFTER && start_time < BEFORE,
         );
         const asked = { sessions: { ...filter, after: AFTER, before: BEFORE } };
-        for (const [metric, wanted] of counts(sessions, commands)) {
+        for (const [metric, wanted] of counts(sessions, commands, all)) {
           // Periods without a session have rows too.
           const rows = (await ask(metric, asked)).filter(
             (row) => row["sessions"] !== 0,
@@ -229,10 +228,14 @@ function lives(random: Random): Event[] {
   }).flat();
 }
 
-/** The figures that can be told without a doubt, of each metric. */
+/**
+ * The figures that can be told without a doubt, of each metric.
+ * @param all whenever they began
+ */
 function counts(
   sessions: readonly Session[],
   commands: readonly Command[],
+  all: readonly Session[],
 ): [Metric, FigureRow[]][] {
   const failed = (of: readonly Session[]) =>
     of.filter(({ exit_code, signal }) => (exit_code ?? 0) !== 0 || signal)
@@ -360,7 +363,7 @@ function counts(
       "active",
       most(
         by(
-          sessions.filter(({ status }) => status === "active"),
+          all.filter(({ status }) => status === "active"),
           (one) => `${one.component_name} ${one.username} ${one.hostname}`,
           (key, of) => ({
             component_name: key.split(" ")[0]!,

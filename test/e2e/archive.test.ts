@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   writeFileSync,
+  readFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { sessionIdOf } from "../../src/model/id.ts";
@@ -138,8 +139,12 @@ test("it asks with the count; no changes nothing", async () => {
   using sandbox = new Sandbox();
   await settled(sandbox, old(3));
   const words = ["archive-sessions", "--days", "30"];
-  const unasked = await sandbox.run(words);
-  expectFailure(unasked, 64, /nobody is there to be asked \(.*--yes/);
+  const unread = `${BINARY} ${words.join(" ")} 2> said; echo "was $?"`;
+  await using blind = new Pty(sandbox, ["sh", "-c", unread]);
+  await blind.expect("was 64");
+  expect(readFileSync(join(sandbox.home, "said"), "utf8")).toMatch(
+    /nobody is there to be asked \(.*--yes/,
+  );
   for (const [answer, code, left] of [
     ["no", 1, 3],
     ["yes", 0, 0],
@@ -153,6 +158,15 @@ test("it asks with the count; no changes nothing", async () => {
     expect(await pty.ended()).toEqual({ code, signal: null });
     expect(await sandbox.list()).toHaveLength(left);
   }
+});
+
+test("a script is not asked", async () => {
+  using sandbox = new Sandbox();
+  await settled(sandbox, old(3));
+  const done = await sandbox.run(["archive-sessions", "--days", "30"]);
+  expect(done).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(done.stdout).toStartWith("archived: 3 sessions, 6 events\n");
+  expect(await sandbox.list()).toEqual([]);
 });
 
 test("the folder is one that it makes, wherever it is", async () => {

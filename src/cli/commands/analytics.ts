@@ -57,7 +57,7 @@ export default defineCommand({
   components     by component
   hosts          by host
   errors         how sessions failed: by exit status, by signal, lost
-  active         who is in now
+  active         who is in now, since whenever
   commands       by program: how often, how often in vain, how long
   slowest        the commands that took longest
   failing        the commands that failed most often

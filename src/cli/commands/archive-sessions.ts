@@ -10,6 +10,7 @@ import { absolutePath } from "../../os/spot.ts";
 import { parseCount } from "../../model/time.ts";
 import type { Archive, ArchivePlan } from "../../model/maintenance.ts";
 import { ensurePrivateDir } from "../../os/paths.ts";
+import { isTerminal } from "../../os/proc.ts";
 import { localZone } from "../../os/zone.ts";
 import { escapeText } from "../../render/escape.ts";
 import { bytes, localTime } from "../../render/format.ts";
@@ -24,7 +25,7 @@ Sessions that ended, or were lost, more than so many days ago go, with their
 events, unless the spool still has files of theirs. The files are read back and
 compared before anything is removed; what comes of an archived session later is
 dropped and counted. With a server running, the database's file keeps its size
-and has room for new events.
+and has room for new events. A person at a terminal is asked first.
 
 EXAMPLES
   session-buddy archive-sessions --days 90 --dry-run
@@ -70,7 +71,8 @@ EXAMPLES
     if (args["dry-run"])
       return printResult(args.json, planned, planWords("would go", planned));
     const question = `${planned.sessions} sessions with ${planned.events} events go to an archive. Go on?`;
-    const agreed = args.yes || planned.sessions === 0;
+    // Nothing is lost by it: a script that says how old needs no --yes.
+    const agreed = args.yes || planned.sessions === 0 || !isTerminal(0);
     if (!confirm(question, agreed)) return 1;
     // Not open while a person thinks: others may ask meanwhile.
     const path = folderFor(settings, args.output);

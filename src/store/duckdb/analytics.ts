@@ -41,9 +41,21 @@ const PERIODIC: ReadonlySet<Metric> = new Set([
   ...(["sessions", "duration", "unique_users", "peak_hours"] as const),
 ]);
 
-/** The sessions that are asked of; there is always a condition. */
-const sessionsOf = ({ question, conditions, now }: Asked): string =>
-  `FROM all_sessions AS s ${sessionConditions(question.sessions, now, conditions.values).where}`;
+/** The sessions that are asked of. */
+function sessionsOf(asked: Asked, and?: string): string {
+  const { question, conditions, now } = asked;
+  const { values } = conditions;
+  const those = sessionConditions(question.sessions, now, values);
+  if (and !== undefined) those.always(and);
+  return `FROM all_sessions AS s ${those.where}`;
+}
+
+/** The same of sessions whenever they began. */
+function whenever(asked: Asked): Asked {
+  const { after: _, before: __, ...sessions } = asked.question.sessions;
+  const question = { ...asked.question, sessions } as Question;
+  return { ...asked, question };
+}
 
 const count = (condition: string) =>
   `(count(*) FILTER (${condition}))::INTEGER`;
@@ -104,9 +116,9 @@ const byColumns = (
   asked: Asked,
   columns: readonly string[],
   figures: string,
-  and = "true",
+  and?: string,
 ) => `
-  SELECT ${columns.join(", ")}, ${figures} ${sessionsOf(asked)} AND ${and}
+  SELECT ${columns.join(", ")}, ${figures} ${sessionsOf(asked, and)}
   GROUP BY ${columns.map((_, i) => i + 1).join(", ")}
   ORDER BY sessions DESC, ${columns.map((_, i) => i + 1).join(", ")} ${asked.limit}`;
 
@@ -251,7 +263,7 @@ const SQL: Record<Metric, (asked: Asked) => string> = {
     ),
   active: (asked) =>
     byColumns(
-      asked,
+      whenever(asked),
       ["s.component_name", "s.username", "s.hostname"],
       `${ALL}, ${time("min(s.start_time)", "first_start")},
         ${time("max(s.last_seen)", "last_seen")}`,
