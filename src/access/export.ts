@@ -5,8 +5,9 @@
  */
 import { closeSync, openSync, rmSync } from "node:fs";
 import type { Settings } from "../config/load.ts";
-import { fail } from "../model/failure.ts";
+import { Failure, fail } from "../model/failure.ts";
 import type { ExportFormat, Part } from "../model/export.ts";
+import { type Steps, Task } from "../model/progress.ts";
 import type { QueryColumn, QueryRow } from "../model/query.ts";
 import type { SessionStore, StoredEvent } from "../model/store.ts";
 import { Output } from "../os/output.ts";
@@ -16,6 +17,7 @@ import { ExportFolder } from "./export-folder.ts";
 
 /** Of a part. */
 const PART_EVENTS = 50_000;
+const STEP_EVENTS = 1_000;
 
 export interface Exported {
   folder: string;
@@ -46,6 +48,7 @@ export async function exportEvents(
   format: ExportFormat,
   part_events = PART_EVENTS,
 ): Promise<Exported> {
+  using task = new Task("export");
   folder.lock();
   const before = folder.manifest();
   if (before && before.format !== format)
@@ -54,16 +57,21 @@ export async function exportEvents(
       `give --format ${before.format}, or another folder`,
     );
   const parts = before?.parts ?? [];
-  for (const part of parts) folder.verify(part);
+  for (const part of parts) {
+    task.at(`looking at ${part.file}`, null);
+    folder.verify(part);
+  }
   const last = parts.at(-1);
   if (last) await requireSame(store, folder, last);
   else folder.write(format, []);
   const had = sum(parts);
+  const steps = stepsTo(task, last?.last_seq ?? 0, await newestSeq(store));
   const stored = store
     .events({ ...(last && { after_seq: last.last_seq }) })
     [Symbol.asyncIterator]();
   for (let next = await stored.next(); !next.done;) {
     const number = parts.length + 1;
+    const already = sum(parts) - had;
     let events = 0;
     const first = next.value;
     let at = first;
@@ -71,6 +79,7 @@ export async function exportEvents(
       for (; !next.done && events < part_events; next = await stored.next()) {
         at = next.value;
         events++;
+        steps(already + events, at.seq);
         yield at;
       }
     };
@@ -94,6 +103,28 @@ export async function exportEvents(
 
 const sum = (parts: readonly Part[]) =>
   parts.reduce((n, { events }) => n + events, 0);
+
+/** Says how far it is, now and then. */
+function stepsTo(steps: Steps, from: number, to: number | null) {
+  return (events: number, seq: number) => {
+    if (events % STEP_EVENTS > 0) return;
+    const fraction = to === null ? null : (seq - from) / Math.max(1, to - from);
+    steps.at(`${events} events`, fraction);
+  };
+}
+
+/** null where it cannot be told: by a server that is older, or is asked too much. */
+async function newestSeq(store: SessionStore): Promise<number | null> {
+  try {
+    const sql = "SELECT max(seq) FROM events";
+    const { rows } = await store.query({ sql, timeout_ms: 5_000 });
+    const [row] = await Array.fromAsync(rows);
+    return (row?.[0] as number | null) ?? null;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return null;
+  }
+}
 
 /** Numbers of another database would be taken for ours. */
 async function requireSame(

@@ -13,6 +13,7 @@ import {
   type Part,
 } from "../model/export.ts";
 import { type Warn, errnoOf, fail, reasonOf } from "../model/failure.ts";
+import { type Steps, Task, part as share } from "../model/progress.ts";
 import { RemovedTexts } from "../model/redaction/removal.ts";
 import type { Provenance } from "../model/reporter.ts";
 import { Scratch } from "../os/scratch.ts";
@@ -56,13 +57,17 @@ export async function importEvents(
       `'${folder.path}' is no export: it has no manifest.json`,
       "make one: session-buddy export FOLDER",
     );
+  using task = new Task("import");
+  const all = manifest.parts.reduce((sum, { events }) => sum + events, 0);
   const source = await sourceOf(settings, folder, manifest);
   const removed = new RemovedTexts();
+  const looking = counted(share(task, 0, 0.2), "looking through", all);
   for (const part of manifest.parts) {
     folder.verify(part);
     let events = 0;
     for await (const { event, provenance } of source(part)) {
       events++;
+      looking();
       if (provenance === null && isKind(event, "redaction")) removed.add(event);
     }
     if (events !== part.events)
@@ -71,7 +76,8 @@ export async function importEvents(
         "nothing was imported; give a whole copy of the export",
       );
   }
-  return withImporter(settings, warn, async (importer) => {
+  const bringing = counted(share(task, 0.2, 1), "storing", all);
+  return await withImporter(settings, warn, async (importer) => {
     const done: ImportDone = { ...NOTHING_IMPORTED, events: 0, lost: 0 };
     const running = new Set<string>();
     const bring = async (batch: readonly Brought[]) => {
@@ -82,6 +88,7 @@ export async function importEvents(
       const { reason, ...counts } = await importer.bring(bare);
       done.reason ??= reason;
       done.events += batch.length;
+      bringing(batch.length);
       for (const key of Object.keys(counts) as (keyof typeof counts)[])
         done[key] += counts[key];
     };
@@ -93,6 +100,17 @@ export async function importEvents(
       done.lost += await importer.end(ids.slice(at, at + BATCH_EVENTS));
     return done;
   });
+}
+
+/** Counts events, and says now and then how many of all they are. */
+function counted(steps: Steps, step: string, all: number) {
+  let events = 0;
+  return (more = 1) => {
+    const before = Math.floor(events / BATCH_EVENTS);
+    events += more;
+    if (Math.floor(events / BATCH_EVENTS) > before || events === all)
+      steps.at(step, events / all);
+  };
 }
 
 /** @param running gets the sessions whose end has not come */

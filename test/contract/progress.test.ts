@@ -1,6 +1,9 @@
 /** Work that may take long says how far it is: it begins, only goes on, and ends. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { exportEvents } from "../../src/access/export.ts";
+import { ExportFolder } from "../../src/access/export-folder.ts";
+import { importEvents } from "../../src/access/import.ts";
 import { Candidate } from "../../src/access/restore.ts";
 import { loadSettings } from "../../src/config/load.ts";
 import { type Task, listen } from "../../src/model/progress.ts";
@@ -88,6 +91,49 @@ test("drain, backup, restore and archive say how far they are", async () => {
     },
     { name: "restore", steps: ["copying", ...verifying] },
   ]);
+});
+
+test("export and import say how far they are, a later export too", async () => {
+  using sandbox = new Sandbox();
+  const lives = Array.from({ length: 900 }, () => ({}));
+  plant(sandbox, lives);
+  await sandbox.list();
+  const settings = loadSettings({ HOME: sandbox.home });
+  using folder = ExportFolder.open(join(sandbox.home, "parts"), true);
+  const exported = async () => {
+    const store = await DuckDBStore.open(sandbox.database);
+    try {
+      await exportEvents(settings, store, folder, "ndjson", 1_000);
+    } finally {
+      await store.close();
+    }
+  };
+  using heard = hear();
+  await exported();
+  plant(sandbox, lives);
+  await sandbox.list();
+  await exported();
+  using other = new Sandbox();
+  const there = loadSettings({ HOME: other.home });
+  await importEvents(there, folder, (said) => expect(said).toBe(""));
+  const all = heard.all.filter(({ name }) => name !== "drain");
+  expectOrderly(all);
+  const parts = [1, 2].map((n) => `looking at events-00000${n}.ndjson`);
+  const [first, second, third] = all.map(({ name, steps, fractions }) => ({
+    ...{ name, steps, last: fractions.at(-1) },
+  }));
+  expect(first).toMatchObject({
+    name: "export",
+    steps: ["1000 events"],
+  });
+  expect(second).toMatchObject({
+    ...{ name: "export", steps: [...parts, "1000 events"] },
+  });
+  // Of what is new, not of all.
+  expect(second!.last).toBeCloseTo(1_000 / 1_800);
+  expect(third).toEqual({
+    ...{ name: "import", steps: ["looking through", "storing"], last: 1 },
+  });
 });
 
 test("one that fails ends, too", async () => {

@@ -30,6 +30,8 @@ test("what is quick says nothing in a pipe", async () => {
     ["backup", copy],
     ["archive-sessions", "--days", "1", "--yes"],
     ["restore", "--yes", copy],
+    ["export", join(sandbox.home, "parts")],
+    ["import", join(sandbox.home, "parts")],
     ["drain"],
   ])
     expect(await sandbox.run(words)).toMatchObject({ exitCode: 0, stderr: "" });
