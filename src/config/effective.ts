@@ -46,6 +46,8 @@ export async function effectiveSettings(
     await add(`redaction.patterns.${name}`, source);
   for (const [name, profile] of Object.entries(config.profiles))
     await add(`profiles.${name}`, profile as Json);
+  for (const [name, destination] of Object.entries(config.export_to))
+    await add(`export_to.${name}`, { ...destination });
   // Only that they are set: whoever looks over a shoulder learns nothing.
   for (const [variable, key] of Object.entries(SECRETS))
     if (env[variable]) values.push({ key, value: "(set)", from: variable });

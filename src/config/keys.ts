@@ -6,6 +6,7 @@
  * user has set it.
  */
 import type { Json, JsonObject } from "../model/event.ts";
+import type { DestinationSettings } from "./destinations.ts";
 import { type Choice, EVERY_RULE } from "../model/redaction/custom.ts";
 import {
   DAY_MS,
@@ -81,6 +82,8 @@ export const defaults = () => ({
   log: { level: "info" as LogLevel, folder: null as string | null },
   cache_dir: null as string | null,
   profiles: Object.create(null) as Record<string, Profile>,
+  /** Where a server sends every event to, by name. */
+  export_to: Object.create(null) as Record<string, DestinationSettings>,
 });
 
 export type Config = ReturnType<typeof defaults>;

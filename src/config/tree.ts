@@ -1,6 +1,7 @@
 /** Reads the keys and values of one configuration file into the settings. */
 import type { Json } from "../model/event.ts";
 import { readPattern } from "../model/redaction/custom.ts";
+import { readDestinations } from "./destinations.ts";
 import { type Config, KEYS, PROFILE_KEYS, type Profile } from "./keys.ts";
 
 /** What was given, but for a password in a URL. */
@@ -32,6 +33,10 @@ export function readTree(
   }
   if (name === "redaction.patterns")
     return readPatterns(node, config, report, took);
+  if (name === "export_to")
+    return readDestinations(node, config.export_to, report, took, (value) =>
+      shown(JSON.stringify(value)),
+    );
   if (name === "profiles") return readProfiles(node, config, report, took);
   // Asked of them all at once: a wrapper's start calls nothing dozens of times.
   const isGroup = `\n${[...KEYS.keys()].join("\n")}`.includes(`\n${name}.`);
@@ -50,7 +55,7 @@ export function readTree(
 /** The settings that a mistyped key may have meant. */
 function siblings(path: string[]): string {
   const prefix = path.slice(0, -1).map((part) => `${part}.`);
-  const names = [...KEYS.keys(), "redaction.patterns", "profiles"]
+  const names = [...KEYS.keys(), "redaction.patterns", "profiles", "export_to"]
     .filter((name) => name.startsWith(prefix.join("")))
     .map((name) => name.split(".").slice(0, path.length).join("."));
   return [...new Set(names)].join(", ");

@@ -21,6 +21,7 @@ import type { Holder, StoreLock } from "../store/lock.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { COMPILED, VERSION } from "../version.ts";
 import { Auth } from "../auth/verify.ts";
+import { Exports } from "./exports.ts";
 import { ServerStore } from "./store.ts";
 import { claimToServe } from "./daemon.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -116,7 +117,10 @@ async function serveDatabase(
   const metrics = new Metrics();
   const store = await ServerStore.open(settings, lock, log, metrics);
   const spool = spoolFolder(settings.paths.data!);
+  let exports: Exports | null = null;
   try {
+    exports = new Exports(settings, store, log);
+    metrics.exports = () => exports!.figures();
     const serving = await start({ ...given, store, metrics, spool, socket });
     return {
       serving,
@@ -125,6 +129,7 @@ async function serveDatabase(
         try {
           await store.endQueries();
           await serving.stop();
+          await exports!.stop();
           // Ours still: the lock is held.
           rmSync(socket, { force: true });
         } finally {
@@ -133,6 +138,7 @@ async function serveDatabase(
       },
     };
   } catch (error) {
+    await exports?.stop();
     await store.close();
     throw error;
   }

@@ -47,6 +47,8 @@ const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
 
 export class ServerStore implements ServedStore {
   readonly drain: ServerDrain;
+  /** Who reads along. */
+  hears: { committed(): void; reopened(): void } | null = null;
   /** Of which store, for it may be opened anew. */
   private keeper: { of: DuckDBStore; maintenance: Maintenance } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
@@ -88,10 +90,13 @@ export class ServerStore implements ServedStore {
     metrics: Metrics,
     now: Clock = Date.now,
   ): Promise<ServerStore> {
+    let opened: ServerStore | null = null;
     const options = {
       now,
-      onCommit: (seconds: number, events: number) =>
-        metrics.commit(seconds, events),
+      onCommit: (seconds: number, events: number) => {
+        metrics.commit(seconds, events);
+        opened?.hears?.committed();
+      },
       warn: (reason: string) => log.warn("database_mended", { reason }),
       onRejected: (rejection: Rejection) => {
         metrics.rejected(rejection.events);
@@ -100,13 +105,19 @@ export class ServerStore implements ServedStore {
     };
     const { store } = await openFile(settings, lock, options);
     const again = () => openAgain(settings, options);
-    return new ServerStore(settings, store, again, lock, log, metrics, now);
+    opened = new ServerStore(settings, store, again, lock, log, metrics, now);
+    return opened;
   }
 
   /** @throws Failure while the database cannot be opened again */
   private get file(): DuckDBStore {
     if (this.away) throw this.away;
     return this.store;
+  }
+
+  /** What is stored, without a look at the spool. @throws Failure as `file` */
+  get stored(): Pick<DuckDBStore, "events" | "query" | "facts"> {
+    return this.file;
   }
 
   append(...given: Parameters<ServedStore["append"]>) {
@@ -295,6 +306,7 @@ export class ServerStore implements ServedStore {
     this.store = await this.reopen();
     this.drain.beginAnew();
     this.away = null;
+    this.hears?.reopened();
     this.log.info("database_reopened", {});
   }
 

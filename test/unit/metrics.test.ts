@@ -64,6 +64,11 @@ const OURS = {
   session_buddy_rejected_events_total: ["counter", []],
   session_buddy_http_requests_total: ["counter", ["route", "status"]],
   session_buddy_log_dropped_total: ["counter", []],
+  session_buddy_export_lag_events: ["gauge", ["destination"]],
+  session_buddy_export_lag_seconds: ["gauge", ["destination"]],
+  session_buddy_exported_events_total: ["counter", ["destination"]],
+  session_buddy_export_failures_total: ["counter", ["destination"]],
+  session_buddy_export_refused_events_total: ["counter", ["destination"]],
   session_buddy_build_info: ["gauge", ["version", "commit", "bun", "duckdb"]],
   process_cpu_seconds_total: ["counter", []],
   process_resident_memory_bytes: ["gauge", []],
@@ -86,6 +91,9 @@ test("the names, types and labels that dashboards are built on", async () => {
   metrics.read("search", "search", 0.002);
   metrics.commit(0.002, 3);
   metrics.request("/mcp", 200);
+  const figures = { lag_events: 1, lag_seconds: 2, exported: 3 };
+  metrics.exports = () =>
+    new Map([["siem", { ...figures, failures: 4, refused: 5 }]]);
   const families = await scrape(metrics, {
     active_sessions: new Map([["maha", 1]]),
   });

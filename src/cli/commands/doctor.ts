@@ -3,6 +3,7 @@ import { defineCommand, COLOR_FLAG, CONFIG_FLAG, JSON_FLAG } from "../args.ts";
 import { NO_HOME, describe, loadSettings } from "../../config/load.ts";
 import { type Check, type CheckResult, run } from "../../doctor/check.ts";
 import { databaseChecks } from "../../doctor/database.ts";
+import { exportChecks } from "../../doctor/exports.ts";
 import { environmentChecks } from "../../doctor/environment.ts";
 import { serverChecks } from "../../doctor/server.ts";
 import { shellChecks } from "../../doctor/shell.ts";
@@ -37,7 +38,10 @@ EXAMPLES
       environment_setup: environmentChecks,
       session_buddy_server: serverChecks,
       admin_shell: shellChecks,
-      database_verification: databaseChecks,
+      database_verification: (all) => [
+        ...databaseChecks(all),
+        ...exportChecks(all),
+      ],
     };
     const homeless = settings.paths.data === null ? [HOME] : null;
     const output = new Output();

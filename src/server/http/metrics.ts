@@ -10,6 +10,7 @@
 import { readdirSync } from "node:fs";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { COMMIT, DUCKDB_VERSION, VERSION } from "../../version.ts";
+import type { Figures as ExportFigures } from "../../forward/forwarder.ts";
 import type { Outcome } from "../tools/telemetry.ts";
 
 /** What is so just now. */
@@ -44,6 +45,9 @@ const COMMIT_SECONDS = [
 
 export class Metrics {
   static readonly CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+  /** How every destination of `export_to` is doing, by its name. */
+  exports: () => ReadonlyMap<string, ExportFigures> = () => new Map();
 
   private readonly registry = new Registry();
   private readonly series = seriesOf(this.registry);
@@ -131,12 +135,25 @@ export class Metrics {
     series.backlog_bytes.set(gauges.spool_backlog_bytes);
     series.database.set(gauges.database_bytes);
     restate(series.log_dropped, gauges.log_dropped);
+    this.restateExports();
     const { user, system } = process.cpuUsage();
     restate(series.cpu, (user + system) / 1e6);
     series.memory.set(process.memoryUsage.rss());
     series.started.set(this.started_at);
     series.fds.set(openDescriptors());
     return this.registry.metrics();
+  }
+
+  private restateExports(): void {
+    const { series } = this;
+    for (const [destination, figures] of this.exports()) {
+      series.lag_events.set({ destination }, figures.lag_events);
+      series.lag_seconds.set({ destination }, figures.lag_seconds);
+      for (const name of ["exported", "failures", "refused"] as const) {
+        series[name].remove({ destination });
+        series[name].inc({ destination }, figures[name]);
+      }
+    }
   }
 
   private readonly component = (name: string) =>
@@ -281,6 +298,31 @@ function seriesOf(registry: Registry) {
     log_dropped: counter(
       ours("log_dropped_total"),
       "Lines of the log that were dropped.",
+    ),
+    lag_events: gauge(
+      ours("export_lag_events"),
+      "Stored events that a destination of export_to has not taken yet.",
+      "destination",
+    ),
+    lag_seconds: gauge(
+      ours("export_lag_seconds"),
+      "How long ago the oldest of them arrived.",
+      "destination",
+    ),
+    exported: counter(
+      ours("exported_events_total"),
+      "Events that it has taken.",
+      "destination",
+    ),
+    failures: counter(
+      ours("export_failures_total"),
+      "Attempts that failed.",
+      "destination",
+    ),
+    refused: counter(
+      ours("export_refused_events_total"),
+      "Events that it will never take, and that were left out.",
+      "destination",
     ),
     cpu: counter(
       "process_cpu_seconds_total",

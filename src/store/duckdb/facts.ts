@@ -9,6 +9,8 @@ export interface StoreFacts {
   last_commit_ok: boolean;
   /** Why the database has to be closed and opened again. */
   given_up: Failure | null;
+  /** The number of the newest event that is stored. */
+  last_seq: number;
   /** The file and its write-ahead log. */
   database_bytes: number;
 }

@@ -318,6 +318,7 @@ export class DuckDBStore implements ServedStore {
       queued_events: this.writer.queue.events,
       last_commit_ok: this.writer.lastCommitOk,
       given_up: this.db.lookForIt(),
+      last_seq: this.folds.lastSeq,
       database_bytes: file + log,
     };
   }

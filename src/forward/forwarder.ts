@@ -1,0 +1,330 @@
+/**
+ * Brings every event to one destination, in the order of arrival, at least once, from
+ * where it left off. It reads what is stored, as any other reader: nothing that is
+ * stored waits for it, and what its destination cannot take waits in the database.
+ */
+import type { Clock } from "../model/clock.ts";
+import { reasonOf } from "../model/failure.ts";
+import type { EventFilter } from "../model/filter.ts";
+import { plainJson } from "../model/json.ts";
+import type { Choice } from "../model/redaction/custom.ts";
+import { redactEvent } from "../model/redaction/event.ts";
+import type { StoredEvent } from "../model/store.ts";
+import {
+  type Destination,
+  Later,
+  type Outgoing,
+  Refused,
+} from "./destination.ts";
+import {
+  BEGINNING,
+  type Place,
+  type Progress,
+  readProgress,
+  writeProgress,
+} from "./position.ts";
+
+/** Where the events are. */
+export interface Source {
+  /** The number of the newest one. @throws Failure while it cannot be told */
+  readonly last_seq: number;
+  events(filter: EventFilter): AsyncIterable<StoredEvent>;
+  /** The number after which to go on, where a place is of another database. */
+  resumeAfter(place: Place): Promise<number>;
+}
+
+export interface Hears {
+  /** Once for each reason. */
+  failed(reason: string): void;
+  recovered(): void;
+  warn(event: string, fields: object): void;
+}
+
+export interface Figures {
+  /** Events that wait; some of them may be archived since. */
+  lag_events: number;
+  /** How long ago the oldest of them arrived. */
+  lag_seconds: number;
+  exported: number;
+  /** Attempts. */
+  failures: number;
+  refused: number;
+}
+
+interface Options {
+  destination: Destination;
+  source: Source;
+  /** Of its position. */
+  file: string;
+  redaction: Choice;
+  since: "start" | "now";
+  hears: Hears;
+  now?: Clock;
+}
+
+const PAGE_EVENTS = 512;
+/** Of JSON in one delivery; one event alone may have more. */
+const BATCH_CHARS = 1024 * 1024;
+const LINGER_MS = 200;
+/** A look without having been woken. */
+const LOOK_MS = 5_000;
+const DELIVER_MS = 30_000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+/** What its end may take, before what is under way is broken off. */
+const STOP_MS = 500;
+const MOST_REASON = 500;
+
+export class Forwarder {
+  private progress!: Progress;
+  private pending: Outgoing[] = [];
+  /** When the oldest of what waits arrived, as far as it was looked. */
+  private oldest: string | null = null;
+  private exported = 0;
+  private failures = 0;
+  /** Whether its place may be of another database. */
+  private doubts = true;
+  private kept = true;
+  /** The delivery under way: what does not hear of its end is waited for. */
+  private under: Promise<void> | null = null;
+  private ending = false;
+  private woken = Promise.withResolvers<void>();
+  private readonly stopping = new AbortController();
+  private readonly running: Promise<void>;
+  private readonly now: Clock;
+
+  constructor(private readonly options: Options) {
+    this.now = options.now ?? Date.now;
+    this.running = this.run();
+  }
+
+  /** There may be more to deliver. */
+  wake(): void {
+    this.woken.resolve();
+  }
+
+  /** The database may be another one now. */
+  doubt(): void {
+    this.doubts = true;
+    this.pending = [];
+    this.wake();
+  }
+
+  figures(): Figures {
+    const { exported, failures } = this;
+    const lag_events = this.lag();
+    const since = lag_events === 0 ? null : this.oldest;
+    const age_ms = since === null ? 0 : this.now() - Date.parse(since);
+    const lag_seconds = Math.max(0, age_ms) / 1_000;
+    const { refused } = this.progress;
+    return { lag_events, lag_seconds, exported, failures, refused };
+  }
+
+  /** What was delivered is kept; what was under way is broken off after a moment. */
+  async stop(): Promise<void> {
+    const end = setTimeout(() => this.stopping.abort(), STOP_MS);
+    this.ending = true;
+    this.wake();
+    // What hangs in the kernel hears of nothing.
+    await Promise.race([this.running, Bun.sleep(2 * STOP_MS)]);
+    clearTimeout(end);
+    if (!this.under) await this.options.destination.close();
+  }
+
+  private lag(): number {
+    try {
+      return Math.max(
+        0,
+        this.options.source.last_seq - this.progress.place.seq,
+      );
+    } catch {
+      return this.pending.length;
+    }
+  }
+
+  private async run(): Promise<void> {
+    const { hears, file, since, source } = this.options;
+    const read = readProgress(file);
+    if (read?.damaged)
+      hears.warn("export_position_lost", { file, reason: read.damaged });
+    this.progress = read?.progress ?? { ...FRESH, place: BEGINNING };
+    if (!read && since === "now")
+      this.progress.place = { ...BEGINNING, seq: source.last_seq };
+    let pause_ms = FIRST_PAUSE_MS;
+    while (!this.ending)
+      try {
+        const batch = await this.next();
+        if (batch.length > 0) await this.deliver(batch);
+        pause_ms = FIRST_PAUSE_MS;
+        if (batch.length === 0) await this.idle();
+      } catch (error) {
+        if (this.ending) break;
+        await this.failed(error);
+        const asked = error instanceof Later ? error.after_ms : 0;
+        await this.sleep(Math.max(asked, pause_ms));
+        pause_ms = Math.min(LONGEST_PAUSE_MS, pause_ms * 2);
+      }
+    await this.keep();
+  }
+
+  /** What is to be delivered now, as far as it fits. */
+  private async next(): Promise<Outgoing[]> {
+    if (this.doubts) await this.verifyPlace();
+    if (this.pending.length === 0) await this.read();
+    let chars = 0;
+    const end = this.pending.findIndex(({ json }, i) => {
+      chars += json.length;
+      return i > 0 && chars > BATCH_CHARS;
+    });
+    return end < 0 ? this.pending : this.pending.slice(0, end);
+  }
+
+  private async read(): Promise<void> {
+    const { source, redaction } = this.options;
+    const { place } = this.progress;
+    const { last_seq } = source;
+    if (last_seq <= place.seq) return;
+    const filter = { after_seq: place.seq, limit: PAGE_EVENTS };
+    for await (const stored of source.events(filter)) {
+      const event = redactEvent(stored.event, redaction);
+      this.pending.push({ ...stored, event, json: plainJson(event) });
+    }
+    this.oldest = this.pending[0]?.received_at ?? null;
+    // The rest was archived.
+    if (this.pending.length === 0)
+      this.progress.place = { ...place, seq: last_seq };
+  }
+
+  private async deliver(batch: readonly Outgoing[]): Promise<void> {
+    const { destination } = this.options;
+    const signal = AbortSignal.any([
+      this.stopping.signal,
+      AbortSignal.timeout(DELIVER_MS),
+    ]);
+    let taken = 0;
+    try {
+      await within(signal, this.under);
+      const took = (count: number) => void (taken = count);
+      this.under = destination
+        .deliver(batch, signal, took)
+        .finally(() => (this.under = null));
+      await within(signal, this.under);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      await this.refuse(batch[taken]!, reasonOf(error));
+      taken++;
+    } finally {
+      if (taken > 0) await this.advance(batch[taken - 1]!, taken);
+    }
+  }
+
+  private async refuse(
+    { event, seq }: Outgoing,
+    reason: string,
+  ): Promise<void> {
+    this.progress.refused++;
+    const { event_id, session_id } = event;
+    const fields = { event_id, session_id, seq, reason };
+    this.options.hears.warn("export_refused", fields);
+  }
+
+  private async advance(last: Outgoing, count: number): Promise<void> {
+    this.pending = this.pending.slice(count);
+    this.exported += count;
+    const { progress } = this;
+    const { seq, received_at, event } = last;
+    progress.place = { seq, event_id: event.event_id, received_at };
+    progress.delivered_at = new Date(this.now()).toISOString();
+    this.oldest = this.pending[0]?.received_at ?? null;
+    if (progress.failing_since !== null) this.options.hears.recovered();
+    progress.failing_since = null;
+    progress.last_error = null;
+    await this.keep();
+  }
+
+  private async failed(error: unknown): Promise<void> {
+    const { progress } = this;
+    const reason = reasonOf(error).slice(0, MOST_REASON);
+    this.failures++;
+    progress.failing_since ??= new Date(this.now()).toISOString();
+    if (progress.last_error === reason) return;
+    progress.last_error = reason;
+    this.options.hears.failed(reason);
+    await this.keep();
+  }
+
+  /** Where that fails events are delivered once more after a crash. */
+  private async keep(): Promise<void> {
+    const { file, hears } = this.options;
+    try {
+      await writeProgress(file, this.progress);
+      this.kept = true;
+    } catch (error) {
+      if (this.kept)
+        hears.warn("export_position_not_kept", {
+          file,
+          reason: reasonOf(error),
+        });
+      this.kept = false;
+    }
+  }
+
+  /** A backup that was restored numbers what comes anew. */
+  private async verifyPlace(): Promise<void> {
+    const { source, hears, file } = this.options;
+    const { place } = this.progress;
+    if (place.event_id !== null && !(await this.isHere(place))) {
+      const seq = await source.resumeAfter(place);
+      hears.warn("export_other_database", { file, was: place.seq, now: seq });
+      this.progress.place = { ...BEGINNING, seq };
+    }
+    this.doubts = false;
+  }
+
+  private async isHere({ seq, event_id }: Place): Promise<boolean> {
+    const { source } = this.options;
+    if (source.last_seq < seq) return false;
+    const after = { after_seq: seq - 1, limit: 1 };
+    const [found] = await Array.fromAsync(source.events(after));
+    // One that was archived is not there any more.
+    return found?.seq !== seq || found.event.event_id === event_id;
+  }
+
+  private async idle(): Promise<void> {
+    const { destination } = this.options;
+    await Promise.race([this.woken.promise, this.sleep(LOOK_MS)]);
+    this.woken = Promise.withResolvers<void>();
+    // What comes together goes together.
+    if (!this.ending) await this.sleep(destination.linger_ms ?? LINGER_MS);
+  }
+
+  /** Or until its end. */
+  private sleep(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { signal } = this.stopping;
+    const timer = setTimeout(resolve, ms);
+    const end = () => (clearTimeout(timer), resolve());
+    signal.addEventListener("abort", end, { once: true });
+    return promise.finally(() => signal.removeEventListener("abort", end));
+  }
+}
+
+/** @throws Error when it is not done by the signal */
+async function within(signal: AbortSignal, work: Promise<void> | null) {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const end = () =>
+    reject(
+      new Error(`nothing was taken within ${DELIVER_MS / 1_000} s`, {
+        cause: signal.reason,
+      }),
+    );
+  if (signal.aborted) end();
+  signal.addEventListener("abort", end, { once: true });
+  await Promise.race([work, promise]).finally(() =>
+    signal.removeEventListener("abort", end),
+  );
+}
+
+const FRESH = {
+  ...{ delivered_at: null, failing_since: null, last_error: null, refused: 0 },
+};

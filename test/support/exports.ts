@@ -1,0 +1,97 @@
+/** Events that are stored while a destination of `export_to` has its troubles. */
+import { expect } from "bun:test";
+import { command, start } from "./events.ts";
+import { Random } from "./random.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { TestServer } from "./server.ts";
+import { until } from "./wait.ts";
+
+/** What takes events, and the `export_to` that leads there. */
+export interface Receiver {
+  yaml: string;
+  /** Ids of events in the order in which they came; some may have come again. */
+  arrived(): string[];
+}
+
+let sessions = 0;
+
+/** A session with so many commands, one event each. */
+export function commandsOf(count: number, text = "echo") {
+  const session_id = `bash-20260206-123456-${(++sessions).toString(16).padStart(8, "0")}`;
+  return [
+    start({ session_id }),
+    ...Array.from({ length: count - 1 }, (_, n) =>
+      command(n, { session_id, pid: 7, seq: n, text: `${text} ${n}` }),
+    ),
+  ];
+}
+
+/** Every event is stored: whatever becomes of exports, they commit. */
+export async function store(
+  server: TestServer,
+  events: readonly object[],
+): Promise<void> {
+  const sent_at = new Date().toISOString();
+  for (let at = 0; at < events.length; at += 500) {
+    const part = events.slice(at, at + 500);
+    const { result } = await server.call("track_events", {
+      ...{ sent_at, events: part },
+    });
+    const results = result["results"] as { status: string }[];
+    expect(new Set(results.map(({ status }) => status))).toEqual(
+      new Set(["stored"]),
+    );
+  }
+}
+
+/** The ids of all that is stored, in the order of arrival. */
+export async function storedIds(server: TestServer): Promise<string[]> {
+  const ids: string[] = [];
+  for (let after_seq = 0; ;) {
+    const { result } = await server.call("list_events", {
+      ...{ after_seq, limit: 10_000 },
+    });
+    const events = result["events"] as {
+      seq: number;
+      event: { event_id: string };
+    }[];
+    ids.push(...events.map(({ event }) => event.event_id));
+    if (result["next_cursor"] === null) return ids;
+    after_seq = events.at(-1)!.seq;
+  }
+}
+
+/** Waits until all that is stored has come, and it came in order. */
+export async function allArrived(
+  server: TestServer,
+  receiver: Receiver,
+): Promise<void> {
+  const wanted = await storedIds(server);
+  const last = wanted.at(-1)!;
+  await until("the last event to come", () =>
+    receiver.arrived().includes(last),
+  );
+  // What comes again comes after its first time.
+  expect([...new Set(receiver.arrived())]).toEqual(wanted);
+}
+
+/** Stores many events while the server is killed again and again, and then lets it come to its end. */
+export async function surviveKills(
+  sandbox: Sandbox,
+  receiver: Receiver,
+  seed: number,
+): Promise<void> {
+  console.error(`kills: SEED=${seed}`);
+  const random = new Random(seed);
+  for (let kill = 0; kill < 5; kill++) {
+    await using server = await TestServer.start(sandbox);
+    const before = receiver.arrived().length;
+    await store(server, commandsOf(1_500));
+    // In the midst of it, once something has come.
+    const more = before + 1 + random.int(0, 999);
+    await until("some to come", () => receiver.arrived().length >= more);
+    await server.stop("SIGKILL");
+  }
+  await using server = await TestServer.start(sandbox);
+  await allArrived(server, receiver);
+}
