@@ -68,6 +68,15 @@ export class Wrapped {
   }
 }
 
+/** What comes after it is still of the shell that has begun the newer file. */
+function merge(newer: string, older: string): void {
+  const [header = ""] =
+    readFileSync(newer, "utf8")
+      .match(/^h\t.*\n/gm)
+      ?.slice(-1) ?? [];
+  appendFileSync(newer, `\n${older}\n${header}`);
+}
+
 export class Actors {
   readonly living: (Wrapped | Typist)[] = [];
   readonly ended: (Wrapped | Typist)[] = [];
@@ -240,7 +249,7 @@ export class Actors {
         if (!existsSync(place)) renameSync(`${from}${name}`, place);
         else if (isOfSpool(name))
           // Made anew meanwhile, perhaps in part: nobody throws the other away.
-          appendFileSync(place, `\n${readFileSync(`${from}${name}`, "utf8")}`);
+          merge(place, readFileSync(`${from}${name}`, "utf8"));
       }
     }
     rmSync(`${spool}.away`, { recursive: true });

@@ -82,6 +82,11 @@ const AWKWARD: Typed[] = [
   typed("import os, sys"),
   typed("os.chdir('/')", 0, { end_cwd: "/" }),
   typed("sys.ps1"),
+  typed("sys.ps1 = '>>> '"),
+  typed("'after it'"),
+  typed("sys.ps1 = type('Ps1', (), {'__str__': lambda self: '>>> '})()"),
+  typed("'and after that'"),
+  typed("sys.ps1 = '>>> '"),
   typed("[k for k in os.environ if 'PYTHONST' in k]"),
   typed("[k for k in dir() if 'session' in k or '__sb' in k]"),
   typed("from_startup"),
@@ -251,6 +256,9 @@ function prepared(): Sandbox {
   const sandbox = new Sandbox();
   writeFileSync(join(sandbox.home, ".bashrc"), "PS1='<\\#>$ '\n");
   writeFileSync(join(sandbox.home, "note.py"), "print('run')\n");
-  writeFileSync(join(sandbox.home, "startup.py"), "from_startup = 'ours'\n");
+  writeFileSync(
+    join(sandbox.home, "startup.py"),
+    "from_startup = 'ours'\nimport sys\nsys.ps1 = '>>> '\n",
+  );
   return sandbox;
 }

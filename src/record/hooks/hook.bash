@@ -56,6 +56,11 @@ __sb_escape() { # $1 → __sb_e
   fi
 }
 
+# A file of ours begins with who writes it, also one that is new because the spool was moved away.
+__sb_begin() {
+  if [[ -d ${__sb_file%/*} ]]; then (umask 077; builtin printf %s "$__sb_header" >>"$__sb_file") || return 0; fi
+}
+
 # The current folder → __sb_cwd. It seldom changes.
 __sb_where() {
   __sb_escape "$PWD"; __sb_cwd=$__sb_e
@@ -63,6 +68,7 @@ __sb_where() {
 }
 
 __sb_append() { # $1 the line
+  [[ -e $__sb_file ]] || __sb_begin
   builtin printf '%s%s\n' "$__sb_torn" "$1" >>"$__sb_file" && __sb_torn= || __sb_torn=$'\n'
 }
 
@@ -315,7 +321,8 @@ __sb_install() {
   export SESSION_BUDDY_DEPTH
   umask 077
   __sb_now
-  __sb_append "h	1	bash	$BASH_VERSION	$$	$PPID	$ticks	$__sb_now	${SESSION_BUDDY_DEPTH% *}	."
+  __sb_header="h	1	bash	$BASH_VERSION	$$	$PPID	$ticks	$__sb_now	${SESSION_BUDDY_DEPTH% *}	."$'\n'
+  builtin printf %s "$__sb_header" >>"$__sb_file"
   if [[ -n $__sb_tmp ]]; then : >|"$__sb_tmp" || __sb_tmp=; fi
   umask "$mask"
 } 2>/dev/null

@@ -41,7 +41,16 @@ function __sb_escape
     # A list of its lines, joined again.
     set -g __sb_e (string replace -a \\ \\\\ -- $argv[1] | string replace -a \t '\\t' | string join '\\n')
 end
+# As hook.bash has it.
+function __sb_begin
+    test -d (string replace -r '[^/]+$' '' -- $__sb_file); or return
+    set -l u (umask)
+    umask 077
+    printf '%s\n' $__sb_header >>$__sb_file
+    umask $u
+end
 function __sb_append
+    test -e $__sb_file; or __sb_begin
     if printf '%s%s\n' "$__sb_torn" $argv[1] >>$__sb_file
         set -g __sb_torn ''
     else
@@ -112,5 +121,6 @@ test $d[3] = $fish_pid; or set d[2] (math $d[2] + 1)
 test $d[2] -ge 0; or set d[2] 0
 set -gx SESSION_BUDDY_DEPTH "$d[2] $fish_pid"
 __sb_now
-__sb_append h\t1\tfish\t$FISH_VERSION\t$fish_pid\t$f[2]\t$f[20]\t$__sb_now\t$d[2]\t.
+set -g __sb_header h\t1\tfish\t$FISH_VERSION\t$fish_pid\t$f[2]\t$f[20]\t$__sb_now\t$d[2]\t.
+printf '%s\n' $__sb_header >>$__sb_file
 umask $u

@@ -9,10 +9,9 @@ def __session_buddy(hook):
     else:
         os.environ.pop("PYTHONSTARTUP", None)
     try:
-        hook(os, sys)
+        return theirs, hook(os, sys)
     except Exception:
-        pass  # recording trouble is never the user's
-    return theirs
+        return theirs, None  # recording trouble is never the user's
 def hook(os, sys):
     import re, time
     env = os.environ
@@ -34,8 +33,13 @@ def hook(os, sys):
             return esc(os.getcwd())
         except OSError:
             return ""
+    def lineof(fields):
+        return ("\t".join(map(str, fields)) + "\t.\n").encode("utf-8", "surrogateescape")
     def append(*fields):
-        line = ("\t".join(map(str, fields)) + "\t.\n").encode("utf-8", "surrogateescape")
+        line = lineof(fields)
+        # As hook.bash has it.
+        if fields[0] != "h" and not os.path.exists(path):
+            line = header + line
         try:
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
@@ -80,7 +84,9 @@ def hook(os, sys):
         ip = get_ipython()  # noqa: F821
     except NameError:
         pass
-    append("h", 1, "ipython" if ip else "python", sys.version.split()[0], owner, os.getppid(), ticks, now(), depth)
+    who = ("h", 1, "ipython" if ip else "python", sys.version.split()[0], owner, os.getppid(), ticks, now(), depth)
+    header = lineof(who)
+    append(*who)
     if ip is not None:
         def pre(info):
             # ipython keeps what starts with a space, too; %%private has no meaning: only store_history.
@@ -112,37 +118,73 @@ def hook(os, sys):
     def error():
         e = getattr(sys, "last_value", None)
         return id(e) if e is not None else None
+    def read():
+        """All that the history has by now is no part of what comes."""
+        try:
+            import readline
+            state["len"] = readline.get_current_history_length()
+        except Exception:
+            pass
+    def ended():
+        now_error = error()
+        end(0 if now_error == state["err"] else 1)
+        state["err"] = now_error
+        state["armed"] = True
     class Prompt(str):
         """sys.ps1, which is asked for its text at each prompt."""
         def __str__(self):
-            now_error = error()
-            end(0 if now_error == state["err"] else 1)
-            state["err"] = now_error
-            try:
-                import readline
-                state["len"] = readline.get_current_history_length()
-            except Exception:
-                pass
-            state["armed"] = True
+            ended()
+            read()
             return str.__str__(self)
+    class Dynamic:
+        """The same for a user's own that is no text."""
+        def __init__(self, theirs):
+            self.__dict__["theirs"] = theirs
+        def __str__(self):
+            ended()
+            read()
+            return str(self.theirs)
+        def __repr__(self):
+            return repr(self.theirs)
+        def __getattr__(self, name):
+            return getattr(self.theirs, name)
+        def __setattr__(self, name, value):
+            setattr(self.theirs, name, value)
+    def take():
+        theirs = getattr(sys, "ps1", ">>> ")
+        if isinstance(theirs, (Prompt, Dynamic)):
+            return False
+        sys.ps1 = Prompt(theirs) if isinstance(theirs, str) else Dynamic(theirs)
+        return True
     def audit(event, args):
         # What was typed is about to run: the interactive loop executes its code object.
-        if event == "exec" and state.get("armed"):
-            code = args[0]
-            if getattr(code, "co_filename", "").startswith(("<stdin>", "<python-input")):
+        if event == "exec" and getattr(args[0], "co_filename", "").startswith(("<stdin>", "<python-input")):
+            if take():  # a prompt of the user's was shown, which did not tell us
+                ended()
+            if state.get("armed"):
                 state["armed"] = False
+                code = args[0]
                 text = typed(code)
+                read()
                 if text is not None or not same(code, "pass"):  # an empty line
                     start(text)
     sys.addaudithook(audit)
-    sys.ps1 = Prompt(getattr(sys, "ps1", ">>> "))
-__sb_user = __session_buddy(hook)
+    def ready():
+        read()
+        take()
+    ready()
+    return ready
+__sb_user, __sb_ready = __session_buddy(hook)
 del __session_buddy, hook
-if __sb_user:
-    with open(__sb_user) as __sb_file:
-        __sb_code = compile(__sb_file.read(), __sb_user, "exec")
-    del __sb_user, __sb_file
-    exec(__sb_code)
-    del __sb_code
-else:
-    del __sb_user
+try:
+    if __sb_user:
+        with open(__sb_user) as __sb_file:
+            __sb_code = compile(__sb_file.read(), __sb_user, "exec")
+        del __sb_file
+        exec(__sb_code)
+        del __sb_code
+finally:
+    # The user's own may have set a prompt, and read a history.
+    if __sb_ready:
+        __sb_ready()
+    del __sb_user, __sb_ready

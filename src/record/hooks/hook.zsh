@@ -16,7 +16,8 @@
   esac
   umask 077
   local now=${EPOCHREALTIME-}; if [[ -n $now ]] { now=${${now/[.,]/}[1,16]} } else { now=${(%):-%D{%s%6.}} }
-  print -r -- "h	1	zsh	$ZSH_VERSION	$$	$PPID	${f[20]}	$now	${SESSION_BUDDY_DEPTH% *}	." >>$__sb_file
+  typeset -g __sb_header="h	1	zsh	$ZSH_VERSION	$$	$PPID	${f[20]}	$now	${SESSION_BUDDY_DEPTH% *}	."
+  print -r -- "$__sb_header" >>$__sb_file
   umask $u
 } 2>/dev/null
 __sb_escape() {
@@ -24,6 +25,11 @@ __sb_escape() {
   __sb_e=$1
   [[ $__sb_e == *[$'\\\n\t']* ]] || return 0
   __sb_e=${__sb_e//$__sb_bs/$__sb_bs$__sb_bs}; __sb_e=${__sb_e//$'\n'/${__sb_bs}n}; __sb_e=${__sb_e//$'\t'/${__sb_bs}t}
+}
+# As hook.bash has it.
+__sb_begin() {
+  emulate -L zsh
+  if [[ -d ${__sb_file%/*} ]]; then (umask 077; builtin print -r -- "$__sb_header" >>$__sb_file) || return 0; fi
 }
 # All in one: a function call costs as much as the append. No `emulate`: every word
 # is quoted instead. The group's redirection keeps `set -x` from showing any of it.
@@ -37,6 +43,7 @@ __sb_preexec() { {
   elif [[ -n "$__sb_space" && "$text" == ' '* ]]; then text= mark=private
   elif [[ "${(L)text}" == ${~__sb_gate} ]]; then __sb_redact; fi
   if [[ "$text$cwd" == *[$'\\\n\t']* ]]; then __sb_escape "$cwd"; cwd="$__sb_e"; __sb_escape "$text"; text="$__sb_e"; fi
+  [[ -e "$__sb_file" ]] || __sb_begin
   builtin print -r -- "${__sb_torn}s	$__sb_n	$t	$cwd	$mark	$text	." >>|"$__sb_file" && __sb_torn= || __sb_torn=$'\n'
 } 2>/dev/null }
 __sb_redact() {
@@ -57,6 +64,7 @@ __sb_precmd() { {
     __sb_on=0 t="${t/[.,]/}"; t="${t:0:16}"
     [[ "$p" == *' '* ]] || p=
     [[ "$cwd" != *[$'\\\n\t']* ]] || { __sb_escape "$cwd"; cwd="$__sb_e" }
+    [[ -e "$__sb_file" ]] || __sb_begin
     builtin print -r -- "${__sb_torn}e	$__sb_n	$t	$s	$p	$cwd	." >>|"$__sb_file" && __sb_torn= || __sb_torn=$'\n'
   fi
   if [[ "$preexec_functions" != *__sb_preexec* ]]; then __sb_heal; fi
