@@ -57,6 +57,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/store/duckdb/": ["dist/native/", "src/model/", "src/os/", "src/store/"],
   "src/store/remote/": ["src/model/", "src/os/"],
   "src/access/": [
+    "src/alerts/folder.ts",
     "src/auth/",
     "src/config/",
     "src/model/",
@@ -66,6 +67,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/version.ts",
   ],
   "src/forward/": ["src/config/", "src/model/", "src/os/", "src/version.ts"],
+  "src/alerts/": [
+    "src/auth/secret.ts",
+    "src/config/",
+    "src/model/",
+    "src/os/",
+    "src/render/",
+    "src/version.ts",
+  ],
   "src/server/tools/": ["src/model/", "src/os/", "src/version.ts"],
   "src/server/prompts/": ["src/model/"],
   "src/server/mcp/": ["src/model/", "src/server/prompts/", "src/server/tools/"],
@@ -78,6 +87,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   "src/server/": [
     "src/access/",
+    "src/alerts/",
     "src/auth/",
     "src/config/",
     "src/forward/",

@@ -5,6 +5,7 @@
  */
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { AlertFolder } from "../alerts/folder.ts";
 import type { Settings } from "../config/load.ts";
 import type { ChosenCommand } from "../model/command-reference.ts";
 import { type Warn, Failure, fail, reasonOf } from "../model/failure.ts";
@@ -83,6 +84,14 @@ export async function removeTexts(
     }
   } else done.left.push(...elsewhere(settings, session_id));
   const attempt = attempts(done.left);
+  const alerts = AlertFolder.of(settings);
+  if (isThere(alerts.path))
+    await attempt(alerts.path, async () => {
+      for (const alert of await alerts.removeTexts(session_id, event_ids))
+        warn(
+          `the alert of ${alert.time} had texts of it, and was told to ${Object.keys(alert.told).join(", ")}`,
+        );
+    });
   for (const folder of folders)
     await attempt(folder, async () => {
       await loadDuckDB(settings);

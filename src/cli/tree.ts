@@ -31,6 +31,10 @@ const COMMANDS = new Map<string, Load>(
     note: () => import("./commands/note.ts"),
     query: () => import("./commands/query.ts"),
     watch: () => import("./commands/watch.ts"),
+    alerts: () => import("./commands/alerts.ts"),
+    "alerts list": () => import("./commands/alerts-list.ts"),
+    "alerts ack": () => import("./commands/alerts-ack.ts"),
+    "alerts test": () => import("./commands/alerts-test.ts"),
     "emit start": () => import("./commands/emit-start.ts"),
     "emit end": () => import("./commands/emit-end.ts"),
     "emit command": () => import("./commands/emit-command.ts"),
@@ -82,6 +86,8 @@ EXAMPLES
   session-buddy mcp start --detach --port auto
   session-buddy mcp logs -f`,
   ],
+  // It is a command as well, which has the help of both.
+  ["alerts", "What the server tells of by itself"],
   [
     "emit",
     `Records what no wrapper is around: a cron job, a build, a playbook.
@@ -175,7 +181,8 @@ const usage = (sentence: string, hint?: string | null) =>
 
 /** @param name of a command or a group; the overview when left out */
 async function help(name?: string): Promise<string> {
-  const about = name === undefined ? ROOT : GROUPS.get(name);
+  const group = COMMANDS.has(name!) ? undefined : GROUPS.get(name!);
+  const about = name === undefined ? ROOT : group;
   if (about === undefined)
     return commandHelp(ALIASES.get(name!) ?? name!, await find(name!));
   const names = name === undefined ? [...COMMANDS.keys()] : namesIn(name);

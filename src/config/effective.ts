@@ -1,7 +1,7 @@
 /** The settings that hold, each with where it comes from. */
 import type { Json } from "../model/event.ts";
 import { type Config, KEYS, VARIABLES } from "./keys.ts";
-import { type Origin, type Settings, lineOf, loadSettings } from "./load.ts";
+import { type Origin, type Settings, lineOf, wholeSettings } from "./load.ts";
 
 export interface Effective {
   key: string;
@@ -14,6 +14,7 @@ export interface Effective {
 const SECRETS = {
   SESSION_BUDDY_SECRET: "auth.secret",
   SESSION_BUDDY_TOKEN: "auth.token",
+  SESSION_BUDDY_ALERT_KEY: "alerts.key",
 };
 
 /**
@@ -25,10 +26,10 @@ export async function effectiveSettings(
   flagFile?: string,
 ): Promise<{ settings: Settings; values: Effective[] }> {
   const origins = new Map<string, Origin>();
-  const settings = loadSettings(env, flagFile, (name, origin) =>
+  const settings = await wholeSettings(env, flagFile, (name, origin) =>
     origins.set(name, origin),
   );
-  const { config, paths } = settings;
+  const { config, paths, alerts } = settings;
   const values: Effective[] = [];
   const add = async (key: string, value: Json) => {
     const origin = origins.get(key);
@@ -48,6 +49,8 @@ export async function effectiveSettings(
     await add(`profiles.${name}`, profile as Json);
   for (const [name, destination] of Object.entries(config.export_to))
     await add(`export_to.${name}`, { ...destination });
+  for (const [key, value] of Object.entries(alerts?.given ?? {}))
+    await add(key, value);
   // Only that they are set: whoever looks over a shoulder learns nothing.
   for (const [variable, key] of Object.entries(SECRETS))
     if (env[variable]) values.push({ key, value: "(set)", from: variable });

@@ -36,6 +36,15 @@ export interface Profile {
   metadata?: JsonObject;
 }
 
+/** The alerts of one file. */
+export interface AlertSection {
+  node: Json;
+  /** Is told what is wrong with the value at a path, and what to do. */
+  report: (path: string[], what: string, hint: string) => void;
+  /** Is told of each value that is taken. */
+  took: (name: string, path: string[]) => void;
+}
+
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
@@ -84,6 +93,8 @@ export const defaults = () => ({
   profiles: Object.create(null) as Record<string, Profile>,
   /** Where a server sends every event to, by name. */
   export_to: Object.create(null) as Record<string, DestinationSettings>,
+  /** What the files say of alerts, not read yet: see alerts.ts. */
+  alerts: [] as AlertSection[],
 });
 
 export type Config = ReturnType<typeof defaults>;

@@ -7,6 +7,7 @@
  * because a broken file must not keep users from their shell. Commands other than
  * `shell` refuse to go on (`validSettings`).
  */
+import type { AlertConfig } from "../model/alert.ts";
 import type { Json } from "../model/event.ts";
 import type { Choice } from "../model/redaction/custom.ts";
 import { Failure, reasonOf, fail } from "../model/failure.ts";
@@ -32,6 +33,8 @@ export interface Settings {
   config: Config;
   paths: Paths;
   problems: Problem[];
+  /** null where nobody has read them, or nothing is said of them: see `wholeSettings`. */
+  alerts: AlertConfig | null;
 }
 
 /** Without a home, nobody knows where to keep anything. */
@@ -94,7 +97,26 @@ export function loadSettings(
     config.session.audit = "strict";
     hears("session.audit", { file: ETC_FILE, text: null, path: [] });
   }
-  return { config, paths, problems };
+  return { config, paths, problems, alerts: null };
+}
+
+/**
+ * The effective settings with what a wrapper has no use for, and what is wrong in it.
+ * @param flagFile the value of --config
+ */
+export async function wholeSettings(
+  env: Readonly<Record<string, string | undefined>>,
+  flagFile?: string,
+  hears?: Hears,
+): Promise<Settings> {
+  const settings = loadSettings(env, flagFile, hears);
+  const { config, problems } = settings;
+  if (config.alerts.length === 0) return settings;
+  const { readAlerts } = await import("./alerts.ts");
+  settings.alerts = readAlerts(config.alerts, (problem) =>
+    problems.push({ file: "the configuration", text: null, ...problem }),
+  );
+  return settings;
 }
 
 function readFile(
@@ -234,7 +256,7 @@ export async function validSettings(
   env: Readonly<Record<string, string | undefined>>,
   flagFile?: string,
 ): Promise<Settings> {
-  const settings = loadSettings(env, flagFile);
+  const settings = await wholeSettings(env, flagFile);
   if (settings.problems[0]) throw await describe(settings.problems[0]);
   return settings;
 }

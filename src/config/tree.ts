@@ -37,6 +37,7 @@ export function readTree(
     return readDestinations(node, config.export_to, report, took, (value) =>
       shown(JSON.stringify(value)),
     );
+  if (name === "alerts") return void config.alerts.push({ node, report, took });
   if (name === "profiles") return readProfiles(node, config, report, took);
   // Asked of them all at once: a wrapper's start calls nothing dozens of times.
   const isGroup = `\n${[...KEYS.keys()].join("\n")}`.includes(`\n${name}.`);
@@ -55,7 +56,13 @@ export function readTree(
 /** The settings that a mistyped key may have meant. */
 function siblings(path: string[]): string {
   const prefix = path.slice(0, -1).map((part) => `${part}.`);
-  const names = [...KEYS.keys(), "redaction.patterns", "profiles", "export_to"]
+  const names = [
+    ...KEYS.keys(),
+    "redaction.patterns",
+    "profiles",
+    "export_to",
+    "alerts",
+  ]
     .filter((name) => name.startsWith(prefix.join("")))
     .map((name) => name.split(".").slice(0, path.length).join("."));
   return [...new Set(names)].join(", ");

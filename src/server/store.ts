@@ -4,6 +4,7 @@
  */
 import { statfsSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Alerts } from "../alerts/alerts.ts";
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { FigureRow, Question } from "../model/analytics.ts";
@@ -34,6 +35,7 @@ import type { DuckDBStore } from "../store/duckdb/store.ts";
 import type { Rejection } from "../store/duckdb/admission.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { type Drained, ServerDrain } from "./drain.ts";
+import { NO_ALERTS, alertsOf } from "./alerts.ts";
 import { check } from "./tools/health-check.ts";
 import type { Gauges, Metrics } from "./http/metrics.ts";
 
@@ -49,6 +51,7 @@ export class ServerStore implements ServedStore {
   readonly drain: ServerDrain;
   /** Who reads along. */
   hears: { committed(): void; reopened(): void } | null = null;
+  private readonly alerts: Alerts | null;
   /** Of which store, for it may be opened anew. */
   private keeper: { of: DuckDBStore; maintenance: Maintenance } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
@@ -76,6 +79,12 @@ export class ServerStore implements ServedStore {
       expireLeases: (...given) => this.file.expireLeases(...given),
     };
     this.drain = new ServerDrain(settings, into, log, metrics, now);
+    const watched = {
+      file: () => this.file,
+      health: () => this.health(),
+      undrained_ms: () => this.drain.age_seconds * 1_000,
+    };
+    this.alerts = alertsOf(settings, watched, log, now);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -96,6 +105,7 @@ export class ServerStore implements ServedStore {
       onCommit: (seconds: number, events: number) => {
         metrics.commit(seconds, events);
         opened?.hears?.committed();
+        opened?.alerts?.wake();
       },
       warn: (reason: string) => log.warn("database_mended", { reason }),
       onRejected: (rejection: Rejection) => {
@@ -233,6 +243,7 @@ export class ServerStore implements ServedStore {
   /** Takes the spool in a last time, then lets the database go. */
   async close(): Promise<void> {
     clearInterval(this.timer);
+    await this.alerts?.close();
     try {
       const last = Promise.resolve(this.reopening).then(() =>
         this.drain.fresh(),
@@ -275,6 +286,7 @@ export class ServerStore implements ServedStore {
       spool_backlog_bytes: backlog.bytes,
       database_bytes,
       log_dropped: this.log.dropped,
+      alerts: this.alerts?.counts() ?? NO_ALERTS,
     };
   }
 
@@ -305,12 +317,14 @@ export class ServerStore implements ServedStore {
     if (!this.diskHasRoom()) return;
     this.store = await this.reopen();
     this.drain.beginAnew();
+    this.alerts?.beginAnew();
     this.away = null;
     this.hears?.reopened();
     this.log.info("database_reopened", {});
   }
 
   private async tick(): Promise<void> {
+    this.alerts?.tick();
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
       if (!this.drain.isRunning) await this.drain.fresh();

@@ -215,6 +215,7 @@ test("the metrics count what was stored, once, under the stored component", asyn
     spool_backlog_bytes: 0,
     database_bytes: 0,
     log_dropped: 0,
+    alerts: { raised: 0, left_out: 0, given_up: 0, waiting: 0 },
   });
   for (const line of [
     'session_start_total{component_name="mahavishnu",shell_type="MahavishnuShell"} 1',

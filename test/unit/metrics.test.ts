@@ -4,7 +4,13 @@ import { type Family, parseMetrics } from "../support/prometheus.ts";
 
 const QUIET: Gauges = {
   active_sessions: new Map(),
-  ...{ lost_sessions: 0, queue_depth: 0, database_bytes: 0, log_dropped: 0 },
+  ...{
+    lost_sessions: 0,
+    queue_depth: 0,
+    database_bytes: 0,
+    log_dropped: 0,
+    alerts: { raised: 0, left_out: 0, given_up: 0, waiting: 0 },
+  },
   ...{ spool_backlog_files: 0, spool_backlog_bytes: 0 },
 };
 
@@ -69,6 +75,10 @@ const OURS = {
   session_buddy_exported_events_total: ["counter", ["destination"]],
   session_buddy_export_failures_total: ["counter", ["destination"]],
   session_buddy_export_refused_events_total: ["counter", ["destination"]],
+  session_buddy_alerts_raised_total: ["counter", []],
+  session_buddy_alerts_left_out_total: ["counter", []],
+  session_buddy_alerts_given_up_total: ["counter", []],
+  session_buddy_alerts_waiting: ["gauge", []],
   session_buddy_build_info: ["gauge", ["version", "commit", "bun", "duckdb"]],
   process_cpu_seconds_total: ["counter", []],
   process_resident_memory_bytes: ["gauge", []],
@@ -245,6 +255,7 @@ test("what has a state is what it is now, however often it is asked", async () =
       log_dropped: 5,
     },
     ...{ spool_backlog_files: 6, spool_backlog_bytes: 7000 },
+    alerts: { raised: 8, left_out: 9, given_up: 10, waiting: 11 },
   };
   const active = (entries: [string, number][]) => ({
     ...{ ...gauges, active_sessions: new Map(entries) },
@@ -268,6 +279,8 @@ test("what has a state is what it is now, however often it is asked", async () =
       log_dropped_total: 5,
     },
     ...{ spool_backlog_files: 6, spool_backlog_bytes: 7000 },
+    ...{ alerts_raised_total: 8, alerts_left_out_total: 9 },
+    ...{ alerts_given_up_total: 10, alerts_waiting: 11 },
   }))
     expect(value(families, `session_buddy_${name}`)).toBe(expected);
 });

@@ -35,6 +35,7 @@ import type { StoreFacts, StoreOptions } from "./facts.ts";
 import { Folds, type OpenState } from "./folds.ts";
 import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
 import { LivenessTracker } from "./liveness.ts";
+import { Lookup } from "./lookup.ts";
 import { type CommandRow, commandIn, commandsQuery } from "./commands.ts";
 import { Queries } from "./query/run.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
@@ -66,6 +67,7 @@ export class DuckDBStore implements ServedStore {
   private readonly folds: Folds;
   private readonly liveness: LivenessTracker;
   private readonly tombstones: Tombstones;
+  readonly lookup: Lookup;
   /** Those that users wrote. */
   readonly queries: Queries;
   private readonly removals: Removals;
@@ -84,10 +86,8 @@ export class DuckDBStore implements ServedStore {
     this.folds = new Folds(db, (state, by) => this.liveness.note(state, by));
     this.liveness = new LivenessTracker(db, this.folds, now, this.appendOwn);
     this.tombstones = new Tombstones(db, this.folds);
-    this.queries = new Queries(
-      () => db.connection(),
-      (error) => db.fatal(error),
-    );
+    this.lookup = new Lookup(db, this.folds, this.liveness);
+    this.queries = new Queries(db);
     this.removals = new Removals(db);
   }
 

@@ -18,6 +18,7 @@ import {
   type QueryRow,
 } from "../../../model/query.ts";
 import { limitData } from "../../../os/data-limit.ts";
+import type { Database } from "../database.ts";
 import { checkQuery } from "./check.ts";
 import { asQueryFailure, parserFailure, queryFailure } from "./place.ts";
 import { toJson, typeName } from "./values.ts";
@@ -41,14 +42,7 @@ export class Queries {
   private free = PLACES;
   private closed = false;
 
-  /**
-   * @param connect makes a connection
-   * @param known what is to be thrown of an error that is not the query's; null if it is
-   */
-  constructor(
-    private readonly connect: () => Promise<DuckDBConnection>,
-    private readonly known: (error: unknown) => Failure | null,
-  ) {}
+  constructor(private readonly db: Pick<Database, "connection" | "fatal">) {}
 
   /**
    * Resolves once it runs and its columns are known.
@@ -67,7 +61,7 @@ export class Queries {
     const limit = new Limit(request);
     try {
       await this.place(limit);
-      const running = new Running(this.connect, limit);
+      const running = new Running(() => this.db.connection(), limit);
       this.running.add(running);
       void running.over.finally(() => this.left(running));
       const columns = await running.begin(sql);
@@ -90,7 +84,7 @@ export class Queries {
 
   private failure(sql: string, error: unknown): Failure {
     if (error instanceof Failure) return error;
-    return this.known(error) ?? asQueryFailure(sql, error);
+    return this.db.fatal(error) ?? asQueryFailure(sql, error);
   }
 
   private async place(limit: Limit): Promise<void> {

@@ -1,0 +1,309 @@
+/**
+ * Raises alerts: looks at the events that were stored since it looked last, and at
+ * how things stand. It reads what is committed, beside whatever commits: no event
+ * waits for a rule, and after a restart it goes on where it was.
+ */
+import type { AlertConfig, AlertRule, AlertSession } from "../model/alert.ts";
+import { type Clock, type Zone, isoTime } from "../model/clock.ts";
+import { type Kind, isKind } from "../model/event.ts";
+import { reasonOf } from "../model/failure.ts";
+import type { StoredEvent } from "../model/store.ts";
+import { localZone } from "../os/zone.ts";
+import { measure } from "./conditions.ts";
+import type { Deliveries } from "./deliveries.ts";
+import type { AlertFolder } from "./folder.ts";
+import { EVENTS_OF, findingOf, isAbout } from "./match.ts";
+import { Raiser } from "./raise.ts";
+import type { AlertLog, AlertSource } from "./source.ts";
+import { type AlertState, stateFrom } from "./state.ts";
+import { alertSession, nameOf } from "./words.ts";
+
+/** Events that one look reads: parsing them keeps others waiting for so long. */
+const PAGE_EVENTS = 256;
+/** So long one look reads events, however many there are. */
+const LOOK_MS = 1_000;
+/** How far it has looked is written so often when nothing was raised. */
+const SAVE_MS = 10_000;
+
+export interface AlertParts {
+  config: AlertConfig;
+  folder: AlertFolder;
+  source: AlertSource;
+  deliveries: Deliveries;
+  log: AlertLog;
+  env: Readonly<Record<string, string | undefined>>;
+  now: Clock;
+}
+
+export class Alerts {
+  private readonly rules: [name: string, rule: AlertRule][];
+  private readonly zones: Map<string, Zone>;
+  private readonly state: AlertState;
+  private readonly raiser: Raiser;
+  private readonly next = new Map<string, number>();
+  /** Looks that are under way, by what they look at. */
+  private readonly running = new Map<string, Promise<void>>();
+  /** Events were stored since the last look. */
+  private woken = true;
+  private anew = true;
+  private saved = "";
+  private saved_ms = 0;
+  private trouble = new Map<string, string>();
+  private closed = false;
+
+  constructor(private readonly parts: AlertParts) {
+    const { config, folder, env, source } = parts;
+    this.rules = Object.entries(config.rules);
+    const names = new Set(this.rules.map(([name]) => name));
+    this.state = stateFrom(folder.readState(), names);
+    // What came before there were rules is history.
+    this.state.cursor ??= { seq: source.lastSeq(), event_id: null };
+    this.raiser = new Raiser(this.state, parts.deliveries, parts.now);
+    const here = localZone(env);
+    this.zones = new Map(
+      this.rules.map(([name, { zone }]) => [
+        name,
+        zone === undefined ? here : localZone({ ...env, TZ: zone }),
+      ]),
+    );
+  }
+
+  /** Since the start, for metrics. */
+  counts() {
+    const { counts, waiting } = this.parts.deliveries;
+    return { ...counts, waiting, left_out: this.raiser.left_out };
+  }
+
+  /** Events were stored. */
+  wake(): void {
+    this.woken = true;
+  }
+
+  /** The database is another one now, perhaps. */
+  beginAnew(): void {
+    this.anew = this.woken = true;
+  }
+
+  /** To be called each second; returns at once. */
+  tick(): void {
+    if (this.closed) return;
+    this.parts.deliveries.tick();
+    void this.looked();
+  }
+
+  /** Looks; where that is being done, until it is done. */
+  async looked(): Promise<void> {
+    // None waits for another: one may be with a database that hangs.
+    this.begin("events", () => this.lookAtStored());
+    for (const [name, rule] of this.rules)
+      this.begin(name, () => this.lookAround(name, rule));
+    this.begin("state", async () => {
+      if (this.parts.now() - this.saved_ms >= SAVE_MS) await this.save();
+    });
+    await this.idle();
+  }
+
+  private begin(what: string, how: () => Promise<void>): void {
+    if (!this.running.has(what))
+      this.running.set(
+        what,
+        this.attempt(what, how).finally(() => this.running.delete(what)),
+      );
+  }
+
+  private async idle(): Promise<void> {
+    await Promise.all(this.running.values());
+  }
+
+  /** Lets a look come to its end, and writes how far it has come. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.idle();
+    await this.attempt("state", () => this.save());
+    await this.parts.deliveries.close();
+  }
+
+  private async lookAtStored(): Promise<void> {
+    if (!this.woken) return;
+    this.woken = false;
+    try {
+      await this.lookAtEvents();
+    } catch (error) {
+      this.woken = true;
+      throw error;
+    }
+  }
+
+  private async lookAround(name: string, rule: AlertRule): Promise<void> {
+    const now = this.parts.now();
+    if (now >= (this.next.get(name) ?? 0))
+      await this.lookAtConditions(name, rule, now);
+    if (await this.raiser.endWindow(name, rule, now)) await this.save();
+  }
+
+  /** What fails is said once, and tried again at the next look. */
+  private async attempt(what: string, how: () => Promise<void>): Promise<void> {
+    try {
+      await how();
+      if (this.trouble.delete(what))
+        this.parts.log.info("alerts_recovered", { of: what });
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (this.trouble.get(what) !== reason)
+        this.parts.log.error("alerts_failed", { of: what, reason });
+      this.trouble.set(what, reason);
+    }
+  }
+
+  private async lookAtEvents(): Promise<void> {
+    const { source } = this.parts;
+    if (this.anew) await this.findPlace();
+    const kinds = new Set<Kind>([
+      ...this.rules.flatMap(([, { when }]) => EVENTS_OF[when] ?? []),
+      "redaction",
+    ]);
+    const begun = performance.now();
+    for (let more = true; more && !this.closed;) {
+      if (performance.now() - begun > LOOK_MS) return this.wake();
+      // What is stored by now is in the page, or behind its last event.
+      const last = source.lastSeq();
+      const after_seq = this.state.cursor!.seq;
+      if (after_seq >= last) return;
+      const page = await Array.fromAsync(
+        source.events({ after_seq, kinds: [...kinds], limit: PAGE_EVENTS }),
+      );
+      let raised = false;
+      for (const stored of page) raised = (await this.lookAt(stored)) || raised;
+      more = page.length === PAGE_EVENTS;
+      const end = page.at(-1);
+      this.reached(
+        more ? end!.seq : Math.max(last, end?.seq ?? 0),
+        end?.event.event_id,
+      );
+      if (raised) await this.save();
+    }
+  }
+
+  /** Where it goes on; at the end, in a database that it does not know. */
+  private async findPlace(): Promise<void> {
+    const { source, log } = this.parts;
+    const { cursor } = this.state;
+    const last = source.lastSeq();
+    this.anew = false;
+    if (cursor && cursor.seq <= last && (await this.isKnown(cursor))) return;
+    if (cursor) log.warn("alerts_begin_anew", { at: last, was: cursor.seq });
+    this.reached(last);
+  }
+
+  /** Whether an event is the one that it was, or is archived. */
+  private async isKnown({
+    seq,
+    event_id,
+  }: NonNullable<AlertState["cursor"]>): Promise<boolean> {
+    if (event_id === null) return true;
+    const filter = { after_seq: seq - 1, limit: 1 };
+    for await (const stored of this.parts.source.events(filter))
+      if (stored.seq === seq) return stored.event.event_id === event_id;
+    return true;
+  }
+
+  /** @param event_id of the event with this number, where it is known */
+  private reached(seq: number, event_id: string | null = null): void {
+    this.state.cursor = { seq, event_id };
+  }
+
+  /** @returns whether it raised an alert, or would have */
+  private async lookAt(stored: StoredEvent): Promise<boolean> {
+    const { source, config, now } = this.parts;
+    const { event } = stored;
+    if (isKind(event, "redaction"))
+      await this.parts.deliveries.removeTexts(
+        event.session_id,
+        event.of ?? null,
+      );
+    let raised = false;
+    let session: AlertSession | null | undefined;
+    for (const [name, rule] of this.rules) {
+      if (!EVENTS_OF[rule.when]?.some((kind) => kind === event.event_type))
+        continue;
+      const happened = Date.parse(event.timestamp);
+      if (rule.when === "session_longer") {
+        this.dueBy(name, happened + rule.than_ms! + 1);
+        continue;
+      }
+      if (happened < now() - config.max_age_ms) continue;
+      const finding = findingOf(rule, stored, this.zones.get(name)!);
+      if (!finding) continue;
+      if (session === undefined) {
+        const found = await source.session(event.session_id);
+        session = found && alertSession(found);
+      }
+      if (!isAbout(rule, session)) continue;
+      const { what, details } = finding;
+      // Late ones are told of once a session.
+      const about =
+        rule.when === "undelivered" ? event.session_id : event.event_id;
+      await this.raiser.raise(name, rule, about, {
+        text: `${session ? nameOf(session) : event.session_id} ${what}`,
+        session,
+        details: {
+          ...details,
+          session_id: event.session_id,
+          event_id: event.event_id,
+          happened_at: event.timestamp,
+        },
+      });
+      raised = true;
+    }
+    return raised;
+  }
+
+  private dueBy(name: string, ms: number): void {
+    this.next.set(name, Math.min(this.next.get(name) ?? 0, ms));
+  }
+
+  private async lookAtConditions(
+    name: string,
+    rule: AlertRule,
+    now: number,
+  ): Promise<void> {
+    const { source, log } = this.parts;
+    const measured = await measure(name, rule, source, this.state, now);
+    this.next.set(name, measured?.next_ms ?? Infinity);
+    if (!measured) return;
+    const standing = (this.state.standing[name] ??= {});
+    let changed = false;
+    for (const [about, { id }] of Object.entries(standing)) {
+      if (measured.found.has(about)) continue;
+      delete standing[about];
+      changed = true;
+      if (id !== null) {
+        await this.parts.deliveries.resolved(id, isoTime(now));
+        log.info("alert_resolved", { rule: name, id });
+      }
+    }
+    // Others measure by themselves how long it has lasted.
+    const least_ms = rule.when === "server_degraded" ? (rule.than_ms ?? 0) : 0;
+    for (const [about, { what, session, details }] of measured.found) {
+      const held = (standing[about] ??= { since: isoTime(now), id: null });
+      if (held.id !== null || now - Date.parse(held.since) < least_ms) continue;
+      const text = session ? `${nameOf(session)} ${what}` : what;
+      const key = `${about} ${held.since}`;
+      held.id = await this.raiser.raise(name, rule, key, {
+        text,
+        session,
+        details,
+      });
+      changed = true;
+    }
+    if (changed) await this.save();
+  }
+
+  private async save(): Promise<void> {
+    this.saved_ms = this.parts.now();
+    const text = JSON.stringify(this.state);
+    if (text === this.saved) return;
+    await this.parts.folder.saveState(text);
+    this.saved = text;
+  }
+}

@@ -1,0 +1,84 @@
+/** Runs a command with an alert on its stdin: no shell, none of our secrets. */
+import { reasonOf } from "../model/failure.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Of our own environment. */
+const PASSED = ["HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+/** Of what it says when it fails. */
+const MAX_SAID = 500;
+
+/**
+ * Resolves once it has exited with 0.
+ * @throws Error otherwise; whatever it has started is killed when it takes too long
+ */
+export async function runCommand(
+  argv: readonly string[],
+  timeout_ms: number,
+  body: string,
+  env: Environment,
+  end: AbortSignal,
+): Promise<void> {
+  const [program] = argv;
+  let child;
+  try {
+    child = Bun.spawn([...argv], {
+      cwd: "/",
+      env: {
+        PATH,
+        ...Object.fromEntries(
+          PASSED.flatMap((name) => (env[name] ? [[name, env[name]]] : [])),
+        ),
+      },
+      stdin: new Blob([`${body}\n`]),
+      stdout: "ignore",
+      stderr: "pipe",
+      // A group of its own, which can be killed whole.
+      detached: true,
+    });
+  } catch (error) {
+    throw new Error(`${program} cannot be run: ${reasonOf(error)}`);
+  }
+  const { pid } = child;
+  const said = beginning(child.stderr);
+  let late = false;
+  const kill = () => {
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  };
+  const timer = setTimeout(() => {
+    late = true;
+    kill();
+  }, timeout_ms);
+  end.addEventListener("abort", kill);
+  try {
+    await child.exited;
+  } finally {
+    clearTimeout(timer);
+    end.removeEventListener("abort", kill);
+  }
+  if (child.exitCode === 0) return;
+  const how = late
+    ? `did not end within ${timeout_ms / 1_000} s`
+    : child.signalCode !== null
+      ? `was killed by ${child.signalCode}`
+      : `exited with ${child.exitCode}`;
+  const words = said.text().trim();
+  throw new Error(`${program} ${how}${words && `: ${words}`}`);
+}
+
+/** What has been said so far; one that goes on is not waited for. */
+function beginning(stream: ReadableStream<Uint8Array>) {
+  let text = "";
+  void (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream)
+      if (text.length < MAX_SAID)
+        text += decoder.decode(chunk, { stream: true });
+  })().catch(() => {});
+  return { text: () => text.slice(0, MAX_SAID) };
+}

@@ -1,0 +1,132 @@
+/** Which events raise an alert of a rule, and what it says. */
+import {
+  type AlertKind,
+  type AlertRule,
+  type AlertSession,
+  hasGlob,
+  isAmong,
+} from "../model/alert.ts";
+import { type Zone, wallOf } from "../model/clock.ts";
+import {
+  type Event,
+  type JsonObject,
+  type Kind,
+  isKind,
+} from "../model/event.ts";
+import type { StoredEvent } from "../model/store.ts";
+import { duration } from "../render/format.ts";
+
+/** The events that rules of a kind look at. */
+export const EVENTS_OF: Partial<Record<AlertKind, readonly Kind[]>> = {
+  session_start: ["session_start"],
+  outside_hours: ["session_start"],
+  session_end: ["session_end"],
+  session_lost: ["session_end"],
+  session_longer: ["session_start"],
+  command: ["command_start"],
+  undelivered: ["session_start", "command_start", "session_end"],
+};
+
+/** What an event says for a rule, not yet escaped; null when it says nothing. */
+export interface Finding {
+  what: string;
+  details: JsonObject;
+}
+
+const MAX_COMMAND = 4_096;
+
+/** @param zone that of the rule */
+export function findingOf(
+  rule: AlertRule,
+  stored: StoredEvent,
+  zone: Zone,
+): Finding | null {
+  const { event } = stored;
+  switch (rule.when) {
+    case "session_start":
+      return { what: "began", details: {} };
+    case "outside_hours":
+      return isWithin(rule, event, zone)
+        ? null
+        : { what: "began outside of the hours", details: {} };
+    case "session_end":
+      return endOf(rule, event);
+    case "session_lost":
+      return isKind(event, "session_end") && event.end_source === "recovered"
+        ? { what: "is lost: nobody saw its end", details: {} }
+        : null;
+    case "command":
+      return commandOf(rule, event);
+    case "undelivered":
+      return lateness(rule, stored);
+    default:
+      return null;
+  }
+}
+
+function endOf({ exit }: AlertRule, event: Event): Finding | null {
+  if (!isKind(event, "session_end") || event.end_source === "recovered")
+    return null;
+  const { exit_code, signal, end_source } = event;
+  const failed = (exit_code ?? 0) !== 0 || signal !== null;
+  if (exit === "failed" && !failed) return null;
+  if (Array.isArray(exit) && (exit_code === null || !exit.includes(exit_code)))
+    return null;
+  const how = signal ?? (exit_code === null ? null : `exit ${exit_code}`);
+  const what = how === null ? "ended" : `ended: ${how}`;
+  return { what, details: { exit_code, signal, end_source } };
+}
+
+function commandOf({ matches }: AlertRule, event: Event): Finding | null {
+  if (!isKind(event, "command_start")) return null;
+  const { text } = event;
+  if (typeof text !== "string" || !isAmong(text, matches, hasGlob)) return null;
+  const command = text.slice(0, MAX_COMMAND);
+  const details = { command, cwd: event.cwd ?? null, pid: event.pid ?? null };
+  return { what: `ran: ${text}`, details };
+}
+
+/** What the store itself says of a lost session is dated back. */
+function lateness(
+  { than_ms }: AlertRule,
+  { event, received_at, provenance }: StoredEvent,
+): Finding | null {
+  if (provenance === null) return null;
+  const late_ms = Date.parse(received_at) - Date.parse(event.timestamp);
+  if (late_ms <= than_ms!) return null;
+  const late = duration(late_ms / 1_000);
+  return {
+    what: `is heard of late: what happened waited ${late} to be delivered`,
+    details: { event_type: event.event_type, late_seconds: late_ms / 1_000 },
+  };
+}
+
+/** Whether an event is within the hours of a rule. */
+function isWithin(rule: AlertRule, event: Event, zone: Zone): boolean {
+  const { hours = [{ from: 0, to: 24 * 60 }], days } = rule;
+  const wall = new Date(wallOf(Date.parse(event.timestamp), zone));
+  const minute = wall.getUTCHours() * 60 + wall.getUTCMinutes();
+  const today = wall.getUTCDay();
+  const isDay = (day: number) => days?.includes((day + 7) % 7) ?? true;
+  return hours.some(({ from, to }) =>
+    from < to
+      ? isDay(today) && minute >= from && minute < to
+      : // Over midnight: the morning belongs to the day before.
+        (isDay(today) && minute >= from) || (isDay(today - 1) && minute < to),
+  );
+}
+
+/**
+ * Whether a session is one that a rule is about.
+ * @param session null while its start has not arrived
+ */
+export const isAbout = (
+  { user, host, component, type }: AlertRule,
+  session: AlertSession | null,
+): boolean =>
+  session === null
+    ? [user, host, component, type].every((given) => given === undefined)
+    : isAmong(session.username, user) &&
+      isAmong(session.hostname, host) &&
+      isAmong(session.component_name, component) &&
+      isAmong(session.session_type, type);

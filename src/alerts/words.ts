@@ -1,0 +1,64 @@
+/** What alerts say, on one line that acts on no terminal. */
+import type { Alert, AlertSession, KeptAlert } from "../model/alert.ts";
+import type { Session } from "../model/columns.ts";
+import { escapeText } from "../render/escape.ts";
+
+const MAX_TEXT = 300;
+
+/** Escaped, and cut to what a line has room for. */
+export function sentence(text: string): string {
+  const whole = escapeText(text);
+  return whole.length > MAX_TEXT ? `${whole.slice(0, MAX_TEXT)}…` : whole;
+}
+
+/** The session by its user, host, component, and the end of its id. */
+export const nameOf = (session: AlertSession): string =>
+  `${session.component_name} of ${session.username}@${session.hostname} (${session.session_id.slice(-8)})`;
+
+/** What an alert says of a session. */
+export const alertSession = (session: Session): AlertSession => ({
+  session_id: session.session_id,
+  session_type: session.session_type,
+  component_name: session.component_name,
+  username: session.username,
+  hostname: session.hostname,
+  tty: session.tty,
+  working_directory: session.working_directory,
+  start_time: session.start_time,
+  name: session.name,
+  reporter: session.reporter,
+  attested: session.attested,
+});
+
+/** As it is told: without what is kept of the telling. */
+export const toldJson = ({
+  seq: _,
+  told: _t,
+  acked: _a,
+  resolved: _r,
+  ...alert
+}: KeptAlert): Alert => alert;
+
+/** The same without what somebody typed or said in its session. */
+export function withoutTexts<A extends Alert>(alert: A): A {
+  const { session, details } = alert;
+  const who = session ? nameOf(session) : "a session";
+  const { command, ...rest } = details;
+  return {
+    ...alert,
+    ...(command !== undefined && {
+      text: sentence(`${who} ran a command that the rule is about`),
+      details: rest,
+    }),
+    session: session && { ...session, name: null },
+  };
+}
+
+/** Whether an alert holds texts of a session, or of one of its events alone. */
+export const isAboutTexts = (
+  { session, details }: Alert,
+  session_id: string,
+  event_ids: readonly string[] | null,
+): boolean =>
+  (session?.session_id ?? details["session_id"]) === session_id &&
+  (event_ids?.includes(String(details["event_id"])) ?? true);

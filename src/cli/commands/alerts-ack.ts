@@ -1,0 +1,47 @@
+/** `session-buddy alerts ack`: takes note of alerts. */
+import { defineCommand, CONFIG_FLAG } from "../args.ts";
+import { AlertFolder } from "../../alerts/folder.ts";
+import { alertOf, keptAlerts } from "../../alerts/kept.ts";
+import { validSettings } from "../../config/load.ts";
+import { isoTime } from "../../model/clock.ts";
+import { fail } from "../../model/failure.ts";
+import { passwdEntry } from "../../os/paths.ts";
+import { note } from "../terminal.ts";
+
+export default defineCommand({
+  description: `Takes note of alerts: alerts list shows them no more.
+
+Who did so, and when, is in alerts list --all --json. Channels that have not
+been told yet are told all the same.
+
+EXAMPLES
+  session-buddy alerts ack 1a2b3c4d
+  session-buddy alerts ack --all`,
+  args: {
+    id: {
+      type: "positional",
+      multiple: true,
+      description: "An alert's id, a unique prefix of it, or its end; several",
+    },
+    all: { type: "boolean", description: "All that there are" },
+    config: CONFIG_FLAG,
+  },
+  async run({ id: ids, all, config }) {
+    if (ids.includes("") || (ids.length === 0) !== all)
+      throw fail.usage(
+        "alerts ack needs the id of an alert, or --all",
+        "try: session-buddy alerts list",
+      );
+    const settings = await validSettings(process.env, config);
+    const kept = keptAlerts(settings, note);
+    const chosen = all ? kept : ids.map((each) => alertOf(kept, each));
+    const folder = AlertFolder.of(settings);
+    const by = passwdEntry()?.username ?? `uid ${process.geteuid!()}`;
+    const open = chosen.filter(({ acked }) => acked === null);
+    for (const { id } of open)
+      await folder.ack(id, { at: isoTime(Date.now()), by });
+    note(
+      `${open.length} ${open.length === 1 ? "alert is" : "alerts are"} taken note of`,
+    );
+  },
+});
