@@ -18,7 +18,7 @@ import { readFailure } from "./paths.ts";
 
 /** The kernel's text, or null when it cannot be read. */
 export const readProc = (path: string) => tryReadText(`/proc/${path}`);
-const readProcLink = (path: string) => readLink(`/proc/${path}`);
+export const readProcLink = (path: string) => readLink(`/proc/${path}`);
 
 /** What follows a label in a text of labelled lines, up to the line's end. */
 function labelled(text: string | null, label: string): string | null {
@@ -36,9 +36,13 @@ interface ProcessStat {
   session: number;
   /** The process group that its terminal listens to; -1 without a terminal. */
   foreground: number;
+  /** It was forked, and runs no program of its own yet. */
+  forked: boolean;
   /** Clock ticks between boot and the process's start. */
   start_ticks: number;
 }
+
+const PF_FORKNOEXEC = 0x40;
 
 /** /proc/PID/stat; the name in it may hold blanks and parentheses. */
 export function processStat(pid: number): ProcessStat | null {
@@ -51,6 +55,7 @@ export function processStat(pid: number): ProcessStat | null {
     pgrp: Number(fields[2]),
     session: Number(fields[3]),
     foreground: Number(fields[5]),
+    forked: (Number(fields[6]) & PF_FORKNOEXEC) !== 0,
     start_ticks: Number(fields[19]),
   };
 }
@@ -78,55 +83,11 @@ export function hostNames(): { hostname: string; release: string } {
   return { hostname: read("hostname"), release: read("osrelease") };
 }
 
-/** A process that an event named. */
-export interface ProcessIdentity {
-  pid: number;
-  start_ticks: number | null;
-  pid_namespace: string | null;
-  boot_id: string | null;
-}
-
-/** A process as far as it was written down. */
-export const identityOf = ({
-  pid,
-  start_ticks = null,
-  pid_namespace = null,
-  boot_id = null,
-}: Partial<ProcessIdentity> & { pid: number }): ProcessIdentity => ({
-  ...{ pid, start_ticks, pid_namespace, boot_id },
-});
-
-export type Liveness = "alive" | "gone" | "unknown";
-
-/**
- * Whether that very process still runs. `unknown` when this process cannot
- * tell: another pid namespace, or pids hidden from us.
- */
-export function liveness(who: ProcessIdentity): Liveness {
-  const place = placeOf(who);
-  if (place !== "ours") return place;
-  const stat = processStat(who.pid);
-  if (stat) {
-    if (who.start_ticks === null) return "unknown";
-    const same = stat.start_ticks === who.start_ticks;
-    return same && isAlive(stat) ? "alive" : "gone";
-  }
-  return exists(who.pid) ? "unknown" : "gone";
-}
-
-/** Whether the processes among which one was are those that we see. */
-function placeOf(who: ProcessIdentity): "ours" | "gone" | "unknown" {
-  const boot = bootId();
-  if (!boot || !who.boot_id || !who.pid_namespace) return "unknown";
-  if (boot !== who.boot_id) return "gone";
-  return pidNamespace() === who.pid_namespace ? "ours" : "unknown";
-}
-
 /** Whether a process is there and stands still, by a signal or a debugger. */
 export const isStopped = (pid: number): boolean =>
   /^t$/i.test(processStat(pid)?.state ?? "");
 
-const isAlive = ({ state }: ProcessStat) => !"ZX".includes(state);
+export const isAlive = ({ state }: ProcessStat) => !"ZX".includes(state);
 
 /** Whether a pid is taken, also by a process that /proc hides from us. */
 export function exists(pid: number): boolean {
@@ -137,50 +98,6 @@ export function exists(pid: number): boolean {
     return errnoOf(error) === "EPERM";
   }
 }
-
-/** How long after its parent a child may have begun, in clock ticks of 10 ms. */
-const CHILD_BEGAN_TICKS = 1_000;
-
-/**
- * Whether a child runs on of which nobody has written the pid: it began soon
- * after its parent, and has a variable in its environment. `unknown` when it
- * may be one that we cannot look into: another user's (sudo), a hidden one.
- * @param entry `NAME=value`
- */
-export function childLiveness(
-  parent: ProcessIdentity,
-  entry: string,
-): Liveness {
-  const place = placeOf(parent);
-  if (place === "gone") return "gone";
-  if (pids().some((pid) => carries(readProc(`${pid}/environ`), entry)))
-    return "alive";
-  if (place === "unknown" || parent.start_ticks === null) return "unknown";
-  // Where one of another user is hidden, so is that of init.
-  if (!processStat(1)) return "unknown";
-  const earliest = parent.start_ticks;
-  const mayBe = pids().some((pid) => {
-    const stat = processStat(pid);
-    if (!stat || !isAlive(stat) || stat.ppid === KTHREADD) return false;
-    const after = stat.start_ticks - earliest;
-    if (after < 0 || after > CHILD_BEGAN_TICKS) return false;
-    if (readProc(`${pid}/environ`) !== null) return false;
-    // One that has ended meanwhile hides it, too, until its parent asks for it.
-    const now = processStat(pid);
-    return now !== null && isAlive(now);
-  });
-  return mayBe ? "unknown" : "gone";
-}
-
-/** The parent of the kernel's own threads. */
-const KTHREADD = 2;
-
-const pids = (): number[] =>
-  process
-    .getBuiltinModule("node:fs")
-    .readdirSync("/proc")
-    .map(Number)
-    .filter(Number.isInteger);
 
 /** A process's name (15 bytes of it), and the signals that it ignores and catches. */
 export function processStatus(pid: number | "self"): {
@@ -280,18 +197,6 @@ export function variableOf(pid: number, name: string): string | null {
   const entry = words.find((word) => word.startsWith(`${name}=`));
   return entry?.slice(name.length + 1) ?? null;
 }
-
-/** Whether the process of that pid runs that was started with that variable. */
-export function variableLiveness(pid: number, entry: string): Liveness {
-  const stat = processStat(pid);
-  if (stat && !isAlive(stat)) return "gone";
-  const environ = readProc(`${pid}/environ`);
-  if (environ !== null) return carries(environ, entry) ? "alive" : "gone";
-  return exists(pid) ? "unknown" : "gone";
-}
-
-const carries = (environ: string | null, entry: string) =>
-  `\0${environ ?? ""}`.includes(`\0${entry}\0`);
 
 /**
  * The words that /proc gives as NUL-ended bytes: `self/cmdline`, `self/environ`.

@@ -6,7 +6,7 @@ import { closeSync } from "node:fs";
 import type { Pointer } from "bun:ffi";
 import { errnoOf } from "../model/failure.ts";
 import { libc } from "./libc.ts";
-import { type ProcessIdentity, liveness } from "./proc.ts";
+import { type ProcessIdentity, liveness } from "./liveness.ts";
 import { SIGNALS } from "./signals.ts";
 
 const SYS_PIDFD_SEND_SIGNAL = 424;

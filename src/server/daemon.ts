@@ -24,7 +24,8 @@ import {
   openRegular,
 } from "../os/file.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import { identityOf, isStopped } from "../os/proc.ts";
+import { identityOf } from "../os/liveness.ts";
+import { isStopped } from "../os/proc.ts";
 import { tellProcess } from "../os/tell.ts";
 import { askToStop } from "../store/remote/maintenance.ts";
 import { unresponsiveFailure } from "../store/remote/unresponsive.ts";

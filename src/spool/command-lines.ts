@@ -328,8 +328,9 @@ function numberOf(
   throw new Error(`${name}: '${said(field)}' is none`);
 }
 
+/** What a shell measured by a clock that was set back meanwhile is less than nothing. */
 function durationOf(text: string): number {
-  if (/^\d{1,15}(\.\d{1,6})?$/.test(text)) return Number(text);
+  if (/^-?\d{1,15}(\.\d{1,6})?$/.test(text)) return Math.max(0, Number(text));
   throw new Error(`ms: '${text.slice(0, LONGEST_FIELD_SAID)}' is none`);
 }
 

@@ -17,14 +17,12 @@ import { libc } from "../os/libc.ts";
 import { lockFile } from "../os/file.ts";
 import {
   type Liveness,
-  bootId,
-  bootTime,
   childLiveness,
-  hostNames,
   identityOf,
   liveness,
   variableLiveness,
-} from "../os/proc.ts";
+} from "../os/liveness.ts";
+import { bootId, bootTime, hostNames } from "../os/proc.ts";
 import { SESSION_ID_VARIABLE } from "../os/parent.ts";
 import { CommandLines } from "./command-lines.ts";
 import { spoolName } from "./folder.ts";

@@ -11,7 +11,7 @@ import {
 } from "../model/event.ts";
 import type { State } from "../model/state.ts";
 import { isClosed } from "../model/session.ts";
-import { type ProcessIdentity, liveness } from "../os/proc.ts";
+import { type ProcessIdentity, liveness } from "../os/liveness.ts";
 
 /** After a longer pause this process was stopped, or the clock was set. */
 const ABSENT_MS = 2_500;

@@ -15,14 +15,8 @@ import {
 } from "../os/file.ts";
 import { libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
-import {
-  bootId,
-  identityOf,
-  isStopped,
-  liveness,
-  pidNamespace,
-  processStat,
-} from "../os/proc.ts";
+import { identityOf, liveness } from "../os/liveness.ts";
+import { bootId, isStopped, pidNamespace, processStat } from "../os/proc.ts";
 import { useOf } from "../os/use.ts";
 import { trustedPath } from "../os/trust.ts";
 

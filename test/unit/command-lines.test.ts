@@ -79,12 +79,14 @@ test("a duration that the shell has measured counts, and an end without its star
 });
 
 test("a clock that was set back makes no negative duration", () => {
-  const [, end] = read(
+  const [, end, , measured] = read(
     header,
     hook.start(1, T0, "date -s"),
     hook.end(1, T0 - 5_000, 0),
+    hook.start(2, T0, "date -s"),
+    `e\t2\t${(T0 - 5_000) * 1_000}\t0\t\t/\t-5000\t.\n`,
   );
-  expect(end.duration_ms).toBe(0);
+  expect([end.duration_ms, measured.duration_ms]).toEqual([0, 0]);
 });
 
 test("a header may say how deep its shell is", () => {
