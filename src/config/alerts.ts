@@ -12,11 +12,11 @@ import {
 } from "../model/alert.ts";
 import type { Json, JsonObject } from "../model/event.ts";
 import { CHANNEL_FIELDS, COMMON, FIELDS, OF_KIND } from "./alert-fields.ts";
-import type { AlertSection } from "./keys.ts";
+import type { Section } from "./keys.ts";
 import { DAY_MS, durationMs } from "./values.ts";
 
-type Report = AlertSection["report"];
-type Took = AlertSection["took"];
+type Report = Section["report"];
+type Took = Section["took"];
 
 /** What is wrong over all files. */
 type Found = (problem: { path: string[]; what: string; hint: string }) => void;
@@ -27,7 +27,7 @@ const CHANNEL_KEYS = Object.keys(CHANNEL_FIELDS);
 
 /** Those of each file come on top of the others'; by a name, the later one holds. */
 export function readAlerts(
-  sections: readonly AlertSection[],
+  sections: readonly Section[],
   found: Found,
 ): AlertConfig {
   const alerts: AlertConfig = {

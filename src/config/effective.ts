@@ -29,7 +29,7 @@ export async function effectiveSettings(
   const settings = await wholeSettings(env, flagFile, (name, origin) =>
     origins.set(name, origin),
   );
-  const { config, paths, alerts } = settings;
+  const { config, paths, alerts, export_to } = settings;
   const values: Effective[] = [];
   const add = async (key: string, value: Json) => {
     const origin = origins.get(key);
@@ -47,7 +47,7 @@ export async function effectiveSettings(
     await add(`redaction.patterns.${name}`, source);
   for (const [name, profile] of Object.entries(config.profiles))
     await add(`profiles.${name}`, profile as Json);
-  for (const [name, destination] of Object.entries(config.export_to))
+  for (const [name, destination] of Object.entries(export_to))
     await add(`export_to.${name}`, { ...destination });
   for (const [key, value] of Object.entries(alerts?.given ?? {}))
     await add(key, value);

@@ -6,7 +6,6 @@
  * user has set it.
  */
 import type { Json, JsonObject } from "../model/event.ts";
-import type { DestinationSettings } from "./destinations.ts";
 import { type Choice, EVERY_RULE } from "../model/redaction/custom.ts";
 import {
   DAY_MS,
@@ -36,8 +35,8 @@ export interface Profile {
   metadata?: JsonObject;
 }
 
-/** The alerts of one file. */
-export interface AlertSection {
+/** What one file says of what the wrapper has no use for: `alerts`, `export_to`. */
+export interface Section {
   node: Json;
   /** Is told what is wrong with the value at a path, and what to do. */
   report: (path: string[], what: string, hint: string) => void;
@@ -91,10 +90,9 @@ export const defaults = () => ({
   log: { level: "info" as LogLevel, folder: null as string | null },
   cache_dir: null as string | null,
   profiles: Object.create(null) as Record<string, Profile>,
-  /** Where a server sends every event to, by name. */
-  export_to: Object.create(null) as Record<string, DestinationSettings>,
-  /** What the files say of alerts, not read yet: see alerts.ts. */
-  alerts: [] as AlertSection[],
+  /** What the files say of these, not read yet: see destinations.ts and alerts.ts. */
+  export_to: [] as Section[],
+  alerts: [] as Section[],
 });
 
 export type Config = ReturnType<typeof defaults>;

@@ -8,6 +8,7 @@
  * `shell` refuse to go on (`validSettings`).
  */
 import type { AlertConfig } from "../model/alert.ts";
+import type { DestinationSettings } from "./destinations.ts";
 import type { Json } from "../model/event.ts";
 import type { Choice } from "../model/redaction/custom.ts";
 import { Failure, reasonOf, fail } from "../model/failure.ts";
@@ -35,6 +36,8 @@ export interface Settings {
   problems: Problem[];
   /** null where nobody has read them, or nothing is said of them: see `wholeSettings`. */
   alerts: AlertConfig | null;
+  /** Where a server sends every event to, by name; empty where nobody has read it. */
+  export_to: Readonly<Record<string, DestinationSettings>>;
 }
 
 /** Without a home, nobody knows where to keep anything. */
@@ -97,7 +100,7 @@ export function loadSettings(
     config.session.audit = "strict";
     hears("session.audit", { file: ETC_FILE, text: null, path: [] });
   }
-  return { config, paths, problems, alerts: null };
+  return { config, paths, problems, alerts: null, export_to: {} };
 }
 
 /**
@@ -111,6 +114,10 @@ export async function wholeSettings(
 ): Promise<Settings> {
   const settings = loadSettings(env, flagFile, hears);
   const { config, problems } = settings;
+  if (config.export_to.length > 0) {
+    const { readDestinations } = await import("./destinations.ts");
+    settings.export_to = readDestinations(config.export_to);
+  }
   if (config.alerts.length === 0) return settings;
   const { readAlerts } = await import("./alerts.ts");
   settings.alerts = readAlerts(config.alerts, (problem) =>

@@ -1,7 +1,6 @@
 /** Reads the keys and values of one configuration file into the settings. */
 import type { Json } from "../model/event.ts";
 import { readPattern } from "../model/redaction/custom.ts";
-import { readDestinations } from "./destinations.ts";
 import { type Config, KEYS, PROFILE_KEYS, type Profile } from "./keys.ts";
 
 /** What was given, but for a password in a URL. */
@@ -33,11 +32,8 @@ export function readTree(
   }
   if (name === "redaction.patterns")
     return readPatterns(node, config, report, took);
-  if (name === "export_to")
-    return readDestinations(node, config.export_to, report, took, (value) =>
-      shown(JSON.stringify(value)),
-    );
-  if (name === "alerts") return void config.alerts.push({ node, report, took });
+  if (name === "alerts" || name === "export_to")
+    return void config[name].push({ node, report, took });
   if (name === "profiles") return readProfiles(node, config, report, took);
   // Asked of them all at once: a wrapper's start calls nothing dozens of times.
   const isGroup = `\n${[...KEYS.keys()].join("\n")}`.includes(`\n${name}.`);

@@ -15,7 +15,7 @@ const MOMENT_SECONDS = 30;
 const QUERY_MS = 30_000;
 
 export const exportChecks = (settings: Settings): Check[] =>
-  Object.keys(settings.config.export_to).map((name) => ({
+  Object.keys(settings.export_to).map((name) => ({
     name: `export_${name.replaceAll("-", "_")}`,
     look: () => look(settings, name),
   }));

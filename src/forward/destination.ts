@@ -6,6 +6,12 @@ export interface Outgoing extends StoredEvent {
   json: string;
 }
 
+/** @param rejected how many of those it has thrown away, and why */
+export type Took = (
+  count: number,
+  rejected?: { events: number; reason: string },
+) => void;
+
 export interface Destination {
   /**
    * Delivers events in order.
@@ -16,7 +22,7 @@ export interface Destination {
   deliver(
     events: readonly Outgoing[],
     signal: AbortSignal,
-    took: (count: number) => void,
+    took: Took,
   ): Promise<void>;
   /** Lets go of what it holds open. */
   close(): void | Promise<void>;

@@ -7,7 +7,6 @@ import { type FileHandle, lstat, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { FileDestination } from "../config/destinations.ts";
 import { errnoOf, fail } from "../model/failure.ts";
-import { plainJson } from "../model/json.ts";
 import {
   O_APPEND,
   O_CREAT,
@@ -18,11 +17,11 @@ import {
 } from "../os/file.ts";
 import { isOwn, requireUnshared } from "../os/trust.ts";
 import type { Destination, Outgoing } from "./destination.ts";
+import { BEGIN, lineOf } from "./line.ts";
 
 /** More than any line has. */
 const LONGEST_LINE = 1024 * 1024;
 const NEWLINE = 10;
-const BEGIN = '{"seq":';
 
 export class NdjsonFile implements Destination {
   private file: { handle: FileHandle; ino: number; size: number } | null = null;
@@ -36,7 +35,7 @@ export class NdjsonFile implements Destination {
     signal: AbortSignal,
     took: (count: number) => void,
   ): Promise<void> {
-    const lines = events.map((event) => Buffer.from(lineOf(event)));
+    const lines = events.map((event) => Buffer.from(`${lineOf(event)}\n`));
     for (let at = 0; at < lines.length;) {
       signal.throwIfAborted();
       const next = lines[at]!.length;
@@ -155,6 +154,3 @@ async function wholeLines(
   await handle.read(end, 0, end.length, from);
   return from + end.lastIndexOf(NEWLINE) + 1;
 }
-
-const lineOf = ({ seq, received_at, provenance, json }: Outgoing): string =>
-  `${BEGIN}${seq},"received_at":"${received_at}","provenance":${plainJson(provenance)},"event":${json}}\n`;

@@ -11,6 +11,7 @@ import type { Choice } from "../model/redaction/custom.ts";
 import { redactEvent } from "../model/redaction/event.ts";
 import type { StoredEvent } from "../model/store.ts";
 import {
+  type Took,
   type Destination,
   Later,
   type Outgoing,
@@ -196,7 +197,7 @@ export class Forwarder {
   }
 
   private async deliver(batch: readonly Outgoing[]): Promise<void> {
-    const { destination } = this.options;
+    const { destination, hears } = this.options;
     const signal = AbortSignal.any([
       this.stopping.signal,
       AbortSignal.timeout(DELIVER_MS),
@@ -204,7 +205,12 @@ export class Forwarder {
     let taken = 0;
     try {
       await within(signal, this.under);
-      const took = (count: number) => void (taken = count);
+      const took: Took = (count, rejected) => {
+        taken = count;
+        if (!rejected) return;
+        this.progress.refused += rejected.events;
+        hears.warn("export_rejected", rejected);
+      };
       this.under = destination
         .deliver(batch, signal, took)
         .finally(() => (this.under = null));

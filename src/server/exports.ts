@@ -23,7 +23,8 @@ export class Exports {
 
   /** @throws Failure (permission) where others rule the folder of the positions */
   constructor(settings: Settings, store: ServerStore, log: Log) {
-    const { export_to, redaction } = settings.config;
+    const { export_to } = settings;
+    const { redaction } = settings.config;
     const database = databasePath(settings);
     if (Object.keys(export_to).length > 0) ensurePositions(database);
     for (const [name, to] of Object.entries(export_to))

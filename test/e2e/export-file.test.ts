@@ -16,6 +16,8 @@ import {
   type Receiver,
   allArrived,
   commandsOf,
+  doctorOf,
+  figure,
   store,
   storedIds,
   surviveKills,
@@ -63,21 +65,7 @@ class Files implements Receiver {
   }
 }
 
-/** What the doctor says of the destination. */
-async function doctor(sandbox: Sandbox) {
-  const { stdout } = await sandbox.run(["doctor", "--json"]);
-  const { phases } = JSON.parse(stdout);
-  const { tests } = phases.database_verification;
-  return tests.find(({ name }: { name: string }) => name === "export_archive");
-}
-
-const figure = async ({ origin }: TestServer, name: string) => {
-  const text = await (await fetch(`${origin}/metrics`)).text();
-  const line = text
-    .split("\n")
-    .find((line) => line.startsWith(`session_buddy_${name}{`));
-  return Number(line!.split(" ").at(-1));
-};
+const doctor = (sandbox: Sandbox) => doctorOf(sandbox, "archive");
 
 test("has every event, those before it was set too, as an export has them", async () => {
   using sandbox = new Sandbox();
@@ -101,8 +89,8 @@ test("has every event, those before it was set too, as an export has them", asyn
       (await doctor(sandbox)).detail,
     ),
   );
-  expect(await figure(server, "exported_events_total")).toBe(8);
-  expect(await figure(server, "export_lag_events")).toBe(0);
+  expect(await figure(server, "exported_events_total", "archive")).toBe(8);
+  expect(await figure(server, "export_lag_events", "archive")).toBe(0);
   // It is a part of an export that somebody has put together by hand.
   expect(await sandbox.run(["config"])).toMatchObject({
     stdout: expect.stringContaining("export_to.archive\t"),

@@ -83,10 +83,10 @@ export async function surviveKills(
 ): Promise<void> {
   console.error(`kills: SEED=${seed}`);
   const random = new Random(seed);
-  for (let kill = 0; kill < 5; kill++) {
+  for (let kill = 0; kill < 3; kill++) {
     await using server = await TestServer.start(sandbox);
     const before = receiver.arrived().length;
-    await store(server, commandsOf(1_500));
+    await store(server, commandsOf(1_200));
     // In the midst of it, once something has come.
     const more = before + 1 + random.int(0, 999);
     await until("some to come", () => receiver.arrived().length >= more);
@@ -94,4 +94,26 @@ export async function surviveKills(
   }
   await using server = await TestServer.start(sandbox);
   await allArrived(server, receiver);
+}
+
+/** What the doctor says of a destination. */
+export async function doctorOf(
+  sandbox: Sandbox,
+  name: string,
+): Promise<{ status: string; detail: string; fix: string | null }> {
+  const { stdout } = await sandbox.run(["doctor", "--json"]);
+  const { tests } = JSON.parse(stdout).phases.database_verification;
+  return tests.find((test: { name: string }) => test.name === `export_${name}`);
+}
+
+/** A figure of /metrics, of one destination. */
+export async function figure(
+  { origin }: TestServer,
+  name: string,
+  destination: string,
+): Promise<number> {
+  const text = await (await fetch(`${origin}/metrics`)).text();
+  const start = `session_buddy_${name}{destination="${destination}"} `;
+  const line = text.split("\n").find((line) => line.startsWith(start));
+  return Number(line!.slice(start.length));
 }

@@ -1,6 +1,6 @@
 /** `session-buddy doctor`: checks the installation. */
 import { defineCommand, COLOR_FLAG, CONFIG_FLAG, JSON_FLAG } from "../args.ts";
-import { NO_HOME, describe, loadSettings } from "../../config/load.ts";
+import { NO_HOME, describe, wholeSettings } from "../../config/load.ts";
 import { type Check, type CheckResult, run } from "../../doctor/check.ts";
 import { databaseChecks } from "../../doctor/database.ts";
 import { exportChecks } from "../../doctor/exports.ts";
@@ -33,7 +33,7 @@ EXAMPLES
     config: CONFIG_FLAG,
   },
   async run(args) {
-    const settings = loadSettings(process.env, args.config);
+    const settings = await wholeSettings(process.env, args.config);
     const phases: Record<string, (s: typeof settings) => Check[]> = {
       environment_setup: environmentChecks,
       session_buddy_server: serverChecks,
