@@ -78,15 +78,14 @@ export function childLiveness(
   for (const pid of pids()) {
     // First what it is: one that becomes a program meanwhile has its environment then.
     const stat = isOpen ? null : processStat(pid);
-    const environ = readProc(`${pid}/environ`);
+    const { environ, hidden } = environmentOf(pid);
     if (carries(environ, entry)) return "alive";
     if (mayBe || !stat || !isAlive(stat) || stat.ppid === KTHREADD) continue;
     const after = stat.start_ticks - start_ticks!;
     if (after < 0 || after > CHILD_BEGAN_TICKS) continue;
     // About to become a program, it has still our environment.
     if (stat.forked && isOurProgram(pid)) mayBe = true;
-    // One that has ended meanwhile hides it, too, until its parent asks for it.
-    else if (environ === null) mayBe = isAliveNow(pid);
+    else if (hidden) mayBe = isThere(pid);
   }
   return mayBe ? "unknown" : "gone";
 }
@@ -94,9 +93,25 @@ export function childLiveness(
 const isOurProgram = (pid: number): boolean =>
   readProcLink(`${pid}/exe`) === readProcLink("self/exe");
 
-function isAliveNow(pid: number): boolean {
+/**
+ * What a process was started with; `hidden` where that cannot be seen. In the midst of
+ * execve(2) it has neither environment nor words.
+ */
+function environmentOf(pid: number): {
+  environ: string | null;
+  hidden: boolean;
+} {
+  const environ = readProc(`${pid}/environ`);
+  if (environ !== "") return { environ, hidden: environ === null };
+  const hidden = readProc(`${pid}/cmdline`) === "";
+  // It has words by now: what it has not by now it has not at all.
+  return { environ: hidden ? null : readProc(`${pid}/environ`), hidden };
+}
+
+/** Of one that ends its environment is hidden, too, until its parent asks for it. */
+function isThere(pid: number): boolean {
   const stat = processStat(pid);
-  return stat !== null && isAlive(stat);
+  return stat !== null && isAlive(stat) && !stat.exiting;
 }
 
 /** The parent of the kernel's own threads. */

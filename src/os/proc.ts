@@ -38,10 +38,13 @@ interface ProcessStat {
   foreground: number;
   /** It was forked, and runs no program of its own yet. */
   forked: boolean;
+  /** It ends, and has let go of its memory. */
+  exiting: boolean;
   /** Clock ticks between boot and the process's start. */
   start_ticks: number;
 }
 
+const PF_EXITING = 0x4;
 const PF_FORKNOEXEC = 0x40;
 
 /** /proc/PID/stat; the name in it may hold blanks and parentheses. */
@@ -56,6 +59,7 @@ export function processStat(pid: number): ProcessStat | null {
     session: Number(fields[3]),
     foreground: Number(fields[5]),
     forked: (Number(fields[6]) & PF_FORKNOEXEC) !== 0,
+    exiting: (Number(fields[6]) & PF_EXITING) !== 0,
     start_ticks: Number(fields[19]),
   };
 }
