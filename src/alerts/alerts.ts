@@ -15,13 +15,17 @@ import type { AlertFolder } from "./folder.ts";
 import { EVENTS_OF, findingOf, isAbout } from "./match.ts";
 import { Raiser } from "./raise.ts";
 import type { AlertLog, AlertSource } from "./source.ts";
-import { type AlertState, stateFrom } from "./state.ts";
+import { type AlertState, type Standing, bare, stateFrom } from "./state.ts";
 import { alertSession, nameOf } from "./words.ts";
 
 /** Events that one look reads: parsing them keeps others waiting for so long. */
 const PAGE_EVENTS = 256;
+/** Conditions of a rule that hold at a time; further ones are not looked at. */
+const MOST_STANDING = 1_000;
 /** So long one look reads events, however many there are. */
 const LOOK_MS = 1_000;
+/** So long the start of a session may come after what happened in it. */
+const ORPHAN_MS = 5_000;
 /** How far it has looked is written so often when nothing was raised. */
 const SAVE_MS = 10_000;
 
@@ -48,6 +52,8 @@ export class Alerts {
   private anew = true;
   private saved = "";
   private saved_ms = 0;
+  private last_ms = 0;
+  private latest: AlertSession | null = null;
   private trouble = new Map<string, string>();
   private closed = false;
 
@@ -66,6 +72,11 @@ export class Alerts {
         zone === undefined ? here : localZone({ ...env, TZ: zone }),
       ]),
     );
+  }
+
+  /** To be awaited before anything is stored: where it begins is on the disk then. */
+  ready(): Promise<void> {
+    return this.attempt("state", () => this.save());
   }
 
   /** Since the start, for metrics. */
@@ -136,6 +147,9 @@ export class Alerts {
 
   private async lookAround(name: string, rule: AlertRule): Promise<void> {
     const now = this.parts.now();
+    // A clock that was put back is to make nobody wait.
+    if (now < this.last_ms) this.next.clear();
+    this.last_ms = now;
     if (now >= (this.next.get(name) ?? 0))
       await this.lookAtConditions(name, rule, now);
     if (await this.raiser.endWindow(name, rule, now)) await this.save();
@@ -173,13 +187,16 @@ export class Alerts {
         source.events({ after_seq, kinds: [...kinds], limit: PAGE_EVENTS }),
       );
       let raised = false;
-      for (const stored of page) raised = (await this.lookAt(stored)) || raised;
+      this.latest = null;
+      for (const stored of page) {
+        const looked = await this.lookAt(stored);
+        raised ||= looked === "raised";
+        if (looked !== "early") this.reached(stored.seq, stored.event.event_id);
+        else return this.wake();
+      }
       more = page.length === PAGE_EVENTS;
-      const end = page.at(-1);
-      this.reached(
-        more ? end!.seq : Math.max(last, end?.seq ?? 0),
-        end?.event.event_id,
-      );
+      // Behind it there are others that no rule looks at.
+      if (!more && last > this.state.cursor!.seq) this.reached(last);
       if (raised) await this.save();
     }
   }
@@ -212,16 +229,18 @@ export class Alerts {
     this.state.cursor = { seq, event_id };
   }
 
-  /** @returns whether it raised an alert, or would have */
-  private async lookAt(stored: StoredEvent): Promise<boolean> {
-    const { source, config, now } = this.parts;
+  /** @returns `raised` also where the rule has told enough; see ORPHAN_MS of `early` */
+  private async lookAt(
+    stored: StoredEvent,
+  ): Promise<"raised" | "early" | null> {
+    const { config, now } = this.parts;
     const { event } = stored;
     if (isKind(event, "redaction"))
       await this.parts.deliveries.removeTexts(
         event.session_id,
         event.of ?? null,
       );
-    let raised = false;
+    let raised: "raised" | null = null;
     let session: AlertSession | null | undefined;
     for (const [name, rule] of this.rules) {
       if (!EVENTS_OF[rule.when]?.some((kind) => kind === event.event_type))
@@ -235,9 +254,10 @@ export class Alerts {
       const finding = findingOf(rule, stored, this.zones.get(name)!);
       if (!finding) continue;
       if (session === undefined) {
-        const found = await source.session(event.session_id);
-        session = found && alertSession(found);
+        session = await this.sessionOf(event.session_id);
       }
+      const waits_ms = Math.abs(now() - Date.parse(stored.received_at));
+      if (!session && waits_ms < ORPHAN_MS) return "early";
       if (!isAbout(rule, session)) continue;
       const { what, details } = finding;
       // Late ones are told of once a session.
@@ -253,9 +273,16 @@ export class Alerts {
           happened_at: event.timestamp,
         },
       });
-      raised = true;
+      raised = "raised";
     }
     return raised;
+  }
+
+  /** Most that happens in a row is in one session. */
+  private async sessionOf(session_id: string): Promise<AlertSession | null> {
+    if (this.latest?.session_id === session_id) return this.latest;
+    const found = await this.parts.source.session(session_id);
+    return (this.latest = found && alertSession(found));
   }
 
   private dueBy(name: string, ms: number): void {
@@ -271,7 +298,7 @@ export class Alerts {
     const measured = await measure(name, rule, source, this.state, now);
     this.next.set(name, measured?.next_ms ?? Infinity);
     if (!measured) return;
-    const standing = (this.state.standing[name] ??= {});
+    const standing = (this.state.standing[name] ??= bare<Standing>());
     let changed = false;
     for (const [about, { id }] of Object.entries(standing)) {
       if (measured.found.has(about)) continue;
@@ -285,6 +312,8 @@ export class Alerts {
     // Others measure by themselves how long it has lasted.
     const least_ms = rule.when === "server_degraded" ? (rule.than_ms ?? 0) : 0;
     for (const [about, { what, session, details }] of measured.found) {
+      if (!(about in standing) && Object.keys(standing).length >= MOST_STANDING)
+        break;
       const held = (standing[about] ??= { since: isoTime(now), id: null });
       if (held.id !== null || now - Date.parse(held.since) < least_ms) continue;
       const text = session ? `${nameOf(session)} ${what}` : what;

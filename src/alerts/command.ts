@@ -1,5 +1,6 @@
 /** Runs a command with an alert on its stdin: no shell, none of our secrets. */
 import { reasonOf } from "../model/failure.ts";
+import { requireTrustedFile } from "../os/trust.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -20,7 +21,9 @@ export async function runCommand(
   env: Environment,
   end: AbortSignal,
 ): Promise<void> {
-  const [program] = argv;
+  const program = argv[0]!;
+  // Who else can write to it would run as we do.
+  requireTrustedFile(program);
   let child;
   try {
     child = Bun.spawn([...argv], {

@@ -30,6 +30,7 @@ interface Line {
   waiting: KeptAlert[];
   /** Attempts in a row that failed. */
   failures: number;
+  failed_ms: number;
   next_ms: number;
   busy: Promise<void> | null;
 }
@@ -37,6 +38,10 @@ interface Line {
 /** @param failures attempts in a row that had failed before this one */
 export const waitAfter = (failures: number, retry_ms: number): number =>
   Math.min(retry_ms * 2 ** failures, Math.max(retry_ms, LONGEST_WAIT_MS));
+
+/** A clock that was put back makes nobody wait. */
+const isEarly = ({ failed_ms, next_ms }: Line, now: number) =>
+  now >= failed_ms && now < next_ms;
 
 export class Deliveries {
   private readonly kept = new Map<string, KeptAlert>();
@@ -54,12 +59,21 @@ export class Deliveries {
     private readonly now: Clock,
   ) {
     this.lines = Object.entries(channels).map(([name, channel]) => ({
-      ...{ name, channel, waiting: [], failures: 0, next_ms: 0, busy: null },
+      ...{ name, channel, waiting: [], busy: null },
+      ...{ failures: 0, failed_ms: 0, next_ms: 0 },
     }));
-    for (const alert of folder.read((name, reason) =>
-      log.warn("alert_unreadable", { name, reason }),
-    ))
+    const unreadable = (name: string, reason: string) =>
+      log.warn("alert_unreadable", { name, reason });
+    for (const alert of folder.read(unreadable)) {
       this.take(alert);
+      for (const [name, told] of Object.entries(alert.told))
+        if (told.state === "pending" && !(name in channels))
+          this.giveUp(name, alert, "there is no such channel any more");
+    }
+  }
+
+  all(): Iterable<KeptAlert> {
+    return this.kept.values();
   }
 
   has(id: string): boolean {
@@ -110,7 +124,7 @@ export class Deliveries {
   tick(): void {
     const now = this.now();
     for (const line of this.lines)
-      if (!line.busy && line.waiting.length > 0 && now >= line.next_ms)
+      if (!line.busy && line.waiting.length > 0 && !isEarly(line, now))
         line.busy = this.run(line).finally(() => (line.busy = null));
   }
 
@@ -128,7 +142,7 @@ export class Deliveries {
       if (alert.told[line.name]?.state === "pending") {
         line.waiting.push(alert);
         if (line.waiting.length > MOST_WAITING)
-          this.giveUp(line, line.waiting.shift()!, "too many wait");
+          this.giveUp(line.name, line.waiting.shift()!, "too many wait");
       }
     this.forget();
   }
@@ -168,10 +182,11 @@ export class Deliveries {
     const reason = reasonOf(error);
     if (line.failures === 0)
       this.log.error("alert_not_told", { channel: name, id: alert.id, reason });
-    line.next_ms = this.now() + waitAfter(line.failures++, retry_ms);
+    line.failed_ms = this.now();
+    line.next_ms = line.failed_ms + waitAfter(line.failures++, retry_ms);
     if (this.now() - Date.parse(alert.time) > retry_for_ms) {
       this.done(line, alert);
-      this.giveUp(line, alert, reason);
+      this.giveUp(name, alert, reason);
     } else if (error instanceof Refused) {
       // Perhaps this one alone: the others are tried before it is tried again.
       this.done(line, alert);
@@ -179,7 +194,7 @@ export class Deliveries {
     }
   }
 
-  private giveUp({ name }: Line, alert: KeptAlert, reason: string): void {
+  private giveUp(name: string, alert: KeptAlert, reason: string): void {
     Object.assign(alert.told[name]!, { state: "given_up", error: reason });
     this.counts.given_up++;
     this.log.error("alert_given_up", { channel: name, id: alert.id, reason });

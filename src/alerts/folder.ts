@@ -23,6 +23,7 @@ import { isAboutTexts, withoutTexts } from "./words.ts";
 
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const MAX_FILE_BYTES = 256 * 1024;
+const MAX_STATE_BYTES = 64 * 1024 * 1024;
 const STATE = "state.json";
 
 type Ack = NonNullable<KeptAlert["acked"]>;
@@ -56,7 +57,7 @@ export class AlertFolder {
       const id = name.replace(/\.json$/, "");
       if (!ID.test(id)) continue;
       try {
-        const alert = JSON.parse(this.text(name)) as KeptAlert;
+        const alert = alertIn(JSON.parse(this.text(name)));
         alerts.push({ ...alert, id, acked: this.ackOf(id) });
       } catch (error) {
         // One that was removed meanwhile.
@@ -74,7 +75,7 @@ export class AlertFolder {
   /** @returns null where there is none that can be read */
   readState(): unknown {
     try {
-      return JSON.parse(this.text(STATE));
+      return JSON.parse(readText(`${this.path}/${STATE}`, MAX_STATE_BYTES));
     } catch {
       return null;
     }
@@ -158,4 +159,14 @@ export class AlertFolder {
     }
     await rename(made, path);
   }
+}
+
+/** @throws Error for what a damaged disk has made of one */
+function alertIn(read: unknown): KeptAlert {
+  const { seq, time, text, rule, details, told } = (read ??
+    {}) as Partial<KeptAlert>;
+  const texts = [time, text, rule].every((value) => typeof value === "string");
+  const objects = [details, told].every((v) => typeof v === "object" && v);
+  if (texts && objects && Number.isInteger(seq)) return read as KeptAlert;
+  throw new Error("it is no alert");
 }

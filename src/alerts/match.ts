@@ -80,7 +80,8 @@ function endOf({ exit }: AlertRule, event: Event): Finding | null {
 function commandOf({ matches }: AlertRule, event: Event): Finding | null {
   if (!isKind(event, "command_start")) return null;
   const { text } = event;
-  if (typeof text !== "string" || !isAmong(text, matches, hasGlob)) return null;
+  if (typeof text !== "string") return null;
+  if (!isAmong(text.toLowerCase(), matches, hasGlob)) return null;
   const command = text.slice(0, MAX_COMMAND);
   const details = { command, cwd: event.cwd ?? null, pid: event.pid ?? null };
   return { what: `ran: ${text}`, details };

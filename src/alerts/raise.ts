@@ -6,7 +6,7 @@ import type { Alert, AlertRule } from "../model/alert.ts";
 import { type Clock, isoTime } from "../model/clock.ts";
 import { duration } from "../render/format.ts";
 import type { Deliveries } from "./deliveries.ts";
-import { type AlertState, leftOut, noWindow } from "./state.ts";
+import { type AlertState, type Window, leftOut, noWindow } from "./state.ts";
 import { sentence } from "./words.ts";
 
 /** Whom a rule was left out about, at most. */
@@ -17,6 +17,8 @@ const NAMESPACE = "0d2a9f57-64a8-4d4f-8f8f-3f1c7a1d2b60";
 export class Raiser {
   /** Since the start. */
   left_out = 0;
+  /** Rules whose alerts from before this process are counted. */
+  private readonly counted = new Set<string>();
 
   constructor(
     private readonly state: AlertState,
@@ -40,7 +42,7 @@ export class Raiser {
     if (deliveries.has(id)) return id;
     const now = clock();
     await this.endWindow(name, rule, now);
-    const window = (this.state.windows[name] ??= noWindow(now));
+    const window = this.windowOf(name, rule, now);
     if (window.told >= rule.at_most) {
       window.left_out++;
       this.left_out++;
@@ -53,7 +55,7 @@ export class Raiser {
     }
     window.told++;
     const until = isoTime(window.from_ms + rule.per_ms);
-    const full = window.told === rule.at_most;
+    const full = window.told >= rule.at_most;
     await this.tell(rule, {
       ...{ id, time: isoTime(now), rule: name, kind: rule.when, session },
       text:
@@ -74,7 +76,8 @@ export class Raiser {
     now: number,
   ): Promise<boolean> {
     const window = this.state.windows[name];
-    if (!window || now < window.from_ms + rule.per_ms) return false;
+    // Also where the clock was put back.
+    if (!window || Math.abs(now - window.from_ms) < rule.per_ms) return false;
     delete this.state.windows[name];
     if (window.left_out === 0) return false;
     this.state.windows[name] = { ...noWindow(now), told: 1 };
@@ -91,6 +94,22 @@ export class Raiser {
       details: leftOut(window),
     });
     return true;
+  }
+
+  /** What was told before a kill counts, although nobody has noted how many. */
+  private windowOf(name: string, { per_ms }: AlertRule, now: number): Window {
+    const window = (this.state.windows[name] ??= noWindow(now));
+    if (this.counted.has(name)) return window;
+    this.counted.add(name);
+    const since = isoTime(now - per_ms);
+    const told = Array.from(this.deliveries.all()).filter(
+      ({ rule, time }) => rule === name && time >= since,
+    );
+    if (told.length > window.told) {
+      window.told = told.length;
+      window.from_ms = Math.min(window.from_ms, Date.parse(told[0]!.time));
+    }
+    return window;
   }
 
   private tell(rule: AlertRule, alert: Alert): Promise<void> {

@@ -33,8 +33,15 @@ export interface AlertState {
 
 export const noWindow = (from_ms: number): Window => ({
   ...{ from_ms, told: 0, left_out: 0 },
-  ...{ first: null, last: null, about: {} },
+  ...{ first: null, last: null, about: bare<number>() },
 });
+
+/** An object whose keys others choose. */
+export const bare = <T>(entries: [string, T][] = []): Record<string, T> => {
+  const object = Object.create(null) as Record<string, T>;
+  for (const [key, value] of entries) object[key] = value;
+  return object;
+};
 
 /**
  * @param read what was kept; anything, where the file is damaged
@@ -44,21 +51,50 @@ export function stateFrom(
   read: unknown,
   rules: ReadonlySet<string>,
 ): AlertState {
-  const kept = (read ?? {}) as Partial<AlertState>;
-  const of = <T>(field: Record<string, T> | undefined): Record<string, T> =>
-    Object.assign(
-      Object.create(null) as Record<string, T>,
-      Object.fromEntries(
-        Object.entries(field ?? {}).filter(([rule]) => rules.has(rule)),
-      ),
-    );
-  const seq = kept.cursor?.seq;
-  return {
-    cursor: typeof seq === "number" ? kept.cursor! : null,
-    standing: of(kept.standing),
-    windows: of(kept.windows),
-    sizes: of(kept.sizes),
+  const kept = objectIn(read);
+  const of = <T>(
+    field: unknown,
+    reads: (value: unknown) => T | null,
+  ): Record<string, T> => {
+    const found: [string, T][] = [];
+    for (const [rule, value] of Object.entries(objectIn(field))) {
+      const own = rules.has(rule) ? reads(value) : null;
+      if (own !== null) found.push([rule, own]);
+    }
+    return bare(found);
   };
+  const cursor = objectIn(kept["cursor"]);
+  const { seq, event_id = null } = cursor;
+  return {
+    cursor: Number.isInteger(seq)
+      ? { seq: seq as number, event_id: event_id as string | null }
+      : null,
+    standing: of(kept["standing"], standingsIn),
+    windows: of(kept["windows"], windowIn),
+    sizes: of(kept["sizes"], (value) =>
+      Array.isArray(value) ? (value as AlertState["sizes"][string]) : null,
+    ),
+  };
+}
+
+const objectIn = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null
+    ? (value as Record<string, unknown>)
+    : {};
+
+const standingsIn = (value: unknown) =>
+  bare(
+    Object.entries(objectIn(value)).filter(
+      (entry): entry is [string, Standing] =>
+        typeof objectIn(entry[1])["since"] === "string",
+    ),
+  );
+
+function windowIn(value: unknown): Window | null {
+  const { from_ms, told, left_out, about, ...times } = objectIn(value);
+  if (![from_ms, told, left_out].every(Number.isFinite)) return null;
+  const counts = Object.entries(objectIn(about)) as [string, number][];
+  return { ...times, from_ms, told, left_out, about: bare(counts) } as Window;
 }
 
 /** Of those that a rule has left out what can be told of them. */

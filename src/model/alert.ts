@@ -153,9 +153,9 @@ export function isGlob(text: string, glob: string): boolean {
   return hasInOrder(inner, parts.slice(1, -1));
 }
 
-/** Whether a glob is somewhere in a text, upper and lower case alike. */
+/** Whether a glob, in whichever case, is somewhere in a text in lower case. */
 export const hasGlob = (text: string, glob: string): boolean =>
-  hasInOrder(text.toLowerCase(), glob.toLowerCase().split("*"));
+  hasInOrder(text, glob.toLowerCase().split("*"));
 
 function hasInOrder(text: string, parts: readonly string[]): boolean {
   let at = 0;

@@ -23,7 +23,8 @@ const unfinished = ({ state, attempts }: Told): string =>
       : ":given-up";
 
 export const ALERT_COLUMNS: readonly Column<KeptAlert>[] = [
-  { header: "ID", value: ({ id }) => id, shrink: "id" },
+  // alerts ack takes the end of one.
+  { header: "ID", value: ({ id }) => id, person: ({ id }) => id.slice(-8) },
   { header: "TIME", value: ({ time }, zone) => localTime(time, zone), drop: 2 },
   { header: "RULE", value: ({ rule }) => rule, shrink: "name" },
   {

@@ -116,6 +116,7 @@ export class ServerStore implements ServedStore {
     const { store } = await openFile(settings, lock, options);
     const again = () => openAgain(settings, options);
     opened = new ServerStore(settings, store, again, lock, log, metrics, now);
+    await opened.alerts?.ready();
     return opened;
   }
 

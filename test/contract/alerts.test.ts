@@ -3,9 +3,17 @@
  * one, whom it is told to and how often, and what a restart or a failure changes.
  */
 import { createHmac } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
+import { AlertFolder } from "../../src/alerts/folder.ts";
 import { waitAfter } from "../../src/alerts/deliveries.ts";
 import type { Event } from "../../src/model/event.ts";
 import { AlertHost, Receiver } from "../support/alerts.ts";
@@ -15,6 +23,7 @@ import {
   at,
   command,
   end,
+  processOf,
   recovered,
   start,
 } from "../support/events.ts";
@@ -36,6 +45,7 @@ async function raised(
   return host.texts();
 }
 
+const ANY_START = "rules: {any: {when: session_start}}";
 const IT = "bash of les@host (1a2b3c4d)";
 
 describe("what raises an alert, and what does not", () => {
@@ -240,6 +250,7 @@ describe("how things stand", () => {
     await using host = await AlertHost.start(
       "rules: {silent: {when: host_silent, than: 1h, host: [ops-*, '!ops-9']}}",
     );
+    const alive = "bash-20260206-123456-00000009";
     const on = (hostname: string, n: number, seconds: number) => {
       const at = { session_id: `bash-20260206-123456-0000000${n}` };
       return [
@@ -253,10 +264,13 @@ describe("how things stand", () => {
       ...on("ops-2", 2, 1_800),
       ...on("ops-9", 3, 1),
       ...on("web", 4, 1),
+      // It lives on, and stores nothing.
+      start({ session_id: alive, hostname: "ops-3" }),
     ]);
     await host.alerts.looked();
     expect(host.texts()).toEqual([]);
     host.now = T0 + HOUR_MS + 120_000;
+    await host.store.seen(new Map([[alive, at(3_600)]]));
     await host.alerts.looked();
     expect(host.texts()).toEqual([
       "nothing has come from host ops-1 for 1h01m",
@@ -396,6 +410,11 @@ rules:
     await host.until("the others", () => {
       host.now += 1_000;
       return receiver.taken.length === 2;
+    });
+    receiver.answer = () => new Response();
+    await host.until("it, too", () => {
+      host.now += 1_000;
+      return receiver.taken.length === 3;
     });
   });
 
@@ -576,3 +595,195 @@ rules: {any: {when: session_start, tell: stuck}}`);
     expect(log).toContain('"event":"alerts_failed","of":"broken"');
   });
 });
+
+describe("what a restart, a kill or a damaged file changes", () => {
+  const ANY = ANY_START;
+  const other = "bash-20260206-123456-00000001";
+  const known = () => new Set<string>();
+
+  test("events that no rule looks at do not hide the next one", async () => {
+    await using host = await AlertHost.start(ANY);
+    await host.store.append([start(), processOf(1), processOf(2)]);
+    await host.alerts.looked();
+    await host.restart(ANY);
+    // It comes before the first look.
+    await host.store.append([start({ session_id: other })]);
+    await host.alerts.looked();
+    expect(host.texts()).toHaveLength(2);
+  });
+
+  test("in another database it begins at the end", async () => {
+    await using host = await AlertHost.start(ANY);
+    await host.store.append([start(), processOf(1)]);
+    await host.alerts.looked();
+    await host.restart(ANY, () => {
+      for (const file of ["sessions.duckdb", "sessions.duckdb.wal"])
+        rmSync(join(host.data, file), { force: true });
+    });
+    await host.alerts.looked();
+    await host.store.append([start({ session_id: other })]);
+    await host.alerts.looked();
+    expect(host.kept().map(({ session }) => session!.session_id)).toEqual([
+      ID,
+      other,
+    ]);
+  });
+
+  test("nothing is told beyond the cap where the count of it is lost", async () => {
+    const config = "rules: {any: {when: session_start, at_most: 3}}";
+    await using host = await AlertHost.start(config);
+    const ids = Array.from(
+      { length: 8 },
+      (_, i) => `bash-20260206-123456-0000001${i}`,
+    );
+    await host.store.append(
+      ids.slice(0, 4).map((session_id) => start({ session_id })),
+    );
+    await host.alerts.looked();
+    await host.restart(config, () =>
+      rmSync(join(alertsOf(host), "state.json")),
+    );
+    await host.store.append(
+      ids.slice(4).map((session_id) => start({ session_id })),
+    );
+    await host.alerts.looked();
+    expect(host.kept()).toHaveLength(3);
+  });
+
+  test.each([
+    "",
+    "null",
+    "[]",
+    '{"cursor":{"seq":"x"},"windows":{"any":7},"standing":{"any":[1]},"sizes":5}',
+  ])("a state of %s", async (state) => {
+    await using host = await AlertHost.start(ANY);
+    await host.store.append([start()]);
+    await host.alerts.looked();
+    await host.restart(ANY, () => {
+      writeFileSync(join(alertsOf(host), "state.json"), state);
+      const id = crypto.randomUUID();
+      writeFileSync(join(alertsOf(host), `${id}.json`), state);
+    });
+    await host.store.append([start({ session_id: other })]);
+    await host.alerts.looked();
+    const unread = known();
+    const kept = AlertFolder.of(host.settings).read((name) => unread.add(name));
+    expect(kept.map(({ text }) => text)).toEqual([
+      `${IT} began`,
+      "bash of les@host (00000001) began",
+    ]);
+    expect(unread.size).toBe(1);
+  });
+
+  test("an alert of a channel that is no more is given up", async () => {
+    using receiver = new Receiver();
+    receiver.answer = () => new Response(null, { status: 500 });
+    await using host =
+      await AlertHost.start(`channels: {ops: {webhook: '${receiver.url}'}}
+rules: {any: {when: session_start, tell: ops}}`);
+    await host.store.append([start()]);
+    await host.until("an attempt", () => host.kept()[0]?.told["ops"]!.error);
+    await host.restart(ANY);
+    await host.until(
+      "it",
+      () => host.kept()[0]!.told["ops"]!.state === "given_up",
+    );
+  });
+
+  test("a clock that is put back makes nobody wait", async () => {
+    using receiver = new Receiver();
+    receiver.answer = () => new Response(null, { status: 500 });
+    await using host =
+      await AlertHost.start(`channels: {ops: {webhook: '${receiver.url}', retry: 1h}}
+rules:
+  any: {when: session_start, tell: ops, at_most: 1}
+  ill: {when: server_degraded}`);
+    await host.store.append([start()]);
+    await host.until("an attempt", () => host.kept()[0]?.told["ops"]!.error);
+    host.now -= 6 * HOUR_MS;
+    host.checks = { disk: "failed" };
+    receiver.answer = () => new Response();
+    await host.until("it", () => receiver.taken.length === 1);
+    await host.until("the other", () => host.kept().length === 2);
+  });
+});
+
+describe("hostile words", () => {
+  test("a host of any name is missed, and only it", async () => {
+    await using host = await AlertHost.start(
+      "rules: {silent: {when: host_silent, than: 1h, at_most: 100}}",
+    );
+    const names = [
+      "__proto__",
+      "constructor",
+      "",
+      "x".repeat(60_000),
+      "\x1b[2J\u202eh",
+    ];
+    await host.store.append(
+      names.map((hostname, n) =>
+        start({ hostname, session_id: `bash-20260206-123456-0000000${n}` }),
+      ),
+    );
+    await host.store.append(
+      names.map((_, n) =>
+        end(1, { session_id: `bash-20260206-123456-0000000${n}` }),
+      ),
+    );
+    host.now += 2 * HOUR_MS;
+    await host.alerts.looked();
+    await host.restart(
+      "rules: {silent: {when: host_silent, than: 1h, at_most: 100}}",
+    );
+    host.now += 2 * HOUR_MS;
+    await host.alerts.looked();
+    expect(host.kept()).toHaveLength(names.length);
+    expect(host.texts().join("")).not.toMatch(/[\x00-\x1f\u202e]/);
+    expect(host.texts().every((text) => text.length < 400)).toBe(true);
+    expect(
+      readFileSync(join(alertsOf(host), "state.json"), "utf8").length,
+    ).toBeLessThan(5_000);
+  });
+
+  test("a command whose session's start comes after it is told of with its user", async () => {
+    const rule = "rules: {root: {when: command, matches: x, user: les}}";
+    await using host = await AlertHost.start(rule);
+    await host.store.append([command(1, { text: "x" })]);
+    await host.alerts.looked();
+    expect(host.texts()).toEqual([]);
+    await host.store.append([start()]);
+    await host.alerts.looked();
+    expect(host.texts()).toEqual([`${IT} ran: x`]);
+    // One whose start never comes holds up the others no longer than that.
+    await host.store.append([
+      command(2, { text: "x", session_id: "gone-20260206-123456-00000009" }),
+    ]);
+    await host.store.append([command(3, { text: "x again" })]);
+    host.now += 6_000;
+    await host.alerts.looked();
+    expect(host.texts()).toEqual([`${IT} ran: x`, `${IT} ran: x again`]);
+  });
+
+  test("a program that others can write to is not run", async () => {
+    await using host = await AlertHost.start(ANY_START);
+    const program = join(host.home, "page");
+    writeFileSync(program, `#!/bin/sh\n: > ${host.home}/ran\n`, {
+      mode: 0o755,
+    });
+    chmodSync(host.home, 0o755);
+    chmodSync(program, 0o777);
+    await host.restart(`channels: {page: {command: [${program}]}}
+rules: {any: {when: session_start, tell: page}}`);
+    await host.store.append([start()]);
+    await host.until("an attempt", () => host.kept()[0]?.told["page"]!.error);
+    expect(host.kept()[0]!.told["page"]!.error).toContain("others can write");
+    expect(existsSync(join(host.home, "ran"))).toBe(false);
+    chmodSync(program, 0o755);
+    await host.until("it", () => {
+      host.now += 1_000;
+      return host.kept()[0]!.told["page"]!.state === "told";
+    });
+  });
+});
+
+const alertsOf = (host: AlertHost) => AlertFolder.of(host.settings).path;

@@ -166,6 +166,34 @@ rules: {any: {when: session_start, tell: [hangs, stuck]}}`,
   );
 });
 
+test("a server that is killed loses no alert", async () => {
+  using sandbox = new Sandbox();
+  using receiver = new Receiver();
+  configure(
+    sandbox,
+    `channels: {ops: {webhook: '${receiver.url}'}}
+rules: {any: {when: session_start, tell: ops, at_most: 1000}}`,
+  );
+  const sessions: unknown[] = [];
+  for (let life = 0; life < 3; life++) {
+    const server = await TestServer.start(sandbox);
+    for (let n = 0; n < 10; n++) {
+      const { result } = await server.call(
+        "track_session_start",
+        startArguments({ timestamp: new Date().toISOString() }),
+      );
+      sessions.push(result["session_id"]);
+    }
+    // What it has just acknowledged it has not looked at yet.
+    await server.stop("SIGKILL");
+  }
+  await using _server = await TestServer.start(sandbox);
+  await until("all", () => receiver.taken.length >= sessions.length);
+  const told = receiver.taken.map(({ alert }) => alert.session!.session_id);
+  expect(new Set(told)).toEqual(new Set(sessions as string[]));
+  expect((await listed(sandbox)).length).toBe(sessions.length);
+});
+
 test("a trial tells each channel, says what is wrong with which, and keeps nothing", async () => {
   using sandbox = new Sandbox();
   using receiver = new Receiver();

@@ -120,11 +120,13 @@ export class AlertHost implements AsyncDisposable {
     };
     const log = new Log(join(this.home, "logs"), "debug");
     this.alerts = alertsOf(this.settings, watched, log, () => this.now)!;
+    await this.alerts.ready();
   }
 
   /** As a new process would go on. */
-  async restart(config: string): Promise<void> {
+  async restart(config: string, meanwhile = () => {}): Promise<void> {
     await this.close();
+    meanwhile();
     await this.open(config);
   }
 

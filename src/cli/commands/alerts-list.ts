@@ -8,6 +8,7 @@ import { terminalWidth } from "../../os/output.ts";
 import { isTerminal } from "../../os/proc.ts";
 import { localZone } from "../../os/zone.ts";
 import { ALERT_COLUMNS } from "../../render/alerts.ts";
+import { localTime } from "../../render/format.ts";
 import { tabRow, table } from "../../render/table.ts";
 import { note, printResult, wantsColor } from "../terminal.ts";
 
@@ -68,7 +69,9 @@ EXAMPLES
       : alerts.map((row) => tabRow(ALERT_COLUMNS, row, ZONE)).join("");
     printResult(json, alerts, text, 2);
     for (const [name, { left_out, first }] of leftOutNow(settings))
-      note(`rule '${name}' has left out ${left_out} more since ${first}`);
+      note(
+        `rule '${name}' has left out ${left_out} more since ${localTime(first!, ZONE)}`,
+      );
     if (rules.length === 0 && isTerminal(2))
       note("the configuration has no rules (see: session-buddy alerts --help)");
   },
