@@ -52,6 +52,7 @@ export const FILTER_FLAGS = {
       ],
     ),
   ) as FilterFlags),
+  host: { type: "string", description: "A host's name; . is this one" },
   here: {
     type: "boolean",
     description: "Begun on this host, in this folder or below it",
@@ -72,17 +73,29 @@ export function filterFrom(
   for (const { name, flag } of FILTERS)
     args[name] = (flags as Record<string, unknown>)[flag];
   const { here, cwd, host } = flags;
-  // An unset variable in a script shall not mean this folder.
-  if (cwd === "") throw fail.usage("the folder is empty", "try: --cwd .");
-  if (cwd !== undefined) args["cwd"] = resolve(thisFolder(cwd), cwd);
+  if (cwd !== undefined) args["cwd"] = folderNamed(cwd);
   if (here && (cwd ?? host) !== undefined)
     throw fail.usage(
       "--here stands for --cwd and --host of this place",
       "leave it out, or them",
     );
+  if (host !== undefined) args["host"] = hostNamed(host);
   if (here)
-    Object.assign(args, { cwd: thisFolder(), host: hostNames().hostname });
+    Object.assign(args, { cwd: thisFolder(), host: hostNamed(THIS_HOST) });
   return filterOf(args as FilterArguments, now, zone);
+}
+
+const THIS_HOST = ".";
+
+/** The host that a flag names. */
+export const hostNamed = (given: string): string =>
+  given === THIS_HOST ? hostNames().hostname : given;
+
+/** The folder that a flag names, whole. @throws Failure (usage) */
+export function folderNamed(given: string): string {
+  // An unset variable in a script shall not mean this folder.
+  if (given === "") throw fail.usage("the folder is empty", "try: --cwd .");
+  return resolve(thisFolder(given), given);
 }
 
 /** @throws Failure (usage) where it is gone, and is needed for a path */

@@ -23,6 +23,7 @@ const COMMANDS = new Map<string, Load>(
     analytics: () => import("./commands/analytics.ts"),
     last: () => import("./commands/last.ts"),
     who: () => import("./commands/who.ts"),
+    "list-commands": () => import("./commands/list-commands.ts"),
     "list-events": () => import("./commands/list-events.ts"),
     "end-session": () => import("./commands/end-session.ts"),
     annotate: () => import("./commands/annotate.ts"),

@@ -6,6 +6,9 @@ import type { CommandEnd, CommandStart, JsonObject } from "./event.ts";
 
 export interface Command {
   session_id: string;
+  /** Of its session; null of one that has not begun. */
+  username: string | null;
+  hostname: string | null;
   /** The number of its start among all events; see `list_events`. */
   event_seq: number;
   /** Counted by its shell; null when nobody told. */
@@ -58,14 +61,19 @@ export interface CommandFilter {
   limit?: number;
 }
 
-/**
- * @param session_end when its session ended; null while it has not
- */
+/** What a command has of its session. */
+export interface CommandSession {
+  username: string | null;
+  hostname: string | null;
+  /** When it ended; null while it has not. */
+  session_end: string | null;
+}
+
 export function commandOf(
   event_seq: number,
   start: CommandStart,
   end: CommandEnd | null,
-  session_end: string | null,
+  { username, hostname, session_end }: CommandSession,
 ): Command {
   const {
     session_id,
@@ -80,8 +88,7 @@ export function commandOf(
     end_time === null ? null : Date.parse(end_time) - Date.parse(start_time);
   const took_ms = end?.duration_ms ?? (apart_ms && Math.max(0, apart_ms));
   return {
-    session_id,
-    event_seq,
+    ...{ session_id, username, hostname, event_seq },
     seq: start.seq ?? null,
     pid: start.pid ?? null,
     depth: start.depth ?? null,
@@ -97,6 +104,14 @@ export function commandOf(
     mark: start.mark ?? null,
   };
 }
+
+/** Of its JSON, those that each has. */
+export const COMMAND_KEYS = [
+  ...(["session_id", "username", "hostname", "event_seq", "seq"] as const),
+  ...(["pid", "depth", "text", "start_time", "end_time"] as const),
+  ...(["duration_seconds", "exit_code", "pipe_status"] as const),
+  ...(["cwd", "mark"] as const),
+] as const satisfies readonly (keyof Command)[];
 
 /** As JSON answers show it. */
 export const commandJson = (command: Command): JsonObject => ({ ...command });

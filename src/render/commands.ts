@@ -8,6 +8,7 @@ import { numberOf } from "../model/command-reference.ts";
 import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
 import { duration, localTime } from "./format.ts";
+import type { Column } from "./table.ts";
 
 /** @param fold only the first line of a command */
 export function commandLines(
@@ -38,6 +39,52 @@ export function commandLines(
     .join("");
 }
 
+const columnsOf = (text: Column<Command>): readonly Column<Command>[] => [
+  {
+    header: "TIME",
+    value: ({ start_time }, zone) => localTime(start_time, zone),
+    person: ({ start_time }, zone) =>
+      localTime(start_time, zone).slice(0, 19).replace("T", " "),
+  },
+  {
+    header: "USER",
+    value: ({ username }) => username ?? "-",
+    ...{ shrink: "name", drop: 4 },
+  },
+  {
+    header: "HOST",
+    value: ({ hostname }) => hostname ?? "-",
+    ...{ shrink: "name", drop: 3 },
+  },
+  {
+    header: "SESSION ID",
+    value: ({ session_id }) => session_id,
+    ...{ shrink: "id", drop: 2 },
+  },
+  {
+    header: "DURATION",
+    value: ({ duration_seconds }) =>
+      duration_seconds === null ? "-" : String(duration_seconds),
+    person: (command) => tookOf(command),
+    drop: 1,
+  },
+  { header: "EXIT", value: (command) => exitOf(command) },
+  text,
+];
+
+/** For a program: texts whole, durations in seconds. */
+export const COMMAND_COLUMNS = columnsOf({
+  header: "TEXT",
+  value: (command) => textOf(command, false),
+});
+
+/** For a person: of a command of several lines the first. */
+export const COMMAND_TABLE = columnsOf({
+  header: "TEXT",
+  value: (command) => textOf(command, true),
+  text: true,
+});
+
 const tookOf = ({ duration_seconds }: Command): string =>
   duration_seconds === null ? "running" : duration(duration_seconds);
 
@@ -48,15 +95,14 @@ const exitOf = ({ exit_code, pipe_status }: Command): string =>
 /** Why there is no text. */
 const MARKS: ReadonlySet<string> = new Set(["private", "withheld", "removed"]);
 
+type Text = Pick<Command, "text" | "mark" | "truncated_bytes">;
+
 /** One line of text that is safe on a terminal. */
-export function commandText(
-  {
-    text,
-    mark,
-    truncated_bytes,
-  }: Pick<Command, "text" | "mark" | "truncated_bytes">,
-  fold: boolean,
-): string {
+export const commandText = (command: Text, fold: boolean): string =>
+  escapeText(textOf(command, fold));
+
+/** Not yet escaped. */
+function textOf({ text, mark, truncated_bytes }: Text, fold: boolean): string {
   const kept = text ?? "";
   const lines = kept.split("\n");
   const shown = fold ? lines[0]! : kept;
@@ -66,5 +112,5 @@ export function commandText(
     MARKS.has(mark ?? "") && mark,
   ].filter(Boolean);
   const note = notes.length > 0 ? `(${notes.join(", ")})` : "";
-  return [escapeText(shown), note].filter(Boolean).join(" ");
+  return [shown, note].filter(Boolean).join(" ");
 }

@@ -34,4 +34,10 @@ export function sessionDocument(
 }
 
 /** Of a command within its session. */
-const ownFields = ({ session_id: _s, event_seq: _e, ...own }: Command) => own;
+const ownFields = ({
+  session_id: _s,
+  username: _u,
+  hostname: _h,
+  event_seq: _e,
+  ...own
+}: Command) => own;

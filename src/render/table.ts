@@ -162,12 +162,13 @@ function textCut<Row>(
   return shown.map((filled) => (filled === text ? limit(text, room) : filled));
 }
 
-/** The end of each id, where no other one ends so. */
+/** The end of each id, where no other one ends so; one may be there many times. */
 function uniqueEnds(ids: readonly string[]): string[] {
-  const ends = ids.map((id) => id.slice(-END_CHARACTERS));
+  const endOf = (id: string) => id.slice(-END_CHARACTERS);
   const count = new Map<string, number>();
-  for (const end of ends) count.set(end, (count.get(end) ?? 0) + 1);
-  return ends.map((end, i) => (count.get(end) === 1 ? end : ids[i]!));
+  for (const id of new Set(ids))
+    count.set(endOf(id), (count.get(endOf(id)) ?? 0) + 1);
+  return ids.map((id) => (count.get(endOf(id)) === 1 ? endOf(id) : id));
 }
 
 function pad(

@@ -61,6 +61,7 @@ export function commandsOfSessions(
       expect(times).toEqual(times.toSorted().toReversed());
       expect(found.at(-1)).toEqual({
         ...{ session_id: ID, event_seq: found.at(-1)!.event_seq },
+        ...{ username: "les", hostname: "host" },
         ...{ seq: 1, pid: 101, depth: null, text: "make all", cwd: "/srv" },
         ...{ start_time: at(2), end_time: at(2.5), duration_seconds: 0.50025 },
         ...{ exit_code: 2, pipe_status: [0, 2], mark: null },
@@ -70,6 +71,7 @@ export function commandsOfSessions(
         exit_code: null,
       });
       expect(found[2]).toMatchObject({ text: null, mark: "private" });
+      expect(found[1]).toMatchObject({ username: "ann", hostname: "ops-1" });
     });
 
     test("are chosen by each filter", async () => {
@@ -165,6 +167,45 @@ export function commandsOfSessions(
         from = page.at(-1)!;
       }
       expect(paged).toEqual(wanted);
+    });
+
+    test("of a year come newest first, each once, from wherever a page begins", async () => {
+      const random = Random.seeded("year");
+      const year = 365 * 86_400;
+      const moments = Array.from({ length: 300 }, () =>
+        // Most in the last hour, some on a span's edge.
+        random.pick([
+          year - random.int(0, 3_600),
+          random.int(0, year),
+          year - 3_600 * random.pick([1, 8, 9, 72, 73]),
+        ]),
+      );
+      await store().append([
+        start(),
+        ...moments.flatMap((moment, n) =>
+          ran(n, moment, `c${n}`, random.pick([0, 1])),
+        ),
+      ]);
+      const found = await all();
+      expect(found).toHaveLength(moments.length);
+      const keys = found.map(({ start_time, event_seq }) => [
+        ...[Date.parse(start_time), event_seq],
+      ]);
+      const sorted = keys.toSorted((a, b) => b[0]! - a[0]! || b[1]! - a[1]!);
+      expect(keys).toEqual(sorted);
+      const failed = found.filter(({ exit_code }) => exit_code === 1);
+      expect(await all({ failed: true })).toEqual(failed);
+      for (const n of [0, 1, 60, 150, 299]) {
+        const rest = await all({ from: found[n]!, limit: 70 });
+        expect(rest).toEqual(found.slice(n + 1, n + 71));
+      }
+      const bounds = { after: found[200]!.start_time, before: at(year - 60) };
+      expect(await all(bounds)).toEqual(
+        found.filter(
+          ({ start_time }) =>
+            start_time >= bounds.after && start_time < bounds.before,
+        ),
+      );
     });
 
     test("with any text in them come out as they went in, and are found by it", async () => {

@@ -187,7 +187,7 @@ test.each(PAGES)(
 test("those that are derived are there", () => {
   expect(page("docs/server.md").text).toContain("| `track_session_start` |");
   expect(page("docs/commands.md").text).toContain("| `list-sessions` |");
-  expect([...page("README.md").text.matchAll(PICTURE)]).toHaveLength(2);
+  expect([...page("README.md").text.matchAll(PICTURE)]).toHaveLength(4);
 });
 
 test("every page is linked from the front page, and every link leads to its place", () => {

@@ -187,17 +187,19 @@ test("as much as fits is shown: whole ids, their ends, then ever fewer columns",
   ]);
 });
 
-test("an id whose end another one has, too, is not shortened", () => {
+test("an id that several rows have is shortened, one whose end another has is not", () => {
   const rows = [
     session(),
     session({ session_id: "b-20260206-113456-0123abcd" }),
     session({ session_id: "c-20260206-113456-76543210" }),
+    session({ session_id: "c-20260206-113456-76543210" }),
   ];
   const text = table(rows, { color: false, zone: UTC, width: 90 });
   const ids = text.split("\n").map((line) => line.split(" ")[0]);
-  expect(ids.slice(1, 4)).toEqual([
+  expect(ids.slice(1, 5)).toEqual([
     "a-20260206-113456-0123abcd",
     "b-20260206-113456-0123abcd",
+    "76543210",
     "76543210",
   ]);
 });

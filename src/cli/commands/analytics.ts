@@ -33,6 +33,7 @@ import {
 import { reportPage } from "../../render/page/report.ts";
 import { VERSION } from "../../version.ts";
 import { note, print, wantsColor } from "../terminal.ts";
+import { hostNamed } from "../filters.ts";
 
 const ZONE = localZone(process.env);
 const DEFAULT_DAYS = 30;
@@ -104,7 +105,7 @@ EXAMPLES
     },
     component: { type: "string", description: "Of this component" },
     user: { type: "string", description: "Of this user" },
-    host: { type: "string", description: "On this host" },
+    host: { type: "string", description: "On this host; . is ours" },
     type: { type: "string", description: "admin_shell, channel…" },
     limit: {
       type: "string",
@@ -253,7 +254,8 @@ type Given = Partial<
 >;
 
 function questionOf(args: Loose<Given>, what: What, now: number): Asked {
-  const { component, user, host, type, limit } = args;
+  const { component, user, type, limit } = args;
+  const host = args.host === undefined ? undefined : hostNamed(args.host);
   const { after, before } = spanOf(args, now);
   const sessions = {
     ...filterOf({ component, user, host, type }, now, ZONE),

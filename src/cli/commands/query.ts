@@ -34,9 +34,9 @@ It reads three views and nothing else, and changes nothing:
             python_version, parent_session_id, name, reason, tags, last_note,
             command_count, failed_commands, last_command, end_source,
             last_seen, reporter, attested, metadata
-  commands  session_id, event_seq, seq, pid, depth, text, text_base64,
-            truncated_bytes, start_time, end_time, duration_seconds, exit_code,
-            pipe_status, cwd, mark
+  commands  session_id, username, hostname, event_seq, seq, pid, depth, text,
+            text_base64, truncated_bytes, start_time, end_time,
+            duration_seconds, exit_code, pipe_status, cwd, mark
   events    seq, event_id, session_id, event_type, timestamp, received_at,
             provenance, event
 
@@ -53,7 +53,7 @@ pipe gets all rows, tab-separated, without a header.
 
 EXAMPLES
   session-buddy query "SELECT component, count(*) FROM sessions GROUP BY ALL"
-  session-buddy query "SELECT text FROM commands WHERE exit_code = 1 LIMIT 9"
+  session-buddy query "SELECT username, text FROM commands WHERE exit_code = 1"
   session-buddy query "DESCRIBE commands"
   session-buddy query --json "FROM sessions LIMIT 9" | jq -r '.[].username'
   session-buddy query -o all.parquet "FROM commands"

@@ -21,6 +21,8 @@ const int = z.int().nullable();
 /** A command as tools give it. */
 export const command = z.object({
   session_id: text,
+  username: orNull,
+  hostname: orNull,
   event_seq: count,
   seq: int,
   pid: int,

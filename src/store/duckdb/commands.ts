@@ -6,9 +6,13 @@ import type { DuckDBValue } from "@duckdb/node-api";
 import {
   type Command,
   type CommandFilter,
+  type CommandSession,
   commandOf,
 } from "../../model/command.ts";
 import type { CommandEnd, CommandStart } from "../../model/event.ts";
+import { isoTime } from "../../model/clock.ts";
+import type { Database } from "./database.ts";
+import { FIRST_SPAN_MS, LEAST_SPAN_MS, LONGER, bounds } from "./spans.ts";
 import { Conditions, type Query, contains, within } from "./queries.ts";
 import { time } from "./statements.ts";
 
@@ -27,7 +31,49 @@ const EXIT = "try_cast(json_extract_string(e.ended, '$.exit_code') AS INTEGER)";
 
 const NEWEST_FIRST = "e.timestamp DESC, e.seq DESC";
 
-export function commandsQuery(filter: CommandFilter): Query {
+/** A span that had so many is followed by a shorter one, with fewer by a longer one. */
+const MANY = 131_072;
+const FEW = 16_384;
+
+/** The newest first; of all sessions a span of time after the other. */
+export async function* listCommands(
+  db: Database,
+  filter: CommandFilter,
+): AsyncGenerator<Command> {
+  if (filter.session_id !== undefined) return yield* found(db, filter);
+  const [first, last] = await bounds(db, filter);
+  const { from, limit } = filter;
+  let left = limit ?? Infinity;
+  let until_ms = from ? Math.min(last, Date.parse(from.start_time) + 1) : last;
+  let span_ms = FIRST_SPAN_MS;
+  while (until_ms > first && left > 0) {
+    const since_ms = Math.max(first, until_ms - span_ms);
+    let many = 0;
+    for await (const command of found(db, {
+      ...filter,
+      ...{ after: isoTime(since_ms), before: isoTime(until_ms) },
+      ...(limit !== undefined && { limit: left }),
+    })) {
+      many++;
+      yield command;
+    }
+    left -= many;
+    until_ms = since_ms;
+    if (many < FEW) span_ms *= LONGER;
+    else if (many > MANY) span_ms = Math.max(LEAST_SPAN_MS, span_ms / LONGER);
+  }
+}
+
+async function* found(
+  db: Database,
+  filter: CommandFilter,
+): AsyncGenerator<Command> {
+  const { sql, values } = commandsQuery(filter);
+  for await (const row of db.read<CommandRow>(sql, values))
+    yield commandIn(row);
+}
+
+function commandsQuery(filter: CommandFilter): Query {
   const starts = new Conditions();
   starts.always("e.kind = 'command_start'");
   starts.add("e.session_id = ?", filter.session_id);
@@ -69,10 +115,10 @@ export function commandsQuery(filter: CommandFilter): Query {
     ${pairedWhere(`e.session_id IN (SELECT session_id FROM picked)
       AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 HOUR`)},
     closed AS (
-      SELECT session_id, end_time FROM all_sessions
+      SELECT session_id, end_time, username, hostname FROM all_sessions
       WHERE session_id IN (SELECT session_id FROM picked))
     SELECT e.seq::DOUBLE AS event_seq, e.payload AS started, e.ended,
-      ${time("closed.end_time", "session_end")}
+      ${time("closed.end_time", "session_end")}, closed.username, closed.hostname
     FROM paired AS e LEFT JOIN closed ON closed.session_id = e.session_id
     WHERE e.kind = 'command_start' AND e.seq IN (SELECT seq FROM picked)
       ${exits.map((exit) => `AND ${exit}`).join(" ")}
@@ -119,18 +165,17 @@ export function endsQuery(starts: Starts): Query {
   return { sql, values: some.values };
 }
 
-export interface CommandRow {
+interface CommandRow extends CommandSession {
   event_seq: number;
   started: string;
   ended: string | null;
-  session_end: string | null;
 }
 
 /** Events as they are kept were checked before they came here. */
-export const commandIn = (row: CommandRow): Command =>
+const commandIn = (row: CommandRow): Command =>
   commandOf(
     row.event_seq,
     JSON.parse(row.started) as CommandStart,
     row.ended === null ? null : (JSON.parse(row.ended) as CommandEnd),
-    row.session_end,
+    row,
   );

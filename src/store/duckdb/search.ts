@@ -15,12 +15,8 @@ import {
 import { type Starts, endsQuery } from "./commands.ts";
 import type { Database } from "./database.ts";
 import { Conditions, type Query, contains } from "./queries.ts";
+import { FIRST_SPAN_MS, LEAST_SPAN_MS, LONGER, bounds } from "./spans.ts";
 import { time } from "./statements.ts";
-
-const FIRST_SPAN_MS = 3_600_000;
-const LEAST_SPAN_MS = 1_000;
-/** How much longer a span is than one that had too little. */
-const LONGER = 8;
 
 const FIRST_ROWS = 256;
 const MOST_ROWS = 8_192;
@@ -84,24 +80,6 @@ async function patternOf(
     );
   }
   return text;
-}
-
-/** The span of time that there is to look at, in milliseconds since the epoch. */
-async function bounds(
-  db: Database,
-  { after, before }: SearchFilter,
-): Promise<[number, number]> {
-  const sql = `
-    SELECT ${time("least(min(e.first), min(s.first))", "first")},
-      ${time("greatest(max(e.last), max(s.last))", "last")}
-    FROM (SELECT min(timestamp) AS first, max(timestamp) AS last FROM events) AS e,
-      (SELECT min(start_time) AS first, max(start_time) AS last FROM all_sessions) AS s`;
-  const [row] = await db.ask<{ first: string | null; last: string }>(sql, []);
-  if (row!.first === null) return [0, 0];
-  return [
-    Math.max(Date.parse(row!.first), Date.parse(after ?? row!.first)),
-    Math.min(Date.parse(row!.last) + 1, Date.parse(before ?? "9999-12-31")),
-  ];
 }
 
 type HitRow = Omit<Hit, "matches"> & {

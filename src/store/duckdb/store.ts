@@ -36,7 +36,7 @@ import { Folds, type OpenState } from "./folds.ts";
 import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
 import { LivenessTracker } from "./liveness.ts";
 import { Lookup } from "./lookup.ts";
-import { type CommandRow, commandIn, commandsQuery } from "./commands.ts";
+import { listCommands } from "./commands.ts";
 import { Queries } from "./query/run.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
@@ -268,9 +268,7 @@ export class DuckDBStore implements ServedStore {
 
   async *commands(filter: CommandFilter): AsyncIterable<Command> {
     await this.flush();
-    const { sql, values } = commandsQuery(filter);
-    for await (const row of this.db.read<CommandRow>(sql, values))
-      yield commandIn(row);
+    yield* listCommands(this.db, filter);
   }
 
   async *search(filter: SearchFilter): AsyncIterable<Hit> {

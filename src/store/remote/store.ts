@@ -52,6 +52,8 @@ const UNTOLD = Object.fromEntries(
   ),
 );
 
+const NOBODY = { username: null, hostname: null };
+
 export class HttpStore implements SessionStore {
   private readonly client: ToolClient;
 
@@ -137,7 +139,9 @@ export class HttpStore implements SessionStore {
     };
     const cursor = from && commandCursor(from);
     for await (const page of this.pages("list_commands", args, cursor, limit))
-      yield* (page as { commands: Command[] }).commands;
+      for (const command of (page as { commands: Command[] }).commands)
+        // An older server does not tell who ran it.
+        yield { ...NOBODY, ...command };
   }
 
   async *search({ limit, from, ...filter }: SearchFilter): AsyncIterable<Hit> {

@@ -41,6 +41,8 @@ const END_TIME = `coalesce(try_cast(${told("ended", "timestamp")} AS TIMESTAMP),
 
 const COMMAND_COLUMNS = {
   session_id: "session_id",
+  username: "username",
+  hostname: "hostname",
   event_seq: "event_seq",
   seq: integer("started", "seq"),
   pid: integer("started", "pid"),
@@ -86,7 +88,8 @@ const definitions = (
     FROM ${all}`,
   commands: `SELECT ${as(COMMAND_COLUMNS)} FROM (
     SELECT c.session_id, c.seq AS event_seq, c.timestamp AS start_time,
-      c.payload AS started, c.ended, s.end_time AS session_end
+      c.payload AS started, c.ended, s.end_time AS session_end,
+      s.username, s.hostname
     FROM (SELECT session_id, seq, timestamp, kind, payload,
         CASE WHEN lead(kind) OVER told = 'command_end'
           THEN lead(payload) OVER told END AS ended

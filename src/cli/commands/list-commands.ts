@@ -1,0 +1,147 @@
+/** `session-buddy list-commands`: commands of all sessions. */
+import { defineCommand } from "../args.ts";
+import { withReadable } from "../../access/open.ts";
+import { requireNotOwn } from "../../access/own-files.ts";
+import { validSettings } from "../../config/load.ts";
+import {
+  COMMAND_KEYS,
+  type CommandFilter,
+  commandJson,
+} from "../../model/command.ts";
+import { fail } from "../../model/failure.ts";
+import { findSession, noSession } from "../../model/reference.ts";
+import type { SessionStore } from "../../model/store.ts";
+import { parseExitStatus, parseSpan, parseTime } from "../../model/time.ts";
+import { localZone } from "../../os/zone.ts";
+import { COMMAND_COLUMNS, COMMAND_TABLE } from "../../render/commands.ts";
+import { folderNamed, hostNamed } from "../filters.ts";
+import { DEFAULT_LIMIT, FOUND_FLAGS, writeFound } from "../found.ts";
+import { note } from "../terminal.ts";
+
+const ZONE = localZone(process.env);
+
+export default defineCommand({
+  description: `Lists commands that were typed in recorded shells, newest first.
+
+TIMEs are as list-sessions --help says. (private): the shell kept the text to
+itself; (withheld): it could not be told whether there is a secret in it;
+(removed): somebody took it away since. Exit is - where nobody saw the end.
+
+At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
+tab-separated, without a header.
+
+EXAMPLES
+  session-buddy list-commands --failed --during 'yesterday 14:00..today'
+  session-buddy list-commands --failed --host . --after today
+  session-buddy list-commands --text 'terraform apply' --user les --after -30d
+  session-buddy list-commands 1a2b3c4d --json | jq -r '.[].text'`,
+  args: {
+    id: {
+      type: "positional",
+      description:
+        "Of one session: its id, a unique prefix of it, its last 8 hex, or its name",
+    },
+    failed: {
+      type: "boolean",
+      description: "With another exit status than 0",
+    },
+    exit: {
+      type: "string",
+      valueHint: "n",
+      description: "With this exit status",
+    },
+    text: {
+      type: "string",
+      description: "With this text in it, upper and lower case alike",
+    },
+    cwd: {
+      type: "string",
+      valueHint: "folder",
+      description: "Begun in this folder, or below it",
+    },
+    user: { type: "string", description: "In sessions of this user" },
+    host: {
+      type: "string",
+      description: "In sessions on this host; . is ours",
+    },
+    component: { type: "string", description: "In sessions of this component" },
+    after: {
+      type: "string",
+      alias: "since",
+      valueHint: "time",
+      description: "Began at or after",
+    },
+    before: {
+      type: "string",
+      alias: "until",
+      valueHint: "time",
+      description: "Began before",
+    },
+    during: {
+      type: "string",
+      valueHint: "A..B",
+      description: "Began from A on and before B, or without one of them",
+    },
+    ...FOUND_FLAGS,
+  },
+  async run(args) {
+    const { id, failed, exit, text, cwd, user, host, component } = args;
+    // An unset variable in a script shall not mean all sessions.
+    if (id === "")
+      throw fail.usage("the session's id is empty", "leave it out for all");
+    const filter: CommandFilter = {
+      ...spanOf(args, Date.now()),
+      ...(failed && { failed }),
+      ...(exit !== undefined && { exit_code: parseExitStatus(exit, "--exit") }),
+      ...(text !== undefined && { text }),
+      ...(cwd !== undefined && { cwd: folderNamed(cwd) }),
+      ...(user !== undefined && { user }),
+      ...(host !== undefined && { host: hostNamed(host) }),
+      ...(component !== undefined && { component }),
+    };
+    const settings = await validSettings(process.env, args.config);
+    await writeFound(args, LOOK, {
+      read: (limit, use) =>
+        withReadable(settings, note, async (store) => {
+          if (id !== undefined) filter.session_id = await sessionOf(store, id);
+          if (limit !== undefined) filter.limit = limit;
+          return use(store.commands(filter));
+        }),
+      requireFree: (path) => requireNotOwn(settings, path),
+    });
+  },
+});
+
+const LOOK = {
+  ...{ columns: COMMAND_COLUMNS, person: COMMAND_TABLE, keys: COMMAND_KEYS },
+  ...{ json: commandJson, zone: ZONE, none: "no commands match" },
+};
+
+interface Times {
+  after?: string | undefined;
+  before?: string | undefined;
+  during?: string | undefined;
+}
+
+function spanOf(
+  { after, before, during }: Times,
+  now: number,
+): Pick<CommandFilter, "after" | "before"> {
+  if (during !== undefined && (after ?? before) !== undefined)
+    throw fail.usage(
+      "--during stands for --after and --before",
+      "leave it out, or them",
+    );
+  const time = (text: string) => parseTime(text, now, ZONE).toISOString();
+  const { from, to } =
+    during === undefined
+      ? { from: after && time(after), to: before && time(before) }
+      : parseSpan(during, now, ZONE);
+  return { ...(from && { after: from }), ...(to && { before: to }) };
+}
+
+async function sessionOf(store: SessionStore, id: string): Promise<string> {
+  const session = await findSession(store, id);
+  if (session) return session.session_id;
+  throw noSession(id, "try: session-buddy list-sessions");
+}
