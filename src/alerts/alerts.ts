@@ -5,16 +5,17 @@
  */
 import type { AlertConfig, AlertRule, AlertSession } from "../model/alert.ts";
 import { type Clock, type Zone, isoTime } from "../model/clock.ts";
-import { type Kind, isKind } from "../model/event.ts";
+import { type Kind, type Redaction, isKind } from "../model/event.ts";
 import { reasonOf } from "../model/failure.ts";
 import type { StoredEvent } from "../model/store.ts";
 import { localZone } from "../os/zone.ts";
 import { measure } from "./conditions.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { AlertFolder } from "./folder.ts";
-import { EVENTS_OF, findingOf, isAbout } from "./match.ts";
+import { endedCommand, eventsOf, findingOf, isAbout } from "./match.ts";
 import { Raiser } from "./raise.ts";
 import type { AlertLog, AlertSource } from "./source.ts";
+import { CommandStarts } from "./starts.ts";
 import { type AlertState, type Standing, bare, stateFrom } from "./state.ts";
 import { alertSession, nameOf } from "./words.ts";
 
@@ -44,6 +45,8 @@ export class Alerts {
   private readonly zones: Map<string, Zone>;
   private readonly state: AlertState;
   private readonly raiser: Raiser;
+  private readonly starts: CommandStarts;
+  private readonly watchesEnds: boolean;
   private readonly next = new Map<string, number>();
   /** Looks that are under way, by what they look at. */
   private readonly running = new Map<string, Promise<void>>();
@@ -64,6 +67,10 @@ export class Alerts {
     this.state = stateFrom(folder.readState(), names);
     // What came before there were rules is history.
     this.state.cursor ??= { seq: source.lastSeq(), event_id: null };
+    this.starts = new CommandStarts(source);
+    this.watchesEnds = this.rules.some(([, rule]) =>
+      eventsOf(rule).includes("command_end"),
+    );
     this.raiser = new Raiser(this.state, parts.deliveries, parts.now);
     const here = localZone(env);
     this.zones = new Map(
@@ -173,7 +180,7 @@ export class Alerts {
     const { source } = this.parts;
     if (this.anew) await this.findPlace();
     const kinds = new Set<Kind>([
-      ...this.rules.flatMap(([, { when }]) => EVENTS_OF[when] ?? []),
+      ...this.rules.flatMap(([, rule]) => eventsOf(rule)),
       "redaction",
     ]);
     const begun = performance.now();
@@ -235,23 +242,22 @@ export class Alerts {
   ): Promise<"raised" | "early" | null> {
     const { config, now } = this.parts;
     const { event } = stored;
-    if (isKind(event, "redaction"))
-      await this.parts.deliveries.removeTexts(
-        event.session_id,
-        event.of ?? null,
-      );
+    if (isKind(event, "redaction")) await this.forget(event);
+    if (isKind(event, "command_start") && this.watchesEnds)
+      this.starts.note(event);
     let raised: "raised" | null = null;
     let session: AlertSession | null | undefined;
     for (const [name, rule] of this.rules) {
-      if (!EVENTS_OF[rule.when]?.some((kind) => kind === event.event_type))
-        continue;
+      if (!eventsOf(rule).some((kind) => kind === event.event_type)) continue;
       const happened = Date.parse(event.timestamp);
       if (rule.when === "session_longer") {
         this.dueBy(name, happened + rule.than_ms! + 1);
         continue;
       }
       if (happened < now() - config.max_age_ms) continue;
-      const finding = findingOf(rule, stored, this.zones.get(name)!);
+      const finding = isKind(event, "command_end")
+        ? await endedCommand(rule, event, this.starts)
+        : findingOf(rule, stored, this.zones.get(name)!);
       if (!finding) continue;
       if (session === undefined) {
         session = await this.sessionOf(event.session_id);
@@ -276,6 +282,11 @@ export class Alerts {
       raised = "raised";
     }
     return raised;
+  }
+
+  private async forget({ session_id, of }: Redaction): Promise<void> {
+    this.starts.clear();
+    await this.parts.deliveries.removeTexts(session_id, of ?? null);
   }
 
   /** Most that happens in a row is in one session. */

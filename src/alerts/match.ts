@@ -8,6 +8,7 @@ import {
 } from "../model/alert.ts";
 import { type Zone, wallOf } from "../model/clock.ts";
 import {
+  type CommandEnd,
   type Event,
   type JsonObject,
   type Kind,
@@ -15,9 +16,9 @@ import {
 } from "../model/event.ts";
 import type { StoredEvent } from "../model/store.ts";
 import { duration } from "../render/format.ts";
+import { type CommandStarts, MAX_COMMAND } from "./starts.ts";
 
-/** The events that rules of a kind look at. */
-export const EVENTS_OF: Partial<Record<AlertKind, readonly Kind[]>> = {
+const EVENTS_OF: Partial<Record<AlertKind, readonly Kind[]>> = {
   session_start: ["session_start"],
   outside_hours: ["session_start"],
   session_end: ["session_end"],
@@ -27,13 +28,17 @@ export const EVENTS_OF: Partial<Record<AlertKind, readonly Kind[]>> = {
   undelivered: ["session_start", "command_start", "session_end"],
 };
 
+/** The events that a rule looks at. */
+export const eventsOf = ({ when, exit }: AlertRule): readonly Kind[] =>
+  when === "command" && exit !== undefined
+    ? ["command_start", "command_end"]
+    : (EVENTS_OF[when] ?? []);
+
 /** What an event says for a rule, not yet escaped; null when it says nothing. */
 export interface Finding {
   what: string;
   details: JsonObject;
 }
-
-const MAX_COMMAND = 4_096;
 
 /** @param zone that of the rule */
 export function findingOf(
@@ -68,17 +73,50 @@ function endOf({ exit }: AlertRule, event: Event): Finding | null {
   if (!isKind(event, "session_end") || event.end_source === "recovered")
     return null;
   const { exit_code, signal, end_source } = event;
-  const failed = (exit_code ?? 0) !== 0 || signal !== null;
-  if (exit === "failed" && !failed) return null;
-  if (Array.isArray(exit) && (exit_code === null || !exit.includes(exit_code)))
-    return null;
+  if (!isExit(exit, exit_code, signal)) return null;
   const how = signal ?? (exit_code === null ? null : `exit ${exit_code}`);
   const what = how === null ? "ended" : `ended: ${how}`;
   return { what, details: { exit_code, signal, end_source } };
 }
 
-function commandOf({ matches }: AlertRule, event: Event): Finding | null {
-  if (!isKind(event, "command_start")) return null;
+function isExit(
+  wanted: AlertRule["exit"],
+  exit_code: number | null,
+  signal: string | null,
+): boolean {
+  if (wanted === undefined) return true;
+  if (wanted === "failed") return (exit_code ?? 0) !== 0 || signal !== null;
+  return exit_code !== null && wanted.includes(exit_code);
+}
+
+/** One that has ended, where the rule is about exit statuses. */
+export async function endedCommand(
+  { matches, exit }: AlertRule,
+  end: CommandEnd,
+  starts: CommandStarts,
+): Promise<Finding | null> {
+  const { exit_code = null, duration_ms = null } = end;
+  if (!isExit(exit, exit_code, null)) return null;
+  const start = await starts.of(end);
+  const { text = null, cwd = null } = start ?? {};
+  if (matches !== undefined && text === null) return null;
+  if (!isAmong(text?.toLowerCase() ?? "", matches, hasGlob)) return null;
+  const what = text === null ? "a command whose text is not kept" : text;
+  return {
+    what: `had exit ${exit_code} of: ${what}`,
+    details: {
+      ...{
+        command: text?.slice(0, MAX_COMMAND) ?? null,
+        cwd,
+        pid: end.pid ?? null,
+      },
+      ...{ exit_code, duration_ms, command_event_id: start?.event_id ?? null },
+    },
+  };
+}
+
+function commandOf({ matches, exit }: AlertRule, event: Event): Finding | null {
+  if (!isKind(event, "command_start") || exit !== undefined) return null;
   const { text } = event;
   if (typeof text !== "string") return null;
   if (!isAmong(text.toLowerCase(), matches, hasGlob)) return null;

@@ -54,11 +54,14 @@ export function withoutTexts<A extends Alert>(alert: A): A {
   };
 }
 
-/** Whether an alert holds texts of a session, or of one of its events alone. */
-export const isAboutTexts = (
+/** Whether an alert holds texts of a session, or of some of its events alone. */
+export function isAboutTexts(
   { session, details }: Alert,
   session_id: string,
   event_ids: readonly string[] | null,
-): boolean =>
-  (session?.session_id ?? details["session_id"]) === session_id &&
-  (event_ids?.includes(String(details["event_id"])) ?? true);
+): boolean {
+  if ((session?.session_id ?? details["session_id"]) !== session_id)
+    return false;
+  const own = [details["event_id"], details["command_event_id"]];
+  return event_ids?.some((id) => own.includes(id)) ?? true;
+}

@@ -115,7 +115,10 @@ export const OF_KIND: Record<AlertKind, { takes: string[]; needs?: string[] }> =
     session_end: { takes: [...OF_SESSIONS, "exit"] },
     session_lost: { takes: OF_SESSIONS },
     session_longer: { takes: [...OF_SESSIONS, "than"], needs: ["than"] },
-    command: { takes: [...OF_SESSIONS, "matches"], needs: ["matches"] },
+    command: {
+      takes: [...OF_SESSIONS, "matches", "exit"],
+      needs: ["matches", "exit"],
+    },
     undelivered: { takes: ["than", "host"], needs: ["than"] },
     spool_backlog: { takes: ["files", "bytes"], needs: ["files", "bytes"] },
     database_size: { takes: ["bytes"], needs: ["bytes"] },

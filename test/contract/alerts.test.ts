@@ -72,6 +72,7 @@ describe("what raises an alert, and what does not", () => {
     ["{when: command, matches: ['srv*sudo', 'reboot']}"],
     ["{when: command, matches: ['*', '!sudo']}"],
     ["{when: command, matches: 'rm', user: root}"],
+    ["{when: command, matches: rm, exit: failed}"],
     ["{when: session_lost}"],
     // T0 is a Friday, 12:34 UTC.
     ["{when: outside_hours, hours: 08:00-18:00, zone: UTC}"],
@@ -107,6 +108,40 @@ describe("what raises an alert, and what does not", () => {
     expect(await raised("{when: session_lost}", lost)).toEqual([
       `${IT} is lost: nobody saw its end`,
     ]);
+  });
+
+  test("a command that ends with a status, by what it was", async () => {
+    const shell = { pid: 7, shell_started_us: 5 };
+    const ended = (seconds: number, seq: number, exit_code: number) =>
+      ({
+        ...{ ...command(seconds, shell), seq, exit_code },
+        event_type: "command_end",
+      }) as Event;
+    const began = (seconds: number, seq: number, text: string | null) =>
+      command(seconds, { ...shell, seq, text });
+    const before = [start(), began(1, 1, "make deploy"), began(1, 9, "make")];
+    const after = [
+      ...[ended(2, 1, 2), began(3, 2, "make deploy"), ended(4, 2, 0)],
+      ...[began(5, 3, "grep x"), ended(6, 3, 1), began(7, 4, null)],
+      ended(8, 4, 3),
+    ];
+    const rule = (of: string) => `rules: {r: {when: command, ${of}}}`;
+    for (const [of, ...texts] of [
+      ["matches: deploy, exit: failed", `${IT} had exit 2 of: make deploy`],
+      ["matches: deploy, exit: 0", `${IT} had exit 0 of: make deploy`],
+      ["exit: 3", `${IT} had exit 3 of: a command whose text is not kept`],
+      ["matches: '!grep', exit: [1, 2]", `${IT} had exit 2 of: make deploy`],
+      ["exit: failed, user: root"],
+    ] as [string, ...string[]][]) {
+      await using host = await AlertHost.start(rule(of));
+      await host.store.append(before);
+      await host.alerts.looked();
+      // What began before this server is known, too.
+      await host.restart(rule(of));
+      await host.store.append(after);
+      await host.alerts.looked();
+      expect([of, host.texts()]).toEqual([of, texts]);
+    }
   });
 
   test("what came before the rules, or happened too long ago, is history", async () => {
@@ -706,6 +741,45 @@ rules:
     await host.until("it", () => receiver.taken.length === 1);
     await host.until("the other", () => host.kept().length === 2);
   });
+});
+
+test("what was removed from the database is removed from alerts, and from what is told", async () => {
+  using receiver = new Receiver();
+  receiver.answer = () => new Response(null, { status: 500 });
+  await using host =
+    await AlertHost.start(`channels: {ops: {webhook: '${receiver.url}'}}
+rules:
+  any: {when: command, matches: boom, tell: [ops, log]}
+  failed: {when: command, exit: failed, tell: ops}`);
+  const shell = { pid: 7, seq: 1, shell_started_us: 5 };
+  const began = command(1, { ...shell, text: "boom one" });
+  const failed = { ...command(2, { ...shell, exit_code: 1 }) };
+  const ended = { ...failed, event_type: "command_end" } as Event;
+  const other = command(3, { ...shell, seq: 2, text: "boom two" });
+  await host.store.append([start({ name: "day shift" }), began, ended, other]);
+  await host.alerts.looked();
+  expect(host.texts().join()).toMatch(/boom one.*boom one.*boom two/);
+  const removed = (of?: string) =>
+    ({
+      ...{ ...command(4), event_type: "redaction", redacted_by: ["user:x"] },
+      ...(of === undefined ? { up_to: at(9) } : { of }),
+    }) as Event;
+  await host.store.append([removed(began.event_id)]);
+  await host.alerts.looked();
+  expect(JSON.stringify(host.kept())).not.toContain("boom one");
+  expect(host.texts()[2]).toBe(`${IT} ran: boom two`);
+  await host.store.append([removed()]);
+  await host.alerts.looked();
+  expect(JSON.stringify(host.kept())).not.toMatch(/boom|day shift/);
+  receiver.answer = () => new Response();
+  await host.until("them to be told", () => {
+    host.now += 1_000;
+    return receiver.taken.length === 3;
+  });
+  expect(receiver.taken.map(({ body }) => body).join()).not.toContain("boom");
+  const log = readFileSync(join(host.home, "logs/server.log"), "utf8");
+  expect(log).toContain('"event":"alert"');
+  expect(log).not.toMatch(/boom|day shift/);
 });
 
 describe("hostile words", () => {
