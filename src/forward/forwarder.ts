@@ -96,7 +96,9 @@ export class Forwarder {
 
   constructor(private readonly options: Options) {
     this.now = options.now ?? Date.now;
-    this.running = this.run();
+    this.running = this.run().catch((error: unknown) =>
+      options.hears.failed(reasonOf(error)),
+    );
   }
 
   /** There may be more to deliver. */
@@ -149,8 +151,12 @@ export class Forwarder {
     if (read?.damaged)
       hears.warn("export_position_lost", { file, reason: read.damaged });
     this.progress = read?.progress ?? { ...FRESH, place: BEGINNING };
-    if (!read && since === "now")
-      this.progress.place = { ...BEGINNING, seq: source.last_seq };
+    if (!read) {
+      if (since === "now")
+        this.progress.place = { ...BEGINNING, seq: source.last_seq };
+      // From here on it is where it left off, whatever comes of it.
+      await this.keep();
+    }
     let pause_ms = FIRST_PAUSE_MS;
     while (!this.ending)
       try {
