@@ -55,12 +55,42 @@ async function look(settings: Settings, name: string): Promise<string> {
   return `${wait}; ${so_far}`;
 }
 
+/**
+ * Refuses to take what a destination still lacks out of the database.
+ * @param ended_before of the sessions that are to go, UTC ISO 8601
+ * @throws Failure (unhealthy) naming the destination
+ */
+export async function requireDelivered(
+  settings: Settings,
+  ended_before: string,
+): Promise<void> {
+  const going = `AND session_id IN (SELECT session_id FROM sessions
+    WHERE end_time < '${ended_before.slice(0, -1)}'::TIMESTAMP)`;
+  for (const name of Object.keys(settings.export_to)) {
+    const file = positionFile(databasePath(settings), name);
+    const { events } = await behind(
+      settings,
+      readProgress(file)?.progress,
+      going,
+    );
+    if (events > 0)
+      throw fail.unhealthy(
+        `${events} events of these sessions are not delivered to '${name}' yet`,
+        "see what it waits for: session-buddy doctor; or take it out of export_to",
+      );
+  }
+}
+
 /** What is stored after its place. */
-async function behind(settings: Settings, progress: Progress | undefined) {
+async function behind(
+  settings: Settings,
+  progress: Progress | undefined,
+  of = "",
+) {
   const { seq } = progress?.place ?? { seq: 0 };
   const sql = `SELECT count(*)::DOUBLE,
     coalesce(greatest(0, epoch(now()) - epoch(min(received_at))), 0)::DOUBLE
-    FROM events WHERE seq > ${seq}`;
+    FROM events WHERE seq > ${seq} ${of}`;
   const request = { sql, timeout_ms: QUERY_MS };
   const [row] = await withStore(
     settings,

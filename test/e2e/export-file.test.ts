@@ -23,7 +23,13 @@ import {
   storedIds,
   surviveKills,
 } from "../support/exports.ts";
-import { configure, needsRoot, runPrivately } from "../support/host.ts";
+import {
+  configure,
+  expectFailure,
+  needsRoot,
+  plant,
+  runPrivately,
+} from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
@@ -228,6 +234,35 @@ test("a backup that is brought back goes on with what came since", async () => {
   await using server = await TestServer.start(sandbox);
   const seen = new Set(files.arrived());
   expect((await storedIds(server)).filter((id) => !seen.has(id))).toEqual([]);
+});
+
+test("what is not delivered yet is not archived", async () => {
+  using sandbox = new Sandbox();
+  const old = plant(sandbox, [{ at: "2026-02-06T12:00:00.000Z" }]);
+  await sandbox.list();
+  const files = new Files(sandbox);
+  const archive = ["archive-sessions", "--days", "0", "--yes"];
+  expectFailure(
+    await sandbox.run(archive),
+    4,
+    /2 events of these sessions are not delivered to 'archive' yet/,
+  );
+  {
+    await using server = await TestServer.start(sandbox);
+    await allArrived(server, files);
+    await server.stop();
+  }
+  expect(await sandbox.run(archive)).toMatchObject({ exitCode: 0 });
+  // Only what stands in files now: it is not missed, and not delivered anew.
+  await using server = await TestServer.start(sandbox);
+  const events = commandsOf(2);
+  await store(server, events);
+  const last = events.at(-1)!.event_id;
+  await until("the last one", () => files.arrived().includes(last));
+  expect(files.lines().map(({ event }) => event.session_id)).toEqual([
+    ...[...old, ...old],
+    ...events.map(({ session_id }) => session_id),
+  ]);
 });
 
 test("since: now leaves out what was stored before", async () => {

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Settings, validSettings } from "../../config/load.ts";
 import { remembered } from "../../access/copies.ts";
+import { requireDelivered } from "../../doctor/exports.ts";
 import { withMaintenance } from "../../access/open.ts";
 import { fail } from "../../model/failure.ts";
 import { absolutePath } from "../../os/spot.ts";
@@ -75,6 +76,7 @@ EXAMPLES
     const agreed = args.yes || planned.sessions === 0 || !isTerminal(0);
     if (!confirm(question, agreed)) return 1;
     // Not open while a person thinks: others may ask meanwhile.
+    await requireDelivered(settings, request.ended_before);
     const path = folderFor(settings, args.output);
     const work = () =>
       withMaintenance(settings, note, (maintenance) =>
