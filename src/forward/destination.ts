@@ -27,7 +27,7 @@ export interface Destination {
   /** Lets go of what it holds open. */
   close(): void | Promise<void>;
   /** How long it waits for more, where a delivery costs much. */
-  readonly linger_ms?: number;
+  readonly linger_ms?: number | undefined;
 }
 
 /** The first event that is not taken yet will never be: it is told of, and left out. */

@@ -256,7 +256,9 @@ export class Forwarder {
 
   private async failed(error: unknown): Promise<void> {
     const { progress } = this;
-    const reason = reasonOf(error).slice(0, MOST_REASON);
+    // Some of it may be what the other end said.
+    const said = plainJson(reasonOf(error)).slice(1, -1);
+    const reason = said.replaceAll('\\"', '"').slice(0, MOST_REASON);
     this.failures++;
     progress.failing_since ??= new Date(this.now()).toISOString();
     if (progress.last_error === reason) return;

@@ -19,8 +19,23 @@ export function destinationOf(settings: DestinationSettings): Destination {
   }
 }
 
-/** Takes nothing, for a reason that somebody has to mend. */
-export const refusing = (error: unknown): Destination => ({
-  deliver: () => Promise.reject(error),
-  close() {},
-});
+/** One that is made when something is to be delivered, and until then tried again. */
+export class Opening implements Destination {
+  private opened: Destination | null = null;
+
+  /** @param make throws for what somebody has to mend */
+  constructor(private readonly make: () => Destination) {}
+
+  get linger_ms(): number | undefined {
+    return this.opened?.linger_ms;
+  }
+
+  async deliver(...given: Parameters<Destination["deliver"]>): Promise<void> {
+    this.opened ??= this.make();
+    await this.opened.deliver(...given);
+  }
+
+  async close(): Promise<void> {
+    await this.opened?.close();
+  }
+}

@@ -1,4 +1,5 @@
 /** Brings what is stored to every destination of `export_to`, while the server lives. */
+import { dirname } from "node:path";
 import type { DestinationSettings } from "../config/destinations.ts";
 import type { Settings } from "../config/load.ts";
 import { databasePath } from "../access/claim.ts";
@@ -9,13 +10,15 @@ import {
   type Hears,
   type Source,
 } from "../forward/forwarder.ts";
-import { destinationOf, refusing } from "../forward/open.ts";
+import { Opening, destinationOf } from "../forward/open.ts";
 import {
   type Place,
   ensurePositions,
   positionFile,
 } from "../forward/position.ts";
 import type { Log } from "../log/log.ts";
+import { fail } from "../model/failure.ts";
+import { isMissing } from "../os/file.ts";
 import type { ServerStore } from "./store.ts";
 
 export class Exports {
@@ -32,7 +35,7 @@ export class Exports {
         name,
         new Forwarder({
           ...{ source: sourceOf(store), redaction, since: to.since },
-          destination: open(settings, to),
+          destination: new Opening(() => open(settings, to)),
           file: positionFile(database, name),
           hears: hearing(log, name),
         }),
@@ -89,13 +92,17 @@ async function resumeAfter(
   return Number(row![0]);
 }
 
+/** @throws Failure for a place that cannot be used */
 function open(settings: Settings, to: DestinationSettings) {
-  try {
-    if (to.type === "file") requireNotOwn(settings, to.path);
-    return destinationOf(to);
-  } catch (error) {
-    return refusing(error);
-  }
+  if (to.type !== "file") return destinationOf(to);
+  const folder = dirname(to.path);
+  if (isMissing(folder))
+    throw fail.storage(
+      `the folder '${folder}' is not there`,
+      `make it: mkdir -p -m 700 '${folder}'`,
+    );
+  requireNotOwn(settings, to.path);
+  return destinationOf(to);
 }
 
 const hearing = (log: Log, destination: string): Hears => ({

@@ -163,6 +163,25 @@ test("what stands there already and is none of ours stays as it is, and the doct
   expect(readFileSync(files.path, "utf8")).toBe("somebody's words");
 });
 
+test.each([
+  ["elsewhere/events.ndjson", /the folder '.*' is not there \(make it: mkdir/],
+  [".local/share/session-buddy/sessions.duckdb", /one of session-buddy's own/],
+])("%s is no place for it until that is mended", async (name, sentence) => {
+  using sandbox = new Sandbox();
+  const path = join(sandbox.home, name);
+  configure(sandbox, `export_to: {archive: {type: file, path: ${path}}}\n`);
+  await using server = await TestServer.start(sandbox);
+  await store(server, commandsOf(2));
+  const said = await until("the doctor to find it", async () => {
+    const { status, detail } = await doctor(sandbox);
+    return status === "fail" && detail;
+  });
+  expect(said).toMatch(sentence);
+  if (!name.startsWith("elsewhere")) return;
+  mkdirSync(join(sandbox.home, "elsewhere"), { mode: 0o700 });
+  await until("the file", () => existsSync(path) && statSync(path).size > 0);
+});
+
 test("what was stored before a rule of redaction was set goes out without the secret", async () => {
   using sandbox = new Sandbox();
   const secret = `opaque-${"x1".repeat(8)}`;
