@@ -91,6 +91,30 @@ const RULES: readonly Rule[] = [
     summary: "{{ $value }} lines of its log could not be written",
   },
   {
+    name: "SessionBuddyReadsSlow",
+    expr: "histogram_quantile(0.99, sum by (instance, tool, le) (rate(session_buddy_read_duration_seconds_bucket[15m]))) > 5",
+    lasts: "15m",
+    severity: "warning",
+    summary:
+      "one call of {{ $labels.tool }} in a hundred takes longer than 5 s",
+  },
+  {
+    name: "SessionBuddyExportLags",
+    expr: "session_buddy_export_lag_seconds > 300",
+    lasts: "5m",
+    severity: "warning",
+    summary:
+      "{{ $labels.destination }} has not taken events for {{ $value | humanizeDuration }}",
+  },
+  {
+    name: "SessionBuddyExportRefused",
+    expr: "increase(session_buddy_export_refused_events_total[15m]) > 0",
+    lasts: "0m",
+    severity: "warning",
+    summary:
+      "{{ $labels.destination }} has refused {{ $value }} events for good",
+  },
+  {
     name: "SessionBuddyAlertsNotTold",
     expr: "session_buddy_alerts_waiting > 0",
     lasts: "10m",
