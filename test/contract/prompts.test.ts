@@ -96,8 +96,33 @@ describe("who_at", () => {
     ]);
     expect(await of({ time: at(45), component: "zsh" })).toHaveLength(1);
     // What began long before the moment still runs, however short the look around.
-    expect(await of({ time: at(9_000), around: 60 })).toEqual([
-      [ID, "vim /etc/nginx.conf", []],
+    for (const seconds of [9_000, 900_000])
+      expect(await of({ time: at(seconds), around: 60 })).toEqual([
+        [ID, "vim /etc/nginx.conf", []],
+      ]);
+  });
+
+  test("finds what failed and what ran among more than it looks at at once", async () => {
+    const busy = id(3, "fish");
+    const begun = 2_000_000;
+    const of = { session_id: busy, pid: 7, shell_started_us: 1, cwd: "/" };
+    await host.store.append([
+      start({ session_id: busy, timestamp: at(begun), hostname: "busy" }),
+      ...Array.from({ length: 2_100 }, (_, seq) => {
+        const began = begun + seq * 0.5;
+        const ended = { ...of, seq, event_type: "command_end" };
+        return [
+          command(began, { ...of, seq, text: `make ${seq}` }),
+          command(began + 0.4, { ...ended, exit_code: seq === 0 ? 9 : 0 }),
+        ];
+      }).flat(),
+    ]);
+    const { sessions, note } = await whoAt({
+      ...{ time: at(begun + 1_049), host: "busy" },
+    });
+    expect([sessions.map(said), note]).toEqual([
+      [[busy, "make 2098", ["make 0"]]],
+      null,
     ]);
   });
 

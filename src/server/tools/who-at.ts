@@ -16,7 +16,10 @@ import { tool } from "./tool.ts";
 const DEFAULT_SESSIONS = 20;
 const MAX_SESSIONS = 100;
 const DEFAULT_AROUND = "30m";
-const MAX_AROUND_MS = 31 * 86_400_000;
+const DAY_MS = 86_400_000;
+const MAX_AROUND_MS = 31 * DAY_MS;
+/** Sessions that did nothing for long before, of which each takes a query. */
+const LOOKED_FOR = 10;
 /** Looked at around the moment, in all sessions together. */
 const MAX_COMMANDS = 2_000;
 const FAILED_EACH = 10;
@@ -78,37 +81,19 @@ export const whoAt = tool({
         limit,
         (one: Session) => one,
       );
-      const moment = Date.parse(time);
-      const since = new Date(moment - around_ms).toISOString();
-      const until = new Date(moment + around_ms).toISOString();
-      const span = { ...of, after: since, limit: MAX_COMMANDS };
-      const failed = await bySession(store, {
-        ...span,
-        ...{ before: until, failed: true },
-      });
-      // What began at the moment itself was begun by then.
-      const before = new Date(moment + 1).toISOString();
-      const begun = await bySession(store, { ...span, before });
-      const sessions = [];
-      for (const one of rows) {
-        const { session_id, start_time } = one;
-        const doing =
-          begun.of.get(session_id)?.[0] ??
-          (await newest(store, { session_id, after: start_time, before }));
-        sessions.push({
-          ...sessionJson(one),
-          doing: doing && { ...doing },
-          failed: (failed.of.get(session_id) ?? []).slice(0, FAILED_EACH),
-        });
-      }
+      const { doing, failed, note } = await commandsAt(
+        ...([store, rows, of, Date.parse(time), around_ms] as const),
+      );
       return {
         time,
-        sessions,
-        count: sessions.length,
+        sessions: rows.map((one) => ({
+          ...sessionJson(one),
+          doing: doing.get(one.session_id) ?? null,
+          failed: failed.get(one.session_id)?.slice(0, FAILED_EACH) ?? [],
+        })),
+        count: rows.length,
         next_cursor: more ? sessionCursor(rows.at(-1)!) : null,
-        note: failed.cut
-          ? `only the newest ${MAX_COMMANDS} failures around it were looked at: ask with a shorter around`
-          : null,
+        note,
       };
     },
 });
@@ -144,21 +129,60 @@ function asField(error: unknown, from: string, to: string): unknown {
   return fail.refused(to + error.sentence.slice(from.length), error.hint);
 }
 
-/** Commands of each session, newest first. */
-async function bySession(store: SessionStore, filter: CommandFilter) {
-  const all = await Array.fromAsync(store.commands(filter));
-  return {
-    of: Map.groupBy(all, ({ session_id }) => session_id),
-    cut: all.length === filter.limit,
-  };
-}
-
-async function newest(
+/**
+ * What ran in some sessions at a moment, and what failed around it, in the fewest queries
+ * that do: each looks at all that is stored from then on.
+ */
+async function commandsAt(
   store: SessionStore,
-  filter: CommandFilter,
-): Promise<Command | null> {
-  const [found] = await Array.fromAsync(
-    store.commands({ ...filter, limit: 1 }),
-  );
-  return found ?? null;
+  sessions: readonly Session[],
+  of: CommandFilter,
+  moment_ms: number,
+  around_ms: number,
+) {
+  const doing = new Map<string, Command>();
+  const notes: string[] = [];
+  const at = (ms: number) => new Date(moment_ms + ms).toISOString();
+  const ask = (filter: CommandFilter, limit = MAX_COMMANDS) =>
+    sessions.length === 0
+      ? Promise.resolve([])
+      : Array.fromAsync(store.commands({ ...of, ...filter, limit }));
+  /** Those newest come first. */
+  const noteDoing = (commands: readonly Command[]) => {
+    for (const command of commands)
+      if (command.start_time <= at(0) && !doing.has(command.session_id))
+        doing.set(command.session_id, command);
+  };
+  const idle = () =>
+    sessions.filter(
+      ({ session_id, command_count }) =>
+        command_count !== 0 && !doing.has(session_id),
+    );
+
+  const span = { after: at(-around_ms), before: at(around_ms) };
+  const all = await ask(span);
+  const whole = all.length < MAX_COMMANDS;
+  const failed = whole
+    ? all.filter(({ exit_code }) => (exit_code ?? 0) !== 0)
+    : await ask({ ...span, failed: true });
+  if (failed.length === MAX_COMMANDS)
+    notes.push(
+      `only the newest ${MAX_COMMANDS} failures around it were looked at: ask with a shorter around`,
+    );
+  if (whole) noteDoing(all);
+  // What began at the moment itself was begun by then.
+  const before = at(1);
+  if (idle().length > 0) noteDoing(await ask({ after: at(-DAY_MS), before }));
+  const long = idle();
+  for (const { session_id, start_time: after } of long.slice(0, LOOKED_FOR))
+    noteDoing(await ask({ session_id, after, before }, 1));
+  if (long.length > LOOKED_FOR)
+    notes.push(
+      `doing was looked for in ${LOOKED_FOR} of the ${long.length} that began nothing for a day; list_commands has it of the others`,
+    );
+  return {
+    doing,
+    failed: Map.groupBy(failed, ({ session_id }) => session_id),
+    note: notes.length > 0 ? notes.join("; ") : null,
+  };
 }
