@@ -116,6 +116,7 @@ describe("who_at", () => {
           command(began + 0.4, { ...ended, exit_code: seq === 0 ? 9 : 0 }),
         ];
       }).flat(),
+      end(begun + 1_100, { session_id: busy }),
     ]);
     const { sessions, note } = await whoAt({
       ...{ time: at(begun + 1_049), host: "busy" },
