@@ -118,6 +118,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/doctor/": [
     "src/access/claim.ts",
     "src/access/open.ts",
+    "src/alerts/folder.ts",
+    "src/alerts/send.ts",
     "src/auth/",
     "src/config/",
     "src/forward/position.ts",

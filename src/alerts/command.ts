@@ -9,6 +9,8 @@ const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PASSED = ["HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
 /** Of what it says when it fails. */
 const MAX_SAID = 500;
+/** So long what it has said last may be on its way. */
+const LAST_WORDS_MS = 200;
 
 /**
  * Resolves once it has exited with 0.
@@ -64,24 +66,35 @@ export async function runCommand(
     clearTimeout(timer);
     end.removeEventListener("abort", kill);
   }
+  const words = await said.end(child.exitCode === 0 ? 0 : LAST_WORDS_MS);
   if (child.exitCode === 0) return;
   const how = late
     ? `did not end within ${timeout_ms / 1_000} s`
     : child.signalCode !== null
       ? `was killed by ${child.signalCode}`
       : `exited with ${child.exitCode}`;
-  const words = said.text().trim();
   throw new Error(`${program} ${how}${words && `: ${words}`}`);
 }
 
-/** What has been said so far; one that goes on is not waited for. */
+/** What is said at first; one that goes on is not waited for. */
 function beginning(stream: ReadableStream<Uint8Array>) {
+  const reader = stream.getReader();
   let text = "";
-  void (async () => {
+  const whole = (async () => {
     const decoder = new TextDecoder();
-    for await (const chunk of stream)
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
       if (text.length < MAX_SAID)
-        text += decoder.decode(chunk, { stream: true });
+        text += decoder.decode(value, { stream: true });
+    }
+    // It ends with the process, or when it is cancelled.
   })().catch(() => {});
-  return { text: () => text.slice(0, MAX_SAID) };
+  return {
+    async end(within_ms: number): Promise<string> {
+      await Promise.race([whole, Bun.sleep(within_ms)]);
+      reader.cancel().catch(() => {});
+      return text.slice(0, MAX_SAID).trim();
+    },
+  };
 }

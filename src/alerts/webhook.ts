@@ -68,6 +68,12 @@ export async function postWebhook(
   throw new Refused(why);
 }
 
+/** @throws Failure (config) for a key or a URL that cannot be read */
+export function requireWebhook(channel: Webhook, env: Environment): void {
+  urlOf(channel.webhook);
+  keyOf(channel.key_file, env);
+}
+
 /** @param key of KEY_VARIABLE or a file: `whsec_` and base64, or any text */
 export function signature(
   key: string,

@@ -459,3 +459,59 @@ rules: {any: {when: command, matches: boom, tell: [ops, log]}}`,
   await sandbox.run(["redact", "--yes", left[1]!]);
   expect(await holding()).toEqual([]);
 });
+
+test("doctor says whether somebody looks, and which channel is not told", async () => {
+  using sandbox = new Sandbox();
+  using receiver = new Receiver();
+  receiver.answer = () => new Response(null, { status: 503 });
+  const key = join(sandbox.home, "key");
+  configure(
+    sandbox,
+    `channels:
+  ops: {webhook: '${receiver.url}'}
+  signed: {webhook: '${receiver.url}', key_file: ${key}}
+  page: {command: [/nonexistent/page]}
+rules: {any: {when: session_start, tell: ops}}`,
+  );
+  const checks = async () => {
+    const { stdout } = await sandbox.run(["doctor", "--json"]);
+    const { phases } = JSON.parse(stdout) as {
+      phases: Record<
+        string,
+        { tests: { name: string; detail: string; status: string }[] }
+      >;
+    };
+    return Object.fromEntries(
+      phases["session_buddy_server"]!.tests.filter(({ name }) =>
+        name.startsWith("alerts"),
+      ).map(({ name, detail, status }) => [name, `${status}: ${detail}`]),
+    );
+  };
+  expect(await checks()).toEqual({
+    alerts: "fail: no server runs that would look at the rules: any",
+    alerts_ops: expect.stringMatching(/^pass: 0 alerts of those/),
+    alerts_signed: expect.stringMatching(
+      /^fail: key_file '.*key' cannot be read/,
+    ),
+    alerts_page: "fail: there is no '/nonexistent/page'",
+  });
+  writeFileSync(key, "short", { mode: 0o600 });
+  await using server = await TestServer.start(sandbox);
+  await server.call(
+    "track_session_start",
+    startArguments({ timestamp: new Date().toISOString() }),
+  );
+  await until(
+    "an attempt",
+    async () => (await listed(sandbox))[0]?.told["ops"]!.error,
+  );
+  expect(await checks()).toMatchObject({
+    alerts: "pass: a server looks at any",
+    alerts_ops: expect.stringMatching(
+      /^fail: \d+ alerts wait: .* answered with status 503$/,
+    ),
+    alerts_signed: expect.stringMatching(
+      /^fail: the key that signs alerts is too short/,
+    ),
+  });
+});

@@ -1,6 +1,7 @@
 /** `session-buddy doctor`: checks the installation. */
 import { defineCommand, COLOR_FLAG, CONFIG_FLAG, JSON_FLAG } from "../args.ts";
 import { NO_HOME, describe, wholeSettings } from "../../config/load.ts";
+import { alertChecks } from "../../doctor/alerts.ts";
 import { type Check, type CheckResult, run } from "../../doctor/check.ts";
 import { databaseChecks } from "../../doctor/database.ts";
 import { exportChecks } from "../../doctor/exports.ts";
@@ -36,7 +37,10 @@ EXAMPLES
     const settings = await wholeSettings(process.env, args.config);
     const phases: Record<string, (s: typeof settings) => Check[]> = {
       environment_setup: environmentChecks,
-      session_buddy_server: serverChecks,
+      session_buddy_server: (all) => [
+        ...serverChecks(all),
+        ...alertChecks(all),
+      ],
       admin_shell: shellChecks,
       database_verification: (all) => [
         ...databaseChecks(all),

@@ -1,0 +1,47 @@
+/** Checks whether alerts can be told, and were. */
+import { runningServer, lockPath } from "../access/claim.ts";
+import { AlertFolder } from "../alerts/folder.ts";
+import { requireUsable } from "../alerts/send.ts";
+import type { Settings } from "../config/load.ts";
+import { fail } from "../model/failure.ts";
+import type { Check } from "./check.ts";
+
+export function alertChecks(settings: Settings): Check[] {
+  const { channels = {}, rules = {} } = settings.alerts ?? {};
+  if (Object.keys(rules).length === 0) return [];
+  return [
+    { name: "alerts", look: async () => lookAtRules(settings, rules) },
+    ...Object.keys(channels).map((name) => ({
+      name: `alerts_${name.replaceAll("-", "_")}`,
+      look: async () => lookAtChannel(settings, name),
+    })),
+  ];
+}
+
+function lookAtRules(settings: Settings, rules: object): string {
+  const names = Object.keys(rules).join(", ");
+  if (runningServer(lockPath(settings))) return `a server looks at ${names}`;
+  throw fail.unhealthy(
+    `no server runs that would look at the rules: ${names}`,
+    "try: session-buddy mcp start --detach",
+  );
+}
+
+function lookAtChannel(settings: Settings, name: string): string {
+  requireUsable(settings.alerts!.channels[name]!, process.env);
+  const unreadable = (file: string, reason: string) => {
+    throw fail.storage(`'${file}' holds no alert: ${reason}`, "remove it");
+  };
+  const told = AlertFolder.of(settings)
+    .read(unreadable)
+    .flatMap((alert) => alert.told[name] ?? []);
+  const waiting = told.filter(({ state }) => state === "pending");
+  const failed = waiting.findLast(({ error }) => error !== null);
+  if (failed)
+    throw fail.unreachable(
+      `${waiting.length} alerts wait: ${failed.error}`,
+      `once it is mended: session-buddy alerts test ${name}`,
+    );
+  const done = told.filter(({ state }) => state === "told").length;
+  return `${done} alerts of those that are kept were told, ${waiting.length} are on their way`;
+}
