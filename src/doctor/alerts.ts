@@ -3,7 +3,10 @@ import { runningServer, lockPath } from "../access/claim.ts";
 import { AlertFolder } from "../alerts/folder.ts";
 import { requireUsable } from "../alerts/send.ts";
 import type { Settings } from "../config/load.ts";
+import type { AlertRule } from "../model/alert.ts";
 import { fail } from "../model/failure.ts";
+import { isMissing } from "../os/file.ts";
+import { UTMP } from "../os/logins.ts";
 import type { Check } from "./check.ts";
 
 export function alertChecks(settings: Settings): Check[] {
@@ -18,7 +21,16 @@ export function alertChecks(settings: Settings): Check[] {
   ];
 }
 
-function lookAtRules(settings: Settings, rules: object): string {
+function lookAtRules(
+  settings: Settings,
+  rules: Record<string, AlertRule>,
+): string {
+  for (const [name, { when, file = UTMP }] of Object.entries(rules))
+    if (when === "login_without_session" && isMissing(file))
+      throw fail.not_found(
+        `rule '${name}' looks for logins in '${file}', which is not there`,
+        "where a system writes no utmp, the rule cannot hold: remove it",
+      );
   const names = Object.keys(rules).join(", ");
   if (runningServer(lockPath(settings))) return `a server looks at ${names}`;
   throw fail.unhealthy(

@@ -514,4 +514,12 @@ rules: {any: {when: session_start, tell: ops}}`,
       /^fail: the key that signs alerts is too short/,
     ),
   });
+  configure(
+    sandbox,
+    "rules: {in: {when: login_without_session, file: /nonexistent/utmp}}",
+  );
+  expect(await checks()).toEqual({
+    alerts:
+      "fail: rule 'in' looks for logins in '/nonexistent/utmp', which is not there",
+  });
 });
