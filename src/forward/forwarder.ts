@@ -17,6 +17,7 @@ import {
   type Outgoing,
   Refused,
 } from "./destination.ts";
+import { within } from "./within.ts";
 import {
   BEGINNING,
   type Place,
@@ -61,11 +62,15 @@ interface Options {
   since: "start" | "now";
   hears: Hears;
   now?: Clock;
+  /** How long one delivery may take. */
+  deliver_ms?: number;
 }
 
 const PAGE_EVENTS = 512;
 /** Of JSON in one delivery; one event alone may have more. */
-const BATCH_CHARS = 1024 * 1024;
+const BATCH_CHARS = 256 * 1024;
+/** So long a piece of work keeps others waiting. */
+const TURN_MS = 5;
 const LINGER_MS = 200;
 /** A look without having been woken. */
 const LOOK_MS = 5_000;
@@ -81,6 +86,10 @@ export class Forwarder {
   private pending: Outgoing[] = [];
   /** When the oldest of what waits arrived, as far as it was looked. */
   private oldest: string | null = null;
+  /** Events in one delivery. */
+  private most = PAGE_EVENTS;
+  /** Whether the last failure was that it took too long. */
+  private late = false;
   private exported = 0;
   private failures = 0;
   /** Whether its place may be of another database. */
@@ -160,6 +169,7 @@ export class Forwarder {
     let pause_ms = FIRST_PAUSE_MS;
     while (!this.ending)
       try {
+        this.late = false;
         const batch = await this.next();
         if (batch.length > 0) await this.deliver(batch);
         pause_ms = FIRST_PAUSE_MS;
@@ -167,6 +177,8 @@ export class Forwarder {
       } catch (error) {
         if (this.ending) break;
         await this.failed(error);
+        // What was not done in time has taken its time.
+        if (this.late) continue;
         const asked = error instanceof Later ? error.after_ms : 0;
         await this.sleep(Math.max(asked, pause_ms));
         pause_ms = Math.min(LONGEST_PAUSE_MS, pause_ms * 2);
@@ -181,7 +193,7 @@ export class Forwarder {
     let chars = 0;
     const end = this.pending.findIndex(({ json }, i) => {
       chars += json.length;
-      return i > 0 && chars > BATCH_CHARS;
+      return i === this.most || (i > 0 && chars > BATCH_CHARS);
     });
     return end < 0 ? this.pending : this.pending.slice(0, end);
   }
@@ -192,9 +204,13 @@ export class Forwarder {
     const { last_seq } = source;
     if (last_seq <= place.seq) return;
     const filter = { after_seq: place.seq, limit: PAGE_EVENTS };
+    let turn = performance.now();
     for await (const stored of source.events(filter)) {
       const event = redactEvent(stored.event, redaction);
       this.pending.push({ ...stored, event, json: plainJson(event) });
+      if (performance.now() - turn < TURN_MS) continue;
+      await new Promise(setImmediate);
+      turn = performance.now();
     }
     this.oldest = this.pending[0]?.received_at ?? null;
     // The rest was archived.
@@ -206,7 +222,7 @@ export class Forwarder {
     const { destination, hears } = this.options;
     const signal = AbortSignal.any([
       this.stopping.signal,
-      AbortSignal.timeout(DELIVER_MS),
+      AbortSignal.timeout(this.options.deliver_ms ?? DELIVER_MS),
     ]);
     let taken = 0;
     try {
@@ -221,7 +237,12 @@ export class Forwarder {
         .deliver(batch, signal, took)
         .finally(() => (this.under = null));
       await within(signal, this.under);
+      const more = Math.ceil(this.most / 8);
+      this.most = Math.min(PAGE_EVENTS, this.most + more);
     } catch (error) {
+      // One that is slow takes fewer at a time.
+      this.late = signal.aborted;
+      if (this.late) this.most = Math.ceil(batch.length / 8);
       if (!(error instanceof Refused)) throw error;
       await this.refuse(batch[taken]!, reasonOf(error));
       taken++;
@@ -321,22 +342,6 @@ export class Forwarder {
     signal.addEventListener("abort", end, { once: true });
     return promise.finally(() => signal.removeEventListener("abort", end));
   }
-}
-
-/** @throws Error when it is not done by the signal */
-async function within(signal: AbortSignal, work: Promise<void> | null) {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const end = () =>
-    reject(
-      new Error(`nothing was taken within ${DELIVER_MS / 1_000} s`, {
-        cause: signal.reason,
-      }),
-    );
-  if (signal.aborted) end();
-  signal.addEventListener("abort", end, { once: true });
-  await Promise.race([work, promise]).finally(() =>
-    signal.removeEventListener("abort", end),
-  );
 }
 
 const FRESH = {
