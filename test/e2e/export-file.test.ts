@@ -60,6 +60,16 @@ class Files implements Receiver {
 
   /** Throws for a line that is no JSON; one that has not ended is none yet. */
   lines(): StoredEvent[] {
+    try {
+      return this.linesNow();
+    } catch (error) {
+      // Rotated under our eyes.
+      if ((error as { code?: string }).code === "ENOENT") return this.lines();
+      throw error;
+    }
+  }
+
+  private linesNow(): StoredEvent[] {
     return this.names()
       .flatMap((name) =>
         readFileSync(join(this.folder, name), "utf8").split("\n").slice(0, -1),
