@@ -50,6 +50,21 @@ test("what sounds like it and is harmless has an answer", async () => {
   }
 });
 
+test("JSON that is deeper than any stack is the text that it is", async () => {
+  for (const [level, deep] of [
+    [200, false],
+    [201, true],
+    [1_000_000, true],
+  ] as const) {
+    const sql = `SELECT (repeat('[', ${level}) || '"[]"' || repeat(']', ${level}))::JSON AS j`;
+    const [row] = (await rowsOf(store, sql)) as { j: unknown }[];
+    expect([level, typeof row!.j === "string"]).toEqual([level, deep]);
+  }
+  const text = "[".repeat(300);
+  const [row] = await rowsOf(store, `SELECT to_json('"${text}\\"') AS j`);
+  expect(row).toEqual({ j: `"${text}\\"` });
+});
+
 test("nothing was made, changed or set by any", async () => {
   const made = readdirSync(home).filter((name) => !/^store\.duckdb/.test(name));
   expect(made).toEqual(["secret.csv"]);
@@ -104,6 +119,24 @@ test("rows that are not taken hold nothing", async () => {
       break;
     }
   }
+});
+
+test("one that had no turn says so", async () => {
+  const going = new AbortController();
+  const [sql] = ENDLESS;
+  const others = [1, 2].map(async () => {
+    const request = { sql: sql!, timeout_ms: 600_000, gone: going.signal };
+    const { rows } = await store.query(request);
+    await Array.fromAsync(rows);
+  });
+  const failure = await failureOf(store, "SELECT 1", LIMIT_MS);
+  expect(failure).toMatchObject({
+    code: "timeout",
+    sentence: "2 other queries did not end within 1 s",
+  });
+  going.abort();
+  for (const { status } of await Promise.allSettled(others))
+    expect(status).toBe("rejected");
 });
 
 test("a store that is closed ends its queries", async () => {

@@ -92,9 +92,11 @@ export class Queries {
     if (this.free > 0) return void this.free--;
     if (this.waiting.length >= WAITING_MAX)
       throw new Overloaded("too many queries run already", 1_000);
+    limit.waits = true;
     await limit.race(
       new Promise<void>((go) => this.waiting.push({ limit, go })),
     );
+    limit.waits = false;
   }
 
   private left(running: Running): void {
@@ -129,9 +131,14 @@ class Limit {
   private readonly ended = Promise.withResolvers<never>();
   private readonly timer: ReturnType<typeof setTimeout>;
   reason: Failure | null = null;
+  /** For a place. */
+  waits = false;
 
   constructor({ timeout_ms, gone }: QueryRequest) {
-    this.timer = setTimeout(() => this.stop(tooLong(timeout_ms)), timeout_ms);
+    this.timer = setTimeout(
+      () => this.stop(this.waits ? noTurn(timeout_ms) : tooLong(timeout_ms)),
+      timeout_ms,
+    );
     gone?.addEventListener("abort", () => this.stop(nobody()), { once: true });
     this.ended.promise.catch(() => {
       // Whoever waits has heard of it; nobody may.
@@ -158,6 +165,11 @@ const tooLong = (ms: number) =>
   fail.timeout(
     `the query did not end within ${ms / 1_000} s`,
     "make it smaller, by WHERE or LIMIT, or give it more: --timeout",
+  );
+const noTurn = (ms: number) =>
+  fail.timeout(
+    `${PLACES} other queries did not end within ${ms / 1_000} s`,
+    "run it again; where they do not end, session-buddy mcp restart ends them",
   );
 const nobody = () => fail.unreachable("nobody waits for the query any more");
 

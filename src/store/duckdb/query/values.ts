@@ -38,7 +38,7 @@ export const toJson: DuckDBValueConverter<Json> = (value, type, again) => {
   if (TIMES.has(typeId)) return isoTime(String(value));
   if (typeId === DuckDBTypeId.DECIMAL) return decimal(String(value));
   if (typeId === DuckDBTypeId.INTERVAL) return String(value);
-  if (isJson(type)) return JSON.parse(String(value)) as Json;
+  if (isJson(type)) return parsed(String(value));
   return JsonDuckDBValueConverter(value as DuckDBValue, type, again as never);
 };
 
@@ -48,6 +48,23 @@ export function typeName(type: DuckDBType): string {
   return type instanceof DuckDBListType
     ? `${typeName(type.valueType)}[]`
     : String(type);
+}
+
+/** More levels would be more than the stack has, here or where it is written. */
+const MAX_LEVELS = 200;
+
+/** JSON that is too deep stays the text that it is. */
+const parsed = (text: string): Json =>
+  levelsOf(text) > MAX_LEVELS ? text : (JSON.parse(text) as Json);
+
+function levelsOf(text: string): number {
+  if (text.length <= MAX_LEVELS) return 0;
+  let level = 0;
+  let most = 0;
+  for (const [sign] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs))
+    if (sign === "[" || sign === "{") most = Math.max(most, ++level);
+    else if (sign === "]" || sign === "}") level--;
+  return most;
 }
 
 const isJson = (type: DuckDBType) =>
