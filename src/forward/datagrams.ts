@@ -1,13 +1,25 @@
 /** Datagrams that are sent one after the other, as fast as the other end takes them. */
 import { DatagramSocket } from "../os/datagram.ts";
 
+/**
+ * journald throws away, without a word to the sender, what a service sends beyond 10,000
+ * messages in 30 s: so many at once, and so many a second from then on, stay below.
+ */
+const AT_ONCE = 2_000;
+const A_SECOND = 250;
+
 const FIRST_PAUSE_MS = 5;
+/** A few are sent in one go then. */
+const ROOM_MS = 40;
 const LONGEST_PAUSE_MS = 200;
 /** Others have their turn after so many. */
 const TURN = 64;
 
 export class Datagrams {
   private socket: DatagramSocket | null = null;
+  /** How many may be sent now, as of a moment. */
+  private room = AT_ONCE;
+  private as_of = performance.now();
 
   constructor(private readonly path: string) {}
 
@@ -26,9 +38,14 @@ export class Datagrams {
     try {
       for (let at = 0; at < of.length;) {
         signal.throwIfAborted();
+        if (!this.hasRoom()) {
+          await Bun.sleep(ROOM_MS);
+          continue;
+        }
         this.socket ??= DatagramSocket.connect(this.path);
         if (send(this.socket, of[at]!) === "sent") {
           took(++at);
+          this.room--;
           pause_ms = FIRST_PAUSE_MS;
           if (at % TURN === 0) await Bun.sleep(0);
           continue;
@@ -41,6 +58,14 @@ export class Datagrams {
       this.close();
       throw error;
     }
+  }
+
+  private hasRoom(): boolean {
+    const now = performance.now();
+    const more = ((now - this.as_of) * A_SECOND) / 1_000;
+    this.room = Math.min(AT_ONCE, this.room + more);
+    this.as_of = now;
+    return this.room >= 1;
   }
 
   close(): void {
