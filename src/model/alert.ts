@@ -10,7 +10,7 @@ export const ALERT_KINDS = {
   session_end: "a session ends with an exit status, or by a signal",
   session_lost: "a session is lost: nobody saw its end",
   session_longer: "a session takes longer",
-  command: "a command with a text in it begins, or one ends with a status",
+  command: "a command with a text begins, or ends with a status",
   undelivered: "events wait for longer, or have, before they are stored",
   spool_backlog: "more waits in the spool of the server's host",
   database_size: "the database is larger",
