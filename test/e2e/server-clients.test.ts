@@ -41,6 +41,7 @@ interface AnyClient {
   listTools(): Promise<{ tools: { name: string }[] }>;
   callTool(call: { name: string; arguments: object }): Promise<unknown>;
   readResource(resource: { uri: string }): Promise<unknown>;
+  getPrompt(prompt: { name: string; arguments: object }): Promise<unknown>;
   complete(question: object): Promise<{ completion: { values: string[] } }>;
   close(): Promise<void>;
 }
@@ -131,6 +132,10 @@ async function life(client: AnyClient): Promise<string> {
     uri: `session://${session_id}`,
   })) as { contents: { text: string }[] };
   expect(JSON.parse(read.contents[0]!.text)).toEqual(row);
+  const { messages } = (await client.getPrompt({
+    ...{ name: "what_happened", arguments: { session_id } },
+  })) as { messages: [object, { content: { resource: { text: string } } }] };
+  expect(JSON.parse(messages[1].content.resource.text)).toEqual(row);
   const { sessions } = (await call("list_sessions", { limit: 1 })) as {
     sessions: { session_id: string }[];
   };
