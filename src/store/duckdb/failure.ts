@@ -31,6 +31,13 @@ export function storeFailure(path: string, error: unknown): Failure {
       `the work on '${path}' was interrupted`,
       "nothing of it is left; do it again once the server has stopped",
     );
+  // A query is let have so much, and whoever comes then has it, too.
+  if (/Out of Memory|bad_alloc/i.test(text))
+    return make(
+      "overloaded",
+      `there is not enough memory for '${path}' just now`,
+      "try again, events wait in the spool",
+    );
   if (/No space left|disk is full|failed to allocate.*disk/i.test(text))
     return make(
       "storage",
