@@ -32,6 +32,9 @@ export function readTree(
   }
   if (name === "redaction.patterns")
     return readPatterns(node, config, report, took);
+  // Nothing, also of what a file before this one says.
+  if ((name === "alerts" || name === "export_to") && node === null)
+    return void config[name].splice(0);
   if (name === "alerts" || name === "export_to")
     return void config[name].push({ node, report, took });
   if (name === "profiles") return readProfiles(node, config, report, took);

@@ -33,6 +33,8 @@ server: {host: 127.0.0.1, port: auto, endpoint: null, tls: {cert: null, key: nul
 auth: {secret_file: null, token_file: null}
 store: {path: null}
 cache_dir: null
+export_to: null
+alerts: null
 `;
 
 export interface Finished {

@@ -25,6 +25,7 @@ import {
 } from "../support/exports.ts";
 import {
   configure,
+  etcWith,
   expectFailure,
   needsRoot,
   plant,
@@ -293,6 +294,31 @@ test("what is not delivered yet is not archived", async () => {
     ...events.map(({ session_id }) => session_id),
   ]);
 });
+
+test("what the host sends elsewhere holds for its users, unless they say null; a self-test sends nothing", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const out = join(sandbox.home, "out");
+  mkdirSync(out, { mode: 0o700 });
+  const host = `export_to:\n  host: {type: file, path: ${out}/host.ndjson}\nalerts: {rules: {r: {when: session_start}}}\n`;
+  const shown = `${BINARY} config | cut -f1 | grep -E '^(export_to|alerts.rules)' || true\n`;
+  const { stdout } = await runPrivately(
+    sandbox,
+    `${etcWith(sandbox, host)}
+    ${shown} mkdir -p .config/session-buddy
+    echo 'export_to: {own: {type: journald}}' > .config/session-buddy/config.yaml
+    echo --; ${shown} echo 'export_to: null' > .config/session-buddy/config.yaml
+    echo --; ${shown} rm .config/session-buddy/config.yaml
+    ${BINARY} selftest --output ${sandbox.home}/report.json >/dev/null && echo fine`,
+    { cwd: sandbox.home },
+  );
+  expect(stdout.split("\n")).toEqual([
+    ...["export_to.host", "alerts.rules.r", "--"],
+    ...["export_to.host", "export_to.own", "alerts.rules.r", "--"],
+    ...["alerts.rules.r", "fine", ""],
+  ]);
+  expect(readdirSync(out)).toEqual([]);
+}, 60_000);
 
 test("since: now leaves out what was stored before", async () => {
   using sandbox = new Sandbox();
