@@ -88,6 +88,8 @@ export class NdjsonFile implements Destination {
     if (full) await this.rotate();
     // Moved away by somebody else, it is not the one that is read any more.
     if (full || there?.ino !== this.file?.ino) await this.close();
+    // Copied and cut by somebody else, as logrotate does where it is told to.
+    if (this.file && there) this.file.size = there.size;
     return (this.file ??= await this.openFile());
   }
 

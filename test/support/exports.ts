@@ -1,6 +1,10 @@
 /** Events that are stored while a destination of `export_to` has its troubles. */
 import { expect } from "bun:test";
+import { mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { StoredEvent } from "../../src/model/store.ts";
 import { command, start } from "./events.ts";
+import { configure } from "./host.ts";
 import { Random } from "./random.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { TestServer } from "./server.ts";
@@ -116,4 +120,52 @@ export async function figure(
   const start = `session_buddy_${name}{destination="${destination}"} `;
   const line = text.split("\n").find((line) => line.startsWith(start));
   return Number(line!.slice(start.length));
+}
+
+/** The file of a sandbox and those that it was rotated into, oldest first. */
+export class Files implements Receiver {
+  readonly folder: string;
+  readonly yaml: string;
+
+  constructor(
+    readonly sandbox: Sandbox,
+    settings = "",
+  ) {
+    this.folder = join(sandbox.home, "out");
+    mkdirSync(this.folder, { mode: 0o700 });
+    this.yaml = `export_to:\n  archive: {type: file, path: ${this.path}${settings}}\n`;
+    configure(sandbox, this.yaml);
+  }
+
+  get path(): string {
+    return join(this.folder, "events.ndjson");
+  }
+
+  names(): string[] {
+    const age = (name: string) => Number(/\.(\d+)$/.exec(name)?.[1] ?? 0);
+    return readdirSync(this.folder).sort((a, b) => age(b) - age(a));
+  }
+
+  /** Throws for a line that is no JSON; one that has not ended is none yet. */
+  lines(): StoredEvent[] {
+    try {
+      return this.linesNow();
+    } catch (error) {
+      // Rotated under our eyes.
+      if ((error as { code?: string }).code === "ENOENT") return this.lines();
+      throw error;
+    }
+  }
+
+  private linesNow(): StoredEvent[] {
+    return this.names()
+      .flatMap((name) =>
+        readFileSync(join(this.folder, name), "utf8").split("\n").slice(0, -1),
+      )
+      .map((line) => JSON.parse(line) as StoredEvent);
+  }
+
+  arrived(): string[] {
+    return this.lines().map(({ event }) => event.event_id);
+  }
 }
