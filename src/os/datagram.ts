@@ -50,21 +50,25 @@ const ERRNO: Readonly<Record<number, string>> = {
 
 const encoder = new TextEncoder();
 
+type Calls = NonNullable<ReturnType<typeof cLibrary<typeof SYMBOLS>>>;
+let bound: Calls | null = null;
+
+/** Bound once, when first wanted; null where there is no FFI. */
+const bind = () => (bound ??= libc && cLibrary(SYMBOLS));
+
 /** `full`: later perhaps; `long`: never in one datagram. */
 export type Sent = "sent" | "full" | "long";
 
 export class DatagramSocket {
   private constructor(
     private readonly fd: number,
-    private readonly calls: NonNullable<
-      ReturnType<typeof cLibrary<typeof SYMBOLS>>
-    >,
+    private readonly calls: Calls,
     private readonly path: string,
   ) {}
 
   /** @throws Error with `code`, when nobody listens there or there is no FFI */
   static connect(path: string): DatagramSocket {
-    const calls = libc && cLibrary(SYMBOLS);
+    const calls = bind();
     if (!calls)
       throw new Error(
         "the engine may not compile code here, so no datagram can be sent (in a systemd unit set MemoryDenyWriteExecute=no)",
