@@ -66,6 +66,16 @@ export async function removeTexts(
     ...{ removed: [], left: before.left },
   };
   const folders = new Set(archiveFolders(data));
+  const attempt = attempts(done.left);
+  const alerts = AlertFolder.of(settings);
+  // Before: a server that runs removes its own as soon as it learns of it.
+  if (isThere(alerts.path))
+    await attempt(alerts.path, async () => {
+      for (const alert of alerts.withTexts(session_id, event_ids))
+        warn(
+          `the alert of ${alert.time} had texts of it, and was told to ${Object.keys(alert.told).join(", ")}`,
+        );
+    });
   if (settings.config.server.endpoint === null) {
     const { removed, archived } = await withMaintenance(
       settings,
@@ -83,15 +93,8 @@ export async function removeTexts(
       done.spool += (await removeFromSpool(data, again)).lines;
     }
   } else done.left.push(...elsewhere(settings, session_id));
-  const attempt = attempts(done.left);
-  const alerts = AlertFolder.of(settings);
   if (isThere(alerts.path))
-    await attempt(alerts.path, async () => {
-      for (const alert of await alerts.removeTexts(session_id, event_ids))
-        warn(
-          `the alert of ${alert.time} had texts of it, and was told to ${Object.keys(alert.told).join(", ")}`,
-        );
-    });
+    await attempt(alerts.path, () => alerts.removeTexts(session_id, event_ids));
   for (const folder of folders)
     await attempt(folder, async () => {
       await loadDuckDB(settings);

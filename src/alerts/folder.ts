@@ -92,30 +92,38 @@ export class AlertFolder {
   }
 
   /**
-   * Removes texts of a session from what is kept; a server that runs forgets them
-   * once it learns of it from the database.
-   * @param event_ids null: all of the session
-   * @returns those that had some
+   * The alerts that have texts of a session.
+   * @param event_ids null: any of the session
+   * @throws Failure (storage) where one cannot be read
    */
-  async removeTexts(
+  withTexts(
     session_id: string,
     event_ids: readonly string[] | null,
-  ): Promise<KeptAlert[]> {
-    const had: KeptAlert[] = [];
+  ): KeptAlert[] {
     const unreadable = (name: string, reason: string) => {
       throw fail.storage(
         `'${this.path}/${name}' holds no alert: ${reason}`,
         "remove it",
       );
     };
-    for (const alert of this.read(unreadable)) {
-      if (!isAboutTexts(alert, session_id, event_ids)) continue;
-      const bare = withoutTexts(alert);
-      if (Bun.deepEquals(bare, alert)) continue;
-      await this.save(bare);
-      had.push(alert);
-    }
-    return had;
+    return this.read(unreadable).filter(
+      (alert) =>
+        isAboutTexts(alert, session_id, event_ids) &&
+        !Bun.deepEquals(withoutTexts(alert), alert),
+    );
+  }
+
+  /**
+   * Removes texts of a session from what is kept; a server that runs forgets them
+   * once it learns of it from the database.
+   * @param event_ids null: all of the session
+   */
+  async removeTexts(
+    session_id: string,
+    event_ids: readonly string[] | null,
+  ): Promise<void> {
+    for (const alert of this.withTexts(session_id, event_ids))
+      await this.save(withoutTexts(alert));
   }
 
   remove(id: string): void {

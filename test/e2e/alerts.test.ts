@@ -130,7 +130,7 @@ test("a hook and a webhook that hang delay no event, and no stop", async () => {
     `channels:
   hangs: {webhook: '${receiver.url}', timeout: 5m}
   stuck: {command: [/bin/sh, -c, 'echo $$ > ${marker}; exec sleep 1000'], timeout: 5m}
-rules: {any: {when: session_start, tell: [hangs, stuck]}}`,
+rules: {any: {when: session_start, tell: [hangs, stuck], at_most: 1000}}`,
   );
   await using server = await TestServer.start(sandbox);
   const track = (n: number) =>

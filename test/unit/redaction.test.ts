@@ -256,3 +256,19 @@ test("a pattern of the user's finds what holds its word", () => {
     "run internal_[redacted:mine] x INTERNAL_[redacted:mine]",
   );
 });
+
+test("a text is not withheld because others had the machine meanwhile", () => {
+  const off = ["no-such-rule"];
+  let waited_ms = 0;
+  // Asked at each rule that could hit.
+  off.includes = () => {
+    if (waited_ms < 300) Bun.sleepSync(50);
+    waited_ms += 50;
+    return false;
+  };
+  const told = redact("ls --token-file x", { off, patterns: [] });
+  expect(waited_ms).toBeGreaterThan(200);
+  expect(told).toEqual({
+    ...{ text: "ls --token-file x", rules: [], withheld: false },
+  });
+});

@@ -18,8 +18,17 @@ export interface Redacted {
   withheld: boolean;
 }
 
-/** Within it a text is judged, or withheld. */
+/** Within so much work a text is judged, or withheld. */
 export const DEADLINE_MS = 200;
+
+/**
+ * Milliseconds that this process has worked: on a busy machine a text is not withheld
+ * because others had their turn.
+ */
+function workedMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
 
 /** @param now milliseconds, for the deadline */
 export function redact(
@@ -69,7 +78,7 @@ export interface Found {
 export function findSecrets(
   text: string,
   choice: Choice,
-  now: () => number = () => performance.now(),
+  now: () => number = workedMs,
 ): Found | null {
   const lower = text.toLowerCase();
   const search = new Search(text, now() + DEADLINE_MS, now);
