@@ -7,7 +7,7 @@ import type { Command } from "../model/command.ts";
 import { numberOf } from "../model/command-reference.ts";
 import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
-import { duration, localTime } from "./format.ts";
+import { duration, localSecond, localTime } from "./format.ts";
 import type { Column } from "./table.ts";
 
 /** @param fold only the first line of a command */
@@ -43,8 +43,7 @@ const columnsOf = (text: Column<Command>): readonly Column<Command>[] => [
   {
     header: "TIME",
     value: ({ start_time }, zone) => localTime(start_time, zone),
-    person: ({ start_time }, zone) =>
-      localTime(start_time, zone).slice(0, 19).replace("T", " "),
+    person: ({ start_time }, zone) => localSecond(start_time, zone),
   },
   {
     header: "USER",

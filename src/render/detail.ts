@@ -17,7 +17,13 @@ import {
 import { NO_REMARKS, type Remark, type Remarks } from "../model/remarks.ts";
 import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
-import { bytes, exactDuration, localTime, duration } from "./format.ts";
+import {
+  bytes,
+  duration,
+  exactDuration,
+  localSecond,
+  localTime,
+} from "./format.ts";
 import type { Column } from "./table.ts";
 
 const KEY_CELLS = 20;
@@ -126,7 +132,14 @@ export const SESSION_COLUMNS: readonly Column<Session>[] =
   Object.entries<SessionColumn>(COLUMNS)
     .flatMap(([name, { table }]) => (table ? [{ name, ...table }] : []))
     .sort((a, b) => a.place - b.place)
-    .map(({ name, ...shown }) => ({ ...sessionColumn(name), ...shown }));
+    .map(({ name, ...shown }) => ({ ...sessionColumn(name), ...shown }))
+    .map((column) =>
+      column.header === "STARTED" ? { ...column, person: started } : column,
+    );
+
+function started({ start_time }: Session, zone: Zone): string {
+  return localSecond(start_time, zone);
+}
 
 /** Any column of sessions, whole. @param key of its JSON */
 export function sessionColumn(key: string): Column<Session> {

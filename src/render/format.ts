@@ -13,6 +13,10 @@ export function localTime(iso: string, zone: Zone): string {
   return `${wall.slice(0, -5)}${sign}${two(Math.floor(hours))}:${two(minutes)}`;
 }
 
+/** The same for a person, who knows the zone: `2026-02-06 13:34:56`. */
+export const localSecond = (iso: string, zone: Zone): string =>
+  localTime(iso, zone).replace(/T(\S{8}).*$/, " $1");
+
 /** `4ms`, `2.25s`, `42s`, `5m07s`, `2h05m`, `3d04h`. */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.round(seconds * 1_000)}ms`;

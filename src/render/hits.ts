@@ -1,7 +1,7 @@
 /** What a search finds: the columns of its table, for a person and for a program. */
 import type { Hit } from "../model/search.ts";
 import { escapeText } from "./escape.ts";
-import { localTime } from "./format.ts";
+import { localSecond, localTime } from "./format.ts";
 import type { Column } from "./table.ts";
 
 const EXIT: Column<Hit> = {
@@ -11,7 +11,11 @@ const EXIT: Column<Hit> = {
 };
 
 const columnsOf = (text: Column<Hit>): readonly Column<Hit>[] => [
-  { header: "TIME", value: ({ time }, zone) => localTime(time, zone) },
+  {
+    header: "TIME",
+    value: ({ time }, zone) => localTime(time, zone),
+    person: ({ time }, zone) => localSecond(time, zone),
+  },
   {
     header: "SESSION ID",
     value: ({ session_id }) => session_id,

@@ -209,7 +209,7 @@ test("a name is cut only where it must be, and says so", () => {
   const at = (width: number) =>
     /x+…?/.exec(table(rows, { color: false, zone: UTC, width }))![0];
   expect(at(140)).toBe("x".repeat(40));
-  expect(at(110)).toBe(`${"x".repeat(23)}…`);
+  expect(at(104)).toBe(`${"x".repeat(23)}…`);
   expect(at(30)).toBe(`${"x".repeat(17)}…`);
   const wide = [session({ component_name: "漢".repeat(40) })];
   const text = table(wide, { color: false, zone: UTC, width: 30 });
