@@ -86,6 +86,10 @@ export const fail = Object.fromEntries(
   (sentence: string, hint?: string, options?: ErrorOptions) => Failure
 >;
 
+/** Of work that whoever asked for it has left. */
+export const nobodyWaits = () =>
+  fail.unreachable("nobody waits for the answer any more");
+
 /** A server that has too much to do just now. */
 export class Overloaded extends Failure {
   /** @param retry_after_ms how long it asks to be left alone; null when it does not say */

@@ -106,7 +106,7 @@ test("nobody who has gone is worked for", async () => {
   const taking = asked.then(({ rows }) => Array.fromAsync(rows));
   going.abort();
   const said = await taking.catch((error: Error) => error.message);
-  expect(said).toContain("nobody waits for the query");
+  expect(said).toContain("nobody waits for the answer");
 });
 
 test("rows that are not taken hold nothing", async () => {

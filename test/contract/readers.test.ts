@@ -101,3 +101,36 @@ test("a question that has not even begun when the store is closed ends", async (
   expect(await slow).toMatchObject({ code: "storage" });
   await Promise.all(busy);
 });
+
+test("a question that nobody waits for any more ends, and others have its place", async () => {
+  const db = await Database.open(path(), MIGRATIONS);
+  const endless = "SELECT sum(hash(i)) FROM range(100_000_000_000) AS r(i)";
+  for (const turns of [0, 1, 4, 16, Infinity]) {
+    // More than run at a time: the last waits for its turn.
+    const asked = Array.from({ length: 3 }, () => {
+      const going = new AbortController();
+      const said = db
+        .ask(endless, [], going.signal)
+        .catch((error: unknown) => error);
+      return { going, said };
+    });
+    if (turns === Infinity) await db.inTurn(() => db.run("SELECT 42"));
+    else for (let n = 0; n < turns; n++) await null;
+    for (const { going } of asked) going.abort();
+    for (const { said } of asked)
+      expect([turns, await said]).toMatchObject([
+        turns,
+        {
+          code: "unreachable",
+          sentence: "nobody waits for the answer any more",
+        },
+      ]);
+    expect(await db.ask("SELECT 42 AS n", [])).toEqual([{ n: 42 }]);
+  }
+  const { signal } = new AbortController();
+  const others = Array.from({ length: 20 }, () =>
+    db.ask("SELECT 42 AS n", [], signal),
+  );
+  expect(await Promise.all(others)).toEqual(Array(20).fill([{ n: 42 }]));
+  await db.close();
+});

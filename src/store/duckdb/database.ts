@@ -10,7 +10,7 @@ import {
   type DuckDBPreparedStatement,
   type DuckDBValue,
 } from "@duckdb/node-api";
-import type { Failure, Warn } from "../../model/failure.ts";
+import { type Failure, type Warn, nobodyWaits } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
 import { isFatal, newerSchema, storeFailure } from "./failure.ts";
 import {
@@ -224,18 +224,21 @@ export class Database {
     }
   }
 
-  /** The rows of a query, as they come, beside the writer. */
+  /**
+   * The rows of a query, as they come, beside the writer.
+   * @param gone interrupts it when nobody waits any more
+   */
   async *read<T>(
     sql: string,
     values: DuckDBValue[] = [],
+    gone?: AbortSignal,
   ): AsyncGenerator<T, void> {
     try {
-      for await (const rows of this.readers.read(sql, values))
+      for await (const rows of this.readers.read(sql, values, gone))
         yield* rows as T[];
     } catch (error) {
-      throw error instanceof Closed
-        ? closedFailure(this.path)
-        : this.failure(error);
+      if (!(error instanceof Closed)) throw this.failure(error);
+      throw gone?.aborted ? nobodyWaits() : closedFailure(this.path);
     }
   }
 
@@ -270,8 +273,11 @@ export class Database {
     this.identity = again.identity;
   }
 
-  readonly ask = <T>(sql: string, values: DuckDBValue[]): Promise<T[]> =>
-    Array.fromAsync(this.read<T>(sql, values));
+  readonly ask = <T>(
+    sql: string,
+    values: DuckDBValue[],
+    gone?: AbortSignal,
+  ): Promise<T[]> => Array.fromAsync(this.read<T>(sql, values, gone));
 
   /** Of the file and its write-ahead log, in bytes. */
   sizes(): { file: number; log: number } {

@@ -20,15 +20,19 @@ export class Readers {
 
   /**
    * The rows of a query, chunk by chunk, as of one moment.
+   * @param gone ends it when nobody waits any more
    * @throws Closed
    */
   async *read(
     sql: string,
     values: DuckDBValue[],
+    gone?: AbortSignal,
   ): AsyncGenerator<object[], void> {
-    if (this.closed) throw new Closed();
+    if (this.closed || gone?.aborted) throw new Closed();
     const reading = new Reading(this.connect());
     this.open.add(reading);
+    const end = () => void reading.end();
+    gone?.addEventListener("abort", end);
     try {
       await this.gate.pass(() => reading.begin(sql, values));
       for (;;) {
@@ -40,6 +44,7 @@ export class Readers {
     } catch (error) {
       throw reading.isEnded ? new Closed() : error;
     } finally {
+      gone?.removeEventListener("abort", end);
       this.open.delete(reading);
       await reading.end();
     }
@@ -57,7 +62,7 @@ export class Readers {
   }
 }
 
-/** The readers were closed during a query. */
+/** The readers were closed during a query, or nobody waits for it. */
 export class Closed extends Error {}
 
 class Reading {

@@ -9,7 +9,12 @@
  */
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
 import type { Json } from "../../../model/event.ts";
-import { Failure, Overloaded, fail } from "../../../model/failure.ts";
+import {
+  Failure,
+  Overloaded,
+  fail,
+  nobodyWaits,
+} from "../../../model/failure.ts";
 import {
   MAX_QUERY_BYTES,
   type QueryAnswer,
@@ -139,11 +144,13 @@ class Limit {
       () => this.stop(this.waits ? noTurn(timeout_ms) : tooLong(timeout_ms)),
       timeout_ms,
     );
-    gone?.addEventListener("abort", () => this.stop(nobody()), { once: true });
+    gone?.addEventListener("abort", () => this.stop(nobodyWaits()), {
+      once: true,
+    });
     this.ended.promise.catch(() => {
       // Whoever waits has heard of it; nobody may.
     });
-    if (gone?.aborted) this.stop(nobody());
+    if (gone?.aborted) this.stop(nobodyWaits());
   }
 
   race<T>(work: Promise<T>): Promise<T> {
@@ -171,7 +178,6 @@ const noTurn = (ms: number) =>
     `${PLACES} other queries did not end within ${ms / 1_000} s`,
     "run it again; where they do not end, session-buddy mcp restart ends them",
   );
-const nobody = () => fail.unreachable("nobody waits for the query any more");
 
 /** One query, from its connection to its last row. */
 class Running {
