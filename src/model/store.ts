@@ -83,13 +83,17 @@ export interface SessionStore {
   commands(filter: CommandFilter): AsyncIterable<Command>;
   /**
    * What was recorded with a text in it, newest first, see HitPlace.
+   * @param gone aborted when nobody waits any more
    * @throws Failure (refused) when it should be a regular expression and is none
    */
-  search(filter: SearchFilter): AsyncIterable<Hit>;
+  search(filter: SearchFilter, gone?: AbortSignal): AsyncIterable<Hit>;
   /** Statistics of the sessions that match; `limit` and `from` do not count. */
   stats(filter: SessionFilter): Promise<SessionStats>;
-  /** The rows of a metric, with the columns that METRICS has of it. */
-  analytics(question: Question): Promise<FigureRow[]>;
+  /**
+   * The rows of a metric, with the columns that METRICS has of it.
+   * @param gone aborted when nobody waits any more
+   */
+  analytics(question: Question, gone?: AbortSignal): Promise<FigureRow[]>;
   /**
    * Runs a query that a user wrote over the views, and over nothing else.
    * @throws Failure (usage) that says what is wrong with it, and where; (timeout)

@@ -173,9 +173,9 @@ export class ServerStore implements ServedStore {
     yield* this.file.commands(filter);
   }
 
-  async *search(filter: SearchFilter): AsyncIterable<Hit> {
+  async *search(filter: SearchFilter, gone?: AbortSignal): AsyncIterable<Hit> {
     await this.drain.freshAsCanBe();
-    yield* this.file.search(filter);
+    yield* this.file.search(filter, gone);
   }
 
   async stats(filter: SessionFilter): Promise<SessionStats> {
@@ -183,9 +183,12 @@ export class ServerStore implements ServedStore {
     return this.file.stats(filter);
   }
 
-  async analytics(question: Question): Promise<FigureRow[]> {
+  async analytics(
+    question: Question,
+    gone?: AbortSignal,
+  ): Promise<FigureRow[]> {
     await this.drain.freshAsCanBe();
-    return this.file.analytics(question);
+    return this.file.analytics(question, gone);
   }
 
   async query(request: QueryRequest): Promise<QueryAnswer> {
@@ -329,6 +332,7 @@ export class ServerStore implements ServedStore {
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
       if (!this.drain.isRunning) await this.drain.fresh();
+      await this.file.catchUp();
       if (this.idle || performance.now() - this.lastAppend < IDLE_MS) return;
       this.idle = true;
       await this.file.idle();

@@ -79,3 +79,17 @@ test("a cursor of it is no list of commands'", async () => {
   expect((await host.call("list_commands", { cursor })).isError).toBe(true);
   expect((await ask({ text: "make", cursor })).result["count"]).toBe(2);
 });
+
+test.each(["search", "analytics"])(
+  "%s works for nobody who has gone",
+  async (tool) => {
+    const args = tool === "search" ? { text: "make" } : { metric: "commands" };
+    const ask = (more: object) =>
+      host.tools.call(tool, args, { ...host.caller, ...more });
+    expect(await ask({})).toMatchObject({ count: expect.any(Number) });
+    await expect(ask({ gone: AbortSignal.abort() })).rejects.toMatchObject({
+      ...{ code: "unreachable" },
+      sentence: "nobody waits for the answer any more",
+    });
+  },
+);

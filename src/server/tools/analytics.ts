@@ -62,7 +62,7 @@ export const analytics = tool({
   }),
   run:
     ({ store }) =>
-    async (args, { received_ms }) => {
+    async (args, { received_ms, caller }) => {
       const { metric, days = DEFAULT_DAYS, limit = DEFAULT_ROWS } = args;
       const { type, component, user, host, after, before } = args;
       const zone = localZone(process.env);
@@ -86,7 +86,7 @@ export const analytics = tool({
       };
       requireOffsets(question.offsets);
       requireFewPeriods(question);
-      const rows = await store.analytics(question);
+      const rows = await store.analytics(question, caller.gone);
       const { period } = question;
       return {
         ...{ metric, period, after: sessions.after, before: sessions.before },

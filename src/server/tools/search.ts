@@ -51,7 +51,7 @@ export const search = tool({
   output: z.object({ hits: z.array(hit), count, next_cursor: orNull }),
   run:
     ({ store }) =>
-    async (args, { received_ms }) => {
+    async (args, { received_ms, caller }) => {
       const { text, regex, user, host, component, cursor } = args;
       const { limit = DEFAULT_ROWS } = args;
       if (text === "")
@@ -66,7 +66,7 @@ export const search = tool({
         ...(cursor !== undefined && { from: readHitCursor(cursor) }),
       };
       const { rows, more } = await page(
-        store.search({ ...filter, limit: limit + 1 }),
+        store.search({ ...filter, limit: limit + 1 }, caller.gone),
         limit,
         (hit) => hit,
       );

@@ -125,22 +125,15 @@ const byColumns = (
 const OUTCOME = `CASE WHEN s.signal IS NOT NULL THEN s.signal
   WHEN s.end_source = 'recovered' THEN 'lost' ELSE s.exit_code::VARCHAR END AS outcome`;
 
-/** As the store writes it: the only number of that key. */
-const SUCCEEDED = `(contains(e.payload, '"exit_code":0,') OR contains(e.payload, '"exit_code":0}'))`;
+const KEY = "hash(e.session_id, e.pid, e.command_seq, e.shell_started_us)";
 
 /**
  * \`paired\`: starts of commands with what their ends say, if they have one:
- * \`exit_code\` and \`ms\`. In one pass over the events, and by a number for a key: a
- * window over them took ten times as long. Of who does not tell when a shell began
- * an end is that of the start before it.
- * @param told what is kept of a start's event
- * @param ends which ends are looked at
+ * \`exit_code\` and \`ms\`. By a number for a key: a window over them took ten times as
+ * long. Of who does not tell when a shell began an end is that of the start before it.
+ * @param ends which ends are looked at; of the others the starts may be left out
  */
-function paired(
-  { question, conditions, now }: Asked,
-  told: string,
-  ends = "true",
-): string {
+function paired({ question, conditions, now }: Asked, ends?: string): string {
   const { after, before, ...others } = question.sessions;
   const from = conditions.parameter(after);
   const until = conditions.parameter(before);
@@ -148,59 +141,56 @@ function paired(
   const whose =
     chosen &&
     `AND e.session_id IN (SELECT s.session_id FROM all_sessions AS s ${chosen})`;
+  const looked = `e.timestamp >= ${from}::TIMESTAMP`;
+  const ended = `e.kind = 'command_end' AND ${ends ?? "true"}`;
+  const told = (shelled: string, which = "true") => `
+    SELECT e.session_id, e.timestamp, e.kind = 'command_end' AS ended, e.seq,
+      ${KEY} AS key, e.exit_code, e.duration_ms AS ms, e.text
+    FROM event_columns AS e
+    WHERE e.shell_started_us ${shelled} AND ${looked} AND ${which}
+      AND (${ended}
+        OR e.kind = 'command_start' AND e.timestamp < ${until}::TIMESTAMP) ${whose}`;
+  const few =
+    ends &&
+    `${KEY} IN (SELECT ${KEY} FROM event_columns AS e
+      WHERE e.shell_started_us IS NOT NULL AND ${looked} AND ${ended} ${whose})`;
+  const took = (begun: string, ended: string) =>
+    `greatest(0, epoch_ms(${ended}) - epoch_ms(${begun}))::DOUBLE`;
   return `
-    told AS (
-      SELECT e.session_id, e.timestamp, e.kind = 'command_end' AS ended, e.seq,
-        json_extract_string(e.payload, ['$.pid', '$.seq', '$.shell_started_us',
-          '$.exit_code', '$.duration_ms', '$.text']) AS x
-      FROM events AS e
-      WHERE e.kind IN ('command_start', 'command_end')
-        AND e.timestamp >= ${from}::TIMESTAMP
-        AND (e.kind = 'command_end' AND ${ends}
-          OR e.kind = 'command_start' AND e.timestamp < ${until}::TIMESTAMP) ${whose}),
-    read AS (
-      SELECT session_id, timestamp, ended, seq,
-        CASE WHEN NOT ended THEN ${told} END AS told,
-        hash(session_id, x[1], x[2], x[3]) AS key, x[3] IS NULL AS untold,
-        CASE WHEN ended THEN try_cast(x[4] AS INTEGER) END AS exit_code,
-        CASE WHEN ended THEN try_cast(x[5] AS DOUBLE) END AS ms
-      FROM told),
-    grouped AS (
+    shelled AS (
       SELECT any_value(session_id) AS session_id,
         any_value(timestamp) FILTER (NOT ended) AS timestamp,
-        any_value(seq) FILTER (NOT ended) AS seq, any_value(told) AS told,
+        any_value(seq) FILTER (NOT ended) AS seq, any_value(text) AS text,
         any_value(timestamp) FILTER (ended) AS end_time,
-        any_value(exit_code) AS exit_code, any_value(ms) AS ms,
-        list_sort(list({t: timestamp, ended: ended, seq: seq, told: told,
-          exit_code: exit_code, ms: ms}) FILTER (untold)) AS untold
-      FROM read GROUP BY key),
+        any_value(exit_code) AS exit_code, any_value(ms) AS ms
+      FROM (${told("IS NOT NULL", few)}) GROUP BY key),
+    others AS (
+      SELECT session_id, unnest(list_transform(told, lambda one, i:
+        {begun: one, next: told[i + 1]}), max_depth := 2)
+      FROM (SELECT any_value(session_id) AS session_id,
+          list_sort(list({t: timestamp, ended: ended, seq: seq, text: text,
+            exit_code: exit_code, ms: ms})) AS told
+        FROM (${told("IS NULL")}) GROUP BY key)),
     paired AS (
-      SELECT session_id, c.t AS timestamp, c.seq AS seq, c.told AS told,
-        CASE WHEN c.next.ended THEN c.next.exit_code END AS exit_code,
-        CASE WHEN c.next.ended THEN coalesce(c.next.ms,
-          greatest(0, epoch_ms(c.next.t) - epoch_ms(c.t))::DOUBLE) END AS ms
-      FROM (SELECT session_id, unnest(CASE WHEN untold IS NULL
-        THEN [{t: timestamp, seq: seq, told: told, ended: timestamp IS NULL,
-          next: {t: end_time, ended: end_time IS NOT NULL,
-            exit_code: exit_code, ms: ms}}]
-        ELSE list_transform(untold, lambda one, i: {t: one.t, seq: one.seq,
-          told: one.told, ended: one.ended, next: {t: untold[i + 1].t,
-            ended: untold[i + 1].ended, exit_code: untold[i + 1].exit_code,
-            ms: untold[i + 1].ms}}) END) AS c FROM grouped)
-      WHERE NOT c.ended)`;
+      SELECT session_id, timestamp, seq, text, exit_code,
+        CASE WHEN end_time IS NOT NULL
+          THEN coalesce(ms, ${took("timestamp", "end_time")}) END AS ms
+      FROM shelled WHERE timestamp IS NOT NULL
+      UNION ALL
+      SELECT session_id, begun.t, begun.seq, begun.text,
+        CASE WHEN next.ended THEN next.exit_code END,
+        CASE WHEN next.ended THEN coalesce(next.ms, ${took("begun.t", "next.t")}) END
+      FROM others WHERE NOT begun.ended)`;
 }
 
-const WORD = "split_part(x[6], ' ', 1)";
+const WORD = "split_part(text, ' ', 1)";
 /** The first word of a command that is neither an assignment nor a prefix. */
 const PROGRAM = `CASE
   WHEN regexp_full_match(${WORD}, '[\\w.+-]{1,64}')
     AND ${WORD} NOT IN ('sudo', 'env', 'exec', 'command', 'time', 'nohup') THEN ${WORD}
-  ELSE regexp_extract(x[6],
+  ELSE regexp_extract(text,
     '^\\s*(?:(?:sudo|env|exec|command|time|nohup)\\s+(?:-[ughCDRTU]\\s+\\S+\\s+|-\\S+\\s+)*|\\w+=\\S*\\s+)*(?:[^\\s;|&]*/)?([^\\s;|&()<>]{1,64})', 1)
   END`;
-
-/** The beginning of a text. */
-const BEGINNING = "left(x[6], 500)";
 
 const SQL: Record<Metric, (asked: Asked) => string> = {
   sessions: (asked) =>
@@ -270,37 +260,38 @@ const SQL: Record<Metric, (asked: Asked) => string> = {
       STATUS.active,
     ),
   commands: (asked) => `
-    WITH ${paired(asked, PROGRAM)}
-    SELECT told AS program, count(*)::INTEGER AS runs,
+    WITH ${paired(asked)}
+    SELECT ${PROGRAM} AS program, count(*)::INTEGER AS runs,
       ${count("exit_code <> 0")} AS failed, ${seconds("avg(ms)")} AS mean_seconds,
       ${seconds("max(ms)")} AS max_seconds,
       coalesce(${seconds("sum(ms)")}, 0) AS total_seconds
-    FROM paired WHERE told <> ''
-    GROUP BY program ORDER BY runs DESC, program ${asked.limit}`,
+    FROM paired GROUP BY program HAVING program <> ''
+    ORDER BY runs DESC, program ${asked.limit}`,
   slowest: (asked) => `
-    WITH ${paired(asked, "''")},
+    WITH ${paired(asked)},
     slowest AS (
       SELECT seq, session_id, timestamp, exit_code, ms FROM paired
       WHERE ms IS NOT NULL
       ORDER BY ms DESC, timestamp DESC, seq ${asked.limit})
     SELECT ${time("p.timestamp", "start_time")}, p.session_id, s.username,
       s.hostname, ${seconds("p.ms")} AS duration_seconds, p.exit_code,
-      left(json_extract_string(e.payload, '$.text'), 500) AS text
+      left(e.text, 500) AS text
     FROM slowest AS p
-    JOIN (SELECT seq, payload FROM events
+    JOIN (SELECT seq, text FROM event_columns
       WHERE seq IN (SELECT seq FROM slowest)) AS e ON e.seq = p.seq
     LEFT JOIN (SELECT * FROM all_sessions
       WHERE session_id IN (SELECT session_id FROM slowest)) AS s
       ON s.session_id = p.session_id
     ORDER BY p.ms DESC, p.timestamp DESC, p.seq`,
   failing: (asked) => `
-    WITH ${paired(asked, BEGINNING, `NOT ${SUCCEEDED}`)}
+    WITH ${paired(asked, "e.exit_code IS DISTINCT FROM 0")}
     SELECT count(*)::INTEGER AS failed, mode(p.exit_code) AS exit_code,
       ${distinct("s.username")} AS users,
       ${time("max(p.timestamp)", "last_time")},
-      arg_max(p.session_id, p.timestamp) AS last_session_id, p.told AS text
-    FROM (FROM paired WHERE exit_code <> 0 AND told IS NOT NULL) AS p
+      arg_max(p.session_id, p.timestamp) AS last_session_id, p.text
+    FROM (SELECT * REPLACE (left(text, 500) AS text) FROM paired
+      WHERE exit_code <> 0 AND text IS NOT NULL) AS p
     LEFT JOIN (SELECT session_id, username FROM all_sessions) AS s
       ON s.session_id = p.session_id
-    GROUP BY p.told ORDER BY failed DESC, p.told ${asked.limit}`,
+    GROUP BY p.text ORDER BY failed DESC, p.text ${asked.limit}`,
 };

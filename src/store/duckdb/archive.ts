@@ -155,6 +155,7 @@ export async function removeExported(
     let rows = 0;
     for (const table of ["sessions", "undated_sessions", "open_sessions"])
       rows += await db.once(`DELETE FROM ${table} WHERE ${gone}`);
+    await db.once(`DELETE FROM event_columns WHERE ${gone}`);
     const lines = await db.once(`DELETE FROM events WHERE ${gone}`);
     if (rows !== sessions || lines !== events)
       throw fail.storage(

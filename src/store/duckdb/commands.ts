@@ -1,6 +1,5 @@
 /**
- * Commands out of the events of their starts and ends, joined as they are read: no
- * table of their own has to follow the events.
+ * Commands out of the events of their starts and ends, joined as they are read.
  */
 import type { DuckDBValue } from "@duckdb/node-api";
 import {
@@ -14,7 +13,7 @@ import { isoTime } from "../../model/clock.ts";
 import type { Database } from "./database.ts";
 import { FIRST_SPAN_MS, LEAST_SPAN_MS, LONGER, bounds } from "./spans.ts";
 import { Conditions, type Query, contains, within } from "./queries.ts";
-import { time } from "./statements.ts";
+import { EVENT_COLUMNS, time } from "./statements.ts";
 
 /** What the start and the end of a command have in common, if who tells of them says. */
 const SHELLED = "json_extract(e.payload, '$.shell_started_us') IS NOT NULL";
@@ -23,7 +22,7 @@ const KEY = `concat_ws(' ', e.session_id, json_extract_string(e.payload, '$.pid'
   json_extract_string(e.payload, '$.shell_started_us'))`;
 
 /** The end of a command is what follows its start there, and is an end. */
-const AT_ONE_KEY = `PARTITION BY e.key ORDER BY
+const STARTS_FIRST = `ORDER BY
   CASE WHEN NOT e.shelled THEN e.timestamp END, e.kind DESC, e.timestamp`;
 
 /** Older versions took anything for one. */
@@ -41,7 +40,7 @@ export async function* listCommands(
   filter: CommandFilter,
 ): AsyncGenerator<Command> {
   if (filter.session_id !== undefined) return yield* found(db, filter);
-  const [first, last] = await bounds(db, filter);
+  const [first, last] = await bounds(db.ask, filter);
   const { from, limit } = filter;
   let left = limit ?? Infinity;
   let until_ms = from ? Math.min(last, Date.parse(from.start_time) + 1) : last;
@@ -73,14 +72,18 @@ async function* found(
     yield commandIn(row);
 }
 
+/** Where they are looked for: of a database that is new to us columns take long to make. */
+export const tableOf = ({ text, cwd }: CommandFilter) =>
+  text === undefined && cwd === undefined ? "events" : EVENT_COLUMNS;
+
 function commandsQuery(filter: CommandFilter): Query {
   const starts = new Conditions();
   starts.always("e.kind = 'command_start'");
   starts.add("e.session_id = ?", filter.session_id);
   starts.add("e.timestamp >= ?::TIMESTAMP", filter.after);
   starts.add("e.timestamp < ?::TIMESTAMP", filter.before);
-  starts.add(contains("json_extract_string(e.payload, '$.text')"), filter.text);
-  starts.add(within("json_extract_string(e.payload, '$.cwd')"), filter.cwd);
+  starts.add(contains("e.text"), filter.text);
+  starts.add(within("e.cwd"), filter.cwd);
   const sessions = new Conditions(starts.values);
   sessions.add("s.username = ?", filter.user);
   sessions.add("s.hostname = ?", filter.host);
@@ -111,9 +114,18 @@ function commandsQuery(filter: CommandFilter): Query {
   const sql = `
     WITH picked AS (
       SELECT e.seq, e.session_id, e.timestamp
-      FROM events AS e ${where} ORDER BY ${NEWEST_FIRST} ${picked}),
-    ${pairedWhere(`e.session_id IN (SELECT session_id FROM picked)
-      AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 HOUR`)},
+      FROM ${tableOf(filter)} AS e ${where} ORDER BY ${NEWEST_FIRST} ${picked}),
+    told AS (
+      SELECT e.seq, e.session_id, e.timestamp, e.kind, e.payload,
+        ${KEY} AS key, ${SHELLED} AS shelled
+      FROM events AS e
+      WHERE e.kind IN ('command_start', 'command_end')
+        AND e.session_id IN (SELECT session_id FROM picked)
+        AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 HOUR),
+    paired AS (
+      SELECT e.*, CASE WHEN lead(e.kind) OVER told = 'command_end'
+        THEN lead(e.payload) OVER told END AS ended
+      FROM told AS e WINDOW told AS (PARTITION BY e.key ${STARTS_FIRST})),
     closed AS (
       SELECT session_id, end_time, username, hostname FROM all_sessions
       WHERE session_id IN (SELECT session_id FROM picked))
@@ -125,18 +137,6 @@ function commandsQuery(filter: CommandFilter): Query {
     ORDER BY ${NEWEST_FIRST} ${limit}`;
   return { sql, values: starts.values };
 }
-
-/** Starts with their ends, of the commands that a condition picks. */
-const pairedWhere = (condition: string) => `
-    told AS (
-      SELECT e.seq, e.session_id, e.timestamp, e.kind, e.payload,
-        ${KEY} AS key, ${SHELLED} AS shelled
-      FROM events AS e
-      WHERE e.kind IN ('command_start', 'command_end') AND ${condition}),
-    paired AS (
-      SELECT e.*, CASE WHEN lead(e.kind) OVER (${AT_ONE_KEY}) = 'command_end'
-        THEN lead(e.payload) OVER (${AT_ONE_KEY}) END AS ended
-      FROM told AS e)`;
 
 /** Some commands by the events of their starts. */
 export interface Starts {
@@ -159,8 +159,15 @@ export function endsQuery(starts: Starts): Query {
     starts.until ?? undefined,
   );
   const sql = `
-    WITH ${pairedWhere(some.all.join(" AND "))}
-    SELECT e.seq::DOUBLE AS seq, ${EXIT} AS exit_code FROM paired AS e
+    SELECT e.seq::DOUBLE AS seq, e.exit_code FROM (
+      SELECT e.seq, CASE WHEN lead(e.kind) OVER told = 'command_end'
+        THEN lead(e.exit_code) OVER told END AS exit_code
+      FROM (SELECT *, shell_started_us IS NOT NULL AS shelled
+        FROM event_columns) AS e
+      WHERE e.kind IN ('command_start', 'command_end')
+        AND ${some.all.join(" AND ")}
+      WINDOW told AS (PARTITION BY e.session_id, e.pid, e.command_seq,
+        e.shell_started_us ${STARTS_FIRST})) AS e
     WHERE e.seq IN (SELECT unnest(${seqs}::BIGINT[]))`;
   return { sql, values: some.values };
 }

@@ -51,6 +51,8 @@ export class Folds {
   lastSeq = 0;
   /** What `folded` says in the file. */
   private written = 0;
+  /** The slice that is being written for queries. */
+  private slice: Promise<void> | null = null;
 
   /** @param changed is called for each session that an event changes */
   constructor(
@@ -206,6 +208,15 @@ export class Folds {
   /** Whether rows should be written now, before a commit waits for them. */
   get lags(): boolean {
     return this.dirty.size > MANY_DIRTY;
+  }
+
+  /** Writes the rows of what is stored now, a slice at a time, between commits. */
+  async flushBetween(): Promise<void> {
+    const { lastSeq } = this;
+    while (this.folded < lastSeq)
+      await (this.slice ??= this.db
+        .inTurn(() => this.flushOldest())
+        .finally(() => (this.slice = null)));
   }
 
   /** Writes all rows. */

@@ -119,8 +119,8 @@ const CONDITION: Record<
   },
   ran: (conditions, _column, value) =>
     conditions.add(
-      `s.session_id IN (SELECT e.session_id FROM events AS e
-        WHERE e.kind = 'command_start' AND ${contains("json_extract_string(e.payload, '$.text')")})`,
+      `s.session_id IN (SELECT e.session_id FROM event_columns AS e
+        WHERE e.kind = 'command_start' AND ${contains("e.text")})`,
       value,
     ),
 };

@@ -13,6 +13,7 @@ import {
   withoutTexts,
 } from "../../model/redaction/removal.ts";
 import type { Database } from "./database.ts";
+import type { EventColumns } from "./event-columns.ts";
 import type { Folds } from "./folds.ts";
 import type { Removals } from "./removals.ts";
 import { SQL } from "./statements.ts";
@@ -23,6 +24,7 @@ const SLICE = 4_096;
 export interface Keeper {
   db: Database;
   folds: Folds;
+  columns: EventColumns;
   removals: Removals;
   /** Stores an event of the store itself. */
   append(events: readonly Event[]): Promise<unknown>;
@@ -61,7 +63,7 @@ type Request = Omit<RemovalRequest, "event_ids">;
 
 /** @param of an event; null: all of the session */
 async function removeOf(
-  { db, folds, removals, append }: Keeper,
+  { db, folds, columns, removals, append }: Keeper,
   request: Request,
   of: string | null,
 ): Promise<Removed | null> {
@@ -91,6 +93,7 @@ async function removeOf(
             .join("\n"),
           session_id,
         ]);
+      await columns.writeAnew(session_id);
     });
     await folds.rewrite(session_id);
   });

@@ -194,4 +194,12 @@ export const MIGRATIONS: readonly string[] = [
     SELECT min(e.seq) - 1 FROM events AS e
       WHERE e.kind = 'annotation' AND json_exists(e.payload, '$.note')), seq));
   `,
+  // What event-columns.ts makes of the events, which is done later.
+  `
+  CREATE TABLE event_columns (
+    seq BIGINT, session_id VARCHAR, kind VARCHAR, timestamp TIMESTAMP,
+    pid BIGINT, command_seq BIGINT, shell_started_us BIGINT, depth INTEGER,
+    text VARCHAR, text_base64 VARCHAR, truncated_bytes INTEGER, mark VARCHAR,
+    cwd VARCHAR, exit_code INTEGER, pipe_status INTEGER[], duration_ms DOUBLE);
+  `,
 ];

@@ -26,13 +26,15 @@ const PAGE_CHARS = 4 * 1024 * 1024;
 const LOOKED_AT = 100;
 const MATCHES = 10;
 
+type Ask = Database["ask"];
+
 /** @throws Failure (refused) when the text is no regular expression */
 export async function* search(
-  db: Database,
+  ask: Ask,
   filter: SearchFilter,
 ): AsyncGenerator<Hit> {
-  const pattern = await patternOf(db, filter);
-  const [first, last] = await bounds(db, filter);
+  const pattern = await patternOf(ask, filter);
+  const [first, last] = await bounds(ask, filter);
   let { from: place, limit: left = Infinity } = filter;
   let until_ms = place ? Math.min(last, Date.parse(place.time) + 1) : last;
   let span_ms = FIRST_SPAN_MS;
@@ -41,8 +43,8 @@ export async function* search(
     const since_ms = Math.max(first, until_ms - span_ms);
     const rows = Math.min(most, left);
     const query = hitsQuery(filter, pattern, since_ms, until_ms, place, rows);
-    const found = await db.ask<HitRow>(query.sql, query.values);
-    yield* withExits(db, found);
+    const found = await ask<HitRow>(query.sql, query.values);
+    yield* withExits(ask, found);
     left -= found.length;
     if (found.length < rows) {
       until_ms = since_ms;
@@ -61,15 +63,15 @@ export async function* search(
 
 /** What RE2 finds all matches with; that it is one is found out before. */
 async function patternOf(
-  db: Database,
+  ask: Ask,
   { text, regex }: SearchFilter,
 ): Promise<string> {
   if (!regex) {
     const sql = "SELECT '(?i)' || regexp_escape($1) AS value";
-    return (await db.ask<{ value: string }>(sql, [text]))[0]!.value;
+    return (await ask<{ value: string }>(sql, [text]))[0]!.value;
   }
   try {
-    await db.ask("SELECT regexp_matches('', $1)", [text]);
+    await ask("SELECT regexp_matches('', $1)", [text]);
   } catch (error) {
     const said = error instanceof Error ? reasonOf(error.cause) : "";
     const why = /Invalid Input Error: (.*)/.exec(said)?.[1];
@@ -98,9 +100,6 @@ const SESSION_TEXTS = `
       list_zip(json_keys(s.metadata), json_extract_string(s.metadata, '$.*')),
       lambda pair: {field: 'metadata.' || pair[1], text: pair[2]}))`;
 
-const EVENT_TEXT = `json_extract_string(e.payload,
-  CASE e.kind WHEN 'command_start' THEN '$.text' ELSE '$.note' END)`;
-
 const ORDER = "moment DESC, session_id, field, seq DESC";
 
 function hitsQuery(
@@ -122,12 +121,16 @@ function hitsQuery(
     regex
       ? `regexp_matches(${column}, ${wanted})`
       : contains(column).replace("?", wanted!);
-  // As JSON has it; a text without it in its JSON is not taken out of it.
-  const escaped = JSON.stringify(text).slice(1, -1);
-  const likely = (...columns: string[]) =>
-    regex
-      ? "true"
-      : `(${columns.join(" OR ")})`.replaceAll("?", all.parameter(escaped));
+  // Where one of these is not, the text is in none of a session's texts.
+  const likely = () => {
+    const within = ["s.metadata", "s.name", "s.reason"].map(matches);
+    within.push(matches("array_to_string(s.tags, chr(10))"));
+    // In JSON; what is within a value stands there once escaped the less.
+    const escaped = JSON.stringify(text).slice(1, -1);
+    if (escaped !== text)
+      within.push(contains("s.metadata").replace("?", all.parameter(escaped)));
+    return `(${within.join(" OR ")})`;
+  };
   const sessions = new Conditions(all.values);
   sessions.add("s.username = ?", user);
   sessions.add("s.hostname = ?", host);
@@ -141,25 +144,15 @@ function hitsQuery(
     WITH told AS (
       SELECT e.session_id, e.seq, e.timestamp AS moment,
         CASE e.kind WHEN 'command_start' THEN 'command' ELSE 'note' END AS field,
-        ${EVENT_TEXT} AS text
-      FROM events AS e
-      WHERE e.kind IN ('command_start', 'annotation') AND ${within("e.timestamp")}
-        AND ${likely(contains("e.payload"))} AND ${matches(EVENT_TEXT)} ${of}),
+        e.text
+      FROM event_columns AS e
+      WHERE ${within("e.timestamp")} AND ${matches("e.text")} ${of}),
     said AS (
       SELECT s.session_id, -1 AS seq, s.start_time AS moment, s.text.field AS field,
         s.text.text AS text
       FROM (SELECT s.session_id, s.start_time, unnest(${SESSION_TEXTS}) AS text
         FROM all_sessions AS s ${sessions.where || "WHERE true"}
-          AND ${within("s.start_time")} AND ${
-            regex
-              ? "true"
-              : `(${[
-                  // What is within a value stands there once escaped the less.
-                  matches("concat_ws(chr(10), s.name, s.reason, s.metadata)"),
-                  matches("array_to_string(s.tags, chr(10))"),
-                  likely(contains("s.metadata")),
-                ].join(" OR ")})`
-          }) AS s
+          AND ${within("s.start_time")} AND ${regex ? "true" : likely()}) AS s
       WHERE ${matches("s.text.text")}),
     picked AS (
       SELECT * FROM (FROM told UNION ALL BY NAME FROM said)
@@ -191,7 +184,7 @@ function afterPlace(all: Conditions, place: HitPlace): string {
 
 /** The hits of a page, with the exit statuses of the commands among them. */
 async function* withExits(
-  db: Database,
+  ask: Ask,
   rows: readonly HitRow[],
 ): AsyncGenerator<Hit> {
   const commands = rows.filter(({ field }) => field === "command");
@@ -199,7 +192,7 @@ async function* withExits(
   if (commands.length > 0) {
     const { sql, values } = endsQuery(startsOf(commands));
     type End = { seq: number; exit_code: number | null };
-    for (const { seq, exit_code } of await db.ask<End>(sql, values))
+    for (const { seq, exit_code } of await ask<End>(sql, values))
       exits.set(seq, exit_code);
   }
   for (const { end_time: _, matches, ...row } of rows)

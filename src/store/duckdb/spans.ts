@@ -12,7 +12,7 @@ export const LONGER = 8;
 
 /** The span of time that there is to look at, in milliseconds since the epoch. */
 export async function bounds(
-  db: Database,
+  ask: Database["ask"],
   { after, before }: { after?: string; before?: string },
 ): Promise<[number, number]> {
   const sql = `
@@ -20,7 +20,7 @@ export async function bounds(
       ${time("greatest(max(e.last), max(s.last))", "last")}
     FROM (SELECT min(timestamp) AS first, max(timestamp) AS last FROM events) AS e,
       (SELECT min(start_time) AS first, max(start_time) AS last FROM all_sessions) AS s`;
-  const [row] = await db.ask<{ first: string | null; last: string }>(sql, []);
+  const [row] = await ask<{ first: string | null; last: string }>(sql, []);
   if (row!.first === null) return [0, 0];
   return [
     Math.max(Date.parse(row!.first), Date.parse(after ?? row!.first)),

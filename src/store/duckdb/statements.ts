@@ -68,6 +68,38 @@ const EVENT_SHAPE = {
 /** A plain cast would give the time in the reader's zone. */
 export const NOW = "make_timestamp(epoch_us(now()))";
 
+/** See event-columns.ts. */
+export const EVENT_COLUMNS = "event_columns";
+
+/** What `event_columns` has of payloads; in older ones a value may be anything. */
+const TOLD = {
+  ...{ pid: "BIGINT", seq: "BIGINT", shell_started_us: "BIGINT" },
+  ...{ depth: "INTEGER", text: "VARCHAR", text_base64: "VARCHAR" },
+  ...{ note: "VARCHAR", truncated_bytes: "INTEGER", mark: "VARCHAR" },
+  ...{ cwd: "VARCHAR", exit_code: "INTEGER", pipe_status: ["INTEGER"] },
+  duration_ms: "DOUBLE",
+};
+
+/**
+ * Rows of `event_columns` out of events: the JSON of each is read once.
+ * @param which a condition on the events
+ */
+const addColumns = (which: string) => `
+  INSERT INTO event_columns BY NAME
+  SELECT e.* EXCLUDE (told), told.* EXCLUDE (seq, note)
+    REPLACE (CASE kind WHEN 'annotation' THEN told.note ELSE told.text END AS text),
+    told.seq AS command_seq
+  FROM (SELECT seq, session_id, kind, timestamp,
+      from_json(payload, '${JSON.stringify(TOLD)}') AS told
+    FROM events
+    WHERE kind IN ('command_start', 'command_end', 'annotation')
+      AND ${which}) AS e`;
+
+/** Some events, by their times, ids and sessions. */
+const THESE = `timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
+  AND (event_id, session_id) IN
+    (SELECT unnest($1::UUID[]), unnest($4::VARCHAR[]))`;
+
 const ENDS = `SELECT session_id AS id, end_source, reporter,
   ${time("start_time", "start_time")}, ${time("end_time", "end_time")}`;
 
@@ -129,10 +161,19 @@ export const SQL = {
   )}`,
 
   /** Of some sessions, each with the event. */
-  deleteEvents: `DELETE FROM events
+  deleteEvents: `DELETE FROM events WHERE ${THESE}`,
+  /** Before those. */
+  deleteTheirColumns: `DELETE FROM event_columns
     WHERE timestamp BETWEEN $2::TIMESTAMP AND $3::TIMESTAMP
-      AND (event_id, session_id) IN
-        (SELECT unnest($1::UUID[]), unnest($4::VARCHAR[]))`,
+      AND seq IN (SELECT seq FROM events WHERE ${THESE})`,
+
+  /** Of what the last event in columns is; between it and what came later is none. */
+  lastInColumns: `SELECT coalesce(max(seq), 0)::DOUBLE AS value
+    FROM event_columns`,
+  addColumns: addColumns("seq > $1 AND seq <= $2"),
+  deleteColumns: "DELETE FROM event_columns WHERE session_id = $1",
+  /** Of one session, up to an event. */
+  addColumnsAnew: addColumns("session_id = $1 AND seq <= $2"),
 
   /** The last second in which a session with a row began, or is said to have begun. */
   lastStart: `SELECT ${time(

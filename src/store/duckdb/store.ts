@@ -2,7 +2,6 @@
  * The store in a DuckDB file. Events are appended and never changed; the rows of
  * sessions are folds over them and are written behind.
  */
-import { listValue } from "@duckdb/node-api";
 import type { FigureRow, Question } from "../../model/analytics.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
@@ -10,17 +9,11 @@ import type { Event } from "../../model/event.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import type { Hit, SearchFilter } from "../../model/search.ts";
 import type { QueryAnswer, QueryRequest } from "../../model/query.ts";
-import { parseState } from "../../model/state.ts";
-import {
-  type Session,
-  summaryOf,
-  type SessionSummary,
-} from "../../model/session.ts";
+import type { Session, SessionSummary } from "../../model/session.ts";
 import {
   NOT_YOURS,
   type Provenance,
   SPOOL,
-  ownerOf,
   reporterOf,
 } from "../../model/reporter.ts";
 import type {
@@ -29,14 +22,15 @@ import type {
   StoredEvent,
 } from "../../model/store.ts";
 import { analyticsQuery } from "./analytics.ts";
-import { closedAmong, sessionQuery } from "./session-tables.ts";
+import { sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
 import type { StoreFacts, StoreOptions } from "./facts.ts";
-import { Folds, type OpenState } from "./folds.ts";
+import { EventColumns } from "./event-columns.ts";
+import { Folds } from "./folds.ts";
 import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
 import { LivenessTracker } from "./liveness.ts";
 import { Lookup } from "./lookup.ts";
-import { listCommands } from "./commands.ts";
+import { listCommands, tableOf } from "./commands.ts";
 import { Queries } from "./query/run.ts";
 import { type Query, eventsQuery, listQuery, statsQuery } from "./queries.ts";
 import {
@@ -50,9 +44,10 @@ import {
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { search } from "./search.ts";
-import { SQL } from "./statements.ts";
+import { EVENT_COLUMNS, SQL } from "./statements.ts";
 import { Removals } from "./removals.ts";
-import { ARCHIVED, Tombstones } from "./tombstones.ts";
+import { Tombstones } from "./tombstones.ts";
+import { readSummary } from "./summary.ts";
 import { IdWindow } from "./id-window.ts";
 import { Writer, type WriterEvents } from "./writer.ts";
 
@@ -65,6 +60,7 @@ const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
 
 export class DuckDBStore implements ServedStore {
   private readonly folds: Folds;
+  private readonly columns: EventColumns;
   private readonly liveness: LivenessTracker;
   private readonly tombstones: Tombstones;
   readonly lookup: Lookup;
@@ -72,8 +68,6 @@ export class DuckDBStore implements ServedStore {
   readonly queries: Queries;
   private readonly removals: Removals;
   private writer!: Writer;
-  /** The slice of rows that is being written for queries. */
-  private slice: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
   private readonly appendOwn = (events: readonly Event[]) =>
     this.writer.append(events, null);
@@ -84,6 +78,7 @@ export class DuckDBStore implements ServedStore {
     private readonly now: Clock,
   ) {
     this.folds = new Folds(db, (state, by) => this.liveness.note(state, by));
+    this.columns = new EventColumns(db, this.folds);
     this.liveness = new LivenessTracker(db, this.folds, now, this.appendOwn);
     this.tombstones = new Tombstones(db, this.folds);
     this.lookup = new Lookup(db, this.folds, this.liveness);
@@ -174,33 +169,11 @@ export class DuckDBStore implements ServedStore {
   async summary(session_id: string): Promise<SessionSummary | null> {
     let stored = this.folds.recall(session_id);
     if (stored === undefined) {
-      const read = await this.readSummary(session_id);
+      const read = await readSummary(this.db.ask, this.tombstones, session_id);
       // It may have come into memory meanwhile, and changed there.
       stored = this.folds.recall(session_id) ?? read;
     }
     return this.writer.queue.withPending(session_id, stored);
-  }
-
-  private async readSummary(
-    session_id: string,
-  ): Promise<SessionSummary | null> {
-    const [open] = await this.db.ask<OpenState>(SQL.openStates, [
-      listValue([session_id]),
-    ]);
-    if (open) return summaryOf(parseState(open.state, open));
-    const [closed] = await closedAmong(this.db.ask, [session_id]);
-    if (!closed)
-      return (await this.tombstones.has(session_id)) ? ARCHIVED : null;
-    const [start] = await this.db.ask<{ id: string }>(SQL.startOf, [
-      session_id,
-      closed.start_time,
-    ]);
-    const ended = closed.end_source !== "recovered";
-    return {
-      start_event_id: start?.id ?? null,
-      ended,
-      reporter: ownerOf(closed.reporter, ended),
-    };
   }
 
   async sessionOf(event: Event, from: Provenance): Promise<string | null> {
@@ -237,16 +210,19 @@ export class DuckDBStore implements ServedStore {
   }
 
   async stats(filter: SessionFilter): Promise<SessionStats> {
-    await this.flush();
     const { sql, values } = statsQuery(filter, this.now());
+    await this.flush(sql);
     const [row] = await this.db.ask<StatsRow>(sql, values);
     return statsOf(row!);
   }
 
-  async analytics(question: Question): Promise<FigureRow[]> {
-    await this.flush();
+  async analytics(
+    question: Question,
+    gone?: AbortSignal,
+  ): Promise<FigureRow[]> {
     const { sql, values } = analyticsQuery(question, this.now());
-    return this.db.ask<FigureRow>(sql, values);
+    await this.flush(sql);
+    return this.db.ask<FigureRow>(sql, values, gone);
   }
 
   async *events(filter: EventFilter): AsyncIterable<StoredEvent> {
@@ -267,34 +243,37 @@ export class DuckDBStore implements ServedStore {
   }
 
   async *commands(filter: CommandFilter): AsyncIterable<Command> {
-    await this.flush();
+    await this.flush(tableOf(filter));
     yield* listCommands(this.db, filter);
   }
 
-  async *search(filter: SearchFilter): AsyncIterable<Hit> {
+  async *search(filter: SearchFilter, gone?: AbortSignal): AsyncIterable<Hit> {
     await this.flush();
-    yield* search(this.db, filter);
+    yield* search((sql, values) => this.db.ask(sql, values, gone), filter);
   }
 
   async query(request: QueryRequest): Promise<QueryAnswer> {
-    await this.flush();
+    // The view `commands` is made of them.
+    await this.flush(/commands/i.test(request.sql) ? EVENT_COLUMNS : "");
     return this.queries.run(request);
   }
 
   private async *sessions({ sql, values }: Query): AsyncIterable<Session> {
-    await this.flush();
+    await this.flush(sql);
     const now = this.now();
     for await (const row of this.db.read<ReadRow>(sql, values))
       yield sessionOf(row, this.liveness.signs, now);
   }
 
-  /** Writes the rows of what is stored now, a slice at a time, between commits. */
-  private async flush(): Promise<void> {
-    const { lastSeq } = this.folds;
-    while (this.folds.folded < lastSeq)
-      await (this.slice ??= this.db
-        .inTurn(() => this.folds.flushOldest())
-        .finally(() => (this.slice = null)));
+  /** Writes what is stored now to the tables that a statement reads. */
+  private async flush(sql: string = EVENT_COLUMNS): Promise<void> {
+    await this.folds.flushBetween();
+    if (sql.includes(EVENT_COLUMNS)) await this.columns.write();
+  }
+
+  /** Keeps what queries read not far behind. */
+  catchUp(): Promise<void> {
+    return this.columns.catchUp();
   }
 
   /** Writes rows and a checkpoint; to be called when nothing else is to do. */
@@ -305,8 +284,8 @@ export class DuckDBStore implements ServedStore {
 
   /** Its maintenance; one object for all callers. */
   maintenance(options: MaintenanceOptions): FileMaintenance {
-    const { db, folds, removals, appendOwn: append } = this;
-    const keeper = { db, folds, removals, append };
+    const { db, folds, columns, removals, appendOwn: append } = this;
+    const keeper = { db, folds, columns, removals, append };
     return new FileMaintenance(keeper, this.tombstones, options);
   }
 
@@ -334,6 +313,7 @@ export class DuckDBStore implements ServedStore {
 
   private async end(): Promise<void> {
     try {
+      this.columns.close();
       const written = this.writer.close();
       await this.queries.end();
       await this.db.jobs.end();

@@ -144,7 +144,8 @@ export class Writer {
     else
       await this.db.transaction(async () => {
         const ids = listValue(replaced.map(({ session_id }) => session_id));
-        await this.db.run(SQL.deleteEvents, [...spanOf(replaced), ids]);
+        for (const sql of [SQL.deleteTheirColumns, SQL.deleteEvents])
+          await this.db.run(sql, [...spanOf(replaced), ids]);
         await this.insert(items);
       });
     for (const item of items) {

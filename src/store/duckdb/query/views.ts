@@ -30,42 +30,34 @@ const sessionColumn = ([name, column]: [string, Column]): string => {
   return column.type === "object" ? `${name}::JSON AS ${name}` : name;
 };
 
-/** What is told at the start of a command, and at its end. */
-const told = (at: "started" | "ended", field: string) =>
-  `json_extract_string(${at}, '$.${field}')`;
-const integer = (at: "started" | "ended", field: string) =>
-  `try_cast(${told(at, field)} AS INTEGER)`;
-
-const END_TIME = `coalesce(try_cast(${told("ended", "timestamp")} AS TIMESTAMP),
-  CASE WHEN session_end < start_time THEN start_time ELSE session_end END)`;
+const END_TIME = `coalesce(ended.timestamp,
+  CASE WHEN session_end < timestamp THEN timestamp ELSE session_end END)`;
 
 const COMMAND_COLUMNS = {
   session_id: "session_id",
   username: "username",
   hostname: "hostname",
-  event_seq: "event_seq",
-  seq: integer("started", "seq"),
-  pid: integer("started", "pid"),
-  depth: integer("started", "depth"),
-  text: told("started", "text"),
-  text_base64: told("started", "text_base64"),
-  truncated_bytes: integer("started", "truncated_bytes"),
-  start_time: "start_time",
+  event_seq: "seq",
+  seq: "try_cast(command_seq AS INTEGER)",
+  pid: "try_cast(pid AS INTEGER)",
+  depth: "depth",
+  text: "text",
+  text_base64: "text_base64",
+  truncated_bytes: "truncated_bytes",
+  start_time: "timestamp",
   end_time: END_TIME,
-  duration_seconds: `coalesce(try_cast(${told("ended", "duration_ms")} AS DOUBLE),
-    CASE WHEN ${END_TIME} < start_time THEN 0
-      ELSE epoch_ms(${END_TIME}) - epoch_ms(start_time) END) / 1000`,
-  exit_code: integer("ended", "exit_code"),
-  pipe_status: `try_cast(json_extract(ended, '$.pipe_status') AS INTEGER[])`,
-  cwd: told("started", "cwd"),
-  mark: told("started", "mark"),
+  duration_seconds: `coalesce(ended.duration_ms,
+    CASE WHEN ${END_TIME} < timestamp THEN 0
+      ELSE epoch_ms(${END_TIME}) - epoch_ms(timestamp) END) / 1000`,
+  exit_code: "ended.exit_code",
+  pipe_status: "ended.pipe_status",
+  cwd: "cwd",
+  mark: "mark",
 } satisfies Record<keyof Command, string>;
 
-/** See commands.ts: the end of a command is what follows its start under its key. */
-const SHELLED = "json_extract(payload, '$.shell_started_us')";
-const PAIRS = `PARTITION BY session_id, json_extract_string(payload, '$.pid'),
-    json_extract_string(payload, '$.seq'), ${SHELLED}::VARCHAR
-  ORDER BY CASE WHEN ${SHELLED} IS NULL THEN timestamp END, kind DESC, timestamp`;
+/** See commands.ts: the end of a command is what follows its start there. */
+const PAIRS = `PARTITION BY session_id, pid, command_seq, shell_started_us
+  ORDER BY CASE WHEN shell_started_us IS NULL THEN timestamp END, kind DESC, timestamp`;
 
 const as = (columns: Record<string, string>) =>
   Object.entries(columns)
@@ -87,13 +79,12 @@ const definitions = (
   sessions: `SELECT ${Object.entries<Column>(COLUMNS).map(sessionColumn).join(", ")}
     FROM ${all}`,
   commands: `SELECT ${as(COMMAND_COLUMNS)} FROM (
-    SELECT c.session_id, c.seq AS event_seq, c.timestamp AS start_time,
-      c.payload AS started, c.ended, s.end_time AS session_end,
-      s.username, s.hostname
-    FROM (SELECT session_id, seq, timestamp, kind, payload,
-        CASE WHEN lead(kind) OVER told = 'command_end'
-          THEN lead(payload) OVER told END AS ended
-      FROM ${file}.main.events WHERE kind IN ('command_start', 'command_end')
+    SELECT c.*, s.end_time AS session_end, s.username, s.hostname
+    FROM (SELECT *, CASE WHEN lead(kind) OVER told = 'command_end'
+          THEN lead({timestamp: timestamp, exit_code: exit_code,
+            duration_ms: duration_ms, pipe_status: pipe_status}) OVER told END AS ended
+      FROM ${file}.main.event_columns
+      WHERE kind IN ('command_start', 'command_end')
       WINDOW told AS (${PAIRS})) AS c
     LEFT JOIN ${all} AS s ON s.session_id = c.session_id
     WHERE c.kind = 'command_start')`,
