@@ -25,8 +25,9 @@ import { configure } from "../support/host.ts";
 import { Newcomer, freePort, tidied } from "../support/newcomer.ts";
 import { derived } from "../support/derived.ts";
 import { BLOCKS, PAGES, commandsOf, page, section } from "../support/pages.ts";
+import { Pty } from "../support/pty.ts";
 import { PICTURE } from "../support/pictures.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
@@ -183,6 +184,43 @@ test.each(PAGES)(
     expect(page.text).toBe(await derived(page));
   },
 );
+
+test("the banner is what a person sees, but for the id", async () => {
+  const { text } = section("Recording / A wrapped shell");
+  const [, banner] = /^```\n\$ session-buddy shell\n([^]*?)^```$/m.exec(text)!;
+  const lines = banner!.trimEnd().split("\n");
+  using sandbox = new Sandbox();
+  await using pty = new Pty(sandbox, [BINARY, "shell"], { columns: 120 });
+  await pty.expect(/[$#] $/);
+  const shown = pty.text().replaceAll("\r", "").split("\n");
+  const same = (all: readonly string[]) =>
+    all
+      .slice(0, lines.length)
+      .join("\n")
+      .replace(/-\d{8}-\d{6}-\w+/, "-ID");
+  expect(same(shown)).toBe(same(lines));
+});
+
+/** Who reads the blocks of a language: a test here, or in the file that is named. */
+const READ_BY: Record<string, RegExp> = {
+  sh: /./,
+  console: /^\$ session-buddy /,
+  yaml: /./,
+  // wrap-argv.test.ts, login-shell.test.ts
+  bash: /^(# the end of ~\/\.bashrc|#!\/bin\/sh)\n/,
+  // pages-clients.test.ts
+  ...{ json: /./, toml: /./, python: /./ },
+};
+
+test("no block of any page is without a test", () => {
+  const unread = BLOCKS.filter(
+    ({ language, text }) => !READ_BY[language]?.test(text),
+  );
+  expect(unread).toEqual([]);
+  // What has no language is the banner and the drawing.
+  const fences = PAGES.flatMap(({ text }) => [...text.matchAll(/^```/gm)]);
+  expect(fences.length / 2).toBe(BLOCKS.length + 2);
+});
 
 test("those that are derived are there", () => {
   expect(page("docs/server.md").text).toContain("| `track_session_start` |");
