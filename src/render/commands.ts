@@ -63,7 +63,7 @@ const columnsOf = (text: Column<Command>): readonly Column<Command>[] => [
   {
     header: "DURATION",
     value: ({ duration_seconds }) =>
-      duration_seconds === null ? "-" : String(duration_seconds),
+      duration_seconds === null ? "-" : `${+duration_seconds.toFixed(6)}`,
     person: (command) => tookOf(command),
     drop: 1,
   },
