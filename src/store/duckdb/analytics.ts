@@ -125,15 +125,17 @@ const byColumns = (
 const OUTCOME = `CASE WHEN s.signal IS NOT NULL THEN s.signal
   WHEN s.end_source = 'recovered' THEN 'lost' ELSE s.exit_code::VARCHAR END AS outcome`;
 
+/** What the start and the end of a command have in common, as one number. */
 const KEY = "hash(e.session_id, e.pid, e.command_seq, e.shell_started_us)";
 
 /**
  * \`paired\`: starts of commands with what their ends say, if they have one:
- * \`exit_code\` and \`ms\`. By a number for a key: a window over them took ten times as
- * long. Of who does not tell when a shell began an end is that of the start before it.
- * @param ends which ends are looked at; of the others the starts may be left out
+ * \`exit_code\` and \`ms\`. A window over both took ten times as long, and texts that
+ * are kept by key the memory of all. Of who does not tell when a shell began an end is
+ * that of the start before it.
+ * @param ends which ends are looked at
  */
-function paired({ question, conditions, now }: Asked, ends?: string): string {
+function paired({ question, conditions, now }: Asked, ends = "true"): string {
   const { after, before, ...others } = question.sessions;
   const from = conditions.parameter(after);
   const until = conditions.parameter(before);
@@ -141,41 +143,32 @@ function paired({ question, conditions, now }: Asked, ends?: string): string {
   const whose =
     chosen &&
     `AND e.session_id IN (SELECT s.session_id FROM all_sessions AS s ${chosen})`;
-  const looked = `e.timestamp >= ${from}::TIMESTAMP`;
-  const ended = `e.kind = 'command_end' AND ${ends ?? "true"}`;
-  const told = (shelled: string, which = "true") => `
-    SELECT e.session_id, e.timestamp, e.kind = 'command_end' AS ended, e.seq,
-      ${KEY} AS key, e.exit_code, e.duration_ms AS ms, e.text
-    FROM event_columns AS e
-    WHERE e.shell_started_us ${shelled} AND ${looked} AND ${which}
-      AND (${ended}
-        OR e.kind = 'command_start' AND e.timestamp < ${until}::TIMESTAMP) ${whose}`;
-  const few =
-    ends &&
-    `${KEY} IN (SELECT ${KEY} FROM event_columns AS e
-      WHERE e.shell_started_us IS NOT NULL AND ${looked} AND ${ended} ${whose})`;
+  const looked = `FROM event_columns AS e
+    WHERE e.timestamp >= ${from}::TIMESTAMP ${whose} AND e.shell_started_us`;
+  const started = `e.kind = 'command_start' AND e.timestamp < ${until}::TIMESTAMP`;
+  const ended = `e.kind = 'command_end' AND ${ends}`;
   const took = (begun: string, ended: string) =>
     `greatest(0, epoch_ms(${ended}) - epoch_ms(${begun}))::DOUBLE`;
   return `
-    shelled AS (
-      SELECT any_value(session_id) AS session_id,
-        any_value(timestamp) FILTER (NOT ended) AS timestamp,
-        any_value(seq) FILTER (NOT ended) AS seq, any_value(text) AS text,
-        any_value(timestamp) FILTER (ended) AS end_time,
-        any_value(exit_code) AS exit_code, any_value(ms) AS ms
-      FROM (${told("IS NOT NULL", few)}) GROUP BY key),
+    starts AS (
+      SELECT e.session_id, e.timestamp, e.seq, e.text, ${KEY} AS key
+      ${looked} IS NOT NULL AND ${started}),
+    ends AS (
+      SELECT ${KEY} AS key, any_value(e.timestamp) AS timestamp,
+        any_value(e.exit_code) AS exit_code, any_value(e.duration_ms) AS ms
+      ${looked} IS NOT NULL AND ${ended} GROUP BY 1),
     others AS (
       SELECT session_id, unnest(list_transform(told, lambda one, i:
         {begun: one, next: told[i + 1]}), max_depth := 2)
-      FROM (SELECT any_value(session_id) AS session_id,
-          list_sort(list({t: timestamp, ended: ended, seq: seq, text: text,
-            exit_code: exit_code, ms: ms})) AS told
-        FROM (${told("IS NULL")}) GROUP BY key)),
+      FROM (SELECT any_value(e.session_id) AS session_id,
+          list_sort(list({t: e.timestamp, ended: e.kind = 'command_end', seq: e.seq,
+            text: e.text, exit_code: e.exit_code, ms: e.duration_ms})) AS told
+        ${looked} IS NULL AND (${started} OR ${ended}) GROUP BY ${KEY})),
     paired AS (
-      SELECT session_id, timestamp, seq, text, exit_code,
-        CASE WHEN end_time IS NOT NULL
-          THEN coalesce(ms, ${took("timestamp", "end_time")}) END AS ms
-      FROM shelled WHERE timestamp IS NOT NULL
+      SELECT s.session_id, s.timestamp, s.seq, s.text, e.exit_code,
+        CASE WHEN e.timestamp IS NOT NULL
+          THEN coalesce(e.ms, ${took("s.timestamp", "e.timestamp")}) END AS ms
+      FROM starts AS s LEFT JOIN ends AS e ON e.key = s.key
       UNION ALL
       SELECT session_id, begun.t, begun.seq, begun.text,
         CASE WHEN next.ended THEN next.exit_code END,
