@@ -17,6 +17,8 @@ export interface ArgDef {
   default?: string | true;
   /** It may be given more than once, or is all words that are left: a list. */
   multiple?: true;
+  /** It often has several words, which quotes make one. */
+  phrase?: true;
   /** Words that begin with one dash are among its own, unless they are flags. */
   dashed?: true;
   /** The words that it takes, which a shell completes. */
@@ -87,6 +89,9 @@ export function parseArgs<const Defs extends ArgDefs>(
   const flags = spellings(defs);
   const dashed = Object.values(defs).some((def) => def.dashed);
   const words: string[] = [];
+  /** Of each word, the flag whose value stands before it. */
+  const behind: (string | null)[] = [];
+  let valued: string | null = null;
   let at = 0;
   for (; at < argv.length; at++) {
     const word = argv[at]!;
@@ -95,8 +100,11 @@ export function parseArgs<const Defs extends ArgDefs>(
       word !== "-" &&
       !(dashed && word[1] !== "-" && !flags.has(word));
     if (word === "--" || (flagsFirst && !isFlag)) break;
+    const before = valued;
+    valued = null;
     if (!isFlag) {
       words.push(word);
+      behind.push(before);
       continue;
     }
     const [flag, inline] = splitFlag(word);
@@ -107,6 +115,7 @@ export function parseArgs<const Defs extends ArgDefs>(
       throw usage(name, `${flag} takes no value`);
     const value = isSwitch ? flag !== `--no-${key}` : (inline ?? argv[++at]);
     if (value === undefined) throw usage(name, `${flag} needs a value`);
+    if (!isSwitch && inline === undefined) valued = flag;
     const list = args[key];
     args[key] = Array.isArray(list) ? [...list, String(value)] : value;
   }
@@ -115,8 +124,14 @@ export function parseArgs<const Defs extends ArgDefs>(
   for (const [key, { type, multiple }] of Object.entries(defs))
     if (type === "positional")
       args[key] = multiple ? words.splice(0) : words.shift();
-  if (words.length > 0)
-    throw usage(name, `${name} takes no word '${words[0]}'`);
+  if (words.length > 0) {
+    const before = behind.at(behind.length - words.length);
+    const phrase = before ?? Object.values(defs).some((def) => def.phrase);
+    const hint =
+      phrase &&
+      `put ${before ? `the value of ${before}` : "all of it"} in quotes`;
+    throw usage(name, `${name} takes no word '${words[0]}'`, hint || null);
+  }
   return { args: args as Args<Defs>, consumed };
 }
 
@@ -151,21 +166,34 @@ function unknownFlag(name: string, flag: string, known: Iterable<string>) {
 const usage = (name: string, sentence: string, hint?: string | null) =>
   fail.usage(sentence, hint || `try: session-buddy ${name} --help`);
 
-/** The word that a mistyped one most likely meant; null when none is near. */
+/**
+ * What a mistyped word most likely meant: those that have it for a part of their
+ * name, else the one that is a few letters from it; null when none is.
+ */
 export function nearest(
   word: string,
   candidates: Iterable<string>,
 ): string | null {
   // Any two flags of one letter are near.
   if (/^-.$/.test(word)) return null;
+  const bare = word.replace(/^-+(no-)?/, "");
+  if (bare === "") return null;
+  const names = [...candidates];
+  const having = names.filter((name) =>
+    name.replace(/^-+/, "").split(/[- ]/).includes(bare),
+  );
+  if (having.length > 0 && having.length <= MOST_SUGGESTED)
+    return having.join(" or ");
   let best: string | null = null;
-  let least = Math.ceil(word.length / 3) + 1;
-  for (const candidate of candidates) {
+  let least = (bare.length <= 4 ? 1 : bare.length <= 8 ? 2 : 3) + 1;
+  for (const candidate of names) {
     const far = candidate.startsWith(word) ? 1 : distance(word, candidate);
     if (far < least) [best, least] = [candidate, far];
   }
   return best;
 }
+
+const MOST_SUGGESTED = 3;
 
 /** Edits (insert, delete, replace, exchange two neighbours) between two words. */
 function distance(a: string, b: string): number {

@@ -104,6 +104,7 @@ for (const served of [false, true])
         ["--after", "2026-02-06 14:10"],
         [VIM, RESTART],
       ],
+      [["--last", "1h"], []],
     ])("%p pick %p", async (flags, wanted) => {
       const rows = (await list(...flags)).split("\n").filter(Boolean);
       expect(rows.map((row) => row.split("\t").at(-1)!)).toEqual(wanted);
@@ -156,8 +157,10 @@ test("what is wrong is said in a sentence", async () => {
     [
       ["--during", "-2h..", "--after", "-1h"],
       64,
-      /--during stands for --after/,
+      /--during and --last each stand for --after/,
     ],
+    [["--last", "1h", "--before", "today"], 64, /give one of them/],
+    [["--last", "soon"], 64, /is not a length of time/],
     [["--exit", "x"], 64, /--exit takes an exit status, not 'x'/],
     [["--cwd", ""], 64, /the folder is empty/],
     [[""], 64, /the session's id is empty/],

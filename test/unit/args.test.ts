@@ -75,6 +75,12 @@ test.each([
   [["--no-color=1"], "--no-color takes no value (try"],
   [["a", "b"], "show takes no word 'b' (try: session-buddy show --help)"],
   [["a", "--", "b"], "show takes no word 'b'"],
+  [
+    ["a", "--after", "b", "c"],
+    "no word 'c' (put the value of --after in quotes)",
+  ],
+  [["--after", "a", "b", "c"], "no word 'c' (try: session-buddy show --help)"],
+  [["a", "--after=b", "c"], "no word 'c' (try: session-buddy show --help)"],
   [["--constructor"], "show has no flag '--constructor'"],
   [["--__proto__"], "show has no flag '--__proto__'"],
 ])("%j is refused", (given, sentence) => {
@@ -92,11 +98,22 @@ test("the nearest word is near", () => {
     ["lx", "ls"],
     ["x", null],
     ["doctor", null],
+    ["sessions", "list-sessions"],
+    ["session", "show-session"],
+    ["lost", null],
+    ["show-all", null],
     ["-x", null],
     ["", null],
   ];
   for (const [word, near] of pairs)
     expect([word, nearest(word, words)]).toEqual([word, near]);
+});
+
+test("a word that many names have for a part suggests each of few", () => {
+  const words = ["mcp stop", "mcp start", "emit start", "--duration-greater"];
+  expect(nearest("start", words)).toBe("mcp start or emit start");
+  expect(nearest("--duration", words)).toBe("--duration-greater");
+  expect(nearest("mcp", [...words, "mcp a", "mcp b"])).not.toContain(" or ");
 });
 
 const NO_FLAGS = {

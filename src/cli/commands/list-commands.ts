@@ -11,7 +11,12 @@ import {
 import { fail } from "../../model/failure.ts";
 import { findSession, noSession } from "../../model/reference.ts";
 import type { SessionStore } from "../../model/store.ts";
-import { parseExitStatus, parseSpan, parseTime } from "../../model/time.ts";
+import {
+  parseExitStatus,
+  parseLength,
+  parseSpan,
+  parseTime,
+} from "../../model/time.ts";
 import { localZone } from "../../os/zone.ts";
 import { COMMAND_COLUMNS, COMMAND_TABLE } from "../../render/commands.ts";
 import { folderNamed, hostNamed } from "../filters.ts";
@@ -32,7 +37,7 @@ tab-separated, without a header.
 
 EXAMPLES
   session-buddy list-commands --failed --during 'yesterday 14:00..today'
-  session-buddy list-commands --failed --host . --after today
+  session-buddy list-commands --failed --host . --last 2h
   session-buddy list-commands --text 'terraform apply' --user les --after -30d
   session-buddy list-commands 1a2b3c4d --json | jq -r '.[].text'`,
   args: {
@@ -82,6 +87,11 @@ EXAMPLES
       valueHint: "A..B",
       description: "Began from A on and before B, or without one of them",
     },
+    last: {
+      type: "string",
+      valueHint: "length",
+      description: "Began in the last 5h30m, 90m, 2d",
+    },
     ...FOUND_FLAGS,
   },
   async run(args) {
@@ -121,17 +131,21 @@ interface Times {
   after?: string | undefined;
   before?: string | undefined;
   during?: string | undefined;
+  last?: string | undefined;
 }
 
 function spanOf(
-  { after, before, during }: Times,
+  { after, before, during, last }: Times,
   now: number,
 ): Pick<CommandFilter, "after" | "before"> {
-  if (during !== undefined && (after ?? before) !== undefined)
+  const asked = [during, last, after ?? before].filter((v) => v !== undefined);
+  if (asked.length > 1)
     throw fail.usage(
-      "--during stands for --after and --before",
-      "leave it out, or them",
+      "--during and --last each stand for --after and --before",
+      "give one of them",
     );
+  if (last !== undefined)
+    return { after: new Date(now - parseLength(last)).toISOString() };
   const time = (text: string) => parseTime(text, now, ZONE).toISOString();
   const { from, to } =
     during === undefined

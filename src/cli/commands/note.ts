@@ -18,7 +18,11 @@ EXAMPLES
   ${EXAMPLE}`,
   args: {
     id: SESSION_WORD,
-    text: { type: "positional", description: "What to note, as one word" },
+    text: {
+      type: "positional",
+      phrase: true,
+      description: "What to note, as one word",
+    },
     config: CONFIG_FLAG,
   },
   async run({ id, text, config }) {

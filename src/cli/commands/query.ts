@@ -61,6 +61,7 @@ EXAMPLES
   args: {
     sql: {
       type: "positional",
+      phrase: true,
       description: "The query; - reads it from standard input",
     },
     timeout: {

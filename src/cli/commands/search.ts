@@ -34,7 +34,7 @@ EXAMPLES
   session-buddy search --regex '^(sudo )?rm -r' --host web1 -n 10
   session-buddy search prefect --json | jq -r '.[].session_id'`,
   args: {
-    text: { type: "positional", description: "What to look for" },
+    text: { type: "positional", phrase: true, description: "What to look for" },
     regex: {
       type: "boolean",
       description: "The text is a regular expression (RE2)",
