@@ -104,9 +104,21 @@ function life(random: Random, n: number): Event[] {
       }),
     ];
   }).flat();
+  // Some are told twice, at another time.
+  const twice = commands
+    .filter(() => random.chance(0.2))
+    .map((event) => {
+      const again = command(begun + random.int(0, 2_000) / 7);
+      const { event_id, timestamp } = again;
+      const exit_code = random.pick([null, 3]);
+      return event.event_type === "command_end"
+        ? { ...event, event_id, timestamp, exit_code }
+        : { ...event, event_id, timestamp };
+    });
   return [
     start({ session_id, timestamp: at(begun) }),
     ...commands,
+    ...twice,
     annotation(begun + 1, { session_id, note: random.pick(TEXTS) }),
     annotation(begun + 2, { session_id, metadata: { n } }),
     ...(random.chance(0.7) ? [end(begun + 50, { session_id })] : []),
@@ -151,6 +163,18 @@ test("they hold what the events say, whatever became of these", async () => {
     const { rows: counted } = await store.query({ sql, ...asked });
     const starts = rows.filter(({ kind }) => kind === "command_start");
     expect(await Array.fromAsync(counted)).toEqual([[starts.length]]);
+    const { rows: paired } = await store.query({
+      sql: "SELECT event_seq, exit_code, end_time, pipe_status FROM commands ORDER BY 1",
+      ...asked,
+    });
+    const ran = await Array.fromAsync(store.commands({}));
+    expect(await Array.fromAsync(paired)).toEqual(
+      ran
+        .sort((a, b) => a.event_seq - b.event_seq)
+        .map((one) => [
+          ...[one.event_seq, one.exit_code, one.end_time, one.pipe_status],
+        ]),
+    );
     const made = rows.filter(({ text }) => String(text).includes("make"));
     expect(await found("MAKE")).toHaveLength(made.length);
     expect(await inFile()).toEqual(rows);

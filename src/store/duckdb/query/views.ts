@@ -30,7 +30,7 @@ const sessionColumn = ([name, column]: [string, Column]): string => {
   return column.type === "object" ? `${name}::JSON AS ${name}` : name;
 };
 
-const END_TIME = `coalesce(ended.timestamp,
+const END_TIME = `coalesce(ended_at,
   CASE WHEN session_end < timestamp THEN timestamp ELSE session_end END)`;
 
 const COMMAND_COLUMNS = {
@@ -46,18 +46,54 @@ const COMMAND_COLUMNS = {
   truncated_bytes: "truncated_bytes",
   start_time: "timestamp",
   end_time: END_TIME,
-  duration_seconds: `coalesce(ended.duration_ms,
+  duration_seconds: `coalesce(ended_ms,
     CASE WHEN ${END_TIME} < timestamp THEN 0
       ELSE epoch_ms(${END_TIME}) - epoch_ms(timestamp) END) / 1000`,
-  exit_code: "ended.exit_code",
-  pipe_status: "ended.pipe_status",
+  exit_code: "ended_exit",
+  pipe_status: "ended_pipe",
   cwd: "cwd",
   mark: "mark",
 } satisfies Record<keyof Command, string>;
 
-/** See commands.ts: the end of a command is what follows its start there. */
-const PAIRS = `PARTITION BY session_id, pid, command_seq, shell_started_us
-  ORDER BY CASE WHEN shell_started_us IS NULL THEN timestamp END, kind DESC, timestamp`;
+/** What is told at the end of a command, and the name of it beside its start. */
+const TOLD_LAST = {
+  ended_at: "timestamp",
+  ended_exit: "exit_code",
+  ended_pipe: "pipe_status",
+  ended_ms: "duration_ms",
+};
+const told = (value: (column: string) => string) =>
+  Object.entries(TOLD_LAST)
+    .map(([name, column]) => `${value(column)} AS ${name}`)
+    .join(", ");
+
+/**
+ * Starts of commands, with what their ends say, as commands.ts pairs them. Where it is
+ * told when a shell began, by a join: a window over all would keep them in memory, and
+ * no condition on a start would spare it anything.
+ * @param from the table of columns
+ */
+const paired = (from: string) => `
+  SELECT c.*, ${Object.keys(TOLD_LAST).join(", ")}
+  FROM ${from} AS c LEFT JOIN (
+    SELECT session_id AS whose, arg_max(seq, timestamp) FILTER (kind = 'command_start') AS last_start,
+      ${told((column) => `arg_min_null(${column}, timestamp) FILTER (kind = 'command_end')`)}
+    FROM ${from}
+    WHERE kind IN ('command_start', 'command_end') AND shell_started_us IS NOT NULL
+    GROUP BY session_id, pid, command_seq, shell_started_us) AS e
+    ON e.whose = c.session_id AND e.last_start = c.seq
+  WHERE c.kind = 'command_start' AND c.shell_started_us IS NOT NULL
+  UNION ALL
+  FROM (
+    SELECT *, ${told(
+      (column) => `CASE WHEN lead(kind) OVER told = 'command_end'
+        THEN lead(${column}) OVER told END`,
+    )}
+    FROM ${from}
+    WHERE kind IN ('command_start', 'command_end') AND shell_started_us IS NULL
+    WINDOW told AS (PARTITION BY session_id, pid, command_seq
+      ORDER BY timestamp, kind DESC))
+  WHERE kind = 'command_start'`;
 
 const as = (columns: Record<string, string>) =>
   Object.entries(columns)
@@ -80,14 +116,8 @@ const definitions = (
     FROM ${all}`,
   commands: `SELECT ${as(COMMAND_COLUMNS)} FROM (
     SELECT c.*, s.end_time AS session_end, s.username, s.hostname
-    FROM (SELECT *, CASE WHEN lead(kind) OVER told = 'command_end'
-          THEN lead({timestamp: timestamp, exit_code: exit_code,
-            duration_ms: duration_ms, pipe_status: pipe_status}) OVER told END AS ended
-      FROM ${file}.main.event_columns
-      WHERE kind IN ('command_start', 'command_end')
-      WINDOW told AS (${PAIRS})) AS c
-    LEFT JOIN ${all} AS s ON s.session_id = c.session_id
-    WHERE c.kind = 'command_start')`,
+    FROM (${paired(`${file}.main.event_columns`)}) AS c
+    LEFT JOIN ${all} AS s ON s.session_id = c.session_id)`,
   events: `SELECT seq, event_id::VARCHAR AS event_id, session_id,
       kind AS event_type, timestamp, received_at,
       provenance::JSON AS provenance, payload::JSON AS event
