@@ -210,10 +210,13 @@ test("of a database without them they are made when they are asked for", async (
       '${id(0)}' AS session_id, 'command_start' AS kind,
       TIMESTAMP '2026-02-06 12:34:56' AS timestamp,
       '{"event_version":"1.0","event_id":"' || uuid() || '","session_id":"${id(0)}","timestamp":"${at(0)}","event_type":"command_start","text":"make ' || i || '"}' AS payload
-    FROM range(1, 10001) AS r(i)`,
+    FROM range(1, 70001) AS r(i)`,
   );
   await open();
   expect(await inFile()).toEqual([]);
+  // A server that nobody asks follows at a distance.
+  await store.catchUp();
+  expect((await inFile()).length).toBeWithin(1, 70_000);
   expect(await found("make 9999")).toEqual(["make 9999"]);
   expect(await inFile()).toEqual(await wanted());
 });
