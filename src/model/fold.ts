@@ -212,7 +212,8 @@ function takeLastCommand(state: State, event: CommandStart): void {
 
 const compareText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
-const beginning = (text: string): string =>
+/** What is kept of a text. */
+export const beginning = (text: string): string =>
   [...text.slice(0, 2 * LAST_TEXT_CHARACTERS)]
     .slice(0, LAST_TEXT_CHARACTERS)
     .join("");

@@ -75,6 +75,12 @@ describe("who_at", () => {
       [ID, "terraform apply", ["terraform apply"]],
     ]);
     expect(sessions[0]).toMatchObject({ username: "ann", hostname: "ops-1" });
+    // Of the session as it was then; what it did later is for get_session.
+    expect(
+      sessions.map((one: { last_command: string }) => one.last_command),
+    ).toEqual(["make deploy", "terraform apply"]);
+    const now = (await whoAt({ host: "host" })).sessions;
+    expect(now[0]).toMatchObject({ last_command: "vim /etc/nginx.conf" });
   });
 
   test("tells moments, hosts, users and components apart", async () => {

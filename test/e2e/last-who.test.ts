@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import { expectFailure, plant } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+import { hook, id, leave, life, lines } from "../support/spool.ts";
 
 const TZ = "Europe/Berlin";
 
@@ -88,3 +90,71 @@ test("who shows who is in with what was typed last, or who was in then", async (
   expect(await ids("--at", "2026-02-06 12:35")).toBe(`${ended}\n`);
   expect(await ids("--host", "nowhere")).toBe("");
 });
+
+test.each([false, true])(
+  "who at a moment has what had begun by then, not what came later (served: %p)",
+  async (served) => {
+    using sandbox = new Sandbox();
+    sandbox.env["TZ"] = "UTC";
+    const on = (time: string) => Date.parse(`2026-02-${time}Z`);
+    for (const n of [1, 2, 3])
+      leave(sandbox, `${id(n)}.ndjson`, lines(life(n)));
+    leave(
+      sandbox,
+      `${id(1)}.101.commands`,
+      hook.header(101, on("06T13:00")) +
+        hook.start(1, on("06T14:01"), "make all") +
+        hook.end(1, on("06T14:02"), 2) +
+        hook.start(2, on("08T14:05"), "reboot") +
+        hook.end(2, on("10T15:00"), 0),
+    );
+    leave(
+      sandbox,
+      `${id(2)}.102.commands`,
+      hook.header(102, on("06T13:00")) +
+        hook.start(1, on("06T14:03"), "", { mark: "private" }) +
+        hook.end(1, on("06T14:03"), 0) +
+        hook.start(2, on("06T14:04"), "x".repeat(600)) +
+        hook.end(2, on("10T15:00"), 0),
+    );
+    await using _server = served ? await TestServer.start(sandbox) : undefined;
+    await sandbox.list();
+    const then = async (at: string, ...flags: string[]) => {
+      const columns = ["--columns", "session_id,last_command", ...flags];
+      const { stdout, stderr } = await sandbox.run([
+        ...["who", "--at", `2026-02-${at}`, ...columns],
+      ]);
+      expect(stderr).toBe("");
+      const rows = stdout.trim().split("\n");
+      return Object.fromEntries(rows.map((row) => row.split("\t")));
+    };
+    const idle = { [id(3)]: "-" };
+    expect(await then("06 12:34:57")).toEqual({
+      ...{ ...idle, [id(1)]: "-", [id(2)]: "-" },
+    });
+    expect(await then("06 14:01", "--host", "host")).toEqual({
+      ...{ ...idle, [id(1)]: "make\\x20all", [id(2)]: "-" },
+    });
+    expect(await then("06 14:03:30", "--user", "les")).toEqual({
+      ...{ ...idle, [id(1)]: "make\\x20all", [id(2)]: "-" },
+    });
+    // Of one that did nothing for a day, too.
+    expect(await then("08 14:04")).toEqual({
+      ...{ ...idle, [id(1)]: "make\\x20all", [id(2)]: "x".repeat(500) },
+    });
+    expect(await then("08 14:05", "--limit", "1")).toEqual({
+      [id(1)]: "reboot",
+    });
+    expect(await then("06 14:03:30", "--component", "nothing")).toEqual({
+      "": undefined,
+    });
+    const { stdout } = await sandbox.run([
+      ...["who", "--at", "2026-02-06 14:02", "--json"],
+    ]);
+    expect(
+      (JSON.parse(stdout) as { last_command: string }[]).map(
+        ({ last_command }) => last_command,
+      ),
+    ).toContain("make all");
+  },
+);

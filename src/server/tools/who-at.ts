@@ -1,7 +1,8 @@
 /** who_at: who was in at a moment, what each was doing then, and what failed around it. */
 import { z } from "zod";
-import type { Command, CommandFilter } from "../../model/command.ts";
+import type { CommandFilter } from "../../model/command.ts";
 import { readSessionCursor, sessionCursor } from "../../model/cursor.ts";
+import { MAX_COMMANDS, doingAt, withLast } from "../../model/doing.ts";
 import { Failure, fail } from "../../model/failure.ts";
 import type { SessionFilter } from "../../model/filter.ts";
 import { sessionJson } from "../../model/json.ts";
@@ -16,19 +17,16 @@ import { tool } from "./tool.ts";
 const DEFAULT_SESSIONS = 20;
 const MAX_SESSIONS = 100;
 const DEFAULT_AROUND = "30m";
-const DAY_MS = 86_400_000;
-const MAX_AROUND_MS = 31 * DAY_MS;
+const MAX_AROUND_MS = 31 * 86_400_000;
 /** Sessions that did nothing for long before, of which each takes a query. */
 const LOOKED_FOR = 10;
-/** Looked at around the moment, in all sessions together. */
-const MAX_COMMANDS = 2_000;
 const FAILED_EACH = 10;
 
 export const whoAt = tool({
   name: "who_at",
   title: "Who was in at a moment",
   description:
-    'Who was in at a moment: each session that had begun and not ended, with the command that was running then or the last one begun before (doing), and the commands that failed around the moment (failed). Use it for an incident: who was on that host, and what went wrong. Without a time it is who is in now. Example: {"time":"yesterday 14:05","host":"ops-1","around":"1h"}',
+    'Who was in at a moment: each session that had begun and not ended, with the command that was running then or the last one begun before (doing; last_command is its text), and the commands that failed around the moment (failed). Use it for an incident: who was on that host, and what went wrong. Without a time it is who is in now. Example: {"time":"yesterday 14:05","host":"ops-1","around":"1h"}',
   access: "read",
   input: z.strictObject({
     time: when("The moment; now when left out"),
@@ -87,7 +85,11 @@ export const whoAt = tool({
       return {
         time,
         sessions: rows.map((one) => ({
-          ...sessionJson(one),
+          ...sessionJson(
+            args.time === undefined
+              ? one
+              : withLast(one, doing.get(one.session_id)),
+          ),
           doing: doing.get(one.session_id) ?? null,
           failed: failed.get(one.session_id)?.slice(0, FAILED_EACH) ?? [],
         })),
@@ -129,10 +131,7 @@ function asField(error: unknown, from: string, to: string): unknown {
   return fail.refused(to + error.sentence.slice(from.length), error.hint);
 }
 
-/**
- * What ran in some sessions at a moment, and what failed around it, in the fewest queries
- * that do: each looks at all that is stored from then on.
- */
+/** What ran in some sessions at a moment, and what failed around it. */
 async function commandsAt(
   store: SessionStore,
   sessions: readonly Session[],
@@ -140,24 +139,14 @@ async function commandsAt(
   moment_ms: number,
   around_ms: number,
 ) {
-  const doing = new Map<string, Command>();
   const notes: string[] = [];
   const at = (ms: number) => new Date(moment_ms + ms).toISOString();
-  const ask = (filter: CommandFilter, limit = MAX_COMMANDS) =>
+  const ask = (filter: CommandFilter) =>
     sessions.length === 0
       ? Promise.resolve([])
-      : Array.fromAsync(store.commands({ ...of, ...filter, limit }));
-  /** Those newest come first. */
-  const noteDoing = (commands: readonly Command[]) => {
-    for (const command of commands)
-      if (command.start_time <= at(0) && !doing.has(command.session_id))
-        doing.set(command.session_id, command);
-  };
-  const idle = () =>
-    sessions.filter(
-      ({ session_id, command_count }) =>
-        command_count !== 0 && !doing.has(session_id),
-    );
+      : Array.fromAsync(
+          store.commands({ ...of, ...filter, limit: MAX_COMMANDS }),
+        );
 
   const span = { after: at(-around_ms), before: at(around_ms) };
   const all = await ask(span);
@@ -169,16 +158,12 @@ async function commandsAt(
     notes.push(
       `only the newest ${MAX_COMMANDS} failures around it were looked at: ask with a shorter around`,
     );
-  if (whole) noteDoing(all);
-  // What began at the moment itself was begun by then.
-  const before = at(1);
-  if (idle().length > 0) noteDoing(await ask({ after: at(-DAY_MS), before }));
-  const long = idle();
-  for (const { session_id, start_time: after } of long.slice(0, LOOKED_FOR))
-    noteDoing(await ask({ session_id, after, before }, 1));
-  if (long.length > LOOKED_FOR)
+  const { doing, idle } = await doingAt(store, sessions, moment_ms, {
+    ...{ of, known: whole ? all : [], singly: LOOKED_FOR },
+  });
+  if (idle > LOOKED_FOR)
     notes.push(
-      `doing was looked for in ${LOOKED_FOR} of the ${long.length} that began nothing for a day; list_commands has it of the others`,
+      `doing was looked for in ${LOOKED_FOR} of the ${idle} that began nothing for a day; list_commands has it of the others`,
     );
   return {
     doing,
