@@ -76,7 +76,7 @@ export const COLUMNS = {
       during: {
         how: "during",
         description:
-          "In at some moment from A on and before B, or without one of them: A..B, A.., ..B",
+          "In at some moment from A on and before B, or without one of them: A..B, A.., ..B; a clock time as B is of A's day, or of the next",
       },
       last: {
         how: "last",

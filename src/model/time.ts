@@ -1,6 +1,6 @@
 /** The times, lengths of time, counts and statuses that users type. */
 import { fail } from "./failure.ts";
-import { type Zone, momentOf, wallOf } from "./clock.ts";
+import { type Zone, isoTime, momentOf, wallOf } from "./clock.ts";
 
 const UNIT = /^(?:[smhdw]|(?:sec|second|min|minute|hour|day|week)s?)$/i;
 /** By the first letter of a unit. */
@@ -99,7 +99,8 @@ export function parseLength(text: string): number {
 }
 
 /**
- * Parses a span of time: `A..B`, `A..` or `..B`.
+ * Parses a span of time: `A..B`, `A..` or `..B`. A clock time alone as its end is of
+ * the day of the beginning, or of the day after: `yesterday 23:30..00:30`.
  * @returns what there is of its beginning and its end, UTC ISO 8601
  * @throws Failure (usage) when it is none, or holds no moment
  */
@@ -112,17 +113,54 @@ export function parseSpan(
   if (ends.length !== 2 || ends.join("") === "")
     throw fail.usage(
       `'${text}' is not a span of time`,
-      "try: 2026-02-01..2026-02-08, 'yesterday 14:00..yesterday 15:00', -2h..",
+      "try: 2026-02-01..2026-02-08, 'yesterday 14:00..15:00', -2h..",
     );
   const [from, to] = ends.map((end) =>
-    end === "" ? null : parseTime(end, now, zone).toISOString(),
-  );
-  if (from && to && from >= to)
+    end === "" ? null : parseTime(end, now, zone).getTime(),
+  ) as [number | null, number | null];
+  const iso = (ms: number | null) => (ms === null ? null : isoTime(ms));
+  if (from === null || to === null) return { from: iso(from), to: iso(to) };
+  const [began, clock] = ends.map(readClock) as [number | null, number | null];
+  const span =
+    clock === null ? { from, to } : spanUntil(from, began !== null, clock);
+  if (span.from >= span.to)
     throw fail.usage(
       `of '${text}' the end is not after the beginning`,
       `try: '${ends[1]}..${ends[0]}'`,
     );
-  return { from: from!, to: to! };
+  return { from: iso(span.from), to: iso(span.to) };
+
+  /** @param today whether the beginning is of today for want of a day */
+  function spanUntil(from: number, today: boolean, clock: number) {
+    const day = dayOf(from, zone);
+    const ahead = day + clock - wallOf(from, zone);
+    if (ahead >= 0) {
+      const to = momentOf(day + clock, zone);
+      // From the second of two hours that clocks show alike it goes on there.
+      return { from, to: to < from ? from + ahead : to };
+    }
+    // Nobody asks for the night to come: it is the last one.
+    const back = today && from > now ? DAY_MS : 0;
+    return {
+      from: back ? momentOf(wallOf(from, zone) - back, zone) : from,
+      to: momentOf(day + clock + DAY_MS - back, zone),
+    };
+  }
+}
+
+/** The first local time of a day, as `wallOf` has it. */
+function dayOf(at: number, zone: Zone): number {
+  const wall = wallOf(at, zone);
+  return wall - (((wall % DAY_MS) + DAY_MS) % DAY_MS);
+}
+
+/** Milliseconds from midnight of `14:05` or `14:05:30`; null of what no clock shows. */
+function readClock(text: string): number | null {
+  const clock = CLOCK.exec(text);
+  if (!clock) return null;
+  const [hour, minute, second] = [1, 2, 3].map((i) => Number(clock[i] ?? 0));
+  if (hour! > 23 || minute! > 59 || second! > 59) return null;
+  return hour! * HOUR_MS + minute! * 60_000 + second! * 1_000;
 }
 
 /** `now`, `today`, `yesterday`, a clock time, or a day and a clock time. */
@@ -131,17 +169,10 @@ function readWords(words: string[], now: number, zone: Zone): number | null {
   const named = { today: 0, yesterday: DAY_MS }[words[0]!];
   if (named !== undefined) words.shift();
   else if (words.length !== 1) return null;
-  const wall = wallOf(now, zone);
-  const day = wall - (((wall % DAY_MS) + DAY_MS) % DAY_MS) - (named ?? 0);
+  const day = dayOf(now, zone) - (named ?? 0);
   if (words.length === 0) return momentOf(day, zone);
-  const clock = words.length === 1 ? CLOCK.exec(words[0]!) : null;
-  if (!clock) return null;
-  const [hour, minute, second] = [1, 2, 3].map((i) => Number(clock[i] ?? 0));
-  if (hour! > 23 || minute! > 59 || second! > 59) return null;
-  return momentOf(
-    day + hour! * HOUR_MS + minute! * 60_000 + second! * 1_000,
-    zone,
-  );
+  const clock = words.length === 1 ? readClock(words[0]!) : null;
+  return clock === null ? null : momentOf(day + clock, zone);
 }
 
 /** @param parts as ISO has them */

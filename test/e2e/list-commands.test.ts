@@ -96,7 +96,7 @@ for (const served of [false, true])
       [["--cwd", "/srv/www"], [MAKE]],
       [["00000002"], [RESTART]],
       [
-        ["--during", "2026-02-06 14:05..2026-02-06 14:11"],
+        ["--during", "2026-02-06 14:05..14:11"],
         [RESTART, "(private)"],
       ],
       [["--during", "..2026-02-06 14:05"], [MAKE]],

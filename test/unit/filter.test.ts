@@ -178,6 +178,56 @@ test("a span of time has a beginning, an end, or both", () => {
     expect(() => span(text)).toThrow(/the end is not after the beginning/);
 });
 
+describe("a clock time as the end of a span is of the day it begins on, or the next", () => {
+  /** 10:00, 13:34 and 23:50 of that day, there. */
+  const [ten, noon, night] = ["09:00:00", "12:34:56", "22:50:00"].map((at) =>
+    Date.parse(`2026-02-06T${at}Z`),
+  ) as [number, number, number];
+  const rows: [string, number, string, string][] = [
+    ["yesterday 14:00..14:30", noon, "02-05T13:00", "02-05T13:30"],
+    ["yesterday 14:00 .. 9:30", noon, "02-05T13:00", "02-06T08:30"],
+    ["yesterday..00:30", noon, "02-04T23:00", "02-04T23:30"],
+    ["yesterday 23:30..00:30", noon, "02-05T22:30", "02-05T23:30"],
+    ["2026-02-01 14:00..14:30", noon, "02-01T13:00", "02-01T13:30"],
+    ["2026-01-31T23:30:00Z..00:45:30", noon, "01-31T23:30", "01-31T23:45:30"],
+    ["2026-01-31T22:30:00Z..00:30", noon, "01-31T22:30", "01-31T23:30"],
+    ["-2h..14:00", NOW, "02-06T10:34:56.789", "02-06T13:00"],
+    ["12:00..13:00", noon, "02-06T11:00", "02-06T12:00"],
+    // Those to come: as they were typed.
+    ["14:00..15:00", noon, "02-06T13:00", "02-06T14:00"],
+    ["today 23:30..00:30", noon, "02-06T22:30", "02-06T23:30"],
+    // Past midnight without a day: the night that has begun, or the last one.
+    ["23:30..00:30", night, "02-06T22:30", "02-06T23:30"],
+    ["23:30..00:30", ten, "02-05T22:30", "02-05T23:30"],
+    // A day of its own holds.
+    ["yesterday 14:00..today 14:30", noon, "02-05T13:00", "02-06T13:30"],
+    ["yesterday 14:00..today", noon, "02-05T13:00", "02-05T23:00"],
+    // Over the end of a year.
+    ["2025-12-31 23:30..00:30", noon, "2025-12-31T22:30", "2025-12-31T23:30"],
+    // Clocks leap from 02:00 to 03:00, and go back from 03:00 to 02:00.
+    ["2026-03-29 01:30..03:30", noon, "03-29T00:30", "03-29T01:30"],
+    ["2026-03-28 23:00..03:30", noon, "03-28T22:00", "03-29T01:30"],
+    ["2026-03-29 03:30..01:30", noon, "03-29T01:30", "03-29T23:30"],
+    ["2026-10-25 01:30..03:30", noon, "10-24T23:30", "10-25T02:30"],
+    ["2026-10-25T01:30Z..02:45", noon, "10-25T01:30", "10-25T01:45"],
+  ];
+  for (const [text, now, ...ends] of rows)
+    test(`${text} at ${new Date(now).toISOString()}`, () => {
+      const { from, to } = parseSpan(text, now, ZONE);
+      const whole = (end: string) =>
+        new Date(`${/^\d{4}/.test(end) ? "" : "2026-"}${end}Z`).toISOString();
+      expect([from, to]).toEqual(ends.map(whole));
+    });
+
+  test("the same clock time again is refused, and none that there is not", () => {
+    for (const [text, why] of [
+      ["yesterday 14:00..14:00", /the end is not after the beginning/],
+      ["yesterday 14:00..24:30", /'24:30' is not a time/],
+    ] as const)
+      expect(() => parseSpan(text, NOW, ZONE)).toThrow(why);
+  });
+});
+
 test("a count is a whole number and names its flag otherwise", () => {
   expect(parseCount("50", "--limit")).toBe(50);
   expect(parseCount("0", "--limit")).toBe(0);

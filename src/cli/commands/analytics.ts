@@ -96,7 +96,8 @@ EXAMPLES
     range: {
       type: "string",
       valueHint: "a..b",
-      description: "From a time to another, each as list-sessions has them",
+      description:
+        "From a time to another, each as list-sessions has them; a clock time as b is of a's day, or of the next",
     },
     period: {
       type: "string",

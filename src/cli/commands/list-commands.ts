@@ -36,7 +36,7 @@ At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a p
 tab-separated, without a header.
 
 EXAMPLES
-  session-buddy list-commands --failed --during 'yesterday 14:00..today'
+  session-buddy list-commands --failed --during 'yesterday 14:00..14:30'
   session-buddy list-commands --failed --host . --last 2h
   session-buddy list-commands --text 'terraform apply' --user les --after -30d
   session-buddy list-commands 1a2b3c4d --json | jq -r '.[].text'`,
@@ -85,7 +85,8 @@ EXAMPLES
     during: {
       type: "string",
       valueHint: "A..B",
-      description: "Began from A on and before B, or without one of them",
+      description:
+        "Began from A on and before B, or without one of them; a clock time as B is of A's day, or of the next",
     },
     last: {
       type: "string",

@@ -20,7 +20,7 @@ export async function failures(ask: Ask, { since, until, ...of }: Span) {
     limit: MAX_COMMANDS,
   })) as { commands: { session_id: string }[]; next_cursor: string | null };
   const listed = (await ask("list_sessions", {
-    ...{ ...of, during: `${since}..${until}`, limit: MAX_SESSIONS },
+    ...{ ...of, during: `${since}..`, before: until, limit: MAX_SESSIONS },
   })) as { sessions: Row[]; next_cursor: string | null };
   const failing = new Set(commands.map(({ session_id }) => session_id));
   return {
