@@ -15,6 +15,7 @@ import { parseCount } from "../model/time.ts";
 import type { Zone } from "../model/clock.ts";
 import { Output, terminalWidth, writeOutput } from "../os/output.ts";
 import { isTerminal } from "../os/proc.ts";
+import { isToCome, noneFound, timeShown } from "../render/asked.ts";
 import { Csv } from "../render/csv.ts";
 import { sessionColumn } from "../render/detail.ts";
 import { JsonArray } from "../render/json.ts";
@@ -80,6 +81,8 @@ export interface Listing {
   /** Those that a table has, unless others are asked for. */
   columns: readonly Column<Session>[];
   zone: Zone;
+  /** What a person is told when there is none. */
+  none?: string;
 }
 
 /** What a list is read from, and where it may not go. */
@@ -118,7 +121,7 @@ export function listedBy(
 /** Writes the list to where it shall go. @returns whether a person saw it as a table */
 export async function writeListing(
   args: ListingArgs,
-  { filter, columns, zone }: Listing,
+  { filter, columns, zone, none }: Listing,
   { read, requireFree, parquet }: Source,
 ): Promise<boolean> {
   const format = formatOf(args);
@@ -150,7 +153,13 @@ export async function writeListing(
     (rows) => Array.fromAsync(rows),
   );
   // A terminal may be stopped for long: the store is free again by now.
-  showTable(shown, capped, args, options);
+  const now = Date.now();
+  if (shown.length === 0)
+    note(none ?? noneFound("no sessions match", filter, now, zone));
+  else showTable(shown, capped, args, options);
+  const { at } = filter;
+  if (shown.length > 0 && isToCome(at, now))
+    note(`${timeShown(at!, zone)} is in the future`);
   return true;
 }
 
@@ -223,7 +232,6 @@ function showTable(
 ): void {
   const more = capped && sessions.length > DEFAULT_LIMIT;
   if (more) sessions.pop();
-  if (sessions.length === 0) return note("no sessions match");
   const width = wide || keys ? null : terminalWidth(1);
   const options = { color: wantsColor(color), zone, width, header };
   print(table(columns, sessions, options));

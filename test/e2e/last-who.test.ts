@@ -67,6 +67,54 @@ test("last shows who was in, newest first, and how it ended", async () => {
   );
 });
 
+test("where nobody is, a person is told of which time, as it was understood", async () => {
+  using sandbox = new Sandbox();
+  planted(sandbox);
+  await sandbox.list();
+  const future = "which is in the future";
+  for (const [argv, said] of [
+    ["who", "nobody is in now"],
+    ["who --host ops-1", "nobody that matches is in now"],
+    ["who --status active", "no sessions match"],
+    ["who --at 2026-02-05T14:05", "nobody was in at 2026-02-05 14:05"],
+    [
+      "who --user les --at @1770000000",
+      "nobody that matches was in at 2026-02-02 03:40",
+    ],
+    [
+      "who --during 2026-02-05T23:30..00:30:01",
+      "nobody was in during 2026-02-05 23:30 .. 2026-02-06 00:30:01",
+    ],
+    [
+      "who --component none --at 9999-01-01",
+      `nobody that matches was in at 9999-01-01 00:00, ${future}`,
+    ],
+    [
+      "list-sessions --during 2026-02-05T14:00..14:30",
+      "no sessions match (during 2026-02-05 14:00 .. 14:30)",
+    ],
+    [
+      "ls --after 9999-01-01",
+      `no sessions match (since 9999-01-01 00:00, ${future})`,
+    ],
+    ["last --before 2026-02-06", "no sessions match (before 2026-02-06 00:00)"],
+    [
+      "search x --before 2026-02-06",
+      "nothing matches (before 2026-02-06 00:00)",
+    ],
+    [
+      "list-events --after 9999-01-01",
+      `no events match (since 9999-01-01 00:00, ${future})`,
+    ],
+  ] as const)
+    expect([argv, await screen(sandbox, ...argv.split(" "))]).toEqual([
+      argv,
+      [`session-buddy: ${said}`],
+    ]);
+  const at = ["who", "--at", "2026-02-05"];
+  expect(await sandbox.run(at)).toMatchObject({ stdout: "", stderr: "" });
+});
+
 test("who shows who is in with what was typed last, or who was in then", async () => {
   using sandbox = new Sandbox();
   const [ended] = planted(sandbox) as [string];
@@ -77,6 +125,10 @@ test("who shows who is in with what was typed last, or who was in then", async (
   shell.line("echo here; sleep 1000");
   await shell.expect("here\r\n");
   const { session_id, tty } = (await sandbox.list("--active"))[0]!;
+  // Who asks for 14:05 in the morning shall see which day it is.
+  const to_come = await screen(sandbox, "who", "--at", "9999-01-01");
+  expect(to_come).toHaveLength(3);
+  expect(to_come[2]).toBe("session-buddy: 9999-01-01 00:00 is in the future");
   const lines = await screen(sandbox, "who");
   expect(lines[0]).toMatch(/^USER +TTY +HOST +SINCE +DURATION +/);
   expect(lines).toHaveLength(2);

@@ -147,7 +147,12 @@ TIME                 USER  HOST  SESSION ID                   DURATION  EXIT  TE
 2026-02-06 14:01:00  les   host  ${id(1)}  1m30s     0     cat <<E (+2 lines)
 `);
   await using none = new Pty(sandbox, [BINARY, "list-commands", "--failed"]);
-  await none.expect("session-buddy: no commands match");
+  await none.expect("session-buddy: no commands match\r\n");
+  const then = ["list-commands", "--during", "2026-02-07 14:00..14:30"];
+  await using span = new Pty(sandbox, [BINARY, ...then]);
+  await span.expect(
+    "session-buddy: no commands match (during 2026-02-07 14:00 .. 14:30)\r\n",
+  );
 });
 
 test("what is wrong is said in a sentence", async () => {

@@ -18,6 +18,7 @@ import {
   parseTime,
 } from "../../model/time.ts";
 import { localZone } from "../../os/zone.ts";
+import { noneFound } from "../../render/asked.ts";
 import { COMMAND_COLUMNS, COMMAND_TABLE } from "../../render/commands.ts";
 import { folderNamed, hostNamed } from "../filters.ts";
 import { DEFAULT_LIMIT, FOUND_FLAGS, writeFound } from "../found.ts";
@@ -100,8 +101,9 @@ EXAMPLES
     // An unset variable in a script shall not mean all sessions.
     if (id === "")
       throw fail.usage("the session's id is empty", "leave it out for all");
+    const now = Date.now();
     const filter: CommandFilter = {
-      ...spanOf(args, Date.now()),
+      ...spanOf(args, now),
       ...(failed && { failed }),
       ...(exit !== undefined && { exit_code: parseExitStatus(exit, "--exit") }),
       ...(text !== undefined && { text }),
@@ -111,21 +113,27 @@ EXAMPLES
       ...(component !== undefined && { component }),
     };
     const settings = await validSettings(process.env, args.config);
-    await writeFound(args, LOOK, {
-      read: (limit, use) =>
-        withReadable(settings, note, async (store) => {
-          if (id !== undefined) filter.session_id = await sessionOf(store, id);
-          if (limit !== undefined) filter.limit = limit;
-          return use(store.commands(filter));
-        }),
-      requireFree: (path) => requireNotOwn(settings, path),
-    });
+    const none = noneFound("no commands match", filter, now, ZONE);
+    await writeFound(
+      args,
+      { ...LOOK, none },
+      {
+        read: (limit, use) =>
+          withReadable(settings, note, async (store) => {
+            if (id !== undefined)
+              filter.session_id = await sessionOf(store, id);
+            if (limit !== undefined) filter.limit = limit;
+            return use(store.commands(filter));
+          }),
+        requireFree: (path) => requireNotOwn(settings, path),
+      },
+    );
   },
 });
 
 const LOOK = {
   ...{ columns: COMMAND_COLUMNS, person: COMMAND_TABLE, keys: COMMAND_KEYS },
-  ...{ json: commandJson, zone: ZONE, none: "no commands match" },
+  ...{ json: commandJson, zone: ZONE },
 };
 
 interface Times {

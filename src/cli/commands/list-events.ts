@@ -11,6 +11,7 @@ import type { SessionStore, StoredEvent } from "../../model/store.ts";
 import { Output, terminalWidth } from "../../os/output.ts";
 import { isTerminal } from "../../os/proc.ts";
 import { localZone } from "../../os/zone.ts";
+import { noneFound } from "../../render/asked.ts";
 import { EVENT_COLUMNS, eventLine } from "../../render/events.ts";
 import { JsonArray } from "../../render/json.ts";
 import { tabRow, table } from "../../render/table.ts";
@@ -117,7 +118,8 @@ EXAMPLES
     if (!shown) return;
     // A terminal may be stopped for long: the store is free again by now.
     const { events, more } = shown;
-    if (events.length === 0) return note("no events match");
+    if (events.length === 0)
+      return note(noneFound("no events match", filter, now, ZONE));
     const width = terminalWidth(1);
     const options = { color: wantsColor(args.color), zone: ZONE, width };
     output.write(table(EVENT_COLUMNS, events, options));

@@ -5,6 +5,7 @@ import { requireNotOwn } from "../../access/own-files.ts";
 import { validSettings } from "../../config/load.ts";
 import { Failure, fail } from "../../model/failure.ts";
 import { parseTime } from "../../model/time.ts";
+import { noneFound } from "../../render/asked.ts";
 import { HIT_KEYS, type SearchFilter, hitJson } from "../../model/search.ts";
 import { localZone } from "../../os/zone.ts";
 import { HIT_COLUMNS, HIT_EXCERPTS } from "../../render/hits.ts";
@@ -81,21 +82,29 @@ EXAMPLES
       ...(after !== undefined && { after: time(after) }),
       ...(before !== undefined && { before: time(before) }),
     };
-    await writeFound(args, LOOK, {
-      read: (limit, use) =>
-        withReadable(settings, note, (store) =>
-          use(
-            store.search({ ...filter, ...(limit !== undefined && { limit }) }),
-          ),
-        ).catch(asUsage),
-      requireFree: (path) => requireNotOwn(settings, path),
-    });
+    const none = noneFound("nothing matches", filter, now, ZONE);
+    await writeFound(
+      args,
+      { ...LOOK, none },
+      {
+        read: (limit, use) =>
+          withReadable(settings, note, (store) =>
+            use(
+              store.search({
+                ...filter,
+                ...(limit !== undefined && { limit }),
+              }),
+            ),
+          ).catch(asUsage),
+        requireFree: (path) => requireNotOwn(settings, path),
+      },
+    );
   },
 });
 
 const LOOK = {
   ...{ columns: HIT_COLUMNS, person: HIT_EXCERPTS, keys: HIT_KEYS },
-  ...{ json: hitJson, zone: ZONE, none: "nothing matches" },
+  ...{ json: hitJson, zone: ZONE },
 };
 
 /** The store alone knows what is a regular expression. */

@@ -8,6 +8,7 @@ import { sessionsAt } from "../../model/doing.ts";
 import type { SessionFilter } from "../../model/filter.ts";
 import type { SessionStore } from "../../model/store.ts";
 import { localZone } from "../../os/zone.ts";
+import { noneFound, timeAsked } from "../../render/asked.ts";
 import { WHO_COLUMNS } from "../../render/logins.ts";
 import {
   LISTING_FLAGS,
@@ -24,9 +25,9 @@ export default defineCommand({
 
 Sessions that are active now, newest first, with what was typed in them last.
 With --at, --during or --last those that were in then; with --status, or
---incomplete, those. With --at the last command is the last that had begun by then,
-else the last of the whole session. For what a TIME is, and for formats: session-buddy
-list-sessions --help.
+--incomplete, those. With --at the last command is the last that had begun by
+then, else the last of the whole session. For what a TIME is, and for formats:
+session-buddy list-sessions --help.
 
 EXAMPLES
   session-buddy who
@@ -40,7 +41,8 @@ EXAMPLES
     if (!incomplete && [at, during, last, status].every((v) => v === undefined))
       filter.active = true;
     const settings = await validSettings(process.env, args.config);
-    const listing = { filter, columns: WHO_COLUMNS, zone: ZONE };
+    const none = nobody(filter, Date.now());
+    const listing = { filter, columns: WHO_COLUMNS, zone: ZONE, none };
     const source = sessionSource(settings, note);
     const read: Source["read"] = (picked, use) =>
       withReadable(settings, note, (store) =>
@@ -49,6 +51,20 @@ EXAMPLES
     await writeListing(args, listing, { ...source, read });
   },
 });
+
+/** What a person is told where nobody is. */
+function nobody(filter: SessionFilter, now: number): string {
+  const { at, in_since, before, active, limit, reverse: _, ...others } = filter;
+  const then = [at, in_since, before].some((time) => time !== undefined);
+  if (!active && !then) return "no sessions match";
+  const alone = Object.keys(others).length === 0 && limit !== 0;
+  if (active && at === undefined && in_since === undefined)
+    return alone && !then
+      ? "nobody is in now"
+      : noneFound("nobody that matches is in now", filter, now, ZONE);
+  const who = alone && !active ? "nobody" : "nobody that matches";
+  return `${who} was in ${timeAsked(filter, now, ZONE)}`;
+}
 
 /** With --at as it was then: to look is for those rows that are shown. */
 function asOf(
