@@ -16,6 +16,8 @@ import { SHELLS, furnish } from "./typing.ts";
 import { Server } from "./server.ts";
 import { type Trouble, World } from "./world.ts";
 
+/** A drain waits for an answer of a server, and tries again, each for 30 s. */
+const DRAIN_MS = 90_000;
 /** So many act at the same time, the server not counted. */
 const LANES = 3;
 
@@ -177,7 +179,11 @@ class Round {
   /** Drains that wrappers have started go their own ways. */
   private drainsOver(): Promise<true> {
     const { home } = this.world.sandbox;
-    return until("the wrappers' drains to end", () => !anyDrain(home));
+    return until(
+      "the wrappers' drains to end",
+      () => !anyDrain(home),
+      DRAIN_MS,
+    );
   }
 }
 

@@ -11,8 +11,9 @@ type Nothing = null | undefined | false;
 export async function until<T>(
   what: string,
   look: () => Nothing | T | Promise<Nothing | T>,
+  patience_ms: number = PATIENCE_MS,
 ): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + patience_ms;
   for (;;) {
     const found = await look();
     if (found !== null && found !== undefined && found !== false) return found;
