@@ -56,9 +56,38 @@ export interface CommandFilter {
   after?: string;
   /** Began before this time, UTC ISO 8601. */
   before?: string;
+  /** Not ended before this time, UTC ISO 8601; see `end_time`. */
+  in_since?: string;
   /** Only what comes after this one in the order of the list: newest first. */
   from?: Pick<Command, "start_time" | "event_seq">;
   limit?: number;
+}
+
+/** What a question of time is, each as it is given. */
+export interface CommandTimes {
+  after?: string | undefined;
+  before?: string | undefined;
+  /** What ran at this moment. */
+  at?: string | undefined;
+  /** What ran at some moment from the one on and before the other. */
+  from?: string | null | undefined;
+  to?: string | null | undefined;
+}
+
+/** @param times UTC ISO 8601 */
+export function commandTimes(
+  times: CommandTimes,
+): Pick<CommandFilter, "after" | "before" | "in_since"> {
+  const { after, before, at, from, to } = times;
+  // What began at the moment itself ran then.
+  const past = at && new Date(Date.parse(at) + 1).toISOString();
+  const untils = [before, past, to].filter((time) => time != null).sort();
+  const sinces = [at, from].filter((time) => time != null).sort();
+  return {
+    ...(after && { after }),
+    ...(untils.length > 0 && { before: untils[0]! }),
+    ...(sinces.length > 0 && { in_since: sinces.at(-1)! }),
+  };
 }
 
 /** What a command has of its session. */

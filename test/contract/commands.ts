@@ -92,6 +92,20 @@ export function commandsOfSessions(
         [{ cwd: "/srv/www" }, [echo]],
         [{ after: at(4) }, [vim, clean, secret]],
         [{ before: at(4) }, [echo, make]],
+        [{ in_since: at(4.2) }, [vim, clean, secret]],
+        [{ in_since: at(4.2), after: at(4.1) }, [vim, clean]],
+        [{ in_since: at(4.2), before: at(5) }, [secret]],
+        [{ in_since: at(4.5), before: at(4.501) }, [secret]],
+        [{ in_since: at(4.501), before: at(5) }, []],
+        [{ in_since: at(60) }, [vim]],
+        [{ in_since: at(60), session_id: ID, text: "VI", cwd: "/srv" }, [vim]],
+        [{ in_since: at(60), session_id: other }, []],
+        [{ in_since: at(2.3), failed: true }, [clean, make]],
+        [{ in_since: at(5.3), failed: true, limit: 1 }, [clean]],
+        [{ in_since: at(5.3), limit: 1 }, [vim]],
+        [{ in_since: at(5.3), from: vim! }, [clean]],
+        [{ in_since: at(5.3), user: "ann", host: "ops-1" }, [clean]],
+        [{ in_since: at(5.3), component: "bash" }, [vim]],
         [{ user: "ann" }, [clean]],
         [{ host: "host", failed: true }, [make]],
         [{ component: "zsh", host: "ops-1", user: "ann" }, [clean]],
@@ -114,6 +128,8 @@ export function commandsOfSessions(
         ...{ text: "vim", end_time: at(60), duration_seconds: 54 },
         exit_code: null,
       });
+      expect(await texts({ in_since: at(60) })).toEqual(["vim"]);
+      expect(await texts({ in_since: at(60.001) })).toEqual([]);
       expect((await store().get(ID))!.failed_commands).toBe(1);
     });
 
@@ -193,6 +209,14 @@ export function commandsOfSessions(
       ]);
       const sorted = keys.toSorted((a, b) => b[0]! - a[0]! || b[1]! - a[1]!);
       expect(keys).toEqual(sorted);
+      for (const n of [0, 60, 150, 299]) {
+        const in_since = found[n]!.end_time!;
+        const ran = found.filter(({ end_time }) => end_time! >= in_since);
+        expect(await all({ in_since })).toEqual(ran);
+        const rest = await all({ in_since, from: found[n >> 1]!, limit: 70 });
+        const after = ran.indexOf(found[n >> 1]!) + 1;
+        expect(rest).toEqual(ran.slice(after, after + 70));
+      }
       const failed = found.filter(({ exit_code }) => exit_code === 1);
       expect(await all({ failed: true })).toEqual(failed);
       for (const n of [0, 1, 60, 150, 299]) {

@@ -45,13 +45,20 @@ test.each([
   [{ failed: true, before: at(6) }, [5, 4, 2, 1]],
   [{ failed: false, limit: 2 }, [24, 23]],
   [{ after: at(23) }, [24, 23]],
+  [{ at: at(6.1) }, [6]],
+  [{ at: at(6) }, [6]],
+  [{ at: at(6.2) }, []],
+  [{ during: `${at(6.1)}..${at(8)}` }, [7, 6]],
+  [{ during: `${at(22.1)}..` }, [24, 23, 22]],
+  [{ during: `..${at(1)}`, before: at(5) }, [0]],
+  [{ during: `${at(6.1)}..${at(9)}`, before: at(8), after: at(6.5) }, [7]],
   [{ after: at(10), before: at(12), cwd: "/home" }, [11, 10]],
 ])("%p finds them, newest first", async (args, wanted) => {
   expect(await seqs(args)).toEqual(wanted);
 });
 
 test("page by page, each once", async () => {
-  for (const more of [{}, { failed: true }]) {
+  for (const more of [{}, { failed: true }, { during: `${at(3.1)}..` }]) {
     const seen: number[] = [];
     let cursor: string | null = null;
     do {
@@ -71,6 +78,8 @@ test("page by page, each once", async () => {
 test.each([
   [{ session_id: "nobody" }, "no session 'nobody'"],
   [{ after: "soon" }, "after: 'soon' is not a time"],
+  [{ during: "today" }, "during: 'today' is not a span of time"],
+  [{ at: "soon" }, "at: 'soon' is not a time"],
   [{ cursor: "x" }, "cursor: not one that this list gave"],
   [{ cursor: eventCursor(3) }, "cursor: not one that this list gave"],
   [{ exit: "high" }, "exit"],

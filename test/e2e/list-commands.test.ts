@@ -100,11 +100,24 @@ for (const served of [false, true])
         [RESTART, "(private)"],
       ],
       [["--during", "..2026-02-06 14:05"], [MAKE]],
+      // Begun before, and ended within.
+      [
+        ["--during", "2026-02-06 14:01:10..2026-02-06 14:05", "--failed"],
+        [MAKE],
+      ],
+      [["--during", "2026-02-06 14:10:30..2026-02-06 14:30"], [RESTART]],
+      [["--at", "2026-02-06 14:10:30"], [RESTART]],
+      [["--at", "2026-02-06 14:01"], [MAKE]],
+      [["--at", "2026-02-06 14:01:30", "--user", "les"], [MAKE]],
+      [["--at", "2026-02-06 14:01:31"], []],
+      [["--at", "2026-02-06 14:40"], [VIM]],
       [
         ["--after", "2026-02-06 14:10"],
         [VIM, RESTART],
       ],
-      [["--last", "1h"], []],
+      // Nobody saw its end: that of its session is when it was heard of last, just now.
+      [["--last", "1h"], [VIM]],
+      [["--last", "1h", "--user", "ann"], []],
     ])("%p pick %p", async (flags, wanted) => {
       const rows = (await list(...flags)).split("\n").filter(Boolean);
       expect(rows.map((row) => row.split("\t").at(-1)!)).toEqual(wanted);
@@ -153,6 +166,9 @@ TIME                 USER  HOST  SESSION ID                   DURATION  EXIT  TE
   await span.expect(
     "session-buddy: no commands match (during 2026-02-07 14:00 .. 14:30)\r\n",
   );
+  const moment = ["list-commands", "--at", "2026-02-06 14:30"];
+  await using idle = new Pty(sandbox, [BINARY, ...moment]);
+  await idle.expect("no commands match (at 2026-02-06 14:30)");
 });
 
 test("what is wrong is said in a sentence", async () => {
@@ -162,8 +178,10 @@ test("what is wrong is said in a sentence", async () => {
     [
       ["--during", "-2h..", "--after", "-1h"],
       64,
-      /--during and --last each stand for --after/,
+      /--at, --during, --last, and --after with --before, each ask for a time/,
     ],
+    [["--at", "now", "--last", "1h"], 64, /give one of them/],
+    [["--at", "noon"], 64, /'noon' is not a time/],
     [["--last", "1h", "--before", "today"], 64, /give one of them/],
     [["--last", "soon"], 64, /is not a length of time/],
     [["--exit", "x"], 64, /--exit takes an exit status, not 'x'/],

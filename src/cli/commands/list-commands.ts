@@ -7,6 +7,7 @@ import {
   COMMAND_KEYS,
   type CommandFilter,
   commandJson,
+  commandTimes,
 } from "../../model/command.ts";
 import { fail } from "../../model/failure.ts";
 import { findSession, noSession } from "../../model/reference.ts";
@@ -31,7 +32,8 @@ export default defineCommand({
 
 TIMEs are as list-sessions --help says. (private): the shell kept the text to
 itself; (withheld): it could not be told whether there is a secret in it;
-(removed): somebody took it away since. Exit is - where nobody saw the end.
+(removed): somebody took it away since. Exit is - where nobody saw the end; such
+a command ran until its session ended, or runs now.
 
 At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
 tab-separated, without a header.
@@ -39,6 +41,7 @@ tab-separated, without a header.
 EXAMPLES
   session-buddy list-commands --failed --during 'yesterday 14:00..14:30'
   session-buddy list-commands --failed --host . --last 2h
+  session-buddy list-commands --at 'yesterday 14:05'
   session-buddy list-commands --text 'terraform apply' --user les --after -30d
   session-buddy list-commands 1a2b3c4d --json | jq -r '.[].text'`,
   args: {
@@ -83,16 +86,21 @@ EXAMPLES
       valueHint: "time",
       description: "Began before",
     },
+    at: {
+      type: "string",
+      valueHint: "time",
+      description: "Ran at this moment: begun by then, and not ended before it",
+    },
     during: {
       type: "string",
       valueHint: "A..B",
       description:
-        "Began from A on and before B, or without one of them; a clock time as B is of A's day, or of the next",
+        "Ran at some moment from A on and before B, or without one of them; a clock time as B is of A's day, or of the next",
     },
     last: {
       type: "string",
       valueHint: "length",
-      description: "Began in the last 5h30m, 90m, 2d",
+      description: "Ran at some moment of the last 5h30m, 90m, 2d",
     },
     ...FOUND_FLAGS,
   },
@@ -113,7 +121,9 @@ EXAMPLES
       ...(component !== undefined && { component }),
     };
     const settings = await validSettings(process.env, args.config);
-    const none = noneFound("no commands match", filter, now, ZONE);
+    const asked =
+      args.at === undefined ? filter : { at: filter.in_since as string };
+    const none = noneFound("no commands match", asked, now, ZONE);
     await writeFound(
       args,
       { ...LOOK, none },
@@ -139,28 +149,33 @@ const LOOK = {
 interface Times {
   after?: string | undefined;
   before?: string | undefined;
+  at?: string | undefined;
   during?: string | undefined;
   last?: string | undefined;
 }
 
 function spanOf(
-  { after, before, during, last }: Times,
+  { after, before, at, during, last }: Times,
   now: number,
-): Pick<CommandFilter, "after" | "before"> {
-  const asked = [during, last, after ?? before].filter((v) => v !== undefined);
+): ReturnType<typeof commandTimes> {
+  const asked = [at, during, last, after ?? before].filter(
+    (v) => v !== undefined,
+  );
   if (asked.length > 1)
     throw fail.usage(
-      "--during and --last each stand for --after and --before",
+      "--at, --during, --last, and --after with --before, each ask for a time",
       "give one of them",
     );
+  const time = (text: string | undefined) =>
+    text === undefined ? text : parseTime(text, now, ZONE).toISOString();
   if (last !== undefined)
-    return { after: new Date(now - parseLength(last)).toISOString() };
-  const time = (text: string) => parseTime(text, now, ZONE).toISOString();
-  const { from, to } =
-    during === undefined
-      ? { from: after && time(after), to: before && time(before) }
-      : parseSpan(during, now, ZONE);
-  return { ...(from && { after: from }), ...(to && { before: to }) };
+    return commandTimes({
+      from: new Date(now - parseLength(last)).toISOString(),
+    });
+  if (during !== undefined) return commandTimes(parseSpan(during, now, ZONE));
+  return commandTimes({
+    ...{ after: time(after), before: time(before), at: time(at) },
+  });
 }
 
 async function sessionOf(store: SessionStore, id: string): Promise<string> {

@@ -16,7 +16,7 @@ interface Row {
 
 export async function failures(ask: Ask, { since, until, ...of }: Span) {
   const { commands, next_cursor } = (await ask("list_commands", {
-    ...{ ...of, failed: true, after: since, before: until },
+    ...{ ...of, failed: true, during: `${since}..${until}` },
     limit: MAX_COMMANDS,
   })) as { commands: { session_id: string }[]; next_cursor: string | null };
   const listed = (await ask("list_sessions", {

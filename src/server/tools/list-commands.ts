@@ -13,7 +13,7 @@ import {
   page,
   text,
 } from "./fields.ts";
-import { sessionNamed, timesOf, when } from "./session-filter.ts";
+import { commandTimesOf, sessionNamed, when } from "./session-filter.ts";
 import { tool } from "./tool.ts";
 
 const int = z.int().nullable();
@@ -43,7 +43,7 @@ export const listCommands = tool({
   name: "list_commands",
   title: "List commands",
   description:
-    'The commands that were typed in recorded shells, newest first: text, folder, exit status, duration. Use it to find where something was done, or what failed and when; get_session then shows what was around it; ask for the next page with next_cursor. text is null where the shell kept it to itself (mark: private) or it was withheld or removed; secrets in it were redacted before it was stored. Example: {"text":"terraform apply","after":"-30d"}, or for what failed last night {"failed":true,"after":"yesterday 18:00","before":"08:00"}',
+    'The commands that were typed in recorded shells, newest first: text, folder, exit status, duration. Use it to find where something was done, or what failed and when; get_session then shows what was around it; ask for the next page with next_cursor. text is null where the shell kept it to itself (mark: private) or it was withheld or removed; secrets in it were redacted before it was stored. Example: {"text":"terraform apply","after":"-30d"}, or for what failed last night {"failed":true,"during":"yesterday 18:00..08:00"}',
   access: "read",
   input: z.strictObject({
     session_id: text
@@ -62,6 +62,12 @@ export const listCommands = tool({
     component: text.optional().describe("In sessions of this component"),
     after: when("Began at or after"),
     before: when("Began before"),
+    at: when("What ran at this moment: begun by then, and not ended before it"),
+    during: text
+      .optional()
+      .describe(
+        "What ran at some moment from A on and before B, or without one of them: A..B, A.., ..B",
+      ),
     limit: limit.describe("Commands at most, 1 to 10000; 50 when left out"),
     cursor,
   }),
@@ -77,7 +83,7 @@ export const listCommands = tool({
       const { user, host, component } = args;
       const { limit = DEFAULT_ROWS } = args;
       const filter: CommandFilter = {
-        ...timesOf(args, received_ms),
+        ...commandTimesOf(args, received_ms),
         ...(text !== undefined && { text }),
         ...(exit !== undefined && { exit_code: exit }),
         ...(failed && { failed }),

@@ -10,6 +10,7 @@ import {
   type Type,
 } from "../../model/columns.ts";
 import type { Given } from "../../model/column.ts";
+import { commandTimes } from "../../model/command.ts";
 import { Failure, fail } from "../../model/failure.ts";
 import {
   FILTERS,
@@ -18,7 +19,7 @@ import {
   type SessionFilter,
   filterOf,
 } from "../../model/filter.ts";
-import { parseTime } from "../../model/time.ts";
+import { parseSpan, parseTime } from "../../model/time.ts";
 import { findSession, noSession } from "../../model/reference.ts";
 import type { Session } from "../../model/session.ts";
 import type { SessionStore } from "../../model/store.ts";
@@ -82,6 +83,25 @@ export function timesOf(
     ...(after !== undefined && { after: time("after", after, now_ms) }),
     ...(before !== undefined && { before: time("before", before, now_ms) }),
   };
+}
+
+/** @throws Failure (refused) naming the field that is no time */
+export function commandTimesOf(
+  args: Pick<FilterArguments, "after" | "before" | "at" | "during">,
+  now_ms: number,
+): ReturnType<typeof commandTimes> {
+  const { at, during } = args;
+  let span = {};
+  try {
+    if (during !== undefined)
+      span = parseSpan(during, now_ms, localZone(process.env));
+  } catch (error) {
+    throw refused("during", error);
+  }
+  return commandTimes({
+    ...{ ...timesOf(args, now_ms), ...span },
+    ...(at !== undefined && { at: time("at", at, now_ms) }),
+  });
 }
 
 function time(field: string, text: string, now_ms: number): string {

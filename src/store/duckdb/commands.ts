@@ -12,7 +12,13 @@ import type { CommandEnd, CommandStart } from "../../model/event.ts";
 import { isoTime } from "../../model/clock.ts";
 import type { Database } from "./database.ts";
 import { FIRST_SPAN_MS, LEAST_SPAN_MS, LONGER, bounds } from "./spans.ts";
-import { Conditions, type Query, contains, within } from "./queries.ts";
+import {
+  Conditions,
+  IN_SINCE,
+  type Query,
+  contains,
+  within,
+} from "./queries.ts";
 import { EVENT_COLUMNS, time } from "./statements.ts";
 
 /** What the start and the end of a command have in common, if who tells of them says. */
@@ -34,8 +40,46 @@ const NEWEST_FIRST = "e.timestamp DESC, e.seq DESC";
 const MANY = 131_072;
 const FEW = 16_384;
 
-/** The newest first; of all sessions a span of time after the other. */
+/** The newest first. */
 export async function* listCommands(
+  db: Database,
+  filter: CommandFilter,
+): AsyncGenerator<Command> {
+  const { in_since, ...rest } = filter;
+  if (in_since === undefined) return yield* begun(db, filter);
+  let left = filter.limit ?? Infinity;
+  const after = [in_since, rest.after ?? ""].sort().at(-1)!;
+  for await (const command of begun(db, { ...rest, after })) {
+    left--;
+    yield command;
+  }
+  if (left > 0) yield* begunBefore(db, { ...filter, in_since }, left);
+}
+
+/** Those that ran on when a time came; no session that had ended is looked at. */
+async function* begunBefore(
+  db: Database,
+  filter: CommandFilter & { in_since: string },
+  limit: number,
+): AsyncGenerator<Command> {
+  const { in_since } = filter;
+  const [row] = await db.ask<{ first: string | null }>(
+    `SELECT ${time("min(s.start_time)", "first")} FROM all_sessions AS s
+      WHERE s.start_time < $1::TIMESTAMP AND ${IN_SINCE.replaceAll("?", "$1")}`,
+    [in_since],
+  );
+  if (row!.first === null) return;
+  const after = [row!.first, filter.after ?? ""].sort().at(-1)!;
+  const before = [in_since, filter.before ?? in_since].sort()[0]!;
+  if (after >= before) return;
+  yield* found(db, {
+    ...{ ...filter, after, before },
+    ...(limit < Infinity && { limit }),
+  });
+}
+
+/** Those that began then; of all sessions a span of time after the other. */
+async function* begun(
   db: Database,
   filter: CommandFilter,
 ): AsyncGenerator<Command> {
@@ -88,6 +132,9 @@ function commandsQuery(filter: CommandFilter): Query {
   sessions.add("s.username = ?", filter.user);
   sessions.add("s.hostname = ?", filter.host);
   sessions.add("s.component_name = ?", filter.component);
+  sessions.add(IN_SINCE, filter.in_since);
+  // All that began after it are in since then.
+  sessions.add("s.start_time < ?::TIMESTAMP", filter.in_since);
   if (sessions.where)
     starts.always(
       `e.session_id IN (SELECT s.session_id FROM all_sessions AS s ${sessions.where})`,
@@ -101,7 +148,13 @@ function commandsQuery(filter: CommandFilter): Query {
     );
   }
   const { where } = starts;
+  const ends = new Conditions(starts.values);
+  ends.add(
+    "(coalesce(e.ended_at, closed.end_time) >= ?::TIMESTAMP OR (e.ended_at IS NULL AND closed.end_time IS NULL))",
+    filter.in_since,
+  );
   const exits = [
+    ...ends.all,
     filter.failed && `${EXIT} <> 0`,
     filter.exit_code !== undefined &&
       `${EXIT} = ${starts.parameter(filter.exit_code)}::INTEGER`,
@@ -124,7 +177,9 @@ function commandsQuery(filter: CommandFilter): Query {
         AND e.timestamp >= (SELECT min(timestamp) FROM picked) - INTERVAL 1 HOUR),
     paired AS (
       SELECT e.*, CASE WHEN lead(e.kind) OVER told = 'command_end'
-        THEN lead(e.payload) OVER told END AS ended
+        THEN lead(e.payload) OVER told END AS ended,
+        CASE WHEN lead(e.kind) OVER told = 'command_end'
+        THEN lead(e.timestamp) OVER told END AS ended_at
       FROM told AS e WINDOW told AS (PARTITION BY e.key ${STARTS_FIRST})),
     closed AS (
       SELECT session_id, end_time, username, hostname FROM all_sessions

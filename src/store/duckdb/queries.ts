@@ -66,7 +66,7 @@ const DURATION_MS = (now: string) =>
   `greatest(0, epoch_ms(coalesce(s.end_time, ${now})) - epoch_ms(s.start_time))`;
 
 /** Not ended before a time: in this form row groups are skipped by it. */
-const IN_SINCE = "(s.end_time IS NULL OR s.end_time >= ?::TIMESTAMP)";
+export const IN_SINCE = "(s.end_time IS NULL OR s.end_time >= ?::TIMESTAMP)";
 
 /**
  * What each comparison of a column with a value adds.

@@ -132,9 +132,10 @@ export class HttpStore implements SessionStore {
   }
 
   async *commands(filter: CommandFilter): AsyncIterable<Command> {
-    const { limit, from, exit_code, ...rest } = filter;
+    const { limit, from, exit_code, in_since, ...rest } = filter;
     const args = {
       ...rest,
+      ...(in_since !== undefined && { during: `${in_since}..` }),
       ...(exit_code !== undefined && { exit: exit_code }),
     };
     const cursor = from && commandCursor(from);
