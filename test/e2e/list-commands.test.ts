@@ -188,7 +188,10 @@ test("what is wrong is said in a sentence", async () => {
     [["--cwd", ""], 64, /the folder is empty/],
     [[""], 64, /the session's id is empty/],
     [["--format", "parquet"], 64, /--format takes table, json, ndjson, csv/],
-    [["nosuch"], 1, /no session 'nosuch'/],
+    [["nosuch"], 1, /no session 'nosuch' \(for commands .*: --text nosuch; /],
+    [["make all"], 1, /--text 'make all'; for sessions: .*list-sessions\)/],
+    [["it's"], 1, /--text 'it'\\''s'; /],
+    [["x".repeat(100)], 1, /--text TEXT; /],
   ] as const)
     expectFailure(
       await sandbox.run(["list-commands", ...args]),

@@ -181,5 +181,18 @@ function spanOf(
 async function sessionOf(store: SessionStore, id: string): Promise<string> {
   const session = await findSession(store, id);
   if (session) return session.session_id;
-  throw noSession(id, "try: session-buddy list-sessions");
+  throw noSession(
+    id,
+    `for commands with it in their text: --text ${asWord(id)}; for sessions: session-buddy list-sessions`,
+  );
+}
+
+const MAX_SHOWN = 60;
+
+/** As a shell takes it. */
+function asWord(text: string): string {
+  if (/^[\w./:@-]{1,60}$/.test(text) && !text.startsWith("-")) return text;
+  return text.length > MAX_SHOWN
+    ? "TEXT"
+    : `'${text.replaceAll("'", "'\\''")}'`;
 }
