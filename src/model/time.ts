@@ -1,6 +1,7 @@
 /** The times, lengths of time, counts and statuses that users type. */
-import { fail } from "./failure.ts";
 import { type Zone, isoTime, momentOf, wallOf } from "./clock.ts";
+import { fail } from "./failure.ts";
+import { dayOf, readClock, readWords } from "./time-words.ts";
 
 const UNIT = /^(?:[smhdw]|(?:sec|second|min|minute|hour|day|week)s?)$/i;
 /** By the first letter of a unit. */
@@ -14,7 +15,6 @@ const UNIT_MS: Record<string, number> = {
 
 const YEAR_ONE = Date.parse("0001-01-01T00:00:00Z");
 const YEAR_10K = Date.UTC(10_000, 0);
-const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/;
 const ISO =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?$/i;
 const EPOCH = /^@(-?\d{1,12})(?:\.(\d{1,9}))?$/;
@@ -23,28 +23,38 @@ const MAIL =
 const MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec";
 /** A thousand years. */
 const LONGEST_MS = 365_250 * 86_400_000;
-const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 /**
  * Parses a time: `2026-02-06`, `2026-02-06T12:34:56Z`, `today`, `yesterday 14:05`,
- * `14:05`, `now`, `2 hours ago`, `-2d`, `@1770381296`, and what `date -Ins` and
+ * `sat 2:05pm`, `last monday`, `28 Nov 14:05`, `14:05`, `now`, `2 hours ago`, `-2d`, `@1770381296`, and what `date -Ins` and
  * `date -R` print. Without a zone it is local time; a date alone is its first moment.
  * @param now in milliseconds since the epoch
+ * @param began of the end of a span its beginning
  * @throws Failure (usage) when it is none of these
  */
-export function parseTime(text: string, now: number, zone: Zone): Date {
-  const time = new Date(readTime(text.trim(), now, zone) ?? NaN);
+export function parseTime(
+  text: string,
+  now: number,
+  zone: Zone,
+  began?: number,
+): Date {
+  const time = new Date(readTime(text.trim(), now, zone, began) ?? NaN);
   // Before the year 1, and after 9999, the calendar has other forms than ours.
   if (!(time.getTime() >= YEAR_ONE && time.getTime() < YEAR_10K))
     throw fail.usage(
       `'${text}' is not a time`,
-      "try: 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '2 hours ago', -2d",
+      "try: 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05', '28 Nov 2:05pm', '2 hours ago', -2d",
     );
   return time;
 }
 
-function readTime(text: string, now: number, zone: Zone): number | null {
+function readTime(
+  text: string,
+  now: number,
+  zone: Zone,
+  began?: number,
+): number | null {
   const iso = ISO.exec(text);
   if (iso) return readIso(iso.slice(1), zone);
   const epoch = EPOCH.exec(text);
@@ -59,7 +69,7 @@ function readTime(text: string, now: number, zone: Zone): number | null {
     const length = readLength(past[1]!);
     return length === null ? null : now - length;
   }
-  return readWords(text.toLowerCase().split(/\s+/), now, zone);
+  return readWords(text, { now, zone, began });
 }
 
 /**
@@ -115,9 +125,10 @@ export function parseSpan(
       `'${text}' is not a span of time`,
       "try: 2026-02-01..2026-02-08, 'yesterday 14:00..15:00', -2h..",
     );
-  const [from, to] = ends.map((end) =>
-    end === "" ? null : parseTime(end, now, zone).getTime(),
-  ) as [number | null, number | null];
+  const read = (end: string, began?: number) =>
+    end === "" ? null : parseTime(end, now, zone, began).getTime();
+  const from = read(ends[0]!);
+  const to = read(ends[1]!, from ?? undefined);
   const iso = (ms: number | null) => (ms === null ? null : isoTime(ms));
   if (from === null || to === null) return { from: iso(from), to: iso(to) };
   const [began, clock] = ends.map(readClock) as [number | null, number | null];
@@ -146,33 +157,6 @@ export function parseSpan(
       to: momentOf(day + clock + DAY_MS - back, zone),
     };
   }
-}
-
-/** The first local time of a day, as `wallOf` has it. */
-function dayOf(at: number, zone: Zone): number {
-  const wall = wallOf(at, zone);
-  return wall - (((wall % DAY_MS) + DAY_MS) % DAY_MS);
-}
-
-/** Milliseconds from midnight of `14:05` or `14:05:30`; null of what no clock shows. */
-function readClock(text: string): number | null {
-  const clock = CLOCK.exec(text);
-  if (!clock) return null;
-  const [hour, minute, second] = [1, 2, 3].map((i) => Number(clock[i] ?? 0));
-  if (hour! > 23 || minute! > 59 || second! > 59) return null;
-  return hour! * HOUR_MS + minute! * 60_000 + second! * 1_000;
-}
-
-/** `now`, `today`, `yesterday`, a clock time, or a day and a clock time. */
-function readWords(words: string[], now: number, zone: Zone): number | null {
-  if (words.length === 1 && words[0] === "now") return now;
-  const named = { today: 0, yesterday: DAY_MS }[words[0]!];
-  if (named !== undefined) words.shift();
-  else if (words.length !== 1) return null;
-  const day = dayOf(now, zone) - (named ?? 0);
-  if (words.length === 0) return momentOf(day, zone);
-  const clock = words.length === 1 ? readClock(words[0]!) : null;
-  return clock === null ? null : momentOf(day + clock, zone);
 }
 
 /** @param parts as ISO has them */

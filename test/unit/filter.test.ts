@@ -59,6 +59,69 @@ describe("a time as people type it", () => {
     test(text, () => expect(utc(text)).toBe(expected));
 });
 
+describe("days and clock times in words", () => {
+  /** Fridays and a Saturday; 10:00 and 13:34 there. */
+  const ten = Date.parse("2026-02-06T09:00:00Z");
+  const saturday = Date.parse("2026-02-07T09:00:00Z");
+  const new_year = Date.parse("2026-01-01T09:00:00Z");
+  /** The Mondays after clocks leapt, and went back. */
+  const spring = Date.parse("2026-03-30T10:00:00Z");
+  const autumn = Date.parse("2026-10-26T10:00:00Z");
+  const rows: [string, number, string][] = [
+    ["14:05 yesterday", NOW, "2026-02-05T13:05Z"],
+    ["14:05 today", NOW, "2026-02-06T13:05Z"],
+    ["yesterday 2:05pm", NOW, "2026-02-05T13:05Z"],
+    ["2:05 PM yesterday", NOW, "2026-02-05T13:05Z"],
+    ["2pm", NOW, "2026-02-06T13:00Z"],
+    ["12am", NOW, "2026-02-05T23:00Z"],
+    ["12:30am", NOW, "2026-02-05T23:30Z"],
+    ["12pm", NOW, "2026-02-06T11:00Z"],
+    ["11:59:59pm yesterday", NOW, "2026-02-05T22:59:59Z"],
+    // The latest that is past; of today its first moment is.
+    ["friday", NOW, "2026-02-05T23:00Z"],
+    ["fri 9:00", ten, "2026-02-06T08:00Z"],
+    ["fri 14:05", ten, "2026-01-30T13:05Z"],
+    ["14:05 Thurs", ten, "2026-02-05T13:05Z"],
+    ["sat 14:05", saturday, "2026-01-31T13:05Z"],
+    ["Saturday", ten, "2026-01-30T23:00Z"],
+    ["mon", ten, "2026-02-01T23:00Z"],
+    ["last monday", ten, "2026-02-01T23:00Z"],
+    ["last friday", ten, "2026-01-29T23:00Z"],
+    ["last fri 14:05", ten, "2026-01-30T13:05Z"],
+    ["Last Week", ten, "2026-01-25T23:00Z"],
+    ["last week", Date.parse("2026-02-08T22:30Z"), "2026-01-25T23:00Z"],
+    ["last week", Date.parse("2026-02-08T23:30Z"), "2026-02-01T23:00Z"],
+    ["28 Nov 14:05", ten, "2025-11-28T13:05Z"],
+    ["Nov 28 14:05", ten, "2025-11-28T13:05Z"],
+    ["14:05 28 november", ten, "2025-11-28T13:05Z"],
+    ["Nov 28, 2024, 2:05 pm", ten, "2024-11-28T13:05Z"],
+    ["3 Sept 2024", ten, "2024-09-02T22:00Z"],
+    ["Feb 6", ten, "2026-02-05T23:00Z"],
+    // Of today it stays today's, past or to come.
+    ["6 feb 14:05", ten, "2026-02-06T13:05Z"],
+    ["7 feb", ten, "2025-02-06T23:00Z"],
+    ["29 Feb", ten, "2024-02-28T23:00Z"],
+    // Over the end of a year.
+    ["yesterday 23:59", new_year, "2025-12-31T22:59Z"],
+    ["wed", new_year, "2025-12-30T23:00Z"],
+    ["last week", new_year, "2025-12-21T23:00Z"],
+    ["31 Dec 23:59", new_year, "2025-12-31T22:59Z"],
+    ["1 Jan", new_year, "2025-12-31T23:00Z"],
+    ["2 Jan", new_year, "2025-01-01T23:00Z"],
+    // Where clocks change.
+    ["sunday", spring, "2026-03-28T23:00Z"],
+    ["sun 2:30am", spring, "2026-03-29T01:30Z"],
+    ["last monday", spring, "2026-03-22T23:00Z"],
+    ["last week", spring, "2026-03-22T23:00Z"],
+    ["29 Mar 12:00", spring, "2026-03-29T10:00Z"],
+    ["sun 02:30", autumn, "2026-10-25T00:30Z"],
+    ["last week", autumn, "2026-10-18T22:00Z"],
+  ];
+  for (const [text, now, expected] of rows)
+    test(`${text} at ${new Date(now).toISOString()}`, () =>
+      expect(utc(text, now)).toBe(new Date(expected).toISOString()));
+});
+
 describe("where clocks change", () => {
   test("a local hour that does not exist is the moment an hour later", () => {
     expect(utc("2026-03-29 02:30")).toBe("2026-03-29T01:30:00.000Z");
@@ -111,7 +174,29 @@ describe("what is no time is refused, with examples", () => {
     "today 25:00",
     "tomorrow",
     "yesterday now",
-    "14:05 today",
+    "last week 14:05",
+    "last",
+    "last moon",
+    "last 28 Nov",
+    "mo",
+    "mondays",
+    "monday tuesday",
+    "14:05 15:05",
+    "14:05 yesterday 15:05",
+    "0:05pm",
+    "13:05pm",
+    "2:5pm",
+    "pm",
+    "14",
+    "28",
+    "Nov",
+    "Nov 28 26",
+    "28 Nov 2026 1",
+    "31 Nov",
+    "0 Nov",
+    "30 Feb 14:05",
+    "29 Feb 2026",
+    "28 No",
     "2 moons ago",
     "5 ms ago",
     "-5constructor",
@@ -199,6 +284,15 @@ describe("a clock time as the end of a span is of the day it begins on, or the n
     // Past midnight without a day: the night that has begun, or the last one.
     ["23:30..00:30", night, "02-06T22:30", "02-06T23:30"],
     ["23:30..00:30", ten, "02-05T22:30", "02-05T23:30"],
+    ["yesterday 2pm..2:30 pm", noon, "02-05T13:00", "02-05T13:30"],
+    // Weekdays, and dates without a year, are the first after the beginning.
+    ["mon..wed", noon, "02-01T23:00", "02-03T23:00"],
+    ["fri 13:00..fri 15:00", noon, "02-06T12:00", "02-06T14:00"],
+    ["thu 18:00..mon 08:00", noon, "02-05T17:00", "02-09T07:00"],
+    ["last friday 18:00..mon", noon, "01-30T17:00", "02-01T23:00"],
+    ["28 Jan..7 Feb", noon, "01-27T23:00", "02-06T23:00"],
+    ["1 Feb 2024..29 Feb", noon, "2024-01-31T23:00", "2024-02-28T23:00"],
+    ["28 Dec 14:00..3 Jan", noon, "2025-12-28T13:00", "01-02T23:00"],
     // A day of its own holds.
     ["yesterday 14:00..today 14:30", noon, "02-05T13:00", "02-06T13:30"],
     ["yesterday 14:00..today", noon, "02-05T13:00", "02-05T23:00"],

@@ -21,8 +21,11 @@ export default defineCommand({
   description: `Lists sessions, newest start first.
 
 A TIME is 2026-02-06, 2026-02-06T12:34:56Z, today, 'yesterday 14:05',
-'2 hours ago', -2d or @1770381296, or as date -Ins and date -R print it; without
-a zone it is local (TZ, in every form that the C library takes).
+'2:05pm yesterday', monday, 'sat 14:05' and '28 Nov 14:05' (the latest that is
+past), 'last monday' (before today), 'last week' (its Monday), '2 hours ago',
+-2d or @1770381296, or as date -Ins and date -R print it; without a zone it is
+local (TZ, in every form that the C library takes). As the end of A..B, monday
+and '28 Nov' are the first from A on.
 
 At a terminal the newest ${DEFAULT_LIMIT} are shown unless --limit is given; a pipe gets all,
 tab-separated, without a header. Where a terminal is too narrow, ids are

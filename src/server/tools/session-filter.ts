@@ -31,7 +31,7 @@ export const when = (what: string) =>
   text
     .optional()
     .describe(
-      `${what}: ISO 8601, a date, today, "yesterday 14:05", "2 hours ago", -2d`,
+      `${what}: ISO 8601, a date, today, "yesterday 14:05", "sat 14:05", "28 Nov 2:05pm", "2 hours ago", -2d`,
     );
 
 /** What a filter is given, as a field of a tool. */
