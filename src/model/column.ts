@@ -41,6 +41,7 @@ export const COMPARISONS = {
   within: "folder",
   exits: "status",
   failed: "flag",
+  some: "flag",
   status: "text",
   active: "flag",
   incomplete: "flag",

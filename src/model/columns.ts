@@ -105,7 +105,8 @@ export const COLUMNS = {
       exit: { how: "exits", description: "Ended with this exit status" },
       failed: {
         how: "failed",
-        description: "Ended with another exit status than 0, or by a signal",
+        description:
+          "Itself ended with another exit status than 0, or by a signal",
       },
     },
     table: { header: "EXIT", place: 8, drop: 3, rather: "signal" },
@@ -166,8 +167,17 @@ export const COLUMNS = {
   /** null when no command was recorded. */
   command_count: maybe("integer", ({ state }) => state.command_count || null),
   /** Those that ended with another exit status than 0; null as above. */
-  failed_commands: maybe("integer", ({ state }) =>
-    state.command_count ? state.failed_commands : null,
+  failed_commands: maybe(
+    "integer",
+    ({ state }) => (state.command_count ? state.failed_commands : null),
+    {
+      filters: {
+        failed_commands: {
+          how: "some",
+          description: "A command failed in it, however it ended itself",
+        },
+      },
+    },
   ),
   /** The first 500 characters of its text; null where that is not kept. */
   last_command: maybe(

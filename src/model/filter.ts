@@ -32,6 +32,8 @@ export type SessionFilter = {
   exit?: number;
   /** Ended with another exit status than 0, or by a signal. */
   failed?: boolean;
+  /** A command of it did, however it ended itself. */
+  failed_commands?: boolean;
   status?: Status;
   active?: boolean;
   /** Sessions without an observed or declared end: active or lost. */

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Command, CommandFilter } from "../../src/model/command.ts";
 import type { Event } from "../../src/model/event.ts";
+import type { SessionFilter } from "../../src/model/filter.ts";
 import type { SessionStore } from "../../src/model/store.ts";
 import { ID, at, command, end, recovered, start } from "../support/events.ts";
 import { Random } from "../support/random.ts";
@@ -255,6 +256,23 @@ export function commandsOfSessions(
       expect(await ids("MAKE ALL")).toEqual([ID]);
       expect(await ids("nothing")).toEqual([]);
       expect(await ids("%")).toEqual([ID]);
+    });
+
+    test("tell the sessions in which one failed from those that failed themselves", async () => {
+      const fine = id(8);
+      await store().append([
+        ...life,
+        start({ session_id: fine, timestamp: at(9) }),
+        ...ran(1, 9, "true", 0, { session_id: fine }),
+        end(10, { session_id: fine, exit_code: 1 }),
+        start({ session_id: id(9), timestamp: at(10) }),
+      ]);
+      const ids = async (filter: SessionFilter) =>
+        (await listed(store(), filter)).map(({ session_id }) => session_id);
+      expect(await ids({ failed: true })).toEqual([fine]);
+      expect(await ids({ failed_commands: true })).toEqual([other, ID]);
+      expect(await ids({ failed_commands: true, failed: true })).toEqual([]);
+      expect(await ids({ failed_commands: true, limit: 1 })).toEqual([other]);
     });
 
     test("make the same row in whatever order and pieces they come", async () => {

@@ -115,6 +115,11 @@ function lives(now: number) {
           ...{ ...common, event_id: random.uuid() },
           text: random.pick(["git push", "Ls -LA", "echo 100%", "cat a_b"]),
         }),
+        command(0, {
+          ...{ ...common, event_id: random.uuid() },
+          ...{ event_type: "command_end", duration_ms: 0 },
+          exit_code: random.pick([0, 0, 1]),
+        }),
       );
     if (random.chance(0.15)) continue;
     const lasted = random.pick([0, 1, 1_000, 60_000, random.int(1, HOUR_MS)]);

@@ -9,7 +9,7 @@ import { TestServer } from "../support/server.ts";
 const LACKED_COLUMNS = ["failed_commands", "last_command"];
 
 const LACKED_FILTERS =
-  "host tag cwd exit failed active at during duration_greater duration_less ran reverse offset".split(
+  "host tag cwd exit failed failed_commands active at during duration_greater duration_less ran reverse offset".split(
     " ",
   );
 
@@ -75,6 +75,7 @@ test("a session is shown without what its server does not know", async () => {
     [["--last", "2h"], "during"],
     [["--tag", "a", "--failed", "--reverse"], "tag"],
     [["--exit", "0", "--json"], "exit"],
+    [["--failed-commands"], "failed_commands"],
     [["--duration-less", "5m"], "duration_less"],
     [["--reverse"], "reverse"],
     [["--offset", "3"], "offset"],

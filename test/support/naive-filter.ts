@@ -74,6 +74,7 @@ const MATCHES: Record<
   cwd: (row, folder: string) =>
     `${row.working_directory}/`.startsWith(`${folder.replace(/\/+$/, "")}/`),
   exit: (row, status) => row.exit_code === Number(status),
+  failed_commands: (row) => (row.failed_commands ?? 0) > 0,
   failed: (row) => (row.exit_code ?? 0) !== 0 || row.signal !== null,
   status: (row, status) => row.status === status,
   active: (row) => row.status === "active",
@@ -130,6 +131,7 @@ const VALUES: Record<
   exit: (random, row) =>
     random.pick([row.exit_code ?? 0, `${row.exit_code ?? 1}`, 255]),
   failed: () => true,
+  failed_commands: () => true,
   status: (_, row) => row.status,
   active: () => true,
   incomplete: () => true,

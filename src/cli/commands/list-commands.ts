@@ -52,7 +52,8 @@ EXAMPLES
     },
     failed: {
       type: "boolean",
-      description: "With another exit status than 0",
+      description:
+        "With another exit status than 0, each command's own; sessions: list-sessions --failed-commands",
     },
     exit: {
       type: "string",

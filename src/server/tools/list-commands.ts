@@ -55,7 +55,9 @@ export const listCommands = tool({
       .optional()
       .describe("With this text in it, upper and lower case alike"),
     exit: integer.optional().describe("Ended with this exit status"),
-    failed: flag.optional().describe("Only with another exit status than 0"),
+    failed: flag
+      .optional()
+      .describe("Only with another exit status than 0, each command's own"),
     cwd: text.optional().describe("Begun in this folder, or in one below it"),
     user: text.optional().describe("In sessions of this user"),
     host: text.optional().describe("In sessions on this host"),

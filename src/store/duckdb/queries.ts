@@ -96,6 +96,7 @@ const CONDITION: Record<
   exits: (conditions, column, value) =>
     conditions.add(`${column} = ?::INTEGER`, value),
   failed: (conditions) => conditions.always(FAILED),
+  some: (conditions, column) => conditions.always(`${column} > 0`),
   status: (conditions, _column, value) =>
     conditions.always(STATUS[value as Status]),
   active: (conditions) => conditions.always(STATUS.active),
