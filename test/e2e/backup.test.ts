@@ -322,6 +322,7 @@ test("a backup of an older schema is brought up", async () => {
   await query(
     file,
     `DROP VIEW all_sessions;
+    DROP TABLE event_columns;
     ${["sessions", "undated_sessions", "open_sessions"]
       .flatMap((table) =>
         addedSince(4).map(

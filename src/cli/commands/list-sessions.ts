@@ -34,8 +34,8 @@ cells, and then columns are left out, in this order:
 ${DROPPED.join(", ")}.
 
 --failed is of the session's own end: a shell that is left after a command that
-failed ends so, too, and one in which a hundred failed may end well. Those in which
-a command failed: --failed-commands; the commands: list-commands --failed.
+failed ends so, too, and one in which a hundred failed may end well. Those in
+which a command failed: --failed-commands; the commands: list-commands --failed.
 
 In CSV a text that begins with = + - @, a tab or a return gets a ' before it, so
 that a spreadsheet does not compute it.
