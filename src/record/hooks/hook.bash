@@ -72,9 +72,20 @@ __sb_append() { # $1 the line
   builtin printf '%s%s\n' "$__sb_torn" "$1" >>"$__sb_file" && __sb_torn= || __sb_torn=$'\n'
 }
 
+# Of __sb_start, which is short without it: bash copies a function at each call.
+__sb_redact() {
+  local out
+  if [[ -n $__sb_tmp ]]; then : >|"$__sb_tmp"; fi
+  # $( ), not a job: no notice, no $!, the shell stays the file's one writer.
+  out=$(builtin printf %s "$text" | command "$SESSION_BUDDY_BIN" redact-text 1)
+  if [[ $out == *$'\n.' ]]; then
+    out=${out%$'\n.'}; mark=${out%%$'\n'*}; text=${out#*$'\n'}
+  else text= mark=withheld; fi
+}
+
 # Writes the start of command __sb_n, which began at __sb_t.
 __sb_start() {
-  local text='' mark='' out t=$__sb_t
+  local text='' mark='' t=$__sb_t
   if [[ -e $__sb_pause ]]; then __sb_kept=; return 0; fi
   __sb_kept=1
   if ((t == 0)); then __sb_now; t=$__sb_now; fi
@@ -92,14 +103,7 @@ __sb_start() {
   if [[ -n $__sb_nodebug && $text == 'trap '[!-]*DEBUG* ]]; then __sb_yield; fi
   # bash-preexec takes ignorespace out of HISTCONTROL.
   if [[ $text == ' '* && -n ${bash_preexec_imported-${__bp_imported-}} ]]; then text= mark=private; fi
-  if [[ -n $text ]] && { ((${#text} > 8192)) || __sb_suspect "$text"; }; then
-    if [[ -n $__sb_tmp ]]; then : >|"$__sb_tmp"; fi
-    # $( ), not a job: no notice, no $!, the shell stays the file's one writer.
-    out=$(builtin printf %s "$text" | command "$SESSION_BUDDY_BIN" redact-text 1)
-    if [[ $out == *$'\n.' ]]; then
-      out=${out%$'\n.'}; mark=${out%%$'\n'*}; text=${out#*$'\n'}
-    else text= mark=withheld; fi
-  fi
+  if [[ -n $text ]] && { ((${#text} > 8192)) || __sb_suspect "$text"; }; then __sb_redact; fi
   [[ $PWD == "$__sb_pwd" ]] || __sb_where
   __sb_escape "$text"
   # In a subshell others may write at once: only what one write(2) takes.
@@ -110,7 +114,7 @@ __sb_start() {
 # DEBUG, armed by the prompt, fires once: before the first command after PS0.
 __sb_debug() { # $1: $_, which the trap's last command gives back
   __sb_u=${1-}
-  if [[ $BASH_COMMAND == *'__sb_p-}"' || $BASH_COMMAND == '__sb_prompt '* ]]; then return 0; fi # bash < 4.4: no command was read
+  if [[ -z $__sb_ps0 && ( $BASH_COMMAND == *'__sb_p-}"' || $BASH_COMMAND == '__sb_prompt '* ) ]]; then return 0; fi # bash < 4.4: no command was read
   if ((__sb_on != 1)); then # a completion, a key binding, somebody's PROMPT_COMMAND
     if [[ $- == *T* && -n $__sb_tset ]]; then set +T; __sb_tset=; fi
     return 0

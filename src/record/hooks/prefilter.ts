@@ -38,16 +38,15 @@ export function prefilter(
   return zsh(pattern, question, cases);
 }
 
-const bash = (gate: string, cases: string) => `__sb_suspect() {
+/** In variables: bash copies a function, with every pattern in it, at each call. */
+const bash = (
+  gate: string,
+  cases: string,
+) => `__sb_gate='@(${gate.replaceAll("'", "'\\''")})'
+__sb_hit='@(${cases.replaceAll("'", "'\\''")})'
+__sb_suspect() {
   set -- "\${1,,}"
-  case $1 in
-    ${gate}) ;;
-    *) return 1 ;;
-  esac
-  case $1 in
-    ${cases}) return 0 ;;
-  esac
-  return 1
+  [[ $1 == $__sb_gate && $1 == $__sb_hit ]]
 }
 `;
 
