@@ -2,7 +2,7 @@
  * A person at a terminal: a program on a real pty, what it shows, and keys
  * typed into it. Waiting is for what appears, never for time.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import type { Sandbox } from "./sandbox.ts";
 
 const PATIENCE_MS = 15_000;
@@ -82,15 +82,16 @@ export class Pty implements AsyncDisposable {
     });
   }
 
-  /** Waits until the terminal's foreground program waits itself. */
+  /** Waits until all programs in the terminal's foreground wait themselves: a wrapper always does. */
   async asleep(): Promise<void> {
-    const stat = (pid: number | string) =>
-      readFileSync(`/proc/${pid}/stat`, "utf8")
-        .replace(/^.*\) /s, "")
-        .split(" ");
     await this.until("its sleep", () => {
-      const foreground = stat(this.pid)[5]!;
-      return stat(foreground)[0] === "S";
+      const foreground = statOf(`${this.pid}`)?.[5];
+      const states = readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .map(statOf)
+        .filter((stat) => stat?.[2] === foreground)
+        .map((stat) => stat![0]);
+      return states.length > 0 && states.every((state) => state === "S");
     });
   }
 
@@ -145,5 +146,15 @@ export class Pty implements AsyncDisposable {
       this.child.kill("SIGKILL");
     await this.child.exited;
     this.child.terminal?.close();
+  }
+}
+
+/** The fields of /proc/PID/stat from the state on; null when it is gone. */
+function statOf(pid: string): string[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return text.replace(/^.*\) /s, "").split(" ");
+  } catch {
+    return null;
   }
 }
