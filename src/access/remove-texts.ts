@@ -149,7 +149,8 @@ const attempts =
       );
     } catch (error) {
       const why = error instanceof Failure ? error.sentence : reasonOf(error);
-      left.push(why.includes(path) ? why : `'${path}': ${why}`);
+      const line = why.includes(path) ? why : `'${path}': ${why}`;
+      if (!left.includes(line)) left.push(line);
     }
   };
 

@@ -4,7 +4,6 @@
  */
 import type { Zone } from "../model/clock.ts";
 import type { JsonObject } from "../model/event.ts";
-import { fail } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
 import { parseCount } from "../model/time.ts";
 import { Output, terminalWidth, writeOutput } from "../os/output.ts";
@@ -13,12 +12,35 @@ import { csvLine } from "../render/csv.ts";
 import { JsonArray } from "../render/json.ts";
 import { type Column, tabRow, table } from "../render/table.ts";
 import { type Args, COLOR_FLAG, CONFIG_FLAG, OUTPUT_FLAGS } from "./args.ts";
+import { formatOf } from "./format.ts";
 import { note, wantsColor } from "./terminal.ts";
 
 /** At a terminal. */
 export const DEFAULT_LIMIT = 50;
 
 const FORMATS = ["table", "json", "ndjson", "csv"] as const;
+
+/** In whose sessions it is looked for, and in which time it began. */
+export const WHERE_FLAGS = {
+  user: { type: "string", description: "In sessions of this user" },
+  host: {
+    type: "string",
+    description: "In sessions on this host; . is ours",
+  },
+  component: { type: "string", description: "In sessions of this component" },
+  after: {
+    type: "string",
+    alias: "since",
+    valueHint: "time",
+    description: "Began at or after",
+  },
+  before: {
+    type: "string",
+    alias: "until",
+    valueHint: "time",
+    description: "Began before",
+  },
+} as const;
 
 export const FOUND_FLAGS = {
   limit: {
@@ -67,7 +89,7 @@ export async function writeFound<Row>(
   look: Look<Row>,
   { read, requireFree }: FoundSource<Row>,
 ): Promise<void> {
-  const format = formatOf(args);
+  const format = formatOf(FORMATS, args);
   const limit =
     args.limit === undefined ? undefined : parseCount(args.limit, "--limit");
   const form = FORMS[format](look, args["csv-raw"]);
@@ -131,18 +153,3 @@ const FORMS = {
     },
   }),
 };
-type Format = (typeof FORMATS)[number];
-
-function formatOf({ format, json, output }: FoundArgs): Format {
-  const suffix = output?.slice(output.lastIndexOf(".") + 1);
-  const wanted = format ?? (json ? "json" : (formatNamed(suffix) ?? "table"));
-  const known = formatNamed(wanted);
-  if (known && (known === "json" || !json)) return known;
-  throw fail.usage(
-    `--format takes ${FORMATS.join(", ")}, not '${wanted}'`,
-    "try: --format json",
-  );
-}
-
-const formatNamed = (text: string | undefined) =>
-  FORMATS.find((name) => name === text);

@@ -28,6 +28,7 @@ import {
   nearest,
 } from "./args.ts";
 import { FILTER_FLAGS, filterFrom } from "./filters.ts";
+import { formatOf } from "./format.ts";
 import { note, print, wantsColor } from "./terminal.ts";
 
 /** At a terminal. */
@@ -124,7 +125,7 @@ export async function writeListing(
   { filter, columns, zone, none }: Listing,
   { read, requireFree, parquet }: Source,
 ): Promise<boolean> {
-  const format = formatOf(args);
+  const format = formatOf(FORMATS, args);
   const keys = columnsOf(args.columns);
   const options = {
     ...{ keys, header: args.header, raw: args["csv-raw"] },
@@ -206,7 +207,6 @@ const FORMS = {
   csv: (options: FormOptions): Form =>
     new Csv(options.raw, shapeOf(options), options.header),
 };
-type Format = (typeof FORMATS)[number];
 
 /** @throws Failure (usage) that suggests the nearest column */
 function columnsOf(given: string | undefined): string[] | null {
@@ -240,23 +240,3 @@ function showTable(
       `only the ${reverse ? "oldest" : "newest"} ${DEFAULT_LIMIT} are shown (see --limit)`,
     );
 }
-
-function formatOf({
-  format,
-  json,
-  output,
-}: {
-  [name in "format" | "output"]?: string | undefined;
-} & { json: boolean }): Format {
-  const suffix = output?.slice(output.lastIndexOf(".") + 1);
-  const wanted = format ?? (json ? "json" : (formatNamed(suffix) ?? "table"));
-  const known = formatNamed(wanted);
-  if (known && (known === "json" || !json)) return known;
-  throw fail.usage(
-    `--format takes ${FORMATS.join(", ")}, not '${wanted}'`,
-    "try: --format json",
-  );
-}
-
-const formatNamed = (text: string | undefined) =>
-  FORMATS.find((name) => name === text);

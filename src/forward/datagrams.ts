@@ -1,5 +1,6 @@
-/** Datagrams that are sent one after the other, as fast as the other end takes them. */
+/** A destination that takes a datagram an event, as fast as its other end does. */
 import { DatagramSocket } from "../os/datagram.ts";
+import type { Destination, Outgoing } from "./destination.ts";
 
 /**
  * journald throws away, without a word to the sender, what a service sends beyond 10,000
@@ -15,35 +16,39 @@ const LONGEST_PAUSE_MS = 200;
 /** Others have their turn after so many. */
 const TURN = 64;
 
-export class Datagrams {
+export class Datagrams implements Destination {
   private socket: DatagramSocket | null = null;
   /** How many may be sent now, as of a moment. */
   private room = AT_ONCE;
   private as_of = performance.now();
 
-  constructor(private readonly path: string) {}
-
   /**
-   * @param send one of them
-   * @param took called with how many were sent
-   * @throws Error when the other end is gone, or the signal says so
+   * @param path of the socket
+   * @param send sends an event, however long it is
    */
-  async all<T>(
-    of: readonly T[],
+  constructor(
+    private readonly path: string,
+    private readonly send: (
+      socket: DatagramSocket,
+      event: Outgoing,
+    ) => "sent" | "full",
+  ) {}
+
+  async deliver(
+    events: readonly Outgoing[],
     signal: AbortSignal,
-    send: (socket: DatagramSocket, one: T) => "sent" | "full",
     took: (count: number) => void,
   ): Promise<void> {
     let pause_ms = FIRST_PAUSE_MS;
     try {
-      for (let at = 0; at < of.length;) {
+      for (let at = 0; at < events.length;) {
         signal.throwIfAborted();
         if (!this.hasRoom()) {
           await Bun.sleep(ROOM_MS);
           continue;
         }
         this.socket ??= DatagramSocket.connect(this.path);
-        if (send(this.socket, of[at]!) === "sent") {
+        if (this.send(this.socket, events[at]!) === "sent") {
           took(++at);
           this.room--;
           pause_ms = FIRST_PAUSE_MS;

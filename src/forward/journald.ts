@@ -10,34 +10,13 @@ import { isWarning, lineOf, sentenceOf } from "./line.ts";
 const WARNING = "4";
 const INFORMATION = "6";
 
-export class Journald implements Destination {
-  private readonly datagrams: Datagrams;
-
-  constructor({ socket }: JournaldDestination) {
-    this.datagrams = new Datagrams(socket);
-  }
-
-  deliver(
-    events: readonly Outgoing[],
-    signal: AbortSignal,
-    took: (count: number) => void,
-  ): Promise<void> {
-    return this.datagrams.all(
-      ...([events, signal] as const),
-      (socket, event) => {
-        const bytes = entryOf(event);
-        const sent = socket.send(bytes);
-        if (sent !== "long") return sent;
-        return socket.sendAsFile(bytes) === "sent" ? "sent" : "full";
-      },
-      took,
-    );
-  }
-
-  close(): void {
-    this.datagrams.close();
-  }
-}
+export const journaldOf = ({ socket }: JournaldDestination): Destination =>
+  new Datagrams(socket, (to, event) => {
+    const bytes = entryOf(event);
+    const sent = to.send(bytes);
+    if (sent !== "long") return sent;
+    return to.sendAsFile(bytes) === "sent" ? "sent" : "full";
+  });
 
 function entryOf(outgoing: Outgoing): Buffer {
   const { event, seq } = outgoing;

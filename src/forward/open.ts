@@ -2,7 +2,7 @@
 import type { DestinationSettings } from "../config/destinations.ts";
 import type { Destination } from "./destination.ts";
 import { NdjsonFile } from "./file.ts";
-import { Journald } from "./journald.ts";
+import { journaldOf } from "./journald.ts";
 import { Otlp } from "./otlp.ts";
 import { syslogOf } from "./syslog.ts";
 
@@ -11,7 +11,7 @@ export function destinationOf(settings: DestinationSettings): Destination {
     case "file":
       return new NdjsonFile(settings);
     case "journald":
-      return new Journald(settings);
+      return journaldOf(settings);
     case "syslog":
       return syslogOf(settings);
     case "otlp":

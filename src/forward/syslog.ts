@@ -50,42 +50,18 @@ export function syslogOf(settings: SyslogDestination): Destination {
   const facility = FACILITIES.indexOf(settings.facility);
   const address = syslogAddress(settings.address)!;
   return "path" in address
-    ? new UnixSyslog(address.path, facility)
+    ? unixSyslog(address.path, facility)
     : new TcpSyslog(settings, address, facility);
 }
 
-class UnixSyslog implements Destination {
-  private readonly datagrams: Datagrams;
-
-  constructor(
-    path: string,
-    private readonly facility: number,
-  ) {
-    this.datagrams = new Datagrams(path);
-  }
-
-  deliver(
-    events: readonly Outgoing[],
-    signal: AbortSignal,
-    took: (count: number) => void,
-  ): Promise<void> {
-    return this.datagrams.all(
-      ...([events, signal] as const),
-      (socket, event) => {
-        const header = headerOf(this.facility, event);
-        const sent = socket.send(Buffer.from(header + asciiOf(lineOf(event))));
-        if (sent !== "long") return sent;
-        const short = Buffer.from(header + asciiOf(shortLine(event)));
-        return socket.send(short) === "sent" ? "sent" : "full";
-      },
-      took,
-    );
-  }
-
-  close(): void {
-    this.datagrams.close();
-  }
-}
+const unixSyslog = (path: string, facility: number): Destination =>
+  new Datagrams(path, (socket, event) => {
+    const header = headerOf(facility, event);
+    const sent = socket.send(Buffer.from(header + asciiOf(lineOf(event))));
+    if (sent !== "long") return sent;
+    const short = Buffer.from(header + asciiOf(shortLine(event)));
+    return socket.send(short) === "sent" ? "sent" : "full";
+  });
 
 class TcpSyslog implements Destination {
   readonly linger_ms = LINGER_MS;

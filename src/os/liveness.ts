@@ -73,11 +73,12 @@ export function childLiveness(
   if (place === "gone") return "gone";
   const { start_ticks } = parent;
   // Where a process of another user is hidden, so is that of init.
-  const isOpen = place === "unknown" || start_ticks === null || !processStat(1);
-  let mayBe = isOpen;
+  const undecided =
+    place === "unknown" || start_ticks === null || !processStat(1);
+  let mayBe = undecided;
   for (const pid of pids()) {
     // First what it is: one that becomes a program meanwhile has its environment then.
-    const stat = isOpen ? null : processStat(pid);
+    const stat = undecided ? null : processStat(pid);
     const { environ, hidden } = environmentOf(pid);
     if (carries(environ, entry)) return "alive";
     if (mayBe || !stat || !isAlive(stat) || stat.ppid === KTHREADD) continue;

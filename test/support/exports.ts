@@ -65,6 +65,9 @@ export async function storedIds(server: TestServer): Promise<string[]> {
   }
 }
 
+/** A delivery that the other end keeps waiting is broken off after 30 s, and tried again. */
+const DELIVERED_MS = 45_000;
+
 /** Waits until all that is stored has come, and it came in order. */
 export async function allArrived(
   server: TestServer,
@@ -72,8 +75,10 @@ export async function allArrived(
 ): Promise<void> {
   const wanted = await storedIds(server);
   const last = wanted.at(-1)!;
-  await until("the last event to come", () =>
-    receiver.arrived().includes(last),
+  await until(
+    "the last event to come",
+    () => receiver.arrived().includes(last),
+    DELIVERED_MS,
   );
   // What comes again comes after its first time.
   expect([...new Set(receiver.arrived())]).toEqual(wanted);

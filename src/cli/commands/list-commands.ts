@@ -22,7 +22,12 @@ import { localZone } from "../../os/zone.ts";
 import { noneFound } from "../../render/asked.ts";
 import { COMMAND_COLUMNS, COMMAND_TABLE } from "../../render/commands.ts";
 import { folderNamed, hostNamed } from "../filters.ts";
-import { DEFAULT_LIMIT, FOUND_FLAGS, writeFound } from "../found.ts";
+import {
+  DEFAULT_LIMIT,
+  FOUND_FLAGS,
+  WHERE_FLAGS,
+  writeFound,
+} from "../found.ts";
 import { note } from "../terminal.ts";
 
 const ZONE = localZone(process.env);
@@ -69,24 +74,7 @@ EXAMPLES
       valueHint: "folder",
       description: "Begun in this folder, or below it",
     },
-    user: { type: "string", description: "In sessions of this user" },
-    host: {
-      type: "string",
-      description: "In sessions on this host; . is ours",
-    },
-    component: { type: "string", description: "In sessions of this component" },
-    after: {
-      type: "string",
-      alias: "since",
-      valueHint: "time",
-      description: "Began at or after",
-    },
-    before: {
-      type: "string",
-      alias: "until",
-      valueHint: "time",
-      description: "Began before",
-    },
+    ...WHERE_FLAGS,
     at: {
       type: "string",
       valueHint: "time",

@@ -1,5 +1,6 @@
 /** `session-buddy list-events`: the events themselves, as they were recorded. */
 import { defineCommand, COLOR_FLAG, CONFIG_FLAG } from "../args.ts";
+import { formatOf } from "../format.ts";
 import { withReadable } from "../../access/open.ts";
 import { validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
@@ -81,7 +82,7 @@ EXAMPLES
     config: CONFIG_FLAG,
   },
   async run(args) {
-    const format = formatOf(args);
+    const format = formatOf(FORMATS, args);
     const settings = await validSettings(process.env, args.config);
     const now = Date.now();
     const time = (text: string) => parseTime(text, now, ZONE).toISOString();
@@ -169,20 +170,4 @@ async function write(
   if (format === "json") output.write(array.end());
   output.flush();
   return null;
-}
-
-function formatOf({
-  format,
-  json,
-}: {
-  format?: string | undefined;
-  json: boolean;
-}): Format {
-  const wanted = format ?? (json ? "json" : "table");
-  const known = FORMATS.find((name) => name === wanted);
-  if (known && (known === "json" || !json)) return known;
-  throw fail.usage(
-    `--format takes ${FORMATS.join(", ")}, not '${wanted}'`,
-    "try: --format json",
-  );
 }

@@ -1,6 +1,7 @@
 /** `session-buddy query`: a SELECT over what was recorded. */
 import { readFileSync } from "node:fs";
 import { defineCommand, CONFIG_FLAG, OUTPUT_FLAGS } from "../args.ts";
+import { formatOf } from "../format.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
 import { withReadable } from "../../access/open.ts";
 import { sendParquet } from "../../access/parquet.ts";
@@ -79,7 +80,7 @@ EXAMPLES
     config: CONFIG_FLAG,
   },
   async run(args) {
-    const format = formatOf(args);
+    const format = formatOf(FORMATS, args);
     const timeout_ms = secondsOf(args.timeout) * 1_000;
     const sql = sqlOf(args.sql);
     const settings = await validSettings(process.env, args.config);
@@ -159,23 +160,5 @@ function secondsOf(text: string): number {
   throw fail.usage(
     `--timeout takes seconds up to ${QUERY_SECONDS.max}, not '${text}'`,
     "try: --timeout 60",
-  );
-}
-
-function formatOf({
-  format,
-  json,
-  output,
-}: {
-  [name in "format" | "output"]?: string | undefined;
-} & { json: boolean }): Format {
-  const suffix = output?.slice(output.lastIndexOf(".") + 1);
-  const named = FORMATS.find((name) => name === suffix);
-  const wanted = format ?? (json ? "json" : (named ?? "table"));
-  const known = FORMATS.find((name) => name === wanted);
-  if (known && (known === "json" || !json)) return known;
-  throw fail.usage(
-    `--format takes ${FORMATS.join(", ")}, not '${wanted}'`,
-    "try: --format json",
   );
 }

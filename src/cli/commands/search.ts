@@ -10,7 +10,12 @@ import { HIT_KEYS, type SearchFilter, hitJson } from "../../model/search.ts";
 import { localZone } from "../../os/zone.ts";
 import { HIT_COLUMNS, HIT_EXCERPTS } from "../../render/hits.ts";
 import { hostNamed } from "../filters.ts";
-import { DEFAULT_LIMIT, FOUND_FLAGS, writeFound } from "../found.ts";
+import {
+  DEFAULT_LIMIT,
+  FOUND_FLAGS,
+  WHERE_FLAGS,
+  writeFound,
+} from "../found.ts";
 import { note } from "../terminal.ts";
 
 const ZONE = localZone(process.env);
@@ -40,27 +45,7 @@ EXAMPLES
       type: "boolean",
       description: "The text is a regular expression (RE2)",
     },
-    user: { type: "string", description: "In sessions of this user" },
-    host: {
-      type: "string",
-      description: "In sessions on this host; . is ours",
-    },
-    component: {
-      type: "string",
-      description: "In sessions of this component",
-    },
-    after: {
-      type: "string",
-      alias: "since",
-      valueHint: "time",
-      description: "Began at or after",
-    },
-    before: {
-      type: "string",
-      alias: "until",
-      valueHint: "time",
-      description: "Began before",
-    },
+    ...WHERE_FLAGS,
     ...FOUND_FLAGS,
   },
   async run(args) {
