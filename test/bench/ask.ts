@@ -17,6 +17,7 @@ const MONTH = ["--range", "2025-12-01..2025-12-31"];
 
 const QUESTIONS: Record<string, string[]> = {
   newest: ["list-sessions", "-n", "50"],
+  at: ["list-sessions", "--at", "2025-10-15 14:05"],
   list: ["list-sessions"],
   once: ["search", ONCE],
   everywhere: ["search", EVERYWHERE, "-n", "50"],
