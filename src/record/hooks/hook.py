@@ -118,7 +118,7 @@ def hook(os, sys):
     def error():
         e = getattr(sys, "last_value", None)
         return id(e) if e is not None else None
-    def read():
+    def skip_history():
         """All that the history has by now is no part of what comes."""
         try:
             import readline
@@ -134,7 +134,7 @@ def hook(os, sys):
         """sys.ps1, which is asked for its text at each prompt."""
         def __str__(self):
             ended()
-            read()
+            skip_history()
             return str.__str__(self)
     class Dynamic:
         """The same for a user's own that is no text."""
@@ -142,7 +142,7 @@ def hook(os, sys):
             self.__dict__["theirs"] = theirs
         def __str__(self):
             ended()
-            read()
+            skip_history()
             return str(self.theirs)
         def __repr__(self):
             return repr(self.theirs)
@@ -150,7 +150,7 @@ def hook(os, sys):
             return getattr(self.theirs, name)
         def __setattr__(self, name, value):
             setattr(self.theirs, name, value)
-    def take():
+    def adopt_prompt():
         theirs = getattr(sys, "ps1", ">>> ")
         if isinstance(theirs, (Prompt, Dynamic)):
             return False
@@ -159,19 +159,19 @@ def hook(os, sys):
     def audit(event, args):
         # What was typed is about to run: the interactive loop executes its code object.
         if event == "exec" and getattr(args[0], "co_filename", "").startswith(("<stdin>", "<python-input")):
-            if take():  # a prompt of the user's was shown, which did not tell us
+            if adopt_prompt():  # a prompt of the user's was shown, which did not tell us
                 ended()
             if state.get("armed"):
                 state["armed"] = False
                 code = args[0]
                 text = typed(code)
-                read()
+                skip_history()
                 if text is not None or not same(code, "pass"):  # an empty line
                     start(text)
     sys.addaudithook(audit)
     def ready():
-        read()
-        take()
+        skip_history()
+        adopt_prompt()
     ready()
     return ready
 __sb_user, __sb_ready = __session_buddy(hook)
