@@ -61,7 +61,8 @@ describe.each(SETTINGS)(
       await using place = await Place.begin(setting);
       const { sandbox } = place;
       await using live = await Live.begin(sandbox);
-      const later_ms = Date.now() + 2_000;
+      // Later than all else that tells of it, on a slow machine too.
+      const later_ms = Date.now() + MINUTE_MS;
       const file = leave(
         sandbox,
         `${live.session_id}.4194000.ndjson`,

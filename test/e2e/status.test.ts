@@ -198,7 +198,8 @@ test("every command, filter and tool says the same of every session, with a serv
   expectAll(await tools(server), wanted);
   await server.stop();
   expectAll(await answers(sandbox, wanted.keys()), wanted);
-}, 120_000);
+  // Some 160 commands, one after the other.
+}, 300_000);
 
 async function tools(
   server: TestServer,
