@@ -41,7 +41,7 @@ async function raised(
 ): Promise<string[]> {
   await using host = await AlertHost.start(`rules: {r: ${rule}}`);
   await host.store.append(events);
-  await host.alerts.looked();
+  await host.looked();
   return host.texts();
 }
 
@@ -135,11 +135,11 @@ describe("what raises an alert, and what does not", () => {
     ] as [string, ...string[]][]) {
       await using host = await AlertHost.start(rule(of));
       await host.store.append(before);
-      await host.alerts.looked();
+      await host.looked();
       // What began before this server is known, too.
       await host.restart(rule(of));
       await host.store.append(after);
-      await host.alerts.looked();
+      await host.looked();
       expect([of, host.texts()]).toEqual([of, texts]);
     }
   });
@@ -147,7 +147,7 @@ describe("what raises an alert, and what does not", () => {
   test("what came before the rules, or happened too long ago, is history", async () => {
     await using host = await AlertHost.start("rules: {r: {when: session_end}}");
     await host.store.append([start(), end(1)]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toHaveLength(1);
     host.now = T0 + DAY_MS + 2_000;
     const other = "bash-20260206-123456-00000001";
@@ -155,7 +155,7 @@ describe("what raises an alert, and what does not", () => {
       start({ session_id: other }),
       end(1, { session_id: other }),
     ]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toHaveLength(1);
   });
 
@@ -176,11 +176,11 @@ test("what waited long before it was delivered is told of once a session", async
   );
   const from = { via: "tcp", reporter: "token:ops" } as never;
   await host.store.append([start()], from);
-  await host.alerts.looked();
+  await host.looked();
   expect(host.texts()).toEqual([]);
   host.now = T0 + 2 * HOUR_MS;
   await host.store.append([command(5), end(6)], from);
-  await host.alerts.looked();
+  await host.looked();
   expect(host.texts()).toEqual([
     expect.stringContaining("what happened waited 1h59m to be delivered"),
   ]);
@@ -197,16 +197,16 @@ describe("how things stand", () => {
       start(),
       start({ session_id: other, user: root }),
     ]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([]);
     host.now = T0 + 8 * HOUR_MS + 60_000;
-    await host.alerts.looked();
-    await host.alerts.looked();
+    await host.looked();
+    await host.looked();
     expect(host.texts()).toEqual([`${IT} has taken 8h01m so far`]);
     expect(host.kept()[0]!.resolved).toBeNull();
     await host.store.append([end(8 * 3_600 + 90)]);
     host.now += 61_000;
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept()).toHaveLength(1);
     expect(host.kept()[0]!.resolved).not.toBeNull();
   });
@@ -216,19 +216,19 @@ describe("how things stand", () => {
       "rules: {ill: {when: server_degraded, than: 1m}}",
     );
     host.checks = { database: "ok", disk: "failed", queue: "failed" };
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([]);
     host.now += 70_000;
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual(["the server is degraded: disk, queue"]);
     host.checks = { database: "ok" };
     host.now += 20_000;
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept()[0]!.resolved).not.toBeNull();
     host.checks = { database: "failed" };
     for (let looks = 0; looks < 2; looks++) {
       host.now += 70_000;
-      await host.alerts.looked();
+      await host.looked();
     }
     expect(host.texts()).toHaveLength(2);
   });
@@ -240,7 +240,7 @@ describe("how things stand", () => {
   size: {when: database_size, bytes: 1KiB}
   big: {when: database_size, bytes: 1TiB}
   grows: {when: database_growth, bytes: 300KiB, within: 1h}`);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept().map(({ rule }) => rule)).toEqual(["size"]);
     const [machine] = new Bun.Glob("*/").scanSync({
       cwd: join(host.data, "spool"),
@@ -264,7 +264,7 @@ describe("how things stand", () => {
     await host.store.append([start(), ...many]);
     await host.store.idle();
     host.now += 10 * 60_000;
-    await host.alerts.looked();
+    await host.looked();
     const told = Object.fromEntries(
       host.kept().map(({ rule, text }) => [rule, text]),
     );
@@ -302,17 +302,17 @@ describe("how things stand", () => {
       // It lives on, and stores nothing.
       start({ session_id: alive, hostname: "ops-3" }),
     ]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([]);
     host.now = T0 + HOUR_MS + 120_000;
     await host.store.seen(new Map([[alive, at(3_600)]]));
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([
       "nothing has come from host ops-1 for 1h01m",
     ]);
     await host.store.append(on("ops-1", 5, 3_700));
     host.now += 20 * 60_000;
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept()[0]!.resolved).not.toBeNull();
     expect(host.kept()).toHaveLength(1);
   });
@@ -334,16 +334,16 @@ describe("how things stand", () => {
     );
     const hostname = readFileSync("/proc/sys/kernel/hostname", "utf8").trim();
     await host.store.append([start({ hostname, tty: "/dev/pts/71" })]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([]);
     host.now = T0 + 70_000;
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([
       "les is logged in on pts/70 from 10.0.0.7 without a recorded session",
     ]);
     writeFileSync(file, second);
     host.now += 20_000;
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept()[0]!.resolved).not.toBeNull();
     expect(host.kept()).toHaveLength(1);
   });
@@ -388,7 +388,7 @@ rules:
     });
     await host.restart(config(receiver));
     await host.store.append(starts(5, 5));
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept()).toHaveLength(10);
     receiver.up();
     // It is ill before it is well.
@@ -528,7 +528,7 @@ rules: {storm: {when: command, matches: boom, tell: ops, at_most: 20, per: 1h}}`
   await host.restart(`channels: {ops: {webhook: '${receiver.url}'}}
 rules: {storm: {when: command, matches: boom, tell: ops, at_most: 20, per: 1h}}`);
   await host.store.append([command(11, { text: "boom", pid: 7, seq: 10_000 })]);
-  await host.alerts.looked();
+  await host.looked();
   expect(receiver.told).toHaveLength(20);
   host.now += HOUR_MS;
   await host.until("what was left out", () => receiver.taken.length === 21);
@@ -566,7 +566,7 @@ describe("what hangs holds nobody up", () => {
   well: {webhook: '${well.url}'}
 rules: {any: {when: session_start, tell: [hangs, stuck, well]}}`);
     await host.store.append([start()]);
-    await host.alerts.looked();
+    await host.looked();
     host.alerts.tick();
     await asked.promise;
     const pid = await until("the command", () => {
@@ -624,7 +624,7 @@ rules: {any: {when: session_start, tell: stuck}}`);
   broken: {when: login_without_session, file: /proc/self/mem}
   any: {when: session_start}`);
     await host.store.append([start()]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([`${IT} began`]);
     const log = readFileSync(join(host.home, "logs/server.log"), "utf8");
     expect(log).toContain('"event":"alerts_failed","of":"broken"');
@@ -639,25 +639,25 @@ describe("what a restart, a kill or a damaged file changes", () => {
   test("events that no rule looks at do not hide the next one", async () => {
     await using host = await AlertHost.start(ANY);
     await host.store.append([start(), processOf(1), processOf(2)]);
-    await host.alerts.looked();
+    await host.looked();
     await host.restart(ANY);
     // It comes before the first look.
     await host.store.append([start({ session_id: other })]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toHaveLength(2);
   });
 
   test("in another database it begins at the end", async () => {
     await using host = await AlertHost.start(ANY);
     await host.store.append([start(), processOf(1)]);
-    await host.alerts.looked();
+    await host.looked();
     await host.restart(ANY, () => {
       for (const file of ["sessions.duckdb", "sessions.duckdb.wal"])
         rmSync(join(host.data, file), { force: true });
     });
-    await host.alerts.looked();
+    await host.looked();
     await host.store.append([start({ session_id: other })]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept().map(({ session }) => session!.session_id)).toEqual([
       ID,
       other,
@@ -674,14 +674,14 @@ describe("what a restart, a kill or a damaged file changes", () => {
     await host.store.append(
       ids.slice(0, 4).map((session_id) => start({ session_id })),
     );
-    await host.alerts.looked();
+    await host.looked();
     await host.restart(config, () =>
       rmSync(join(alertsOf(host), "state.json")),
     );
     await host.store.append(
       ids.slice(4).map((session_id) => start({ session_id })),
     );
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept()).toHaveLength(3);
   });
 
@@ -693,14 +693,14 @@ describe("what a restart, a kill or a damaged file changes", () => {
   ])("a state of %s", async (state) => {
     await using host = await AlertHost.start(ANY);
     await host.store.append([start()]);
-    await host.alerts.looked();
+    await host.looked();
     await host.restart(ANY, () => {
       writeFileSync(join(alertsOf(host), "state.json"), state);
       const id = crypto.randomUUID();
       writeFileSync(join(alertsOf(host), `${id}.json`), state);
     });
     await host.store.append([start({ session_id: other })]);
-    await host.alerts.looked();
+    await host.looked();
     const unread = known();
     const kept = AlertFolder.of(host.settings).read((name) => unread.add(name));
     expect(kept.map(({ text }) => text)).toEqual([
@@ -757,7 +757,7 @@ rules:
   const ended = { ...failed, event_type: "command_end" } as Event;
   const other = command(3, { ...shell, seq: 2, text: "boom two" });
   await host.store.append([start({ name: "day shift" }), began, ended, other]);
-  await host.alerts.looked();
+  await host.looked();
   expect(host.texts().join()).toMatch(/boom one.*boom one.*boom two/);
   const removed = (of?: string) =>
     ({
@@ -765,11 +765,11 @@ rules:
       ...(of === undefined ? { up_to: at(9) } : { of }),
     }) as Event;
   await host.store.append([removed(began.event_id)]);
-  await host.alerts.looked();
+  await host.looked();
   expect(JSON.stringify(host.kept())).not.toContain("boom one");
   expect(host.texts()[2]).toBe(`${IT} ran: boom two`);
   await host.store.append([removed()]);
-  await host.alerts.looked();
+  await host.looked();
   expect(JSON.stringify(host.kept())).not.toMatch(/boom|day shift/);
   receiver.answer = () => new Response();
   await host.until("them to be told", () => {
@@ -805,12 +805,12 @@ describe("hostile words", () => {
       ),
     );
     host.now += 2 * HOUR_MS;
-    await host.alerts.looked();
+    await host.looked();
     await host.restart(
       "rules: {silent: {when: host_silent, than: 1h, at_most: 100}}",
     );
     host.now += 2 * HOUR_MS;
-    await host.alerts.looked();
+    await host.looked();
     expect(host.kept()).toHaveLength(names.length);
     expect(host.texts().join("")).not.toMatch(/[\x00-\x1f\u202e]/);
     expect(host.texts().every((text) => text.length < 400)).toBe(true);
@@ -823,10 +823,10 @@ describe("hostile words", () => {
     const rule = "rules: {root: {when: command, matches: x, user: les}}";
     await using host = await AlertHost.start(rule);
     await host.store.append([command(1, { text: "x" })]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([]);
     await host.store.append([start()]);
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([`${IT} ran: x`]);
     // One whose start never comes holds up the others no longer than that.
     await host.store.append([
@@ -834,7 +834,7 @@ describe("hostile words", () => {
     ]);
     await host.store.append([command(3, { text: "x again" })]);
     host.now += 6_000;
-    await host.alerts.looked();
+    await host.looked();
     expect(host.texts()).toEqual([`${IT} ran: x`, `${IT} ran: x again`]);
   });
 

@@ -140,6 +140,8 @@ export class AlertHost implements AsyncDisposable {
 
   /** Until it has looked at all that was stored, and at how things stand. */
   async looked(): Promise<void> {
+    // A look that had begun before does not see what was stored since.
+    await this.alerts.looked();
     await this.alerts.looked();
   }
 
