@@ -20,6 +20,10 @@ async function main(argv: readonly string[]): Promise<number> {
     const { redactText } = await import("./cli/commands/redact-text.ts");
     return redactText(argv.slice(1));
   }
+  if (argv[0] === "record-screen") {
+    const { recordScreen } = await import("./cli/commands/record-screen.ts");
+    return recordScreen(argv.slice(1));
+  }
   const { runTree } = await import("./cli/tree.ts");
   return runTree(argv);
 }

@@ -57,6 +57,8 @@ export const defaults = () => ({
     banner: "full" as "full" | "line" | "none",
     /** Whether what is typed into a shell is recorded. */
     commands: true as boolean,
+    /** Whether what a terminal shows is recorded. */
+    record: false as boolean,
     heartbeat_ms: 30_000,
     /** How long after a sign of life a session from elsewhere counts as active. */
     lease_ms: 120_000,
@@ -85,6 +87,8 @@ export const defaults = () => ({
   redaction: { ...EVERY_RULE } as Choice,
   /** With so much waiting, further sessions are not recorded. */
   spool: { max_bytes: GIB },
+  /** How large the recording of a session becomes, and all of them. */
+  recordings: { session_bytes: 64 * MIB, max_bytes: 5 * GIB },
   store: { path: null as string | null, network_filesystem: false },
   /** Set by variables alone. */
   log: { level: "info" as LogLevel, folder: null as string | null },
@@ -125,6 +129,7 @@ const server = group("server.", (config) => config.server);
 const tls = group("server.tls.", (config) => config.server.tls);
 const auth = group("auth.", (config) => config.auth);
 const store = group("store.", (config) => config.store);
+const recordings = group("recordings.", (config) => config.recordings);
 const log = group("log.", (config) => config.log);
 
 const BOOLEAN = "true or false";
@@ -154,6 +159,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
     ),
     session("banner", "full, line or none", oneOf("full", "line", "none")),
     session("commands", BOOLEAN, boolean),
+    session("record", BOOLEAN, boolean),
     session(
       "heartbeat_ms",
       "a duration such as 30s, at most 24h",
@@ -200,6 +206,16 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
       "a whole number of bytes, at least 1048576",
       wholeNumber(MIB, 1024 ** 2 * GIB),
     ),
+    recordings(
+      "session_bytes",
+      "a whole number of bytes, at least 65536",
+      wholeNumber(64 * 1024, GIB),
+    ),
+    recordings(
+      "max_bytes",
+      "a whole number of bytes, at least 1048576",
+      wholeNumber(MIB, 1024 ** 2 * GIB),
+    ),
     store("path", PATH_OR_NULL, pathOrNull),
     store("network_filesystem", BOOLEAN, boolean),
     group("", (config) => config)("cache_dir", PATH_OR_NULL, pathOrNull),
@@ -210,6 +226,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
 export const VARIABLES: ReadonlyMap<string, Key> = new Map(
   Object.entries({
     SESSION_BUDDY_SESSION_ENABLED: session("enabled", BOOLEAN, flag),
+    SESSION_BUDDY_SESSION_RECORD: session("record", BOOLEAN, flag),
     SESSION_BUDDY_DATABASE_PATH: store("path", PATH, path),
     SESSION_BUDDY_DB_PATH: store("path", PATH, path),
     SESSION_BUDDY_HOST: HOST,

@@ -4,7 +4,7 @@
  * wait4(2) says of them.
  */
 import { type Pointer, ptr, read } from "bun:ffi";
-import { O_RDONLY, O_WRONLY } from "./file.ts";
+import { O_RDONLY, O_RDWR, O_WRONLY } from "./file.ts";
 import {
   CStrings,
   allSignalsBut,
@@ -49,21 +49,37 @@ export const environment = (c: Libc) =>
  * Starts a program on the descriptors, terminal and process group of this
  * process, with the signal mask that this process was given.
  * @param defaults signals that it shall not find ignored
+ * @param terminal in whose place ours is not: its path; the program leads a session of its own there
  * @returns its pid, or the errno of what failed
  */
 export function spawn(
   c: Libc,
   program: Program,
   defaults: readonly number[],
+  terminal: string | null = null,
 ): { pid: number } | { errno: number } {
   const argv = new CStrings(program.argv);
   const pid = new Int32Array(1);
+  const path = terminal === null ? null : cText(terminal);
+  const actions = path && onTerminal(c, path);
+  const flags = path ? SETSID : 0;
   const errno = c.calls.posix_spawnp(
-    ...([pid, cString(program.file), null] as const),
-    ...([attributes(c, signalSet(defaults), 0), argv.pointers] as const),
+    ...([pid, cString(program.file), actions] as const),
+    ...([attributes(c, signalSet(defaults), flags), argv.pointers] as const),
     environment(c),
   );
   return errno === 0 ? { pid: pid[0]! } : { errno };
+}
+
+/** Each standard descriptor that is a terminal is that one, opened by who leads a session: it is its own then. */
+function onTerminal(c: Libc, path: Uint8Array): Uint8Array {
+  const { calls } = c;
+  const actions = new Uint8Array(512);
+  calls.posix_spawn_file_actions_init(actions);
+  for (const fd of [0, 1, 2])
+    if (c.isatty(fd))
+      calls.posix_spawn_file_actions_addopen(actions, fd, path, O_RDWR, 0);
+  return actions;
 }
 
 /**
@@ -77,6 +93,7 @@ export function prepareAside(
   words: readonly string[],
   argv0: string,
   stdout: number | null,
+  stdin: number | null = null,
 ) {
   const { calls } = c;
   const actions = new Uint8Array(512);
@@ -84,7 +101,8 @@ export function prepareAside(
   calls.posix_spawn_file_actions_init(actions);
   const open = (fd: number, flags: number) =>
     calls.posix_spawn_file_actions_addopen(actions, fd, nowhere, flags, 0);
-  open(0, O_RDONLY);
+  if (stdin === null) open(0, O_RDONLY);
+  else calls.posix_spawn_file_actions_adddup2(actions, stdin, 0);
   if (stdout === null) open(1, O_WRONLY);
   else calls.posix_spawn_file_actions_adddup2(actions, stdout, 1);
   open(2, O_WRONLY);
@@ -101,7 +119,9 @@ export function prepareAside(
 /** @returns its pid, or null when there is no process to be had */
 export function spawnAside(
   c: Libc,
-  ...args: [words: readonly string[], argv0: string, stdout: number | null]
+  ...args: Parameters<typeof prepareAside> extends [Libc, ...infer Rest]
+    ? Rest
+    : never
 ): number | null {
   const { calls } = c;
   const { pid, file, actions, attr, argv, here, root } = prepareAside(

@@ -18,16 +18,12 @@ import {
   spawn,
   spawnAside,
 } from "../os/spawn.ts";
-import {
-  ancestry,
-  inOrphanedGroup,
-  isTerminal,
-  processStat,
-  processStatus,
-} from "../os/proc.ts";
+import { ancestry, isTerminal, processStatus } from "../os/proc.ts";
 import { LIBC_OWN, SIGNALS } from "../os/signals.ts";
 import { type Signalled, Waiter } from "../os/wait.ts";
 import { Agenda, Answers } from "./answers.ts";
+import { Job, type Running } from "./job.ts";
+import type { RecordedTerminal } from "./terminal.ts";
 import {
   type Inherited,
   RUNTIME_IGNORES,
@@ -46,7 +42,7 @@ import {
 } from "./outcome.ts";
 
 const { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGCONT } = SIGNALS;
-const { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } = SIGNALS;
+const { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH } = SIGNALS;
 const FROM_TERMINAL = [SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU];
 const TO_GO: readonly number[] = [SIGHUP, SIGTERM];
 /** What the kernel sends to us and means the child by: the terminal is gone, a timer that was set before we were run. */
@@ -81,22 +77,27 @@ const NO_DESCRIPTOR: typeof NO_PROCESS = [
 ];
 /** What filters of older container engines do to clone3(2); posix_spawn(3) knows but ENOSYS for "not there". */
 const FORBIDDEN = "no process can be made here";
-/** How long a signal that came with the one that continued us may take to be heard. */
-const SETTLED_MS = 20;
-
-export class NativeRun implements Run {
-  private readonly terminal = [0, 1, 2].find(isTerminal) ?? null;
+export class NativeRun implements Run, Running {
+  readonly terminal = [0, 1, 2].find(isTerminal) ?? null;
+  pid = 0;
+  told: number | null = null;
   private readonly agenda = new Agenda();
   private readonly answers: Answers;
   private waiter!: Waiter;
   private watch!: Watch;
-  private pid = 0;
-  private told: number | null = null;
   private outcome: Outcome | null = null;
   private ignored: ReadonlySet<number> = new Set();
+  private readonly job: Job;
+  private recorded: RecordedTerminal | null = null;
 
   constructor(private readonly c: Libc) {
     this.answers = new Answers(c, (ms, step) => this.after(ms, step));
+    this.job = new Job(c, this);
+  }
+
+  /** The child gets this terminal in place of ours. */
+  showOn(recorded: RecordedTerminal): void {
+    this.recorded = recorded;
   }
 
   setVariable(name: string, value: string | null): void {
@@ -143,6 +144,7 @@ export class NativeRun implements Run {
     this.pid = started.pid;
     this.waiter = started.waiter;
     this.waiter.waitFor(this.pid, () => watch.over());
+    this.recorded?.begin(this.waiter);
     watch.spawned(this.pid);
     const { heartbeat } = watch;
     if (heartbeat) this.waiter.beatIn(heartbeat.every_ms);
@@ -181,10 +183,11 @@ export class NativeRun implements Run {
     program: Program,
     defaults: readonly number[],
   ): { pid: number } | { errno: number } {
-    const started = spawn(this.c, program, defaults);
+    const onto = this.recorded?.path ?? null;
+    const started = spawn(this.c, program, defaults, onto);
     if ("pid" in started) return started;
     if (started.errno === ENOEXEC)
-      return spawn(this.c, asScript(program), defaults);
+      return spawn(this.c, asScript(program), defaults, onto);
     if (OF_PROGRAM.includes(started.errno)) return started;
     return started.errno === EAGAIN
       ? this.inOurPlace(program, defaults, NO_PROCESS)
@@ -209,14 +212,21 @@ export class NativeRun implements Run {
     if (heartbeat) this.waiter.touch(heartbeat.touches());
     const woken = this.waiter.wait(this.agenda.next_at);
     if (woken.kind === "child") this.changed(woken.change);
-    if (woken.kind === "readable") this.answers.read(woken.fd);
+    if (woken.kind === "readable") this.read(woken.fd);
     if (woken.kind === "signal") this.signalled(woken);
     if (woken.kind !== "beat" || !heartbeat) return;
     heartbeat.beat();
     this.waiter.beatIn(heartbeat.every_ms);
   }
 
+  private read(fd: number): void {
+    if (this.recorded?.owns(fd)) this.recorded.ready(fd);
+    else this.answers.read(fd);
+  }
+
   private signalled({ signal, from_kernel, sender }: Signalled): void {
+    // By the kernel as well: the program has another terminal, and is told by that.
+    if (signal === SIGWINCH && this.recorded) return this.recorded.resized();
     // Our own write to a pipe that nobody reads, say, is no affair of the child.
     if (from_kernel ? !FROM_KERNEL.includes(signal) : this.isOurs(sender))
       return;
@@ -247,7 +257,7 @@ export class NativeRun implements Run {
   }
 
   /** @returns whether it was told, or is gone */
-  private relay(signal: number): boolean {
+  relay(signal: number): boolean {
     return !this.pid || this.c.calls.kill(this.pid, signal) === 0;
   }
 
@@ -261,79 +271,28 @@ export class NativeRun implements Run {
     });
   }
 
-  private changed(change: ChildChange): void {
-    if (change.kind === "stopped") return this.stopAlong(change.signal);
-    this.takeTerminalBack();
+  changeOf(pid: number): ChildChange | { kind: "continued" } | null {
+    return this.waiter.changeOf(pid);
+  }
+
+  left(): void {
+    this.recorded?.leave();
+  }
+
+  back(): void {
+    this.recorded?.enter();
+    this.watch.alive();
+  }
+
+  changed(change: ChildChange): void {
+    if (change.kind === "stopped") return this.job.stopAlong(change.signal);
+    this.job.takeTerminalBack();
     this.pid = 0;
     this.outcome ??= {
       ...change,
       hung_up: this.terminal !== null && !this.c.isatty(this.terminal),
       told_to_go: this.told,
     };
-  }
-
-  private stopAlong(signal: number): void {
-    // A shell that suspends itself has a group of its own. This one somebody stops
-    // by its pid, and will continue by its pid.
-    if (signal === SIGSTOP && this.isMember()) return;
-    // Nobody would continue us: then the child cannot stop either.
-    if (inOrphanedGroup() || this.told !== null)
-      return void this.relay(SIGCONT);
-    // Whoever continues our group before we have stopped has continued the child
-    // too; nobody would do it again. SIGSTOP could not be taken back.
-    this.c.stop(signal === SIGSTOP ? SIGTSTP : signal, () => this.isStopped());
-    this.watch.alive();
-    this.goOn();
-  }
-
-  /** The child is in our group, as all are but shells with jobs; or is gone. */
-  private isMember(): boolean {
-    const group = this.c.calls.getpgid(this.pid);
-    return group <= 0 || group === this.c.calls.getpgid(0);
-  }
-
-  private isStopped(): boolean {
-    return this.pid !== 0 && processStat(this.pid)?.state === "T";
-  }
-
-  /** Continued: so is the child, in the foreground (`fg`) with the terminal. */
-  private goOn(): void {
-    if (this.isMember()) return this.continueMember();
-    const own = this.c.calls.getpgid(0);
-    const group = this.c.calls.getpgid(this.pid);
-    if (this.terminal !== null) {
-      const foreground = this.c.calls.tcgetpgrp(this.terminal);
-      if (foreground === own) this.c.calls.tcsetpgrp(this.terminal, group);
-      else if (foreground !== group) return this.wantTerminal();
-    }
-    this.c.calls.kill(-group, SIGCONT);
-  }
-
-  /**
-   * A child of our own group was continued with us, mostly, and may even have
-   * stopped again by now, which we would undo.
-   */
-  private continueMember(): void {
-    const change = this.waiter.changeOf(this.pid);
-    if (change === null) this.relay(SIGCONT);
-    else if (change.kind !== "continued") this.changed(change);
-  }
-
-  /**
-   * In the background (`bg`) a suspended shell would take the terminal from the
-   * one around us: like any job that wants it, we stop until `fg`.
-   */
-  private wantTerminal(): void {
-    this.after(SETTLED_MS, () => {
-      if (this.isStopped()) this.stopAlong(SIGTTIN);
-    });
-  }
-
-  /** A killed shell leaves the terminal to a group that died with it. */
-  private takeTerminalBack(): void {
-    if (this.terminal === null) return;
-    if (this.c.calls.tcgetpgrp(this.terminal) === this.pid)
-      this.c.calls.tcsetpgrp(this.terminal, this.c.calls.getpgid(0));
   }
 }
 

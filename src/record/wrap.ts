@@ -3,7 +3,12 @@
  * Recording trouble is never the user's trouble: the program runs
  * whatever the spool says, except under `--audit strict`.
  */
-import { EVENT_VERSION, type OwnFields, type Process } from "../model/event.ts";
+import {
+  EVENT_VERSION,
+  type JsonObject,
+  type OwnFields,
+  type Process,
+} from "../model/event.ts";
 import { Failure, fail } from "../model/failure.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
@@ -44,6 +49,8 @@ export interface WrapRequest extends Discovered {
   spool_bytes: number;
   /** The store is on another host: what is recorded has to be brought there. */
   remote: boolean;
+  /** Puts a terminal between that is recorded, or says why not; null: not wanted. */
+  record: ((run: Run, session_id: string) => Promise<Screen | string>) | null;
   /** Talks to the person at the terminal; null when there is none. */
   say: ((text: string) => void) | null;
   /** The banner for a session, or for none and why. */
@@ -51,7 +58,13 @@ export interface WrapRequest extends Discovered {
 }
 
 type Tracking =
-  { session_id: string; commands: boolean } | { disabled: string };
+  | { session_id: string; commands: boolean; screen: boolean }
+  | { disabled: string };
+
+/** What of a terminal that is recorded the session keeps: what its file came to. */
+export interface Screen {
+  end(): JsonObject | null;
+}
 
 /** When the start is brought to the disk, while the child starts. */
 const START_SYNC_MS = 5;
@@ -78,6 +91,7 @@ export async function wrap(request: WrapRequest): Promise<never> {
     request.say?.(request.banner({ disabled: recording }));
     return leave(await run.run(request.program, unrecorded(request)), request);
   }
+  await recording.recordScreen();
   request.say?.(request.banner(recording));
   recording.sayMore();
   return recording.run();
@@ -128,6 +142,8 @@ class Recording implements Watch {
   private readonly hooks: Hooks | null;
   private readonly drains: Drains;
   private readonly resources: Resources;
+  private shown: Screen | null = null;
+  private screened: JsonObject | null = null;
 
   constructor(
     private readonly request: WrapRequest,
@@ -181,6 +197,7 @@ class Recording implements Watch {
     enterHooks(this.hooks, request.env, this.session_id, this.set);
     const program = this.hooks?.program ?? request.program;
     const outcome = await child.run(program, this);
+    this.attempt(() => (this.screened = this.shown?.end() ?? null));
     if (outcome.kind !== "abandoned") await this.finish(outcome);
     this.drains.start();
     child.stopAsking();
@@ -189,6 +206,18 @@ class Recording implements Watch {
         `session-buddy: this session is not fully recorded: ${this.trouble}\n`,
       );
     return leave(outcome, request);
+  }
+
+  async recordScreen(): Promise<void> {
+    const { record } = this.request;
+    const shown = record && (await record(this.child, this.session_id));
+    if (typeof shown === "string") this.trouble ??= shown;
+    else this.shown = shown;
+  }
+
+  /** Whether what is shown is recorded. */
+  get screen(): boolean {
+    return this.shown !== null;
   }
 
   /** Whether what is typed is recorded. */
@@ -281,6 +310,7 @@ class Recording implements Watch {
         measured: {
           ...measured,
           exit_reason: exitReason(outcome),
+          ...(this.screened && { recording: this.screened }),
           ...used,
         },
       });

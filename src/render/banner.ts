@@ -17,6 +17,8 @@ export type Tracking =
       session_id: string;
       /** Whether the shell's commands are recorded. */
       commands: boolean;
+      /** Whether what the terminal shows is. */
+      screen: boolean;
     }
   | { disabled: string };
 
@@ -41,6 +43,9 @@ export function fullBanner(facts: BannerFacts): string {
       ? [
           `Session ID: ${tracking.session_id}`,
           `Commands: ${commandsAre(tracking.commands)}   Command line: ${ARGV_RECORDED[argv]}`,
+          ...(tracking.screen
+            ? ["Screen: recorded without secrets (what is typed is not)"]
+            : []),
         ]
       : []),
     RULE,
@@ -50,6 +55,6 @@ export function fullBanner(facts: BannerFacts): string {
 
 export function lineBanner({ argv, tracking }: BannerFacts): string {
   return "session_id" in tracking
-    ? `Session Tracking: ✓ Enabled  ${tracking.session_id}  (commands: ${commandsAre(tracking.commands)}; command line: ${ARGV_RECORDED[argv]})\n`
+    ? `Session Tracking: ✓ Enabled  ${tracking.session_id}  (commands: ${commandsAre(tracking.commands)}; command line: ${ARGV_RECORDED[argv]}${tracking.screen ? "; screen: recorded" : ""})\n`
     : `Session Tracking: ✗ Disabled - ${escapeText(tracking.disabled)}\n`;
 }

@@ -49,6 +49,10 @@ export class Sandbox implements Disposable {
     SHELL: "/bin/bash",
     PS1: "$ ",
     XDG_CACHE_HOME: SHARED_CACHE,
+    // The same tests, with what the terminal shows recorded, too.
+    ...(process.env["SESSION_BUDDY_TEST_RECORD"] && {
+      SESSION_BUDDY_SESSION_RECORD: "true",
+    }),
   };
 
   get data(): string {

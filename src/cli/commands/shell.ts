@@ -107,6 +107,11 @@ EXAMPLES
       description:
         "Record none of the commands in the shell (session.commands: false does so for all)",
     },
+    record: {
+      type: "boolean",
+      description:
+        "Record what the terminal shows, too (session.record: true does so for all)",
+    },
     quiet: { type: "boolean", description: "No banner" },
     config: CONFIG_FLAG,
   },
@@ -176,6 +181,16 @@ export async function shell(args: readonly string[]): Promise<number> {
     strict: strictness(flags, session),
     commands:
       session.commands && !flags["no-commands"] ? wordsOf(redaction) : null,
+    record:
+      (flags.record || session.record) && settings.paths.data !== null
+        ? async (run, session_id) => {
+            const { recordTerminal } = await import("../../record/terminal.ts");
+            return recordTerminal(run, session_id, {
+              data: settings.paths.data!,
+              term: env["TERM"] ?? "",
+            });
+          }
+        : null,
     heartbeat_ms: session.heartbeat_ms,
     spool_bytes: spool.max_bytes,
     remote: server.endpoint !== null,

@@ -1,0 +1,171 @@
+/**
+ * Hands what a terminal shows to a process of our own that records it
+ * (`record-screen`): taking secrets out and packing is work, and trouble, that no shell
+ * shall wait for. It ends when we do, however we end, and keeps all that it was given.
+ *
+ * A message: kind (a byte), length (4 bytes), microseconds since the start (8 bytes, a
+ * double), and so many bytes; all little-endian. `q` is the last.
+ */
+import type { Libc } from "../os/libc.ts";
+import { closeFile } from "../os/file.ts";
+import { pipe, spawnAside } from "../os/spawn.ts";
+import type { JsonObject } from "../model/event.ts";
+
+export const HEAD_BYTES = 13;
+export type MessageKind = "o" | "r" | "x" | "q";
+
+/** By this path also when the executable was replaced meanwhile. */
+const COMMAND = ["/proc/self/exe", "record-screen"];
+const ARGV0 = "session-buddy";
+const F_SETPIPE_SZ = 1031;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+const PIPE_BYTES = 1024 * 1024;
+/** What it has not taken yet; past it the terminal waits, for a while. */
+const MOST_BYTES = 8 * 1024 * 1024;
+const PATIENCE_MS = 1_000;
+/** How long we wait at the end for what the recording came to. */
+const CLOSE_MS = 5_000;
+const POLLIN = 1;
+const POLLOUT = 4;
+const EAGAIN = 11;
+const EINTR = 4;
+
+export class Tap {
+  private waiting: Uint8Array[] = [];
+  private waiting_bytes = 0;
+  /** Bytes that it could not be given. */
+  private omitted = 0;
+  /** It is gone, or stands still: nothing is handed to it any more. */
+  private broken = false;
+
+  private constructor(
+    private readonly c: Libc,
+    private readonly to: number,
+    private readonly answer: number,
+  ) {}
+
+  /** @returns null when there is no process or descriptor for it */
+  static open(c: Libc, args: readonly string[]): Tap | null {
+    const given = pipe(c);
+    if (!given) return null;
+    const told = pipe(c);
+    if (!told) {
+      for (const fd of [given.from, given.to]) closeFile(fd);
+      return null;
+    }
+    // Ours is the end that must not block.
+    c.calls.fcntl(given.from, F_SETFL, 0);
+    c.calls.fcntl(given.to, F_SETFL, O_NONBLOCK);
+    c.calls.fcntl(given.to, F_SETPIPE_SZ, PIPE_BYTES);
+    const words = [...COMMAND, ...args];
+    const pid = spawnAside(c, words, ARGV0, told.to, given.from);
+    for (const fd of [given.from, told.to]) closeFile(fd);
+    if (pid !== null) return new Tap(c, given.to, told.from);
+    for (const fd of [given.to, told.from]) closeFile(fd);
+    return null;
+  }
+
+  /** @param bytes are copied: the caller's page may be used again */
+  send(kind: MessageKind, at_us: number, bytes: Uint8Array): void {
+    if (this.broken) return;
+    if (this.omitted > 0 && this.waiting_bytes === 0) {
+      const text = new TextEncoder().encode(`${this.omitted}`);
+      this.omitted = 0;
+      this.queue("x", at_us, text);
+    }
+    if (this.waiting_bytes > MOST_BYTES) this.wait(PATIENCE_MS);
+    if (this.waiting_bytes > MOST_BYTES) this.omitted += bytes.length;
+    else this.queue(kind, at_us, bytes);
+    this.pass();
+  }
+
+  /** Whether something waits that it did not take. */
+  get waits(): boolean {
+    return this.waiting_bytes > 0 && !this.broken;
+  }
+
+  /** Hands on what waits, as far as it takes it. */
+  pass(): void {
+    while (this.waiting.length > 0 && !this.broken) {
+      const bytes = this.waiting[0]!;
+      const wrote = Number(this.c.calls.write(this.to, bytes, bytes.length));
+      if (wrote < 0) {
+        const errno = this.c.errno();
+        if (errno === EINTR) continue;
+        if (errno !== EAGAIN) this.broken = true;
+        return;
+      }
+      this.waiting_bytes -= wrote;
+      if (wrote === bytes.length) this.waiting.shift();
+      else this.waiting[0] = bytes.subarray(wrote);
+    }
+  }
+
+  /**
+   * Nothing more comes.
+   * @returns what the recording came to; null when it does not say in time
+   */
+  close(at_us: number): JsonObject | null {
+    this.send("q", at_us, new Uint8Array());
+    const until = Bun.nanoseconds() + CLOSE_MS * 1e6;
+    const left = () =>
+      Math.max(0, Math.ceil((until - Bun.nanoseconds()) / 1e6));
+    while (this.waits && left() > 0) this.wait(left());
+    closeFile(this.to);
+    let text = "";
+    const page = new Uint8Array(4096);
+    for (;;) {
+      const got = Number(this.c.calls.read(this.answer, page, page.length));
+      if (got > 0) text += Buffer.from(page.subarray(0, got)).toString();
+      else if (got === 0 || left() === 0) break;
+      else this.c.calls.poll(Int32Array.from([this.answer, POLLIN]), 1, left());
+    }
+    closeFile(this.answer);
+    // It is our own program: what it says whole is JSON.
+    return text.endsWith("\n") ? (JSON.parse(text) as JsonObject) : null;
+  }
+
+  private queue(kind: MessageKind, at_us: number, bytes: Uint8Array): void {
+    const message = new Uint8Array(HEAD_BYTES + bytes.length);
+    const view = new DataView(message.buffer);
+    message[0] = kind.charCodeAt(0);
+    view.setUint32(1, bytes.length, true);
+    view.setFloat64(5, at_us, true);
+    message.set(bytes, HEAD_BYTES);
+    this.waiting.push(message);
+    this.waiting_bytes += message.length;
+  }
+
+  private wait(ms: number): void {
+    this.c.calls.poll(Int32Array.from([this.to, POLLOUT]), 1, ms);
+    this.pass();
+  }
+}
+
+/** The messages in a stream, in pieces as they come. */
+export class Messages {
+  private rest: Uint8Array = new Uint8Array();
+
+  *read(chunk: Uint8Array): Generator<{
+    kind: string;
+    at_us: number;
+    bytes: Uint8Array;
+  }> {
+    let bytes: Uint8Array =
+      this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk]);
+    for (;;) {
+      if (bytes.length < HEAD_BYTES) break;
+      const view = new DataView(bytes.buffer, bytes.byteOffset, HEAD_BYTES);
+      const end = HEAD_BYTES + view.getUint32(1, true);
+      if (bytes.length < end) break;
+      yield {
+        kind: String.fromCharCode(bytes[0]!),
+        at_us: view.getFloat64(5, true),
+        bytes: bytes.subarray(HEAD_BYTES, end),
+      };
+      bytes = bytes.subarray(end);
+    }
+    this.rest = bytes;
+  }
+}
