@@ -1,7 +1,7 @@
 /**
  * Keeps outputs away from our own files: the database and what is made beside it, its
- * lock, the spool, the archives, a server's state and its log, by whatever name, link
- * or mount.
+ * lock, the spool, the recordings, the archives, a server's state and its log, by
+ * whatever name, link or mount.
  */
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -12,7 +12,7 @@ import { COPIES } from "./copies.ts";
 import { spoolFolder } from "../spool/write.ts";
 
 /** Below the data folder, with all that is in them. */
-const OWN_FOLDERS = ["spool", "state"];
+const OWN_FOLDERS = ["spool", "state", "recordings"];
 const ARCHIVES = "archive";
 const LOG = "server.log";
 

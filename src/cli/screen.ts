@@ -12,25 +12,31 @@ const HOME = "\x1b[H";
 const REST_OF_LINE = "\x1b[K";
 const REST_OF_SCREEN = "\x1b[J";
 /** `q`, Ctrl-C and Ctrl-D. */
-const QUIT = /[qQ\x03\x04]/;
+export const QUIT = /[qQ\x03\x04]/;
 const DEFAULT_ROWS = 24;
 
 export class Screen implements Disposable {
   private readonly output = new Output();
   private readonly keys = isTerminal(0);
 
-  /** @param quit called when a person has seen enough */
-  constructor(private readonly quit: () => void) {
+  /** @param heard called with the keys that a person types */
+  constructor(private readonly heard: (keys: string) => void) {
     // Nothing else has a place on it.
     listen(null);
+    this.enter();
+  }
+
+  /** Takes the terminal, once more after `leave`. */
+  enter(): void {
     this.put(ENTER);
     if (!this.keys) return;
     process.stdin.setRawMode(true);
     process.stdin.on("data", this.typed);
+    process.stdin.resume();
   }
 
   private readonly typed = (bytes: Buffer) => {
-    if (QUIT.test(bytes.toString("latin1"))) this.quit();
+    this.heard(bytes.toString("latin1"));
   };
 
   get rows(): number {
@@ -47,17 +53,27 @@ export class Screen implements Disposable {
     );
   }
 
-  private put(text: string): void {
+  /** Whether there is somebody to type. */
+  get hasKeys(): boolean {
+    return this.keys;
+  }
+
+  put(text: string): void {
     this.output.write(text);
     this.output.flush();
   }
 
-  [Symbol.dispose](): void {
+  /** The terminal is as it was. */
+  leave(): void {
     if (this.keys) {
       process.stdin.off("data", this.typed);
       process.stdin.setRawMode(false);
       process.stdin.pause();
     }
     this.put(LEAVE);
+  }
+
+  [Symbol.dispose](): void {
+    this.leave();
   }
 }

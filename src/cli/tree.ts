@@ -19,6 +19,7 @@ const COMMANDS = new Map<string, Load>(
     shell: () => import("./commands/shell.ts"),
     "list-sessions": () => import("./commands/list-sessions.ts"),
     "show-session": () => import("./commands/show-session.ts"),
+    replay: () => import("./commands/replay.ts"),
     search: () => import("./commands/search.ts"),
     analytics: () => import("./commands/analytics.ts"),
     last: () => import("./commands/last.ts"),

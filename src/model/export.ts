@@ -86,3 +86,7 @@ export function parseManifest(text: string): Manifest {
   }
   return manifest;
 }
+
+/** Of a recorded terminal: asciicast version 3 and 2, and text. */
+export const RECORDING_FORMATS = ["cast", "cast2", "txt"] as const;
+export type RecordingFormat = (typeof RECORDING_FORMATS)[number];

@@ -2,16 +2,19 @@
 import { expect, test } from "bun:test";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { entriesOf, readRecording } from "../../src/model/recording/format.ts";
 import { configure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
+import { readerOf } from "../support/recording.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 
 const RECORD = [BINARY, "shell", "--quiet", "--record", "--"];
 
 function prepared(): Sandbox {
   const sandbox = new Sandbox();
-  writeFileSync(join(sandbox.home, ".bashrc"), "PS1='<\\#>$ '\nunset HISTFILE\n");
+  writeFileSync(
+    join(sandbox.home, ".bashrc"),
+    "PS1='<\\#>$ '\nunset HISTFILE\n",
+  );
   return sandbox;
 }
 
@@ -20,11 +23,16 @@ function recorded(sandbox: Sandbox) {
   const folder = join(sandbox.data, "recordings");
   const [name] = readdirSync(folder);
   const file = readFileSync(join(folder, name!));
-  const { header, blocks, torn_bytes } = readRecording(file);
-  const entries = blocks.flatMap((block) => [...entriesOf(file, block)]);
+  const reader = readerOf(file);
+  const damage = { torn_bytes: 0, damaged_bytes: 0 };
+  const chunks = [...reader.chunks(reader.first, 0, damage)];
+  const entries = chunks.flatMap((chunk) => chunk.entries);
+  expect(damage.damaged_bytes).toBe(0);
   const shown = Buffer.concat(
     entries.flatMap(({ kind, bytes }) => (kind === "o" ? [bytes] : [])),
   );
+  const { torn_bytes } = damage;
+  const { header } = reader;
   return { header, entries, shown, torn_bytes, bytes: file.length };
 }
 

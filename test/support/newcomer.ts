@@ -43,6 +43,12 @@ const INTERACTIVE: readonly Patience[] = [
     keys: "\x03",
     status: 0,
   },
+  {
+    command: /^session-buddy replay(?!.*\|)/,
+    until: /\] end/,
+    keys: "q",
+    status: 0,
+  },
   { command: / logs -f/, until: /ready url=/, keys: "\x03", status: 130 },
 ];
 

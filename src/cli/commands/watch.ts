@@ -19,7 +19,7 @@ import { EVENT_COLUMNS } from "../../render/events.ts";
 import { cut, tabRow, table } from "../../render/table.ts";
 import { isSpoolFile } from "../../spool/folder.ts";
 import { spoolFolder } from "../../spool/write.ts";
-import { Screen } from "../screen.ts";
+import { QUIT, Screen } from "../screen.ts";
 import { note, wantsColor } from "../terminal.ts";
 
 const ZONE = localZone(process.env);
@@ -81,7 +81,9 @@ async function showScreen(
   end: AbortController,
   again: () => Promise<void>,
 ): Promise<void> {
-  using screen = new Screen(() => end.abort());
+  using screen = new Screen((keys) => {
+    if (QUIT.test(keys)) end.abort();
+  });
   let lines: string[] = [];
   while (!end.signal.aborted) {
     let said = "q: quit";

@@ -1,0 +1,106 @@
+/** Finds which recording is meant, and the commands that ran meanwhile. */
+import type { Settings } from "../config/load.ts";
+import { type Command } from "../model/command.ts";
+import { chosenCommands } from "../model/command-reference.ts";
+import { type Event, isKind } from "../model/event.ts";
+import { Failure, type Warn, fail } from "../model/failure.ts";
+import { recordingPath } from "../model/recording/place.ts";
+import { findSession, noSession } from "../model/reference.ts";
+import { isMissing } from "../os/file.ts";
+import { withReadable } from "./open.ts";
+import { OpenRecording, findRecorded, recordedSessions } from "./recordings.ts";
+
+/** A session, or a file where the word leads to one: `./x.rec`. */
+const IS_PATH = /\/|\.rec$/;
+
+/**
+ * Opens what a word means; without one the newest, but for the session that we are in.
+ * @throws Failure when there is none
+ */
+export async function openRecorded(
+  settings: Settings,
+  word: string | undefined,
+  current: string | undefined,
+  warn: Warn,
+): Promise<OpenRecording> {
+  if (word !== undefined && IS_PATH.test(word))
+    return OpenRecording.open(word, false);
+  const data = settings.paths.data!;
+  const session_id =
+    word === undefined
+      ? newest(data, current)
+      : (findRecorded(data, word) ?? (await named(settings, word, warn)));
+  const path = recordingPath(data, session_id);
+  if (isMissing(path))
+    throw fail.not_found(
+      `the terminal of session '${session_id}' was not recorded, or not on this host`,
+      "session-buddy shell --record records it; a file is taken by its path, too",
+    );
+  return OpenRecording.open(path, true);
+}
+
+function newest(data: string, current: string | undefined): string {
+  const all = recordedSessions(data);
+  const found = all.find((id) => id !== current);
+  if (found !== undefined) return found;
+  throw fail.not_found(
+    `no terminal${all.length > 0 ? " but this one" : ""} has been recorded yet`,
+    "try: session-buddy shell --record",
+  );
+}
+
+function named(settings: Settings, word: string, warn: Warn): Promise<string> {
+  return withReadable(settings, warn, async (store) => {
+    const session = await findSession(store, word);
+    if (session) return session.session_id;
+    throw noSession(word, "try: session-buddy list-sessions");
+  });
+}
+
+/** The commands of a session, oldest first. */
+export function commandsOf(
+  settings: Settings,
+  session_id: string,
+  warn: Warn,
+): Promise<Command[]> {
+  return withReadable(settings, warn, async (store) => {
+    const commands = await Array.fromAsync(store.commands({ session_id }));
+    return commands.reverse();
+  });
+}
+
+/** The same; none where there is no store to be asked, which is said. */
+export async function commandsIfAny(
+  settings: Settings,
+  session_id: string,
+  warn: Warn,
+): Promise<Command[]> {
+  try {
+    return await commandsOf(settings, session_id, warn);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    warn(`the session's commands are not known: ${error.message}`);
+    return [];
+  }
+}
+
+/**
+ * When a command of a session began, in milliseconds since the epoch.
+ * @throws Failure (not_found, ambiguous)
+ */
+export function commandStart(
+  settings: Settings,
+  session_id: string,
+  reference: string,
+  warn: Warn,
+): Promise<number> {
+  return withReadable(settings, warn, async (store) => {
+    const events: Event[] = [];
+    for await (const { event } of store.events({ session_id }))
+      events.push(event);
+    // Several where a shell began anew: the first of that number.
+    const { event_id } = chosenCommands(reference, events)[0]!;
+    const start = events.find((event) => event.event_id === event_id)!;
+    return isKind(start, "command_start") ? Date.parse(start.timestamp) : NaN;
+  });
+}

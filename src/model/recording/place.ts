@@ -1,0 +1,8 @@
+/** Where recordings are kept: below the data folder, a file a session. */
+
+export const RECORDING_SUFFIX = ".rec";
+
+export const recordingsFolder = (data: string): string => `${data}/recordings`;
+
+export const recordingPath = (data: string, session_id: string): string =>
+  `${recordingsFolder(data)}/${session_id}${RECORDING_SUFFIX}`;

@@ -1,0 +1,29 @@
+/** What is said of a recording: its commands as markers, and what could not be read. */
+import type { Command } from "../model/command.ts";
+import type { Marker } from "../model/recording/cast.ts";
+import type { RecordingHeader } from "../model/recording/format.ts";
+import type { Damage } from "../model/recording/read.ts";
+import { commandText } from "./commands.ts";
+import { bytes } from "./format.ts";
+
+/** @param commands oldest first */
+export const markersOf = (
+  commands: readonly Command[],
+  { started_at }: RecordingHeader,
+): Marker[] =>
+  commands.map((command) => ({
+    at_us: (Date.parse(command.start_time) - Date.parse(started_at)) * 1_000,
+    label: commandText(command, true),
+  }));
+
+/** @returns null when all was */
+export function damageText({
+  torn_bytes,
+  damaged_bytes,
+}: Damage): string | null {
+  if (damaged_bytes > 0)
+    return `the recording is damaged: ${bytes(damaged_bytes + torn_bytes)} of it could not be read and are left out`;
+  if (torn_bytes > 0)
+    return `the recording is cut off, or goes on: its last ${bytes(torn_bytes)} are not whole`;
+  return null;
+}
