@@ -10,10 +10,11 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, zstdCompressSync } from "node:zlib";
 import { keepAtExec } from "./at-exec.ts";
+import { licenses } from "./licenses.ts";
 import packageJson from "./package.json" with { type: "json" };
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -108,6 +109,8 @@ const PATCHES: readonly Patch[] = [
 
 if (import.meta.main) {
   await embedNatives();
+  await bundlePage();
+  await Bun.write(join(dist, "licenses.txt"), await licenses(root));
   await compile();
   await mendRuntime();
   console.log(`built ${outfile}`);
@@ -152,6 +155,27 @@ async function embedNatives(): Promise<void> {
       library: facts(library),
       addon: facts(addon),
     }),
+  );
+}
+
+/** dist/web/: the dashboard's page, which src/server/web/files.ts embeds as texts. */
+async function bundlePage(): Promise<void> {
+  const page = join(root, "src/server/web/page");
+  const result = await Bun.build({
+    entrypoints: [join(page, "main.tsx")],
+    ...{ target: "browser", format: "esm", minify: true },
+    define: { "process.env.NODE_ENV": JSON.stringify("production") },
+  });
+  for (const log of result.logs) console.error(log);
+  if (!result.success) process.exit(1);
+  for (const output of result.outputs)
+    await Bun.write(
+      join(dist, "web", `main${extname(output.path)}.txt`),
+      await output.text(),
+    );
+  await Bun.write(
+    join(dist, "web/index.html.txt"),
+    await Bun.file(join(page, "index.html")).text(),
   );
 }
 

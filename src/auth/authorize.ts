@@ -51,10 +51,16 @@ export const authorizer =
     if (access === "protocol") return null;
     if (!token)
       return unauthorized("Token required (SESSION_BUDDY_SECRET is set)");
-    return access === "record" && token.scope === "read"
+    return access === "record" && !mayRecord(token)
       ? unauthorized("the token may only read (its scope must be write)")
       : null;
   };
+
+const mayRecord = ({ scope }: TokenIdentity) =>
+  scope !== "read" && scope !== "review";
+
+/** Whether its bearer may mark sessions as reviewed. */
+export const mayReview = ({ scope }: TokenIdentity) => scope !== "read";
 
 function strangerFailure(peer: number | null, owner: number): Failure | null {
   if (peer === owner || peer === 0) return null;

@@ -8,7 +8,7 @@ import { hostNames } from "../os/proc.ts";
 import { readPrivateText, readSecret } from "./secret.ts";
 
 /** What its bearer may do: each the one before it as well. */
-export const SCOPES = ["read", "write", "admin"] as const;
+export const SCOPES = ["read", "review", "write", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export interface TokenFacts {

@@ -33,6 +33,7 @@ const COMMANDS = new Map<string, Load>(
     note: () => import("./commands/note.ts"),
     query: () => import("./commands/query.ts"),
     watch: () => import("./commands/watch.ts"),
+    dashboard: () => import("./commands/dashboard.ts"),
     alerts: () => import("./commands/alerts.ts"),
     "alerts list": () => import("./commands/alerts-list.ts"),
     "alerts ack": () => import("./commands/alerts-ack.ts"),
@@ -64,6 +65,7 @@ const COMMANDS = new Map<string, Load>(
     "install hooks": () => import("./commands/install-hooks.ts"),
     "install completions": () => import("./commands/install-completions.ts"),
     "install man": () => import("./commands/install-man.ts"),
+    licenses: () => import("./commands/licenses.ts"),
     version: () => import("./commands/version.ts"),
   }),
 );

@@ -77,6 +77,8 @@ export const defaults = () => ({
     /** `scheme://host[:port]`, as browsers write it. */
     allowed_origins: [] as string[],
     metrics_public: false,
+    /** Whether the page to look at is served from the start. */
+    dashboard: false as boolean,
     max_connections: 1_024,
   },
   auth: {
@@ -189,6 +191,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
       listOf(origin),
     ),
     server("metrics_public", BOOLEAN, boolean),
+    server("dashboard", BOOLEAN, boolean),
     server(
       "max_connections",
       "a whole number from 1 to 100000",

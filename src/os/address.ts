@@ -97,3 +97,12 @@ export function isOwnAddress(address: string): boolean {
   }
   return own.has(bytes.join());
 }
+
+/** Where a browser of this host finds the page of a server, by its MCP address. */
+export function pageAddress(mcp: string): string {
+  const url = new URL("/", mcp);
+  const name = url.hostname.replace(/^\[|\]$/g, "");
+  if (isWildcard(name))
+    url.hostname = name.includes(":") ? "[::1]" : "127.0.0.1";
+  return url.href;
+}

@@ -6,6 +6,7 @@ import { sender } from "../alerts/send.ts";
 import type { AlertSource } from "../alerts/source.ts";
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
+import type { KeptAlert } from "../model/alert.ts";
 import type { Clock } from "../model/clock.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import type { DuckDBStore } from "../store/duckdb/store.ts";
@@ -18,6 +19,12 @@ export interface Watched {
 }
 
 export const NO_ALERTS = { raised: 0, left_out: 0, given_up: 0, waiting: 0 };
+
+/** Those that it has raised, whatever rules there are now. */
+export const keptOf = (settings: Settings, log: Log): KeptAlert[] =>
+  AlertFolder.of(settings).read((name, reason) =>
+    log.warn("alert_unreadable", { name, reason }),
+  );
 
 /** @returns null where the configuration has no rules */
 export function alertsOf(

@@ -20,6 +20,8 @@ import { SIGNALS } from "../os/signals.ts";
 import type { Holder, StoreLock } from "../store/lock.ts";
 import { spoolFolder } from "../spool/write.ts";
 import { COMPILED, VERSION } from "../version.ts";
+import { PageAccess } from "../auth/page.ts";
+import { readSecret } from "../auth/secret.ts";
 import { Auth } from "../auth/verify.ts";
 import { Exports } from "./exports.ts";
 import { ServerStore } from "./store.ts";
@@ -121,7 +123,10 @@ async function serveDatabase(
   try {
     exports = new Exports(settings, store, log);
     metrics.exports = () => exports!.figures();
-    const serving = await start({ ...given, store, metrics, spool, socket });
+    const { secret_file } = settings.config.auth;
+    const pageAccess = new PageAccess(readSecret(secret_file, process.env));
+    const parts = { ...given, pageAccess, store, metrics, spool, socket };
+    const serving = await start(parts);
     return {
       serving,
       /** Stops listening, lets calls end, commits what they brought, frees the lock. */

@@ -35,7 +35,7 @@ import type { DuckDBStore } from "../store/duckdb/store.ts";
 import type { Rejection } from "../store/duckdb/admission.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { type Drained, ServerDrain } from "./drain.ts";
-import { NO_ALERTS, alertsOf } from "./alerts.ts";
+import { NO_ALERTS, alertsOf, keptOf } from "./alerts.ts";
 import { check } from "./tools/health-check.ts";
 import type { Gauges, Metrics } from "./http/metrics.ts";
 
@@ -273,6 +273,9 @@ export class ServerStore implements ServedStore {
     const last_drain_age_seconds = this.drain.age_seconds;
     return { healthy, checks, last_drain_age_seconds };
   }
+
+  /** Oldest first. @throws Failure (permission) */
+  readonly keptAlerts = () => keptOf(this.settings, this.log);
 
   /** What /metrics tells of the moment. */
   async gauges(): Promise<Gauges> {

@@ -7,38 +7,10 @@ import { escapeText } from "../../src/render/escape.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { browse, hasBrowser, openFile } from "../support/browser.ts";
 import { at, command, end, start } from "../support/events.ts";
+import { hostile } from "../support/markup.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
 const RANGE = ["--range", "2026-02-01..2026-03-01"];
-const COUNT = 500;
-
-/** Each would act in one place or another, if it were not text. */
-const SHAPES = [
-  "<img src=x onerror=alert(#)>",
-  "<script>alert(#)</script>",
-  "</title><script>alert(#)</script>",
-  "</style></svg><svg onload=alert(#)>",
-  '"><iframe srcdoc="<script>parent.alert(#)</script>">',
-  "' autofocus onfocus='alert(#)",
-  "` onclick=`alert(#)",
-  "--><!--#",
-  "]]><![CDATA[#",
-  "&lt;b&gt;#&#60;&amp;",
-  "<a href=javascript:alert(#)>#</a>",
-  "<meta http-equiv=refresh content='0;url=http://127.0.0.1:9/#'>",
-  "<link rel=stylesheet href=//127.0.0.1:9/#><base href=//127.0.0.1:9/>",
-  "<style>*{display:none}</style>#",
-  "${alert(#)}{{#}}<%=#%>",
-  "\u202e#\u2066<b>\u0000\u001b[31m",
-  "\ud83d\ude00<b>#\n<i>",
-  "#<plaintext>",
-  "<textarea>#<!--",
-  "<svg><use href=data:,#></svg>",
-];
-const hostile = Array.from({ length: COUNT }, (_, n) =>
-  SHAPES[n % SHAPES.length]!.replaceAll("#", `q${n}z`),
-);
-
 const sandbox = new Sandbox();
 const file = join(sandbox.home, "report.html");
 let page = "";
@@ -100,7 +72,7 @@ test("the same goes to standard output, and JSON by its name", async () => {
   const json = join(sandbox.home, "report.json");
   await sandbox.run(["analytics", "report", ...RANGE, "-o", json]);
   expect(JSON.parse(readFileSync(json, "utf8"))).toMatchObject({
-    totals: { sessions: COUNT },
+    totals: { sessions: hostile.length },
   });
 });
 
@@ -120,7 +92,7 @@ test("a report never takes the place of the database", async () => {
   ]);
   expect(exitCode).not.toBe(0);
   expect(stderr).toContain("sessions.duckdb");
-  expect(await sandbox.list()).toHaveLength(COUNT);
+  expect(await sandbox.list()).toHaveLength(hostile.length);
 });
 
 describe.skipIf(!hasBrowser)("in a browser", () => {

@@ -19,6 +19,7 @@ const TOOLS = [
   ...["analytics", "annotate_session"],
   ...["get_channel_sessions", "get_session", "health_check"],
   ...[
+    "list_alerts",
     "list_commands",
     "list_events",
     "list_sessions",

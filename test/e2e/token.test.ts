@@ -85,7 +85,7 @@ test.each([
   [["--ttl", "366d"], /--ttl takes a duration .* not '366d'/],
   [["--ttl", "500ms"], /--ttl takes a duration .* not '500ms'/],
   [["--ttl", "soon"], /--ttl takes a duration .* not 'soon'/],
-  [["--scope", "root"], /--scope takes read, write, admin, not 'root'/],
+  [["--scope", "root"], /--scope takes read, review, write, admin, not 'root'/],
   [["--host", ""], /--host takes 1 to 200 characters/],
   [["--user", "a\nb"], /--user takes .* none of them a control character/],
   [["--subject", "a\x1b[2J"], /--subject takes .* control character/],

@@ -18,6 +18,7 @@ const UIDS = { owner: OWNER, root: 0, other: 1001, unknown: null };
 const TOKENS: Record<string, TokenIdentity | null> = {
   none: null,
   read: { subject: "s", scope: "read" },
+  review: { subject: "s", scope: "review" },
   write: { subject: "s", scope: "write" },
   admin: { subject: null, scope: "admin" },
   bound: { subject: "s", scope: "write", host: "h", user: "u" },
@@ -61,6 +62,7 @@ const ROWS: readonly [string, boolean | "*", string, string, Answers][] = [
   ["tcp", false, "unknown", "*", UNKNOWN],
   ["tcp", true, "*", "none", NO_TOKEN],
   ["tcp", true, "*", "read", READER],
+  ["tcp", true, "*", "review", READER],
   ["tcp", true, "*", "write", YES],
   ["tcp", true, "*", "admin", YES],
   ["tcp", true, "*", "bound", YES],
@@ -114,6 +116,7 @@ for (const [header, answers] of Object.entries(ARGUMENTS))
         },
         ...{ spool: "/nowhere", lease_seconds: 1 },
         health: () => ({ healthy: true, checks: {} }),
+        alerts: () => [],
       });
       const caller = {
         ...({ via: "tcp", uid: 1001, address: null, loopback: true } as const),
@@ -177,6 +180,7 @@ test("each message asks for one of these", () => {
     session_stats: "read",
     analytics: "read",
     query_sessions: "read",
+    list_alerts: "read",
     annotate_session: "record",
     get_channel_sessions: "read",
   });

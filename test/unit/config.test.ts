@@ -37,6 +37,7 @@ server:
   allowed_hosts: [Sessions.example.org, "[::1]:80", "10.0.0.1:8678"]
   allowed_origins: ["https://sessions.example.org", "http://[::1]:8678"]
   metrics_public: true
+  dashboard: true
   max_connections: 7
 auth: {secret_file: /etc/secret}
 `);
@@ -54,6 +55,7 @@ auth: {secret_file: /etc/secret}
     allowed_hosts: ["sessions.example.org", "[::1]:80", "10.0.0.1:8678"],
     allowed_origins: ["https://sessions.example.org", "http://[::1]:8678"],
     metrics_public: true,
+    dashboard: true,
     max_connections: 7,
   });
   expect(auth.secret_file).toBe("/etc/secret");
@@ -69,6 +71,7 @@ test("without a word the server is this host's own", () => {
     allowed_hosts: [],
     allowed_origins: [],
     metrics_public: false,
+    dashboard: false,
     max_connections: 1024,
   });
   expect(config.session).toMatchObject({

@@ -36,8 +36,10 @@ test("routes are paths, letter by letter", async () => {
   for (const path of ROUTES) expect(route(path)).toBe(path);
   expect(route("/mcp?x=/health")).toBe("/mcp");
   for (const path of [
-    "/",
+    "",
     "/mcp/",
+    "/web",
+    "/main.js/",
     "/MCP",
     "/mcp/x",
     "/%6dcp",

@@ -33,6 +33,10 @@ EXAMPLES
       description: "http (default) or stdio",
     },
     "read-only": READ_ONLY_FLAG,
+    dashboard: {
+      type: "boolean",
+      description: "Serve the page to look at (see: session-buddy dashboard)",
+    },
     detach: { type: "boolean", description: "Leave it running behind" },
     json: { type: "boolean", description: "With --detach: say where as JSON" },
     config: CONFIG_FLAG,
@@ -47,6 +51,10 @@ EXAMPLES
       ([name, value]) => (value === undefined ? [] : [`--${name}`, value]),
     );
     if (readOnly) flags.push("--read-only");
+    if (args.dashboard) {
+      settings.config.server.dashboard = true;
+      flags.push("--dashboard");
+    }
     if (transportOf(args) === "stdio") {
       const { serveStdio } = await import("../../server/stdio.ts");
       return serveStdio(settings, readOnly);

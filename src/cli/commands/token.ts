@@ -47,10 +47,10 @@ EXAMPLES
     },
     scope: {
       type: "string",
-      values: ["read", "write", "admin"],
+      values: ["read", "review", "write", "admin"],
       default: "write",
       description:
-        "read, write for both, or admin for other reporters' sessions too (default: write)",
+        "read, review to mark as reviewed too, write for all of it, or admin for other reporters' sessions too (default: write)",
     },
     host: {
       type: "string",

@@ -77,9 +77,12 @@ export class Guard {
     const foreign = peer.via === "tcp" ? this.names(request) : null;
     if (foreign) return errorResponse(foreign, route);
     return (
+      site(request, route) ??
       this.preflight(request) ??
       method(request, route) ??
-      (route === "/mcp" ? contentType(request) : null)
+      (route === "/mcp" || request.method === "POST"
+        ? contentType(request, route)
+        : null)
     );
   }
 
@@ -224,8 +227,27 @@ function method({ method }: Request, route: Route): Response | null {
   );
 }
 
+/**
+ * What a browser says of who asks for something of the dashboard: our own page, or
+ * the user. Links to it may stand anywhere, frames around it nowhere.
+ */
+function site({ headers }: Request, route: Route): Response | null {
+  const { page } = ROUTE_FACTS[route];
+  const from = headers.get("sec-fetch-site") ?? "none";
+  if (!page || from === "same-origin" || from === "none") return null;
+  const isLink =
+    route === "/" &&
+    headers.get("sec-fetch-mode") === "navigate" &&
+    headers.get("sec-fetch-dest") === "document";
+  if (isLink) return null;
+  return errorResponse(
+    fail.permission("the dashboard is not for the pages of others"),
+    route,
+  );
+}
+
 /** JSON in UTF-8, as it is; other parameters of the type mean nothing here. */
-function contentType({ headers }: Request): Response | null {
+function contentType({ headers }: Request, route: Route): Response | null {
   const [type, ...parameters] = (headers.get("content-type") ?? "")
     .toLowerCase()
     .split(";")
@@ -241,7 +263,7 @@ function contentType({ headers }: Request): Response | null {
       "the body is not plain JSON",
       "send Content-Type: application/json, in UTF-8, not compressed",
     ),
-    "/mcp",
+    route,
     { status: 415 },
   );
 }

@@ -19,17 +19,25 @@ export interface Maintained {
   endImported(session_ids: readonly string[]): Promise<number>;
 }
 
+/** What else a server lets be done with it. */
+interface Managed {
+  /** Ends it, and hears why. */
+  stop: (why: string) => void;
+  /** Serves the dashboard, and makes a code for its page. */
+  invite: () => { code: string };
+}
+
 /**
  * @param message a MaintenanceCall, if it is one
- * @param stop ends the server, and hears why
  * @throws Failure (refused) when it is none
  */
 export async function administer(
   message: Message,
   database: Maintained,
-  stop: (why: string) => void,
+  { stop, invite }: Managed,
 ): Promise<object> {
   const call = callOf(message);
+  if (call.command === "dashboard") return invite();
   if (call.command === "stop") {
     stop("mcp stop");
     return { stopping: true };
@@ -70,7 +78,8 @@ function callOf(message: Message): MaintenanceCall {
     return { command, events: events as Brought[] };
   if (command === "end" && isList(session_ids, "string"))
     return { command, session_ids: session_ids as string[] };
-  if (command === "stop" || command === "drain") return { command };
+  if (command === "stop" || command === "drain" || command === "dashboard")
+    return { command };
   if (command === "plan") return { command, request: requestOf(message) };
   if (command === "archive" && isPath(folder))
     return { command, request: requestOf(message), folder };

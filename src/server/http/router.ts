@@ -4,6 +4,7 @@
  * by the message; then its route answers.
  */
 import type { Access } from "../../auth/authorize.ts";
+import type { PageAccess } from "../../auth/page.ts";
 import type { Auth } from "../../auth/verify.ts";
 import type { Settings } from "../../config/load.ts";
 import type { Log } from "../../log/log.ts";
@@ -18,6 +19,8 @@ import type { ServerStore } from "../store.ts";
 import { check } from "../tools/health-check.ts";
 import type { Caller } from "../tools/tool.ts";
 import { Tools } from "../tools/tools.ts";
+import { Dashboard } from "../web/dashboard.ts";
+import { PAGE_HEADERS } from "../web/files.ts";
 import type { Connections } from "./connections.ts";
 import { errorResponse, unknownPath } from "./error-response.ts";
 import type { Guard } from "./guard.ts";
@@ -26,12 +29,13 @@ import { administer } from "./maintenance.ts";
 import { Metrics } from "./metrics.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { RequestLog } from "./request-log.ts";
-import { ROUTE_FACTS, type Route, routeOf } from "./routes.ts";
+import { ROUTE_FACTS, type Route, isOfPage, routeOf } from "./routes.ts";
 
 export interface Parts {
   settings: Settings;
   store: ServerStore;
   auth: Auth;
+  pageAccess: PageAccess;
   metrics: Metrics;
   log: Log;
   /** The folder where wrapped sessions of this host are written. */
@@ -55,6 +59,7 @@ export class Router {
   /** Requests under way. */
   requests = 0;
   private readonly mcp: McpEndpoint;
+  readonly dashboard: Dashboard;
   private readonly rateLimit: RateLimit;
   private readonly log: RequestLog;
   private stopping = false;
@@ -71,8 +76,14 @@ export class Router {
       ...{ auth, metrics, spool, redaction, onError: this.log.call },
       lease_seconds: Math.ceil(session.lease_ms / 1000),
       health: () => this.state(),
+      alerts: () => store.keptAlerts(),
     });
     this.mcp = new McpEndpoint(this.tools, { readOnly, version: VERSION });
+    const seq = () => store.stored.facts().last_seq;
+    this.dashboard = new Dashboard(
+      { access: parts.pageAccess, tools: this.tools, readOnly, seq },
+      settings.config.server.dashboard,
+    );
     this.rateLimit = new RateLimit({
       ...{ uid, max_in_flight: settings.config.server.max_connections },
     });
@@ -81,6 +92,7 @@ export class Router {
   /** Refuses what comes from here on, and ends the streams that are open. */
   stop(): Promise<void> {
     this.stopping = true;
+    this.dashboard.close();
     return this.mcp.close();
   }
 
@@ -88,7 +100,8 @@ export class Router {
   async respond(arrival: Arrival, edge: Edge): Promise<Response> {
     const { request } = arrival;
     const peer = edge.peer(arrival);
-    const route = routeOf(arrival.target, peer.via === "socket");
+    const named = routeOf(arrival.target, peer.via === "socket");
+    const route = isOfPage(named) && !this.dashboard.on ? "other" : named;
     const request_id = Bun.randomUUIDv7();
     const gone = request.signal;
     const caller: Client = { ...peer, token: null, request_id, gone };
@@ -110,6 +123,9 @@ export class Router {
     }
     this.log.request(request.method, route, response.status, caller);
     this.parts.metrics.request(route, response.status);
+    if (isOfPage(route))
+      for (const [name, value] of Object.entries(PAGE_HEADERS))
+        response.headers.set(name, value);
     return edge.guard.finish(request, response);
   }
 
@@ -126,8 +142,12 @@ export class Router {
       this.rateLimit.rate(route, caller) ?? guard.edge(request, route, caller);
     if (refused) return refused;
     const access = this.accessTo(route);
+    if (ROUTE_FACTS[route].page === "token")
+      caller.token = await this.dashboard.access.authenticate(
+        request.headers.get("authorization"),
+      );
     // A bad header is refused wherever a token may be needed.
-    if (caller.via === "tcp" && (route === "/mcp" || access === "read"))
+    else if (caller.via === "tcp" && (route === "/mcp" || access === "read"))
       caller.token = await this.parts.auth.authenticate(
         request.headers.get("authorization"),
       );
@@ -135,8 +155,9 @@ export class Router {
     const unallowed = guard.headers(request, route, access, caller, token);
     if (unallowed) return unallowed;
     if (route === "other") return unknownPath();
-    if (route !== "/mcp" && route !== "/metrics" && route !== "/admin")
-      return this.health();
+    const page = isOfPage(route) ? this.dashboard.get(route, caller) : null;
+    if (page) return page;
+    if (isHealth(route)) return this.health();
     const standing = guard.standing(caller, token !== null);
     const full = this.rateLimit.enter(route, caller, standing);
     if (full) return full;
@@ -145,9 +166,9 @@ export class Router {
       const source = { headers: request.headers, body: arrival.body };
       const received = await guard.body(source, caller, standing);
       if (received instanceof Response) return received;
-      const { store, stop } = this.parts;
-      if (route === "/admin")
-        return Response.json(await administer(received.message, store, stop));
+      if (isOfPage(route))
+        return await this.dashboard.post(route, received.message, caller);
+      if (route === "/admin") return await this.administer(received.message);
       return await this.message(request, received.message, guard, caller);
     } finally {
       this.rateLimit.leave(caller, standing);
@@ -160,6 +181,12 @@ export class Router {
     return route === "/metrics" && open
       ? "protocol"
       : ROUTE_FACTS[route].access;
+  }
+
+  private async administer(message: Message): Promise<Response> {
+    const { store, stop } = this.parts;
+    const invite = () => this.dashboard.invite();
+    return Response.json(await administer(message, store, { stop, invite }));
   }
 
   /** What came to /mcp. */
@@ -228,6 +255,9 @@ export class Router {
     );
   }
 }
+
+const isHealth = (route: Route) =>
+  route === "/health" || route === "/healthz" || route === "/readyz";
 
 /** What an endpoint answers; a call that it has no room for is a status. */
 export async function answerMcp(

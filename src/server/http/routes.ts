@@ -1,9 +1,12 @@
 /** Lists the paths that the server answers, their methods and the access they need. */
 import type { Access } from "../../auth/authorize.ts";
+import type { PageRoute } from "../web/dashboard.ts";
 
 interface RouteFacts {
   methods: readonly string[];
   access: Access;
+  /** Of the dashboard: its files, or what it asks with a token of its own. */
+  page?: "file" | "code" | "token";
 }
 
 const READ = ["GET", "HEAD"];
@@ -17,6 +20,13 @@ const TABLE = {
   "/metrics": { methods: READ, access: "read" },
   // For our own commands, over the socket alone.
   "/admin": { methods: ["POST"], access: "record" },
+  "/": { methods: READ, access: "protocol", page: "file" },
+  "/main.js": { methods: READ, access: "protocol", page: "file" },
+  "/main.css": { methods: READ, access: "protocol", page: "file" },
+  "/web/token": { methods: ["POST"], access: "protocol", page: "code" },
+  "/web/call": { methods: ["POST"], access: "read", page: "token" },
+  "/web/review": { methods: ["POST"], access: "read", page: "token" },
+  "/web/live": { methods: ["GET"], access: "read", page: "token" },
   // Whatever the server never heard of.
   other: { methods: [], access: "protocol" },
 } as const satisfies Record<string, RouteFacts>;
@@ -24,6 +34,10 @@ const TABLE = {
 export type Route = keyof typeof TABLE;
 
 export const ROUTE_FACTS: Record<Route, RouteFacts> = TABLE;
+
+/** Whether it is of the dashboard, which may be off. */
+export const isOfPage = (route: Route): route is PageRoute =>
+  ROUTE_FACTS[route].page !== undefined;
 
 /** The paths that whoever comes over TCP finds. */
 export const ROUTES = (Object.keys(TABLE) as Route[]).filter(

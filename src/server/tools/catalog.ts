@@ -4,6 +4,7 @@ import { annotateSession } from "./annotate-session.ts";
 import { getChannelSessions } from "./get-channel-sessions.ts";
 import { getSession } from "./get-session.ts";
 import { healthCheck } from "./health-check.ts";
+import { listAlerts } from "./list-alerts.ts";
 import { listCommands } from "./list-commands.ts";
 import { listEvents } from "./list-events.ts";
 import { listSessions } from "./list-sessions.ts";
@@ -31,6 +32,7 @@ export const TOOLS: readonly Tool[] = [
   sessionStats,
   analytics,
   querySessions,
+  listAlerts,
   annotateSession,
   trackChannelSession,
   getChannelSessions,

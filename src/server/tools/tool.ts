@@ -3,6 +3,7 @@
  * metrics and log are made from it, whoever calls it.
  */
 import { z } from "zod";
+import type { KeptAlert } from "../../model/alert.ts";
 import type { Access, TokenIdentity } from "../../auth/authorize.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import type { SessionStore } from "../../model/store.ts";
@@ -19,6 +20,8 @@ export interface ToolServer {
   spool: string;
   /** Within how many seconds a remote session's next sign of life must come. */
   lease_seconds: number;
+  /** The alerts that it keeps, oldest first. @throws Failure (permission) */
+  alerts: () => readonly KeptAlert[];
   /** Each part of the server by its name; nothing private in it. */
   health: () => { healthy: boolean; checks: Record<string, "ok" | "failed"> };
 }

@@ -44,7 +44,7 @@ interface Auth {
 
 export interface ToolOptions extends Pick<
   ToolServer,
-  "spool" | "lease_seconds" | "health"
+  "spool" | "lease_seconds" | "health" | "alerts"
 > {
   auth: Auth;
   /** Of all that is reported; every rule when left out. */
@@ -68,12 +68,12 @@ export class Tools implements ToolBackend {
     store: ServedStore,
     private readonly options: ToolOptions,
   ) {
-    const { spool, lease_seconds, health, metrics } = options;
+    const { spool, lease_seconds, health, alerts, metrics } = options;
     const recorder = redactingRecorder(
       countingRecorder(store, metrics),
       options.redaction ?? EVERY_RULE,
     );
-    const server = { store, recorder, spool, lease_seconds, health };
+    const server = { store, recorder, spool, lease_seconds, health, alerts };
     this.ready = new Map(
       TOOLS.map((tool) => [tool.name, { tool, run: tool.run(server) }]),
     );

@@ -32,6 +32,7 @@ export type MaintenanceCall =
   | { command: "end"; session_ids: readonly string[] }
   | { command: "drain" }
   | { command: "progress"; name: string }
+  | { command: "dashboard" }
   | { command: "stop" };
 
 /** The tasks of what takes long, and how often it is asked how far they are. */
@@ -121,6 +122,12 @@ export class RemoteMaintenance implements Maintenance {
   async drain(): Promise<string | null> {
     const done = await this.call({ command: "drain" });
     return (done as { not_drained: string | null }).not_drained;
+  }
+
+  /** Has the server serve the dashboard. @returns a code that lets one page in, once */
+  async invite(): Promise<string> {
+    const done = await this.call({ command: "dashboard" });
+    return (done as { code: string }).code;
   }
 
   /** How far it is with work of that name; null when it does none. */

@@ -1,0 +1,109 @@
+/**
+ * The page's token: the code of the address is traded for it once. It is kept for
+ * this tab alone, and never in a cookie, which other services of the host would get.
+ */
+import { signal } from "@preact/signals";
+
+const KEY = "session-buddy";
+
+interface Access {
+  token: string;
+  /** null of one that was typed in. */
+  subject: string | null;
+}
+
+export const access = signal<Access | null>(stored());
+/** Why somebody has to sign in; null before anything was tried. */
+export const refusal = signal<string | null>(null);
+
+function stored(): Access | null {
+  const text = sessionStorage.getItem(KEY);
+  if (text === null) return null;
+  try {
+    return JSON.parse(text) as Access;
+  } catch {
+    return null;
+  }
+}
+
+export function signIn(given: Access): void {
+  sessionStorage.setItem(KEY, JSON.stringify(given));
+  refusal.value = null;
+  access.value = given;
+}
+
+export function signOut(why: string | null): void {
+  sessionStorage.removeItem(KEY);
+  refusal.value = why;
+  access.value = null;
+}
+
+/** Tabs of one browser hand each other the token; pages of other origins hear nothing of it. */
+const tabs = new BroadcastChannel(KEY);
+/** For the answer of another tab. */
+const TABS_MS = 200;
+
+tabs.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
+  if (data === "who?" && access.value) tabs.postMessage(access.value);
+  if (data === "leave") signOut(null);
+});
+
+/** Ends it here and in the other tabs. */
+export function leave(): void {
+  tabs.postMessage("leave");
+  signOut(null);
+}
+
+async function askTabs(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const hear = ({ data }: MessageEvent<unknown>) => {
+    if (typeof data !== "object" || data === null) return;
+    signIn(data as Access);
+    resolve();
+  };
+  tabs.addEventListener("message", hear);
+  tabs.postMessage("who?");
+  setTimeout(resolve, TABS_MS);
+  await promise;
+  tabs.removeEventListener("message", hear);
+}
+
+/** Trades the code that stands in the address, which is cleared at once. */
+export async function enter(): Promise<void> {
+  const { k, to } = Object.fromEntries(
+    new URLSearchParams(location.hash.slice(1)),
+  );
+  if (k === undefined) return access.value ? undefined : askTabs();
+  history.replaceState(null, "", `/#${to ?? "/now"}`);
+  dispatchEvent(new HashChangeEvent("hashchange"));
+  try {
+    signIn(await posted<Access>("/web/token", { code: k }));
+  } catch (error) {
+    if (access.value === null) refusal.value = (error as Error).message;
+  }
+}
+
+/** @throws Error with the server's sentence */
+export async function posted<T>(
+  path: string,
+  body: object,
+  signal?: AbortSignal,
+): Promise<T> {
+  const token = access.value?.token;
+  const response = await fetch(path, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(body),
+    ...(signal && { signal }),
+  });
+  const answer = (await response.json()) as T & {
+    error?: { message: string } | null;
+  };
+  if (response.ok) return answer;
+  const message = answer.error?.message ?? `the server said ${response.status}`;
+  if (response.status === 401 && token !== undefined) signOut(message);
+  throw new Error(message);
+}

@@ -1,0 +1,2 @@
+/** The style is bundled beside the script. */
+declare module "*.css" {}
