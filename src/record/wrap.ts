@@ -18,7 +18,7 @@ import { SESSION_ID_VARIABLE, WRAPPED_VARIABLE } from "../os/parent.ts";
 import { SpoolWriter, ensureSpool } from "../spool/write.ts";
 import { VERSION } from "../version.ts";
 import { NativeRun } from "./child.ts";
-import { type Discovered, Discovery } from "./discovery.ts";
+import { Discovery } from "./discovery.ts";
 import { type Files, hookFiles } from "./hooks/files.ts";
 import { Hooks, enterHooks, news } from "./hooks/hooks.ts";
 import { startEvent } from "./start-event.ts";
@@ -32,39 +32,8 @@ import {
   endOf,
   exitReason,
 } from "./outcome.ts";
+import type { Screen, WrapRequest } from "./request.ts";
 import { FallbackRun } from "./child-fallback.ts";
-
-export interface WrapRequest extends Discovered {
-  /** The data folder; null, with the reason, when nothing is to be recorded. */
-  data: string | null;
-  disabled: string | null;
-  strict: boolean;
-  /**
-   * Whether what is typed into a shell is recorded: what the user's own patterns
-   * of redaction hold, for the shell to look for; null where it is not.
-   */
-  commands: readonly string[] | null;
-  heartbeat_ms: number;
-  /** With so much in the spool, no further session is recorded. */
-  spool_bytes: number;
-  /** The store is on another host: what is recorded has to be brought there. */
-  remote: boolean;
-  /** Puts a terminal between that is recorded, or says why not; null: not wanted. */
-  record: ((run: Run, session_id: string) => Promise<Screen | string>) | null;
-  /** Talks to the person at the terminal; null when there is none. */
-  say: ((text: string) => void) | null;
-  /** The banner for a session, or for none and why. */
-  banner: (tracking: Tracking) => string;
-}
-
-type Tracking =
-  | { session_id: string; commands: boolean; screen: boolean }
-  | { disabled: string };
-
-/** What of a terminal that is recorded the session keeps: what its file came to. */
-export interface Screen {
-  end(): JsonObject | null;
-}
 
 /** When the start is brought to the disk, while the child starts. */
 const START_SYNC_MS = 5;

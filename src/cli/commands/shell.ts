@@ -184,7 +184,7 @@ export async function shell(args: readonly string[]): Promise<number> {
     record:
       (flags.record || session.record) && settings.paths.data !== null
         ? async (run, session_id) => {
-            const { recordTerminal } = await import("../../record/terminal.ts");
+            const { recordTerminal } = await import("../../record/screen.ts");
             return recordTerminal(run, session_id, {
               data: settings.paths.data!,
               term: env["TERM"] ?? "",
