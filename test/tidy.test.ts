@@ -100,6 +100,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/log/",
     "src/model/",
     "src/os/",
+    "src/render/recording.ts",
+    "src/render/snapshot.ts",
     "src/server/mcp/",
     "src/server/run.ts",
     "src/server/tools/",

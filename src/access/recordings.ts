@@ -9,6 +9,7 @@ import {
 } from "../model/recording/place.ts";
 import { RecordingReader, type Source } from "../model/recording/read.ts";
 import { ambiguous } from "../model/reference.ts";
+import type { Session } from "../model/session.ts";
 import {
   O_NONBLOCK,
   O_RDONLY,
@@ -17,6 +18,7 @@ import {
   openRegular,
 } from "../os/file.ts";
 import { readFailure } from "../os/paths.ts";
+import { isFileAt, statFile } from "../os/stat.ts";
 import { unpackZstd } from "../os/unpack.ts";
 
 /** Blocks are read in their order: so much at once. */
@@ -76,12 +78,40 @@ export function findRecorded(data: string, reference: string): string | null {
   return found[0] ?? null;
 }
 
+/** From a session's start to its recorder's first byte, at most. */
+const BEGINS_MS = 5_000;
+const LOOK_MS = 50;
+
+/**
+ * Waits until the recording of a session that has just begun is there, if it comes.
+ * @returns whether it is
+ */
+export async function recordingBegan(
+  data: string,
+  { session_id, start_time }: Pick<Session, "session_id" | "start_time">,
+): Promise<boolean> {
+  const until = Math.min(Date.parse(start_time), Date.now()) + BEGINS_MS;
+  const path = recordingPath(data, session_id);
+  // Its header is written at once.
+  while (!statFile(path, { follow: false })?.bytes) {
+    if (Date.now() > until) return false;
+    await Bun.sleep(LOOK_MS);
+  }
+  return true;
+}
+
 /** A recording that is open. */
 export class OpenRecording implements Disposable {
+  readonly reader: RecordingReader;
+  private readonly source: FileSource;
+
   private constructor(
     private readonly fd: number,
-    readonly reader: RecordingReader,
-  ) {}
+    private readonly path: string,
+  ) {
+    this.source = new FileSource(fd, path);
+    this.reader = new RecordingReader(this.source);
+  }
 
   /**
    * @param own whether it is one of ours: nothing that leads elsewhere is, then
@@ -90,14 +120,19 @@ export class OpenRecording implements Disposable {
   static open(path: string, own: boolean): OpenRecording {
     const fd = openAt(path, own);
     try {
-      return new OpenRecording(
-        fd,
-        new RecordingReader(new FileSource(fd, path)),
-      );
+      return new OpenRecording(fd, path);
     } catch (error) {
       closeSync(fd);
       throw error;
     }
+  }
+
+  /**
+   * Has the reader see what was written since it was opened.
+   * @returns false when the file is another by now, or is gone, or lost what it had
+   */
+  grow(): boolean {
+    return this.source.grow() && isFileAt(this.fd, this.path);
   }
 
   [Symbol.dispose](): void {
@@ -120,7 +155,7 @@ function openAt(path: string, own: boolean): number {
 }
 
 class FileSource implements Source {
-  readonly size: number;
+  size: number;
   private readonly window = new Uint8Array(WINDOW_BYTES);
   private from = 0;
   private length = 0;
@@ -133,6 +168,14 @@ class FileSource implements Source {
   }
 
   readonly unpack = unpackZstd;
+
+  /** @returns false when there is less than there was */
+  grow(): boolean {
+    const before = this.size;
+    this.size = fstatSync(this.fd).size;
+    this.length = 0;
+    return this.size >= before;
+  }
 
   read(at: number, length: number): Uint8Array {
     if (length > WINDOW_BYTES) {
@@ -149,7 +192,7 @@ class FileSource implements Source {
 
   /** @returns how much there is */
   private fill(bytes: Uint8Array, at: number): number {
-    // What was written since it was opened is not looked at.
+    // What was written since it was looked at is not read.
     const most = Math.min(bytes.length, this.size - at);
     let length = 0;
     while (length < most) {

@@ -26,6 +26,8 @@ export interface TokenIdentity {
   host?: string;
   /** The user, likewise. */
   user?: string;
+  /** When it ends: milliseconds since the epoch. */
+  ends_ms?: number;
 }
 
 /** The other end of a call, as the server sees it. */

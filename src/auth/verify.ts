@@ -87,7 +87,8 @@ export class Auth {
     if (token.length > MAX_TOKEN_LENGTH) throw tokenInvalid("too long");
     const now = this.now();
     const claims = await claimsOf(token, await this.key, now);
-    const { iat, iss, sub, scope = "write", host = null, user = null } = claims;
+    const { iat, exp, iss, sub } = claims;
+    const { scope = "write", host = null, user = null } = claims;
     if (typeof iat !== "number" || iat > now / 1000)
       throw tokenInvalid("issued in the future");
     const known = SCOPES.find((word) => word === scope);
@@ -98,6 +99,7 @@ export class Auth {
       // One that is empty, or no text, is none.
       subject: typeof sub === "string" && sub ? nameIn("sub", sub) : null,
       scope: known,
+      ends_ms: Number(exp) * 1_000,
       ...(host !== null && { host: nameIn("host", host) }),
       ...(user !== null && { user: nameIn("user", user) }),
     };

@@ -13,6 +13,8 @@ const SERVER_ERROR = -32000;
 /** Exit status (sysexits' 64 for usage), HTTP status and JSON-RPC code of each. */
 const CODES = {
   not_found: [1, 404, INVALID_PARAMS],
+  /** It was there. */
+  gone: [1, 410, INVALID_PARAMS],
   ambiguous: [1, 409, INVALID_PARAMS],
   storage: [1, 500, INTERNAL_ERROR],
   /** The port that a server wants belongs to another program. */

@@ -4,7 +4,14 @@
  * title nor clipboard nor modes can be reached by it.
  */
 import type { Grid, Size } from "../model/recording/grid.ts";
-import { BLANK, FLAGS, REST, RGB, type Row } from "../model/recording/row.ts";
+import {
+  BLANK,
+  FLAGS,
+  REST,
+  RGB,
+  type Row,
+  type Style,
+} from "../model/recording/row.ts";
 import { widthOf } from "../model/recording/width.ts";
 
 const CODES: [flag: number, code: number][] = [
@@ -86,7 +93,8 @@ const firstRow = (screen: Grid, room: number): number =>
 const isFull = (row: Row, width: number): boolean =>
   row.codes[width - 1] !== BLANK || row.bg[width - 1] !== 0;
 
-function rowText(row: Row, width: number, color: boolean): string {
+/** A row's letters and colours, from its first cell on. */
+export function rowText(row: Row, width: number, color: boolean): string {
   let end = Math.min(width, row.codes.length);
   while (end > 0 && row.codes[end - 1] === BLANK && row.bg[end - 1] === 0)
     end--;
@@ -118,11 +126,16 @@ const isWide = (row: Row, at: number): boolean =>
   at >= 0 && row.codes[at] !== REST && widthOf(row.codes[at]!) === 2;
 
 function styleAt(row: Row, at: number, color: boolean): string {
-  const flags = row.flags[at]!;
+  const [fg, bg, flags] = [row.fg[at]!, row.bg[at]!, row.flags[at]!];
+  return styleText({ fg, bg, flags }, color);
+}
+
+/** What Select Graphic Rendition makes of a style, from whatever it was. */
+export function styleText({ fg, bg, flags }: Style, color: boolean): string {
   let style = "0";
   for (const [flag, code] of CODES) if (flags & flag) style += `;${code}`;
   if (!color) return style;
-  return style + colorCode(row.fg[at]!, 3) + colorCode(row.bg[at]!, 4);
+  return style + colorCode(fg, 3) + colorCode(bg, 4);
 }
 
 function colorCode(color: number, ground: 3 | 4): string {

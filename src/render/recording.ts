@@ -3,6 +3,7 @@ import type { Command } from "../model/command.ts";
 import type { Marker } from "../model/recording/cast.ts";
 import type { RecordingHeader } from "../model/recording/format.ts";
 import type { Damage } from "../model/recording/read.ts";
+import type { Session } from "../model/session.ts";
 import { commandText } from "./commands.ts";
 import { bytes } from "./format.ts";
 
@@ -15,6 +16,20 @@ export const markersOf = (
     at_us: (Date.parse(command.start_time) - Date.parse(started_at)) * 1_000,
     label: commandText(command, true),
   }));
+
+/** How a session ended, in words; null while it runs. */
+export function endText({
+  status,
+  exit_code,
+  signal,
+}: Pick<Session, "status" | "exit_code" | "signal">): string | null {
+  if (status === "active") return null;
+  if (status === "lost") return "the session is lost: nobody saw how it ended";
+  if (signal !== null) return `the session has ended, by ${signal}`;
+  return exit_code === null
+    ? "the session has ended"
+    : `the session has ended, with exit status ${exit_code}`;
+}
 
 /** @returns null when all was */
 export function damageText({

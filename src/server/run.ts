@@ -24,6 +24,7 @@ import { PageAccess } from "../auth/page.ts";
 import { readSecret } from "../auth/secret.ts";
 import { Auth } from "../auth/verify.ts";
 import { Exports } from "./exports.ts";
+import { Recordings } from "./recordings.ts";
 import { ServerStore } from "./store.ts";
 import { claimToServe } from "./daemon.ts";
 import { Metrics } from "./http/metrics.ts";
@@ -125,7 +126,9 @@ async function serveDatabase(
     metrics.exports = () => exports!.figures();
     const { secret_file } = settings.config.auth;
     const pageAccess = new PageAccess(readSecret(secret_file, process.env));
-    const parts = { ...given, pageAccess, store, metrics, spool, socket };
+    const recordings = new Recordings(settings.paths.data!, store, log);
+    const own = { pageAccess, recordings, store, metrics, spool, socket };
+    const parts = { ...given, ...own };
     const serving = await start(parts);
     return {
       serving,

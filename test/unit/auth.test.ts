@@ -45,15 +45,19 @@ async function reason(token: string): Promise<string> {
 test("a good token proves its subject and scope", async () => {
   const verify = async (claims: object) =>
     auth.verify(await sign({ ...GOOD, ...claims }));
-  expect(await verify({})).toEqual({ subject: "les", scope: "write" });
+  expect(await verify({})).toEqual({
+    ...{ subject: "les", scope: "write", ends_ms: GOOD.exp * 1_000 },
+  });
   expect(await verify({ scope: "read" })).toMatchObject({ scope: "read" });
   expect(await verify({ scope: "write" })).toMatchObject({ scope: "write" });
   expect(await verify({ scope: "admin", iss: "session-buddy" })).toEqual({
     subject: "les",
     scope: "admin",
+    ends_ms: GOOD.exp * 1_000,
   });
   expect(await verify({ host: "web01", user: "les" })).toEqual({
     ...{ subject: "les", scope: "write", host: "web01", user: "les" },
+    ends_ms: GOOD.exp * 1_000,
   });
   expect(await verify({ sub: undefined })).toMatchObject({ subject: null });
   expect(await verify({ sub: 7 })).toMatchObject({ subject: null });
@@ -70,6 +74,7 @@ test("the tokens that we make are good ones", async () => {
   expect(await auth.verify(await mintToken(SECRET, facts, NOW))).toEqual({
     subject: "les@maha",
     scope: "read",
+    ends_ms: (SECOND + 1) * 1_000,
   });
 });
 

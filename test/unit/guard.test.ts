@@ -10,6 +10,7 @@ import {
   unknownPath,
 } from "../../src/server/http/error-response.ts";
 import {
+  RECORDING,
   ROUTES,
   ROUTE_FACTS,
   type Route,
@@ -35,6 +36,7 @@ test("routes are paths, letter by letter", async () => {
   const route = (path: string) => routeOf(path);
   for (const path of ROUTES) expect(route(path)).toBe(path);
   expect(route("/mcp?x=/health")).toBe("/mcp");
+  expect(route("/recordings/any-id.cast?follow")).toBe(RECORDING);
   for (const path of [
     "",
     "/mcp/",
@@ -45,6 +47,10 @@ test("routes are paths, letter by letter", async () => {
     "/%6dcp",
     "//mcp",
     "/health/x",
+    "/recordings/",
+    "/recordings/.cast",
+    "/recordings/a/b.cast",
+    "/recordings/a.rec",
   ])
     expect(route(path)).toBe("other");
   expect(await refused(unknownPath(), "other")).toMatchObject({
@@ -263,12 +269,13 @@ describe("who asks", () => {
       expect(route("/metrics", peer)).toBeNull();
     for (const open of ["/health", "/healthz"] as const)
       expect(route(open)).toBeNull();
-    for (const closed of ["/readyz", "/metrics", "other"] as const)
+    for (const closed of ["/readyz", "/metrics", RECORDING, "other"] as const)
       expect(await statusOf(route(closed), closed)).toBe(403);
     expect(route("/health", NOBODY)).toBeNull();
     for (const closed of ["/readyz", "other"] as const)
       expect(route(closed, STRANGER, true)).toBeNull();
-    expect(await statusOf(route("/metrics", OURS, true), "/metrics")).toBe(401);
+    for (const closed of ["/metrics", RECORDING] as const)
+      expect(await statusOf(route(closed, OURS, true), closed)).toBe(401);
   });
 
   test("may send a message, and hears how else", async () => {

@@ -4,7 +4,8 @@
  * no UTF-8 is U+FFFD, for the format is JSON.
  */
 import { plainJson } from "../json.ts";
-import type { Entry } from "./format.ts";
+import type { Entry, RecordingHeader } from "./format.ts";
+import { type Size, bounded } from "./grid.ts";
 import { Harmless } from "./harmless.ts";
 import { omittedIn, sizeIn } from "./playback.ts";
 import type { Damage, RecordingReader } from "./read.ts";
@@ -15,7 +16,29 @@ export interface Marker {
   label: string;
 }
 
-type Code = "o" | "r" | "m";
+/** Output, a new size, a marker; the exit status, which ends it. */
+export type Code = "o" | "r" | "m" | "x";
+
+/** The lines of a cast, whose times count from the line before, or in version 2 from its start. */
+export class CastLines {
+  private last_us: number;
+
+  /** @param from_us when it starts */
+  constructor(
+    private readonly version: 2 | 3,
+    from_us = 0,
+  ) {
+    this.last_us = from_us;
+  }
+
+  event(at_us: number, code: Code, data: string): string {
+    const from_us = this.version === 3 ? this.last_us : 0;
+    // Times that are rounded shall not add up to others.
+    const since_us = Math.max(0, Math.round(at_us) - from_us);
+    this.last_us = from_us + since_us;
+    return `${plainJson([since_us / 1e6, code, data])}\n`;
+  }
+}
 
 /** @param markers in the order of their times */
 export function* castLines(
@@ -24,15 +47,8 @@ export function* castLines(
   markers: readonly Marker[],
   damage?: Damage,
 ): Generator<string> {
-  yield `${plainJson(headerOf(reader, version))}\n`;
-  let last_us = 0;
-  const event = (at_us: number, code: Code, data: string) => {
-    const from_us = version === 3 ? last_us : 0;
-    // Times that are rounded shall not add up to others.
-    const since_us = Math.max(0, Math.round(at_us) - from_us);
-    last_us = from_us + since_us;
-    return `${plainJson([since_us / 1e6, code, data])}\n`;
-  };
+  yield castHeader(reader.header, version);
+  const lines = new CastLines(version);
   const harmless = new Harmless();
   let next = 0;
   let now_us = 0;
@@ -44,31 +60,46 @@ export function* castLines(
         next++
       ) {
         const { at_us, label } = markers[next]!;
-        yield event(Math.max(at_us, now_us), "m", label);
+        yield lines.event(Math.max(at_us, now_us), "m", label);
       }
       now_us = entry.at_us;
       const [code, data] = eventOf(entry, harmless);
-      if (data !== "") yield event(now_us, code, data);
+      if (data !== "") yield lines.event(now_us, code, data);
     }
   for (const { at_us, label } of markers.slice(next))
-    yield event((now_us = Math.max(at_us, now_us)), "m", label);
-  yield event(now_us, "o", harmless.end());
+    yield lines.event((now_us = Math.max(at_us, now_us)), "m", label);
+  yield lines.event(now_us, "o", harmless.end());
 }
 
-function headerOf({ header }: RecordingReader, version: 2 | 3): object {
-  const { columns, rows, term, started_at } = header;
+/** The first line. */
+export function castHeader(
+  { term, started_at, ...size }: RecordingHeader,
+  version: 2 | 3,
+): string {
+  const { columns, rows } = bounded(size);
   const timestamp = Math.floor(Date.parse(started_at) / 1_000);
   if (version === 3) {
     const type = term === "" ? {} : { type: term };
-    return { version, term: { cols: columns, rows, ...type }, timestamp };
+    const facts = { cols: columns, rows, ...type };
+    return `${plainJson({ version, term: facts, timestamp })}\n`;
   }
   const env = term === "" ? {} : { env: { TERM: term } };
-  return { version, width: columns, height: rows, timestamp, ...env };
+  return `${plainJson({ version, width: columns, height: rows, timestamp, ...env })}\n`;
 }
 
-function eventOf({ kind, bytes }: Entry, harmless: Harmless): [Code, string] {
+/** `COLUMNSxROWS`, no larger than any terminal is: a player makes room for it. */
+export function sizeText(size: Size): string {
+  const { columns, rows } = bounded(size);
+  return `${columns}x${rows}`;
+}
+
+/** What a record is in a cast. */
+export function eventOf(
+  { kind, bytes }: Entry,
+  harmless: Harmless,
+): ["o" | "r" | "m", string] {
   if (kind === "o") return ["o", harmless.write(bytes)];
   if (kind === "x") return ["m", `${omittedIn(bytes)} bytes are left out`];
   const size = sizeIn(bytes);
-  return ["r", size ? `${size.columns}x${size.rows}` : ""];
+  return ["r", size ? sizeText(size) : ""];
 }

@@ -302,7 +302,8 @@ export class Grid {
 const rowsOf = (rows: number, columns: number): Row[] =>
   Array.from({ length: rows }, () => new Row(columns));
 
-const bounded = ({ columns, rows }: Size): Size => ({
+/** A size that is shown. */
+export const bounded = ({ columns, rows }: Size): Size => ({
   columns: Math.max(1, Math.min(columns, MOST_COLUMNS)),
   rows: Math.max(1, Math.min(rows, MOST_ROWS)),
 });

@@ -34,6 +34,8 @@ export interface Source {
 export interface Chunk {
   entries: Entry[];
   at: number;
+  /** Where the next one is to be. */
+  end: number;
 }
 
 /** What could not be read. */
@@ -100,7 +102,8 @@ export class RecordingReader {
         return;
       }
       last_us = entries.at(-1)?.at_us ?? last_us;
-      if (entries.length > 0) yield { entries, at: head.from - HEAD_BYTES };
+      if (entries.length > 0)
+        yield { entries, at: head.from - HEAD_BYTES, end: at };
     }
   }
 

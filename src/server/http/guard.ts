@@ -37,7 +37,7 @@ import {
   SAFE_HEADERS,
   errorResponse,
 } from "./error-response.ts";
-import { ROUTE_FACTS, type Route } from "./routes.ts";
+import { RECORDING, ROUTE_FACTS, type Route } from "./routes.ts";
 
 const BODY_MAX_BYTES = 4 * 1024 * 1024;
 /** Before anything is proved: a call with its token, or what takes no arguments. */
@@ -234,14 +234,17 @@ function method({ method }: Request, route: Route): Response | null {
 function site({ headers }: Request, route: Route): Response | null {
   const { page } = ROUTE_FACTS[route];
   const from = headers.get("sec-fetch-site") ?? "none";
-  if (!page || from === "same-origin" || from === "none") return null;
+  const guarded = page !== undefined || route === RECORDING;
+  if (!guarded || from === "same-origin" || from === "none") return null;
   const isLink =
     route === "/" &&
     headers.get("sec-fetch-mode") === "navigate" &&
     headers.get("sec-fetch-dest") === "document";
   if (isLink) return null;
   return errorResponse(
-    fail.permission("the dashboard is not for the pages of others"),
+    fail.permission(
+      `${page ? "the dashboard is" : "recordings are"} not for the pages of others`,
+    ),
     route,
   );
 }

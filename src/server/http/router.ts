@@ -3,7 +3,7 @@
  * Origin, method and type, access by uid and headers, room for it, the body, access
  * by the message; then its route answers.
  */
-import type { Access } from "../../auth/authorize.ts";
+import type { Access, TokenIdentity } from "../../auth/authorize.ts";
 import type { PageAccess } from "../../auth/page.ts";
 import type { Auth } from "../../auth/verify.ts";
 import type { Settings } from "../../config/load.ts";
@@ -15,6 +15,7 @@ import type { Peer } from "../../os/peer.ts";
 import { VERSION } from "../../version.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
 import { type Message, idOf } from "../mcp/json-rpc.ts";
+import type { Recordings } from "../recordings.ts";
 import type { ServerStore } from "../store.ts";
 import { check } from "../tools/health-check.ts";
 import type { Caller } from "../tools/tool.ts";
@@ -29,13 +30,20 @@ import { administer } from "./maintenance.ts";
 import { Metrics } from "./metrics.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { RequestLog } from "./request-log.ts";
-import { ROUTE_FACTS, type Route, isOfPage, routeOf } from "./routes.ts";
+import {
+  RECORDING,
+  ROUTE_FACTS,
+  type Route,
+  isOfPage,
+  routeOf,
+} from "./routes.ts";
 
 export interface Parts {
   settings: Settings;
   store: ServerStore;
   auth: Auth;
   pageAccess: PageAccess;
+  recordings: Recordings;
   metrics: Metrics;
   log: Log;
   /** The folder where wrapped sessions of this host are written. */
@@ -50,6 +58,9 @@ export interface Edge {
   guard: Guard;
   peer(arrival: Arrival): Peer;
 }
+
+/** What every browser of today says of each request, and no other program. */
+const FROM_BROWSER = "sec-fetch-site";
 
 /** A caller that comes by a connection. */
 type Client = Caller & Peer;
@@ -93,6 +104,7 @@ export class Router {
   stop(): Promise<void> {
     this.stopping = true;
     this.dashboard.close();
+    this.parts.recordings.close();
     return this.mcp.close();
   }
 
@@ -142,16 +154,8 @@ export class Router {
       this.rateLimit.rate(route, caller) ?? guard.edge(request, route, caller);
     if (refused) return refused;
     const access = this.accessTo(route);
-    if (ROUTE_FACTS[route].page === "token")
-      caller.token = await this.dashboard.access.authenticate(
-        request.headers.get("authorization"),
-      );
-    // A bad header is refused wherever a token may be needed.
-    else if (caller.via === "tcp" && (route === "/mcp" || access === "read"))
-      caller.token = await this.parts.auth.authenticate(
-        request.headers.get("authorization"),
-      );
-    const { token } = caller;
+    const token = await this.tokenOf(request, route, access, caller);
+    caller.token = token;
     const unallowed = guard.headers(request, route, access, caller, token);
     if (unallowed) return unallowed;
     if (route === "other") return unknownPath();
@@ -163,6 +167,8 @@ export class Router {
     if (full) return full;
     try {
       if (route === "/metrics") return await this.metrics();
+      if (route === RECORDING)
+        return await this.parts.recordings.answer(arrival.target, caller);
       const source = { headers: request.headers, body: arrival.body };
       const received = await guard.body(source, caller, standing);
       if (received instanceof Response) return received;
@@ -173,6 +179,26 @@ export class Router {
     } finally {
       this.rateLimit.leave(caller, standing);
     }
+  }
+
+  /** @throws Failure (unauthorized) for a bad one, or where there has to be one */
+  private async tokenOf(
+    { headers }: Request,
+    route: Route,
+    access: Access,
+    { via }: Client,
+  ): Promise<TokenIdentity | null> {
+    const header = headers.get("authorization");
+    const page = this.dashboard.access;
+    if (ROUTE_FACTS[route].page === "token") return page.authenticate(header);
+    if (via !== "tcp") return null;
+    // Any page in the owner's browser comes as the owner does.
+    if (route === RECORDING && (header !== null || headers.has(FROM_BROWSER)))
+      return page.authenticate(header);
+    // A bad header is refused wherever a token may be needed.
+    return route === "/mcp" || access === "read"
+      ? this.parts.auth.authenticate(header)
+      : null;
   }
 
   private accessTo(route: Route): Access {

@@ -18,6 +18,8 @@ const TABLE = {
   "/healthz": { methods: READ, access: "open" },
   "/readyz": { methods: READ, access: "protocol" },
   "/metrics": { methods: READ, access: "read" },
+  // A recording: what a terminal showed, or shows.
+  "/recordings/SESSION.cast": { methods: ["GET"], access: "read" },
   // For our own commands, over the socket alone.
   "/admin": { methods: ["POST"], access: "record" },
   "/": { methods: READ, access: "protocol", page: "file" },
@@ -39,6 +41,10 @@ export const ROUTE_FACTS: Record<Route, RouteFacts> = TABLE;
 export const isOfPage = (route: Route): route is PageRoute =>
   ROUTE_FACTS[route].page !== undefined;
 
+/** Of all recordings; which one stands in the path. */
+export const RECORDING = "/recordings/SESSION.cast";
+const RECORDINGS = /^\/recordings\/[^/]+\.cast$/;
+
 /** The paths that whoever comes over TCP finds. */
 export const ROUTES = (Object.keys(TABLE) as Route[]).filter(
   (route) => route !== "/admin" && route !== "other",
@@ -52,5 +58,6 @@ export const ROUTES = (Object.keys(TABLE) as Route[]).filter(
 export function routeOf(target: string, local = false): Route {
   const path = target.replace(/^https?:\/\/[^/]*/i, "").replace(/[?#].*$/s, "");
   if (local && path === "/admin") return path;
+  if (RECORDINGS.test(path)) return RECORDING;
   return ROUTES.find((route) => route === path) ?? "other";
 }

@@ -10,6 +10,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
  */
 const LINGER_MS = 2_000;
 const LINGER_BYTES = 16 * 1024 * 1024;
+/** What is sent as it comes. */
+const STREAMS: ReadonlySet<string> = new Set([
+  ...["text/event-stream", "application/x-asciicast"],
+]);
+/** Who reads nothing for so long is gone. */
+const STALL_MS = 60_000;
+
 /** @throws TypeError for what cannot be an address or a header */
 export function requestOf(
   { method, rawHeaders }: IncomingMessage,
@@ -63,8 +70,8 @@ export async function send(
 ): Promise<void> {
   const headers: Record<string, string> = {};
   response.headers.forEach((value, name) => (headers[name] = value));
-  const streams = headers["content-type"]?.startsWith("text/event-stream");
-  if (!response.body || !streams) {
+  const type = headers["content-type"]?.replace(/;.*/, "") ?? "";
+  if (!response.body || !STREAMS.has(type)) {
     const bytes = await response.bytes();
     if (response.status !== 204)
       headers["content-length"] = `${bytes.byteLength}`;
@@ -75,17 +82,32 @@ export async function send(
   out.writeHead(response.status, headers);
   out.flushHeaders();
   const reader = response.body.getReader();
-  gone.addEventListener("abort", () => void reader.cancel().catch(() => {}));
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done || gone.aborted) break;
-    if (!out.write(value) && !gone.aborted)
-      await new Promise<void>((resolve) => {
-        out.once("drain", resolve);
-        out.once("close", resolve);
-      });
+  const cancel = () => void reader.cancel().catch(() => {});
+  gone.addEventListener("abort", cancel);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || gone.aborted) break;
+      if (!out.write(value) && !gone.aborted) await drained(out);
+    }
+    out.end();
+  } catch {
+    // What was sent is not whole, and shall not pass for it; the log says why.
+    out.destroy();
+    cancel();
   }
-  out.end();
+}
+
+/** @throws when nothing is read for long: nobody keeps a stream open for nothing */
+async function drained(out: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const timer = setTimeout(() => resolve("stalled"), STALL_MS);
+  const on = () => resolve("on");
+  out.once("drain", on).once("close", on);
+  const how = await promise;
+  clearTimeout(timer);
+  out.off("drain", on).off("close", on);
+  if (how === "stalled") throw new Error("nobody reads it");
 }
 
 /**

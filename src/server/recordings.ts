@@ -1,0 +1,291 @@
+/**
+ * Serves recordings over HTTP, as asciicast: whole, or the screen of a session that
+ * runs, and what comes. In bounded memory, for so many at once, for as long as the
+ * token of who watches holds.
+ */
+import { OpenRecording, recordingBegan } from "../access/recordings.ts";
+import type { Log } from "../log/log.ts";
+import { Failure, fail, reasonOf } from "../model/failure.ts";
+import { isSessionId } from "../model/id.ts";
+import { CastLines, castLines, type Marker } from "../model/recording/cast.ts";
+import { recordingPath } from "../model/recording/place.ts";
+import type { Session } from "../model/session.ts";
+import { isMissing } from "../os/file.ts";
+import { passwdEntry } from "../os/paths.ts";
+import { hostNames } from "../os/proc.ts";
+import { damageText, endText, markersOf } from "../render/recording.ts";
+import { Broadcast, type Ending, without } from "./broadcast.ts";
+import type { ServerStore } from "./store.ts";
+import type { Caller } from "./tools/tool.ts";
+
+/** Of all who watch, and of one of them. */
+const WATCHERS_MAX = 64;
+const WATCHERS_EACH = 16;
+/** Of a session's commands, the newest so many are markers. */
+const MARKERS_MAX = 10_000;
+const CHUNK_LETTERS = 64 * 1024;
+const SLICE_MS = 10;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** A recording is nothing that a browser shows, or another page may use. */
+const HEADERS = {
+  "content-type": "application/x-asciicast",
+  "content-security-policy": "default-src 'none'; sandbox",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};
+
+/** Text that is read bit by bit. */
+interface Reading {
+  /** null after the last. */
+  next(): Promise<string | null>;
+  /** Nothing more is to come, and why. */
+  end(ending: Ending): void;
+  /** Nobody reads any more. */
+  leave(): void;
+}
+
+export class Recordings {
+  private readonly broadcasts = new Map<string, Broadcast>();
+  /** Whose each is. */
+  private readonly open = new Map<Reading, string>();
+
+  constructor(
+    private readonly data: string,
+    private readonly store: ServerStore,
+    private readonly log: Log,
+  ) {}
+
+  /**
+   * @param target of the request: `/recordings/SESSION.cast`, `…?follow`
+   * @throws Failure
+   */
+  async answer(target: string, caller: Caller): Promise<Response> {
+    const { pathname, searchParams } = new URL(target, "http://localhost");
+    const session_id = pathname.replace(/^.*\/|\.cast$/g, "");
+    const session = isSessionId(session_id)
+      ? await this.store.get(session_id)
+      : null;
+    if (!session)
+      throw fail.not_found(
+        "there is no such session",
+        "its whole id is needed, as list_sessions has it",
+      );
+    return searchParams.has("follow")
+      ? this.follow(session, caller)
+      : this.whole(session, caller);
+  }
+
+  /** Ends all that is open. */
+  close(): void {
+    for (const reading of [...this.open.keys()])
+      reading.end(without("the server stops"));
+  }
+
+  private async follow(session: Session, caller: Caller): Promise<Response> {
+    const over = endText(session);
+    if (over !== null)
+      throw fail.gone(over, "its recording is at this path without ?follow");
+    await recordingBegan(this.data, session);
+    const broadcast = this.broadcastOf(session);
+    const watcher = broadcast.watch(() => this.open.delete(watcher));
+    this.enter(watcher, caller);
+    await broadcast.ready;
+    return this.response(watcher, session.session_id, caller);
+  }
+
+  private broadcastOf(session: Session): Broadcast {
+    const { session_id } = session;
+    const there = this.broadcasts.get(session_id);
+    if (there && !there.isOver) return there;
+    const made = new Broadcast(
+      this.opened(session),
+      () => this.endingOf(session_id),
+      (error) => {
+        if (this.broadcasts.get(session_id) === made)
+          this.broadcasts.delete(session_id);
+        if (error !== undefined) this.sayCut(session_id, error);
+      },
+    );
+    this.broadcasts.set(session_id, made);
+    return made;
+  }
+
+  private async endingOf(session_id: string): Promise<Ending | null> {
+    let session: Session | null;
+    try {
+      session = await this.store.get(session_id);
+    } catch (error) {
+      // The database is away for now: who watches goes on.
+      if (error instanceof Failure) return null;
+      throw error;
+    }
+    const why = session ? endText(session) : "the session was removed";
+    return why === null ? null : { why, exit_code: session?.exit_code ?? null };
+  }
+
+  private sayCut(session_id: string, error: unknown): void {
+    this.log.warn("recording_cut", { session_id, reason: reasonOf(error) });
+  }
+
+  private async whole(session: Session, caller: Caller): Promise<Response> {
+    const recording = this.opened(session);
+    const { session_id } = session;
+    const whole = new WholeCast(recording, () => this.open.delete(whole));
+    this.enter(whole, caller);
+    try {
+      const filter = { session_id, limit: MARKERS_MAX };
+      for await (const command of this.store.commands(filter))
+        whole.markers.unshift(...markersOf([command], recording.reader.header));
+    } catch (error) {
+      whole.leave();
+      throw error;
+    }
+    return this.response(whole, session_id, caller);
+  }
+
+  /** @throws Failure (overloaded), and lets go of it */
+  private enter(reading: Reading, caller: Caller): void {
+    const who = watcherOf(caller);
+    const all = [...this.open.values()];
+    const own = all.filter((other) => other === who).length;
+    if (all.length < WATCHERS_MAX && own < WATCHERS_EACH)
+      return void this.open.set(reading, who);
+    reading.leave();
+    throw fail.overloaded(
+      own < WATCHERS_EACH
+        ? `${all.length} recordings are being watched already`
+        : `you watch ${own} recordings already`,
+      "close one",
+    );
+  }
+
+  private response(
+    reading: Reading,
+    session_id: string,
+    { token, gone }: Caller,
+  ): Response {
+    const { ends_ms = Infinity } = token ?? {};
+    const left_ms = Math.min(ends_ms - Date.now(), LONGEST_TIMER_MS);
+    const timer = setTimeout(
+      () => reading.end(without("the token has ended")),
+      left_ms,
+    );
+    const leave = () => {
+      clearTimeout(timer);
+      gone?.removeEventListener("abort", leave);
+      reading.leave();
+    };
+    gone?.addEventListener("abort", leave);
+    if (gone?.aborted) leave();
+    const pull = async (to: ReadableStreamDefaultController<Uint8Array>) => {
+      try {
+        const text = await reading.next();
+        if (text !== null) return to.enqueue(new TextEncoder().encode(text));
+        leave();
+        to.close();
+      } catch (error) {
+        leave();
+        this.sayCut(session_id, error);
+        to.error(error);
+      }
+    };
+    const body = new ReadableStream<Uint8Array>(
+      { pull, cancel: leave },
+      { highWaterMark: 0 },
+    );
+    const name = `attachment; filename="${session_id}.cast"`;
+    return new Response(body, {
+      headers: { ...HEADERS, "content-disposition": name },
+    });
+  }
+
+  /** @throws Failure when there is none here */
+  private opened(session: Session): OpenRecording {
+    const { session_id, hostname, metadata, status } = session;
+    const path = recordingPath(this.data, session_id);
+    if (!isMissing(path)) return this.openAt(path, session_id);
+    if (hostname !== hostNames().hostname)
+      throw fail.not_found(
+        `its recording, if there is one, is on ${hostname}`,
+        "look at it there: session-buddy replay",
+      );
+    if ("recording" in metadata && status !== "active")
+      throw fail.gone("its recording was removed");
+    throw fail.not_found(
+      "its terminal is not recorded",
+      "session-buddy shell --record records it",
+    );
+  }
+
+  private openAt(path: string, session_id: string): OpenRecording {
+    try {
+      return OpenRecording.open(path, true);
+    } catch (error) {
+      // It names paths, which are the log's alone.
+      this.log.warn("recording_unreadable", {
+        ...{ session_id, reason: reasonOf(error) },
+      });
+      throw fail.gone("its recording is damaged, and cannot be read");
+    }
+  }
+}
+
+/** A recording as far as it is written, from its start. */
+class WholeCast implements Reading {
+  /** Of its commands, oldest first. */
+  readonly markers: Marker[] = [];
+  private readonly damage = { torn_bytes: 0, damaged_bytes: 0 };
+  private lines: Generator<string> | null = null;
+  private ending: Ending | null = null;
+  private isOver = false;
+
+  constructor(
+    private readonly recording: OpenRecording,
+    private readonly left: () => void,
+  ) {}
+
+  /** @throws Failure when it was told to end: what was sent is not whole */
+  async next(): Promise<string | null> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.ending) throw fail.gone(this.ending.why);
+    if (this.isOver) return null;
+    const { reader } = this.recording;
+    this.lines ??= castLines(reader, 3, this.markers, this.damage);
+    const began = performance.now();
+    let text = "";
+    while (
+      text.length < CHUNK_LETTERS &&
+      performance.now() - began < SLICE_MS
+    ) {
+      const { value, done } = this.lines.next();
+      if (!done) text += value;
+      else {
+        const damaged = damageText(this.damage);
+        if (damaged !== null) text += new CastLines(3).event(0, "m", damaged);
+        this.leave();
+        return text === "" ? null : text;
+      }
+    }
+    return text;
+  }
+
+  end(ending: Ending): void {
+    this.ending ??= ending;
+  }
+
+  leave(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.recording[Symbol.dispose]();
+    this.left();
+  }
+}
+
+/** Who watches: a token's subject, else a user of this host. */
+export function watcherOf({ token, via, uid, address }: Caller): string {
+  if (token) return token.subject ?? "a token without a subject";
+  const user = via === "tcp" ? uid : process.geteuid!();
+  if (user === null) return address ?? "unknown";
+  return passwdEntry(user)?.username ?? `uid ${user}`;
+}
