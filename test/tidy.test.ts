@@ -125,6 +125,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   "src/doctor/": [
     "src/access/claim.ts",
+    "src/access/kept-recordings.ts",
     "src/access/open.ts",
     "src/alerts/folder.ts",
     "src/alerts/send.ts",

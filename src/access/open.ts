@@ -188,9 +188,7 @@ async function remote(
   const data = settings.paths.data!;
   trustedPath(data);
   const folder = spoolFolder(data);
-  const subject = () => subjectOf(folder);
-  const token = await clientToken(settings, process.env, subject);
-  checkEndpoint(url, token);
+  const token = await endpointToken(settings, url);
   const store = new HttpStore({ url, token });
   const into = breaker ?? new CircuitBreaker(folder, false, Date.now);
   try {
@@ -209,6 +207,18 @@ async function remote(
     if (!(error instanceof Failure) || AWAY.has(error.code)) throw error;
   }
   return { store, close: () => store.close() };
+}
+
+/** What this host shows the server at its endpoint; null when it wants nothing. */
+export async function endpointToken(
+  settings: Settings,
+  url: string,
+): Promise<string | null> {
+  const folder = spoolFolder(settings.paths.data!);
+  const subject = () => subjectOf(folder);
+  const token = await clientToken(settings, process.env, subject);
+  checkEndpoint(url, token);
+  return token;
 }
 
 const AWAY: ReadonlySet<FailureCode> = new Set(["unreachable", "timeout"]);

@@ -77,7 +77,8 @@ function valueOf(config: Config, name: string): Json {
   for (const part of path) group = group[part] as Record<string, unknown>;
   const key = last in group ? last : `${last}_ms`;
   const value = group[key] as Json;
-  return key === last ? value : durationText(Number(value));
+  if (key === last || value === null) return value;
+  return durationText(Number(value));
 }
 
 /** `30s`, `2m`, `24h`: what a file takes for it. */

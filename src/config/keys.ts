@@ -90,7 +90,17 @@ export const defaults = () => ({
   /** With so much waiting, further sessions are not recorded. */
   spool: { max_bytes: GIB },
   /** How large the recording of a session becomes, and all of them. */
-  recordings: { session_bytes: 64 * MIB, max_bytes: 5 * GIB },
+  recordings: {
+    session_bytes: 64 * MIB,
+    max_bytes: 5 * GIB,
+    /** How long one is kept; null: as long as there is room. */
+    keep_ms: null as number | null,
+  },
+  /** How recordings are brought to a server on another host. */
+  delivery: {
+    recordings: "closed" as "off" | "closed",
+    bytes_per_second: MIB,
+  },
   store: { path: null as string | null, network_filesystem: false },
   /** Set by variables alone. */
   log: { level: "info" as LogLevel, folder: null as string | null },
@@ -132,6 +142,7 @@ const tls = group("server.tls.", (config) => config.server.tls);
 const auth = group("auth.", (config) => config.auth);
 const store = group("store.", (config) => config.store);
 const recordings = group("recordings.", (config) => config.recordings);
+const delivery = group("delivery.", (config) => config.delivery);
 const log = group("log.", (config) => config.log);
 
 const BOOLEAN = "true or false";
@@ -218,6 +229,17 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
       "max_bytes",
       "a whole number of bytes, at least 1048576",
       wholeNumber(MIB, 1024 ** 2 * GIB),
+    ),
+    recordings(
+      "keep_ms",
+      "a duration such as 90d, at most 36500d, or null",
+      orNull(durationUpTo(36_500 * DAY_MS)),
+    ),
+    delivery("recordings", "off or closed", oneOf("off", "closed")),
+    delivery(
+      "bytes_per_second",
+      "a whole number of bytes, at least 4096",
+      wholeNumber(4096, GIB),
     ),
     store("path", PATH_OR_NULL, pathOrNull),
     store("network_filesystem", BOOLEAN, boolean),

@@ -175,6 +175,8 @@ const KINDS = {
     of: z.guid().exactOptional(),
     /** Of the whole session what happened until then. */
     up_to: text.exactOptional(),
+    /** What its terminal showed was removed, too. */
+    recording: z.literal(true).exactOptional(),
   }),
   /** A sign of life from another host: it moves last_seen and is not stored. */
   heartbeat: kind("heartbeat", {}),

@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { type Settings, statePaths } from "../config/load.ts";
 import { Log } from "../log/log.ts";
 import { EXIT_STATUS, reasonOf, fail } from "../model/failure.ts";
+import type { EventFilter } from "../model/filter.ts";
 import { listen } from "../model/progress.ts";
 import { databasePath } from "../access/claim.ts";
 import { say } from "../os/file.ts";
@@ -28,6 +29,7 @@ import { Recordings } from "./recordings.ts";
 import { ServerStore } from "./store.ts";
 import { claimToServe } from "./daemon.ts";
 import { Metrics } from "./http/metrics.ts";
+import { ReceivedRecordings } from "./received-recordings.ts";
 import { Serving, type ServingParts } from "./http/server.ts";
 
 interface ServeOptions {
@@ -119,15 +121,24 @@ async function serveDatabase(
   const { socket } = statePaths(settings);
   const metrics = new Metrics();
   const store = await ServerStore.open(settings, lock, log, metrics);
-  const spool = spoolFolder(settings.paths.data!);
+  const data = settings.paths.data!;
+  const spool = spoolFolder(data);
+  const kept = settings.config.recordings;
+  const promises = {
+    summary: (session_id: string) => store.summary(session_id),
+    events: (filter: EventFilter) => store.stored.events(filter),
+  };
+  const received = new ReceivedRecordings(data, kept, promises, log);
   let exports: Exports | null = null;
   try {
     exports = new Exports(settings, store, log);
     metrics.exports = () => exports!.figures();
     const { secret_file } = settings.config.auth;
     const pageAccess = new PageAccess(readSecret(secret_file, process.env));
-    const recordings = new Recordings(settings.paths.data!, store, log);
-    const own = { pageAccess, recordings, store, metrics, spool, socket };
+    const recordings = new Recordings(data, store, log);
+    metrics.recordings = () => received.figures();
+    const heard = { store, received, metrics };
+    const own = { ...heard, pageAccess, recordings, spool, socket };
     const parts = { ...given, ...own };
     const serving = await start(parts);
     return {
@@ -138,6 +149,7 @@ async function serveDatabase(
           await store.endQueries();
           await serving.stop();
           await exports!.stop();
+          received.close();
           // Ours still: the lock is held.
           rmSync(socket, { force: true });
         } finally {
@@ -146,6 +158,7 @@ async function serveDatabase(
       },
     };
   } catch (error) {
+    received.close();
     await exports?.stop();
     await store.close();
     throw error;

@@ -6,6 +6,7 @@ import { type Check, type CheckResult, run } from "../../doctor/check.ts";
 import { databaseChecks } from "../../doctor/database.ts";
 import { exportChecks } from "../../doctor/exports.ts";
 import { environmentChecks } from "../../doctor/environment.ts";
+import { recordingChecks } from "../../doctor/recordings.ts";
 import { serverChecks } from "../../doctor/server.ts";
 import { shellChecks } from "../../doctor/shell.ts";
 import { EXIT_STATUS } from "../../model/failure.ts";
@@ -44,6 +45,7 @@ EXAMPLES
       admin_shell: shellChecks,
       database_verification: (all) => [
         ...databaseChecks(all),
+        ...recordingChecks(all),
         ...exportChecks(all),
       ],
     };

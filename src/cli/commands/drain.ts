@@ -56,11 +56,25 @@ EXAMPLE
         sayDrained(await adoptAll(data, store, Date.now, heartbeat_ms), note);
       if (args.retry) sayRetried(await retryRejected(folder, store));
     });
+    // After the events, so that none waits for what is large.
+    await deliverRecordings(settings, args.auto, args.retry);
     if (args.auto) return;
     for (const foreign of foreignFolders(data, Date.now(), heartbeat_ms))
       note(`${foreignSentence(foreign)} (${foreignHint(foreign)})`);
   },
 });
+
+async function deliverRecordings(
+  settings: Settings,
+  automatic: boolean,
+  retry: boolean,
+): Promise<void> {
+  if (settings.config.server.endpoint === null) return;
+  const { deliverRecordings, forgetRefused } =
+    await import("../../access/deliver-recordings.ts");
+  if (retry) forgetRefused(settings.paths.data!);
+  await deliverRecordings(settings, { automatic, warn: note });
+}
 
 function sayRetried({ taken, rejected, refused }: Retried): void {
   note(

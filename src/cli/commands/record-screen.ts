@@ -3,11 +3,14 @@
  * wrapper's terminal shows, which it gets on standard input (record/tap.ts), and says at
  * the end what the recording came to, as JSON. Internal: no help names it.
  */
+import {
+  keptRecordings,
+  makeRoom,
+  partBytes,
+} from "../../access/kept-recordings.ts";
 import { type Config, loadSettings, redactionOf } from "../../config/load.ts";
-import { isMissing, namesIn } from "../../os/file.ts";
 import { CONFIG_VARIABLE } from "../../os/parent.ts";
-import { statFile } from "../../os/stat.ts";
-import { FLUSH_MS, Recorder, recordingsFolder } from "../../record/recorder.ts";
+import { FLUSH_MS, Recorder } from "../../record/recorder.ts";
 import { Messages } from "../../record/tap.ts";
 import { print } from "../terminal.ts";
 
@@ -47,15 +50,13 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** How large this one may become, beside those that are there. */
+/** How large this one may become: the oldest of the others go for it. */
 function mostBytes(
   data: string,
   { session_bytes, max_bytes }: Config["recordings"],
 ): number {
-  const folder = recordingsFolder(data);
-  if (isMissing(folder)) return session_bytes;
-  let bytes = 0;
-  for (const name of namesIn(folder))
-    bytes += statFile(`${folder}/${name}`, { follow: false })?.bytes ?? 0;
-  return Math.min(session_bytes, Math.max(0, max_bytes - bytes));
+  const wanted = Math.min(session_bytes, max_bytes);
+  makeRoom(data, max_bytes - wanted, Date.now());
+  const bytes = keptRecordings(data).reduce((sum, one) => sum + one.bytes, 0);
+  return Math.min(wanted, Math.max(0, max_bytes - bytes - partBytes(data)));
 }

@@ -37,11 +37,13 @@ import {
   SAFE_HEADERS,
   errorResponse,
 } from "./error-response.ts";
-import { RECORDING, ROUTE_FACTS, type Route } from "./routes.ts";
+import { PIECE, RECORDING, ROUTE_FACTS, type Route } from "./routes.ts";
 
 const BODY_MAX_BYTES = 4 * 1024 * 1024;
 /** Before anything is proved: a call with its token, or what takes no arguments. */
 const UNPROVEN_MAX_BYTES = 64 * 1024;
+/** Of a recording. */
+const PIECE_MAX_BYTES = 1024 * 1024;
 /** How long a browser remembers that an allowed origin may ask. */
 const PREFLIGHT_SECONDS = "600";
 
@@ -119,13 +121,8 @@ export class Guard {
   ): Promise<Received | Response> {
     const proven = standing !== "unproven";
     const max_bytes = proven ? BODY_MAX_BYTES : UNPROVEN_MAX_BYTES;
-    let bytes: Uint8Array | null;
-    try {
-      bytes = await this.bodies.read(source, max_bytes, proven);
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      return errorResponse(error, "/mcp", BODY_STATUS[error.code]);
-    }
+    const bytes = await this.read(source, max_bytes, proven, "/mcp");
+    if (bytes instanceof Response) return bytes;
     if (!bytes) {
       const stranger = this.options.authorize(peer, null, "protocol");
       if (stranger) return errorResponse(stranger, "/mcp");
@@ -139,6 +136,27 @@ export class Guard {
     if (tool_max !== undefined && bytes.length > tool_max)
       return tooLarge(tool_max, { id: idOf(message) });
     return { message, bytes: bytes.length };
+  }
+
+  /** Reads the piece of a recording, from whom we know. */
+  async piece(source: BodySource): Promise<Uint8Array | Response> {
+    const bytes = await this.read(source, PIECE_MAX_BYTES, true, PIECE);
+    return bytes ?? tooLarge(PIECE_MAX_BYTES, { route: PIECE });
+  }
+
+  /** @returns null when it is larger than it may be */
+  private async read(
+    source: BodySource,
+    max_bytes: number,
+    proven: boolean,
+    route: Route,
+  ): Promise<Uint8Array | Response | null> {
+    try {
+      return await this.bodies.read(source, max_bytes, proven);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return errorResponse(error, route, BODY_STATUS[error.code]);
+    }
   }
 
   /** Whether the peer may send this message to /mcp. */
@@ -275,12 +293,13 @@ const tooLarge = (
   max_bytes: number,
   {
     hint = "send less at a time",
+    route = "/mcp",
     ...options
-  }: ErrorResponseOptions & { hint?: string } = {},
+  }: ErrorResponseOptions & { hint?: string; route?: Route } = {},
 ) =>
   errorResponse(
     fail.refused(`the body is larger than ${max_bytes} bytes`, hint),
-    "/mcp",
+    route,
     { ...options, status: 413 },
   );
 

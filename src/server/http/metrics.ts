@@ -38,6 +38,18 @@ interface AlertCounts {
   waiting: number;
 }
 
+/** The recordings of terminals that are kept. */
+export interface RecordingFigures {
+  recordings: number;
+  bytes: number;
+  /** From other hosts, since the start. */
+  received: number;
+  /** To make room, or by their age, since the start. */
+  removed: number;
+}
+
+const NO_RECORDINGS = { recordings: 0, bytes: 0, received: 0, removed: 0 };
+
 /** Different values of a label; further ones are `other`. */
 const COMPONENTS_MAX = 200;
 const VALUES_MAX = 30;
@@ -49,6 +61,9 @@ export class Metrics {
 
   /** How every destination of `export_to` is doing, by its name. */
   exports: () => ReadonlyMap<string, ExportFigures> = () => new Map();
+
+  /** The recordings of terminals. */
+  recordings: () => RecordingFigures = () => NO_RECORDINGS;
 
   private readonly registry = new Registry();
   private readonly series = seriesOf(this.registry);
@@ -137,6 +152,11 @@ export class Metrics {
     series.database.set(gauges.database_bytes);
     restate(series.log_dropped, gauges.log_dropped);
     this.restateExports();
+    const { recordings, bytes, received, removed } = this.recordings();
+    series.recordings.set(recordings);
+    series.recording_bytes.set(bytes);
+    restate(series.recordings_received, received);
+    restate(series.recordings_removed, removed);
     const { raised, left_out, given_up, waiting } = gauges.alerts;
     restate(series.alerts_raised, raised);
     restate(series.alerts_left_out, left_out);

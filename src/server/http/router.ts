@@ -30,7 +30,9 @@ import { administer } from "./maintenance.ts";
 import { Metrics } from "./metrics.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { RequestLog } from "./request-log.ts";
+import { type TakesRecordings, putRecording } from "./put-recording.ts";
 import {
+  PIECE,
   RECORDING,
   ROUTE_FACTS,
   type Route,
@@ -45,6 +47,8 @@ export interface Parts {
   pageAccess: PageAccess;
   recordings: Recordings;
   metrics: Metrics;
+  /** What other hosts bring of terminals. */
+  received: TakesRecordings;
   log: Log;
   /** The folder where wrapped sessions of this host are written. */
   spool: string;
@@ -169,6 +173,8 @@ export class Router {
       if (route === "/metrics") return await this.metrics();
       if (route === RECORDING)
         return await this.parts.recordings.answer(arrival.target, caller);
+      if (route === PIECE)
+        return await putRecording(arrival, guard, caller, this.parts);
       const source = { headers: request.headers, body: arrival.body };
       const received = await guard.body(source, caller, standing);
       if (received instanceof Response) return received;
@@ -196,7 +202,7 @@ export class Router {
     if (route === RECORDING && (header !== null || headers.has(FROM_BROWSER)))
       return page.authenticate(header);
     // A bad header is refused wherever a token may be needed.
-    return route === "/mcp" || access === "read"
+    return route === "/mcp" || NEEDS[access]
       ? this.parts.auth.authenticate(header)
       : null;
   }
@@ -281,6 +287,9 @@ export class Router {
     );
   }
 }
+
+/** Whether what is asked for may need a token, which the header holds. */
+const NEEDS: Partial<Record<Access, true>> = { read: true, record: true };
 
 const isHealth = (route: Route) =>
   route === "/health" || route === "/healthz" || route === "/readyz";

@@ -22,6 +22,8 @@ const TABLE = {
   "/recordings/SESSION.cast": { methods: ["GET"], access: "read" },
   // For our own commands, over the socket alone.
   "/admin": { methods: ["POST"], access: "record" },
+  // A piece of what another host has recorded of a terminal.
+  "/recordings/SESSION": { methods: ["PUT"], access: "record" },
   "/": { methods: READ, access: "protocol", page: "file" },
   "/main.js": { methods: READ, access: "protocol", page: "file" },
   "/main.css": { methods: READ, access: "protocol", page: "file" },
@@ -44,10 +46,13 @@ export const isOfPage = (route: Route): route is PageRoute =>
 /** Of all recordings; which one stands in the path. */
 export const RECORDING = "/recordings/SESSION.cast";
 const RECORDINGS = /^\/recordings\/[^/]+\.cast$/;
+/** Of a piece of one that another host has recorded. */
+export const PIECE = "/recordings/SESSION";
+const PIECES = /^\/recordings\/[^/.]+$/;
 
 /** The paths that whoever comes over TCP finds. */
 export const ROUTES = (Object.keys(TABLE) as Route[]).filter(
-  (route) => route !== "/admin" && route !== "other",
+  (route) => !["/admin", PIECE, "other"].includes(route),
 );
 
 /**
@@ -59,5 +64,6 @@ export function routeOf(target: string, local = false): Route {
   const path = target.replace(/^https?:\/\/[^/]*/i, "").replace(/[?#].*$/s, "");
   if (local && path === "/admin") return path;
   if (RECORDINGS.test(path)) return RECORDING;
+  if (PIECES.test(path)) return PIECE;
   return ROUTES.find((route) => route === path) ?? "other";
 }

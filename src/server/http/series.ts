@@ -121,6 +121,19 @@ export function seriesOf(registry: Registry) {
       "route",
       "status",
     ),
+    recordings: gauge(
+      ours("recordings"),
+      "Recordings of terminals that are kept.",
+    ),
+    recording_bytes: gauge(ours("recordings_bytes"), "Their bytes."),
+    recordings_received: counter(
+      ours("recordings_received_total"),
+      "Recordings that other hosts have brought, whole and checked.",
+    ),
+    recordings_removed: counter(
+      ours("recordings_removed_total"),
+      "Recordings that went to make room, or by their age.",
+    ),
     log_dropped: counter(
       ours("log_dropped_total"),
       "Lines of the log that were dropped.",

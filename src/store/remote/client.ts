@@ -231,7 +231,10 @@ async function bodyOf({ body }: Response): Promise<string> {
 }
 
 /** Seconds or a date, as HTTP has it. */
-function retryAfterMs(header: string | null, now: number): number | null {
+export function retryAfterMs(
+  header: string | null,
+  now: number,
+): number | null {
   if (header === null) return null;
   const ms = /^\d+$/.test(header)
     ? Number(header) * 1_000

@@ -1,0 +1,79 @@
+/** Checks the recordings of terminals: their room, and their way to the server. */
+import type { Settings } from "../config/load.ts";
+import { fail } from "../model/failure.ts";
+import { recordingsFolder } from "../model/recording/place.ts";
+import {
+  type KeptRecording,
+  isWaiting,
+  keptRecordings,
+  removedRecordings,
+} from "../access/kept-recordings.ts";
+import { readDelivery } from "../spool/circuit-breaker.ts";
+import type { Check } from "./check.ts";
+
+/** What went longer ago is nobody's trouble any more. */
+const LATELY_MS = 30 * 86_400_000;
+
+export function recordingChecks(settings: Settings): Check[] {
+  const data = settings.paths.data!;
+  const remote = settings.config.server.endpoint !== null;
+  const delivered = remote && settings.config.delivery.recordings !== "off";
+  return [
+    { name: "recordings", look: () => room(settings, data, delivered) },
+    ...(delivered
+      ? [{ name: "recordings_delivered", look: () => delivery(data) }]
+      : []),
+  ];
+}
+
+function room({ config }: Settings, data: string, delivered: boolean): string {
+  const { max_bytes } = config.recordings;
+  const kept = keptRecordings(data);
+  const bytes = bytesOf(kept);
+  const since = Date.now() - LATELY_MS;
+  const went = removedRecordings(data).filter(
+    ({ why, at }) => why === "room" && Date.parse(at) > since,
+  );
+  const unseen = went.filter((one) => !one.delivered);
+  if (delivered && unseen.length > 0)
+    throw fail.storage(
+      `${unseen.length} recordings went to make room before the server had them, last on ${unseen.at(-1)!.at}`,
+      "raise recordings.max_bytes, or mend what keeps them from the server",
+    );
+  if (bytes > max_bytes)
+    throw fail.storage(
+      `${kept.length} recordings have ${bytes} bytes, more than recordings.max_bytes (${max_bytes})`,
+      "the oldest go when the next one begins; raise it to keep them",
+    );
+  const gone =
+    went.length === 0
+      ? ""
+      : `; ${went.length} went to make room in the last 30 days`;
+  return `${kept.length} (${bytes} bytes, at most ${max_bytes})${gone}`;
+}
+
+/** Of a host whose recordings go to a server elsewhere. */
+function delivery(data: string): string {
+  const kept = keptRecordings(data);
+  const waiting = kept.filter(isWaiting);
+  const refused = kept.filter(({ mark }) => mark?.state === "refused");
+  const state = readDelivery(recordingsFolder(data));
+  const { failing_since, last_error, mend } = state;
+  if (waiting.length > 0 && failing_since !== null)
+    throw fail.unreachable(
+      `undelivered recordings: ${waiting.length} (${bytesOf(waiting)} bytes), since ${failing_since}: ${last_error}`,
+      mend ?? "try: session-buddy drain",
+    );
+  const [first] = refused;
+  if (first)
+    throw fail.refused(
+      `recordings that the server does not take: ${refused.length}, the first of ${first.session_id}: ${first.mark!.why}`,
+      "to bring them once more: session-buddy drain --retry",
+    );
+  if (waiting.length > 0)
+    return `${waiting.length} (${bytesOf(waiting)} bytes) are on their way`;
+  return "the server has all that are closed";
+}
+
+const bytesOf = (kept: readonly KeptRecording[]): number =>
+  kept.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,0 +1,335 @@
+/**
+ * Takes recordings of other hosts in, piece by piece: of a session whose stored events
+ * say how many bytes its recording has and which, from the session's own reporter, and
+ * not a byte more. It is `recordings/SESSION.part` until the last piece is there and
+ * its digest agrees; then it is a recording like this host's own.
+ */
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  renameSync,
+  rmSync,
+  statSync,
+  statfsSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
+import { open } from "node:fs/promises";
+import {
+  PART_SUFFIX,
+  type RemovedRecording,
+  idsIn,
+  keptRecordings,
+  makeRoom,
+  partBytes,
+  partPath,
+  removeOld,
+} from "../access/kept-recordings.ts";
+import type { Config } from "../config/load.ts";
+import type { Log } from "../log/log.ts";
+import type { Clock } from "../model/clock.ts";
+import { Overloaded, errnoOf, fail } from "../model/failure.ts";
+import { isSessionId } from "../model/id.ts";
+import { recordingPath, recordingsFolder } from "../model/recording/place.ts";
+import {
+  PROMISING,
+  type RecordingPromise,
+  promiseOf,
+} from "../model/recording/promise.ts";
+import { NOT_YOURS, type Provenance } from "../model/reporter.ts";
+import type { ServedStore, StoredEvent } from "../model/store.ts";
+import { sync } from "../os/copy.ts";
+import { O_CREAT, O_RDWR, openRegular } from "../os/file.ts";
+import { ensurePrivateDir, ensurePrivateDirIn } from "../os/paths.ts";
+import type { RecordingFigures } from "./http/metrics.ts";
+import { KeyedMutex } from "./tools/recorder.ts";
+
+/** What of a recording there is. */
+export interface Taken {
+  bytes: number;
+  /** What it will have. */
+  of: number;
+  sha256: string;
+}
+
+/** How often old ones are looked for. */
+const TICK_MS = 60_000;
+const FIRST_TICK_MS = 500;
+/** A part that nobody went on with for so long goes. */
+const PART_MS = 7 * 86_400_000;
+/** What the disk keeps free for the database, whatever is brought. */
+const FLOOR_BYTES = 256 * 1024 * 1024;
+const RETRY_MS = 60_000;
+const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+const READ_BYTES = 256 * 1024;
+/** Uploads that are known at once; others are looked up anew. */
+const MOST_UPLOADS = 256;
+
+/** What is asked of the store. */
+export interface Promises {
+  summary: ServedStore["summary"];
+  events: (filter: {
+    session_id: string;
+    kinds: string[];
+  }) => AsyncIterable<StoredEvent>;
+}
+
+export class ReceivedRecordings {
+  private readonly mutex = new KeyedMutex();
+  /** Those that are on their way, the latest last. */
+  private readonly uploads = new Map<string, RecordingPromise>();
+  /** Of all, as far as we know; null until they are counted. */
+  private bytes: number | null = null;
+  private received = 0;
+  private removed = 0;
+  private readonly timer: ReturnType<typeof setInterval>;
+
+  constructor(
+    private readonly data: string,
+    private readonly limits: Config["recordings"],
+    private readonly store: Promises,
+    private readonly log: Log,
+    private readonly now: Clock = Date.now,
+  ) {
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+    setTimeout(() => this.tick(), FIRST_TICK_MS).unref();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  figures(): RecordingFigures {
+    const kept = keptRecordings(this.data);
+    const bytes = kept.reduce((sum, one) => sum + one.bytes, 0);
+    const { received, removed } = this;
+    return { recordings: kept.length, bytes, received, removed };
+  }
+
+  /**
+   * Takes a piece in, when it stands where ours ends; an empty one asks how far we are.
+   * @param offset where in the recording it stands
+   * @throws Failure (not_found) while no end of the session tells of a recording,
+   *   (permission) from another reporter, (refused) when it will never be taken,
+   *   (overloaded) without room on the disk
+   */
+  take(
+    session_id: string,
+    offset: number,
+    piece: Uint8Array,
+    from: Provenance,
+  ): Promise<Taken> {
+    if (!isSessionId(session_id))
+      throw fail.refused(`'${session_id}' is not the id of a session`);
+    return this.mutex.run(session_id, () =>
+      this.takeInTurn(session_id, offset, piece, from),
+    );
+  }
+
+  private async takeInTurn(
+    session_id: string,
+    offset: number,
+    piece: Uint8Array,
+    from: Provenance,
+  ): Promise<Taken> {
+    await this.requireOwner(session_id, from);
+    const known = offset > 0 ? this.uploads.get(session_id) : undefined;
+    const promised = known ?? (await this.promised(session_id));
+    const { bytes: of, sha256 } = promised;
+    const path = recordingPath(this.data, session_id);
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there?.size === of) return { bytes: of, of, sha256 };
+    if (there)
+      throw fail.refused(
+        `another recording of session '${session_id}' is here`,
+      );
+    this.requireFitting(of);
+    this.remember(session_id, promised);
+    const have = this.write(session_id, offset, piece, of);
+    if (have < of) return { bytes: have, of, sha256 };
+    await this.finish(session_id, promised);
+    return { bytes: of, of, sha256 };
+  }
+
+  private async requireOwner(
+    session_id: string,
+    from: Provenance,
+  ): Promise<void> {
+    const summary = await this.store.summary(session_id);
+    if (summary?.archived)
+      throw fail.refused(`session '${session_id}' is in an archive already`);
+    const reporter = summary?.reporter ?? null;
+    if (reporter === null) throw unpromised(session_id);
+    if (from.reporter === reporter || from.acts_for_all === true) return;
+    this.log.warn("recording_rejected", { session_id, by: from.reporter });
+    throw fail.permission(`session '${session_id}' ${NOT_YOURS}`);
+  }
+
+  private async promised(session_id: string): Promise<RecordingPromise> {
+    const reporter = (await this.store.summary(session_id))?.reporter ?? null;
+    if (reporter === null) throw unpromised(session_id);
+    const filter = { session_id, kinds: PROMISING };
+    const events = await Array.fromAsync(this.store.events(filter));
+    const promised = promiseOf(events, reporter);
+    if (promised === null) throw unpromised(session_id);
+    if (promised !== "removed") return promised;
+    this.forget(session_id);
+    throw fail.refused(
+      `the recording of session '${session_id}' was removed, and is not taken again`,
+    );
+  }
+
+  private requireFitting(of: number): void {
+    const { session_bytes, max_bytes } = this.limits;
+    const most = Math.min(session_bytes, max_bytes);
+    if (of <= most) return;
+    throw fail.refused(
+      `the recording has ${of} bytes, and this server keeps none of more than ${most}`,
+      "raise recordings.session_bytes on the server's host",
+    );
+  }
+
+  private remember(session_id: string, promised: RecordingPromise): void {
+    this.uploads.delete(session_id);
+    this.uploads.set(session_id, promised);
+    if (this.uploads.size > MOST_UPLOADS)
+      this.uploads.delete(this.uploads.keys().next().value!);
+  }
+
+  private forget(session_id: string): void {
+    this.uploads.delete(session_id);
+    rmSync(partPath(this.data, session_id), { force: true });
+  }
+
+  /** @returns how much of it is there now */
+  private write(
+    session_id: string,
+    offset: number,
+    piece: Uint8Array,
+    of: number,
+  ): number {
+    ensurePrivateDir(this.data);
+    ensurePrivateDirIn(recordingsFolder(this.data));
+    const fd = openRegular(partPath(this.data, session_id), O_RDWR | O_CREAT);
+    try {
+      const { size } = fstatSync(fd);
+      // It was cut short elsewhere, or another recording was promised before.
+      if (size > of) ftruncateSync(fd, 0);
+      const have = size > of ? 0 : size;
+      if (offset !== have || piece.length === 0) return have;
+      if (have + piece.length > of)
+        throw fail.refused(
+          `the recording of session '${session_id}' has ${of} bytes, and more were sent`,
+        );
+      this.requireRoom(piece.length);
+      try {
+        for (let at = 0; at < piece.length;)
+          at += writeSync(fd, piece, at, piece.length - at, have + at);
+      } catch (error) {
+        ftruncateSync(fd, have);
+        throw FULL.has(errnoOf(error) ?? "") ? noRoom() : error;
+      }
+      if (this.bytes !== null) this.bytes += piece.length;
+      return have + piece.length;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** @throws Failure (overloaded) when there is none, and none can be made */
+  private requireRoom(bytes: number): void {
+    const { bavail, bsize } = statfsSync(this.data);
+    if (bavail * bsize < FLOOR_BYTES + bytes) throw noRoom();
+    const most = this.limits.max_bytes - bytes;
+    if ((this.bytes ?? this.count()) <= most) return;
+    this.told(makeRoom(this.data, most, this.now()));
+    if (this.count() > most) throw noRoom();
+  }
+
+  /** @throws Failure (refused) when it is not what was promised */
+  private async finish(
+    session_id: string,
+    before: RecordingPromise,
+  ): Promise<void> {
+    const part = partPath(this.data, session_id);
+    const { sha256, bytes } = await digestOf(part);
+    this.uploads.delete(session_id);
+    // Somebody may have removed it meanwhile.
+    const promised = await this.promised(session_id);
+    if (
+      promised.sha256 !== before.sha256 ||
+      sha256 !== promised.sha256 ||
+      bytes !== promised.bytes
+    ) {
+      this.forget(session_id);
+      throw fail.refused(
+        `what was sent is not the recording that the end of session '${session_id}' tells of: its SHA-256 is another`,
+      );
+    }
+    // Its age is the recording's, not that of our copy.
+    const at = new Date(Math.min(Date.parse(promised.at), this.now()));
+    utimesSync(part, at, at);
+    renameSync(part, recordingPath(this.data, session_id));
+    sync(recordingsFolder(this.data));
+    this.received++;
+    this.log.info("recording_received", { session_id, bytes });
+  }
+
+  private tick(): void {
+    const { data, limits } = this;
+    const now = this.now();
+    try {
+      this.told(removeOld(data, limits.keep_ms, now));
+      this.told(makeRoom(data, limits.max_bytes, now));
+      for (const session_id of idsIn(data, PART_SUFFIX)) {
+        const path = partPath(data, session_id);
+        const stat = statSync(path, { throwIfNoEntry: false });
+        if (stat && now - stat.mtimeMs > PART_MS) this.forget(session_id);
+      }
+      this.count();
+    } catch (error) {
+      this.log.warn("recordings_not_tidied", { reason: String(error) });
+    }
+  }
+
+  private count(): number {
+    const kept = keptRecordings(this.data);
+    const parts = partBytes(this.data);
+    return (this.bytes = kept.reduce((sum, one) => sum + one.bytes, parts));
+  }
+
+  private told(removed: readonly RemovedRecording[]): void {
+    this.removed += removed.length;
+    for (const { session_id, bytes, why } of removed)
+      this.log.warn("recording_removed", { session_id, bytes, why });
+  }
+}
+
+const unpromised = (session_id: string) =>
+  fail.not_found(
+    `no event of session '${session_id}' tells of a recording of it`,
+  );
+
+const noRoom = () =>
+  new Overloaded("there is no room for recordings just now", RETRY_MS);
+
+/** On the disk, and read back from there. */
+async function digestOf(path: string): Promise<Omit<RecordingPromise, "at">> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    await file.datasync();
+    const hash = createHash("sha256");
+    const page = new Uint8Array(READ_BYTES);
+    for (let bytes = 0; ;) {
+      const { bytesRead } = await file.read(page, 0, READ_BYTES, bytes);
+      if (bytesRead === 0) return { bytes, sha256: hash.digest("hex") };
+      hash.update(page.subarray(0, bytesRead));
+      bytes += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,362 @@
+/**
+ * A host with a server elsewhere brings its recordings there: whole, once, after their
+ * events, whatever breaks on the way; the server takes what was promised by whom it
+ * belongs to, and nothing else.
+ */
+import { expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { FarHost, type Piece } from "../support/far.ts";
+import { configure, needsRoot, privately } from "../support/host.ts";
+import { Pty } from "../support/pty.ts";
+import { readerOf } from "../support/recording.ts";
+import { BINARY } from "../support/sandbox.ts";
+import { mintToken } from "../support/token.ts";
+import { until } from "../support/wait.ts";
+
+/** Several pieces of what does not shrink. */
+const noise = (bytes: number) =>
+  `head -c ${bytes} /dev/urandom | od -An -v -tx1`;
+const LARGE = `${noise(1_600_000)}; echo over`;
+
+const shownIn = (file: Uint8Array): string =>
+  Buffer.concat(
+    [...readerOf(file).chunks()]
+      .flatMap(({ entries }) => entries)
+      .map(({ bytes }) => bytes),
+  ).toString();
+
+const outdated = () =>
+  Response.json(
+    { error: { code: "not_found", message: "there is nothing at this path" } },
+    { status: 404 },
+  );
+
+test("a recording comes to the server after its events, the same to the byte, and stays on its host", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const id = await hosts.record(LARGE);
+  expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(hosts.recordings(far)).toEqual([id]);
+  expect(hosts.bytesOf(far, id).equals(hosts.bytesOf(near, id))).toBe(true);
+  expect(hosts.files(far)).toEqual([`${id}.rec`]);
+  expect(hosts.passed.findIndex((one) => one === "track_events")).toBe(0);
+  expect(hosts.pieces.map(({ offset }) => offset)).toEqual([
+    ...hosts.pieces.keys().map((n) => n * 1024 * 1024),
+  ]);
+  expect(hosts.pieces.length).toBeGreaterThan(1);
+  const played = await far.run(["export", id, "--format", "txt"]);
+  expect(played.stdout).toEndWith("\nover\n");
+  const { length } = hosts.passed;
+  expect((await hosts.drain()).exitCode).toBe(0);
+  expect(hosts.passed.slice(length)).toEqual([]);
+}, 60_000);
+
+test("wrappers deliver by themselves, and no shell waits for it", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  Object.assign(near.env, hosts.env());
+  const held = Promise.withResolvers<null>();
+  hosts.onPiece = () => held.promise;
+  const first = await hosts.record("echo first");
+  await until("its recording to be sent", async () => {
+    return existsSync(join(near.data, "recordings/delivery.lock"));
+  });
+  // Its own drain meets the other one, which has to take it along.
+  const second = await hosts.record("echo second");
+  held.resolve(null);
+  await until("both to be there", () => hosts.recordings(far).length === 2);
+  expect(hosts.recordings(far).sort()).toEqual([first, second].sort());
+}, 60_000);
+
+test("what breaks off goes on where it was: the drain killed, the connection cut, the server killed", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const id = await hosts.record(LARGE);
+  let child: Bun.Subprocess | null = null;
+  hosts.onPiece = ({ offset, bytes }) => {
+    if (bytes.length > 0 && offset > 0) child!.kill("SIGKILL");
+    return offset > 0 ? "cut" : null;
+  };
+  child = Bun.spawn([BINARY, "drain"], { env: near.envWith(hosts.env()) });
+  await child.exited;
+  expect(child.signalCode).toBe("SIGKILL");
+  expect(hosts.files(far)).toEqual([`${id}.part`]);
+  hosts.onPiece = ({ bytes }) => (bytes.length > 0 ? "cut" : null);
+  const cut = await hosts.drain();
+  expect(cut.exitCode).toBe(2);
+  expect(cut.stderr).toMatch(
+    /cannot be reached.*\(recordings wait on this host\)/,
+  );
+  hosts.onPiece = async ({ bytes }) => {
+    if (bytes.length > 0) await hosts.server.stop("SIGKILL");
+    return null;
+  };
+  expect((await hosts.drain()).exitCode).toBe(2);
+  await hosts.restart();
+  hosts.onPiece = () => null;
+  expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(hosts.bytesOf(far, id).equals(hosts.bytesOf(near, id))).toBe(true);
+  // The first piece was never sent again.
+  const starts = hosts.pieces.filter(({ offset }) => offset === 0);
+  expect(starts).toHaveLength(1);
+}, 60_000);
+
+test("what is not the promised recording is not kept, and said; drain --retry brings it again", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const id = await hosts.record("echo original");
+  hosts.onPiece = (piece: Piece) => {
+    const bytes = Uint8Array.from(piece.bytes);
+    if (bytes.length > 0) bytes[bytes.length - 1]! ^= 1;
+    return { ...piece, bytes };
+  };
+  const spoiled = await hosts.drain();
+  expect(spoiled.stderr).toMatch(
+    /the recording of .* was not taken: .*its SHA-256 is another/,
+  );
+  expect(hosts.files(far)).toEqual([]);
+  hosts.onPiece = () => null;
+  expect((await hosts.drain()).stderr).toBe("");
+  expect(hosts.files(far)).toEqual([]);
+  expect((await hosts.drain(["--retry"])).exitCode).toBe(0);
+  expect(hosts.recordings(far)).toEqual([id]);
+  // One that was changed here is not even sent.
+  const changed = await hosts.record("echo second");
+  const path = join(near.data, "recordings", `${changed}.rec`);
+  appendFileSync(path, "more");
+  const before = hosts.pieces.length;
+  expect((await hosts.drain()).stderr).toMatch(/it was changed since/);
+  expect(hosts.pieces.length).toBe(before);
+}, 60_000);
+
+test("the recording of a wrapper that was killed comes, too", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const argv = [BINARY, "shell", "--quiet", "--record", "--"];
+  await using pty = new Pty(near, [...argv, "bash", "--norc"]);
+  pty.line("echo before $((1 + 1))");
+  await pty.expect("before 2");
+  await pty.asleep();
+  pty.child.kill("SIGKILL");
+  await pty.child.exited;
+  await until("its recording", () => hosts.recordings(near).length === 1);
+  const [id] = hosts.recordings(near);
+  await until("what it showed", () =>
+    shownIn(hosts.bytesOf(near, id!)).includes("before 2"),
+  );
+  await until("it to be delivered", async () => {
+    expect((await hosts.drain()).exitCode).toBe(0);
+    return hosts.recordings(far).length === 1;
+  });
+  const shown = await far.run(["export", id!, "--format", "txt"]);
+  expect(shown.stdout).toContain("before 2");
+  const [session] = await far.list();
+  expect(session!.status).toBe("lost");
+}, 60_000);
+
+test("only the reporter of a session brings its recording, and only what its end tells of", async () => {
+  const secret = `${crypto.randomUUID()}${crypto.randomUUID()}`;
+  const env = { SESSION_BUDDY_SECRET: secret };
+  await using hosts = await FarHost.start({ env });
+  const { near, far, server } = hosts;
+  const tokenOf = (subject: string, scope: "write" | "read" = "write") =>
+    mintToken(secret, { subject, ttl_seconds: 600, scope }, Date.now());
+  const id = await hosts.record("echo mine");
+  hosts.onPiece = ({ bytes }) => (bytes.length > 0 ? "cut" : null);
+  const own = { SESSION_BUDDY_TOKEN: tokenOf("web01") };
+  expect((await hosts.drain([], own)).exitCode).toBe(2);
+  const recording = hosts.bytesOf(near, id);
+  const put = async (
+    where: string,
+    body: Uint8Array,
+    token: string | null = tokenOf("web01"),
+  ) => {
+    const headers = token === null ? {} : { authorization: `Bearer ${token}` };
+    const address = `${server.origin}/recordings/${where}`;
+    const answer = await fetch(address, { method: "PUT", headers, body });
+    const { error } = (await answer.json()) as { error?: { message: string } };
+    return [answer.status, error?.message ?? ""];
+  };
+  const part = recording.subarray(0, 10);
+  const another = id.slice(0, -1) + (id.endsWith("0") ? "1" : "0");
+  for (const [where, body, token, status, sentence] of [
+    [id, recording, tokenOf("web02"), 422, /belongs to another reporter/],
+    [id, new Uint8Array(), tokenOf("web02"), 422, /another reporter/],
+    [id, recording, tokenOf("web01", "read"), 401, /may only read/],
+    [id, recording, null, 401, /Token required/],
+    [
+      `${id}?offset=0`,
+      Buffer.concat([recording, part]),
+      undefined,
+      422,
+      /more were sent/,
+    ],
+    [another, part, undefined, 409, /no event of session/],
+    [`a%2F..%2Fx`, part, undefined, 404, /nothing at this path/],
+    [`x`, part, undefined, 422, /not the id of a session/],
+    [`${id}?offset=-1`, part, undefined, 400, /not understood/],
+    [`${id}/x`, part, undefined, 404, /nothing at this path/],
+  ] as const) {
+    const answer = await put(where, body, token);
+    expect([where, answer[0]]).toEqual([where, status]);
+    expect(answer[1]).toMatch(sentence);
+  }
+  const large = await put(id, new Uint8Array(1024 * 1024 + 1));
+  expect(large[0]).toBe(413);
+  for (const method of ["GET", "POST", "DELETE"])
+    expect(
+      (await fetch(`${server.origin}/recordings/${id}`, { method })).status,
+    ).toBe(405);
+  expect(hosts.recordings(far)).toEqual([]);
+  // What stands elsewhere than where ours ends changes nothing.
+  expect((await put(`${id}?offset=7`, part))[0]).toBe(200);
+  const both = [put(id, recording), put(id, recording)];
+  for (const [status] of await Promise.all(both)) expect(status).toBe(200);
+  expect(hosts.bytesOf(far, id).equals(recording)).toBe(true);
+}, 60_000);
+
+test("a server without room keeps the newest, counts what went, and refuses what is too large", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  await hosts.server.stop();
+  configure(far, "recordings: {session_bytes: 600000, max_bytes: 1048576}");
+  await hosts.restart();
+  const made: string[] = [];
+  for (let n = 0; n < 3; n++) {
+    made.push(await hosts.record(noise(300_000)));
+    expect((await hosts.drain()).exitCode).toBe(0);
+  }
+  expect(hosts.recordings(far).sort()).toEqual(made.slice(1).sort());
+  const metrics = await (await fetch(`${hosts.server.origin}/metrics`)).text();
+  expect(metrics).toContain("session_buddy_recordings 2\n");
+  expect(metrics).toContain("session_buddy_recordings_received_total 3\n");
+  expect(metrics).toContain("session_buddy_recordings_removed_total 1\n");
+  const log = await far.run(["mcp", "logs"]);
+  expect(log.stdout).toContain("recording_removed");
+  const large = await hosts.record(noise(700_000));
+  expect((await hosts.drain()).stderr).toMatch(
+    /keeps none of more than 600000/,
+  );
+  expect(hosts.recordings(near)).toContain(large);
+  expect(hosts.recordings(far).sort()).toEqual(made.slice(1).sort());
+}, 90_000);
+
+test("a server that is older is asked again seldom, and told of; nothing is lost", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const id = await hosts.record("echo early");
+  let asked = 0;
+  hosts.onPiece = () => (asked++, outdated());
+  const first = await hosts.drain();
+  expect(first.exitCode).toBe(1);
+  expect(first.stderr).toMatch(
+    /older than this session-buddy and takes no recordings/,
+  );
+  for (let n = 0; n < 3; n++) await hosts.drain(["--auto"]);
+  expect(asked).toBe(1);
+  const { stdout } = await near.run(["doctor", "--json"], { env: hosts.env() });
+  expect(stdout).toMatch(/takes no recordings/);
+  const [session] = await far.list();
+  expect(session!.session_id).toBe(id);
+  hosts.onPiece = () => null;
+  expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(hosts.recordings(far)).toEqual([id]);
+  expect(
+    createHash("sha256").update(hosts.bytesOf(far, id)).digest("hex"),
+  ).toBe((session!.metadata["recording"] as { sha256: string }).sha256);
+}, 60_000);
+
+test("with delivery.recordings off they stay where they are", async () => {
+  await using hosts = await FarHost.start();
+  configure(hosts.near, "delivery: {recordings: off}");
+  const id = await hosts.record("echo here");
+  expect((await hosts.drain()).exitCode).toBe(0);
+  expect(hosts.recordings(hosts.near)).toEqual([id]);
+  expect(hosts.files(hosts.far)).toEqual([]);
+  expect(hosts.passed).toContain("track_events");
+  expect(
+    readFileSync(join(hosts.near.data, "recordings", `${id}.rec`)).length,
+  ).toBeGreaterThan(0);
+}, 60_000);
+
+test("on its host the oldest go for the newest, those first that the server has", async () => {
+  await using hosts = await FarHost.start();
+  const { near } = hosts;
+  configure(near, "recordings: {session_bytes: 400000, max_bytes: 1048576}");
+  const kept = await hosts.record(noise(300_000));
+  const held = join(near.data, "recordings", `${kept}.rec`);
+  hosts.onPiece = ({ session_id }) => (session_id === kept ? "cut" : null);
+  const delivered = await hosts.record(noise(300_000));
+  await hosts.drain();
+  // The first one still waits; the second is not asked for before it.
+  hosts.onPiece = ({ session_id }) =>
+    session_id === kept
+      ? Response.json({ error: { message: "no" } }, { status: 409 })
+      : null;
+  await hosts.drain();
+  expect(hosts.files(near)).toContain(`${delivered}.delivery`);
+  const newest = await hosts.record(noise(300_000));
+  expect(existsSync(held)).toBe(true);
+  expect(hosts.recordings(near).sort()).toEqual([kept, newest].sort());
+  const doctor = () => near.run(["doctor", "--json"], { env: hosts.env() });
+  const detail = async (name: string) =>
+    Object.values(
+      (
+        JSON.parse((await doctor()).stdout) as {
+          phases: Record<string, { tests: { name: string; detail: string }[] }>;
+        }
+      ).phases,
+    )
+      .flatMap(({ tests }) => tests)
+      .find((one) => one.name === name)!.detail;
+  expect(await detail("recordings")).toMatch(/1 went to make room/);
+  await hosts.record(noise(300_000));
+  expect(hosts.recordings(near)).not.toContain(kept);
+  expect(await detail("recordings")).toMatch(
+    /1 recordings went to make room before the server had them/,
+  );
+  // By their age, too, and by whoever drains.
+  configure(near, "recordings: {keep: 1ms}");
+  await hosts.drain();
+  expect(hosts.recordings(near)).toEqual([]);
+}, 90_000);
+
+test("a server whose disk has no room says when to come again, and the host keeps it until there is", async () => {
+  if (!needsRoot("nsenter")) return;
+  const mount = `mkdir -p "$HOME/.local/share"; mount -t tmpfs -o size=200m none "$HOME/.local/share"; exec "$@"`;
+  const under = [...privately(mount), "server"];
+  await using hosts = await FarHost.start({ under });
+  const { near, server } = hosts;
+  const id = await hosts.record("echo kept");
+  const answers: [number, string | null][] = [];
+  hosts.onPiece = async ({ session_id, offset, bytes }) => {
+    const address = `${server.origin}/recordings/${session_id}?offset=${offset}`;
+    const answer = await fetch(address, { method: "PUT", body: bytes });
+    answers.push([answer.status, answer.headers.get("retry-after")]);
+    return answer;
+  };
+  const full = await hosts.drain();
+  expect(full).toMatchObject({ exitCode: 7 });
+  expect(full.stderr).toMatch(/there is no room for recordings just now/);
+  expect(answers).toEqual([
+    [200, null],
+    [503, "60"],
+  ]);
+  // Automatic ones leave it alone for as long.
+  await hosts.drain(["--auto"]);
+  expect(answers).toHaveLength(2);
+  expect(hosts.files(near)).toEqual(
+    expect.arrayContaining(["delivery.json", `${id}.rec`]),
+  );
+  expect(hosts.files(near)).not.toContain(`${id}.delivery`);
+  const inside = ["nsenter", "-t", `${server.child.pid}`, "-m", "mount"];
+  const share = join(hosts.far.home, ".local/share");
+  const grown = await hosts.far.command([
+    ...[...inside, "-o", "remount,size=900m", share],
+  ]);
+  expect(grown.stderr).toBe("");
+  expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(hosts.files(near)).toContain(`${id}.delivery`);
+}, 60_000);
