@@ -43,6 +43,7 @@ import { claimForCommand, databasePath, lockPath, openFile } from "./claim.ts";
 import { requireNotOwn } from "./own-files.ts";
 import { aboutOriginal, copyAside, isUnwritable } from "./private-copy.ts";
 import { noteRecent } from "./recent.ts";
+import { type SearchesOutput, searchAlone } from "./search-alone.ts";
 
 /** How long a server on this host may be away before that is the answer. */
 const AWAY_MS = 5_000;
@@ -72,20 +73,25 @@ export async function withDrained<T>(
   use: (store: SessionStore) => Promise<T>,
   breaker: CircuitBreaker,
 ): Promise<T> {
-  const open = () => nearest(settings, warn, breaker, refuseLate);
+  const open = () => nearest(settings, warn, breaker, refuseLate, "first");
   return using(open, settings, warn, async (store) => {
     await store.drain();
     return use(store);
   });
 }
 
-/** As `withStore`, to read: where nothing can be written, a copy is read. */
+/**
+ * As `withStore`, to read: where nothing can be written, a copy is read.
+ * @param output whether it looks through what terminals showed
+ */
 export async function withReadable<T>(
   settings: Settings,
   warn: Warn,
   use: (store: SessionStore) => Promise<T>,
+  output: SearchesOutput = "after",
 ): Promise<T> {
-  return using(() => readable(settings, once(warn)), settings, warn, use);
+  const open = () => readable(settings, once(warn), output);
+  return using(open, settings, warn, use);
 }
 
 async function using<T>(
@@ -107,9 +113,13 @@ async function using<T>(
   }
 }
 
-async function readable(settings: Settings, warn: Warn): Promise<Opened> {
+async function readable(
+  settings: Settings,
+  warn: Warn,
+  output: SearchesOutput,
+): Promise<Opened> {
   try {
-    return await nearest(settings, warn, null, warn);
+    return await nearest(settings, warn, null, warn, output);
   } catch (error) {
     const here = settings.config.server.endpoint === null;
     if (!here || !isUnwritable(error)) throw error;
@@ -118,7 +128,9 @@ async function readable(settings: Settings, warn: Warn): Promise<Opened> {
     if (!copy) throw error;
     try {
       const said = aboutOriginal(copy, settings, database, warn);
-      const { store, close } = await nearest(copy.settings, said, null, said);
+      const { store, close } = await nearest(
+        ...([copy.settings, said, null, said, "never"] as const),
+      );
       warn(
         `nothing was brought to the store: ${error.message}; shown is what is there, with what waits in the spool`,
       );
@@ -140,11 +152,13 @@ async function nearest(
   warn: Warn,
   breaker: CircuitBreaker | null,
   late: Warn,
+  output: SearchesOutput = "after",
 ): Promise<Opened> {
   const { endpoint } = settings.config.server;
   if (endpoint !== null) return remote(settings, endpoint, warn, breaker);
   const here = await claimForCommand(settings);
-  if (here instanceof StoreLock) return local(settings, here, warn, late);
+  if (here instanceof StoreLock)
+    return local(settings, here, warn, late, output);
   const store = new HttpStore(here, late);
   const drain = async () => {
     const why = await new RemoteMaintenance(here).drain();
@@ -159,6 +173,7 @@ async function local(
   lock: StoreLock,
   warn: Warn,
   late: Warn,
+  output: SearchesOutput,
 ): Promise<Opened> {
   const file = await openFile(settings, lock, { warn });
   try {
@@ -170,7 +185,10 @@ async function local(
   const { unleased_timeout_ms } = settings.config.session;
   // A server looks again a second later; here is one look at all.
   await file.store.expireLeases(Date.now(), unleased_timeout_ms, Infinity);
+  if (output === "first") await searchAlone(settings, file.store, output, warn);
   const close = async () => {
+    if (output === "after")
+      await searchAlone(settings, file.store, output, warn);
     const write = await noteRecent(settings, file.store);
     await file.close();
     write();

@@ -103,7 +103,7 @@ export async function recordingBegan(
 /** A recording that is open. */
 export class OpenRecording implements Disposable {
   readonly reader: RecordingReader;
-  private readonly source: FileSource;
+  readonly source: FileSource;
 
   private constructor(
     private readonly fd: number,

@@ -71,6 +71,8 @@ export interface Look<Row> {
   zone: Zone;
   /** What a person is told when there is none. */
   none: string;
+  /** What is said to a person after the rows, if anything. */
+  hint?(rows: readonly Row[]): string | null;
 }
 
 /** What rows are read from, and where they may not go. */
@@ -110,6 +112,8 @@ export async function writeFound<Row>(
   const width = terminalWidth(1);
   output.write(table(look.person, shown, { ...options, width }));
   output.flush();
+  const hint = look.hint?.(shown);
+  if (hint) note(hint);
   if (more) note(`only the newest ${DEFAULT_LIMIT} are shown (see --limit)`);
 }
 

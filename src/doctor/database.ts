@@ -1,7 +1,7 @@
 /** Checks the database, and what has not come into it yet. */
 import { basename, dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
-import { fail } from "../model/failure.ts";
+import { Failure, fail } from "../model/failure.ts";
 import { databasePath, requireOwnDatabase } from "../access/claim.ts";
 import { withStore } from "../access/open.ts";
 import {
@@ -55,6 +55,7 @@ export function databaseChecks(settings: Settings): Check[] {
     ...(settings.config.server.endpoint === null
       ? []
       : [{ name: "delivery", look: () => delivery(data) }]),
+    { name: "recordings_searched", look: () => searched(settings) },
     { name: "spool_quarantine", look: () => quarantined(data) },
     { name: "spool_other_machines", look: () => otherMachines(settings) },
     {
@@ -98,6 +99,33 @@ function leftLogs(database: string): string {
       ),
     ].join("; "),
     `what the spool still had has come in, the rest is in these alone: ${damaged.length > 0 ? "look at the disk" : "see whose they are"}, then remove these from ${dirname(database)}`,
+  );
+}
+
+const SEARCHED = `
+  SELECT count(*), coalesce(sum(lines), 0)::DOUBLE,
+    count(left_out), max(left_out), arg_max(session_id, left_out)
+  FROM recordings`;
+
+/** A recording that somebody made otherwise is no fault of this host's. */
+async function searched(settings: Settings): Promise<string> {
+  const ask = { sql: SEARCHED, timeout_ms: 30_000 };
+  return withStore(
+    settings,
+    () => {},
+    async (store) => {
+      const answer = await store.query(ask).catch((error) => {
+        if (error instanceof Failure && error.code === "usage") return null;
+        throw error;
+      });
+      if (answer === null) return "the server is of a version without it";
+      const [row] = await Array.fromAsync(answer.rows);
+      const [recordings, lines, partly, why, session_id] = row!;
+      const all = `${recordings} recordings, ${lines} lines`;
+      return partly === 0
+        ? all
+        : `${all}; of ${partly} not all, as of ${session_id}: ${why}`;
+    },
   );
 }
 

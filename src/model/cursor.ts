@@ -25,15 +25,23 @@ export const eventCursor = (seq: number): string => encode(seq);
 
 /** @param place of the last hit of a page */
 export const hitCursor = (place: HitPlace): string =>
-  encode([place.time, place.session_id, place.field, place.event_seq]);
+  encode([
+    ...[place.time, place.session_id, place.field],
+    place.event_seq ?? place.recording_line,
+  ]);
 
 /** @throws Failure (refused) when it is no cursor of a list of hits */
 export function readHitCursor(cursor: string): HitPlace {
-  const [time, session_id, field, event_seq] = decodeList(cursor, 4);
+  const [time, session_id, field, number] = decodeList(cursor, 4);
   if (typeof session_id !== "string" || typeof field !== "string")
     throw notOurs();
-  if (event_seq !== null && !isSeq(event_seq)) throw notOurs();
-  return { time, session_id, field, event_seq };
+  if (number !== null && !isSeq(number)) throw notOurs();
+  const ofOutput = field === "output";
+  return {
+    ...{ time, session_id, field },
+    event_seq: ofOutput ? null : number,
+    recording_line: ofOutput ? number : null,
+  };
 }
 
 const isSeq = (value: unknown): value is number =>

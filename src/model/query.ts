@@ -5,7 +5,13 @@
 import type { Json } from "./event.ts";
 
 /** The views, and what each has a row for. */
-export const VIEW_NAMES = ["sessions", "commands", "events"] as const;
+export const VIEW_NAMES = [
+  "sessions",
+  "commands",
+  "events",
+  "output",
+  "recordings",
+] as const;
 export type ViewName = (typeof VIEW_NAMES)[number];
 
 /** Of a query's text. */

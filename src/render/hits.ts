@@ -10,6 +10,10 @@ const EXIT: Column<Hit> = {
   drop: 4,
 };
 
+/** How far into a recording; never past the moment: 12.3. */
+export const secondsInto = (recording_ms: number): string =>
+  (Math.floor(recording_ms / 100) / 10).toFixed(1);
+
 const columnsOf = (text: Column<Hit>): readonly Column<Hit>[] => [
   {
     header: "TIME",
@@ -32,7 +36,12 @@ const columnsOf = (text: Column<Hit>): readonly Column<Hit>[] => [
     ...{ shrink: "name", drop: 1 },
   },
   EXIT,
-  { header: "FIELD", value: ({ field }) => field, shrink: "name", drop: 3 },
+  {
+    header: "FIELD",
+    value: ({ field, recording_ms }) =>
+      recording_ms === null ? field : `${field}+${secondsInto(recording_ms)}s`,
+    ...{ shrink: "name", drop: 3 },
+  },
   text,
 ];
 

@@ -36,6 +36,7 @@ import type { Rejection } from "../store/duckdb/admission.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { type Drained, ServerDrain } from "./drain.ts";
 import { NO_ALERTS, alertsOf, keptOf } from "./alerts.ts";
+import { SearchedOutput } from "./searched-output.ts";
 import { check } from "./tools/health-check.ts";
 import type { Gauges, Metrics } from "./http/metrics.ts";
 
@@ -52,6 +53,7 @@ export class ServerStore implements ServedStore {
   /** Who reads along. */
   hears: { committed(): void; reopened(): void } | null = null;
   private readonly alerts: Alerts | null;
+  private readonly searched: SearchedOutput;
   /** Of which store, for it may be opened anew. */
   private keeper: { of: DuckDBStore; maintenance: Maintenance } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
@@ -85,6 +87,7 @@ export class ServerStore implements ServedStore {
       undrained_ms: () => this.drain.age_seconds * 1_000,
     };
     this.alerts = alertsOf(settings, watched, log, now);
+    this.searched = new SearchedOutput(settings, watched.file, log);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
 
@@ -247,7 +250,7 @@ export class ServerStore implements ServedStore {
   /** Takes the spool in a last time, then lets the database go. */
   async close(): Promise<void> {
     clearInterval(this.timer);
-    await this.alerts?.close();
+    await Promise.all([this.alerts?.close(), this.searched.close()]);
     try {
       const last = Promise.resolve(this.reopening).then(() =>
         this.drain.fresh(),
@@ -335,6 +338,7 @@ export class ServerStore implements ServedStore {
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
       if (!this.drain.isRunning) await this.drain.fresh();
+      this.searched.tick();
       await this.file.catchUp();
       if (this.idle || performance.now() - this.lastAppend < IDLE_MS) return;
       this.idle = true;

@@ -74,8 +74,9 @@ test.each([
 });
 
 test("a cursor of it is no list of commands'", async () => {
-  const place = { time: at(1), session_id: ID, field: "name", event_seq: null };
-  const cursor = hitCursor(place);
+  const place = { time: at(1), session_id: ID, field: "name" };
+  const numbers = { event_seq: null, recording_line: null };
+  const cursor = hitCursor({ ...place, ...numbers });
   expect((await host.call("list_commands", { cursor })).isError).toBe(true);
   expect((await ask({ text: "make", cursor })).result["count"]).toBe(2);
 });

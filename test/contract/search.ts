@@ -245,6 +245,7 @@ async function walk(
       hits.push({
         ...{ session_id, component_name, username, hostname, field },
         ...{ time: session.start_time, text, exit_code, event_seq: null },
+        ...{ recording_ms: null, recording_line: null },
         ...more,
       });
   };

@@ -80,9 +80,9 @@ test("CSV has the same rows, and a file is written in the format of its name", a
   const csv = await search("needle", "--format", "csv", "-n", "2");
   expect(csv).toBe(
     [
-      "session_id,component_name,username,hostname,field,time,text,matches,exit_code,event_seq",
-      `${id(1)},bash,les,host,command,2026-02-06T12:36:40.000Z,${LONG},"[""needle""]",,5`,
-      `${id(1)},bash,les,host,command,2026-02-06T12:35:02.000Z,echo \\x1b[31mneedle\\u202e # in a\\nline,"[""needle""]",0,3`,
+      "session_id,component_name,username,hostname,field,time,text,matches,exit_code,event_seq,recording_ms,recording_line",
+      `${id(1)},bash,les,host,command,2026-02-06T12:36:40.000Z,${LONG},"[""needle""]",,5,,`,
+      `${id(1)},bash,les,host,command,2026-02-06T12:35:02.000Z,echo \\x1b[31mneedle\\u202e # in a\\nline,"[""needle""]",0,3,,`,
       "",
     ].join("\r\n"),
   );

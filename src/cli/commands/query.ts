@@ -27,7 +27,7 @@ type Format = (typeof FORMATS)[number];
 export default defineCommand({
   description: `Answers a SELECT, in DuckDB's SQL, over what was recorded.
 
-It reads three views and nothing else, and changes nothing:
+It reads five views and nothing else, and changes nothing:
 
   sessions  session_id, session_type, component_name, component, shell_type,
             status, start_time, end_time, duration_seconds, exit_code, signal,
@@ -40,6 +40,10 @@ It reads three views and nothing else, and changes nothing:
             duration_seconds, exit_code, pipe_status, cwd, mark
   events    seq, event_id, session_id, event_type, timestamp, received_at,
             provenance, event
+  output    session_id, username, hostname, recording_line, recording_ms, time,
+            text; the lines that recorded terminals showed
+  recordings  session_id, username, hostname, start_time, bytes, lines,
+            searched, left_out; the recordings that these are of
 
 'DESCRIBE commands' has their types. Times are UTC, and so is now(); metadata,
 event and provenance are JSON: metadata->>'version'. One SELECT, with joins,
@@ -86,8 +90,11 @@ EXAMPLES
     const settings = await validSettings(process.env, args.config);
     const form = { format, raw: args["csv-raw"], settings };
     const ask = <T>(use: (answer: QueryAnswer) => Promise<T>) =>
-      withReadable(settings, note, async (store) =>
-        use(await store.query({ sql, timeout_ms })),
+      withReadable(
+        settings,
+        note,
+        async (store) => use(await store.query({ sql, timeout_ms })),
+        /\b(output|recordings)\b/i.test(sql) ? "first" : "after",
       );
     const { output: file } = args;
     if (file !== undefined && file !== "-")

@@ -108,6 +108,10 @@ export class Grid {
   get cursor(): { row: number; column: number } | null {
     return this.s.cursor_shown ? this.s.cursor : null;
   }
+  /** A program has the whole screen. */
+  get isAlternate(): boolean {
+    return this.s.behind !== null;
+  }
   get cursorRow(): number {
     return this.s.cursor.row;
   }

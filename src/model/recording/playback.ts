@@ -23,8 +23,12 @@ const KEPT_BYTES = 2 * 1024 * 1024;
 const MOST_KEPT = 32;
 /** In all; a cell takes 13 bytes, and there may be two screens. */
 const MOST_KEPT_CELLS = 4 * 1024 * 1024;
-/** A few bytes may clear the screen a thousand times: nobody waits for more at once. */
+/**
+ * A few bytes may clear the screen a thousand times: nobody waits for more at once, and
+ * of a large screen for less.
+ */
 const PIECE_BYTES = 2 * 1024;
+const PIECE_CELL_BYTES = 20 * 1024 * 1024;
 const SIZE = /^(\d{1,5})x(\d{1,5})$/;
 const COUNT = /^\d{1,15}$/;
 
@@ -91,7 +95,10 @@ export class Playback {
     if (!entry) return null;
     const { at_us, kind, bytes } = entry;
     this.at_us = this.screen.now_us = at_us;
-    const piece = bytes.subarray(this.written, this.written + PIECE_BYTES);
+    const piece = bytes.subarray(
+      this.written,
+      this.written + this.pieceBytes(),
+    );
     this.since += piece.length;
     this.written += piece.length;
     if (kind !== "o" || this.written >= bytes.length) {
@@ -105,6 +112,12 @@ export class Playback {
       if (size) this.screen.resize(size);
     }
     return entry;
+  }
+
+  private pieceBytes(): number {
+    const { columns, rows } = this.screen;
+    const fits = Math.ceil(PIECE_CELL_BYTES / (columns * rows.length));
+    return Math.min(PIECE_BYTES, fits);
   }
 
   /**

@@ -1,4 +1,4 @@
-/** query_sessions: a query in SQL over the views sessions, commands and events. */
+/** query_sessions: a query in SQL over the views, sessions, commands and more. */
 import { z } from "zod";
 import { fail } from "../../model/failure.ts";
 import type { QueryRow } from "../../model/query.ts";
@@ -15,7 +15,7 @@ export const querySessions = tool({
   name: "query_sessions",
   title: "Query sessions in SQL",
   description:
-    'Runs one SELECT, in DuckDB\'s SQL, over the views sessions (a row a shell session, columns as list_sessions gives them), commands (a row a command, columns as list_commands gives them) and events (seq, event_id, session_id, event_type, timestamp, received_at, provenance, event); `DESCRIBE commands` lists columns with their types. Use it for what the other tools do not answer: sums, joins, rankings, over time. Times are UTC timestamps; metadata and event are JSON (metadata->>\'version\'). Nothing else can be read and nothing be changed; what is wrong with a query is said with its place. Rows are arrays in the order of columns; note says when some were left out. Example: {"sql":"SELECT text, count(*) AS failures FROM commands WHERE exit_code <> 0 AND start_time > now() - INTERVAL 7 DAY GROUP BY ALL ORDER BY failures DESC LIMIT 10"}',
+    'Runs one SELECT, in DuckDB\'s SQL, over the views sessions (a row a shell session, columns as list_sessions gives them), commands (a row a command, columns as list_commands gives them), events (seq, event_id, session_id, event_type, timestamp, received_at, provenance, event), output (a row a line that a recorded terminal showed: session_id, username, hostname, recording_line, recording_ms, time, text) and recordings (session_id, username, hostname, start_time, bytes, lines, searched, left_out); `DESCRIBE commands` lists columns with their types. Use it for what the other tools do not answer: sums, joins, rankings, over time. Times are UTC timestamps; metadata and event are JSON (metadata->>\'version\'). Nothing else can be read and nothing be changed; what is wrong with a query is said with its place. Rows are arrays in the order of columns; note says when some were left out. Example: {"sql":"SELECT text, count(*) AS failures FROM commands WHERE exit_code <> 0 AND start_time > now() - INTERVAL 7 DAY GROUP BY ALL ORDER BY failures DESC LIMIT 10"}',
   access: "read",
   input: z.strictObject({
     sql: text.describe("One SELECT"),

@@ -2,7 +2,11 @@
 import { z } from "zod";
 import { hitCursor, readHitCursor } from "../../model/cursor.ts";
 import { fail } from "../../model/failure.ts";
-import { type SearchFilter, hitJson } from "../../model/search.ts";
+import {
+  SEARCHED_PLACES,
+  type SearchFilter,
+  hitJson,
+} from "../../model/search.ts";
 import {
   DEFAULT_ROWS,
   count,
@@ -27,19 +31,25 @@ const hit = z.object({
   matches: z.array(text),
   exit_code: z.int().nullable(),
   event_seq: count.nullable(),
+  recording_ms: count.nullable(),
+  recording_line: count.nullable(),
 });
 
 export const search = tool({
   name: "search",
   title: "Search commands and sessions",
   description:
-    'Everything that was recorded with a text in it, newest first: commands, notes, names, reasons, tags and metadata of sessions, each with its session, user, host, time and exit status; field says which it is. Use it when only a word is known: a host, a ticket, a file, an error; then get_session shows what was around it. Example: {"text":"OPS-1742","after":"-30d"}',
+    'Everything that was recorded with a text in it, newest first: commands, notes, what recorded terminals showed (output), names, reasons, tags and metadata of sessions, each with its session, user, host, time and exit status; field says which it is, and recording_ms how far into the recording a line of output was shown. Use it when only a word is known: a host, a ticket, a file, an error; then get_session shows what was around it. Example: {"text":"OPS-1742","after":"-30d"}',
   access: "read",
   input: z.strictObject({
     text: text.describe("What to look for, upper and lower case alike"),
     regex: flag
       .optional()
       .describe("The text is a regular expression (RE2), and case counts"),
+    in: z
+      .enum(SEARCHED_PLACES)
+      .optional()
+      .describe("Only in these; sessions are names, reasons, tags, metadata"),
     user: text.optional().describe("In sessions of this user"),
     host: text.optional().describe("In sessions on this host"),
     component: text.optional().describe("In sessions of this component"),
@@ -60,6 +70,7 @@ export const search = tool({
         text,
         ...timesOf(args, received_ms),
         ...(regex && { regex }),
+        ...(args.in !== undefined && { in: args.in }),
         ...(user !== undefined && { user }),
         ...(host !== undefined && { host }),
         ...(component !== undefined && { component }),

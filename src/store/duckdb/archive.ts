@@ -155,7 +155,8 @@ export async function removeExported(
     let rows = 0;
     for (const table of ["sessions", "undated_sessions", "open_sessions"])
       rows += await db.once(`DELETE FROM ${table} WHERE ${gone}`);
-    await db.once(`DELETE FROM event_columns WHERE ${gone}`);
+    for (const table of ["event_columns", "output", "searched_recordings"])
+      await db.once(`DELETE FROM ${table} WHERE ${gone}`);
     const lines = await db.once(`DELETE FROM events WHERE ${gone}`);
     if (rows !== sessions || lines !== events)
       throw fail.storage(

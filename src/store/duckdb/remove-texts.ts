@@ -15,6 +15,7 @@ import {
 import type { Database } from "./database.ts";
 import type { EventColumns } from "./event-columns.ts";
 import type { Folds } from "./folds.ts";
+import type { OutputLines } from "./output.ts";
 import type { Removals } from "./removals.ts";
 import { SQL } from "./statements.ts";
 
@@ -26,6 +27,7 @@ export interface Keeper {
   folds: Folds;
   columns: EventColumns;
   removals: Removals;
+  output: OutputLines;
   /** Stores an event of the store itself. */
   append(events: readonly Event[]): Promise<unknown>;
 }
@@ -63,7 +65,7 @@ type Request = Omit<RemovalRequest, "event_ids">;
 
 /** @param of an event; null: all of the session */
 async function removeOf(
-  { db, folds, columns, removals, append }: Keeper,
+  { db, folds, columns, removals, output, append }: Keeper,
   request: Request,
   of: string | null,
 ): Promise<Removed | null> {
@@ -94,6 +96,8 @@ async function removeOf(
           session_id,
         ]);
       await columns.writeAnew(session_id);
+      // Where in them a text stands that was typed nobody can tell.
+      await output.delete([session_id]);
     });
     await folds.rewrite(session_id);
   });

@@ -202,4 +202,14 @@ export const MIGRATIONS: readonly string[] = [
     text VARCHAR, text_base64 VARCHAR, truncated_bytes INTEGER, mark VARCHAR,
     cwd VARCHAR, exit_code INTEGER, pipe_status INTEGER[], duration_ms DOUBLE);
   `,
+  // What terminals showed, line by line, as output.ts keeps it.
+  `
+  CREATE TABLE output (
+    session_id VARCHAR, number INTEGER, timestamp TIMESTAMP, recording_ms BIGINT,
+    text VARCHAR);
+  CREATE TABLE searched_recordings (
+    session_id VARCHAR, began TIMESTAMP, bytes BIGINT, changed VARCHAR,
+    sha256 VARCHAR, lines INTEGER, left_out VARCHAR, within_ms INTEGER,
+    done BOOLEAN, version INTEGER);
+  `,
 ];

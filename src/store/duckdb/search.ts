@@ -10,6 +10,7 @@ import {
   type Hit,
   type HitPlace,
   type SearchFilter,
+  type SearchedPlace,
   placeOfHit,
 } from "../../model/search.ts";
 import { type Starts, endsQuery } from "./commands.ts";
@@ -34,7 +35,7 @@ export async function* search(
   filter: SearchFilter,
 ): AsyncGenerator<Hit> {
   const pattern = await patternOf(ask, filter);
-  const [first, last] = await bounds(ask, filter);
+  const [first, last] = await bounds(ask, filter, true);
   let { from: place, limit: left = Infinity } = filter;
   let until_ms = place ? Math.min(last, Date.parse(place.time) + 1) : last;
   let span_ms = FIRST_SPAN_MS;
@@ -111,6 +112,8 @@ function hitsQuery(
   rows: number,
 ): Query {
   const { text, regex, user, host, component } = filter;
+  const looksIn = (...places: SearchedPlace[]) =>
+    filter.in === undefined || places.includes(filter.in);
   const all = new Conditions();
   const [since, until, wanted, found] = [
     ...[isoTime(since_ms), isoTime(until_ms), text, pattern],
@@ -139,6 +142,9 @@ function hitsQuery(
     sessions.where &&
     `AND e.session_id IN
     (SELECT s.session_id FROM all_sessions AS s ${sessions.where})`;
+  const kind = { commands: "command_start", notes: "annotation" }[
+    filter.in as string
+  ];
   const after = place && afterPlace(all, place);
   const sql = `
     WITH told AS (
@@ -146,22 +152,33 @@ function hitsQuery(
         CASE e.kind WHEN 'command_start' THEN 'command' ELSE 'note' END AS field,
         e.text
       FROM event_columns AS e
-      WHERE ${within("e.timestamp")} AND ${matches("e.text")} ${of}),
+      WHERE ${looksIn("commands", "notes")} AND ${within("e.timestamp")}
+        ${kind ? `AND e.kind = '${kind}'` : ""} AND ${matches("e.text")} ${of}),
+    shown AS (
+      SELECT e.session_id, e.number AS seq, e.timestamp AS moment,
+        'output' AS field, e.text, e.recording_ms
+      FROM output AS e
+      WHERE ${looksIn("output")} AND ${within("e.timestamp")}
+        AND ${matches("e.text")} ${of}),
     said AS (
       SELECT s.session_id, -1 AS seq, s.start_time AS moment, s.text.field AS field,
         s.text.text AS text
       FROM (SELECT s.session_id, s.start_time, unnest(${SESSION_TEXTS}) AS text
         FROM all_sessions AS s ${sessions.where || "WHERE true"}
-          AND ${within("s.start_time")} AND ${regex ? "true" : likely()}) AS s
+          AND ${looksIn("sessions")} AND ${within("s.start_time")} AND ${regex ? "true" : likely()}) AS s
       WHERE ${matches("s.text.text")}),
     picked AS (
-      SELECT * FROM (FROM told UNION ALL BY NAME FROM said)
+      SELECT * FROM (FROM told UNION ALL BY NAME FROM said
+        UNION ALL BY NAME FROM shown)
       ${after ? `WHERE ${after}` : ""} ORDER BY ${ORDER} LIMIT ${all.parameter(rows)})
     SELECT p.session_id, s.component_name, s.username, s.hostname, p.field,
       ${time("p.moment", "time")}, p.text,
       to_json(regexp_extract_all(p.text, ${found})[:${LOOKED_AT}])::VARCHAR AS matches,
       CASE WHEN p.seq < 0 THEN s.exit_code END AS exit_code,
-      CASE WHEN p.seq >= 0 THEN p.seq::DOUBLE END AS event_seq,
+      CASE WHEN p.seq >= 0 AND p.recording_ms IS NULL
+        THEN p.seq::DOUBLE END AS event_seq,
+      p.recording_ms::DOUBLE AS recording_ms,
+      CASE WHEN p.recording_ms IS NOT NULL THEN p.seq::DOUBLE END AS recording_line,
       ${time("s.end_time", "end_time")}
     FROM picked AS p LEFT JOIN (SELECT * FROM all_sessions
       WHERE session_id IN (SELECT session_id FROM picked)) AS s
@@ -175,7 +192,7 @@ function afterPlace(all: Conditions, place: HitPlace): string {
     all.parameter(place.time),
     all.parameter(place.session_id),
     all.parameter(place.field),
-    all.parameter(BigInt(place.event_seq ?? -1)),
+    all.parameter(BigInt(place.event_seq ?? place.recording_line ?? -1)),
   ];
   return `(moment < ${time}::TIMESTAMP OR moment = ${time}::TIMESTAMP AND (
     session_id > ${id} OR session_id = ${id} AND (

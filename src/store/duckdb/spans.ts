@@ -10,16 +10,22 @@ export const LEAST_SPAN_MS = 1_000;
 /** How much longer a span is than one that had too little. */
 export const LONGER = 8;
 
-/** The span of time that there is to look at, in milliseconds since the epoch. */
+/**
+ * The span of time that there is to look at, in milliseconds since the epoch.
+ * @param shown whether lines of output are looked at, too
+ */
 export async function bounds(
   ask: Database["ask"],
   { after, before }: { after?: string; before?: string },
+  shown = false,
 ): Promise<[number, number]> {
   const sql = `
-    SELECT ${time("least(min(e.first), min(s.first))", "first")},
-      ${time("greatest(max(e.last), max(s.last))", "last")}
+    SELECT ${time("least(min(e.first), min(s.first), min(o.first))", "first")},
+      ${time("greatest(max(e.last), max(s.last), max(o.last))", "last")}
     FROM (SELECT min(timestamp) AS first, max(timestamp) AS last FROM events) AS e,
-      (SELECT min(start_time) AS first, max(start_time) AS last FROM all_sessions) AS s`;
+      (SELECT min(start_time) AS first, max(start_time) AS last FROM all_sessions) AS s,
+      (SELECT min(timestamp) AS first, max(timestamp) AS last FROM output
+        WHERE ${shown}) AS o`;
   const [row] = await ask<{ first: string | null; last: string }>(sql, []);
   if (row!.first === null) return [0, 0];
   return [

@@ -238,6 +238,29 @@ export const SQL = {
     FROM (${rowsFrom({ seq: "BIGINT", payload: "VARCHAR" }, "*")}) AS changed
     WHERE events.session_id = $2 AND events.seq = changed.seq`,
 
+  searched: `SELECT session_id, ${time("began", "began")}, bytes::DOUBLE AS bytes,
+      changed, sha256, lines, left_out, within_ms, done, version
+    FROM searched_recordings`,
+  searchedLike: `SELECT count(*)::INTEGER AS value FROM searched_recordings
+    WHERE session_id = $1 AND done = $2`,
+  addSearched: `INSERT INTO searched_recordings
+    VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7, $8, $9, $10)`,
+  deleteSearched: `DELETE FROM searched_recordings WHERE ${AMONG}`,
+  deleteOutput: `DELETE FROM output WHERE ${AMONG}`,
+  /** Lines of a session; numbers, moments and texts each as one value. */
+  addOutput: `INSERT INTO output BY NAME
+    SELECT $1 AS session_id, unnest(string_split($2, ' '))::INTEGER AS number,
+      make_timestamp(unnest(string_split($3, ' '))::BIGINT * 1000) AS timestamp,
+      unnest(string_split($4, ' '))::BIGINT AS recording_ms,
+      unnest(string_split($5, chr(10))) AS text`,
+  lastLine: `SELECT coalesce(max(number), 0)::INTEGER AS value FROM output
+    WHERE session_id = $1`,
+  /** Recordings that are older than the newest with so many lines. */
+  outgrown: `SELECT session_id AS id FROM (
+      SELECT session_id, lines, sum(lines) OVER (ORDER BY began DESC, session_id
+        ROWS UNBOUNDED PRECEDING) AS lines_since FROM searched_recordings)
+    WHERE lines > 0 AND lines_since > $1`,
+
   begin: "BEGIN",
   commit: "COMMIT",
   rollback: "ROLLBACK",

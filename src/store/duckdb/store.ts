@@ -44,6 +44,7 @@ import {
 } from "./rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { search } from "./search.ts";
+import { OutputLines } from "./output.ts";
 import { EVENT_COLUMNS, SQL } from "./statements.ts";
 import { Removals } from "./removals.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -67,6 +68,8 @@ export class DuckDBStore implements ServedStore {
   /** Those that users wrote. */
   readonly queries: Queries;
   private readonly removals: Removals;
+  /** What terminals showed. */
+  readonly output: OutputLines;
   private writer!: Writer;
   private closing: Promise<void> | null = null;
   private readonly appendOwn = (events: readonly Event[]) =>
@@ -84,6 +87,9 @@ export class DuckDBStore implements ServedStore {
     this.lookup = new Lookup(db, this.folds, this.liveness);
     this.queries = new Queries(db);
     this.removals = new Removals(db);
+    this.output = new OutputLines(db, this.removals, () =>
+      this.folds.flushBetween(),
+    );
   }
 
   /** See Database.open. */
@@ -284,8 +290,9 @@ export class DuckDBStore implements ServedStore {
 
   /** Its maintenance; one object for all callers. */
   maintenance(options: MaintenanceOptions): FileMaintenance {
-    const { db, folds, columns, removals, appendOwn: append } = this;
-    const keeper = { db, folds, columns, removals, append };
+    const { db, folds, columns, removals, output } = this;
+    const append = this.appendOwn;
+    const keeper = { db, folds, columns, removals, output, append };
     return new FileMaintenance(keeper, this.tombstones, options);
   }
 

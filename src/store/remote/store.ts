@@ -53,6 +53,7 @@ const UNTOLD = Object.fromEntries(
 );
 
 const NOBODY = { username: null, hostname: null };
+const UNRECORDED = { recording_ms: null, recording_line: null };
 
 export class HttpStore implements SessionStore {
   private readonly client: ToolClient;
@@ -150,7 +151,9 @@ export class HttpStore implements SessionStore {
     for await (const page of this.pages(
       ...(["search", filter, cursor, limit, PAGE_HITS, LOOK_MS] as const),
     ))
-      yield* (page as { hits: Hit[] }).hits;
+      for (const hit of (page as { hits: Hit[] }).hits)
+        // An older server has no recordings.
+        yield { ...UNRECORDED, ...hit };
   }
 
   async query({ sql, timeout_ms }: QueryRequest): Promise<QueryAnswer> {

@@ -122,6 +122,14 @@ const definitions = (
       kind AS event_type, timestamp, received_at,
       provenance::JSON AS provenance, payload::JSON AS event
     FROM ${file}.main.events`,
+  output: `SELECT o.session_id, s.username, s.hostname,
+      o.number AS recording_line, o.recording_ms, o.timestamp AS time, o.text
+    FROM ${file}.main.output AS o
+    LEFT JOIN ${all} AS s ON s.session_id = o.session_id`,
+  recordings: `SELECT r.session_id, s.username, s.hostname,
+      r.began AS start_time, r.bytes, r.lines, r.done AS searched, r.left_out
+    FROM ${file}.main.searched_recordings AS r
+    LEFT JOIN ${all} AS s ON s.session_id = r.session_id`,
 });
 
 /**

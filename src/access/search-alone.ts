@@ -1,0 +1,50 @@
+/**
+ * Where no server runs, a command that has the database open brings the lines of
+ * recordings into it: for a while, and the next one goes on.
+ */
+import { redactionOf, type Settings } from "../config/load.ts";
+import { Failure, type Warn } from "../model/failure.ts";
+import type { DuckDBStore } from "../store/duckdb/store.ts";
+import { searchRecordings } from "./searched-recordings.ts";
+
+/**
+ * `first`: what it answers looks through them, or somebody asked for it · `after`: it has
+ * answered · `never`: it has a copy, which is thrown away.
+ */
+export type SearchesOutput = "first" | "after" | "never";
+
+/** How long it may begin with one more; a command waits for another for five seconds. */
+const BEGINS_MS = { first: 1_500, after: 50 };
+/** Of one, at most so much is read; the rest is for a server. */
+const WITHIN_MS = 3_000;
+/** A larger recording may take longer than anybody notices. */
+const SMALL_BYTES = 64 * 1024;
+
+/** Trouble with it is no trouble of the command's. */
+export async function searchAlone(
+  settings: Settings,
+  store: DuckDBStore,
+  when: keyof typeof BEGINS_MS,
+  warn: Warn,
+): Promise<void> {
+  const until = performance.now() + BEGINS_MS[when];
+  const most_bytes = when === "first" ? Infinity : SMALL_BYTES;
+  try {
+    const { left } = await searchRecordings({
+      ...{ data: settings.paths.data!, lines: store.output },
+      redaction: redactionOf(settings),
+      // Doctor tells of them.
+      leftOut: () => {},
+      within_ms: WITHIN_MS,
+      begins: (bytes) => bytes <= most_bytes && performance.now() < until,
+      goesOn: () => true,
+    });
+    if (left > 0 && when === "first")
+      warn(
+        `what ${left} recorded terminal${left === 1 ? "" : "s"} showed is not looked through yet: session-buddy drain goes on with that`,
+      );
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    warn(`recorded terminals are not looked through: ${error.message}`);
+  }
+}

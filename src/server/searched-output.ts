@@ -1,0 +1,96 @@
+/**
+ * Keeps what recorded terminals showed in the database of a server, for searches: in
+ * the background, for half of the time of one thread at most while there is something
+ * to do.
+ */
+import { redactionOf, type Settings } from "../config/load.ts";
+import type { Log } from "../log/log.ts";
+import { recordingsFolder } from "../model/recording/place.ts";
+import { reasonOf } from "../model/failure.ts";
+import { searchRecordings } from "../access/searched-recordings.ts";
+import { statFile } from "../os/stat.ts";
+import type { DuckDBStore } from "../store/duckdb/store.ts";
+
+const REST_MS = 8;
+/** Work on one recording; a usual one takes less than a second. */
+const WITHIN_MS = 120_000;
+/** As often it is looked whether a file was changed in place. */
+const LOOK_MS = 60_000;
+/** Looking takes this part of the time, however many recordings there are. */
+const LOOKING = 1 / 20;
+
+export class SearchedOutput {
+  private running: Promise<void> | null = null;
+  private closed = false;
+  /** The folder and the events, when all was looked through. */
+  private seen = "";
+  private looked_ms = -Infinity;
+  private rests_until = -Infinity;
+  private failed = "";
+
+  /** @param file throws while there is none */
+  constructor(
+    private readonly settings: Settings,
+    private readonly file: () => DuckDBStore,
+    private readonly log: Log,
+  ) {}
+
+  /** Looks whether there is something to do, and begins with it. */
+  tick(): void {
+    const now = performance.now();
+    if (this.running || this.closed || now < this.rests_until) return;
+    const store = this.file();
+    const folder = recordingsFolder(this.settings.paths.data!);
+    const changed = statFile(folder, { follow: true })?.changed;
+    const seen = `${changed} ${store.facts().last_seq}`;
+    if (seen === this.seen && now - this.looked_ms < LOOK_MS) return;
+    this.running = this.run(store, seen).finally(() => (this.running = null));
+  }
+
+  private async run(store: DuckDBStore, seen: string): Promise<void> {
+    const { settings, log } = this;
+    const began = performance.now();
+    let rested_ms = 0;
+    try {
+      const { read, left } = await searchRecordings({
+        ...{ data: settings.paths.data!, lines: store.output },
+        redaction: redactionOf(settings),
+        leftOut: (path, reason) =>
+          log.warn("recording_not_searched", { path, reason }),
+        within_ms: WITHIN_MS,
+        begins: () => !this.closed && this.isOpen(store),
+        goesOn: async () => {
+          await Bun.sleep(REST_MS);
+          rested_ms += REST_MS;
+          return !this.closed && this.isOpen(store);
+        },
+      });
+      this.seen = left === 0 ? seen : "";
+      this.failed = "";
+      const looking_ms = performance.now() - began - rested_ms;
+      if (read + left === 0)
+        this.rests_until = performance.now() + looking_ms / LOOKING;
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (this.failed !== reason && !this.closed)
+        log.warn("recordings_not_searched", { reason });
+      this.failed = reason;
+      this.seen = seen;
+    }
+    this.looked_ms = performance.now();
+  }
+
+  private isOpen(store: DuckDBStore): boolean {
+    try {
+      return this.file() === store;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Leaves the rest for the next time. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.running;
+  }
+}

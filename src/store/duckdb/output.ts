@@ -1,0 +1,178 @@
+/**
+ * What terminals showed, line by line, for searches: written piece by piece between
+ * commits, from recordings of sessions that have ended. Of each recording a row says
+ * how far that is. Whoever removes the lines of a session removes its row in the same
+ * transaction, and what is under way for it ends.
+ */
+import { listValue } from "@duckdb/node-api";
+import type {
+  SearchedLine,
+  SearchedRecording,
+} from "../../model/recording/searched.ts";
+import type { Database } from "./database.ts";
+import type { Removals } from "./removals.ts";
+import { closedAmong } from "./session-tables.ts";
+import { SQL } from "./statements.ts";
+
+/** Of all recordings; the newest are kept. */
+const MOST_LINES = 10_000_000;
+
+interface Count {
+  value: number;
+}
+
+export class OutputLines {
+  constructor(
+    private readonly db: Database,
+    private readonly removals: Removals,
+    private readonly flush: () => Promise<unknown>,
+  ) {}
+
+  /** What is known of each recording. */
+  async recordings(): Promise<SearchedRecording[]> {
+    return this.db.inTurn(() => this.db.rows<SearchedRecording>(SQL.searched));
+  }
+
+  /** Of some sessions those that have ended, with their start. */
+  async ended(ids: readonly string[]): Promise<Map<string, string>> {
+    if (ids.length === 0) return new Map();
+    await this.flush();
+    const rows = await closedAmong(this.db.ask, ids);
+    return new Map(rows.map(({ id, start_time }) => [id, start_time]));
+  }
+
+  /**
+   * Begins with a recording, or goes on with what a process that ended has left.
+   * @returns how many of its lines are there already
+   */
+  begin(recording: SearchedRecording, goes_on: boolean): Promise<number> {
+    const { session_id } = recording;
+    return this.db.inTurn(async () => {
+      if (goes_on) {
+        const rows = await this.db.rows<Count>(SQL.lastLine, [session_id]);
+        return rows[0]!.value;
+      }
+      await this.db.transaction(async () => {
+        await this.delete([session_id]);
+        await this.tell(recording);
+      });
+      return 0;
+    });
+  }
+
+  /**
+   * Adds lines of a recording; those that were shown before their texts were removed
+   * are left out.
+   * @param first the number of the first of them
+   * @param began_ms when the recording did, since the epoch
+   * @returns false when its lines were removed meanwhile: no more may come
+   */
+  add(
+    session_id: string,
+    first: number,
+    began_ms: number,
+    lines: readonly SearchedLine[],
+  ): Promise<boolean> {
+    return this.db.inTurn(async () => {
+      if (!(await this.isThere(session_id, false))) return false;
+      const removed_ms = this.removedUntil(session_id);
+      const now = Date.now();
+      const kept = lines
+        .map((line, i) => ({
+          ...{ ...line, number: first + i },
+          // Nothing that was recorded is of a time to come.
+          moment: Math.min(now, began_ms + line.at_ms),
+        }))
+        .filter(({ moment }) => moment > removed_ms);
+      if (kept.length === 0) return true;
+      const joined = (values: readonly number[]) => values.join(" ");
+      await this.db.run(SQL.addOutput, [
+        session_id,
+        joined(kept.map(({ number }) => number)),
+        joined(kept.map(({ moment }) => moment)),
+        joined(kept.map(({ at_ms }) => at_ms)),
+        kept.map(({ text }) => text).join("\n"),
+      ]);
+      return true;
+    });
+  }
+
+  /** Says what there is of a recording, instead of what was said. */
+  finish(recording: SearchedRecording): Promise<boolean> {
+    return this.db.inTurn(async () => {
+      const { session_id } = recording;
+      if (!(await this.isThere(session_id, false))) return false;
+      await this.replace(recording);
+      await this.boundAll();
+      return true;
+    });
+  }
+
+  /** As `finish`, of a file that has the same content as before. */
+  touched(recording: SearchedRecording): Promise<void> {
+    return this.db.inTurn(async () => {
+      if (await this.isThere(recording.session_id, true))
+        await this.replace(recording);
+    });
+  }
+
+  /** Of recordings that are no more. */
+  remove(ids: readonly string[]): Promise<void> {
+    return this.db.inTurn(() => this.db.transaction(() => this.delete(ids)));
+  }
+
+  /** As `remove`, in the transaction of whoever removes more of them. */
+  async delete(ids: readonly string[]): Promise<void> {
+    for (const sql of [SQL.deleteOutput, SQL.deleteSearched])
+      await this.db.run(sql, [listValue([...ids])]);
+  }
+
+  private replace(recording: SearchedRecording): Promise<void> {
+    return this.db.transaction(async () => {
+      const ids = listValue([recording.session_id]);
+      await this.db.run(SQL.deleteSearched, [ids]);
+      await this.tell(recording);
+    });
+  }
+
+  private async tell(recording: SearchedRecording): Promise<void> {
+    const { session_id, began, bytes, changed, sha256 } = recording;
+    const { lines, left_out, within_ms, done, version } = recording;
+    await this.db.run(SQL.addSearched, [
+      ...[session_id, began, bytes, changed, sha256],
+      ...[lines, left_out, within_ms, done, version],
+    ]);
+  }
+
+  /** Whether its lines were not removed since. */
+  private async isThere(session_id: string, done: boolean): Promise<boolean> {
+    const values = [session_id, done];
+    const rows = await this.db.rows<Count>(SQL.searchedLike, values);
+    return rows[0]!.value > 0;
+  }
+
+  /** Until when all texts of a session were removed, in milliseconds since the epoch. */
+  private removedUntil(session_id: string): number {
+    return Math.max(
+      -Infinity,
+      ...this.removals
+        .in(session_id)
+        .map(({ up_to, timestamp }) => Date.parse(up_to ?? timestamp)),
+    );
+  }
+
+  private async boundAll(): Promise<void> {
+    const over = await this.db.rows<{ id: string }>(SQL.outgrown, [MOST_LINES]);
+    if (over.length === 0) return;
+    const all = await this.db.rows<SearchedRecording>(SQL.searched, []);
+    const ids = over.map(({ id }) => id);
+    await this.db.transaction(async () => {
+      await this.delete(ids);
+      for (const recording of all)
+        if (ids.includes(recording.session_id))
+          await this.tell({ ...recording, lines: 0, left_out: OUTGROWN });
+    });
+  }
+}
+
+const OUTGROWN = `newer recordings have ${MOST_LINES} lines, and no more are kept`;
