@@ -79,7 +79,7 @@ export function findRecorded(data: string, reference: string): string | null {
 }
 
 /** From a session's start to its recorder's first byte, at most. */
-const BEGINS_MS = 5_000;
+const BEGINS_MS = 3_000;
 const LOOK_MS = 50;
 
 /**

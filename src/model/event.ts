@@ -41,6 +41,8 @@ export type Annotation = Received & Parsed["annotation"];
 export type SessionEnd = Received & Parsed["session_end"];
 export type EndSource = SessionEnd["end_source"];
 export type Redaction = Received & Parsed["redaction"];
+export type WatchStart = Received & Parsed["watch_start"];
+export type WatchEnd = Received & Parsed["watch_end"];
 export type Heartbeat = Received & Parsed["heartbeat"];
 /** Of an unknown kind: stored, and ignored by the fold. */
 export type Unknown = Received & ParsedUnknown;
@@ -61,6 +63,8 @@ export type KnownEvent =
   | Annotation
   | SessionEnd
   | Redaction
+  | WatchStart
+  | WatchEnd
   | Heartbeat;
 export type Event = KnownEvent | Unknown;
 export type Kind = KnownEvent["event_type"];
@@ -84,8 +88,14 @@ const KNOWN = {
   annotation: true,
   session_end: true,
   redaction: true,
+  watch_start: true,
+  watch_end: true,
   heartbeat: true,
 } satisfies Record<Kind, true>;
+
+/** Whether it says that somebody looks at a session, which is nothing of its life. */
+export const isWatch = ({ event_type }: Pick<Event, "event_type">): boolean =>
+  event_type === "watch_start" || event_type === "watch_end";
 
 export const isKnown = (event: Event): event is KnownEvent =>
   Object.hasOwn(KNOWN, event.event_type);

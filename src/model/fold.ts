@@ -15,6 +15,7 @@ import {
   compareEvents,
   isKind,
   isKnown,
+  isWatch,
 } from "./event.ts";
 import {
   type Provenance,
@@ -102,6 +103,7 @@ export function apply(
   event: Event,
   from: Provenance | null = SPOOL,
 ): boolean {
+  if (isWatch(event)) return false;
   const standing = standingOf(state, event, from);
   if (standing === "other") {
     if (!isRemark(event)) state.outranked++;
@@ -283,10 +285,8 @@ function takeEnd(
 
 const WINS: ReadonlySet<string> = new Set(["session_start", "session_end"]);
 
-const SIGNS: ReadonlySet<string> = new Set([
-  ...["session_start", "process", "command_start", "command_end"],
-  "heartbeat",
-]);
+const LATER = ["command_start", "command_end", "heartbeat"];
+const SIGNS = new Set<string>(["session_start", "process", ...LATER]);
 
 /** Whether a kind of event is a sign of life; for ends see `isSign`. */
 export const isSignOfLife = ({ event_type }: Event): boolean =>

@@ -4,7 +4,7 @@
  * spool outranks the wire, and one that may act for all reports of any session without
  * becoming its reporter. Annotations of others are kept as remarks beside the session.
  */
-import { type Event, type SessionStart, isKind } from "./event.ts";
+import { type Event, type SessionStart, isKind, isWatch } from "./event.ts";
 
 /** How the host and the user of a session are known. */
 export const ATTESTED = ["spool", "uid", "token", "claimed"] as const;
@@ -41,6 +41,14 @@ export const SPOOL: Provenance = {
   reporter: "spool",
 };
 
+/** The server itself, of what a peer did: no peer can say that it is. */
+export const byServer = (peer: Provenance): Provenance => ({
+  ...{ via: peer.via, uid: peer.uid, subject: peer.subject },
+  ...{ address: peer.address, reporter: SERVER, acts_for_all: true },
+});
+
+export const SERVER = "server";
+
 export const NOT_YOURS = "belongs to another reporter";
 
 /** Null when it is unknown: the store itself, or an event of an older version. */
@@ -57,8 +65,9 @@ export function reporterOf(from: Provenance | null): string | null {
 export const isUnquestioned = (from: Provenance | null): boolean =>
   from?.reporter === undefined;
 
-export const isRemark = ({ event_type }: Pick<Event, "event_type">): boolean =>
-  event_type === "annotation";
+/** Whether everybody may bring it, of any session. */
+export const isRemark = (event: Pick<Event, "event_type">): boolean =>
+  event.event_type === "annotation" || isWatch(event);
 
 /**
  * The reporter that a session without one gets by this event; null for none. One that

@@ -178,6 +178,18 @@ const KINDS = {
     /** What its terminal showed was removed, too. */
     recording: z.literal(true).exactOptional(),
   }),
+  /** Somebody looks at what the session's terminal showed, or shows. */
+  watch_start: kind("watch_start", {
+    /** A token's subject, or a user. */
+    watcher: text,
+    /** From where; null for this host's own terminal. */
+    address: text.nullable(),
+  }),
+  /** The same one looks no more. */
+  watch_end: kind("watch_end", {
+    /** Its start. */
+    of: z.guid(),
+  }),
   /** A sign of life from another host: it moves last_seen and is not stored. */
   heartbeat: kind("heartbeat", {}),
 };

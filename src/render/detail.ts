@@ -14,13 +14,19 @@ import {
   type Session,
   type Status,
 } from "../model/columns.ts";
-import { NO_REMARKS, type Remark, type Remarks } from "../model/remarks.ts";
+import {
+  NO_REMARKS,
+  type Remark,
+  type Remarks,
+  type Watch,
+} from "../model/remarks.ts";
 import type { Zone } from "../model/clock.ts";
 import { escapeText } from "./escape.ts";
 import {
   bytes,
   duration,
   exactDuration,
+  localClock,
   localSecond,
   localTime,
 } from "./format.ts";
@@ -39,7 +45,7 @@ const FIELDS = Object.entries<SessionColumn>(COLUMNS).flatMap(
 export function detail(
   session: Session,
   zone: Zone,
-  { notes, remarks }: Remarks = NO_REMARKS,
+  { notes, remarks, watches }: Remarks = NO_REMARKS,
 ): string {
   const lines = FIELDS.map(({ key, type }) => {
     const value = session[key];
@@ -73,7 +79,21 @@ export function detail(
     lines.push(
       `  ${localTime(timestamp, zone)} ${text(reporter)}: ${text(remarkOf(said))}`,
     );
+  if (watches.length > 0) lines.push("watched:");
+  for (const watch of watches) lines.push(`  ${watchText(watch, zone)}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** `2026-02-06T14:05:00+01:00 by alice from 10.0.0.7, until 14:07:12`. */
+function watchText(
+  { watcher, address, start_time, end_time, said_by }: Watch,
+  zone: Zone,
+): string {
+  const from = address === null ? "" : ` from ${escapeText(address)}`;
+  const end = end_time === null ? "" : `, until ${localClock(end_time, zone)}`;
+  const says = said_by === null ? "" : `, says ${escapeText(said_by)}`;
+  const who = escapeText(watcher);
+  return `${localTime(start_time, zone)} by ${who}${from}${end}${says}`;
 }
 
 /** Metadata alone, as most are, without its name. */

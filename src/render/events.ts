@@ -50,6 +50,10 @@ export function summaryOf(event: Event): string {
     }
     case "redaction":
       return `${event.of ?? "texts"} removed, ${event.redacted_by?.join(", ") ?? "-"}`;
+    case "watch_start":
+      return `by ${event.watcher}${event.address ? ` from ${event.address}` : ""}`;
+    case "watch_end":
+      return "-";
     case "heartbeat":
       return "-";
   }

@@ -17,6 +17,10 @@ export function localTime(iso: string, zone: Zone): string {
 export const localSecond = (iso: string, zone: Zone): string =>
   localTime(iso, zone).replace(/T(\S{8}).*$/, " $1");
 
+/** `13:34:56`. */
+export const localClock = (iso: string, zone: Zone): string =>
+  localTime(iso, zone).slice(11, 19);
+
 /** `4ms`, `2.25s`, `42s`, `5m07s`, `2h05m`, `3d04h`. */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.round(seconds * 1_000)}ms`;

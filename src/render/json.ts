@@ -23,12 +23,13 @@ export class JsonArray<Row> {
 export function sessionDocument(
   session: Session,
   commands: readonly Command[] | null = null,
-  { notes, remarks }: Remarks = NO_REMARKS,
+  { notes, remarks, watches }: Remarks = NO_REMARKS,
 ): string {
   const more = {
     ...(commands && { commands: commands.map(ownFields) }),
     ...(notes.length > 0 && { notes }),
     ...(remarks.length > 0 && { remarks }),
+    ...(watches.length > 0 && { watches }),
   };
   return `${plainJson({ ...sessionJson(session), ...more }, 2)}\n`;
 }

@@ -53,7 +53,8 @@ export class Broadcast {
 
   /** @param left called when the watcher is gone */
   watch(left: () => void): Watcher {
-    const watcher = new Watcher(this.live, this.recording, () => {
+    const { live, recording, ready } = this;
+    const watcher = new Watcher(live, recording, ready, () => {
       this.watchers.delete(watcher);
       left();
       if (this.watchers.size === 0) this.isOver = true;
@@ -125,6 +126,7 @@ export class Watcher {
   constructor(
     private readonly live: LiveScreen,
     private readonly recording: OpenRecording,
+    readonly ready: Promise<void>,
     private readonly left: () => void,
   ) {}
 

@@ -4,6 +4,7 @@
  * token of who watches holds.
  */
 import { OpenRecording, recordingBegan } from "../access/recordings.ts";
+import type { Command } from "../model/command.ts";
 import type { Log } from "../log/log.ts";
 import { Failure, fail, reasonOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
@@ -14,9 +15,11 @@ import { isMissing } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
 import { hostNames } from "../os/proc.ts";
 import { damageText, endText, markersOf } from "../render/recording.ts";
+import { provenanceOf } from "./tools/provenance.ts";
 import { Broadcast, type Ending, without } from "./broadcast.ts";
 import type { ServerStore } from "./store.ts";
 import type { Caller } from "./tools/tool.ts";
+import { Watches } from "./watches.ts";
 
 /** Of all who watch, and of one of them. */
 const WATCHERS_MAX = 64;
@@ -37,6 +40,8 @@ const HEADERS = {
 
 /** Text that is read bit by bit. */
 interface Reading {
+  /** Resolves once there is something to read. */
+  readonly ready: Promise<unknown>;
   /** null after the last. */
   next(): Promise<string | null>;
   /** Nothing more is to come, and why. */
@@ -45,16 +50,24 @@ interface Reading {
   leave(): void;
 }
 
+/** Whose a reading is, and what is to be done when it is over. */
+interface Open {
+  who: string;
+  left: () => void;
+}
+
 export class Recordings {
   private readonly broadcasts = new Map<string, Broadcast>();
-  /** Whose each is. */
-  private readonly open = new Map<Reading, string>();
+  private readonly open = new Map<Reading, Open>();
+  private readonly watches: Watches;
 
   constructor(
     private readonly data: string,
     private readonly store: ServerStore,
     private readonly log: Log,
-  ) {}
+  ) {
+    this.watches = new Watches(store, log);
+  }
 
   /**
    * @param target of the request: `/recordings/SESSION.cast`, `…?follow`
@@ -71,27 +84,59 @@ export class Recordings {
         "there is no such session",
         "its whole id is needed, as list_sessions has it",
       );
-    return searchParams.has("follow")
-      ? this.follow(session, caller)
-      : this.whole(session, caller);
+    const live = searchParams.has("follow");
+    if (live) await this.requireRunning(session);
+    const reading = live ? this.follow(session) : this.whole(session);
+    const watcher = watcherOf(caller);
+    const open = { who: watcher, left: () => {} };
+    this.enter(reading, open);
+    try {
+      const peer = provenanceOf(caller, caller.token);
+      const look = { session_id, watcher, peer, live };
+      open.left = await this.watches.begin(look);
+      await reading.ready;
+      // It was left before that was recorded.
+      if (!this.open.has(reading)) open.left();
+    } catch (error) {
+      reading.leave();
+      throw error;
+    }
+    return this.response(reading, session_id, caller);
   }
 
   /** Ends all that is open. */
-  close(): void {
+  async close(): Promise<void> {
     for (const reading of [...this.open.keys()])
       reading.end(without("the server stops"));
+    await this.watches.close();
   }
 
-  private async follow(session: Session, caller: Caller): Promise<Response> {
+  private async requireRunning(session: Session): Promise<void> {
     const over = endText(session);
     if (over !== null)
       throw fail.gone(over, "its recording is at this path without ?follow");
     await recordingBegan(this.data, session);
+  }
+
+  private follow(session: Session): Reading {
     const broadcast = this.broadcastOf(session);
-    const watcher = broadcast.watch(() => this.open.delete(watcher));
-    this.enter(watcher, caller);
-    await broadcast.ready;
-    return this.response(watcher, session.session_id, caller);
+    const watcher = broadcast.watch(() => this.forget(watcher));
+    return watcher;
+  }
+
+  private whole(session: Session): Reading {
+    const filter = { session_id: session.session_id, limit: MARKERS_MAX };
+    const whole = new WholeCast(
+      this.opened(session),
+      this.store.commands(filter),
+      () => this.forget(whole),
+    );
+    return whole;
+  }
+
+  private forget(reading: Reading): void {
+    this.open.get(reading)?.left();
+    this.open.delete(reading);
   }
 
   private broadcastOf(session: Session): Broadcast {
@@ -128,29 +173,12 @@ export class Recordings {
     this.log.warn("recording_cut", { session_id, reason: reasonOf(error) });
   }
 
-  private async whole(session: Session, caller: Caller): Promise<Response> {
-    const recording = this.opened(session);
-    const { session_id } = session;
-    const whole = new WholeCast(recording, () => this.open.delete(whole));
-    this.enter(whole, caller);
-    try {
-      const filter = { session_id, limit: MARKERS_MAX };
-      for await (const command of this.store.commands(filter))
-        whole.markers.unshift(...markersOf([command], recording.reader.header));
-    } catch (error) {
-      whole.leave();
-      throw error;
-    }
-    return this.response(whole, session_id, caller);
-  }
-
   /** @throws Failure (overloaded), and lets go of it */
-  private enter(reading: Reading, caller: Caller): void {
-    const who = watcherOf(caller);
+  private enter(reading: Reading, open: Open): void {
     const all = [...this.open.values()];
-    const own = all.filter((other) => other === who).length;
+    const own = all.filter(({ who }) => who === open.who).length;
     if (all.length < WATCHERS_MAX && own < WATCHERS_EACH)
-      return void this.open.set(reading, who);
+      return void this.open.set(reading, open);
     reading.leave();
     throw fail.overloaded(
       own < WATCHERS_EACH
@@ -233,17 +261,31 @@ export class Recordings {
 
 /** A recording as far as it is written, from its start. */
 class WholeCast implements Reading {
+  readonly ready: Promise<void>;
   /** Of its commands, oldest first. */
-  readonly markers: Marker[] = [];
+  private readonly markers: Marker[] = [];
   private readonly damage = { torn_bytes: 0, damaged_bytes: 0 };
   private lines: Generator<string> | null = null;
   private ending: Ending | null = null;
   private isOver = false;
 
+  /** @param commands newest first */
   constructor(
     private readonly recording: OpenRecording,
+    commands: AsyncIterable<Command>,
     private readonly left: () => void,
-  ) {}
+  ) {
+    this.ready = this.mark(commands);
+    // It is waited for later.
+    this.ready.catch(() => {});
+  }
+
+  private async mark(commands: AsyncIterable<Command>): Promise<void> {
+    const { header } = this.recording.reader;
+    for await (const command of commands)
+      this.markers.push(...markersOf([command], header));
+    this.markers.reverse();
+  }
 
   /** @throws Failure when it was told to end: what was sent is not whole */
   async next(): Promise<string | null> {

@@ -105,11 +105,11 @@ export class Router {
   }
 
   /** Refuses what comes from here on, and ends the streams that are open. */
-  stop(): Promise<void> {
+  stop(): Promise<unknown> {
     this.stopping = true;
     this.dashboard.close();
-    this.parts.recordings.close();
-    return this.mcp.close();
+    const watched = this.parts.recordings.close();
+    return Promise.all([watched, this.mcp.close()]);
   }
 
   /** One request from its headers to its answer. */

@@ -15,7 +15,7 @@ export const getSession = tool({
   name: "get_session",
   title: "Show one shell session",
   description:
-    'Everything about one session, with the commands that ran in it (the newest 1,000, newest last), and what people noted on it. Use it once list_sessions has given an id. Example: {"session_id":"mahavishnu-20260206-123456-550e8400"}',
+    'Everything about one session, with the commands that ran in it (the newest 1,000, newest last), what people noted on it, and who watched its recording. Use it once list_sessions has given an id. Example: {"session_id":"mahavishnu-20260206-123456-550e8400"}',
   access: "read",
   input: z.strictObject({
     session_id: text.describe(
@@ -27,6 +27,7 @@ export const getSession = tool({
     commands: z.array(command),
     notes: z.array(object),
     remarks: z.array(object),
+    watches: z.array(object),
   }),
   run:
     ({ store }) =>
