@@ -158,21 +158,31 @@ async function embedNatives(): Promise<void> {
   );
 }
 
-/** dist/web/: the dashboard's page, which src/server/web/files.ts embeds as texts. */
+/**
+ * dist/web/: the dashboard's page, which src/server/web/files.ts embeds as texts. Its
+ * player is a script apart: it is fetched where a recording is played.
+ */
 async function bundlePage(): Promise<void> {
   const page = join(root, "src/server/web/page");
-  const result = await Bun.build({
-    entrypoints: [join(page, "main.tsx")],
-    ...{ target: "browser", format: "esm", minify: true },
-    define: { "process.env.NODE_ENV": JSON.stringify("production") },
-  });
-  for (const log of result.logs) console.error(log);
-  if (!result.success) process.exit(1);
-  for (const output of result.outputs)
-    await Bun.write(
-      join(dist, "web", `main${extname(output.path)}.txt`),
-      await output.text(),
-    );
+  for (const entry of ["main.tsx", "player.ts"]) {
+    const result = await Bun.build({
+      entrypoints: [join(page, entry)],
+      ...{ target: "browser", format: "esm", minify: true },
+      define: {
+        "process.env.NODE_ENV": JSON.stringify("production"),
+        // model/recording/width.ts runs there, too.
+        "Bun.stringWidth": "globalThis.stringWidth",
+      },
+    });
+    for (const log of result.logs) console.error(log);
+    if (!result.success) process.exit(1);
+    const name = entry.replace(/\..*/, "");
+    for (const output of result.outputs)
+      await Bun.write(
+        join(dist, "web", `${name}${extname(output.path)}.txt`),
+        await output.text(),
+      );
+  }
   await Bun.write(
     join(dist, "web/index.html.txt"),
     await Bun.file(join(page, "index.html")).text(),

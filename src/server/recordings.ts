@@ -9,7 +9,7 @@ import type { Log } from "../log/log.ts";
 import { Failure, fail, reasonOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { CastLines, castLines, type Marker } from "../model/recording/cast.ts";
-import { recordingPath } from "../model/recording/place.ts";
+import { RECORDING_BEGAN, recordingPath } from "../model/recording/place.ts";
 import type { Session } from "../model/session.ts";
 import { isMissing } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
@@ -40,6 +40,8 @@ const HEADERS = {
 
 /** Text that is read bit by bit. */
 interface Reading {
+  /** When what it tells from the start began; UTC, ISO 8601. */
+  readonly began_at?: string;
   /** Resolves once there is something to read. */
   readonly ready: Promise<unknown>;
   /** null after the last. */
@@ -223,8 +225,12 @@ export class Recordings {
       { highWaterMark: 0 },
     );
     const name = `attachment; filename="${session_id}.cast"`;
+    const { began_at } = reading;
     return new Response(body, {
-      headers: { ...HEADERS, "content-disposition": name },
+      headers: {
+        ...{ ...HEADERS, "content-disposition": name },
+        ...(began_at !== undefined && { [RECORDING_BEGAN]: began_at }),
+      },
     });
   }
 
@@ -268,6 +274,10 @@ class WholeCast implements Reading {
   private lines: Generator<string> | null = null;
   private ending: Ending | null = null;
   private isOver = false;
+
+  get began_at(): string {
+    return this.recording.reader.header.started_at;
+  }
 
   /** @param commands newest first */
   constructor(

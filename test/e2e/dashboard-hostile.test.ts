@@ -9,6 +9,13 @@ import { enter } from "../support/dashboard.ts";
 import { command, end, start } from "../support/events.ts";
 import { configure } from "../support/host.ts";
 import { hostile } from "../support/markup.ts";
+import { Random } from "../support/random.ts";
+import {
+  hostile as sequence,
+  keep,
+  recordingOf,
+  shown,
+} from "../support/recording.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 
@@ -22,13 +29,21 @@ let server: TestServer;
 let browser: Browser;
 
 const idOf = (n: number) => `${hostile[n]}-${n}`;
+/** Its terminal was recorded, and shows all of them. */
+const RECORDED = "bash-20260206-123456-1a2b3c4d";
 
 describe.skipIf(!hasBrowser)("a store full of markup", () => {
   beforeAll(async () => {
     mkdirSync(sandbox.data, { recursive: true, mode: 0o700 });
     const store = await DuckDBStore.open(sandbox.database);
     await store.append(hostile.flatMap((text, n) => life(text, n)));
+    await store.append(recordedLife());
     await store.close();
+    const random = Random.seeded("sequences");
+    const outputs = hostile.map((text, n) =>
+      shown(n * 0.1, `${text}${sequence(random)}\r\n`),
+    );
+    keep(sandbox, recordingOf([outputs]), RECORDED);
     configure(
       sandbox,
       "alerts: {max_age: 365d, rules: {failed: {when: command, exit: failed, tell: log, at_most: 1000}}}\n",
@@ -53,7 +68,9 @@ describe.skipIf(!hasBrowser)("a store full of markup", () => {
   const VIEWS: [name: string, view: string, there: string][] = [
     ["now", "/now", "table"],
     ["session", `/session?id=${encodeURIComponent(idOf(18))}`, ".commands"],
+    ["player", `/session?id=${RECORDED}&t=30`, ".controls"],
     ["search", "/search?text=<&regex=", "mark"],
+    ["sessions", "/search?unreviewed=1", "table"],
     ["charts", `/charts?after=${year}`, ".chart canvas"],
     ["alerts", "/alerts?all=1", "table"],
     [
@@ -74,10 +91,11 @@ describe.skipIf(!hasBrowser)("a store full of markup", () => {
         await page.getByText("asking…").waitFor({ state: "detached" });
         for (const summary of await page.locator("summary").all())
           await summary.click();
+        // The player draws some signs as pictures of its own.
+        const markup =
+          "#page :is(img, iframe, svg, style, script, base, meta, a[href^=javascript])";
         expect(
-          await page
-            .locator("#page :is(img, iframe, svg, style, script, base, meta)")
-            .count(),
+          await page.locator(`${markup}:not(.ap-wrapper svg)`).count(),
         ).toBe(0);
         expect(await page.locator("main").innerText()).toMatch(/q\d+z/);
         expect(said).toEqual([]);
@@ -94,6 +112,26 @@ describe.skipIf(!hasBrowser)("a store full of markup", () => {
         await page.close();
       });
 });
+
+/** A session whose recorded terminal shows them, by commands that are them. */
+function recordedLife() {
+  const of = { session_id: RECORDED, pid: 7, shell_started_us: 1 };
+  const when = (n: number) =>
+    new Date(Date.parse("2026-02-06T12:34:56Z") + n * 100).toISOString();
+  return [
+    start({ session_id: RECORDED, timestamp: when(0) }),
+    // Each shape of them.
+    ...hostile
+      .slice(0, 40)
+      .map((text, n) =>
+        command(0, { ...of, seq: n + 1, text, timestamp: when(n) }),
+      ),
+    end(0, {
+      ...{ session_id: RECORDED, timestamp: when(600) },
+      measured: { recording: { bytes: 1, duration_ms: 50_000 } },
+    }),
+  ];
+}
 
 /** A session all of whose texts are one. */
 function life(text: string, n: number) {

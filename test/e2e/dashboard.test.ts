@@ -436,7 +436,12 @@ describe.skipIf(!hasBrowser)("the page", () => {
     const before = page.url();
     await page.keyboard.press("+");
     await page.waitForURL((url) => url.href !== before);
-    await page.getByRole("textbox", { name: "Who was in at" }).fill(localNow());
+    const field = page.getByRole("textbox", { name: "Who was in at" });
+    await field.fill("some day");
+    await field.press("Enter");
+    await page.getByRole("alert").getByText("'some day' is no").waitFor();
+    await field.fill(localNow());
+    await field.press("Enter");
     await page.getByRole("cell", { name: "deploy" }).first().waitFor();
     await page.goBack();
     await page.goForward();

@@ -2,6 +2,7 @@
  * The pictures of the front page: what the executable shows of a day that is made
  * up, at a terminal of 80 columns. Their commands are those of the page.
  */
+import type { JsonObject } from "../../src/model/event.ts";
 import { Pty } from "./pty.ts";
 import { BINARY, Sandbox } from "./sandbox.ts";
 import { hook, leave, lines } from "./spool.ts";
@@ -11,8 +12,6 @@ export const PICTURE = /(^```console\n\$ session-buddy (.+)\n)([^]*?)(^```$)/gm;
 
 const HOST = "ops-1";
 const DAY = "2026-02-06";
-const at = (time: string) => Date.parse(`${DAY}T${time}Z`);
-const iso = (time: string) => new Date(at(time)).toISOString();
 
 /** The page with the pictures as they are. */
 export async function withPictures(page: string): Promise<string> {
@@ -47,11 +46,14 @@ const ENDED = {
   ...{ cpu_user_seconds: 1.84, cpu_system_seconds: 0.41 },
 };
 
-/** Who was in on that day, and what was typed. */
-function day(sandbox: Sandbox): void {
+/**
+ * Who was in on that day, and what was typed.
+ * @param measured more of what maria's session has measured
+ */
+export function day(sandbox: Sandbox, measured: JsonObject = {}): void {
   session(sandbox, {
     ...{ hex: "5e0a91b7", component: "bash", username: "maria" },
-    ...{ from: "13:31:07", to: "14:26:41", exit_code: 0 },
+    ...{ from: "13:31:07", to: "14:26:41", exit_code: 0, measured },
     reason: "nginx upgrade, OPS-1742",
     typed: [
       ["13:31:20", "13:31:21", 0, "systemctl status nginx"],
@@ -79,21 +81,30 @@ function day(sandbox: Sandbox): void {
   });
 }
 
-interface Described {
+export interface Described {
   hex: string;
   component: string;
   username: string;
+  hostname?: string;
+  /** `2026-02-06`, unless it is another. */
+  date?: string;
+  /** Times of that day, UTC. */
   from: string;
   to: string;
   exit_code: number;
+  signal?: string | null;
   reason?: string;
+  measured?: JsonObject;
   typed: readonly [from: string, to: string, exit: number, text: string][];
 }
 
-function session(sandbox: Sandbox, described: Described): void {
+export function session(sandbox: Sandbox, described: Described): void {
   const { hex, component, username, from, to, exit_code, typed } = described;
-  const { reason = null } = described;
-  const stamp = `${DAY}-${from}`.replace(/-(?=\d\d-)|:/g, "");
+  const { reason = null, signal = null, measured = {} } = described;
+  const { date = DAY, hostname = HOST } = described;
+  const at = (time: string) => Date.parse(`${date}T${time}Z`);
+  const iso = (time: string) => new Date(at(time)).toISOString();
+  const stamp = `${date}-${from}`.replace(/-(?=\d\d-)|:/g, "");
   const session_id = `${component}-${stamp}-${hex}`;
   const base = { event_version: "1.0" as const, session_id };
   const event_id = (n: number) => `0190aaaa-0000-7000-8000-${hex}000${n}`;
@@ -104,7 +115,7 @@ function session(sandbox: Sandbox, described: Described): void {
       {
         ...{ ...base, event_id: event_id(1), event_type: "session_start" },
         ...{ timestamp: iso(from), session_type: "admin_shell" },
-        ...{ component_name: component, shell_type: component, hostname: HOST },
+        ...{ component_name: component, shell_type: component, hostname },
         ...{ pid: 4_194_000, ppid: 4_193_990, tty: "/dev/pts/3" },
         user: { username, home: `/home/${username}` },
         environment: {
@@ -115,7 +126,7 @@ function session(sandbox: Sandbox, described: Described): void {
       {
         ...{ ...base, event_id: event_id(2), event_type: "session_end" },
         ...{ timestamp: iso(to), end_source: "observed", exit_code },
-        ...{ signal: null, measured: ENDED },
+        ...{ signal, measured: { ...ENDED, ...measured } },
       },
     ] as never),
   );

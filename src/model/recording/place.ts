@@ -6,3 +6,6 @@ export const recordingsFolder = (data: string): string => `${data}/recordings`;
 
 export const recordingPath = (data: string, session_id: string): string =>
   `${recordingsFolder(data)}/${session_id}${RECORDING_SUFFIX}`;
+
+/** A header of HTTP: when a recording began, UTC; a cast has it to the second alone. */
+export const RECORDING_BEGAN = "recording-began";

@@ -26,6 +26,7 @@ const TABLE = {
   "/recordings/SESSION": { methods: ["PUT"], access: "record" },
   "/": { methods: READ, access: "protocol", page: "file" },
   "/main.js": { methods: READ, access: "protocol", page: "file" },
+  "/player.js": { methods: READ, access: "protocol", page: "file" },
   "/main.css": { methods: READ, access: "protocol", page: "file" },
   "/web/token": { methods: ["POST"], access: "protocol", page: "code" },
   "/web/call": { methods: ["POST"], access: "read", page: "token" },

@@ -1,6 +1,7 @@
 /** The files of the dashboard's page, and the headers of whatever is answered to it. */
 import html from "../../../dist/web/index.html.txt" with { type: "text" };
 import script from "../../../dist/web/main.js.txt" with { type: "text" };
+import player from "../../../dist/web/player.js.txt" with { type: "text" };
 import style from "../../../dist/web/main.css.txt" with { type: "text" };
 
 /**
@@ -25,6 +26,7 @@ export const PAGE_HEADERS = {
 const FILES = {
   "/": { text: html, type: "text/html" },
   "/main.js": { text: script, type: "text/javascript" },
+  "/player.js": { text: player, type: "text/javascript" },
   "/main.css": { text: style, type: "text/css" },
 };
 

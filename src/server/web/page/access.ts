@@ -89,21 +89,45 @@ export async function posted<T>(
   body: object,
   signal?: AbortSignal,
 ): Promise<T> {
-  const token = access.value?.token;
-  const response = await fetch(path, {
+  const response = await request(path, {
     method: "POST",
-    headers: {
-      "content-type": "application/json",
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-    },
+    headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
     ...(signal && { signal }),
   });
-  const answer = (await response.json()) as T & {
-    error?: { message: string } | null;
-  };
-  if (response.ok) return answer;
-  const message = answer.error?.message ?? `the server said ${response.status}`;
+  return (await response.json()) as T;
+}
+
+/**
+ * A stream of the server's.
+ * @throws Error with the server's sentence
+ */
+export const fetched = (path: string, signal: AbortSignal): Promise<Response> =>
+  request(path, { signal });
+
+async function request(path: string, init: RequestInit): Promise<Response> {
+  const token = access.value?.token;
+  const response = await fetch(path, {
+    ...init,
+    headers: {
+      ...(init.headers as Record<string, string>),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    },
+  });
+  if (response.ok) return response;
+  const message = await sentenceOf(response);
   if (response.status === 401 && token !== undefined) signOut(message);
   throw new Error(message);
+}
+
+async function sentenceOf(response: Response): Promise<string> {
+  const said = `the server said ${response.status}`;
+  try {
+    const { error } = (await response.json()) as {
+      error?: { message: string } | null;
+    };
+    return error?.message ?? said;
+  } catch {
+    return said;
+  }
 }

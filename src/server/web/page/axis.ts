@@ -92,5 +92,11 @@ function months(from: number, to: number, most: number): Mark[] {
 }
 
 const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+/** `Tue 02-03 14:05` */
+export function markLabel(at: number): string {
+  const date = new Date(at);
+  return `${dayLabel(date)} ${TWO(date.getHours())}:${TWO(date.getMinutes())}`;
+}
+
 const dayLabel = (date: Date) =>
   `${WEEKDAYS[date.getDay()]} ${TWO(date.getMonth() + 1)}-${TWO(date.getDate())}`;

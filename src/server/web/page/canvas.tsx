@@ -42,9 +42,10 @@ export function Canvas(given: Given) {
     return () => made.end();
   }, []);
   useEffect(() => surface.current!.show(given));
-  const height = AXIS + (given.lanes.at(-1)?.top ?? 0) + 60;
+  const last = given.lanes.at(-1);
+  const height = AXIS + (last ? last.top + last.height : 0) + 12;
   return (
-    <div class="lanes" ref={box}>
+    <div class="lanes" ref={box} style={{ "--content": `${height}px` }}>
       <canvas
         ref={canvas}
         tabIndex={0}
@@ -80,6 +81,7 @@ class Surface {
   private given: Given | null = null;
   private span: Span = { from: 0, to: 1 };
   private brush: Span | null = null;
+  private pointed: number | null = null;
   private colors: Colors;
   private frame = 0;
   private rest: Timer | undefined;
@@ -107,7 +109,7 @@ class Surface {
     box.addEventListener("scroll", () => this.redraw(), { signal });
     canvas.addEventListener("pointerdown", (e) => this.press(e), { signal });
     canvas.addEventListener("pointermove", (e) => this.hover(e), { signal });
-    canvas.addEventListener("pointerleave", () => tip(null), { signal });
+    canvas.addEventListener("pointerleave", () => this.leave(), { signal });
     canvas.addEventListener("dblclick", (e) => this.open(e), { signal });
     canvas.addEventListener("wheel", (e) => this.wheel(e), {
       ...{ signal, passive: false },
@@ -137,6 +139,7 @@ class Surface {
       ...{ lanes: this.given?.lanes ?? [], span: this.span, width, height },
       ...{ top: scrollTop, brush: this.brush, at: this.given?.at ?? null },
       gutter: width < 600 ? NARROW_GUTTER : GUTTER,
+      pointed: this.pointed,
       now: Date.now(),
     };
   }
@@ -233,7 +236,16 @@ class Surface {
     );
   }
 
+  private leave(): void {
+    this.pointed = null;
+    this.tip(null);
+    this.redraw();
+  }
+
   private hover({ offsetX: x, offsetY: y, buttons }: PointerEvent): void {
+    const { scene } = this;
+    this.pointed = x >= scene.gutter ? timeAt(scene, x) : null;
+    this.redraw();
     const bar = buttons === 0 ? barAt(this.scene, x, y) : null;
     this.canvas.style.cursor = bar
       ? "pointer"

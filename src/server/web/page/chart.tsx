@@ -29,6 +29,13 @@ const INCREMENTS = [
   ...[1, 60].flatMap((unit) => [1, 5, 15, 30].map((n) => n * unit)),
   ...[1, 2, 6, 12, 24, 48, 120, 240, 480, 1_200].map((n) => n * 3_600),
 ];
+/** Of axes of counts. */
+const WHOLE = Array.from({ length: 9 }, (_, n) => 10 ** n).flatMap((n) => [
+  ...[n, 2 * n, 5 * n],
+]);
+/** `30m 00s` is `30m` on an axis. */
+const short = (text: string) =>
+  text.replace(/^0\.0s$/, "0").replace(/(?<=[mhd]) 00[smh]$/, "");
 const plain = (value: number) => value.toLocaleString("en");
 
 export function Chart(given: Given) {
@@ -108,8 +115,9 @@ function made(element: HTMLElement, given: Given): uPlot {
         values: (_, splits) => splits.map((n) => labels[n] ?? ""),
       },
       {
-        ...{ ...axis, size: 76, values: (_, splits) => splits.map(format) },
-        ...(format !== plain && { incrs: INCREMENTS }),
+        ...{ ...axis, size: 76 },
+        values: (_, splits) => splits.map((n) => short(format(n))),
+        incrs: format === plain ? WHOLE : INCREMENTS,
       },
     ],
     series: [

@@ -121,8 +121,8 @@ export function Charts() {
           series={(rows) => [series("in all", "well", rows, "total_seconds")]}
         />
       </div>
-      <Commands title="Failing most" of={failing} />
-      <Commands title="Slowest commands" of={slowest} />
+      <Commands title="Failing" order="most failures first" of={failing} />
+      <Commands title="Slowest commands" order="longest first" of={slowest} />
     </>
   );
 }
@@ -266,16 +266,18 @@ const minutesSql = (offsets: ReturnType<typeof offsetsIn>): string =>
 
 const Commands = ({
   title,
+  order,
   of: { data },
 }: {
   title: string;
+  order: string;
   of: Answer<Figures>;
 }) =>
   data && data.rows.length > 0 ? (
     <>
       <h2>{title}</h2>
       <Table
-        caption={title}
+        caption={`${title}, ${order}`}
         head={["Text", "How much", "Exit", "When"]}
         rows={data.rows.map((row, n) => ({
           key: String(n),

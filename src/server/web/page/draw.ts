@@ -1,7 +1,7 @@
 /** Draws lanes on a canvas: what is in view alone, a colour at a time. */
-import { type Span, marksOf } from "./axis.ts";
+import { type Span, markLabel, marksOf } from "./axis.ts";
 import { type Bar, type Lane, LOOKS, type Look, ROW, laneAt } from "./lanes.ts";
-import { visible } from "./words.ts";
+import { localTime, visible } from "./words.ts";
 
 /** Of the axis above the lanes. */
 export const AXIS = 28;
@@ -17,6 +17,8 @@ export interface Scene {
   gutter: number;
   /** A moment that is asked about; null for none. */
   at: number | null;
+  /** Where the pointer is; null where it is not. */
+  pointed: number | null;
   /** What is being brushed. */
   brush: Span | null;
   now: number;
@@ -44,6 +46,7 @@ export const timeAt = (
 ): number =>
   span.from + ((x - gutter) / (width - gutter)) * (span.to - span.from);
 
+const DAY_MS = 86_400_000;
 /** The narrowest that can be seen, and pointed at. */
 const NARROWEST = 2;
 
@@ -90,6 +93,9 @@ export function draw(
     }
   canvas.restore();
   names(canvas, scene, colors, first, last);
+  canvas.fillStyle = colors.soft;
+  canvas.fillText(dayOf(span), 8, AXIS / 2);
+  if (scene.pointed !== null && !brush) pointer(canvas, scene, colors);
   if (brush) {
     const [x, to] = [xOf(scene, brush.from), xOf(scene, brush.to)];
     canvas.globalAlpha = 0.2;
@@ -98,6 +104,29 @@ export function draw(
     canvas.globalAlpha = 1;
   }
 }
+
+/** Which moment a click would ask for. */
+function pointer(
+  canvas: CanvasRenderingContext2D,
+  scene: Scene,
+  colors: Colors,
+): void {
+  const { width, height, gutter, pointed } = scene;
+  const x = Math.round(xOf(scene, pointed!));
+  canvas.fillStyle = colors.soft;
+  canvas.fillRect(x, AXIS, 1, height);
+  const label = markLabel(pointed!);
+  const wide = canvas.measureText(label).width + 12;
+  const left = Math.min(Math.max(gutter, x - wide / 2), width - wide);
+  canvas.fillStyle = colors.ink;
+  canvas.fillRect(left, 4, wide, AXIS - 8);
+  canvas.fillStyle = colors.card;
+  canvas.fillText(label, left + 6, AXIS / 2);
+}
+
+/** The day that it begins on, where the axis has hours alone. */
+const dayOf = ({ from, to }: Span): string =>
+  to - from < 2 * DAY_MS ? localTime(from).slice(0, 10) : "";
 
 /** Where its bars are: x, y and width, three numbers each. */
 function place(
@@ -157,6 +186,8 @@ function names(
   canvas.fillStyle = colors.rule;
   for (let n = first; n < last; n++)
     canvas.fillRect(0, AXIS + lanes[n]!.top - top, width, 1);
+  const end = lanes[last - 1];
+  if (end) canvas.fillRect(0, AXIS + end.top + end.height - top, width, 1);
   canvas.fillRect(gutter - 1, AXIS, 1, 1e6);
 }
 

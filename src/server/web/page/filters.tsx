@@ -1,6 +1,7 @@
 /** A row of filters, which stand in the address: who is given it sees the same. */
 import { useEffect, useState } from "preact/hooks";
 import { place, refine } from "./place.ts";
+import { absolute } from "./words.ts";
 
 /** What each takes, in words. */
 const LABELS = {
@@ -14,16 +15,21 @@ const LABELS = {
 export type FilterName = keyof typeof LABELS;
 
 const HINTS: Partial<Record<FilterName, string>> = {
-  after: "-7d, yesterday 14:00",
-  before: "now, 2026-02-06",
+  after: "-7d, monday",
+  before: "now",
 };
 
 type Query = Readonly<Record<string, string>>;
 
-/** Those of the address that are set, as a tool takes them. */
+/** Those of the address that are set, as a tool takes them: times are the reader's. */
 export const filtersIn = (query: Query, names: readonly FilterName[]): Query =>
   Object.fromEntries(
-    names.flatMap((name) => (query[name] ? [[name, query[name]]] : [])),
+    names.flatMap((name) => {
+      const text = query[name];
+      if (!text) return [];
+      const isTime = name === "after" || name === "before";
+      return [[name, isTime ? absolute(text) : text]];
+    }),
   );
 
 export function Filters({
@@ -55,7 +61,7 @@ export function Filters({
           <input
             name={name}
             type="text"
-            size={name === "text" ? 30 : 14}
+            size={name === "text" ? 30 : 12}
             value={typed[name]}
             placeholder={HINTS[name]}
             spellcheck={false}

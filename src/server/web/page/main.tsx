@@ -12,7 +12,9 @@ import { Session } from "./session.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { Timeline } from "./timeline.tsx";
 import { ZONE, offsetAt } from "./words.ts";
+import "asciinema-player/dist/bundle/asciinema-player.css";
 import "./style.css";
+import "./terminal.css";
 
 const SHOWN: Record<View, () => preact.JSX.Element> = {
   now: Now,

@@ -3,16 +3,14 @@ import { useAnswer } from "./ask.ts";
 import {
   Exit,
   Length,
-  Outcome,
   SessionLink,
   State,
   Table,
-  Text,
   Time,
   Typed,
   Who,
 } from "./parts.tsx";
-import { useReviewed } from "./reviewed.ts";
+import { Sessions, What } from "./sessions.tsx";
 import type { Command, Present, Session } from "./types.ts";
 import { plural } from "./words.ts";
 
@@ -79,22 +77,6 @@ const IN = [
   ...["Who", "What", "Since", "For", "Last command", "Exit"],
   "Failed in the last hour",
 ];
-const ENDED = [
-  ...["Who", "What", "Began", "Took", "How", "Commands", "Last command"],
-  "Reviewed",
-];
-
-const What = ({ of: { name, component_name, reason } }: { of: Session }) => (
-  <>
-    <Text>{name ?? component_name}</Text>
-    {reason && (
-      <span class="soft">
-        {" "}
-        <Text>{reason}</Text>
-      </span>
-    )}
-  </>
-);
 
 const Ended = ({ of: { end_time, exit_code } }: { of: Command }) =>
   end_time === null ? (
@@ -102,45 +84,3 @@ const Ended = ({ of: { end_time, exit_code } }: { of: Command }) =>
   ) : (
     <Exit code={exit_code} />
   );
-
-export const Sessions = ({
-  caption,
-  sessions,
-}: {
-  caption: string;
-  sessions: readonly Session[];
-}) => {
-  const reviewed = useReviewed(sessions.map(({ session_id }) => session_id));
-  return (
-    <Table
-      caption={caption}
-      head={ENDED}
-      rows={sessions.map((one) => ({
-        key: one.session_id,
-        cells: [
-          <SessionLink id={one.session_id}>
-            <Who of={one} />
-          </SessionLink>,
-          <What of={one} />,
-          <Time at={one.start_time} />,
-          <Length of={one} />,
-          <Outcome of={one} />,
-          <span class="number">
-            {one.command_count}
-            {one.failed_commands ? (
-              <span class="bad"> {one.failed_commands} failed</span>
-            ) : null}
-          </span>,
-          one.last_command && (
-            <code>
-              <Text>{one.last_command}</Text>
-            </code>
-          ),
-          reviewed.has(one.session_id) && (
-            <span class="outcome active">yes</span>
-          ),
-        ],
-      }))}
-    />
-  );
-};

@@ -60,15 +60,21 @@ export const Who = ({
   </span>
 );
 
+/** @param at_ms of its recording, which opens there */
 export const SessionLink = ({
   id,
   seq,
+  at_ms,
   children,
 }: {
   id: string;
   seq?: number | null;
+  at_ms?: number | null;
   children: ComponentChildren;
-}) => <a href={hrefOf("session", { id, command: seq })}>{children}</a>;
+}) => {
+  const t = at_ms === null || at_ms === undefined ? null : at_ms / 1_000;
+  return <a href={hrefOf("session", { id, command: seq, t })}>{children}</a>;
+};
 
 /** Whatever was typed, on one line. */
 export function Typed({ of }: { of: Command }) {
@@ -105,6 +111,9 @@ export interface Row {
   cells: readonly ComponentChildren[];
 }
 
+const isNothing = (cell: ComponentChildren) =>
+  cell === null || cell === undefined || cell === false || cell === "";
+
 /**
  * A wide table scrolls by itself, and the keyboard reaches it; on a narrow screen each
  * row is a card whose cells have their names (so the roles are said).
@@ -138,7 +147,7 @@ export const Table = ({
             </th>
             {cells.map((cell, n) => (
               <td key={n} role="cell" data-name={head[n + 1]}>
-                {cell}
+                {isNothing(cell) ? null : <div>{cell}</div>}
               </td>
             ))}
           </tr>

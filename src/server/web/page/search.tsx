@@ -1,95 +1,122 @@
-/** Search: whatever was recorded with a text in it; a hit leads to its place in its session. */
-import { useEffect, useState } from "preact/hooks";
-import { ask, useAnswer } from "./ask.ts";
+/** Search: whatever was recorded with a text in it; without one, the sessions that match. */
 import { Filters, filtersIn } from "./filters.tsx";
+import { type Found, useFound } from "./found.ts";
 import { Exit, SessionLink, State, Table, Text, Time, Who } from "./parts.tsx";
 import { place } from "./place.ts";
-import type { Hit } from "./types.ts";
+import { useReviewed } from "./reviewed.ts";
+import { Sessions } from "./sessions.tsx";
+import type { Hit, Session } from "./types.ts";
 import { plural, visible } from "./words.ts";
 
-interface Hits {
-  hits: Hit[];
-  next_cursor: string | null;
-}
-
-const HITS = ["Who", "When", "Where in it", "Text", "Exit"];
+const HITS = ["Who", "When", "Found in", "Text", "Exit", "Reviewed"];
 const NAMES = ["text", "user", "host", "component", "after", "before"] as const;
+const FLAGS = { regex: "regular expression", unreviewed: "not reviewed" };
+const LIMIT = 50;
 
 export function Search() {
   const { query } = place.value;
   const filters = filtersIn(query, NAMES);
-  const args =
-    filters["text"] === undefined
-      ? null
-      : { ...filters, ...(query["regex"] && { regex: true }), limit: 50 };
-  const first = useAnswer<Hits>("search", args);
-  const [more, setMore] = useState<Hits | null>(null);
-  const [trouble, setTrouble] = useState<string | null>(null);
-  useEffect(() => {
-    setMore(null);
-    setTrouble(null);
-  }, [first.data]);
-  const hits = [...(first.data?.hits ?? []), ...(more?.hits ?? [])];
-  const cursor = (more ?? first.data)?.next_cursor ?? null;
-  const next = () =>
-    ask<Hits>("search", { ...args, cursor }).then(
-      ({ hits, next_cursor }) =>
-        setMore({ hits: [...(more?.hits ?? []), ...hits], next_cursor }),
-      ({ message }: Error) => setTrouble(message),
-    );
+  const unreviewed = query["unreviewed"] === "1";
+  const isText = filters["text"] !== undefined;
+  const args = { ...filters, limit: LIMIT };
+  const hits = useFound<Hit>(
+    "search",
+    "hits",
+    isText ? { ...args, ...(query["regex"] && { regex: true }) } : null,
+    unreviewed,
+  );
+  const sessions = useFound<Session>(
+    "list_sessions",
+    "sessions",
+    isText ? null : args,
+    unreviewed,
+  );
   return (
     <>
       <h1 tabIndex={-1}>Search</h1>
-      <Filters names={NAMES} flags={{ regex: "regular expression" }} />
-      <State of={first} />
-      {trouble !== null && (
-        <p class="error" role="alert">
-          {trouble}
-        </p>
+      <Filters names={NAMES} flags={FLAGS} />
+      {isText ? (
+        <List of={hits} one="hit">
+          {(rows) => <Hits rows={rows} />}
+        </List>
+      ) : (
+        <>
+          <p class="soft">
+            A text is looked for in commands, what terminals showed, notes,
+            names, reasons, tags and metadata. Without one, these are the
+            sessions:
+          </p>
+          <List of={sessions} one="session">
+            {(rows) => <Sessions caption="Sessions" sessions={rows} />}
+          </List>
+        </>
       )}
-      {args === null && (
-        <p class="soft">
-          Looks through commands, notes, names, reasons, tags and metadata.
-        </p>
-      )}
-      {first.data && (
+    </>
+  );
+}
+
+function List<T>({
+  of,
+  one,
+  children,
+}: {
+  of: Found<T>;
+  one: string;
+  children: (rows: readonly T[]) => preact.ComponentChildren;
+}) {
+  const { rows, error, waiting, more } = of;
+  return (
+    <>
+      <State of={{ data: rows, error, waiting }} />
+      {rows && (
         <p role="status">
-          {hits.length === 0
-            ? "Nothing was found."
-            : `${plural(hits.length, "hit")}${cursor === null ? "" : ", and there are more"}, newest first.`}
+          {rows.length === 0
+            ? `No ${one} was found${more ? " among the newest" : ""}.`
+            : `${plural(rows.length, one)}${more ? ", and there are more" : ""}, newest first.`}
         </p>
       )}
-      {hits.length > 0 && (
-        <Table
-          caption="Hits"
-          head={HITS}
-          rows={hits.map((hit) => ({
-            key: `${hit.session_id} ${hit.field} ${hit.event_seq}`,
-            cells: [
-              <SessionLink
-                id={hit.session_id}
-                seq={hit.field === "command" ? hit.event_seq : null}
-              >
-                <Who of={hit} />
-              </SessionLink>,
-              <Time at={hit.time} />,
-              <Text>{hit.field}</Text>,
-              <code>
-                <Marked hit={hit} />
-              </code>,
-              <Exit code={hit.exit_code} />,
-            ],
-          }))}
-        />
-      )}
-      {cursor !== null && (
+      {rows && rows.length > 0 && children(rows)}
+      {more && (
         <p>
-          <button type="button" onClick={() => void next()}>
+          <button type="button" onClick={more}>
             More
           </button>
         </p>
       )}
     </>
+  );
+}
+
+function Hits({ rows }: { rows: readonly Hit[] }) {
+  const reviewed = useReviewed([
+    ...new Set(rows.map(({ session_id }) => session_id)),
+  ]);
+  return (
+    <Table
+      caption="Hits"
+      head={HITS}
+      rows={rows.map((hit, n) => ({
+        key: String(n),
+        cells: [
+          <SessionLink
+            id={hit.session_id}
+            seq={hit.field === "command" ? hit.event_seq : null}
+            at_ms={hit.recording_ms ?? null}
+          >
+            <Who of={hit} />
+          </SessionLink>,
+          <Time at={hit.time} />,
+          <Text>{hit.field}</Text>,
+          <code>
+            <Marked hit={hit} />
+          </code>,
+          <Exit code={hit.exit_code} />,
+          reviewed.has(hit.session_id) && (
+            <span class="outcome active">yes</span>
+          ),
+        ],
+      }))}
+    />
   );
 }
 

@@ -17,8 +17,9 @@ import {
   Who,
 } from "./parts.tsx";
 import { place, refine } from "./place.ts";
+import { useReviewed } from "./reviewed.ts";
 import type { Present } from "./types.ts";
-import { isoLocal, localTime, plural } from "./words.ts";
+import { isoLocal, localTime, plural, timeIn } from "./words.ts";
 
 const DAY_MS = 86_400_000;
 const SPANS = { "1": "day", "7": "week", "31": "month", "366": "year" };
@@ -145,21 +146,49 @@ function around(bars: readonly Bar[], { from, to }: Span): readonly Bar[] {
   return inSpan(bars, { from: from - by, to: to + by });
 }
 
-/** A moment can be typed as well. */
+/** A moment can be typed as well, in words, too. */
 function AtField({ at }: { at: number | null }) {
-  const shown = at === null ? "" : localTime(at).slice(0, 16).replace(" ", "T");
+  const shown = at === null ? "" : localTime(at).slice(0, 16);
+  const [typed, setTyped] = useState(shown);
+  const [trouble, setTrouble] = useState<string | null>(null);
+  useEffect(() => {
+    setTyped(shown);
+    setTrouble(null);
+  }, [shown]);
+  const ask = () => {
+    try {
+      refine({ at: typed.trim() === "" ? null : isoLocal(timeIn(typed)) });
+      setTrouble(null);
+    } catch (error) {
+      setTrouble((error as Error).message);
+    }
+  };
   return (
-    <label>
-      Who was in at
-      <input
-        type="datetime-local"
-        value={shown}
-        onChange={({ currentTarget: { value } }) => {
-          const ms = new Date(value).getTime();
-          refine({ at: Number.isNaN(ms) ? null : isoLocal(ms) });
-        }}
-      />
-    </label>
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        ask();
+      }}
+    >
+      <label>
+        Who was in at
+        <input
+          type="text"
+          size={20}
+          value={typed}
+          placeholder="last tuesday 14:05"
+          autoComplete="off"
+          spellcheck={false}
+          onInput={({ currentTarget: { value } }) => setTyped(value)}
+          onChange={ask}
+        />
+      </label>
+      {trouble !== null && (
+        <p class="error" role="alert">
+          {trouble}
+        </p>
+      )}
+    </form>
   );
 }
 
@@ -175,6 +204,9 @@ function WhoWasIn({
     next_cursor: string | null;
   }>("who_at", { time: at, limit: 100, ...filters });
   const { data } = answer;
+  const reviewed = useReviewed(
+    data?.sessions.map(({ session_id }) => session_id) ?? [],
+  );
   return (
     <section aria-label="Who was in">
       <h2>Who was in at {localTime(at)}</h2>
@@ -201,6 +233,9 @@ function WhoWasIn({
               one.failed.length > 0 && (
                 <span class="number bad">{one.failed.length}</span>
               ),
+              reviewed.has(one.session_id) && (
+                <span class="outcome active">yes</span>
+              ),
             ],
           }))}
         />
@@ -211,7 +246,7 @@ function WhoWasIn({
 
 const WAS_IN = [
   ...["Who", "What", "Since", "Took", "How", "Last command"],
-  "Failed around it",
+  ...["Failed around it", "Reviewed"],
 ];
 
 interface Rows {

@@ -47,4 +47,6 @@ export interface Hit {
   matches: string[];
   exit_code: number | null;
   event_seq: number | null;
+  /** Of what a terminal showed: when, since its recording began. */
+  recording_ms?: number | null;
 }

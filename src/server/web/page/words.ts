@@ -1,4 +1,5 @@
 /** Times and lengths in words, by the clock of whoever looks. */
+import { parseTime } from "../../../model/time.ts";
 
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
@@ -32,6 +33,26 @@ export function offsetAt(ms: number): string {
 export const isoLocal = (ms: number): string =>
   localTime(ms).replace(" ", "T") + offsetAt(ms);
 
+const zone = (ms: number) => -new Date(ms).getTimezoneOffset();
+
+/**
+ * Milliseconds since the epoch of `2026-02-06 14:05`, `last tuesday 14:05`, by the
+ * reader's clock, wherever the server is.
+ * @throws Error with a sentence
+ */
+export const timeIn = (text: string): number =>
+  parseTime(text, Date.now(), zone).getTime();
+
+/** Of a length of time, or of no time, the text itself: the tools read that. */
+export function absolute(text: string): string {
+  if (/^(?:-\d.*|.*\bago|now)$/is.test(text.trim())) return text;
+  try {
+    return new Date(timeIn(text)).toISOString();
+  } catch {
+    return text;
+  }
+}
+
 /** `1h 04m`, `3m 12s`, `4.2s` */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return "";
@@ -43,6 +64,15 @@ export function duration(seconds: number | null | undefined): string {
   if (s < 86_400)
     return `${Math.floor(s / 3_600)}h ${two(Math.floor((s % 3_600) / 60))}m`;
   return `${Math.floor(s / 86_400)}d ${two(Math.floor((s % 86_400) / 3_600))}h`;
+}
+
+/** `812 B`, `1.4 MB` */
+export function size(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB"];
+  let n = bytes;
+  let at = 0;
+  for (; n >= 1_000 && at < units.length - 1; at++) n /= 1_000;
+  return `${at === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${units[at]}`;
 }
 
 export const plural = (count: number, one: string, many = `${one}s`): string =>
@@ -67,19 +97,18 @@ export function offsetsIn(
   from: number,
   to: number,
 ): { from: string | null; minutes: number }[] {
-  const minutes = (ms: number) => -new Date(ms).getTimezoneOffset();
-  const offsets = [{ from: null as string | null, minutes: minutes(from) }];
+  const offsets = [{ from: null as string | null, minutes: zone(from) }];
   for (let day = from; day < to; day += DAY_MS) {
-    if (minutes(day) === minutes(day + DAY_MS)) continue;
+    if (zone(day) === zone(day + DAY_MS)) continue;
     let [before, after] = [day, day + DAY_MS];
     while (after - before > 1_000) {
       const middle = Math.floor((before + after) / 2);
-      if (minutes(middle) === minutes(day)) before = middle;
+      if (zone(middle) === zone(day)) before = middle;
       else after = middle;
     }
     // They change at whole minutes.
     const at = Math.round(after / 60_000) * 60_000;
-    offsets.push({ from: new Date(at).toISOString(), minutes: minutes(at) });
+    offsets.push({ from: new Date(at).toISOString(), minutes: zone(at) });
   }
   return offsets;
 }

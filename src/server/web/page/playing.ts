@@ -1,0 +1,302 @@
+/**
+ * Plays the recording of a session: fetches it by the page's token, and tells where it
+ * is, in the time of the recording. Waits that are long are played as short ones.
+ */
+import { signal } from "@preact/signals";
+import type { Options, Player } from "asciinema-player";
+import { RECORDING_BEGAN } from "../../../model/recording/place.ts";
+import { fetched } from "./access.ts";
+import { type CastEvent, type CastHead, CastReader, Pace } from "./cast.ts";
+import { type LiveScreen, liveSource } from "./live-screen.ts";
+import type { TranscriptLine } from "./transcript-lines.ts";
+
+/** `closed` before anybody asked for it; `over`: the session that was watched has ended. */
+export type State = "closed" | "loading" | "ready" | "live" | "over";
+
+type Script = typeof import("./player.ts");
+type Create = Script["create"];
+
+const PLAYER = "/player.js";
+const player = (): Promise<Script> => import(PLAYER);
+
+export interface Pacing {
+  speed: number;
+  /** Waits are no longer than that; null: as they were. */
+  idle_s: number | null;
+}
+
+const WHERE_MS = 100;
+/** The longest wait, by default. */
+export const IDLE_S = 2;
+
+export class Playing {
+  readonly state = signal<State>("closed");
+  readonly trouble = signal<string | null>(null);
+  /** What the server says of it: what is damaged, why it is over. */
+  readonly note = signal<string | null>(null);
+  readonly loaded_bytes = signal(0);
+  readonly plays = signal(false);
+  /** Seconds since the recording began, of what is to be seen. */
+  readonly at_s = signal(0);
+  readonly head = signal<CastHead | null>(null);
+  events: readonly CastEvent[] = [];
+  /** Commands, and what was left out. */
+  markers: readonly (readonly [at_s: number, label: string])[] = [];
+  readonly pace = signal(new Pace([], null));
+  pacing: Pacing = { speed: 1, idle_s: IDLE_S };
+
+  private readonly path: string;
+  private element: HTMLElement | null = null;
+  private shown: Player | null = null;
+  private screen: LiveScreen | null = null;
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private gone = new AbortController();
+
+  constructor(session_id: string) {
+    this.path = `/recordings/${encodeURIComponent(session_id)}.cast`;
+  }
+
+  /** Where it is drawn. */
+  attach(element: HTMLElement): void {
+    this.element = element;
+  }
+
+  get isOpen(): boolean {
+    return this.state.value === "ready" || this.state.value === "over";
+  }
+
+  get length_s(): number {
+    return this.events.at(-1)?.[0] ?? 0;
+  }
+
+  /** Shows a moment, and fetches the recording for that where it is not there. */
+  async openAt(ms: number): Promise<void> {
+    const { state, head } = this;
+    if (state.value === "closed" || state.value === "over") await this.open(0);
+    if (state.value !== "ready") return;
+    await this.seek((ms - head.value!.began_ms) / 1_000);
+  }
+
+  /** Fetches it, and shows what was to be seen at a moment. */
+  async open(at_s: number, plays = false): Promise<void> {
+    this.end();
+    this.trouble.value = null;
+    this.state.value = "loading";
+    const { signal } = this.gone;
+    try {
+      const script = player();
+      const events: CastEvent[] = [];
+      for await (const some of this.read(this.path, signal))
+        for (const event of some) events.push(event);
+      const { create } = await script;
+      if (signal.aborted) return;
+      this.events = events;
+      this.note.value = damageIn(events);
+      this.markers = events
+        .filter(([, code, label]) => code === "m" && !DAMAGE.test(label))
+        .map(([at_s, , label]) => [at_s, label] as const);
+      await this.mount(create, at_s);
+      this.state.value = "ready";
+      if (plays) await this.play();
+    } catch (error) {
+      this.failed(error, signal);
+    }
+  }
+
+  /** Shows what is shown there now, as it comes. */
+  async follow(): Promise<void> {
+    this.end();
+    this.trouble.value = null;
+    this.state.value = "loading";
+    const { signal } = this.gone;
+    try {
+      const { create } = await player();
+      for await (const some of this.read(`${this.path}?follow`, signal)) {
+        const head = this.head.value!;
+        if (this.screen === null) {
+          this.screen = liveSource(head);
+          this.element!.replaceChildren();
+          this.shown = create(this.screen.source, this.element!, {
+            ...LOOK,
+            autoPlay: true,
+          });
+          this.state.value = "live";
+        }
+        this.screen.show(some);
+        const last = some.at(-1);
+        if (last) this.at_s.value = last[0];
+        // Why nothing more comes.
+        const why = some.findLast(([, code]) => code === "m");
+        if (why) this.note.value = why[2];
+      }
+      this.screen?.end();
+      this.state.value = "over";
+    } catch (error) {
+      this.failed(error, signal);
+    }
+  }
+
+  async play(): Promise<void> {
+    // At the end it begins anew.
+    await this.shown?.play();
+  }
+
+  async pause(): Promise<void> {
+    await this.shown?.pause();
+  }
+
+  toggle(): void {
+    void (this.plays.value ? this.pause() : this.play());
+  }
+
+  /** @param at_s of the recording */
+  async seek(at_s: number): Promise<void> {
+    if (this.state.value !== "ready") return;
+    const to_s = Math.min(Math.max(0, at_s), this.length_s);
+    await this.shown!.seek(this.pace.value.played(to_s));
+    this.at_s.value = to_s;
+  }
+
+  /** So far on or back, as it is played. */
+  step(by_s: number): void {
+    const pace = this.pace.value;
+    const to_s = pace.played(this.at_s.value) + by_s;
+    void this.seek(pace.recorded(Math.max(0, to_s)));
+  }
+
+  /** To the next one, or to the one before; of one that has just passed, to the one before it. */
+  toMarker(way: 1 | -1): void {
+    const at_s = this.at_s.value;
+    const all = this.markers.map(([at_s]) => at_s);
+    const to_s =
+      way === 1
+        ? all.find((each) => each > at_s + 0.1)
+        : all.findLast((each) => each < at_s - (this.plays.value ? 1 : 0.1));
+    void this.seek(to_s ?? (way === 1 ? this.length_s : 0));
+  }
+
+  async transcript(): Promise<TranscriptLine[]> {
+    const { transcriptOf } = await player();
+    return transcriptOf(this.head.value!, this.events);
+  }
+
+  async setPacing(pacing: Partial<Pacing>): Promise<void> {
+    Object.assign(this.pacing, pacing);
+    if (this.state.value !== "ready") return;
+    const { plays } = this;
+    const played = plays.value;
+    const { create } = await player();
+    await this.mount(create, this.at_s.value);
+    if (played) await this.play();
+  }
+
+  /** Nothing is shown any more. */
+  end(): void {
+    this.gone.abort();
+    this.gone = new AbortController();
+    this.unmount();
+    this.screen = null;
+    this.note.value = null;
+    this.state.value = "closed";
+  }
+
+  /** Of whoever leaves, nothing is left. */
+  private failed(error: unknown, of: AbortSignal): void {
+    if (of.aborted) return;
+    this.unmount();
+    this.trouble.value = (error as Error).message;
+    this.state.value = "closed";
+  }
+
+  private async *read(
+    path: string,
+    of: AbortSignal,
+  ): AsyncGenerator<CastEvent[]> {
+    const response = await fetched(path, of);
+    const reader = new CastReader();
+    this.loaded_bytes.value = 0;
+    const began_ms = Date.parse(response.headers.get(RECORDING_BEGAN) ?? "");
+    const known = Number.isNaN(began_ms) ? undefined : began_ms;
+    const body = response.body!.getReader();
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await body.read();
+      if (done) break;
+      this.loaded_bytes.value += value.length;
+      const events = reader.push(
+        decoder.decode(value, { stream: true }),
+        known,
+      );
+      if (reader.head === null) continue;
+      this.head.value = reader.head;
+      yield events;
+    }
+    if (reader.head === null) throw new Error("the recording is empty");
+  }
+
+  private async mount(create: Create, at_s: number): Promise<void> {
+    this.unmount();
+    const { speed, idle_s } = this.pacing;
+    const { columns: cols, rows } = this.head.value!;
+    const { events } = this;
+    const pace = (this.pace.value = new Pace(events, idle_s));
+    const recording = {
+      ...{ cols, rows },
+      events: events.map(
+        ([at_s, code, data]) =>
+          [pace.played(at_s) * 1_000, code, data] as [number, "o", string],
+      ),
+    };
+    const shown = create(
+      { data: recording as never, parser: () => recording },
+      this.element!,
+      { ...LOOK, speed, preload: true },
+    );
+    this.shown = shown;
+    shown.addEventListener("playing", () => this.playing(true));
+    shown.addEventListener("pause", () => this.playing(false));
+    shown.addEventListener("ended", () => this.playing(false));
+    const to_s = Math.min(Math.max(0, at_s), this.length_s);
+    await shown.seek(pace.played(to_s));
+    this.at_s.value = to_s;
+  }
+
+  private playing(is: boolean): void {
+    this.plays.value = is;
+    clearInterval(this.timer);
+    this.look();
+    if (is) this.timer = setInterval(() => this.look(), WHERE_MS);
+  }
+
+  private look(): void {
+    if (!this.shown) return;
+    const played_s = this.shown.getCurrentTime();
+    this.at_s.value = Math.min(
+      this.pace.value.recorded(played_s),
+      this.length_s,
+    );
+  }
+
+  private unmount(): void {
+    clearInterval(this.timer);
+    this.plays.value = false;
+    this.shown?.dispose();
+    this.shown = null;
+  }
+}
+
+/** The last words of a cast of which not all could be read. */
+const DAMAGE = /^the recording is (?:damaged|cut off)\b/;
+
+function damageIn(events: readonly CastEvent[]): string | null {
+  const [, code, label] = events.at(-1) ?? [0, "", ""];
+  return code === "m" && DAMAGE.test(label) ? label : null;
+}
+
+const LOOK: Options = {
+  controls: false,
+  fit: "width",
+  theme: "session-buddy",
+  cursorMode: "steady",
+  terminalFontFamily: "var(--mono)",
+};
