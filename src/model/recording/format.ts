@@ -4,7 +4,8 @@
  * `zstdcat` shows what is in it. Before each stands a frame that decompressors skip:
  *
  *     skippable, JSON     what the file is: the session, its start, the terminal's size
- *     skippable, 20 bytes when the next begins, its length, that of its content, a checksum
+ *     skippable, 24 bytes when the next begins, its length, that of its content, a
+ *                         checksum of that, and one of these facts
  *     zstd                records: varint of microseconds since the one before, kind,
  *                         varint of the length, bytes
  */
@@ -35,7 +36,9 @@ export const VERSION = 1;
 export const HEADER_MAGIC = 0x184d2a5b;
 export const BLOCK_MAGIC = 0x184d2a5c;
 export const FRAME_HEAD_BYTES = 8;
-export const BLOCK_FACTS_BYTES = 20;
+export const BLOCK_FACTS_BYTES = 24;
+/** The facts before their own checksum. */
+export const CHECKED_FACTS_BYTES = 20;
 /** A block that says more is none of ours: nobody unpacks a bomb. */
 export const MAX_BLOCK_BYTES = 1024 * 1024;
 export const MAX_HEADER_BYTES = 64 * 1024;
@@ -97,6 +100,8 @@ export class BlockWriter {
     view.setUint32(8, packed.length, true);
     view.setUint32(12, raw.length, true);
     view.setUint32(16, Bun.hash.crc32(raw), true);
+    const checked = facts.subarray(0, CHECKED_FACTS_BYTES);
+    view.setUint32(20, Bun.hash.crc32(checked), true);
     return Buffer.concat([skippable(BLOCK_MAGIC, facts), packed]);
   }
 }

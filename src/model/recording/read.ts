@@ -7,6 +7,7 @@ import { isSessionId } from "../id.ts";
 import {
   BLOCK_FACTS_BYTES,
   BLOCK_MAGIC,
+  CHECKED_FACTS_BYTES,
   type Entry,
   FRAME_HEAD_BYTES,
   HEADER_MAGIC,
@@ -147,6 +148,10 @@ export class RecordingReader {
     const view = new DataView(bytes.buffer, bytes.byteOffset, HEAD_BYTES);
     if (view.getUint32(0, true) !== BLOCK_MAGIC) return null;
     if (view.getUint32(4, true) !== BLOCK_FACTS_BYTES) return null;
+    const checked = bytes
+      .subarray(FRAME_HEAD_BYTES)
+      .subarray(0, CHECKED_FACTS_BYTES);
+    if (Bun.hash.crc32(checked) !== view.getUint32(28, true)) return null;
     const began_us = Number(view.getBigUint64(8, true));
     const packed = view.getUint32(16, true);
     const raw_bytes = view.getUint32(20, true);
