@@ -1,14 +1,19 @@
 /**
  * Takes secrets out of what a terminal shows before it is written: holds a row back
- * until it is whole, at most 4 KiB or 2 s of it, looks at it without colours, also where
- * it was drawn over, and puts as many other letters in a secret's place: the screen
- * keeps its shape.
+ * until it is whole, at most 4 KiB or 2 s of it, looks at it without colours, as it came
+ * and as it stands on the screen, and puts as many other letters in a secret's place:
+ * the screen keeps its shape.
+ *
+ * Of a row that is not over by then, what may still become a secret (half a token, the
+ * beginning of a quote) waits for half a minute, and goes without its letters then.
  */
-import { rowsOf, type Row } from "../model/recording/rows.ts";
+import { rowsOf, type Row, type Rows } from "../model/recording/rows.ts";
 import type { Choice } from "../model/redaction/custom.ts";
 import { findSecrets } from "../model/redaction/redact.ts";
-import { suspectLines } from "../model/redaction/bulk.ts";
-import { isSuspect } from "../model/redaction/suspect.ts";
+import { LineScan, type Scanned } from "../model/redaction/bulk.ts";
+import { unfinishedSecret } from "../model/redaction/unfinished.ts";
+import { KeyRows, beginsKey } from "./key-rows.ts";
+import { blankSecrets, formsOf } from "./row-secrets.ts";
 
 /** Bytes that were shown at a moment. */
 export interface Shown {
@@ -18,36 +23,53 @@ export interface Shown {
 
 const HELD_BYTES = 4 * 1024;
 const HELD_US = 2_000_000;
-/** What was let go and a secret may begin in. */
-const CONTEXT_BYTES = 4 * 1024;
-/** A private key in PEM, line after line. */
-const KEY_BYTES = 64 * 1024;
-const KEY_BEGINS = /-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY/;
-const KEY_ENDS = /-----END/;
+/** What may become a secret. */
+const UNTOLD_US = 30_000_000;
+/** What was let go, and a secret may begin in. */
+const CONTEXT_BYTES = 16 * 1024;
+/** Who draws a row at once is not typing it. */
+const TYPED_LETTERS = 32;
+/** Letters in a row that may be the beginning of a token without a name. */
+const RUN_BYTES = 8;
 const LF = 10;
-/** Whoever has one of these may draw a row in pieces: backspace, CSI with a movement. */
-const DRAWS = /[\b]|\r(?!\n)|\x1b\[[\d;?]*[A-HJKPd]/;
+const STAR = 0x2a;
 
 export class OutputFilter {
-  /** The last bytes of what was let go, from the start of a row on. */
+  /** The last bytes of what was let go. */
   private context: Uint8Array = new Uint8Array();
   private held: Shown[] = [];
   private held_bytes = 0;
-  /** How much of a private key may still come. */
-  private key_left = 0;
+  /** What is held may become a secret, and nothing has come since that was found. */
+  private untold = false;
+  private readonly keys = new KeyRows();
+  private readonly lines: LineScan;
 
-  /** @param choice null: what could be a secret cannot be told, all is withheld */
-  constructor(private readonly choice: Choice | null) {}
+  /**
+   * @param choice null: what could be a secret cannot be told, all letters are withheld
+   * @param columns how wide the terminal is
+   */
+  constructor(
+    private readonly choice: Choice | null,
+    private columns: number,
+  ) {
+    this.lines = new LineScan(choice?.patterns.map(({ word }) => word) ?? []);
+  }
 
   push(shown: Shown): void {
     this.held.push(shown);
     this.held_bytes += shown.bytes.length;
+    this.untold = false;
+  }
+
+  resize(columns: number): void {
+    this.columns = columns;
   }
 
   /** When what is held has to go; null: nothing is held. */
   get due_us(): number | null {
     const [oldest] = this.held;
-    return oldest ? oldest.at_us + HELD_US : null;
+    if (!oldest) return null;
+    return oldest.at_us + (this.untold ? UNTOLD_US : HELD_US);
   }
 
   /**
@@ -61,103 +83,114 @@ export class OutputFilter {
       ...this.held.map((shown) => shown.bytes),
     ]);
     const start = this.context.length;
-    const late = this.held_bytes > HELD_BYTES || now_us >= this.due_us!;
-    const end = all || late ? bytes.length : bytes.lastIndexOf(LF) + 1;
-    if (end <= start) return [];
+    const scanned = this.plain(bytes);
+    const goes_on = scanned?.full ?? this.mayGoOn(bytes);
+    const over = Math.max(start, finished(bytes, goes_on));
+    const late =
+      all ||
+      bytes.length - over > HELD_BYTES ||
+      now_us >= this.timeAt(over) + HELD_US;
+    if (!late && over === start) return [];
     const clean = Buffer.from(bytes);
-    this.clean(bytes, clean, start, end);
-    this.keepContext(bytes.subarray(0, end));
+    const typed = late && over < bytes.length;
+    let end = late ? bytes.length : over;
+    if (!scanned || (typed && this.mayBeTyped(bytes, scanned))) {
+      const rows = rowsOf(bytes, this.columns);
+      this.clean(rows, clean, start, end);
+      if (typed) end = this.hold(rows, clean, over, now_us, all);
+    }
+    if (end <= start) return [];
+    this.keepContext(bytes.subarray(0, end), scanned === null);
     return this.letGo(clean.subarray(start, end));
   }
 
-  private clean(
-    bytes: Buffer,
-    clean: Uint8Array,
+  /** @returns null where letters have to be looked at one by one */
+  private plain(bytes: Uint8Array): Scanned | null {
+    if (this.choice === null || this.keys.expects) return null;
+    const scanned = this.lines.scan(bytes, this.columns);
+    if (scanned.moves) return null;
+    const { suspects } = scanned;
+    if (suspects === "") return scanned;
+    if (beginsKey(suspects)) return null;
+    return hasSecret(suspects, this.choice) ? null : scanned;
+  }
+
+  /** Whether the last row that is over may go on in the next; see `Scanned.full`. */
+  private mayGoOn(bytes: Buffer): boolean {
+    const end = bytes.lastIndexOf(LF);
+    const from = bytes.lastIndexOf(LF, end - 1) + 1;
+    if (end - from < this.columns) return false;
+    const { came } = rowsOf(bytes.subarray(from, end), Infinity);
+    return came.some(({ at }) => at.length % this.columns === 0);
+  }
+
+  /** Megabytes without an end of a row are nobody's typing. */
+  private mayBeTyped(bytes: Uint8Array, { unfinished }: Scanned): boolean {
+    if (unfinished <= HELD_BYTES) return true;
+    const tail = Buffer.from(bytes.subarray(-RUN_BYTES)).toString("latin1");
+    return /^[\w+/=-]+$/.test(tail);
+  }
+
+  private clean(rows: Rows, clean: Buffer, start: number, end: number): void {
+    const { choice } = this;
+    const blank = (at: number) => {
+      if (at >= start && at < end) clean[at] = STAR;
+    };
+    const isNew = ({ at }: Row) => at.some((i) => i >= start);
+    for (const row of rows.clipboard)
+      for (const i of row.at.slice(row.text.indexOf(";", 4))) blank(i);
+    const fresh = [...rows.came, ...rows.drawn].filter(isNew);
+    if (choice !== null) blankSecrets(fresh, choice, blank);
+    else for (const { at } of fresh) at.forEach(blank);
+    this.keys.look(rows, start, end, blank);
+  }
+
+  /**
+   * Looks at rows that are not over.
+   * @param start where those begin that are new
+   * @returns up to where all may go
+   */
+  private hold(
+    { came, drawn, left_at }: Rows,
+    clean: Buffer,
     start: number,
-    end: number,
-  ): void {
-    if (this.choice === null) {
-      for (let i = start; i < end; i++) if (bytes[i]! > 0x20) clean[i] = 0x2a;
-      return;
+    now_us: number,
+    all: boolean,
+  ): number {
+    const letters = new Set<number>();
+    for (const { text, at } of [...came, ...drawn]) {
+      const last = at.findLastIndex((i) => i >= start);
+      if (last < 0) continue;
+      const place = unfinishedSecret(text.slice(0, last + 1));
+      if (!place) continue;
+      const found = at.slice(place.from, last + 1).filter((i) => i >= start);
+      const elsewhere = found[0]! < left_at && found.length > TYPED_LETTERS;
+      if (!elsewhere) for (const i of found) letters.add(i);
     }
-    const blank = (from: number, to: number) =>
-      clean.fill(0x2a, Math.max(from, start), Math.min(to, end));
-    for (const { from, to } of this.suspects(bytes, this.choice)) {
-      const part = bytes.subarray(from, to);
-      this.cleanPart(part, this.choice, start - from, end - from, (a, b) =>
-        blank(from + a, from + b),
-      );
-    }
+    const from = Math.min(...letters);
+    const waits =
+      !all &&
+      from > left_at &&
+      clean.length - from <= HELD_BYTES &&
+      now_us < this.timeAt(from) + UNTOLD_US;
+    this.untold = waits && letters.size > 0;
+    if (this.untold) return from;
+    for (const i of letters) clean[i] = STAR;
+    return clean.length;
   }
 
-  /** The parts of it that have to be looked at letter by letter. */
-  private suspects(
-    bytes: Buffer,
-    choice: Choice,
-  ): { from: number; to: number }[] {
-    const whole = [{ from: 0, to: bytes.length }];
-    const text = bytes.toString("latin1");
-    if (this.key_left > 0 || DRAWS.test(text)) return whole;
-    const shown = Bun.stripANSI(text);
-    const words = choice.patterns.map(({ word }) => word);
-    const lines = suspectLines(shown, words);
-    if (lines.length === 0) return [];
-    const joined = lines
-      .map(({ from, to }) => shown.slice(from, to))
-      .join("\n");
-    const found = findSecrets(joined, choice);
-    const isClean = found?.spans.length === 0 && found.withheld_from === null;
-    return isClean && !KEY_BEGINS.test(joined) ? [] : whole;
+  /** When a byte of what is held was shown. @param at where it stands behind the context */
+  private timeAt(at: number): number {
+    let end = this.context.length;
+    for (const { at_us, bytes } of this.held)
+      if ((end += bytes.length) > at) return at_us;
+    return Infinity;
   }
 
-  private cleanPart(
-    bytes: Uint8Array,
-    choice: Choice,
-    start: number,
-    end: number,
-    blank: (from: number, to: number) => void,
-  ): void {
-    const { drawn, came } = rowsOf(bytes);
-    for (const rows of drawn === came ? [came] : [came, drawn])
-      for (const row of rows) {
-        if (!isSuspect(row.text, choice.patterns)) continue;
-        const found = findSecrets(row.text, choice);
-        const spans = found?.spans ?? [{ from: 0, to: row.text.length }];
-        if (found && found.withheld_from !== null)
-          spans.push({
-            from: found.withheld_from,
-            ...{ to: row.text.length, rule: "withheld" },
-          });
-        for (const { from, to } of spans)
-          for (const at of row.at.slice(from, to))
-            if (at >= 0) blank(at, at + 1);
-      }
-    this.blankKeys(came, blank, start, end);
-  }
-
-  /** What stands between the first line of a private key and its last. */
-  private blankKeys(
-    rows: readonly Row[],
-    blank: (from: number, to: number) => void,
-    start: number,
-    end: number,
-  ): void {
-    for (const { text, at } of rows) {
-      const first = at[0]!;
-      if (first >= end) return;
-      if (KEY_BEGINS.test(text)) this.key_left = KEY_BYTES;
-      else if (KEY_ENDS.test(text)) this.key_left = 0;
-      else if (this.key_left > 0 && at.at(-1)! >= start) {
-        for (const i of at) blank(i, i + 1);
-        this.key_left = Math.max(0, this.key_left - text.length);
-      }
-    }
-  }
-
-  /** What is there of a row that is not over. */
-  private keepContext(gone: Uint8Array): void {
+  /** What is there of a row that is not over; where the cursor moves, of all rows. */
+  private keepContext(gone: Uint8Array, moves: boolean): void {
     const last = gone.subarray(Math.max(0, gone.length - CONTEXT_BYTES));
-    const row = last.lastIndexOf(LF) + 1;
+    const row = moves ? 0 : last.lastIndexOf(LF) + 1;
     this.context = Uint8Array.from(last.subarray(row));
   }
 
@@ -175,4 +208,30 @@ export class OutputFilter {
     }
     return out;
   }
+}
+
+/** So many letters are judged together, well before a deadline. */
+const PIECE = 16 * 1024;
+
+/** @param text lines */
+function hasSecret(text: string, choice: Choice): boolean {
+  for (let from = 0; from < text.length;) {
+    const end = text.indexOf("\n", from + PIECE);
+    const to = end < 0 ? text.length : end;
+    if (formsOf(text.slice(from, to)).some((form) => isFound(form, choice)))
+      return true;
+    from = to + 1;
+  }
+  return false;
+}
+
+function isFound(text: string, choice: Choice): boolean {
+  const found = findSecrets(text, choice);
+  return found?.spans.length !== 0 || found.withheld_from !== null;
+}
+
+/** Where the rows end that are over. @param goes_on the last of them may go on */
+function finished(bytes: Buffer, goes_on: boolean): number {
+  const end = bytes.lastIndexOf(LF);
+  return (goes_on && end > 0 ? bytes.lastIndexOf(LF, end - 1) : end) + 1;
 }

@@ -3,6 +3,10 @@
  * (`record-screen`): taking secrets out and packing is work, and trouble, that no shell
  * shall wait for. It ends when we do, however we end, and keeps all that it was given.
  *
+ * It may be slower than the program for a while: what waits for it is little, and the
+ * terminal waits with it, as with a slow line. But it has to take a megabyte a second, or
+ * a second's patience is over, and what comes is left out until it has taken all.
+ *
  * A message: kind (a byte), length (4 bytes), microseconds since the start (8 bytes, a
  * double), and so many bytes; all little-endian. `q` is the last.
  */
@@ -20,10 +24,13 @@ const ARGV0 = "session-buddy";
 const F_SETPIPE_SZ = 1031;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
-const PIPE_BYTES = 1024 * 1024;
-/** What it has not taken yet; past it the terminal waits, for a while. */
-const MOST_BYTES = 8 * 1024 * 1024;
+const PIPE_BYTES = 512 * 1024;
+/** What is in neither pipe nor file is lost with us, so it is little. */
+const MOST_BYTES = 256 * 1024;
+/** How long the terminal waits while it takes nothing. */
 const PATIENCE_MS = 1_000;
+/** Each of these that it takes is worth a millisecond more. */
+const PACE_BYTES = 1024;
 /** How long we wait at the end for what the recording came to. */
 const CLOSE_MS = 5_000;
 const POLLIN = 1;
@@ -36,8 +43,9 @@ export class Tap {
   private waiting_bytes = 0;
   /** Bytes that it could not be given. */
   private omitted = 0;
-  /** It is gone, or stands still: nothing is handed to it any more. */
+  /** It is gone. */
   private broken = false;
+  private patience_ms = PATIENCE_MS;
 
   private constructor(
     private readonly c: Libc,
@@ -74,8 +82,9 @@ export class Tap {
       this.omitted = 0;
       this.queue("x", at_us, text);
     }
-    if (this.waiting_bytes > MOST_BYTES) this.wait(PATIENCE_MS);
-    if (this.waiting_bytes > MOST_BYTES) this.omitted += bytes.length;
+    this.waitForRoom();
+    const left_out = this.omitted > 0 || this.waiting_bytes > MOST_BYTES;
+    if (left_out && kind === "o") this.omitted += bytes.length;
     else this.queue(kind, at_us, bytes);
     this.pass();
   }
@@ -97,6 +106,8 @@ export class Tap {
         return;
       }
       this.waiting_bytes -= wrote;
+      const earned = this.patience_ms + wrote / PACE_BYTES;
+      this.patience_ms = Math.min(PATIENCE_MS, earned);
       if (wrote === bytes.length) this.waiting.shift();
       else this.waiting[0] = bytes.subarray(wrote);
     }
@@ -104,26 +115,45 @@ export class Tap {
 
   /**
    * Nothing more comes.
-   * @returns what the recording came to; null when it does not say in time
+   * @returns what the recording came to; `trouble` alone where it does not say
    */
-  close(at_us: number): JsonObject | null {
-    this.send("q", at_us, new Uint8Array());
+  close(at_us: number): JsonObject {
     const until = Bun.nanoseconds() + CLOSE_MS * 1e6;
     const left = () =>
       Math.max(0, Math.ceil((until - Bun.nanoseconds()) / 1e6));
     while (this.waits && left() > 0) this.wait(left());
+    this.send("q", at_us, new Uint8Array());
+    while (this.waits && left() > 0) this.wait(left());
     closeFile(this.to);
     let text = "";
+    let ended = false;
     const page = new Uint8Array(4096);
-    for (;;) {
+    while (!ended) {
       const got = Number(this.c.calls.read(this.answer, page, page.length));
       if (got > 0) text += Buffer.from(page.subarray(0, got)).toString();
-      else if (got === 0 || left() === 0) break;
+      else if (got === 0) ended = true;
+      else if (left() === 0) break;
       else this.c.calls.poll(Int32Array.from([this.answer, POLLIN]), 1, left());
     }
     closeFile(this.answer);
     // It is our own program: what it says whole is JSON.
-    return text.endsWith("\n") ? (JSON.parse(text) as JsonObject) : null;
+    if (text.endsWith("\n")) return JSON.parse(text) as JsonObject;
+    return {
+      trouble: ended
+        ? "the process that writes its recording was ended"
+        : "the process that writes its recording does not answer",
+    };
+  }
+
+  /** As long as it takes something, and a while when it does not. */
+  private waitForRoom(): void {
+    while (this.waiting_bytes > MOST_BYTES && !this.broken) {
+      if (this.omitted > 0 || this.patience_ms < 1) return;
+      const began = Bun.nanoseconds();
+      this.wait(Math.ceil(this.patience_ms));
+      // By what it took while we waited `wait` has added to it.
+      this.patience_ms -= (Bun.nanoseconds() - began) / 1e6;
+    }
   }
 
   private queue(kind: MessageKind, at_us: number, bytes: Uint8Array): void {

@@ -1,6 +1,6 @@
 /** What a terminal shows is recorded, byte for byte, and no shell waits or ends for it. */
 import { expect, test } from "bun:test";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
@@ -110,8 +110,11 @@ test("a wrapper that is killed leaves all that was shown", async () => {
   await pty.asleep();
   pty.child.kill("SIGKILL");
   await pty.child.exited;
-  await pty.until("its recording", () =>
-    recorded(sandbox).shown.toString().endsWith("<2>$ "),
+  await pty.until(
+    "its recording",
+    () =>
+      existsSync(join(sandbox.data, "recordings")) &&
+      recorded(sandbox).shown.toString().endsWith("<2>$ "),
   );
   expect(recorded(sandbox).shown.toString()).toContain("\n20000\r\n");
   await sandbox.list();

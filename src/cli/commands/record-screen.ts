@@ -3,60 +3,61 @@
  * wrapper's terminal shows, which it gets on standard input (record/tap.ts), and says at
  * the end what the recording came to, as JSON. Internal: no help names it.
  */
-import {
-  keptRecordings,
-  makeRoom,
-  partBytes,
-} from "../../access/kept-recordings.ts";
+import { makeRoom } from "../../access/kept-recordings.ts";
 import { type Config, loadSettings, redactionOf } from "../../config/load.ts";
+import { Failure, reasonOf } from "../../model/failure.ts";
+import { libc } from "../../os/libc.ts";
+import { raiseLimits } from "../../os/limits.ts";
 import { CONFIG_VARIABLE } from "../../os/parent.ts";
-import { FLUSH_MS, Recorder } from "../../record/recorder.ts";
-import { Messages } from "../../record/tap.ts";
+import { SIGNALS } from "../../os/signals.ts";
+import { recordStream } from "../../record/record-stream.ts";
+import { type Limits, Recorder } from "../../record/recorder.ts";
 import { print } from "../terminal.ts";
+
+/** The wrapper's end is ours, and nothing else. */
+const UNHEARD = [
+  ...[SIGNALS.SIGTERM, SIGNALS.SIGHUP, SIGNALS.SIGINT, SIGNALS.SIGQUIT],
+  ...[SIGNALS.SIGUSR1, SIGNALS.SIGUSR2, SIGNALS.SIGALRM, SIGNALS.SIGXCPU],
+];
 
 export async function recordScreen(words: readonly string[]): Promise<number> {
   const [data, session_id, started_at, columns, rows, term] = words;
-  if (term === undefined) return 64;
-  // The wrapper's end is ours, and nothing else.
-  for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const)
-    process.on(signal, () => {});
+  if (term === undefined || !libc) return 64;
+  for (const signal of UNHEARD) libc.ignoreSignal(signal);
+  // Those of the user's are for his programs.
+  raiseLimits();
+  const { calls } = libc;
+  const sleep = (ms: number) => void calls.poll(null, 0, ms);
   const { env } = process;
-  const settings = loadSettings(env, env[CONFIG_VARIABLE] || undefined);
-  const choice = redactionOf(settings);
-  const most = mostBytes(data!, settings.config.recordings);
-  const header = {
-    ...{ session_id: session_id!, started_at: started_at!, term },
-    ...{ columns: Number(columns), rows: Number(rows) },
-  };
-  const recorder = Recorder.create(data!, header, choice, most);
-  let last_us = 0;
-  let last_at = performance.now();
-  const now_us = () => last_us + (performance.now() - last_at) * 1_000;
-  const flushing = setInterval(() => {
-    if (recorder.waits) recorder.flush(now_us());
-  }, FLUSH_MS);
-  const messages = new Messages();
-  for await (const chunk of Bun.stdin.stream())
-    for (const { kind, at_us, bytes } of messages.read(chunk)) {
-      last_us = at_us;
-      last_at = performance.now();
-      if (kind === "o") recorder.shown({ at_us, bytes });
-      else if (kind === "r") recorder.resized(bytes, at_us);
-      else if (kind === "x")
-        recorder.omit(Number(new TextDecoder().decode(bytes)));
-    }
-  clearInterval(flushing);
-  print(`${JSON.stringify(recorder.close(last_us))}\n`);
-  return 0;
+  try {
+    const settings = loadSettings(env, env[CONFIG_VARIABLE] || undefined);
+    const header = {
+      ...{ session_id: session_id!, started_at: started_at!, term },
+      ...{ columns: Number(columns), rows: Number(rows) },
+    };
+    const recorder = new Recorder(
+      ...([data!, header, redactionOf(settings)] as const),
+      ...([limitsOf(data!, settings.config.recordings), sleep] as const),
+    );
+    const facts = recordStream(libc, recorder, sleep);
+    print(`${JSON.stringify(facts)}\n`);
+    return 0;
+  } catch (error) {
+    const known = error instanceof Failure;
+    const trouble = known
+      ? error.message
+      : `internal error: ${reasonOf(error)}`;
+    print(`${JSON.stringify({ trouble })}\n`);
+    return known ? error.exitStatus : 1;
+  }
 }
 
-/** How large this one may become: the oldest of the others go for it. */
-function mostBytes(
+/** The oldest recordings go for the ones that are made. */
+function limitsOf(
   data: string,
   { session_bytes, max_bytes }: Config["recordings"],
-): number {
-  const wanted = Math.min(session_bytes, max_bytes);
-  makeRoom(data, max_bytes - wanted, Date.now());
-  const bytes = keptRecordings(data).reduce((sum, one) => sum + one.bytes, 0);
-  return Math.min(wanted, Math.max(0, max_bytes - bytes - partBytes(data)));
+): Limits {
+  const leave = (bytes: number) => void makeRoom(data, bytes, Date.now());
+  leave(max_bytes - Math.min(session_bytes, max_bytes));
+  return { session_bytes, max_bytes, leave };
 }

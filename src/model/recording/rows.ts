@@ -1,171 +1,224 @@
 /**
- * The rows that a terminal shows of some output, as far as a row goes: colours are
- * gone, what was drawn over is gone, and each letter knows which byte drew it.
+ * The rows that a terminal shows of some output: colours are gone, what was drawn over
+ * is gone, and each letter knows which byte drew it.
  */
+import { Cells, SCREENS } from "./cells.ts";
 
 /** Letters are bytes: a text that is not UTF-8 has rows, too. */
 export interface Row {
   text: string;
   /** Of each letter: where its byte stands; -1 of a blank that nobody drew. */
-  at: number[];
+  at: Int32Array;
+  /** Of one that came: where what ended it stands; absent: it is not over. */
+  end?: number;
+}
+
+export interface Rows {
+  /** As they stand on the screen, and stood before they were cleared; of rows that are so as they came, only those that go on with each other. */
+  drawn: Row[];
+  /** Letter after letter as they came, which keeps what was rubbed out again; what is sent in strings (titles, say), too. */
+  came: Row[];
+  /** What was sent for the clipboard. */
+  clipboard: Row[];
+  /** The last byte that took the cursor to another row; -1: none did. */
+  left_at: number;
 }
 
 const [BEL, BS, HT, LF, VT, FF, CR, ESC] = [7, 8, 9, 10, 11, 12, 13, 27];
 const DEL = 127;
-const MOST_COLUMNS = 16_384;
 
-/**
- * In two ways: as drawn (`\b`, `\r` and the cursor's movements overwrite), and as it
- * came, letter after letter, which keeps what was rubbed out again.
- */
-export function rowsOf(bytes: Uint8Array): { drawn: Row[]; came: Row[] } {
-  const drawing = new Drawing();
-  const came = new Coming();
-  let moved = false;
+/** @param columns how wide the terminal is: letters past it are in the next row */
+export function rowsOf(bytes: Uint8Array, columns: number): Rows {
+  const came = new Coming(bytes);
+  walk(bytes, came);
+  const { rows, clipboard, left_at, moves } = came;
+  const goes_on = rows.some(({ at }) => at.length >= columns);
+  let drawn: Row[] = [];
+  if (moves || goes_on) {
+    const cells = new Cells(bytes, columns);
+    walk(bytes, cells);
+    drawn = cells.rows(moves);
+  }
+  return { drawn, came: rows, clipboard, left_at };
+}
+
+/** Who is told of output, byte after byte. */
+export interface Shown {
+  letter(at: number): void;
+  lineFeed(at: number): void;
+  /** @param over whether it goes back over what is there: no new row follows */
+  carriageReturn(at: number, over: boolean): void;
+  back(): void;
+  tab(at: number): void;
+  sequence(sequence: Sequence): void;
+}
+
+function walk(bytes: Uint8Array, to: Shown): void {
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i]!;
-    if (byte >= 0x20 && byte !== DEL) {
-      drawing.letter(byte, i);
-      came.letter(byte, i);
-    } else if (byte === LF || byte === VT || byte === FF) {
-      drawing.newRow(false);
-      came.newRow();
-    } else if (byte === CR) {
-      // Before a new row it overwrites nothing.
-      if (bytes[i + 1] === LF) continue;
-      moved = true;
-      drawing.column = 0;
-      came.newRow();
-    } else if (byte === BS) {
-      moved = true;
-      drawing.column = Math.max(0, drawing.column - 1);
-    } else if (byte === HT) {
-      drawing.letter(HT, i);
-      came.letter(HT, i);
-    } else if (byte === ESC) {
+    if (byte >= 0x20 && byte !== DEL) to.letter(i);
+    else if (byte === LF || byte === VT || byte === FF) to.lineFeed(i);
+    else if (byte === CR) {
+      const next = bytes[i + 1];
+      to.carriageReturn(i, next !== LF && next !== CR && next !== undefined);
+    } else if (byte === BS) to.back();
+    else if (byte === HT) to.tab(i);
+    else if (byte === ESC) {
       const sequence = sequenceAt(bytes, i);
-      if (sequence.moves) {
-        moved = true;
-        drawing.move(sequence.final, sequence.number);
-      }
+      to.sequence(sequence);
       i = sequence.last;
     }
   }
-  drawing.newRow(false);
-  came.newRow();
-  return { drawn: moved ? drawing.rows : came.rows, came: came.rows };
 }
 
 /** Letters in the order in which they came. */
-class Coming {
-  readonly rows: Row[] = [];
-  private text: number[] = [];
-  private at: number[] = [];
+class Coming implements Shown {
+  readonly clipboard: Row[] = [];
+  left_at = -1;
+  /** Whether the cursor was elsewhere than behind the last letter. */
+  moves = false;
+  private readonly out: Row[] = [];
+  private readonly codes: Buffer;
+  private readonly places: Int32Array;
+  private count = 0;
+  private from = 0;
 
-  letter(byte: number, i: number): void {
-    this.text.push(byte);
-    this.at.push(i);
+  constructor(private readonly bytes: Uint8Array) {
+    this.codes = Buffer.alloc(bytes.length);
+    this.places = new Int32Array(bytes.length);
   }
 
-  newRow(): void {
-    if (this.text.length > 0)
-      this.rows.push({ text: latin1(this.text), at: this.at });
-    this.text = [];
-    this.at = [];
+  get rows(): Row[] {
+    this.newRow();
+    return this.out;
+  }
+
+  letter(i: number): void {
+    this.codes[this.count] = this.bytes[i]!;
+    this.places[this.count++] = i;
+  }
+
+  tab(i: number): void {
+    this.letter(i);
+  }
+
+  lineFeed(i: number): void {
+    this.newRow(i);
+    this.left_at = i;
+  }
+
+  carriageReturn(i: number, over: boolean): void {
+    if (!over) return;
+    this.moves = true;
+    this.newRow(i);
+  }
+
+  back(): void {
+    this.moves = true;
+  }
+
+  sequence(sequence: Sequence): void {
+    const { string, last } = sequence;
+    if (string) return this.aside(string.from, string.to);
+    this.moves ||= !STAYS.has(sequence.final);
+    if (leavesRow(sequence)) this.left_at = last;
+  }
+
+  private newRow(end?: number): void {
+    const { from, count, codes, places } = this;
+    this.from = count;
+    if (count === from) return;
+    const text = codes.toString("latin1", from, count);
+    const at = places.subarray(from, count);
+    this.out.push({ text, at, ...(end !== undefined && { end }) });
+  }
+
+  /** It is no part of the row that it came in. */
+  private aside(from: number, to: number): void {
+    if (from >= to) return;
+    const text = Buffer.from(this.bytes.subarray(from, to)).toString("latin1");
+    const row = { text, at: Int32Array.from(text, (_, i) => from + i) };
+    this.out.push(row);
+    if (text.includes("]52;")) this.clipboard.push(row);
   }
 }
 
-/** A row of cells and a cursor in it. */
-class Drawing {
-  readonly rows: Row[] = [];
-  column = 0;
-  private text: number[] = [];
-  private at: number[] = [];
+/** Of what stands in its row. */
+const IN_ROW = new Set("@CDGIKPXZ`abhlmnqrst");
 
-  letter(byte: number, i: number): void {
-    if (this.column >= MOST_COLUMNS) this.newRow(false);
-    while (this.text.length < this.column) {
-      this.text.push(0x20);
-      this.at.push(-1);
-    }
-    this.text[this.column] = byte;
-    this.at[this.column++] = i;
-  }
-
-  newRow(keepsColumn: boolean): void {
-    if (this.text.length > 0)
-      this.rows.push({ text: latin1(this.text), at: this.at });
-    this.text = [];
-    this.at = [];
-    if (!keepsColumn) this.column = 0;
-  }
-
-  /** @param number of the sequence; 0 where it says none */
-  move(final: string, number: number): void {
-    const count = Math.min(Math.max(1, number), MOST_COLUMNS);
-    if (final === "C")
-      this.column = Math.min(this.column + count, MOST_COLUMNS);
-    else if (final === "D") this.column = Math.max(0, this.column - count);
-    else if (final === "G") this.column = count - 1;
-    else if (final === "P") this.cut(this.column, count);
-    else if (final === "K") {
-      if (number === 0) this.cut(this.column, Infinity);
-      // To its start, or all of it: what stays has its place.
-      else if (number === 2) this.cut(0, Infinity);
-    }
-    // Another row: this one is as it is.
-    else this.newRow(final === "A" || final === "B");
-  }
-
-  private cut(from: number, count: number): void {
-    this.text.splice(from, count);
-    this.at.splice(from, count);
-  }
+/** Whether the cursor is in another row after it, or all rows are others. */
+function leavesRow({ kind, final, numbers }: Sequence): boolean {
+  if (kind === "[?")
+    return "hl".includes(final) && numbers.some((n) => SCREENS.has(n));
+  if (kind === "") return final !== "" && "8DEMc".includes(final);
+  return final !== "" && !IN_ROW.has(final);
 }
 
-const latin1 = (codes: number[]): string =>
-  Buffer.from(codes).toString("latin1");
-
-interface Sequence {
+/** A sequence that begins with ESC (ECMA-48). */
+export interface Sequence {
   /** Its last byte; of one that is cut off, the end of all. */
   last: number;
-  /** Whether the cursor or the row is another after it. */
-  moves: boolean;
+  /** ESC alone has none; `[`: a control sequence. */
+  kind: string;
   final: string;
-  number: number;
+  numbers: number[];
+  /** What is sent in it, where it is a string. */
+  string: { from: number; to: number } | null;
 }
 
-const STRINGS = new Set([..."]PX^_"].map((letter) => letter.charCodeAt(0)));
-const MOVING = new Set("ABCDEFGHJKLMPSTdf");
+/** After these a row is as it came: colours, and a clear where nothing was. */
+const STAYS = new Set(["", "m", "K"]);
+const STRINGS = new Set([..."]PX^_k"].map((letter) => letter.charCodeAt(0)));
+const LARGEST = 16_384;
+const MOST_NUMBERS = 16;
 
-/** An escape sequence (ECMA-48), from its ESC on. */
+/** From its ESC on. */
 function sequenceAt(bytes: Uint8Array, from: number): Sequence {
-  const still = (last: number): Sequence => ({
-    ...{ last, moves: false, final: "", number: 0 },
+  const plain = (last: number): Sequence => ({
+    ...{ last, kind: "", final: "", numbers: [], string: null },
   });
   const second = bytes[from + 1];
-  if (second === undefined) return still(from);
+  if (second === undefined) return plain(from);
   if (STRINGS.has(second)) {
+    const string = (to: number, last: number): Sequence => ({
+      ...plain(last),
+      string: { from: from + 1, to },
+    });
     for (let i = from + 2; i < bytes.length; i++) {
-      if (bytes[i] === BEL) return still(i);
-      if (bytes[i] === ESC) return still(bytes[i + 1] === 0x5c ? i + 1 : i - 1);
+      if (bytes[i] === BEL) return string(i, i);
+      if (bytes[i] !== ESC) continue;
+      const next = bytes[i + 1];
+      // One within another, as a multiplexer passes it on.
+      if (next === ESC) i++;
+      else if (next === undefined || next === 0x5c)
+        return string(i, Math.min(i + 1, bytes.length - 1));
+      else if (!STRINGS.has(next)) return string(i, i - 1);
     }
-    return still(bytes.length - 1);
+    return string(bytes.length, bytes.length - 1);
   }
-  if (second === 0x5b) {
-    let i = from + 2;
-    let number = 0;
-    for (; i < bytes.length && bytes[i]! >= 0x20 && bytes[i]! < 0x40; i++) {
-      const digit = bytes[i]! - 0x30;
-      if (digit >= 0 && digit < 10 && number < MOST_COLUMNS)
-        number = number * 10 + digit;
-    }
-    if (i >= bytes.length) return still(bytes.length - 1);
-    const final = String.fromCharCode(bytes[i]!);
-    return { last: i, moves: MOVING.has(final), final, number };
-  }
+  if (second === 0x5b) return controlSequence(bytes, from);
   // Intermediate bytes, and the final one: character sets and the like.
   let i = from + 1;
   while (i < bytes.length && bytes[i]! >= 0x20 && bytes[i]! < 0x30) i++;
-  return still(Math.min(i, bytes.length - 1));
+  if (i >= bytes.length) return plain(bytes.length - 1);
+  const final = i === from + 1 ? String.fromCharCode(bytes[i]!) : "";
+  return { ...plain(i), final };
+}
+
+function controlSequence(bytes: Uint8Array, from: number): Sequence {
+  const numbers = [0];
+  let i = from + 2;
+  let isPrivate = false;
+  for (; i < bytes.length && bytes[i]! >= 0x20 && bytes[i]! < 0x40; i++) {
+    const digit = bytes[i]! - 0x30;
+    const n = numbers.at(-1)!;
+    if (digit >= 0 && digit < 10 && n < LARGEST)
+      numbers[numbers.length - 1] = n * 10 + digit;
+    else if (digit === 11 && numbers.length < MOST_NUMBERS) numbers.push(0);
+    else if (digit > 11) isPrivate = true;
+  }
+  const cut = i >= bytes.length;
+  const final = cut ? "" : String.fromCharCode(bytes[i]!);
+  const last = cut ? bytes.length - 1 : i;
+  return { last, kind: isPrivate ? "[?" : "[", final, numbers, string: null };
 }

@@ -1,0 +1,56 @@
+/**
+ * Records what a wrapper hands on (tap.ts) until it is gone. Nothing else happens in
+ * this process, so it waits in poll(2): of a terminal that shows nothing it costs
+ * nothing, and a busy one wakes it a hundred times a second and no more.
+ */
+import type { Libc } from "../os/libc.ts";
+import type { Recorder, RecordingFacts } from "./recorder.ts";
+import { Messages } from "./tap.ts";
+
+const STDIN = 0;
+const POLLIN = 1;
+const EINTR = 4;
+const PAGE_BYTES = 256 * 1024;
+/** What comes meanwhile waits in the pipe. */
+const REST_MS = 10;
+
+/** @param sleep waits so many milliseconds */
+export function recordStream(
+  c: Libc,
+  recorder: Recorder,
+  sleep: (ms: number) => void,
+): RecordingFacts {
+  const messages = new Messages();
+  const page = new Uint8Array(PAGE_BYTES);
+  let last_us = 0;
+  let last_at = performance.now();
+  const now_us = () => last_us + (performance.now() - last_at) * 1_000;
+  for (;;) {
+    const { due_us } = recorder;
+    if (due_us !== null && due_us <= now_us()) recorder.flush(now_us());
+    if (!isReadable(c, recorder.due_us, now_us())) continue;
+    const got = Number(c.calls.read(STDIN, page, page.length));
+    if (got === 0) break;
+    if (got < 0) {
+      if (c.errno() === EINTR) continue;
+      break;
+    }
+    for (const { kind, at_us, bytes } of messages.read(page.slice(0, got))) {
+      last_us = at_us;
+      last_at = performance.now();
+      if (kind === "o") recorder.shown({ at_us, bytes });
+      else if (kind === "r") recorder.resized(bytes, at_us);
+      else if (kind === "x")
+        recorder.omit(Number(Buffer.from(bytes).toString()));
+    }
+    if (got < page.length) sleep(REST_MS);
+  }
+  return recorder.close(now_us());
+}
+
+/** @returns false when something is due, or a signal came */
+function isReadable(c: Libc, due_us: number | null, now_us: number): boolean {
+  const ms =
+    due_us === null ? -1 : Math.max(0, Math.ceil((due_us - now_us) / 1_000));
+  return c.calls.poll(Int32Array.from([STDIN, POLLIN]), 1, ms) === 1;
+}

@@ -1,0 +1,47 @@
+/** Secrets are taken out of what a terminal shows, however it comes to show them. */
+import { expect, test } from "bun:test";
+import { EVERY_RULE } from "../../src/model/redaction/custom.ts";
+import { OutputFilter } from "../../src/record/output-filter.ts";
+import { PLANTED, type Planted, WAYS, type Write } from "../support/planted.ts";
+
+const FLUSH_US = 100_000;
+
+/** What is written of it, by a recorder that looks 100 ms after something came, and when it is due. */
+function written(writes: readonly Write[]): string {
+  const filter = new OutputFilter(EVERY_RULE, 80);
+  const out: Uint8Array[] = [];
+  let [now_us, fresh_us] = [0, Infinity];
+  const take = (all = false) => {
+    for (const { bytes } of filter.take(now_us, all)) out.push(bytes);
+    fresh_us = Infinity;
+  };
+  const due_us = () => Math.min(fresh_us, filter.due_us ?? Infinity);
+  for (const { text, after_ms } of writes) {
+    const until_us = now_us + after_ms * 1_000;
+    for (let due; (due = due_us()) <= until_us; take())
+      now_us = Math.max(now_us, due);
+    now_us = until_us;
+    filter.push({ at_us: now_us, bytes: Buffer.from(text) });
+    fresh_us = Math.min(fresh_us, now_us + FLUSH_US);
+  }
+  take(true);
+  return Buffer.concat(out).toString();
+}
+
+/** As somebody would read it: without sequences; the titles by themselves. */
+const LETTERS = /\x1b\][^\x07\x1b]*|\x1b\[[\d;?]*[@-~]|[\x00-\x1f]/g;
+const read = (text: string) => text.replace(LETTERS, "");
+
+const shows = (text: string, { secret }: Planted) =>
+  text.includes(secret) || read(text).includes(secret);
+
+test("there are enough of them", () => {
+  expect(PLANTED.length).toBeGreaterThan(200);
+});
+
+test.each(Object.keys(WAYS))("no secret is written that is shown %s", (way) => {
+  const found = PLANTED.filter((planted) =>
+    shows(written(WAYS[way]!(planted)), planted),
+  );
+  expect(found.map(({ text }) => text)).toEqual([]);
+});
