@@ -1,5 +1,6 @@
 /** Private keys in PEM: what stands in the rows between the first line and the last. */
-import type { Row, Rows } from "../model/recording/rows.ts";
+import type { Rows } from "../model/recording/rows.ts";
+import type { Row } from "../model/recording/walk.ts";
 
 const BEGINS = /-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY/;
 const ENDS = /-----END/;

@@ -7,7 +7,8 @@
  * Of a row that is not over by then, what may still become a secret (half a token, the
  * beginning of a quote) waits for half a minute, and goes without its letters then.
  */
-import { rowsOf, type Row, type Rows } from "../model/recording/rows.ts";
+import { type Rows, rowsOf } from "../model/recording/rows.ts";
+import type { Row } from "../model/recording/walk.ts";
 import type { Choice } from "../model/redaction/custom.ts";
 import { findSecrets } from "../model/redaction/redact.ts";
 import { LineScan, type Scanned } from "../model/redaction/bulk.ts";

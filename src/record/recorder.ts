@@ -12,7 +12,7 @@ import {
   recordingsFolder,
 } from "../model/recording/place.ts";
 import type { Choice } from "../model/redaction/custom.ts";
-import { errnoOf } from "../model/failure.ts";
+import { errnoOf, fail } from "../model/failure.ts";
 import {
   O_APPEND,
   O_CREAT,
@@ -27,7 +27,7 @@ import {
 import { ensurePrivateDir, folderFailure } from "../os/paths.ts";
 import { truncate } from "../os/pty.ts";
 import { OutputFilter, type Shown } from "./output-filter.ts";
-import { RecordingsQuota } from "./recordings-quota.ts";
+import { type Limits, RecordingsQuota } from "./recordings-quota.ts";
 
 /** What the end of a session says of its recording. */
 export interface RecordingFacts {
@@ -38,14 +38,6 @@ export interface RecordingFacts {
   omitted_bytes: number;
   /** What kept them out, in a sentence. */
   trouble?: string;
-}
-
-/** How large it may become, and all of them together. */
-export interface Limits {
-  session_bytes: number;
-  max_bytes: number;
-  /** Removes old recordings, as far as may be, until all have so many bytes. */
-  leave(bytes: number): void;
 }
 
 /** Half of what a kill may cost. */
@@ -181,7 +173,7 @@ export class Recorder {
     const { session_bytes } = this.limits;
     if (this.sizeWith(frames) <= session_bytes - 2 * SAID_BYTES) return true;
     this.closed = true;
-    this.trouble = `it is as large as recordings.session_bytes lets it be, ${session_bytes} bytes`;
+    this.trouble = `its recording is as large as recordings.session_bytes lets it be, ${session_bytes} bytes`;
     return false;
   }
 
@@ -226,6 +218,7 @@ export class Recorder {
       const flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND;
       this.fd = openRegular(path, flags, 0o600);
     } catch (error) {
+      if (errnoOf(error) === "EEXIST") throw inTheWay(path);
       const failure = folderFailure(path, error);
       const cause = failure.cause ?? error;
       if (!FULL.has(errnoOf(cause) ?? "")) throw failure;
@@ -261,3 +254,9 @@ export class Recorder {
     this.hash.update(all);
   }
 }
+
+const inTheWay = (path: string) =>
+  fail.storage(
+    `'${path}' is there already`,
+    "move it away: no recording is written over",
+  );

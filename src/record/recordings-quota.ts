@@ -16,7 +16,6 @@ import {
   openRegular,
 } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
-import type { Limits } from "./recorder.ts";
 
 /** Recordings, and what is there of those that are on their way to us. */
 const COUNTED = [RECORDING_SUFFIX, ".part"];
@@ -27,6 +26,14 @@ const LOOK_MS = 2_000;
 /** Who has the folder's lock has it for a moment. */
 const TRIES = 20;
 const TRY_MS = 5;
+
+/** How large a recording may become, and all of them together. */
+export interface Limits {
+  session_bytes: number;
+  max_bytes: number;
+  /** Removes old recordings, as far as may be, until all have so many bytes. */
+  leave(bytes: number): void;
+}
 
 export class RecordingsQuota {
   private readonly slice: number;

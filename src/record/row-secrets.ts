@@ -1,5 +1,5 @@
 /** Finds the secrets in rows of a screen, many rows at once: each rule is tried once. */
-import type { Row } from "../model/recording/rows.ts";
+import type { Row } from "../model/recording/walk.ts";
 import type { Choice } from "../model/redaction/custom.ts";
 import { findSecrets } from "../model/redaction/redact.ts";
 import { isSuspect } from "../model/redaction/suspect.ts";

@@ -170,9 +170,10 @@ class Recording implements Watch {
     if (outcome.kind !== "abandoned") await this.finish(outcome);
     this.drains.start();
     child.stopAsking();
-    if (this.trouble)
+    const trouble = this.trouble ?? this.screened?.["trouble"];
+    if (trouble)
       request.say?.(
-        `session-buddy: this session is not fully recorded: ${this.trouble}\n`,
+        `session-buddy: this session is not fully recorded: ${trouble}\n`,
       );
     return leave(outcome, request);
   }

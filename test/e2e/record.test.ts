@@ -1,40 +1,9 @@
 /** What a terminal shows is recorded, byte for byte, and no shell waits or ends for it. */
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { configure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
-import { readerOf } from "../support/recording.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
-
-const RECORD = [BINARY, "shell", "--quiet", "--record", "--"];
-
-function prepared(): Sandbox {
-  const sandbox = new Sandbox();
-  writeFileSync(
-    join(sandbox.home, ".bashrc"),
-    "PS1='<\\#>$ '\nunset HISTFILE\n",
-  );
-  return sandbox;
-}
-
-/** The one recording: what was shown in it, and its other records. */
-function recorded(sandbox: Sandbox) {
-  const folder = join(sandbox.data, "recordings");
-  const [name] = readdirSync(folder);
-  const file = readFileSync(join(folder, name!));
-  const reader = readerOf(file);
-  const damage = { torn_bytes: 0, damaged_bytes: 0 };
-  const chunks = [...reader.chunks(reader.first, 0, damage)];
-  const entries = chunks.flatMap((chunk) => chunk.entries);
-  expect(damage.damaged_bytes).toBe(0);
-  const shown = Buffer.concat(
-    entries.flatMap(({ kind, bytes }) => (kind === "o" ? [bytes] : [])),
-  );
-  const { torn_bytes } = damage;
-  const { header } = reader;
-  return { header, entries, shown, torn_bytes, bytes: file.length };
-}
+import { RECORD, prepared, recorded } from "../support/recorded-screen.ts";
 
 test("every byte that a program shows is recorded as it was shown, whatever it is", async () => {
   using sandbox = prepared();
@@ -118,19 +87,4 @@ test("a wrapper that is killed leaves all that was shown", async () => {
   );
   expect(recorded(sandbox).shown.toString()).toContain("\n20000\r\n");
   await sandbox.list();
-});
-
-test("past its size a recording says what it leaves out, and the shell goes on", async () => {
-  using sandbox = prepared();
-  configure(sandbox, "recordings: {session_bytes: 65536}");
-  const noise = "head -c 3000000 /dev/urandom | base64; echo over; exit 6";
-  await using pty = new Pty(sandbox, [...RECORD, "sh", "-c", noise]);
-  await pty.expect("over");
-  expect((await pty.ended()).code).toBe(6);
-  const { bytes } = recorded(sandbox);
-  expect(bytes).toBeLessThanOrEqual(65_536);
-  const { recording } = (await sandbox.only()).metadata as {
-    recording: { omitted_bytes: number };
-  };
-  expect(recording.omitted_bytes).toBeGreaterThan(2_000_000);
 });

@@ -11,7 +11,8 @@ import { raiseLimits } from "../../os/limits.ts";
 import { CONFIG_VARIABLE } from "../../os/parent.ts";
 import { SIGNALS } from "../../os/signals.ts";
 import { recordStream } from "../../record/record-stream.ts";
-import { type Limits, Recorder } from "../../record/recorder.ts";
+import { Recorder } from "../../record/recorder.ts";
+import type { Limits } from "../../record/recordings-quota.ts";
 import { print } from "../terminal.ts";
 
 /** The wrapper's end is ours, and nothing else. */
@@ -35,10 +36,12 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
       ...{ session_id: session_id!, started_at: started_at!, term },
       ...{ columns: Number(columns), rows: Number(rows) },
     };
+    const limits = limitsOf(data!, settings.config.recordings);
     const recorder = new Recorder(
-      ...([data!, header, redactionOf(settings)] as const),
-      ...([limitsOf(data!, settings.config.recordings), sleep] as const),
+      ...([data!, header, redactionOf(settings), limits, sleep] as const),
     );
+    const { session_bytes, max_bytes } = limits;
+    limits.leave(max_bytes - Math.min(session_bytes, max_bytes));
     const facts = recordStream(libc, recorder, sleep);
     print(`${JSON.stringify(facts)}\n`);
     return 0;
@@ -58,6 +61,5 @@ function limitsOf(
   { session_bytes, max_bytes }: Config["recordings"],
 ): Limits {
   const leave = (bytes: number) => void makeRoom(data, bytes, Date.now());
-  leave(max_bytes - Math.min(session_bytes, max_bytes));
   return { session_bytes, max_bytes, leave };
 }

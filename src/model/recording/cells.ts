@@ -3,7 +3,7 @@
  * Rows that were left are kept; two of which the first reaches the right margin are one,
  * too, since programs wrap long lines there.
  */
-import type { Row, Sequence, Shown } from "./rows.ts";
+import type { Row, Sequence, Shown } from "./walk.ts";
 
 /** Of a cell: where its bytes begin, and how many they are. */
 const LENGTH_BITS = 3;
