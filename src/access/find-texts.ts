@@ -11,6 +11,7 @@ import { ambiguous, findSession, noSession } from "../model/reference.ts";
 import { spooledEvents, spooledSessions } from "../spool/contents.ts";
 import { loadDuckDB } from "./claim.ts";
 import { withMaintenance, withStore } from "./open.ts";
+import { recordedSessions } from "./recordings.ts";
 
 export interface Target {
   session_id: string;
@@ -89,7 +90,8 @@ async function stored(
 /** What waits here for a server on another host; nothing is sent to it. */
 function spooled(settings: Settings, reference: string): Found | null {
   const data = settings.paths.data!;
-  const found = [...spooledSessions(data)].filter(
+  const here = [...spooledSessions(data), ...recordedSessions(data)];
+  const found = [...new Set(here)].filter(
     (id) =>
       reference !== "" &&
       (id.startsWith(reference) || id.endsWith(`-${reference}`)),

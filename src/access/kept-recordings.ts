@@ -158,12 +158,20 @@ export function forgetMark(data: string, session_id: string): void {
   rmSync(markPath(data, session_id), { force: true });
 }
 
+/** Whether there is one, or what came of one. */
+export const hasRecording = (data: string, session_id: string): boolean =>
+  [recordingPath(data, session_id), partPath(data, session_id)].some(
+    (path) => !isMissing(path),
+  );
+
 /** Removes a recording, what is there of one, and what is said of it. @returns its bytes */
 export function removeRecording(data: string, session_id: string): number {
-  const path = recordingPath(data, session_id);
-  const bytes = statFile(path, { follow: false })?.bytes ?? 0;
-  for (const each of [path, partPath(data, session_id)])
-    rmSync(each, { force: true });
+  const paths = [recordingPath(data, session_id), partPath(data, session_id)];
+  let bytes = 0;
+  for (const path of paths) {
+    bytes += statFile(path, { follow: false })?.bytes ?? 0;
+    rmSync(path, { force: true });
+  }
   forgetMark(data, session_id);
   return bytes;
 }

@@ -3,12 +3,13 @@
  * that nothing brings them back, then the database, the archives, and the copies.
  * Killed anywhere, the next time does what is left.
  */
-import { readFileSync, readdirSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { AlertFolder } from "../alerts/folder.ts";
 import type { Settings } from "../config/load.ts";
 import type { ChosenCommand } from "../model/command-reference.ts";
 import { type Warn, Failure, fail, reasonOf } from "../model/failure.ts";
+import { recordingPath } from "../model/recording/place.ts";
 import { type RemovalRequest, hasTexts } from "../model/redaction/removal.ts";
 import { Scratch } from "../os/scratch.ts";
 import { removeFromSpool } from "../spool/remove-texts.ts";
@@ -16,6 +17,7 @@ import { databasePath, loadDuckDB } from "./claim.ts";
 import { COPIES, keptBeside, knownCopies } from "./copies.ts";
 import { removeFromCopy, removeOlder } from "./copy-texts.ts";
 import { exportHas } from "./import.ts";
+import { hasRecording, removeRecording } from "./kept-recordings.ts";
 import { withMaintenance } from "./open.ts";
 
 /** What is in the folder of an archive, whole; half of one has another name. */
@@ -25,6 +27,8 @@ export interface Removal {
   session_id: string;
   /** null: every text of the session. */
   commands: readonly ChosenCommand[] | null;
+  /** What its terminal showed, which may show any of them; always with every text. */
+  recording: boolean;
   /** Who removes them. */
   user: string;
 }
@@ -37,6 +41,8 @@ export interface TextsRemoved {
   archives: Place[];
   /** Backups, and what a restore has replaced. */
   copies: Place[];
+  /** Bytes of the recording that was removed; null where there was none. */
+  recording: number | null;
   /** Copies from before an upgrade, which were removed. */
   removed: string[];
   /** What could not be done, and why. */
@@ -55,15 +61,18 @@ export async function removeTexts(
   removal: Removal,
   warn: Warn,
 ): Promise<TextsRemoved> {
-  const { session_id, commands, user } = removal;
+  const { session_id, commands, recording, user } = removal;
   const data = settings.paths.data!;
   const event_ids = commands?.map(({ event_id }) => event_id) ?? null;
-  const request: RemovalRequest = { session_id, event_ids, user };
+  const request: RemovalRequest = {
+    ...{ session_id, event_ids, user },
+    ...(recording && { recording }),
+  };
   const spooled = { session_id, commands, up_to: null };
   const before = await removeFromSpool(data, spooled);
   const done: TextsRemoved = {
     ...{ spool: before.lines, database: null, archives: [], copies: [] },
-    ...{ removed: [], left: before.left },
+    ...{ recording: null, removed: [], left: before.left },
   };
   const folders = new Set(archiveFolders(data));
   const attempt = attempts(done.left);
@@ -86,6 +95,10 @@ export async function removeTexts(
       }),
     );
     done.database = removed?.events ?? null;
+    if (recording && removed && !removed.recording)
+      done.left.push(
+        "the server is older and does not keep in mind that the recording was removed: session-buddy mcp restart, then run it again",
+      );
     for (const { folder } of archived) folders.add(folder);
     // What a shell has written meanwhile is without a text in the database.
     if (removed?.up_to) {
@@ -95,14 +108,25 @@ export async function removeTexts(
   } else done.left.push(...elsewhere(settings, session_id));
   if (isThere(alerts.path))
     await attempt(alerts.path, () => alerts.removeTexts(session_id, event_ids));
+  // After the database, which then takes none from another host any more.
+  if (recording)
+    await attempt(data, async () => {
+      const there = hasRecording(data, session_id);
+      const bytes = removeRecording(data, session_id);
+      if (there) done.recording = bytes;
+    });
   for (const folder of folders)
     await attempt(folder, async () => {
+      if (recording)
+        done.recording ??= removeArchivedRecording(folder, session_id);
       await loadDuckDB(settings);
       const { removeArchived } =
         await import("../store/duckdb/archived-texts.ts");
       const events = await removeArchived(folder, request);
       if (events !== null) done.archives.push({ path: folder, events });
     });
+  // Recordings are in no copy of the database.
+  if (event_ids?.length === 0) return done;
   for (const path of backups(data, done.left))
     await attempt(path, async () => {
       const events = await removeFromCopy(settings, path, request, warn);
@@ -120,6 +144,18 @@ export async function removeTexts(
     });
   await besideDatabase(settings, request, done, warn);
   return done;
+}
+
+/** @returns its bytes; null when the archive has none of the session */
+function removeArchivedRecording(
+  folder: string,
+  session_id: string,
+): number | null {
+  const path = recordingPath(folder, session_id);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) return null;
+  rmSync(path);
+  return stat.size;
 }
 
 /** What a server on another host has, and what of a time without it is here. */

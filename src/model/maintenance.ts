@@ -55,6 +55,8 @@ export interface Removed {
   events: number;
   /** All of the session that happened until then has no texts; null of single ones. */
   up_to: string | null;
+  /** It is stored that the recording was removed, too. */
+  recording?: true;
 }
 
 export interface Maintenance {

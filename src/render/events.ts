@@ -49,7 +49,7 @@ export function summaryOf(event: Event): string {
       return `${end_source}, ${signal ?? `exit ${exit_code ?? "-"}`}`;
     }
     case "redaction":
-      return `${event.of ?? "texts"} removed, ${event.redacted_by?.join(", ") ?? "-"}`;
+      return `${event.of ?? (event.recording ? "recording" : "texts")} removed, ${event.redacted_by?.join(", ") ?? "-"}`;
     case "watch_start":
       return `by ${event.watcher}${event.address ? ` from ${event.address}` : ""}`;
     case "watch_end":

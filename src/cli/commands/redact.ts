@@ -5,6 +5,7 @@ import {
   validSettings,
 } from "../../config/load.ts";
 import { type Target, findTexts } from "../../access/find-texts.ts";
+import { hasRecording } from "../../access/kept-recordings.ts";
 import { type TextsRemoved, removeTexts } from "../../access/remove-texts.ts";
 import { requireReference } from "../../model/command-reference.ts";
 import { fail } from "../../model/failure.ts";
@@ -14,6 +15,7 @@ import { noSession } from "../../model/reference.ts";
 import { readOpen, say } from "../../os/file.ts";
 import { passwdEntry } from "../../os/paths.ts";
 import { escapeText } from "../../render/escape.ts";
+import { bytes } from "../../render/format.ts";
 import { CONFIG_FLAG, JSON_FLAG, YES_FLAG, defineCommand } from "../args.ts";
 import { confirm, note, printResult } from "../terminal.ts";
 
@@ -22,9 +24,10 @@ export default defineCommand({
 
 Of a session all that people typed or said goes, or with --command the text of
 one command: from the spool, the database, the archives, and the backups that
-\`session-buddy backup\` made. That it was removed, when and by whom, stays, as do
-times, exit statuses and folders. What comes of it later is stored without its
-texts. A copy that cannot be reached is named, and the exit status is 1 then:
+\`session-buddy backup\` made. The recording of its terminal goes as a whole each
+time, for nobody can tell where in it a text stands; --recording removes it and
+nothing else. That it was removed, when and by whom, stays, as do times, exit
+statuses and folders. What comes of it later is stored without its texts. A copy that cannot be reached is named, and the exit status is 1 then:
 run it again once it is there.
 
 --check reads a text from standard input, and records nothing. A text on the
@@ -33,6 +36,7 @@ takes none.
 
 EXAMPLES
   session-buddy redact 1a2b3c4d --command 12
+  session-buddy redact --recording 1a2b3c4d
   session-buddy redact --yes mahavishnu-20260206-123456-1a2b3c4d
   session-buddy redact --check < commands.txt`,
   args: {
@@ -47,6 +51,10 @@ EXAMPLES
       description:
         "Only the text of this command: its number in show-session, or its event's id",
     },
+    recording: {
+      type: "boolean",
+      description: "Only the recording of its terminal",
+    },
     yes: YES_FLAG,
     check: {
       type: "boolean",
@@ -55,9 +63,9 @@ EXAMPLES
     json: JSON_FLAG,
     config: CONFIG_FLAG,
   },
-  async run({ id, command, yes, check, json, config }) {
+  async run({ id, command, recording, yes, check, json, config }) {
     if (check) {
-      if (id !== undefined || command !== undefined || yes)
+      if (id !== undefined || command !== undefined || recording || yes)
         throw fail.usage(
           "redact --check takes a text from standard input, and no session",
           "try: session-buddy redact --check < commands.txt",
@@ -71,16 +79,27 @@ EXAMPLES
           : "redact needs a session's id, or --check",
         "try: session-buddy redact 1a2b3c4d --command 12",
       );
+    if (command !== undefined && recording)
+      throw fail.usage(
+        "--command takes the recording along: --recording is for that alone",
+        "give one of them",
+      );
     if (command !== undefined) requireReference(command);
     const settings = await validSettings(process.env, config);
     const target = await findTexts(settings, id, command, note);
-    if (!confirm(question(target), yes)) return 1;
+    const { session_id } = target;
+    const recorded = hasRecording(settings.paths.data!, session_id);
+    const asked = recording
+      ? `The recording of session ${session_id} is removed for good, and no text of it. Go on?`
+      : question(target, recorded);
+    if (!confirm(asked, yes)) return 1;
     const user = passwdEntry()?.username ?? `uid-${process.geteuid!()}`;
-    const done = await removeTexts(settings, { ...target, user }, note);
+    const removal = { ...target, recording: true, user };
+    if (recording) removal.commands = [];
+    const done = await removeTexts(settings, removal, note);
     if (target.command_count === null && isNowhere(done))
       throw noSession(id, "try: session-buddy list-sessions");
-    const { session_id } = target;
-    printResult(json, { session_id, ...done }, words(target, done), 2);
+    printResult(json, { session_id, ...done }, words(removal, done), 2);
     return done.left.length > 0 ? 1 : 0;
   },
 });
@@ -90,25 +109,30 @@ const isNowhere = ({
   database,
   archives,
   copies,
+  recording,
   removed,
   left,
 }: TextsRemoved) =>
   spool === 0 &&
   database === null &&
+  recording === null &&
   [archives, copies, removed, left].every((list) => list.length === 0);
 
-function question({ session_id, commands, command_count }: Target): string {
+function question(
+  { session_id, commands, command_count }: Target,
+  recorded: boolean,
+): string {
   if (commands === null)
-    return `All texts of session ${session_id}${command_count ? `, which has ${command_count} commands,` : ""} are removed for good: commands, argv, reason, name, tags, notes, metadata; from backups, too. Go on?`;
+    return `All texts of session ${session_id}${command_count ? `, which has ${command_count} commands,` : ""} are removed for good: commands, argv, reason, name, tags, notes, metadata${recorded ? ", and the recording of its terminal" : ""}; from backups, too. Go on?`;
   const { seq, pid } = commands[0]!;
   const which = `command ${seq ?? "without a number"}${pid === null ? "" : ` of shell ${pid}`}`;
   const times =
     commands.length > 1 ? ` (${commands.length} of that number)` : "";
-  return `The text of ${which}${times} in session ${session_id} is removed for good, from backups, too. Go on?`;
+  return `The text of ${which}${times} in session ${session_id} is removed for good, from backups, too${recorded ? "; and the whole recording of its terminal, which may show it anywhere" : ""}. Go on?`;
 }
 
-function words({ session_id }: Target, done: TextsRemoved): string {
-  const { spool, database, archives, copies, removed, left } = done;
+function words({ session_id, commands }: Target, done: TextsRemoved): string {
+  const { spool, database, archives, copies, recording, removed, left } = done;
   const gone = (events: number) =>
     events > 0 ? `${events} events` : "nothing was left of it";
   const lines = [
@@ -116,6 +140,10 @@ function words({ session_id }: Target, done: TextsRemoved): string {
     `spool: ${spool > 0 ? `${spool} lines` : "nothing of it"}`,
   ];
   if (database !== null) lines.push(`database: ${gone(database)}`);
+  if (recording !== null)
+    lines.push(`recording: removed (${bytes(recording)})`);
+  else if (commands?.length === 0)
+    lines.push("recording: none was here, and none is taken any more");
   for (const { path, events } of archives)
     lines.push(`archive: ${escapeText(path)} (${gone(events)})`);
   for (const { path, events } of copies)

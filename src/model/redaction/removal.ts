@@ -16,6 +16,8 @@ export interface RemovalRequest {
   session_id: string;
   /** The ids of the events whose texts they are; null: all texts of the session. */
   event_ids: readonly string[] | null;
+  /** What its terminal showed goes, too; with all texts it always does. */
+  recording?: true;
   /** Who removes them. */
   user: string;
 }
@@ -40,6 +42,20 @@ export const redactionOf = (
   timestamp,
   redacted_by: [`user:${user}`],
   ...(of === null ? { up_to } : { of }),
+});
+
+/** Says that the recording went, and no text of an event. */
+export const recordingRemoval = (
+  { session_id, user }: Pick<RemovalRequest, "session_id" | "user">,
+  timestamp: string,
+): Redaction => ({
+  event_version: EVENT_VERSION,
+  event_id: Bun.randomUUIDv7(),
+  event_type: "redaction",
+  session_id,
+  timestamp,
+  redacted_by: [`user:${user}`],
+  recording: true,
 });
 
 export function covers(

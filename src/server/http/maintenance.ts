@@ -101,16 +101,21 @@ function requestOf({ request }: Message): ArchiveRequest {
 }
 
 function removalOf({ removal }: Message): RemovalRequest {
-  const { session_id, event_ids, user } = (removal ?? {}) as Message;
+  const { session_id, event_ids, user, recording } = (removal ?? {}) as Message;
   if (typeof session_id !== "string" || typeof user !== "string")
     throw unknownCall();
-  if (event_ids === null) return { session_id, event_ids, user };
+  const of = {
+    session_id,
+    user,
+    ...(recording === true && ({ recording: true } as const)),
+  };
+  if (event_ids === null) return { ...of, event_ids };
   if (
     !Array.isArray(event_ids) ||
     event_ids.some((id) => typeof id !== "string")
   )
     throw unknownCall();
-  return { session_id, event_ids: event_ids as string[], user };
+  return { ...of, event_ids: event_ids as string[] };
 }
 
 const unknownCall = () =>

@@ -6,12 +6,14 @@
 import { chmodSync, renameSync } from "node:fs";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import { isoTime } from "../../model/clock.ts";
-import type { Event } from "../../model/event.ts";
+import { type Event, isKind } from "../../model/event.ts";
 import { fail } from "../../model/failure.ts";
 import { foldBrought } from "../../model/fold.ts";
 import { metadataJson } from "../../model/metadata.ts";
+import { removesRecording } from "../../model/recording/promise.ts";
 import {
   type RemovalRequest,
+  recordingRemoval,
   redactionOf,
   withoutTexts,
 } from "../../model/redaction/removal.ts";
@@ -103,7 +105,11 @@ class ArchivedTexts {
       changed.push(without);
       return without;
     });
-    if (changed.length > 0) await this.writeEvents(changed, redactions);
+    const said = rows.map(({ payload }) => JSON.parse(payload) as Event);
+    if (request.recording && !said.some(tellsOfRecording))
+      redactions.push(recordingRemoval(request, now));
+    if (changed.length > 0 || redactions.some(({ recording }) => recording))
+      await this.writeEvents(changed, redactions);
     await this.writeSession(session_id, bare);
     return changed.length;
   }
@@ -221,6 +227,9 @@ class ArchivedTexts {
     return read.getRowObjectsJson() as T[];
   }
 }
+
+const tellsOfRecording = (event: Event): boolean =>
+  isKind(event, "redaction") && removesRecording(event);
 
 /** A value of a session as SQL has it. */
 function literal(name: (typeof TEXT_COLUMNS)[number], row: SessionRow): string {

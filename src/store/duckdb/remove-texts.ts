@@ -9,9 +9,11 @@ import type { Removed } from "../../model/maintenance.ts";
 import {
   type RemovalRequest,
   covers,
+  recordingRemoval,
   redactionOf,
   withoutTexts,
 } from "../../model/redaction/removal.ts";
+import { removesRecording } from "../../model/recording/promise.ts";
 import type { Database } from "./database.ts";
 import type { EventColumns } from "./event-columns.ts";
 import type { Folds } from "./folds.ts";
@@ -56,9 +58,29 @@ export async function removeTexts(
     const removed = await removeOf(keeper, request, of);
     if (removed) all.push(removed);
   }
-  if (all.length === 0) return null;
+  const said = request.recording && (await sayRecording(keeper, request));
+  if (all.length === 0 && !said) return null;
   const events = all.reduce((sum, removed) => sum + removed.events, 0);
-  return { events, up_to: all[0]!.up_to };
+  const up_to = all[0]?.up_to ?? null;
+  return { events, up_to, ...(said && { recording: true }) };
+}
+
+/**
+ * That its recording went, so that none is taken from its host any more.
+ * @returns false when nothing of the session is stored
+ */
+async function sayRecording(
+  { db, removals, append }: Keeper,
+  request: Request,
+): Promise<boolean> {
+  const { session_id } = request;
+  if (removals.in(session_id).some(removesRecording)) return true;
+  const all = recordingRemoval(request, isoTime(Date.now()));
+  const { events } = await db.inTurn(() => find(db, all, []));
+  if (events === 0) return false;
+  removals.add(all);
+  await append([all]);
+  return true;
 }
 
 type Request = Omit<RemovalRequest, "event_ids">;
