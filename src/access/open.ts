@@ -22,7 +22,6 @@ import type { Maintenance } from "../model/maintenance.ts";
 import type { SessionStore } from "../model/store.ts";
 import { trustedPath } from "../os/trust.ts";
 import { CircuitBreaker, readDelivery } from "../spool/circuit-breaker.ts";
-import { spooledSessions } from "../spool/contents.ts";
 import { drain } from "../spool/drain.ts";
 import { openOwn, spoolBacklog } from "../spool/folder.ts";
 import { nearlyFull } from "../spool/quota.ts";
@@ -39,8 +38,8 @@ import { type Opened, SwitchingStore } from "../store/failover.ts";
 import { StoreLock } from "../store/lock.ts";
 import { RemoteMaintenance } from "../store/remote/maintenance.ts";
 import { HttpStore } from "../store/remote/store.ts";
+import { filesBeside } from "./archived-recordings.ts";
 import { claimForCommand, databasePath, lockPath, openFile } from "./claim.ts";
-import { requireNotOwn } from "./own-files.ts";
 import { aboutOriginal, copyAside, isUnwritable } from "./private-copy.ts";
 import { noteRecent } from "./recent.ts";
 import { type SearchesOutput, searchAlone } from "./search-alone.ts";
@@ -310,8 +309,7 @@ export async function withMaintenance<T>(
       warn(`the spool could not be brought in: ${reasonOf(error)}`);
     }
     const maintenance = store.maintenance({
-      spooled: () => spooledSessions(settings.paths.data!),
-      requireNotOwn: (path) => requireNotOwn(settings, path),
+      ...filesBeside(settings),
       alone: true,
       warn,
     });

@@ -68,12 +68,18 @@ export async function removeTexts(
     ...{ session_id, event_ids, user },
     ...(recording && { recording }),
   };
+  const removeFile = () => {
+    if (recording && hasRecording(data, session_id))
+      done.recording = removeRecording(data, session_id);
+  };
   const spooled = { session_id, commands, up_to: null };
   const before = await removeFromSpool(data, spooled);
   const done: TextsRemoved = {
     ...{ spool: before.lines, database: null, archives: [], copies: [] },
     ...{ recording: null, removed: [], left: before.left },
   };
+  // Before the database, which reads its lines, and after, when none is taken any more.
+  removeFile();
   const folders = new Set(archiveFolders(data));
   const attempt = attempts(done.left);
   const alerts = AlertFolder.of(settings);
@@ -108,13 +114,7 @@ export async function removeTexts(
   } else done.left.push(...elsewhere(settings, session_id));
   if (isThere(alerts.path))
     await attempt(alerts.path, () => alerts.removeTexts(session_id, event_ids));
-  // After the database, which then takes none from another host any more.
-  if (recording)
-    await attempt(data, async () => {
-      const there = hasRecording(data, session_id);
-      const bytes = removeRecording(data, session_id);
-      if (there) done.recording = bytes;
-    });
+  removeFile();
   for (const folder of folders)
     await attempt(folder, async () => {
       if (recording)
@@ -125,8 +125,6 @@ export async function removeTexts(
       const events = await removeArchived(folder, request);
       if (events !== null) done.archives.push({ path: folder, events });
     });
-  // Recordings are in no copy of the database.
-  if (event_ids?.length === 0) return done;
   for (const path of backups(data, done.left))
     await attempt(path, async () => {
       const events = await removeFromCopy(settings, path, request, warn);

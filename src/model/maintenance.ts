@@ -38,6 +38,21 @@ export interface Archive extends ArchivePlan {
   database_bytes: { before: number; after: number };
   /** Whether the file was compacted; if not, new events use its free space. */
   compacted: boolean;
+  /** Of terminals, which went along, and their bytes. */
+  recordings: { files: number; bytes: number };
+}
+
+/** The recordings of terminals, which go where their sessions go. */
+export interface RecordingFiles {
+  /** The sessions that have one. */
+  sessions(): string[];
+  /**
+   * Puts those of sessions into `recordings/` of a folder, too, and on its disk.
+   * @returns their bytes
+   * @throws Error with the system's errno
+   */
+  copy(session_ids: readonly string[], to: string): number;
+  remove(session_ids: readonly string[]): void;
 }
 
 export interface Archived {

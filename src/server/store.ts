@@ -25,9 +25,9 @@ import {
   type SessionStats,
   type StoredEvent,
 } from "../model/store.ts";
+import { filesBeside } from "../access/archived-recordings.ts";
 import { databasePath, openAgain, openFile } from "../access/claim.ts";
 import { bringIn, endImported } from "../access/importer.ts";
-import { requireNotOwn } from "../access/own-files.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import { spooledSessions } from "../spool/contents.ts";
 import { storedOf } from "../spool/stored-line.ts";
@@ -210,8 +210,7 @@ export class ServerStore implements ServedStore {
     const { file, log } = this;
     if (this.keeper?.of !== file) {
       const maintenance = file.maintenance({
-        spooled: () => spooledSessions(this.settings.paths.data!),
-        requireNotOwn: (path) => requireNotOwn(this.settings, path),
+        ...filesBeside(this.settings),
         alone: false,
         warn: (reason) => log.warn("keeping", { reason }),
       });

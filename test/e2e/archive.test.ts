@@ -18,6 +18,7 @@ import { annotation, command, end, start } from "../support/events.ts";
 import { query } from "../support/database.ts";
 import { expectFailure, needsRoot, runPrivately } from "../support/host.ts";
 import { archivedIn, idsOf, old, settled } from "../support/keeping.ts";
+import { keep, recordingOf, shown } from "../support/recording.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
@@ -29,6 +30,7 @@ interface Done {
   spooled: number;
   tagged: number;
   compacted: boolean;
+  recordings: { files: number; bytes: number };
   database_bytes: { before: number; after: number };
 }
 
@@ -280,3 +282,71 @@ test("where an archive does not fit, nothing is removed and nothing is left", as
   );
   expect(existsSync(`${sandbox.database}.compact`)).toBeFalse();
 });
+
+test.each(["alone", "with a server"])(
+  "%s: the recordings of what is archived go along, and play from there",
+  async (how) => {
+    using sandbox = new Sandbox();
+    const [old_one, recent] = await settled(sandbox, [
+      ...old(1),
+      { at: daysAgo(2) },
+    ]);
+    const shownAs = (text: string) => recordingOf([[shown(1, text)]]);
+    for (const [id, text] of [
+      [old_one!, "long ago\r\n"],
+      [recent!, "lately\r\n"],
+    ] as const)
+      keep(sandbox, shownAs(text), id);
+    await using _ = how === "alone" ? null : await TestServer.start(sandbox);
+    const done = await archive(sandbox, "--days", "30");
+    expect(done.recordings.files).toBe(1);
+    const path = join(done.folder, "recordings", `${old_one}.rec`);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const here = readdirSync(join(sandbox.data, "recordings"));
+    expect(here).toEqual([`${recent}.rec`]);
+    const played = await sandbox.run(["replay", path]);
+    expect(played.stdout).toContain("long ago");
+    // What is removed afterwards goes from there, too, and leaves its trace there.
+    const words = ["redact", "--recording", "--yes", old_one!];
+    const redacted = await sandbox.run(words);
+    expect([redacted.exitCode, redacted.stderr]).toEqual([0, ""]);
+    expect(redacted.stdout).toMatch(/^recording: removed/m);
+    expect(existsSync(path)).toBe(false);
+    const events = join(done.folder, "events.parquet");
+    const removals = () =>
+      query<{ payload: string }>(
+        join(sandbox.home, "any.duckdb"),
+        `SELECT payload FROM '${events}' WHERE kind = 'redaction'`,
+      );
+    expect(JSON.parse((await removals())[0]!.payload)).toMatchObject({
+      recording: true,
+    });
+    expect((await sandbox.run(words)).exitCode).toBe(0);
+    expect(await removals()).toHaveLength(1);
+  },
+);
+
+test("on another disk, or on one that is full, recordings go whole or stay", async () => {
+  if (!needsRoot()) return;
+  using sandbox = new Sandbox();
+  const [id] = await settled(sandbox, old(1));
+  const noise = crypto.getRandomValues(new Uint8Array(60_000));
+  const blocks = Array.from({ length: 60 }, (_, n) => [shown(n, noise)]);
+  keep(sandbox, recordingOf(blocks), id);
+  const there = join(sandbox.data, "recordings", `${id}.rec`);
+  const script = `mkdir small large
+    mount -t tmpfs -o size=2m none small; mount -t tmpfs -o size=40m none large
+    ${BINARY} archive-sessions --days 1 --yes -o small/a && exit 9
+    ls small; test -f ${there}
+    ${BINARY} archive-sessions --days 1 --yes -o large/a
+    cmp ${there} large/a/recordings/${id}.rec && exit 9
+    stat -c %s large/a/recordings/${id}.rec`;
+  const run = await runPrivately(sandbox, script);
+  expect(run.stderr).toMatch(/the disk of '.*small\/a.*' is full/);
+  expect(run.stdout).toMatch(/^archived: 1 sessions, 2 events\n/);
+  expect(run.stdout).toMatch(/\nrecordings: 1 \(/);
+  expect(existsSync(there)).toBe(false);
+  expect(Number(run.stdout.trim().split("\n").at(-1))).toBeGreaterThan(
+    3_600_000,
+  );
+}, 60_000);

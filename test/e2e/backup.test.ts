@@ -25,6 +25,7 @@ import {
 import { idsOf, old, settled } from "../support/keeping.ts";
 import { Pty } from "../support/pty.ts";
 import { Random } from "../support/random.ts";
+import { keep, recordingOf, shown } from "../support/recording.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import {
   TestServer,
@@ -58,7 +59,16 @@ test("a backup is private and compact, says what it holds, and takes no other's 
   const forced = await sandbox.run(["backup", "--force", "--json", file]);
   expect(JSON.parse(forced.stdout)).toEqual({
     ...{ file, bytes: statSync(file).size, sessions: 5, events: 10 },
+    recordings: {
+      ...{ folder: join(sandbox.data, "recordings"), files: 0, bytes: 0 },
+    },
   });
+  // What no copy of the database has is named.
+  keep(sandbox, recordingOf([[shown(1, "kept")]]));
+  const named = await sandbox.run(["backup", "--force", file]);
+  expect(named.stdout).toMatch(
+    /^not in it: 1 recordings of terminals \(\d+ B\); copy \S+recordings$/m,
+  );
   const missing = await sandbox.run(["backup", "nowhere/copy"]);
   expectFailure(missing, 64, /there is no folder '.*nowhere'/);
   expectFailure(await sandbox.run(["backup"]), 64, /needs a file/);
@@ -117,6 +127,7 @@ test("whoever comes over TCP finds nothing at /admin", async () => {
   const local = async (call: object) => {
     const response = await fetch("http://localhost/admin", {
       ...{ method: "POST", body: JSON.stringify(call), unix: lock.socket },
+      headers: { "content-type": "application/json" },
     });
     return response.status;
   };

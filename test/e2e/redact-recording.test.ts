@@ -35,7 +35,14 @@ interface Removal {
 }
 
 async function removalsOf(sandbox: Sandbox, id: string) {
-  const words = ["list-events", id, "--kind", "redaction", "--format", "ndjson"];
+  const words = [
+    "list-events",
+    id,
+    "--kind",
+    "redaction",
+    "--format",
+    "ndjson",
+  ];
   const { stdout } = await sandbox.run(words);
   return stdout
     .split("\n")

@@ -23,7 +23,7 @@ export default defineCommand({
   description: `Moves old sessions out of the database into Parquet files.
 
 Sessions that ended, or were lost, more than so many days ago go, with their
-events, unless the spool still has files of theirs. The files are read back and
+events and their recordings, unless the spool still has files of theirs. The files are read back and
 compared before anything is removed; what comes of an archived session later is
 dropped and counted. With a server running, the database's file keeps its size
 and has room for new events. A person at a terminal is asked first.
@@ -132,6 +132,11 @@ function archiveWords(done: Archive): string {
   const { folder, database_bytes, compacted } = done;
   const { before, after } = database_bytes;
   const lines = [planWords("archived", done)];
+  const { recordings } = done;
+  if (recordings.files > 0)
+    lines.push(
+      `recordings: ${recordings.files} (${bytes(recordings.bytes)}), in recordings/ of it\n`,
+    );
   if (folder !== null) lines.push(`folder: ${escapeText(folder)}\n`);
   if (compacted)
     lines.push(`database: ${bytes(before)} before, ${bytes(after)} now\n`);

@@ -12,7 +12,9 @@ import { ensurePrivateDir } from "../../os/paths.ts";
 import { type StreamPlace, openStream, placeOf } from "../../os/place.ts";
 import { copy } from "../../os/copy.ts";
 import { remembered } from "../../access/copies.ts";
+import { keptRecordings } from "../../access/kept-recordings.ts";
 import { requireNotOwn } from "../../access/own-files.ts";
+import { recordingsFolder } from "../../model/recording/place.ts";
 import { Scratch } from "../../os/scratch.ts";
 import { escapeText } from "../../render/escape.ts";
 import { bytes } from "../../render/format.ts";
@@ -21,7 +23,8 @@ import { note, printResult } from "../terminal.ts";
 export default defineCommand({
   description: `Copies the database to a file, while a server runs, too.
 
-The copy is that of one moment, and compact; recording goes on. The file has its
+The copy is that of one moment, and compact; recording goes on. What terminals
+showed is not in it: those are files of their own, and are named. The file has its
 name once it was read back and found the same, and only you can read it; one
 that it replaces keeps its mode and its owner. A FIFO or a device gets what the
 file would hold, and the result is told on stderr then.
@@ -46,23 +49,54 @@ EXAMPLES
     using place = placeOf(args.file);
     if (place.kind === "stream") {
       requireNotOwn(settings, place.path);
-      const done = await sendBackup(settings, place, args.file);
+      const sent = await sendBackup(settings, place, args.file);
+      const done = { ...sent, ...leftOf(settings) };
       say(args.json ? `${plainJson({ ...done })}\n` : words(done));
       return;
     }
     const { path } = place;
     const copy = { kind: "backup", path } as const;
-    const done = await remembered(settings, copy, note, () =>
+    const made = await remembered(settings, copy, note, () =>
       withMaintenance(settings, note, (maintenance) =>
         maintenance.backup(path, args.force),
       ),
     );
+    const done = { ...made, ...leftOf(settings) };
     printResult(args.json, done, words(done));
   },
 });
 
-const words = ({ file, bytes: size, sessions, events }: Backup) =>
-  `backup: ${escapeText(file)} (${bytes(size)})\nholds: ${sessions} sessions, ${events} events\n`;
+/** What no copy of the database holds. */
+interface Left {
+  recordings: { folder: string; files: number; bytes: number };
+}
+
+function leftOf({ paths }: Settings): Left {
+  const data = paths.data!;
+  const kept = keptRecordings(data);
+  const size = kept.reduce((sum, one) => sum + one.bytes, 0);
+  const folder = recordingsFolder(data);
+  return { recordings: { folder, files: kept.length, bytes: size } };
+}
+
+function words({
+  file,
+  bytes: size,
+  sessions,
+  events,
+  recordings,
+}: Backup & Left): string {
+  const lines = [
+    `backup: ${escapeText(file)} (${bytes(size)})`,
+    `holds: ${sessions} sessions, ${events} events`,
+    ...(recordings.files > 0
+      ? [
+          `not in it: ${recordings.files} recordings of terminals (${bytes(recordings.bytes)}); copy ${escapeText(recordings.folder)}`,
+        ]
+      : []),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}
 
 /** To a FIFO or a device: DuckDB writes files only, so one is made first. */
 async function sendBackup(

@@ -4,7 +4,7 @@
  * leaves a tombstone of each session. Killed anywhere in between, the sessions are in
  * the database, in the files, or in both.
  */
-import { chmodSync, renameSync } from "node:fs";
+import { chmodSync, renameSync, rmSync, rmdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import { errnoOf, fail } from "../../model/failure.ts";
@@ -20,6 +20,8 @@ import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
 
 export const SESSIONS_FILE = "sessions.parquet";
 export const EVENTS_FILE = "events.parquet";
+/** The folder of what terminals showed, where there is any. */
+const RECORDINGS = "recordings";
 
 export interface Exported extends ArchivePlan {
   /** The number of the last event then. */
@@ -165,6 +167,17 @@ export async function removeExported(
       );
   });
   return true;
+}
+
+/** Removes the files of an archive, and its folder. */
+export function removeFiles(made: OpenFolder, folder: string): void {
+  for (const name of [SESSIONS_FILE, EVENTS_FILE, RECORDINGS])
+    rmSync(made.at(name), { recursive: true, force: true });
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Another folder has its name by now.
+  }
 }
 
 /** Renames a finished folder. @param at how its new name is reached */

@@ -137,8 +137,9 @@ class ArchivedTexts {
     await connection.run(
       "INSERT INTO bare SELECT unnest($1::BIGINT[]), unnest($2::VARCHAR[])",
       [
-        listValue(changed.map(({ seq }) => BigInt(seq))),
-        listValue(changed.map(({ payload }) => payload)),
+        // An empty list would have no type; no event has this number.
+        listValue([-1n, ...changed.map(({ seq }) => BigInt(seq))]),
+        listValue(["", ...changed.map(({ payload }) => payload)]),
       ],
     );
     const [had] = await this.rows<{ n: number; last: string }>(

@@ -1,12 +1,5 @@
 /** Backups and archives of the database, by the process that has it open; one at a time. */
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  rmSync,
-  rmdirSync,
-  statSync,
-} from "node:fs";
+import { accessSync, chmodSync, constants, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Warn, errnoOf, fail, reasonOf } from "../../model/failure.ts";
 import type {
@@ -16,6 +9,7 @@ import type {
   Archived,
   Backup,
   Maintenance,
+  RecordingFiles,
   Removed,
 } from "../../model/maintenance.ts";
 import type { RemovalRequest } from "../../model/redaction/removal.ts";
@@ -31,15 +25,19 @@ import { OpenFolder, Scratch } from "../../os/scratch.ts";
 import { Spot } from "../../os/spot.ts";
 import { trustedPath } from "../../os/trust.ts";
 import {
-  EVENTS_FILE,
   type Exported,
-  SESSIONS_FILE,
   existsFailure,
   exportTo,
   nameFolder,
   plan,
   removeExported,
+  removeFiles,
 } from "./archive.ts";
+import {
+  NOT_RECORDED,
+  type Recorded,
+  copyRecordings,
+} from "./archived-recordings.ts";
 import { rowsOf } from "./connection.ts";
 import { copyDatabase } from "./copy.ts";
 import type { Database } from "./database.ts";
@@ -64,6 +62,8 @@ export interface MaintenanceOptions {
   requireNotOwn(path: string): void;
   /** Whether this is the only user of the database, which may be compacted then. */
   alone: boolean;
+  /** Those of this host; none of a copy. */
+  recordings?: RecordingFiles;
   warn: Warn;
 }
 
@@ -155,7 +155,7 @@ export class FileMaintenance implements Maintenance {
       this.options.requireNotOwn(spot.path);
       const before = this.db.sizes().file;
       const went = await this.move(request, folder, spot, task);
-      const { seq: _seq, ...rest } = went;
+      const { seq: _seq, recorded: _ids, ...rest } = went;
       const compacted =
         this.options.alone && (await this.shrink(went, part(task, 0.7, 1)));
       return {
@@ -184,14 +184,17 @@ export class FileMaintenance implements Maintenance {
     folder: string,
     { path, at }: Spot,
     steps: Steps,
-  ): Promise<Exported> {
+  ): Promise<Exported & Recorded> {
     using scratch = placing(path, () => Scratch.beside(path, at));
     const half = scratch.at("archive");
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       await this.flush();
       const writing = part(steps, 0, 0.5);
       const exported = await this.export(request, half, folder, writing);
-      if (exported.sessions === 0) return exported;
+      if (exported.sessions === 0) return { ...exported, ...NOT_RECORDED };
+      const recorded = await this.db.jobs.run((connection) =>
+        copyRecordings(connection, this.options.recordings, half, folder),
+      );
       steps.at("removing", 0.5);
       using made = new OpenFolder(half);
       nameFolder(half, folder, at);
@@ -203,7 +206,10 @@ export class FileMaintenance implements Maintenance {
         this.folds.forgetClosed();
         return true;
       });
-      if (removed) return exported;
+      if (removed) {
+        this.options.recordings?.remove(recorded.recorded);
+        return { ...exported, ...recorded };
+      }
       removeFiles(made, at);
     }
     throw fail.overloaded(
@@ -309,17 +315,6 @@ function makesThere(path: string): boolean {
     return !trustedPath(dirname(path)).path.includes("?");
   } catch {
     return false;
-  }
-}
-
-/** Removes the files of an archive, and its folder. */
-function removeFiles(made: OpenFolder, folder: string): void {
-  for (const name of [SESSIONS_FILE, EVENTS_FILE])
-    rmSync(made.at(name), { force: true });
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Another folder has its name by now.
   }
 }
 

@@ -70,10 +70,11 @@ export async function removeTexts(
  * @returns false when nothing of the session is stored
  */
 async function sayRecording(
-  { db, removals, append }: Keeper,
+  { db, removals, output, append }: Keeper,
   request: Request,
 ): Promise<boolean> {
   const { session_id } = request;
+  await output.remove([session_id]);
   if (removals.in(session_id).some(removesRecording)) return true;
   const all = recordingRemoval(request, isoTime(Date.now()));
   const { events } = await db.inTurn(() => find(db, all, []));
@@ -98,7 +99,9 @@ async function removeOf(
   const before = await db.inTurn(() => find(db, planned, known));
   if (before.events === 0) return null;
   // Of several of a session the last one reaches furthest.
-  let redaction = known.findLast((one) => one.of === planned.of);
+  let redaction = known.findLast(
+    ({ of, recording }) => of === planned.of && !recording,
+  );
   if (!redaction || !before.covered) {
     const up_to = before.last > now ? before.last : now;
     redaction = redactionOf(request, of, now, up_to);

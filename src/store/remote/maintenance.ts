@@ -89,7 +89,9 @@ export class RemoteMaintenance implements Maintenance {
 
   async archive(request: ArchiveRequest, folder: string): Promise<Archive> {
     const call = { command: "archive", request, folder } as const;
-    const done = (await this.call(call)) as Archive;
+    // An older one knows of no recordings.
+    const none = { recordings: { files: 0, bytes: 0 } };
+    const done = { ...none, ...(await this.call(call)) } as Archive;
     if (done.folder !== null) requireSeen(done.folder);
     return done;
   }
