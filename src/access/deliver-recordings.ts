@@ -133,6 +133,7 @@ class Delivery {
     session_id: string,
     sent: (bytes: number) => void,
   ): Promise<boolean> {
+    if (isWritten(recordingPath(this.data, session_id))) return false;
     try {
       await this.send(session_id, sent);
       this.mark(session_id, "delivered");
@@ -233,6 +234,16 @@ class Delivery {
       if (error instanceof Rejected) return false;
       throw error;
     }
+  }
+}
+
+/** Whether its recorder, whose wrapper was killed, has not come to its end yet. */
+function isWritten(path: string): boolean {
+  const fd = openRegular(path, O_RDONLY);
+  try {
+    return lockFile(fd) === "taken";
+  } finally {
+    closeSync(fd);
   }
 }
 
