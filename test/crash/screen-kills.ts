@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { quantile } from "../bench/figures.ts";
 import { Pty } from "../support/pty.ts";
 import { Random } from "../support/random.ts";
-import { RECORD, recorded, recordings } from "../support/recorded-screen.ts";
+import { RECORD, begun, recorded } from "../support/recorded-screen.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { until } from "../support/wait.ts";
 
@@ -113,14 +113,9 @@ const linesOf = (text: string): Line[] =>
     .filter(({ n, dots }) => dots!.length === n % 97);
 
 function linesIn(sandbox: Sandbox): Line[] {
-  try {
-    if (recordings(sandbox.data).length === 0) return [];
-  } catch {
-    // Its folder is to be made.
-    return [];
-  }
-  const { shown } = recorded(sandbox);
-  return linesOf(shown.toString());
+  // Its folder, or what it begins with, is still to be made.
+  if (!begun(sandbox)) return [];
+  return linesOf(recorded(sandbox).shown.toString());
 }
 
 if (import.meta.main) {

@@ -29,7 +29,7 @@ import {
   randomFaults,
 } from "./inject.ts";
 import { Process, type Role } from "./process.ts";
-import { SmallDisk } from "./small-disk.ts";
+import { SmallDisk } from "../support/small-disk.ts";
 
 /** What goes wrong in a round besides kills. */
 export type Trouble = "none" | "calls" | "disk" | "clock";

@@ -1,9 +1,14 @@
 /** What a terminal shows is recorded, byte for byte, and no shell waits or ends for it. */
 import { expect, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
-import { RECORD, prepared, recorded } from "../support/recorded-screen.ts";
+import {
+  RECORD,
+  begun,
+  prepared,
+  recorded,
+} from "../support/recorded-screen.ts";
 
 test("every byte that a program shows is recorded as it was shown, whatever it is", async () => {
   using sandbox = prepared();
@@ -82,8 +87,7 @@ test("a wrapper that is killed leaves all that was shown", async () => {
   await pty.until(
     "its recording",
     () =>
-      existsSync(join(sandbox.data, "recordings")) &&
-      recorded(sandbox).shown.toString().endsWith("<2>$ "),
+      begun(sandbox) && recorded(sandbox).shown.toString().endsWith("<2>$ "),
   );
   expect(recorded(sandbox).shown.toString()).toContain("\n20000\r\n");
   await sandbox.list();

@@ -1,5 +1,11 @@
 /** Shells whose terminal is recorded, and what their recordings hold. */
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Entry } from "../../src/model/recording/format.ts";
 import { BINARY, Sandbox } from "./sandbox.ts";
@@ -39,6 +45,13 @@ export function played(path: string) {
 
 export const bytesOf = (entries: readonly Entry[], kind: Entry["kind"]) =>
   Buffer.concat(entries.flatMap((e) => (e.kind === kind ? [e.bytes] : [])));
+
+/** Whether there is one that can be read. */
+export function begun({ data }: Sandbox): boolean {
+  const folder = join(data, "recordings");
+  if (!existsSync(folder)) return false;
+  return recordings(data).some((name) => statSync(join(folder, name)).size > 0);
+}
 
 /** The one recording of a sandbox. */
 export function recorded(sandbox: Sandbox) {
