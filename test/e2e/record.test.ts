@@ -1,6 +1,6 @@
 /** What a terminal shows is recorded, byte for byte, and no shell waits or ends for it. */
 import { expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
 import {
@@ -9,6 +9,7 @@ import {
   prepared,
   recorded,
 } from "../support/recorded-screen.ts";
+import { needs } from "../support/tools.ts";
 
 test("every byte that a program shows is recorded as it was shown, whatever it is", async () => {
   using sandbox = prepared();
@@ -27,6 +28,46 @@ test("every byte that a program shows is recorded as it was shown, whatever it i
     ...{ omitted_bytes: 0, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
   });
 });
+
+/** Of every kind: colours, other alphabets, half letters, NUL, a screen that is drawn on. */
+const ALL_KINDS = `
+printf 'plain\\tand \\033[1;31mred\\033[0m, gr\\303\\274n, \\344\\270\\255, \\360\\237\\230\\200\\n'
+printf 'half \\303 a letter, \\377\\376, \\000NUL\\000, \\302\\n'
+printf '\\033]0;a title\\007\\033]8;;http://x\\033\\\\link\\033]8;;\\033\\\\\\n'
+printf '\\033[?1049h\\033[2J\\033[5;70Hover the margin it goes\\033[?1049l'
+for i in $(seq 300); do printf '\\rprogress %d%%' "$i"; done; echo
+printf '%s\\b\\b\\bXYZ\\n' abcdef; printf '%080d\\n%0160d\\n' 1 2
+seq -f 'a row of output, number %g' 3000
+head -c 20000 "$0"; stty raw; cat "$0"; printf 'no end of a row'
+exit 7
+`;
+
+test.skipIf(!needs("script"))(
+  "what is recorded is what script(1) captures, byte for byte",
+  async () => {
+    using sandbox = prepared();
+    const binary = join(sandbox.home, "bytes");
+    const bytes = Buffer.from(
+      Array.from({ length: 100_000 }, (_, i) => (i * 7 + (i >> 8) * 13) & 0xff),
+    );
+    writeFileSync(binary, bytes);
+    const program = ["sh", "-c", ALL_KINDS, binary];
+    const log = join(sandbox.home, "script.log");
+    const quoted = program.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+    const script = ["script", "-qec", quoted.join(" "), log];
+    for (const command of [script, [...RECORD, ...program]]) {
+      await using pty = new Pty(sandbox, command, { columns: 80 });
+      expect((await pty.ended()).code).toBe(7);
+    }
+    const captured = readFileSync(log);
+    // It says when it began and ended in rows of its own.
+    const from = captured.indexOf(10) + 1;
+    const to = captured.lastIndexOf("\nScript done on ");
+    const { shown } = recorded(sandbox);
+    expect(shown.length).toBe(to - from);
+    expect(shown.equals(captured.subarray(from, to))).toBe(true);
+  },
+);
 
 test("what is recorded is what was on the screen; what is typed unseen is nowhere", async () => {
   using sandbox = prepared();

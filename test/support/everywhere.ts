@@ -2,6 +2,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
+import { played } from "./recorded-screen.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** @returns `FILE: WORD` of each that is found; nobody may have the database open */
@@ -30,6 +31,11 @@ export async function wordsLeft(
 
 /** What columns hold may be compressed. */
 async function contentOf(path: string, bytes: string): Promise<string> {
+  if (bytes.startsWith("\x5b\x2a\x4d\x18")) {
+    const { shown } = played(path);
+    const text = shown.toString("latin1");
+    return `${text}\n${Bun.stripANSI(text)}`;
+  }
   if (bytes.startsWith("PAR1"))
     return rows(`FROM read_parquet('${quoted(path)}')`);
   if (bytes.slice(8, 12) !== "DUCK") return "";
