@@ -9,7 +9,7 @@ import { closeSync, fstatSync, readSync } from "node:fs";
 import type { Settings } from "../config/load.ts";
 import { isoTime } from "../model/clock.ts";
 import { EVENT_VERSION, type Annotation } from "../model/event.ts";
-import { Failure, Rejected, type Warn } from "../model/failure.ts";
+import { Failure, Rejected, type Warn, errnoOf } from "../model/failure.ts";
 import { namedUuid } from "../model/id.ts";
 import { Task } from "../model/progress.ts";
 import { recordingPath, recordingsFolder } from "../model/recording/place.ts";
@@ -21,9 +21,9 @@ import {
   lockFile,
   openRegular,
 } from "../os/file.ts";
+import { readFailure } from "../os/paths.ts";
 import { CircuitBreaker } from "../spool/circuit-breaker.ts";
 import {
-  MAX_PIECE_BYTES,
   type Progress,
   RecordingRefused,
   type RecordingTarget,
@@ -33,6 +33,7 @@ import {
 import { HttpStore } from "../store/remote/store.ts";
 import {
   type DeliveryMark,
+  forgetGone,
   forgetMark,
   isWaiting,
   keptRecordings,
@@ -41,6 +42,8 @@ import {
 } from "./kept-recordings.ts";
 import { endpointToken } from "./open.ts";
 
+/** A server takes more, but a slow link has to bring one within half a minute. */
+const PIECE_BYTES = 256 * 1024;
 /** How often a piece may be sent without the server having more. */
 const MOST_VAIN = 3;
 const READ_BYTES = 256 * 1024;
@@ -65,6 +68,7 @@ export async function deliverRecordings(
   const folder = recordingsFolder(data);
   if (url === null || isMissing(folder)) return 0;
   removeOld(data, config.recordings.keep_ms, Date.now());
+  forgetGone(data);
   if (config.delivery.recordings === "off") return 0;
   const breaker = new CircuitBreaker(folder, automatic, Date.now);
   const delivery = new Delivery(settings, url, warn);
@@ -81,7 +85,9 @@ export async function deliverRecordings(
       brought += now;
     } catch (error) {
       breaker.failed(error);
-      throw error;
+      const pause_ms = breaker.pause_ms();
+      if (pause_ms === null) throw error;
+      await Bun.sleep(pause_ms);
     } finally {
       closeSync(lock);
     }
@@ -89,10 +95,10 @@ export async function deliverRecordings(
   return brought;
 }
 
-/** Those that the server refused are brought once more. */
+/** Those that the server has not taken are brought once more. */
 export function forgetRefused(data: string): void {
   for (const { session_id, mark } of keptRecordings(data))
-    if (mark?.state === "refused") forgetMark(data, session_id);
+    if (mark && mark.state !== "delivered") forgetMark(data, session_id);
 }
 
 class Delivery {
@@ -133,8 +139,9 @@ class Delivery {
     session_id: string,
     sent: (bytes: number) => void,
   ): Promise<boolean> {
-    if (isWritten(recordingPath(this.data, session_id))) return false;
+    const path = recordingPath(this.data, session_id);
     try {
+      if (isWritten(path)) return false;
       await this.send(session_id, sent);
       this.mark(session_id, "delivered");
       return true;
@@ -143,12 +150,20 @@ class Delivery {
         this.unknown.add(session_id);
         return false;
       }
-      if (!(error instanceof RecordingRefused)) throw error;
-      this.warn(
-        `the recording of ${session_id} was not taken: ${error.message}`,
-      );
-      this.mark(session_id, "refused", error.message);
-      return true;
+      if (error instanceof SessionUnknown) {
+        this.mark(session_id, "unknown");
+        return true;
+      }
+      if (error instanceof RecordingRefused) {
+        this.warn(
+          `the recording of ${session_id} was not taken: ${error.message}`,
+        );
+        this.mark(session_id, "refused", error.message);
+        return true;
+      }
+      // It went meanwhile: to make room, say.
+      if (errnoOf(error) === "ENOENT" && isMissing(path)) return false;
+      throw errnoOf(error) ? readFailure(path, error) : error;
     }
   }
 
@@ -209,13 +224,15 @@ class Delivery {
 
   /**
    * The wrapper was killed: its session's end says nothing of the recording.
-   * @returns false where the server does not know the session, or not its end
+   * @returns false where the server does not know of the session's end
+   * @throws SessionUnknown where it knows nothing of the session
    */
   private async tell(session_id: string, fd: number): Promise<boolean> {
     const token = await this.target.token();
     const store = new HttpStore({ url: this.url, token });
     const session = await store.get(session_id);
-    if (!session?.end_time) return false;
+    if (!session) throw new SessionUnknown();
+    if (session.end_time === null) return false;
     const recording = digestOf(fd);
     const event: Annotation = {
       event_version: EVENT_VERSION,
@@ -230,12 +247,15 @@ class Delivery {
       await store.append([event]);
       return true;
     } catch (error) {
-      // An older server, or one that holds the session for another's.
-      if (error instanceof Rejected) return false;
+      // The session is another's there.
+      if (error instanceof Rejected) throw new RecordingRefused(error.sentence);
       throw error;
     }
   }
 }
+
+/** It ended before its host had that server, say. */
+class SessionUnknown extends Error {}
 
 /** Whether its recorder, whose wrapper was killed, has not come to its end yet. */
 function isWritten(path: string): boolean {
@@ -248,20 +268,26 @@ function isWritten(path: string): boolean {
 }
 
 /** Waits so that so many bytes a second go at most. */
-class Pace {
+export class Pace {
   readonly piece_bytes: number;
-  private readonly began_ms = performance.now();
+  private readonly began_ms: number;
   private bytes = 0;
 
-  constructor(private readonly bytes_per_second: number) {
-    this.piece_bytes = Math.min(MAX_PIECE_BYTES, bytes_per_second);
+  constructor(
+    private readonly bytes_per_second: number,
+    private readonly now: () => number = () => performance.now(),
+    private readonly sleep: (ms: number) => Promise<unknown> = Bun.sleep,
+  ) {
+    this.piece_bytes = Math.min(PIECE_BYTES, bytes_per_second);
+    this.began_ms = now();
   }
 
+  /** So many were sent just now. */
   async after(bytes: number): Promise<void> {
     this.bytes += bytes;
     const due_ms = (this.bytes / this.bytes_per_second) * 1_000;
-    const ms = this.began_ms + due_ms - performance.now();
-    if (ms > 0) await Bun.sleep(ms);
+    const ms = this.began_ms + due_ms - this.now();
+    if (ms > 0) await this.sleep(ms);
   }
 }
 

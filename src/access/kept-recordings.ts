@@ -35,9 +35,12 @@ export interface KeptRecording {
   mark: DeliveryMark | null;
 }
 
+/** `unknown`: the server knows nothing of the session. */
+const STATES = ["delivered", "refused", "unknown"] as const;
+
 /** Beside a recording, as JSON: it need not be brought to the server any more. */
 export interface DeliveryMark {
-  state: "delivered" | "refused";
+  state: (typeof STATES)[number];
   /** The server. */
   to: string;
   /** UTC, ISO 8601. */
@@ -62,6 +65,7 @@ export const PART_SUFFIX = ".part";
 const MARK_SUFFIX = ".delivery";
 const SPOOL_SUFFIX = ".ndjson";
 const MOST_MARK_BYTES = 4096;
+const BLOCK_BYTES = 4096;
 const REMOVED = "removed.jsonl";
 /** With so much in it, it begins anew; the one before is kept. */
 const MOST_REMOVED_BYTES = 1024 * 1024;
@@ -92,12 +96,23 @@ export function keptRecordings(data: string): KeptRecording[] {
 export const isWaiting = ({ live, mark }: KeptRecording): boolean =>
   !live && mark === null;
 
-/** Bytes of what is on its way to us. */
-export const partBytes = (data: string): number =>
-  idsIn(data, PART_SUFFIX).reduce((sum, session_id) => {
+/** What the disk gives to a file of so many bytes: a million of one byte each fill it, too. */
+const onDisk = (bytes: number): number =>
+  Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+
+/** Bytes of all that is kept, and on its way to us. */
+export function takenBytes(
+  data: string,
+  kept: readonly KeptRecording[] = keptRecordings(data),
+): number {
+  let sum = 0;
+  for (const { bytes } of kept) sum += onDisk(bytes);
+  for (const session_id of idsIn(data, PART_SUFFIX)) {
     const stat = statFile(partPath(data, session_id), { follow: false });
-    return sum + (stat?.bytes ?? 0);
-  }, 0);
+    sum += onDisk(stat?.bytes ?? 0);
+  }
+  return sum;
+}
 
 /** The sessions that a file of the folder is named by, with that suffix. */
 export function idsIn(data: string, suffix: string): string[] {
@@ -128,7 +143,7 @@ function markOf(data: string, session_id: string): DeliveryMark | null {
   if (text === null) return null;
   try {
     const mark = Object(JSON.parse(text)) as DeliveryMark;
-    return ["delivered", "refused"].includes(mark.state) ? mark : null;
+    return STATES.includes(mark.state) ? mark : null;
   } catch {
     // Torn: it is asked for again.
     return null;
@@ -156,6 +171,13 @@ export function writeMark(
 /** As if nothing had been tried. */
 export function forgetMark(data: string, session_id: string): void {
   rmSync(markPath(data, session_id), { force: true });
+}
+
+/** What is said of those that somebody took away. */
+export function forgetGone(data: string): void {
+  const there = new Set(idsIn(data, RECORDING_SUFFIX));
+  for (const session_id of idsIn(data, MARK_SUFFIX))
+    if (!there.has(session_id)) forgetMark(data, session_id);
 }
 
 /** Whether there is one, or what came of one. */
@@ -187,11 +209,11 @@ export function makeRoom(
   now: number,
 ): RemovedRecording[] {
   const kept = keptRecordings(data);
-  let bytes = kept.reduce((sum, one) => sum + one.bytes, partBytes(data));
+  let bytes = takenBytes(data, kept);
   const removed: RemovedRecording[] = [];
   for (const one of inOrderOfRemoval(kept)) {
     if (bytes <= most_bytes) break;
-    bytes -= one.bytes;
+    bytes -= onDisk(one.bytes);
     removed.push(remove(data, one, "room", now));
   }
   return removed;

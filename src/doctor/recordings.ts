@@ -70,9 +70,14 @@ function delivery(data: string): string {
       `recordings that the server does not take: ${refused.length}, the first of ${first.session_id}: ${first.mark!.why}`,
       "to bring them once more: session-buddy drain --retry",
     );
+  const unknown = kept.filter(({ mark }) => mark?.state === "unknown").length;
+  const stay =
+    unknown === 0
+      ? ""
+      : `; ${unknown} stay here, of sessions that it does not know`;
   if (waiting.length > 0)
-    return `${waiting.length} (${bytesOf(waiting)} bytes) are on their way`;
-  return "the server has all that are closed";
+    return `${waiting.length} (${bytesOf(waiting)} bytes) are on their way${stay}`;
+  return `the server has all that are closed${stay}`;
 }
 
 const bytesOf = (kept: readonly KeptRecording[]): number =>

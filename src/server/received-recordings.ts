@@ -24,9 +24,9 @@ import {
   idsIn,
   keptRecordings,
   makeRoom,
-  partBytes,
   partPath,
   removeOld,
+  takenBytes,
 } from "../access/kept-recordings.ts";
 import type { Config } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
@@ -136,18 +136,21 @@ export class ReceivedRecordings {
     from: Provenance,
   ): Promise<Taken> {
     await this.requireOwner(session_id, from);
-    const known = offset > 0 ? this.uploads.get(session_id) : undefined;
+    // What was removed meanwhile is asked for anew.
+    const begun = sizeOf(partPath(this.data, session_id)) ?? 0;
+    const known = begun > 0 ? this.uploads.get(session_id) : undefined;
     const promised = known ?? (await this.promised(session_id));
     const { bytes: of, sha256 } = promised;
     const path = recordingPath(this.data, session_id);
-    const there = statSync(path, { throwIfNoEntry: false });
-    if (there?.size === of) return { bytes: of, of, sha256 };
-    if (there)
+    const there = sizeOf(path);
+    if (there === of) return { bytes: of, of, sha256 };
+    if (there !== null)
       throw fail.refused(
         `another recording of session '${session_id}' is here`,
       );
     this.requireFitting(of);
     this.remember(session_id, promised);
+    if (piece.length === 0 && begun < of) return { bytes: begun, of, sha256 };
     const have = this.write(session_id, offset, piece, of);
     if (have < of) return { bytes: have, of, sha256 };
     await this.finish(session_id, promised);
@@ -296,9 +299,7 @@ export class ReceivedRecordings {
   }
 
   private count(): number {
-    const kept = keptRecordings(this.data);
-    const parts = partBytes(this.data);
-    return (this.bytes = kept.reduce((sum, one) => sum + one.bytes, parts));
+    return (this.bytes = takenBytes(this.data));
   }
 
   private told(removed: readonly RemovedRecording[]): void {
@@ -315,6 +316,9 @@ const unpromised = (session_id: string) =>
 
 const noRoom = () =>
   new Overloaded("there is no room for recordings just now", RETRY_MS);
+
+const sizeOf = (path: string): number | null =>
+  statSync(path, { throwIfNoEntry: false })?.size ?? null;
 
 /** On the disk, and read back from there. */
 async function digestOf(path: string): Promise<Omit<RecordingPromise, "at">> {

@@ -5,7 +5,7 @@
  */
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FarHost, type Piece } from "../support/far.ts";
 import { configure, needsRoot, privately } from "../support/host.ts";
@@ -43,7 +43,7 @@ test("a recording comes to the server after its events, the same to the byte, an
   expect(hosts.files(far)).toEqual([`${id}.rec`]);
   expect(hosts.passed.findIndex((one) => one === "track_events")).toBe(0);
   expect(hosts.pieces.map(({ offset }) => offset)).toEqual([
-    ...hosts.pieces.keys().map((n) => n * 1024 * 1024),
+    ...hosts.pieces.keys().map((n) => n * 256 * 1024),
   ]);
   expect(hosts.pieces.length).toBeGreaterThan(1);
   const played = await far.run(["export", id, "--format", "txt"]);
@@ -266,6 +266,25 @@ test("a server that is older is asked again seldom, and told of; nothing is lost
   expect(
     createHash("sha256").update(hosts.bytesOf(far, id)).digest("hex"),
   ).toBe((session!.metadata["recording"] as { sha256: string }).sha256);
+}, 60_000);
+
+test("what was recorded before there was a server stays, is asked for once, and is no trouble", async () => {
+  await using hosts = await FarHost.start();
+  const { near } = hosts;
+  const id = await hosts.record("echo before");
+  await near.list();
+  let asked = 0;
+  hosts.onPiece = () => (asked++, null);
+  for (let n = 0; n < 2; n++)
+    expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(asked).toBe(1);
+  expect(hosts.recordings(near)).toEqual([id]);
+  const { stdout } = await near.run(["doctor", "--json"], { env: hosts.env() });
+  expect(stdout).toMatch(/1 stay here, of sessions that it does not know/);
+  // What somebody took away leaves nothing behind.
+  rmSync(join(near.data, "recordings", `${id}.rec`));
+  await hosts.drain();
+  expect(hosts.files(near).filter((name) => name.startsWith(id))).toEqual([]);
 }, 60_000);
 
 test("with delivery.recordings off they stay where they are", async () => {

@@ -218,7 +218,7 @@ function failureIn(told: unknown): Failure | null {
   return new Failure(code as FailureCode, sentence, advice);
 }
 
-async function bodyOf({ body }: Response): Promise<string> {
+export async function bodyOf({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body ?? []) {

@@ -1,6 +1,6 @@
 /** Brings a recording to a server, piece by piece, each by one PUT. */
 import { Failure, Overloaded, fail } from "../../model/failure.ts";
-import { DIRECT, fetchReason, retryAfterMs } from "./client.ts";
+import { DIRECT, bodyOf, fetchReason, retryAfterMs } from "./client.ts";
 
 /** How much of a recording the server has, and will have. */
 export interface Progress {
@@ -9,10 +9,7 @@ export interface Progress {
   sha256: string;
 }
 
-/** What a piece may have. */
-export const MAX_PIECE_BYTES = 1024 * 1024;
 const ANSWER_MS = 60_000;
-const MAX_ANSWER_BYTES = 64 * 1024;
 
 /** Where a recording goes: beside the MCP endpoint. */
 export interface RecordingTarget {
@@ -58,7 +55,7 @@ export async function putPiece(
         signal: AbortSignal.timeout(ANSWER_MS),
       },
     );
-    text = (await response.text()).slice(0, MAX_ANSWER_BYTES);
+    text = await bodyOf(response);
   } catch (error) {
     if ((error as { name?: unknown }).name === "TimeoutError")
       throw fail.timeout(
