@@ -77,19 +77,25 @@ const markPath = (data: string, session_id: string): string =>
   `${recordingsFolder(data)}/${session_id}${MARK_SUFFIX}`;
 
 /** Oldest first. */
-export function keptRecordings(data: string): KeptRecording[] {
+export const keptRecordings = (data: string): KeptRecording[] =>
+  oldestFirst([...eachRecording(data)]);
+
+export const oldestFirst = (kept: KeptRecording[]): KeptRecording[] =>
+  kept.sort((a, b) => a.modified_ms - b.modified_ms);
+
+/** In no order; each is looked at when it is asked for. */
+export function* eachRecording(data: string): Generator<KeptRecording> {
   const live = spooledNow(data);
   const marked = new Set(idsIn(data, MARK_SUFFIX));
-  const kept = idsIn(data, RECORDING_SUFFIX).flatMap((session_id) => {
+  for (const session_id of idsIn(data, RECORDING_SUFFIX)) {
     const path = recordingPath(data, session_id);
     const stat = statFile(path, { follow: false });
-    if (stat?.kind !== "file") return [];
+    if (stat?.kind !== "file") continue;
     const { bytes, modified_ms } = stat;
     const mark = marked.has(session_id) ? markOf(data, session_id) : null;
     const facts = { session_id, bytes, modified_ms, mark };
-    return [{ ...facts, live: live.has(session_id) }];
-  });
-  return kept.sort((a, b) => a.modified_ms - b.modified_ms);
+    yield { ...facts, live: live.has(session_id) };
+  }
 }
 
 /** Whether it is to be brought to the server. */
@@ -201,14 +207,15 @@ export function removeRecording(data: string, session_id: string): number {
 /**
  * Removes old ones until all that is kept has so many bytes at most.
  * @param now milliseconds since the epoch
+ * @param kept oldest first
  * @returns those that went
  */
 export function makeRoom(
   data: string,
   most_bytes: number,
   now: number,
+  kept: readonly KeptRecording[] = keptRecordings(data),
 ): RemovedRecording[] {
-  const kept = keptRecordings(data);
   let bytes = takenBytes(data, kept);
   const removed: RemovedRecording[] = [];
   for (const one of inOrderOfRemoval(kept)) {
@@ -224,9 +231,10 @@ export function removeOld(
   data: string,
   keep_ms: number | null,
   now: number,
+  kept: readonly KeptRecording[] = keptRecordings(data),
 ): RemovedRecording[] {
   if (keep_ms === null) return [];
-  return keptRecordings(data)
+  return kept
     .filter(({ live, modified_ms }) => !live && modified_ms < now - keep_ms)
     .map((one) => remove(data, one, "age", now));
 }

@@ -13,25 +13,15 @@ import {
   renameSync,
   rmSync,
   statSync,
-  statfsSync,
   utimesSync,
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
-import {
-  PART_SUFFIX,
-  type RemovedRecording,
-  idsIn,
-  keptRecordings,
-  makeRoom,
-  partPath,
-  removeOld,
-  takenBytes,
-} from "../access/kept-recordings.ts";
+import { partPath } from "../access/kept-recordings.ts";
 import type { Config } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
-import { Overloaded, errnoOf, fail } from "../model/failure.ts";
+import { errnoOf, fail } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { recordingPath, recordingsFolder } from "../model/recording/place.ts";
 import {
@@ -44,7 +34,7 @@ import type { ServedStore, StoredEvent } from "../model/store.ts";
 import { sync } from "../os/copy.ts";
 import { O_CREAT, O_RDWR, openRegular } from "../os/file.ts";
 import { ensurePrivateDir, ensurePrivateDirIn } from "../os/paths.ts";
-import type { RecordingFigures } from "./http/metrics.ts";
+import { RecordingsRoom, noRoom } from "./recordings-room.ts";
 import { KeyedMutex } from "./tools/recorder.ts";
 
 /** What of a recording there is. */
@@ -55,14 +45,6 @@ export interface Taken {
   sha256: string;
 }
 
-/** How often old ones are looked for. */
-const TICK_MS = 60_000;
-const FIRST_TICK_MS = 500;
-/** A part that nobody went on with for so long goes. */
-const PART_MS = 7 * 86_400_000;
-/** What the disk keeps free for the database, whatever is brought. */
-const FLOOR_BYTES = 256 * 1024 * 1024;
-const RETRY_MS = 60_000;
 const FULL = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 const READ_BYTES = 256 * 1024;
 /** Uploads that are known at once; others are looked up anew. */
@@ -81,11 +63,7 @@ export class ReceivedRecordings {
   private readonly mutex = new KeyedMutex();
   /** Those that are on their way, the latest last. */
   private readonly uploads = new Map<string, RecordingPromise>();
-  /** Of all, as far as we know; null until they are counted. */
-  private bytes: number | null = null;
-  private received = 0;
-  private removed = 0;
-  private readonly timer: ReturnType<typeof setInterval>;
+  readonly room: RecordingsRoom;
 
   constructor(
     private readonly data: string,
@@ -94,19 +72,7 @@ export class ReceivedRecordings {
     private readonly log: Log,
     private readonly now: Clock = Date.now,
   ) {
-    this.timer = setInterval(() => this.tick(), TICK_MS);
-    setTimeout(() => this.tick(), FIRST_TICK_MS).unref();
-  }
-
-  close(): void {
-    clearInterval(this.timer);
-  }
-
-  figures(): RecordingFigures {
-    const kept = keptRecordings(this.data);
-    const bytes = kept.reduce((sum, one) => sum + one.bytes, 0);
-    const { received, removed } = this;
-    return { recordings: kept.length, bytes, received, removed };
+    this.room = new RecordingsRoom(data, limits, log, now);
   }
 
   /**
@@ -227,7 +193,7 @@ export class ReceivedRecordings {
         throw fail.refused(
           `the recording of session '${session_id}' has ${of} bytes, and more were sent`,
         );
-      this.requireRoom(piece.length);
+      this.room.require(piece.length);
       try {
         for (let at = 0; at < piece.length;)
           at += writeSync(fd, piece, at, piece.length - at, have + at);
@@ -235,21 +201,11 @@ export class ReceivedRecordings {
         ftruncateSync(fd, have);
         throw FULL.has(errnoOf(error) ?? "") ? noRoom() : error;
       }
-      if (this.bytes !== null) this.bytes += piece.length;
+      this.room.wrote(piece.length);
       return have + piece.length;
     } finally {
       closeSync(fd);
     }
-  }
-
-  /** @throws Failure (overloaded) when there is none, and none can be made */
-  private requireRoom(bytes: number): void {
-    const { bavail, bsize } = statfsSync(this.data);
-    if (bavail * bsize < FLOOR_BYTES + bytes) throw noRoom();
-    const most = this.limits.max_bytes - bytes;
-    if ((this.bytes ?? this.count()) <= most) return;
-    this.told(makeRoom(this.data, most, this.now()));
-    if (this.count() > most) throw noRoom();
   }
 
   /** @throws Failure (refused) when it is not what was promised */
@@ -277,35 +233,8 @@ export class ReceivedRecordings {
     utimesSync(part, at, at);
     renameSync(part, recordingPath(this.data, session_id));
     sync(recordingsFolder(this.data));
-    this.received++;
+    this.room.tookIn(bytes);
     this.log.info("recording_received", { session_id, bytes });
-  }
-
-  private tick(): void {
-    const { data, limits } = this;
-    const now = this.now();
-    try {
-      this.told(removeOld(data, limits.keep_ms, now));
-      this.told(makeRoom(data, limits.max_bytes, now));
-      for (const session_id of idsIn(data, PART_SUFFIX)) {
-        const path = partPath(data, session_id);
-        const stat = statSync(path, { throwIfNoEntry: false });
-        if (stat && now - stat.mtimeMs > PART_MS) this.forget(session_id);
-      }
-      this.count();
-    } catch (error) {
-      this.log.warn("recordings_not_tidied", { reason: String(error) });
-    }
-  }
-
-  private count(): number {
-    return (this.bytes = takenBytes(this.data));
-  }
-
-  private told(removed: readonly RemovedRecording[]): void {
-    this.removed += removed.length;
-    for (const { session_id, bytes, why } of removed)
-      this.log.warn("recording_removed", { session_id, bytes, why });
   }
 }
 
@@ -313,9 +242,6 @@ const unpromised = (session_id: string) =>
   fail.not_found(
     `no event of session '${session_id}' tells of a recording of it`,
   );
-
-const noRoom = () =>
-  new Overloaded("there is no room for recordings just now", RETRY_MS);
 
 const sizeOf = (path: string): number | null =>
   statSync(path, { throwIfNoEntry: false })?.size ?? null;

@@ -136,7 +136,7 @@ async function serveDatabase(
     const { secret_file } = settings.config.auth;
     const pageAccess = new PageAccess(readSecret(secret_file, process.env));
     const recordings = new Recordings(data, store, log);
-    metrics.recordings = () => received.figures();
+    metrics.recordings = () => received.room.figures();
     const heard = { store, received, metrics };
     const own = { ...heard, pageAccess, recordings, spool, socket };
     const parts = { ...given, ...own };
@@ -149,7 +149,7 @@ async function serveDatabase(
           await store.endQueries();
           await serving.stop();
           await exports!.stop();
-          received.close();
+          received.room.close();
           // Ours still: the lock is held.
           rmSync(socket, { force: true });
         } finally {
@@ -158,7 +158,7 @@ async function serveDatabase(
       },
     };
   } catch (error) {
-    received.close();
+    received.room.close();
     await exports?.stop();
     await store.close();
     throw error;
