@@ -25,7 +25,7 @@ import type { Choice } from "../model/redaction/custom.ts";
 import { redact } from "../model/redaction/redact.ts";
 import { isSuspect } from "../model/redaction/suspect.ts";
 import { readFailure } from "../os/paths.ts";
-import { type FileStat, statFile } from "../os/stat.ts";
+import { statFile } from "../os/stat.ts";
 import type { OutputLines } from "../store/duckdb/output.ts";
 import { OpenRecording } from "./recordings.ts";
 
@@ -95,16 +95,21 @@ export async function searchRecordings(
   return all;
 }
 
+/** A file as it is now; see FileStat. */
+type Stat = Pick<SearchedRecording, "bytes" | "changed">;
+
 /** The recordings that there are, newest start first. */
-async function filesOf(searching: Searching): Promise<Map<string, FileStat>> {
+async function filesOf(searching: Searching): Promise<Map<string, Stat>> {
   const { data, goesOn } = searching;
-  const files: [string, FileStat][] = [];
+  const files: [string, Stat][] = [];
   for (const name of namesIn(recordingsFolder(data))) {
     const session_id = name.slice(0, -RECORDING_SUFFIX.length);
     if (!name.endsWith(RECORDING_SUFFIX) || !isSessionId(session_id)) continue;
     const path = recordingPath(data, session_id);
     const stat = statFile(path, { follow: false });
-    if (stat) files.push([session_id, stat]);
+    if (!stat) continue;
+    const { bytes, changed } = stat;
+    files.push([session_id, { bytes, changed }]);
     if (files.length % PORTION === 0) await goesOn();
   }
   const start = new Map(files.map(([id]) => [id, startSecondOf(id) ?? ""]));
@@ -124,7 +129,7 @@ function namesIn(folder: string): string[] {
 }
 
 /** Whether it is known of this file, as it is now. */
-const isOf = (known: SearchedRecording, { bytes, changed }: FileStat) =>
+const isOf = (known: SearchedRecording, { bytes, changed }: Stat) =>
   known.bytes === bytes &&
   known.changed === changed &&
   known.version === LINES_VERSION;
@@ -133,7 +138,7 @@ interface Given {
   session_id: string;
   /** Of its session. */
   start: string;
-  stat: FileStat;
+  stat: Stat;
   path: string;
   known: SearchedRecording | undefined;
 }

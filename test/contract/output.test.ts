@@ -86,7 +86,8 @@ async function inFile() {
 test("a hit is a line of a closed session, with its moment and its millisecond", async () => {
   await store.append([
     start({ session_id: id(0), user: { username: "ann", home: "/" } }),
-    start({ session_id: id(1), hostname: "web1" }),
+    // Its id names another second.
+    start({ session_id: id(1), hostname: "web1", timestamp: at(0.5 + 1) }),
     command(1, { session_id: id(0), text: "find Needle" }),
     annotation(2, { session_id: id(0), note: "a needle" }),
     start({ session_id: id(2), name: "needle" }),

@@ -334,6 +334,8 @@ test("a backup of an older schema is brought up", async () => {
     file,
     `DROP VIEW all_sessions;
     DROP TABLE event_columns;
+    DROP TABLE output;
+    DROP TABLE searched_recordings;
     ${["sessions", "undated_sessions", "open_sessions"]
       .flatMap((table) =>
         addedSince(4).map(

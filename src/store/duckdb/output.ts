@@ -11,7 +11,7 @@ import type {
 } from "../../model/recording/searched.ts";
 import type { Database } from "./database.ts";
 import type { Removals } from "./removals.ts";
-import { closedAmong } from "./session-tables.ts";
+import { type ClosedRow, closedAmong } from "./session-tables.ts";
 import { SQL } from "./statements.ts";
 
 /** Of all recordings; the newest are kept. */
@@ -37,7 +37,12 @@ export class OutputLines {
   async ended(ids: readonly string[]): Promise<Map<string, string>> {
     if (ids.length === 0) return new Map();
     await this.flush();
-    const rows = await closedAmong(this.db.ask, ids);
+    const closed = await closedAmong(this.db.ask, ids);
+    // There are those, too, whose id names another second than that of their start.
+    const others = await this.db.ask<ClosedRow>(SQL.openEnds, [
+      listValue([...ids]),
+    ]);
+    const rows = [...closed, ...others.filter((row) => row.end_source)];
     return new Map(rows.map(({ id, start_time }) => [id, start_time]));
   }
 
