@@ -4,8 +4,9 @@
  */
 import { redactionOf, type Settings } from "../config/load.ts";
 import { Failure, type Warn } from "../model/failure.ts";
+import { recordingsFolder } from "../model/recording/place.ts";
+import { isMissing } from "../os/file.ts";
 import type { DuckDBStore } from "../store/duckdb/store.ts";
-import { searchRecordings } from "./searched-recordings.ts";
 
 /**
  * `first`: what it answers looks through them, or somebody asked for it · `after`: it has
@@ -30,6 +31,9 @@ export async function searchAlone(
   const until = performance.now() + BEGINS_MS[when];
   const most_bytes = when === "first" ? Infinity : SMALL_BYTES;
   try {
+    if (await isNothing(settings, store)) return;
+    // It has the rules and a terminal in it: whoever has no recordings waits for none.
+    const { searchRecordings } = await import("./searched-recordings.ts");
     const { left } = await searchRecordings({
       ...{ data: settings.paths.data!, lines: store.output },
       redaction: redactionOf(settings),
@@ -47,4 +51,15 @@ export async function searchAlone(
     if (!(error instanceof Failure)) throw error;
     warn(`recorded terminals are not looked through: ${error.message}`);
   }
+}
+
+/** Nothing is recorded here, and nothing of what was is in the database. */
+async function isNothing(
+  { paths }: Settings,
+  { output }: DuckDBStore,
+): Promise<boolean> {
+  return (
+    isMissing(recordingsFolder(paths.data!)) &&
+    (await output.recordings()).length === 0
+  );
 }
