@@ -264,11 +264,11 @@ test("a file that was changed is read anew, one that was touched is not", async 
 });
 
 test("what was removed of a session stays away, whatever its recording says", async () => {
-  for (const n of [0, 1])
-    await store.append([
-      start({ session_id: id(n), name: "kept" }),
-      command(1, { session_id: id(n), text: "typed" }),
-    ]);
+  const typed = [0, 1, 2].map((n) =>
+    command(1, { session_id: id(n), text: "typed" }),
+  );
+  for (const [n, event] of typed.entries())
+    await store.append([start({ session_id: id(n) }), event]);
   const lines: [number, string][] = [
     [1, "typed"],
     [2, "shown"],
@@ -277,19 +277,26 @@ test("what was removed of a session stays away, whatever its recording says", as
   await store.append([end(3, { session_id: id(0) })]);
   await pass();
   expect(await found("typed")).toEqual(["typed"]);
-  for (const n of [0, 1])
-    await keeper().removeTexts({
-      ...{ session_id: id(n), user: "les", event_ids: null },
-    });
+  const by = { user: "les" };
+  const of = [typed[2]!.event_id];
+  const removals = [
+    { ...by, session_id: id(0), event_ids: null },
+    { ...by, session_id: id(1), event_ids: [], recording: true as const },
+    // As an earlier version did: it left the recording where it was.
+    { ...by, session_id: id(2), event_ids: of },
+  ];
+  for (const removal of removals) await keeper().removeTexts(removal);
   expect(await inFile()).toEqual([]);
   expect(await pass()).toEqual({ read: 1, left: 0 });
   expect(await inFile()).toEqual([]);
-  // What is shown after that is found.
   const later = (Date.now() - T0) / 1_000 + 60;
-  keep(id(1), recording(id(1), [...lines, [later, "later"]]));
-  await store.append([end(later, { session_id: id(1) })]);
+  for (const n of [1, 2]) {
+    keep(id(n), recording(id(n), [...lines, [later, "later"]]));
+    await store.append([end(later, { session_id: id(n) })]);
+  }
   await pass();
-  expect((await inFile()).map(({ text }) => text)).toEqual(["later"]);
+  // Of one command: what was shown since is another text.
+  expect(await inFile()).toMatchObject([{ session_id: id(2), text: "later" }]);
 });
 
 test("a text that is removed while its recording is read is not there afterwards", async () => {

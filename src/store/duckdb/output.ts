@@ -9,6 +9,7 @@ import type {
   SearchedLine,
   SearchedRecording,
 } from "../../model/recording/searched.ts";
+import { removesRecording } from "../../model/recording/promise.ts";
 import type { Database } from "./database.ts";
 import type { Removals } from "./removals.ts";
 import { type ClosedRow, closedAmong } from "./session-tables.ts";
@@ -156,14 +157,14 @@ export class OutputLines {
     return rows[0]!.value > 0;
   }
 
-  /** Until when all texts of a session were removed, in milliseconds since the epoch. */
+  /** Until when texts of a session were removed, in milliseconds since the epoch. */
   private removedUntil(session_id: string): number {
-    return Math.max(
-      -Infinity,
-      ...this.removals
-        .in(session_id)
-        .map(({ up_to, timestamp }) => Date.parse(up_to ?? timestamp)),
-    );
+    const moments = this.removals
+      .in(session_id)
+      .map((removal) =>
+        removesRecording(removal) ? Infinity : Date.parse(removal.timestamp),
+      );
+    return Math.max(-Infinity, ...moments);
   }
 
   private async boundAll(): Promise<void> {
