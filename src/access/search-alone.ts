@@ -6,6 +6,7 @@ import { redactionOf, type Settings } from "../config/load.ts";
 import { Failure, type Warn } from "../model/failure.ts";
 import { recordingsFolder } from "../model/recording/place.ts";
 import { isMissing } from "../os/file.ts";
+import { databasePath } from "./claim.ts";
 import type { DuckDBStore } from "../store/duckdb/store.ts";
 
 /**
@@ -35,7 +36,8 @@ export async function searchAlone(
     // It has the rules and a terminal in it: whoever has no recordings waits for none.
     const { searchRecordings } = await import("./searched-recordings.ts");
     const { left } = await searchRecordings({
-      ...{ data: settings.paths.data!, lines: store.output },
+      ...{ data: settings.paths.data!, database: databasePath(settings) },
+      lines: store.output,
       redaction: redactionOf(settings),
       // Doctor tells of them.
       leftOut: () => {},
@@ -49,7 +51,9 @@ export async function searchAlone(
       );
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    warn(`recorded terminals are not looked through: ${error.message}`);
+    // Whoever looks through them is told.
+    if (when === "first")
+      warn(`recorded terminals are not looked through: ${error.message}`);
   }
 }
 

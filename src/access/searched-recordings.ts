@@ -5,8 +5,9 @@
  * is no more loses its lines.
  */
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
-import { Failure, errnoOf } from "../model/failure.ts";
+import { readdirSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { Failure, errnoOf, fail } from "../model/failure.ts";
 import { isSessionId, startSecondOf } from "../model/id.ts";
 import {
   RECORDING_SUFFIX,
@@ -35,11 +36,15 @@ const BATCH_CHARS = 512 * 1024;
 const HASHED_BYTES = 256 * 1024;
 /** Files that are looked at, or sessions asked for, at once. */
 const PORTION = 256;
+/** What others may need: a database that finds no room is given up. */
+const ROOM_BYTES = 256 * 1024 * 1024;
 /** Work between two looks whether it goes on. */
 const SLICE_MS = 8;
 
 export interface Searching {
   data: string;
+  /** The file of the database. */
+  database: string;
   lines: OutputLines;
   /** Meets what other hosts recorded, and what was by older rules; null: all waits. */
   redaction: Choice | null;
@@ -62,6 +67,7 @@ export interface Searched {
   left: number;
 }
 
+/** @throws Failure when there is no room, or something cannot be read or written */
 export async function searchRecordings(
   searching: Searching,
 ): Promise<Searched> {
@@ -87,12 +93,22 @@ export async function searchRecordings(
       if (start === undefined) continue;
       const file = { session_id, start, stat, known: known.get(session_id) };
       const path = recordingPath(data, session_id);
+      requireRoom(searching.database);
       const reading = new Reading(searching, redaction, { ...file, path });
       if (searching.begins(stat.bytes) && (await reading.run())) all.read++;
       else all.left++;
     }
   }
   return all;
+}
+
+function requireRoom(database: string): void {
+  const { bavail, bsize } = statfsSync(dirname(database));
+  if (bavail * bsize > ROOM_BYTES) return;
+  throw fail.storage(
+    `the disk of '${database}' has less than ${ROOM_BYTES / 1024 / 1024} MiB left`,
+    "free space on it",
+  );
 }
 
 /** A file as it is now; see FileStat. */
@@ -150,6 +166,7 @@ class Reading {
   private batch: SearchedLine[] = [];
   private chars = 0;
   private lines = 0;
+  private text_bytes = 0;
   private began_ms: number;
   /** Of the work that it may take, too little. */
   private late = false;
@@ -228,7 +245,10 @@ class Reading {
     for (;;) {
       const piece = nextOf(pieces);
       if (typeof piece === "string") return piece;
-      for (const line of piece ?? []) if (++this.lines > stored) this.add(line);
+      for (const line of piece ?? []) {
+        this.text_bytes += Buffer.byteLength(line.text);
+        if (++this.lines > stored) this.add(line);
+      }
       const isFull =
         this.batch.length >= BATCH_LINES || this.chars >= BATCH_CHARS;
       if ((isFull || !piece) && !(await this.write())) return undefined;
@@ -284,10 +304,15 @@ class Reading {
     const { path, stat } = this.given;
     const now = statFile(path, { follow: false });
     if (now?.changed !== stat.changed || now.bytes !== stat.bytes) return false;
-    const { searching, lines } = this;
+    const { searching, lines, text_bytes } = this;
     const within_ms = this.late ? searching.within_ms : null;
-    const said = { left_out, within_ms, sha256, lines, done: true };
-    if (!(await searching.lines.finish(this.facts(said)))) return false;
+    const said = { left_out, within_ms, sha256, done: true };
+    if (
+      !(await searching.lines.finish(
+        this.facts({ ...said, lines, text_bytes }),
+      ))
+    )
+      return false;
     if (left_out !== null) searching.leftOut(path, left_out);
     return true;
   }
@@ -297,8 +322,14 @@ class Reading {
     const { bytes, changed } = stat;
     return {
       ...{ session_id, began: new Date(this.began_ms).toISOString() },
-      ...{ bytes, changed, sha256: null, lines: 0, left_out: null },
-      ...{ within_ms: null, done: false, version: LINES_VERSION, ...more },
+      ...{ bytes, changed, sha256: null, lines: 0, text_bytes: 0 },
+      ...{
+        left_out: null,
+        within_ms: null,
+        done: false,
+        version: LINES_VERSION,
+        ...more,
+      },
     };
   }
 }

@@ -7,7 +7,7 @@ import { redactionOf, type Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import { recordingsFolder } from "../model/recording/place.ts";
 import { reasonOf } from "../model/failure.ts";
-import { searchRecordings } from "../access/searched-recordings.ts";
+import { databasePath } from "../access/claim.ts";
 import { statFile } from "../os/stat.ts";
 import type { DuckDBStore } from "../store/duckdb/store.ts";
 
@@ -52,8 +52,11 @@ export class SearchedOutput {
     const began = performance.now();
     let rested_ms = 0;
     try {
+      const { searchRecordings } =
+        await import("../access/searched-recordings.ts");
       const { read, left } = await searchRecordings({
-        ...{ data: settings.paths.data!, lines: store.output },
+        ...{ data: settings.paths.data!, database: databasePath(settings) },
+        lines: store.output,
         redaction: redactionOf(settings),
         leftOut: (path, reason) =>
           log.warn("recording_not_searched", { path, reason }),

@@ -56,8 +56,8 @@ const recording = (session_id: string, lines: readonly [number, string][]) =>
 
 const pass = (goesOn = () => true, within_ms = 120_000) =>
   searchRecordings({
-    ...{ data: home, lines: store.output, redaction: EVERY_RULE, goesOn },
-    ...{ within_ms, begins: () => true },
+    ...{ data: home, database: path(), lines: store.output },
+    ...{ redaction: EVERY_RULE, goesOn, within_ms, begins: () => true },
     leftOut: (path, why) => leftOut.push(`${path}: ${why}`),
   });
 
@@ -311,8 +311,9 @@ test("a text that is removed while its recording is read is not there afterwards
   keep(id(0), recordingOf([[shown(1, many)]], head));
   let removed: Promise<unknown> | null = null;
   await searchRecordings({
-    ...{ data: home, lines: store.output, redaction: EVERY_RULE, leftOut() {} },
-    ...{ within_ms: 120_000, begins: () => true },
+    ...{ data: home, database: path(), lines: store.output },
+    ...{ redaction: EVERY_RULE, within_ms: 120_000, begins: () => true },
+    leftOut() {},
     async goesOn() {
       const request = { session_id: id(0), user: "les", event_ids: null };
       await (removed ??= keeper().removeTexts(request));
@@ -388,6 +389,38 @@ test("what is damaged or none is said once, and what is whole of it found", asyn
   leftOut = [];
   expect(await pass()).toEqual({ read: 0, left: 0 });
   expect(leftOut).toEqual([]);
+});
+
+test("of more than is kept the newest recordings are found", async () => {
+  await store.append(
+    [0, 1, 2].flatMap((n) => [
+      start({ session_id: id(n), timestamp: at(n) }),
+      end(9, { session_id: id(n) }),
+    ]),
+  );
+  for (const n of [0, 1, 2])
+    keep(
+      id(n),
+      recordingOf([[shown(1, `${"x".repeat(99)} ${n}\r\n`.repeat(10))]], {
+        ...{ session_id: id(n), started_at: at(n) },
+      }),
+    );
+  Object.assign(store.output, { most_bytes: 2_500 });
+  await pass();
+  const kept = (await inFile()).map(({ session_id }) => session_id);
+  expect(new Set(kept)).toEqual(new Set([id(1), id(2)]));
+  expect(await pass()).toEqual({ read: 0, left: 0 });
+  const { rows } = await store.query({
+    sql: "SELECT lines, left_out FROM recordings ORDER BY start_time",
+    timeout_ms: 60_000,
+  });
+  expect(await Array.fromAsync(rows)).toEqual([
+    [0, expect.stringMatching(/^newer recordings have as many lines/)],
+    ...[
+      [10, null],
+      [10, null],
+    ],
+  ]);
 });
 
 test("a secret that came with a recording of another host is not found", async () => {

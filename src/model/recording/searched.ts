@@ -23,6 +23,8 @@ export interface SearchedRecording {
   /** Of the file; null while it is not all looked through. */
   sha256: string | null;
   lines: number;
+  /** Of all lines, in UTF-8. */
+  text_bytes: number;
   /** Why not all of it, or nothing, is found; null: nothing is left out. */
   left_out: string | null;
   /** Work within which it was not all read: who has more reads it anew; else null. */
@@ -38,12 +40,15 @@ export const LINES_VERSION = 1;
 export const MOST_LINES = 200_000;
 /** Of a line, in UTF-8. */
 export const MOST_LINE_BYTES = 4_096;
+/** Of all lines of a recording. */
+export const MOST_TEXT_BYTES = 64 * 1024 * 1024;
 /** Of output; 64 MiB of a file may say that they are a terabyte. */
 export const MOST_OUTPUT_BYTES = 1024 * 1024 * 1024;
 /** A program that draws numbers for days takes nobody else's room. */
 const MOST_STILL_LINES = 20_000;
 const STILL_US = 1_000_000;
 
+/** What is not among the lines. */
 export interface NotFound {
   damaged_bytes: number;
   /** What is past a bound. */
@@ -63,7 +68,8 @@ export function* searchedLines(
   const { screen } = playback;
   let told: SearchedLine[] = [];
   let bytes = 0;
-  let left = most_lines;
+  let lines_left = most_lines;
+  let text_left = MOST_TEXT_BYTES;
   let stills_left = MOST_STILL_LINES;
   /** What the last still had: of the next, what is new is told. */
   let before = new Set<string>();
@@ -77,9 +83,17 @@ export function* searchedLines(
     // What stands there unchanged is not told, and is there all the same.
     const stands = screen.rows.map((row) => row.text().trimEnd());
     before = new Set([...stands, ...still.map(({ text }) => text)]);
-    const kept = fresh.slice(0, stills_left);
-    stills_left -= kept.length;
-    told.push(...kept);
+    const few = fresh.slice(0, stills_left);
+    stills_left -= few.length;
+    told.push(...few);
+  };
+  const kept = (lines: readonly SearchedLine[]) => {
+    const past = lines.findIndex(({ text }) => {
+      text_left -= Buffer.byteLength(text);
+      return --lines_left < 0 || text_left < 0;
+    });
+    if (past >= 0) not.cut = true;
+    return past >= 0 ? lines.slice(0, past) : lines;
   };
   for (let next = playback.peek(); next; next = playback.peek()) {
     const paused = next.at_us - playback.at_us >= STILL_US;
@@ -88,18 +102,13 @@ export function* searchedLines(
     playback.step();
     // An entry that is shown in pieces counts once.
     if (playback.peek() !== next) bytes += length;
-    if (told.length > left || bytes > MOST_OUTPUT_BYTES) {
-      not.cut = true;
-      yield told.slice(0, left);
-      return;
-    }
-    left -= told.length;
-    yield told;
+    yield kept(told);
     told = [];
+    not.cut ||= bytes > MOST_OUTPUT_BYTES;
+    if (not.cut) return;
   }
   screen.end();
-  if (told.length > left) not.cut = true;
-  yield told.slice(0, left);
+  yield kept(told);
   not.damaged_bytes = playback.damage.damaged_bytes;
 }
 

@@ -15,8 +15,8 @@ import type { Removals } from "./removals.ts";
 import { type ClosedRow, closedAmong } from "./session-tables.ts";
 import { SQL } from "./statements.ts";
 
-/** Of all recordings; the newest are kept. */
-const MOST_LINES = 10_000_000;
+/** Text of all recordings; in the database half of that. The newest are kept. */
+const MOST_BYTES = 1024 * 1024 * 1024;
 
 interface Count {
   value: number;
@@ -27,6 +27,7 @@ export class OutputLines {
     private readonly db: Database,
     private readonly removals: Removals,
     private readonly flush: () => Promise<unknown>,
+    private readonly most_bytes = MOST_BYTES,
   ) {}
 
   /** What is known of each recording. */
@@ -143,10 +144,10 @@ export class OutputLines {
 
   private async tell(recording: SearchedRecording): Promise<void> {
     const { session_id, began, bytes, changed, sha256 } = recording;
-    const { lines, left_out, within_ms, done, version } = recording;
+    const { lines, text_bytes, left_out, within_ms, done, version } = recording;
     await this.db.run(SQL.addSearched, [
       ...[session_id, began, bytes, changed, sha256],
-      ...[lines, left_out, within_ms, done, version],
+      ...[lines, text_bytes, left_out, within_ms, done, version],
     ]);
   }
 
@@ -168,7 +169,9 @@ export class OutputLines {
   }
 
   private async boundAll(): Promise<void> {
-    const over = await this.db.rows<{ id: string }>(SQL.outgrown, [MOST_LINES]);
+    const over = await this.db.rows<{ id: string }>(SQL.outgrown, [
+      this.most_bytes,
+    ]);
     if (over.length === 0) return;
     const all = await this.db.rows<SearchedRecording>(SQL.searched, []);
     const ids = over.map(({ id }) => id);
@@ -176,9 +179,12 @@ export class OutputLines {
       await this.delete(ids);
       for (const recording of all)
         if (ids.includes(recording.session_id))
-          await this.tell({ ...recording, lines: 0, left_out: OUTGROWN });
+          await this.tell({
+            ...{ ...recording, lines: 0, text_bytes: 0, left_out: OUTGROWN },
+          });
     });
   }
 }
 
-const OUTGROWN = `newer recordings have ${MOST_LINES} lines, and no more are kept`;
+const OUTGROWN =
+  "newer recordings have as many lines as are kept; replay --grep finds it";

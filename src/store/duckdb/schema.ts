@@ -209,7 +209,7 @@ export const MIGRATIONS: readonly string[] = [
     text VARCHAR);
   CREATE TABLE searched_recordings (
     session_id VARCHAR, began TIMESTAMP, bytes BIGINT, changed VARCHAR,
-    sha256 VARCHAR, lines INTEGER, left_out VARCHAR, within_ms INTEGER,
-    done BOOLEAN, version INTEGER);
+    sha256 VARCHAR, lines INTEGER, text_bytes BIGINT, left_out VARCHAR,
+    within_ms INTEGER, done BOOLEAN, version INTEGER);
   `,
 ];

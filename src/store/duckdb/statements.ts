@@ -239,12 +239,12 @@ export const SQL = {
     WHERE events.session_id = $2 AND events.seq = changed.seq`,
 
   searched: `SELECT session_id, ${time("began", "began")}, bytes::DOUBLE AS bytes,
-      changed, sha256, lines, left_out, within_ms, done, version
+      changed, sha256, lines, text_bytes::DOUBLE AS text_bytes, left_out, within_ms, done, version
     FROM searched_recordings`,
   searchedLike: `SELECT count(*)::INTEGER AS value FROM searched_recordings
     WHERE session_id = $1 AND done = $2`,
   addSearched: `INSERT INTO searched_recordings
-    VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    VALUES ($1, $2::TIMESTAMP, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
   deleteSearched: `DELETE FROM searched_recordings WHERE ${AMONG}`,
   deleteOutput: `DELETE FROM output WHERE ${AMONG}`,
   /** Lines of a session; numbers, moments and texts each as one value. */
@@ -255,11 +255,12 @@ export const SQL = {
       unnest(string_split($5, chr(10))) AS text`,
   lastLine: `SELECT coalesce(max(number), 0)::INTEGER AS value FROM output
     WHERE session_id = $1`,
-  /** Recordings that are older than the newest with so many lines. */
+  /** Recordings that are older than the newest with so many bytes of text. */
   outgrown: `SELECT session_id AS id FROM (
-      SELECT session_id, lines, sum(lines) OVER (ORDER BY began DESC, session_id
-        ROWS UNBOUNDED PRECEDING) AS lines_since FROM searched_recordings)
-    WHERE lines > 0 AND lines_since > $1`,
+      SELECT session_id, text_bytes, sum(text_bytes) OVER (
+        ORDER BY began DESC, session_id ROWS UNBOUNDED PRECEDING) AS bytes_since
+      FROM searched_recordings)
+    WHERE text_bytes > 0 AND bytes_since > $1`,
 
   begin: "BEGIN",
   commit: "COMMIT",
