@@ -3,29 +3,20 @@
  * once, as it grows. Who reads slowly is not waited for: it gets the screen of the
  * moment at which it reads on.
  */
+import {
+  type Ending,
+  followRecording,
+  without,
+} from "../access/follow-recording.ts";
 import type { OpenRecording } from "../access/recordings.ts";
 import { CastLines, castHeader, sizeText } from "../model/recording/cast.ts";
 import { LiveScreen, type Moment } from "../model/recording/live.ts";
 import { snapshot } from "../render/snapshot.ts";
 
-/** The recorder writes each 200 ms. */
-const LOOK_MS = 100;
-/** How often it is asked whether the session is over. */
-const ASK_MS = 1_000;
-/** So long it reads before others are served. */
-const SLICE_MS = 10;
 /** Of what a watcher has not read yet, in letters. */
 const WAITING_MAX = 1024 * 1024;
 /** Without news, so that whoever is gone is found out. */
 const QUIET_MS = 15_000;
-
-/** How it ended: in words, and with which exit status if it has one. */
-export interface Ending {
-  why: string;
-  exit_code: number | null;
-}
-
-export const without = (why: string): Ending => ({ why, exit_code: null });
 
 export class Broadcast {
   readonly live: LiveScreen;
@@ -69,26 +60,16 @@ export class Broadcast {
   }
 
   private async run(ready: () => void): Promise<void> {
+    const { recording, live, over } = this;
+    const take = (moment: Moment) => {
+      for (const watcher of this.watchers) watcher.offer(moment);
+    };
+    const steps = followRecording({ recording, live, over, take });
     try {
-      let asked_at = performance.now();
       while (!this.isOver) {
-        if (!this.recording.grow()) {
-          this.end(without("its recording was removed"));
-          break;
-        }
-        await this.read();
-        ready();
-        const now = performance.now();
-        if (now - asked_at >= ASK_MS) {
-          asked_at = now;
-          const ending = await this.over();
-          if (ending) {
-            // What came between the last look and the end.
-            if (this.recording.grow()) await this.read();
-            this.end(ending);
-          }
-        }
-        if (!this.isOver) await Bun.sleep(LOOK_MS);
+        const { value, done } = await steps.next();
+        if (value) ready();
+        if (done) this.end(value);
       }
       this.done();
     } catch (error) {
@@ -96,18 +77,7 @@ export class Broadcast {
       this.done(error);
     } finally {
       ready();
-      this.recording[Symbol.dispose]();
-    }
-  }
-
-  private async read(): Promise<void> {
-    let began = performance.now();
-    for (const moment of this.live.advance()) {
-      if (this.isOver) return;
-      for (const watcher of this.watchers) watcher.offer(moment);
-      if (performance.now() - began < SLICE_MS) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      began = performance.now();
+      recording[Symbol.dispose]();
     }
   }
 }

@@ -3,6 +3,8 @@
  * runs, and what comes. In bounded memory, for so many at once, for as long as the
  * token of who watches holds.
  */
+import { type Ending, without } from "../access/follow-recording.ts";
+import { removedRecordings } from "../access/kept-recordings.ts";
 import { OpenRecording, recordingBegan } from "../access/recordings.ts";
 import type { Command } from "../model/command.ts";
 import type { Log } from "../log/log.ts";
@@ -16,7 +18,7 @@ import { passwdEntry } from "../os/paths.ts";
 import { hostNames } from "../os/proc.ts";
 import { damageText, endText, markersOf } from "../render/recording.ts";
 import { provenanceOf } from "./tools/provenance.ts";
-import { Broadcast, type Ending, without } from "./broadcast.ts";
+import { Broadcast } from "./broadcast.ts";
 import type { ServerStore } from "./store.ts";
 import type { Caller } from "./tools/tool.ts";
 import { Watches } from "./watches.ts";
@@ -239,6 +241,9 @@ export class Recordings {
     const { session_id, hostname, metadata, status } = session;
     const path = recordingPath(this.data, session_id);
     if (!isMissing(path)) return this.openAt(path, session_id);
+    const removed = removedRecordings(this.data);
+    if (removed.some((one) => one.session_id === session_id))
+      throw fail.gone("its recording was removed");
     if (hostname !== hostNames().hostname)
       throw fail.not_found(
         `its recording, if there is one, is on ${hostname}`,

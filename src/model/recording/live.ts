@@ -19,6 +19,18 @@ export type Moment = readonly [
 
 /** A few bytes may clear the screen a thousand times: nobody waits for more at once. */
 const PIECE_BYTES = 2 * 1024;
+/** So much of the end is drawn: of the file, and of what is in it. */
+const TAIL_BYTES = 2 * 1024 * 1024;
+const TAIL_RAW_BYTES = 8 * 1024 * 1024;
+/** Of what is before that, so much is looked through. */
+const SCANNED_BYTES = 1024 * 1024 * 1024;
+/** To the alternate screen, and back. */
+const ON = new TextEncoder().encode("\x1b[?1049h");
+const OFF = new TextEncoder().encode("\x1b[?1049l");
+const lastOf = (bytes: Uint8Array, sequence: Uint8Array): number =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).lastIndexOf(
+    sequence,
+  );
 
 export class LiveScreen {
   readonly screen: Screen;
@@ -40,10 +52,37 @@ export class LiveScreen {
    * not whole yet is read the next time.
    */
   *advance(): Generator<Moment> {
+    if (this.at === this.reader.first) yield* this.skip();
     for (const { entries, end } of this.reader.chunks(this.at, this.at_us)) {
       for (const entry of entries) yield* this.show(entry);
       this.at = end;
     }
+  }
+
+  /**
+   * Of what was shown long before the first look, no more is made than how large the
+   * screen is, and which of the two: nobody waits for hours of output.
+   */
+  private *skip(): Generator<Moment> {
+    const { reader } = this;
+    const from = reader.tailFrom(TAIL_BYTES, TAIL_RAW_BYTES);
+    let left = SCANNED_BYTES;
+    let isAlternate = false;
+    for (const { entries, at } of reader.chunks(this.at)) {
+      if (at >= from || left < 0) break;
+      for (const { at_us, kind, bytes } of entries) {
+        this.at_us = at_us;
+        left -= bytes.length;
+        const size = kind === "r" ? sizeIn(bytes) : null;
+        if (size) this.screen.resize(size);
+        if (kind !== "o") continue;
+        const [on, off] = [lastOf(bytes, ON), lastOf(bytes, OFF)];
+        if (on !== off) isAlternate = on > off;
+      }
+      yield [this.at_us, "o", ""];
+    }
+    if (isAlternate) this.parser.write(ON);
+    this.at = from;
   }
 
   private *show({ at_us, kind, bytes }: Entry): Generator<Moment> {

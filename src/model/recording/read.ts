@@ -121,6 +121,29 @@ export class RecordingReader {
     return this.entries(last, 0).entries.at(-1)?.at_us ?? last.began_us;
   }
 
+  /**
+   * Where its last blocks begin: so many bytes of the file at most, and of what is in
+   * them, as their heads say.
+   */
+  tailFrom(most_bytes: number, most_raw: number): number {
+    const none = { torn_bytes: 0, damaged_bytes: 0 };
+    const starts: { at: number; raw_bytes: number }[] = [];
+    let at = Math.max(this.first, this.source.size - most_bytes);
+    if (at === this.first) starts.push({ at, raw_bytes: 0 });
+    for (let head = this.nextHead(at, none); head;) {
+      starts.push({ at: head.from - HEAD_BYTES, raw_bytes: head.raw_bytes });
+      at = head.to;
+      head = this.nextHead(at, none);
+    }
+    let raw = 0;
+    let from = at;
+    for (const { at, raw_bytes } of starts.reverse()) {
+      if ((raw += raw_bytes) > most_raw) break;
+      from = at;
+    }
+    return from;
+  }
+
   /** The block that stands at `at`, else the first after it. */
   private nextHead(at: number, damage: Damage): Head | null {
     const { size } = this.source;
