@@ -1,6 +1,7 @@
 /** Recordings over HTTP: whole, and the screen of a shell that runs, as it changes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import net from "node:net";
 import { join } from "node:path";
 import { CastClient } from "../support/casts.ts";
 import { invitation } from "../support/dashboard.ts";
@@ -9,6 +10,7 @@ import { keep, recordingOf, shown } from "../support/recording.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
 import { mintToken } from "../support/token.ts";
+import { until } from "../support/wait.ts";
 
 const sandbox = new Sandbox();
 let server: TestServer;
@@ -254,6 +256,37 @@ describe("while somebody watches", () => {
     pty.line("exit");
     await pty.ended();
   });
+
+  test("who reads nothing holds up nobody, and gets the screen as it is then", async () => {
+    const { pty, session_id } = await recordedShell();
+    await using _ = pty;
+    const socket = net.connect(server.port, "127.0.0.1");
+    let received = 0;
+    let end = "";
+    const path = `/recordings/${session_id}.cast?follow`;
+    const begun = Promise.withResolvers<void>();
+    socket.on("data", (bytes) => {
+      received += bytes.length;
+      end = (end + bytes.toString("latin1")).slice(-4_096);
+      begun.resolve();
+    });
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: localhost:${server.port}\r\n\r\n`,
+    );
+    await begun.promise;
+    socket.pause();
+    await using quick = await CastClient.open(urlOf(session_id));
+    await quick.expect(/^id /m);
+    pty.line("seq 1 4000000; echo that is a''ll");
+    await quick.expect(/^that is all$/m, 100_000);
+    socket.resume();
+    await until("the screen", () => end.includes("that is all"));
+    // 30 MB were shown.
+    expect(received).toBeLessThan(16 * 1024 * 1024);
+    socket.destroy();
+    pty.line("exit");
+    await pty.ended();
+  }, 120_000);
 
   test("a server that is stopped says so, and is not kept", async () => {
     using other = new Sandbox();

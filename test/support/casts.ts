@@ -87,10 +87,9 @@ export class CastClient implements AsyncDisposable {
     );
   }
 
-  expect(pattern: RegExp): Promise<unknown> {
-    return until(`${pattern} on the screen, which shows:\n${this.shown}`, () =>
-      pattern.test(this.shown),
-    );
+  expect(pattern: RegExp, patience_ms?: number): Promise<unknown> {
+    const look = () => pattern.test(this.shown);
+    return until(`${pattern} on the screen`, look, patience_ms);
   }
 
   over(): Promise<unknown> {
