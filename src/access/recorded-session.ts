@@ -11,7 +11,7 @@ import { withReadable } from "./open.ts";
 import { OpenRecording, findRecorded, recordedSessions } from "./recordings.ts";
 
 /** A session, or a file where the word leads to one: `./x.rec`. */
-const IS_PATH = /\/|\.rec$/;
+export const IS_PATH = /\/|\.rec$/;
 
 /**
  * Opens what a word means; without one the newest, but for the session that we are in.

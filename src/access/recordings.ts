@@ -108,6 +108,8 @@ export class OpenRecording implements Disposable {
   private constructor(
     private readonly fd: number,
     private readonly path: string,
+    /** Whether it is one of ours. */
+    readonly own: boolean,
   ) {
     this.source = new FileSource(fd, path);
     this.reader = new RecordingReader(this.source);
@@ -120,7 +122,7 @@ export class OpenRecording implements Disposable {
   static open(path: string, own: boolean): OpenRecording {
     const fd = openAt(path, own);
     try {
-      return new OpenRecording(fd, path);
+      return new OpenRecording(fd, path, own);
     } catch (error) {
       closeSync(fd);
       throw error;

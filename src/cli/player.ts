@@ -8,7 +8,8 @@ import { Playback } from "../model/recording/playback.ts";
 import type { Damage, RecordingReader } from "../model/recording/read.ts";
 import { Picture } from "../render/picture.ts";
 import { playerKeys, type PlayerKey } from "./player-keys.ts";
-import { Screen } from "./screen.ts";
+import type { Screen } from "./screen.ts";
+import { type EndingSignal, Stage } from "./stage.ts";
 import { statusLine } from "../render/player-status.ts";
 
 export interface PlayRequest {
@@ -25,7 +26,7 @@ export interface PlayRequest {
 
 /** How it was left: by a key, or by a signal's name. */
 export interface Played {
-  signal: "SIGINT" | "SIGTERM" | "SIGHUP" | null;
+  signal: EndingSignal | null;
   damage: Damage;
 }
 
@@ -38,7 +39,6 @@ const STEP_US = 5_000_000;
 const LEAP_US = 60_000_000;
 const SLOWEST = 1 / 16;
 const FASTEST = 1_024;
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export async function play(request: PlayRequest): Promise<Played> {
   const player = new Player(request);
@@ -52,8 +52,7 @@ class Player {
   private readonly end_us: number;
   private speed: number;
   private paused = false;
-  private left = false;
-  private signal: Played["signal"] = null;
+  private stage!: Stage;
   /** Where it is to be; null: it is there. */
   private goal_us: number | null;
   /** When the next record is due, by performance.now(); null: not yet known. */
@@ -70,63 +69,32 @@ class Player {
   }
 
   async run(): Promise<Played> {
-    const ending = SIGNALS.map((name) => {
-      const end = () => {
-        this.signal ??= name;
-        this.leave();
-      };
-      process.on(name, end);
-      return () => process.removeListener(name, end);
+    const stage = new Stage({
+      typed: (keys) => this.type(keys),
+      changed: () => this.wake(),
+      anew: () => {
+        this.picture = new Picture();
+        this.due_ms = null;
+      },
     });
-    const redraw = () => this.wake();
-    process.on("SIGWINCH", redraw);
-    const screen = new Screen((keys) => this.type(keys));
-    const resume = () => this.resume(screen);
-    process.on("SIGCONT", resume);
+    this.stage = stage;
     try {
-      while (!this.left) {
-        if (this.suspends) this.suspend(screen);
-        await this.next(screen);
+      while (!stage.left) {
+        if (this.suspends) this.suspend();
+        await this.next(stage.screen);
       }
     } catch (error) {
-      // Of a terminal that was taken away nothing can be restored.
-      if (this.signal !== "SIGHUP") throw error;
+      // Of a terminal that was taken away nothing can be drawn.
+      if (stage.signal !== "SIGHUP") throw error;
     } finally {
-      process.removeListener("SIGWINCH", redraw);
-      process.removeListener("SIGCONT", resume);
-      this.giveBack(screen);
-      for (const forget of ending) forget();
+      stage[Symbol.dispose]();
     }
-    return { signal: this.signal, damage: this.playback.damage };
+    return { signal: stage.signal, damage: this.playback.damage };
   }
 
-  private giveBack(screen: Screen): void {
-    try {
-      screen[Symbol.dispose]();
-    } catch (error) {
-      if (this.signal !== "SIGHUP") throw error;
-    }
-  }
-
-  /** As a terminal's Ctrl-Z does; here it is a key. */
-  private suspend(screen: Screen): void {
+  private suspend(): void {
     this.suspends = false;
-    screen.leave();
-    process.kill(0, "SIGTSTP");
-  }
-
-  /** The shell has had the terminal meanwhile, and it is in the shell's modes. */
-  private resume(screen: Screen): void {
-    screen.leave();
-    screen.enter();
-    this.picture = new Picture();
-    this.due_ms = null;
-    this.wake();
-  }
-
-  private leave(): void {
-    this.left = true;
-    this.wake();
+    this.stage.suspend();
   }
 
   private async next(screen: Screen): Promise<void> {
@@ -143,8 +111,8 @@ class Player {
     this.draw(screen);
     const isOver = this.playback.peek() === null;
     // Nobody could leave it.
-    if (isOver && !screen.hasKeys) this.left = true;
-    if (this.left) return;
+    if (isOver && !screen.hasKeys) this.stage.leave();
+    if (this.stage.left) return;
     const until =
       this.due_ms === null ? TICK_MS : this.due_ms - performance.now();
     await this.rest(
@@ -234,11 +202,9 @@ class Player {
   private press(key: PlayerKey): void {
     const { markers } = this.request;
     const at_us = this.goal_us ?? this.position_us;
-    if (key === "quit") this.left = true;
-    else if (key === "interrupt") {
-      this.signal ??= "SIGINT";
-      this.left = true;
-    } else if (key === "suspend") this.suspends = true;
+    if (key === "quit") this.stage.leave();
+    else if (key === "interrupt") this.stage.end("SIGINT");
+    else if (key === "suspend") this.suspends = true;
     else if (key === "pause") {
       this.paused = !this.paused;
       this.due_ms = null;
@@ -267,7 +233,7 @@ class Player {
 
   /** Until something happens, or so long. */
   private async rest(ms: number | null): Promise<void> {
-    if (this.left) return;
+    if (this.stage.left) return;
     await new Promise<void>((resolve) => {
       const timer = ms === null ? null : setTimeout(resolve, ms);
       this.wake = () => {

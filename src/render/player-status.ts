@@ -43,6 +43,22 @@ export function statusLine(status: PlayerStatus): string {
   return cut(parts.join("  "), Math.max(1, size.columns - 1));
 }
 
+/** The line below a screen that is watched live. */
+export function liveLine(
+  session_id: string,
+  { columns, rows }: PlayerStatus["shown"],
+  at_us: number,
+  size: Size,
+): string {
+  const isLarge = columns > size.columns || rows.length > size.rows - 1;
+  const parts = [
+    ` live ${clockTime(at_us)}  ${session_id}`,
+    isLarge ? `it is ${columns}x${rows.length}` : "",
+    "q quit",
+  ].filter(Boolean);
+  return cut(parts.join("  "), Math.max(1, size.columns - 1));
+}
+
 /** `0:07`, `12:34`, `1:02:03`. */
 function clockTime(us: number): string {
   const s = Math.floor(us / 1e6);

@@ -1,6 +1,7 @@
 /** That a recording was watched is recorded: by whom, from where, when; by the server's word. */
 import { describe, expect, test } from "bun:test";
 
+import { join } from "node:path";
 import { passwdEntry } from "../../src/os/paths.ts";
 import { CastClient } from "../support/casts.ts";
 import { Pty } from "../support/pty.ts";
@@ -160,5 +161,42 @@ describe("over HTTP", () => {
       },
     ]);
     expect(await sandbox.only()).toMatchObject({ status: "lost" });
+  });
+});
+
+describe.each(["alone", "with a server"])("at a terminal, %s", (how) => {
+  test("who plays it is recorded, and until when", async () => {
+    using sandbox = new Sandbox();
+    const session_id = lost(sandbox);
+    await using _ = how === "alone" ? null : await TestServer.start(sandbox);
+    const before = await sandbox.only();
+    for (let i = 0; i < 2; i++) {
+      await using pty = new Pty(sandbox, [BINARY, "replay", session_id]);
+      await pty.expect("] end");
+      pty.type("q");
+      expect(await pty.ended()).toEqual({ code: 0, signal: null });
+    }
+    const watcher = passwdEntry()!.username;
+    const watch = { watcher, address: null, said_by: null };
+    expect(await watches(sandbox, session_id)).toEqual([
+      { ...watch, over: true },
+    ]);
+    expect(await sandbox.only()).toEqual(before);
+    const text = await sandbox.run(["show-session", session_id]);
+    const line = new RegExp(`^  \\S+ by ${watcher}, until [\\d:]{8}$`, "m");
+    expect(text.stdout).toMatch(line);
+  });
+
+  test("who reads it in a pipe is, too; of a file from elsewhere nothing is known", async () => {
+    using sandbox = new Sandbox();
+    const session_id = lost(sandbox);
+    await using _ = how === "alone" ? null : await TestServer.start(sandbox);
+    const path = join(sandbox.data, "recordings", `${session_id}.rec`);
+    const file = await sandbox.run(["replay", path]);
+    expect([file.stdout, file.stderr]).toEqual(["text\n", ""]);
+    expect(await watches(sandbox, session_id)).toEqual([]);
+    const piped = await sandbox.run(["replay", session_id]);
+    expect([piped.stdout, piped.stderr]).toEqual(["text\n", ""]);
+    expect(await watches(sandbox, session_id)).toMatchObject([{ over: false }]);
   });
 });

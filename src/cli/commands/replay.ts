@@ -1,9 +1,12 @@
 /** `session-buddy replay`: what a recorded terminal showed. */
+import { findLive, openLive } from "../../access/live-recording.ts";
 import {
+  IS_PATH,
   commandStart,
   commandsIfAny,
   openRecorded,
 } from "../../access/recorded-session.ts";
+import { beginWatch, endWatch } from "../../access/watched.ts";
 import { validSettings, type Settings } from "../../config/load.ts";
 import { requireReference } from "../../model/command-reference.ts";
 import { fail } from "../../model/failure.ts";
@@ -17,9 +20,10 @@ import { isTerminal } from "../../os/proc.ts";
 import { sizeOf } from "../../os/pty.ts";
 import { SIGNALS } from "../../os/signals.ts";
 import { localZone } from "../../os/zone.ts";
-import { damageText, markersOf } from "../../render/recording.ts";
+import { damageText, endText, markersOf } from "../../render/recording.ts";
 import { escapeText } from "../../render/escape.ts";
 import { COLOR_FLAG, CONFIG_FLAG, defineCommand } from "../args.ts";
+import { followAtTerminal, followInPipe } from "../follower.ts";
 import { play } from "../player.ts";
 import { note, wantsColor } from "../terminal.ts";
 
@@ -29,7 +33,9 @@ export default defineCommand({
   description: `Plays what a recorded terminal showed (shell --record).
 
 Without an id: the newest that was recorded. In a pipe it writes the text, as
-export --format txt does. Keys:
+export --format txt does. With --follow the screen of a session that runs, a
+second or less behind, until it ends; q leaves it. Who watches is recorded, and
+shown by show-session. Keys:
 
   space         pause, go on           left, right   5 seconds back, on
   + -           faster, slower         down, up      a minute back, on
@@ -46,12 +52,18 @@ EXAMPLES
   session-buddy replay 1a2b3c4d --speed 2 --idle-limit 1
   session-buddy replay 1a2b3c4d --command 12
   session-buddy replay 1a2b3c4d --grep 'permission denied'
-  session-buddy replay 1a2b3c4d | less`,
+  session-buddy replay 1a2b3c4d | less
+  session-buddy replay --follow 1a2b3c4d`,
   args: {
     id: {
       type: "positional",
       description:
         "A session's id, a unique prefix of it, its last 8 hex, or its name; or the path of a recording",
+    },
+    follow: {
+      type: "boolean",
+      alias: "f",
+      description: "Show the screen of a session that runs, as it changes",
     },
     speed: {
       type: "string",
@@ -90,6 +102,18 @@ EXAMPLES
         `${given.map(([name]) => `--${name}`).join(" and ")} say where it begins, each`,
         "give one of them",
       );
+    const timed = { speed, "idle-limit": idle, ...begins };
+    const [past] = Object.entries(timed).filter(([, v]) => v !== undefined);
+    if (args.follow && past)
+      throw fail.usage(
+        `--follow shows what is now, and has no --${past[0]}`,
+        "leave one of them out",
+      );
+    if (args.follow && IS_PATH.test(args.id ?? ""))
+      throw fail.usage(
+        "--follow takes a session that runs, not a file",
+        "without it a file is played as far as it goes",
+      );
     if (args.id === "")
       throw fail.usage(
         "the session's id is empty",
@@ -102,12 +126,18 @@ EXAMPLES
     const idle_us =
       idle === undefined ? Infinity : parseSeconds(idle, "--idle-limit") * 1e3;
     const settings = await validSettings(process.env, args.config);
+    if (args.follow)
+      return await follow(settings, args.id, wantsColor(args.color));
     const current = process.env["SESSION_BUDDY_SESSION_ID"];
     using recording = await openRecorded(settings, args.id, current, note);
     const { reader } = recording;
-    const from_us = await beginning(settings, reader, begins);
-    if (!isTerminal(1)) return writeText(reader, from_us);
     const { session_id } = reader.header;
+    const from_us = await beginning(settings, reader, begins);
+    // Of a file from elsewhere nothing is known.
+    const watch = recording.own
+      ? await beginWatch(settings, session_id, note)
+      : null;
+    if (!isTerminal(1)) return writeText(reader, from_us);
     const commands = await commandsIfAny(settings, session_id, note);
     const { signal, damage } = await play({
       ...{ reader, from_us, speed: times, idle_us },
@@ -116,9 +146,31 @@ EXAMPLES
       size: () => sizeOf(1),
     });
     tellDamage(damage);
+    if (watch) await endWatch(settings, watch, note);
     if (signal) endAs(null, SIGNALS[signal]);
   },
 });
+
+/** The screen of a session that runs. */
+async function follow(
+  settings: Settings,
+  word: string | undefined,
+  color: boolean,
+): Promise<void> {
+  const session = await findLive(settings, word, endText, note);
+  const { session_id } = session;
+  const look = await openLive(settings, session, endText, note);
+  // A server records who watches by itself.
+  const watch = look.byServer
+    ? null
+    : await beginWatch(settings, session_id, note);
+  const { ending, signal } = isTerminal(1)
+    ? await followAtTerminal({ look, color, size: () => sizeOf(1) })
+    : await followInPipe(look);
+  if (ending) note(`${session_id}: ${ending.why}`);
+  if (watch) await endWatch(settings, watch, note);
+  if (signal) endAs(null, SIGNALS[signal]);
+}
 
 function parseSpeed(text: string): number {
   const speed = /^\d{1,4}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
