@@ -105,6 +105,10 @@ describe.skipIf(!hasBrowser)("the player", () => {
     await line(page, "red alert");
     await marked(page, "ls");
     await page.waitForURL(/[?&]t=5\.0/);
+    await page
+      .getByLabel("Watched by")
+      .getByText(/^\S+@\S+$/)
+      .waitFor();
     await page.locator(".commands a", { hasText: "exit" }).click();
     await line(page, "a.txt  b.txt");
     await marked(page, "exit");
@@ -152,6 +156,13 @@ describe.skipIf(!hasBrowser)("the player", () => {
     await line(page, "the end");
     await page.keyboard.press("[");
     await page.waitForURL(/[?&]t=3600\.0/);
+    await page.keyboard.press("+");
+    await page.getByRole("combobox", { name: "Speed" }).waitFor();
+    expect(await page.getByLabel("Speed").inputValue()).toBe("2");
+    await page.keyboard.press("f");
+    await page.locator(".screen:fullscreen").waitFor();
+    await page.keyboard.press("f");
+    await page.locator(".screen:not(:fullscreen)").waitFor();
     await page.keyboard.press("Home");
     await page.waitForURL((url) => !url.hash.includes("t="));
     await page.keyboard.press(" ");

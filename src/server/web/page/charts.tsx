@@ -43,6 +43,7 @@ export function Charts() {
   const failing = figures("failing", { limit: 10 });
   const slowest = figures("slowest", { limit: 10 });
   const programs = figures("commands", { limit: 10 });
+  const isEmpty = total(sessions.data?.rows ?? [], "sessions") === 0;
   return (
     <>
       <h1 tabIndex={-1}>Charts</h1>
@@ -69,58 +70,62 @@ export function Charts() {
           {filters["after"] ? "" : ` (${DAYS} days; From takes others)`}
         </p>
       )}
-      <div class="grid">
-        <ByLabel
-          title={`Sessions by ${sessions.data?.period ?? "day"}`}
-          of={sessions}
-          label="period"
-          kind="bars"
-          series={bySessions}
-        />
-        <ByLabel
-          title="Failed commands"
-          of={sessions}
-          label="period"
-          kind="bars"
-          series={(rows) => [
-            series("failed commands", "failed", rows, "failed_commands"),
-          ]}
-        />
-        <ByLabel
-          title="How long sessions took"
-          of={lengths}
-          label="period"
-          kind="lines"
-          format={duration}
-          series={(rows) => [
-            series("half at most", "well", rows, "median_seconds"),
-            series("95 % at most", "lost", rows, "p95_seconds"),
-          ]}
-        />
-        <ByLabel
-          title="Users"
-          of={users}
-          label="period"
-          kind="bars"
-          series={(rows) => [series("users", "well", rows, "users")]}
-        />
-        <Cpu of={sessions} filters={filters} offsets={offsets} />
-        <ByLabel
-          title="Hours of the day"
-          of={hours}
-          label="hour"
-          kind="bars"
-          series={bySessions}
-        />
-        <ByLabel
-          title="Time spent in programs"
-          of={programs}
-          label="program"
-          kind="bars"
-          format={duration}
-          series={(rows) => [series("in all", "well", rows, "total_seconds")]}
-        />
-      </div>
+      {sessions.data && isEmpty ? (
+        <p>Nothing was recorded in this time.</p>
+      ) : (
+        <div class="grid">
+          <ByLabel
+            title={`Sessions by ${sessions.data?.period ?? "day"}`}
+            of={sessions}
+            label="period"
+            kind="bars"
+            series={bySessions}
+          />
+          <ByLabel
+            title="Failed commands"
+            of={sessions}
+            label="period"
+            kind="bars"
+            series={(rows) => [
+              series("failed commands", "failed", rows, "failed_commands"),
+            ]}
+          />
+          <ByLabel
+            title="How long sessions took"
+            of={lengths}
+            label="period"
+            kind="lines"
+            format={duration}
+            series={(rows) => [
+              series("half at most", "well", rows, "median_seconds"),
+              series("95 % at most", "lost", rows, "p95_seconds"),
+            ]}
+          />
+          <ByLabel
+            title="Users"
+            of={users}
+            label="period"
+            kind="bars"
+            series={(rows) => [series("users", "well", rows, "users")]}
+          />
+          <Cpu of={sessions} filters={filters} offsets={offsets} />
+          <ByLabel
+            title="Hours of the day"
+            of={hours}
+            label="hour"
+            kind="bars"
+            series={bySessions}
+          />
+          <ByLabel
+            title="Time spent in programs"
+            of={programs}
+            label="program"
+            kind="bars"
+            format={duration}
+            series={(rows) => [series("in all", "well", rows, "total_seconds")]}
+          />
+        </div>
+      )}
       <Commands title="Failing" order="most failures first" of={failing} />
       <Commands title="Slowest commands" order="longest first" of={slowest} />
     </>

@@ -1,10 +1,9 @@
 /** What a recording is played by: where it is, how fast, and whether waits are skipped. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { refine } from "./place.ts";
-import { IDLE_S, type Playing } from "./playing.ts";
+import { IDLE_S, type Playing, SPEEDS } from "./playing.ts";
 import { duration, localTime } from "./words.ts";
 
-const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16];
 /** More would be a grey band. */
 const MARKS_MAX = 300;
 
@@ -15,11 +14,7 @@ export function Controls({ playing }: { playing: Playing }) {
   const pace = playing.pace.value;
   const end_s = pace.played(length_s);
   const began_ms = playing.head.value!.began_ms;
-  const [pacing, setPacing] = useState(playing.pacing);
-  const change = (changed: Partial<typeof pacing>) => {
-    setPacing((old) => ({ ...old, ...changed }));
-    void playing.setPacing(changed);
-  };
+  const pacing = playing.pacing.value;
   useEffect(() => {
     // Where it rests stands in the address.
     if (!plays) refine({ t: at_s < 0.05 ? null : at_s.toFixed(1) });
@@ -68,7 +63,7 @@ export function Controls({ playing }: { playing: Playing }) {
         <select
           value={pacing.speed}
           onInput={({ currentTarget: { value } }) =>
-            change({ speed: Number(value) })
+            void playing.setPacing({ speed: Number(value) })
           }
         >
           {SPEEDS.map((speed) => (
@@ -83,13 +78,32 @@ export function Controls({ playing }: { playing: Playing }) {
           type="checkbox"
           checked={pacing.idle_s !== null}
           onInput={({ currentTarget: { checked } }) =>
-            change({ idle_s: checked ? IDLE_S : null })
+            void playing.setPacing({ idle_s: checked ? IDLE_S : null })
           }
         />
         shorten waits
       </label>
+      <FullScreen />
     </div>
   );
+}
+
+export const FullScreen = () => (
+  <button type="button" class="plain" onClick={toFullScreen}>
+    Full screen
+  </button>
+);
+
+/** The terminal alone, until Escape. */
+export function toFullScreen(): void {
+  const screen = document.querySelector<HTMLElement>(".screen");
+  if (document.fullscreenElement) void document.exitFullscreen();
+  // Where the browser has none, nothing happens.
+  else
+    screen?.requestFullscreen?.().then(
+      () => screen.focus(),
+      () => {},
+    );
 }
 
 /** `1:02:03`, `02:03` */

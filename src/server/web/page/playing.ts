@@ -26,6 +26,7 @@ export interface Pacing {
 }
 
 const WHERE_MS = 100;
+export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16];
 /** The longest wait, by default. */
 export const IDLE_S = 2;
 
@@ -43,7 +44,7 @@ export class Playing {
   /** Commands, and what was left out. */
   markers: readonly (readonly [at_s: number, label: string])[] = [];
   readonly pace = signal(new Pace([], null));
-  pacing: Pacing = { speed: 1, idle_s: IDLE_S };
+  readonly pacing = signal<Pacing>({ speed: 1, idle_s: IDLE_S });
 
   private readonly path: string;
   private element: HTMLElement | null = null;
@@ -180,8 +181,14 @@ export class Playing {
     return transcriptOf(this.head.value!, this.events);
   }
 
+  /** Twice as fast, or half as fast, as far as that goes. */
+  faster(way: 1 | -1): void {
+    const speed = SPEEDS[SPEEDS.indexOf(this.pacing.value.speed) + way];
+    if (speed !== undefined) void this.setPacing({ speed });
+  }
+
   async setPacing(pacing: Partial<Pacing>): Promise<void> {
-    Object.assign(this.pacing, pacing);
+    this.pacing.value = { ...this.pacing.value, ...pacing };
     if (this.state.value !== "ready") return;
     const { plays } = this;
     const played = plays.value;
@@ -236,7 +243,7 @@ export class Playing {
 
   private async mount(create: Create, at_s: number): Promise<void> {
     this.unmount();
-    const { speed, idle_s } = this.pacing;
+    const { speed, idle_s } = this.pacing.value;
     const { columns: cols, rows } = this.head.value!;
     const { events } = this;
     const pace = (this.pace.value = new Pace(events, idle_s));

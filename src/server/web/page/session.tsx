@@ -16,7 +16,7 @@ import { place } from "./place.ts";
 import { Playing } from "./playing.ts";
 import { ReviewForm } from "./review-form.tsx";
 import { Terminal, recordingOf } from "./terminal.tsx";
-import type { Command, Said, WholeSession } from "./types.ts";
+import type { Command, Said, Watch, WholeSession } from "./types.ts";
 
 export function Session() {
   const { id } = place.value.query;
@@ -65,6 +65,7 @@ function Whole({ of }: { of: WholeSession }) {
       <ReviewForm of={of} />
       <Sayings title="Notes" all={of.notes} />
       <Sayings title="Remarks of others" all={of.remarks} />
+      <Watches all={of.watches} />
     </>
   );
   if (!isRecorded)
@@ -193,6 +194,47 @@ const Sayings = ({ title, all }: { title: string; all: readonly Said[] }) =>
             </li>
           ),
         )}
+      </ul>
+    </section>
+  );
+
+/** Who has looked at its recording, the last first. */
+const Watches = ({ all }: { all: readonly Watch[] }) =>
+  all.length === 0 ? null : (
+    <section class="card" aria-label="Watched by">
+      <h2>Watched by</h2>
+      <ul class="said">
+        {all
+          .toReversed()
+          .map(({ watcher, address, start_time, end_time, said_by }, n) => (
+            <li key={n}>
+              <p>
+                <Text>{watcher}</Text>
+                {address !== null && (
+                  <span class="soft">
+                    {" "}
+                    from <Text>{address}</Text>
+                  </span>
+                )}
+              </p>
+              <p class="soft">
+                <Time at={start_time} />
+                {end_time === null ? (
+                  ", still watching"
+                ) : (
+                  <>
+                    {" "}
+                    to <Time at={end_time} />
+                  </>
+                )}
+                {said_by !== null && (
+                  <>
+                    , as <Text>{said_by}</Text> says
+                  </>
+                )}
+              </p>
+            </li>
+          ))}
       </ul>
     </section>
   );

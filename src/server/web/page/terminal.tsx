@@ -1,6 +1,6 @@
 /** The terminal of a session as it was recorded, or as it is now. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Controls } from "./controls.tsx";
+import { Controls, FullScreen, toFullScreen } from "./controls.tsx";
 import { place, refine } from "./place.ts";
 import { Playing } from "./playing.ts";
 import { Transcript } from "./transcript.tsx";
@@ -66,14 +66,7 @@ export function Terminal({
             playing.toggle();
         }}
       >
-        <div
-          ref={host}
-          style={
-            head && open
-              ? { maxWidth: `min(${head.columns * 10}px, ${widest(head)}vh)` }
-              : {}
-          }
-        />
+        <div ref={host} style={head && open ? widest(head) : {}} />
         {!open && <Poster of={of} facts={facts} playing={playing} />}
       </div>
       {playing.trouble.value !== null && (
@@ -95,9 +88,14 @@ export function Terminal({
   );
 }
 
-/** So wide that it is no higher than two thirds of the window. */
-const widest = ({ columns, rows }: { columns: number; rows: number }) =>
-  Math.round((66 * columns * 0.6) / (rows * 1.34));
+/** So wide that it is no higher than two thirds of the window; all of it in full screen. */
+function widest({ columns, rows }: { columns: number; rows: number }) {
+  const vh = (share: number) => (share * columns * 0.6) / (rows * 1.34);
+  return {
+    "--wide": `min(${columns * 10}px, ${vh(66).toFixed(1)}vh)`,
+    "--full": `${vh(98).toFixed(1)}vh`,
+  };
+}
 
 function Poster({
   of,
@@ -124,6 +122,7 @@ function Poster({
             ? "It goes on. What its terminal shows can be watched where it is recorded on the server's host."
             : "Nobody saw its end: whether it was recorded is to be tried."}
       </p>
+      <p class="quiet">That somebody watches it is recorded, too.</p>
       <p class="filters">
         {isOn && (
           <button
@@ -147,7 +146,7 @@ function Poster({
             else void playing.open(0, true);
           }}
         >
-          {isOn ? "Play what was" : "Play"}
+          {isOn ? "Play from the start" : "Play"}
         </button>
       </p>
     </>
@@ -172,6 +171,7 @@ function Watched({ of, playing }: { of: WholeSession; playing: Playing }) {
       >
         {isOver || of.status !== "active" ? "Play from the start" : "Stop"}
       </button>
+      <FullScreen />
     </div>
   );
 }
@@ -183,6 +183,9 @@ const STRIDE_S = 60;
 function keys(event: KeyboardEvent, playing: Playing): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target instanceof HTMLButtonElement) return;
+  // The player has others of its own.
+  event.stopPropagation();
+  if (event.key === "f") return toFullScreen();
   if (playing.state.value !== "ready") return;
   const acts: Record<string, () => void> = {
     " ": () => playing.toggle(),
@@ -194,11 +197,9 @@ function keys(event: KeyboardEvent, playing: Playing): void {
     "]": () => playing.toMarker(1),
     Home: () => void playing.seek(0),
     End: () => void playing.seek(playing.length_s),
-    "+": () => void playing.setPacing({ speed: playing.pacing.speed * 2 }),
-    "-": () => void playing.setPacing({ speed: playing.pacing.speed / 2 }),
+    "+": () => playing.faster(1),
+    "-": () => playing.faster(-1),
   };
-  // The player has others of its own.
-  event.stopPropagation();
   const act = acts[event.key];
   if (!act) return;
   event.preventDefault();

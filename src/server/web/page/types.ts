@@ -30,10 +30,22 @@ export interface Said {
   remove_tags?: string[];
 }
 
+/** Who looked at its recording. */
+export interface Watch {
+  watcher: string;
+  address: string | null;
+  start_time: string;
+  /** null while somebody looks. */
+  end_time: string | null;
+  /** Whose word that is; null: the server's own. */
+  said_by: string | null;
+}
+
 export interface WholeSession extends Session {
   commands: Command[];
   notes: Said[];
   remarks: Said[];
+  watches: Watch[];
 }
 
 export interface Hit {
