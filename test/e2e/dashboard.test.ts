@@ -22,6 +22,7 @@ import { TestServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
 const sandbox = new Sandbox();
+sandbox.env["TZ"] = "UTC";
 let server: TestServer;
 
 const began = async (component: string) => {
@@ -335,6 +336,8 @@ describe.skipIf(!hasBrowser)("the page", () => {
     expect(await framed.locator("#page").count()).toBe(0);
     const asked = `fetch(${of("/web/call")}, {method: "POST", body: "{}"}).then(({status}) => status, () => "refused")`;
     expect(await page.evaluate(asked)).toBe("refused");
+    const cast = `fetch(${of("/recordings/x.cast")}).then(({status}) => status, () => "refused")`;
+    expect(await page.evaluate(cast)).toBe("refused");
     const read = `fetch(${of("/main.js")}).then(({status}) => status, () => "refused")`;
     expect(await page.evaluate(read)).toBe("refused");
     const script = `new Promise((resolve) => { const script = document.createElement("script"); script.src = ${of("/main.js")}; script.onload = () => resolve("ran"); script.onerror = () => resolve("refused"); document.head.append(script); })`;
@@ -390,6 +393,16 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await page.getByRole("button", { name: "Show" }).click();
     await page.locator("mark", { hasText: "shop.yaml" }).waitFor();
     expect(page.url()).toEndWith("#/search?text=shop.yaml");
+    // The server's clock has another zone than the reader's.
+    await page.getByLabel("From").fill(localNow(-30));
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.locator("mark", { hasText: "shop.yaml" }).waitFor();
+    await page.getByLabel("From").fill(localNow(5));
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("No hit was found.").waitFor();
+    await page.getByLabel("From").fill("");
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.locator("mark", { hasText: "shop.yaml" }).waitFor();
     await page.reload();
     await page.locator("mark", { hasText: "shop.yaml" }).waitFor();
     await page.getByRole("rowheader").getByRole("link").click();
@@ -401,6 +414,7 @@ describe.skipIf(!hasBrowser)("the page", () => {
 
   test("a session is marked as reviewed, with who and when", async () => {
     const id = await began("deploy");
+    const other = await began("other");
     const opened = await enter(browser, sandbox, `/session?id=${id}`);
     const { page } = opened;
     await page.getByLabel("With a note").fill("all as planned");
@@ -410,6 +424,15 @@ describe.skipIf(!hasBrowser)("the page", () => {
     await sandbox.run(["emit", "end", id, "--exit-code", "0"]);
     await page.getByRole("link", { name: "Now" }).click();
     await page.getByRole("cell", { name: "yes" }).waitFor();
+    const link = page.locator(`tbody th a[href="#/session?id=${id}"]`);
+    await page.getByRole("link", { name: "Search" }).click();
+    await page.getByRole("cell", { name: "yes" }).waitFor();
+    await link.waitFor();
+    await page.getByLabel("not reviewed").check();
+    await link.waitFor({ state: "detached" });
+    await page.locator(`tbody th a[href="#/session?id=${other}"]`).waitFor();
+    expect(await link.count()).toBe(0);
+    await page.goBack();
     await page.goBack();
     await page.getByRole("button", { name: "Take the mark away" }).click();
     await page.getByText("Nobody has marked it").waitFor();
@@ -514,10 +537,10 @@ describe.skipIf(!hasBrowser)("the page", () => {
   });
 });
 
-/** As a field of a page in Berlin has it. */
-const localNow = () =>
+/** As somebody in Berlin types it, so many minutes from now. */
+const localNow = (minutes = 1) =>
   new Intl.DateTimeFormat("sv-SE", {
     ...{ timeZone: "Europe/Berlin", dateStyle: "short", timeStyle: "short" },
   })
-    .format(Date.now() + 60_000)
+    .format(Date.now() + minutes * 60_000)
     .replace(" ", "T");

@@ -107,17 +107,21 @@ export const fetched = (path: string, signal: AbortSignal): Promise<Response> =>
 
 async function request(path: string, init: RequestInit): Promise<Response> {
   const token = access.value?.token;
-  const response = await fetch(path, {
-    ...init,
-    headers: {
-      ...(init.headers as Record<string, string>),
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-    },
-  });
+  const headers = {
+    ...(init.headers as Record<string, string>),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  };
+  const response = await fetch(path, { ...init, headers }).catch(away);
   if (response.ok) return response;
   const message = await sentenceOf(response);
   if (response.status === 401 && token !== undefined) signOut(message);
   throw new Error(message);
+}
+
+/** What browsers say of it differs, and helps nobody. */
+export function away(error: unknown): never {
+  if (!(error instanceof TypeError)) throw error;
+  throw new Error("the server is not reached: it may be stopped, or away");
 }
 
 async function sentenceOf(response: Response): Promise<string> {

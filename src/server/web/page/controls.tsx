@@ -21,14 +21,6 @@ export function Controls({ playing }: { playing: Playing }) {
   }, [plays, plays ? null : at_s]);
   return (
     <div class="controls" role="group" aria-label="Playback">
-      <button
-        type="button"
-        aria-label={plays ? "Pause" : "Play"}
-        class="play"
-        onClick={() => playing.toggle()}
-      >
-        <span aria-hidden="true">{plays ? "❚❚" : "▶"}</span>
-      </button>
       <span class="seek">
         <input
           type="range"
@@ -52,6 +44,14 @@ export function Controls({ playing }: { playing: Playing }) {
           ))}
         </span>
       </span>
+      <button
+        type="button"
+        aria-label={plays ? "Pause" : "Play"}
+        class="play"
+        onClick={() => playing.toggle()}
+      >
+        <span aria-hidden="true">{plays ? "❚❚" : "▶"}</span>
+      </button>
       <span class="number">
         {localTime(began_ms + at_s * 1_000).slice(11)}{" "}
         <span class="soft">

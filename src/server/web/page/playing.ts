@@ -5,7 +5,7 @@
 import { signal } from "@preact/signals";
 import type { Options, Player } from "asciinema-player";
 import { RECORDING_BEGAN } from "../../../model/recording/place.ts";
-import { fetched } from "./access.ts";
+import { away, fetched } from "./access.ts";
 import { type CastEvent, type CastHead, CastReader, Pace } from "./cast.ts";
 import { type LiveScreen, liveSource } from "./live-screen.ts";
 import type { TranscriptLine } from "./transcript-lines.ts";
@@ -227,7 +227,7 @@ export class Playing {
     const body = response.body!.getReader();
     const decoder = new TextDecoder();
     for (;;) {
-      const { done, value } = await body.read();
+      const { done, value } = await body.read().catch(away);
       if (done) break;
       this.loaded_bytes.value += value.length;
       const events = reader.push(

@@ -21,6 +21,7 @@ export function Transcript({ playing }: { playing: Playing }) {
       }}
     >
       <summary>Transcript</summary>
+      {!lines && <p class="soft">reading it…</p>}
       {lines && (
         <p class="soft" role="status">
           {plural(lines.length, "line")} of what was to be seen. A time leads
