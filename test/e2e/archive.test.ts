@@ -306,6 +306,13 @@ test.each(["alone", "with a server"])(
     expect(here).toEqual([`${recent}.rec`]);
     const played = await sandbox.run(["replay", path]);
     expect(played.stdout).toContain("long ago");
+    expectFailure(
+      await sandbox.run(["replay", old_one!.slice(-8)]),
+      1,
+      new RegExp(
+        `is archived in '\\S+' \\(try: session-buddy replay '${path}'`,
+      ),
+    );
     // What is removed afterwards goes from there, too, and leaves its trace there.
     const words = ["redact", "--recording", "--yes", old_one!];
     const redacted = await sandbox.run(words);

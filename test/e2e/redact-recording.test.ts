@@ -75,6 +75,11 @@ test.each(["alone", "with a server"])(
     });
     const listed = await sandbox.run(["list-events", id]);
     expect(listed.stdout).toMatch(/recording\\x20removed,\\x20user:/);
+    expectFailure(
+      await sandbox.run(["replay", id]),
+      1,
+      /the recording of session '\S+' was removed on 20\S+Z by user:\w+ \(see: /,
+    );
     // A second time it is gone already, and one trace is enough.
     const again = await sandbox.run(["redact", "--recording", "--yes", id]);
     expect(again.exitCode).toBe(0);

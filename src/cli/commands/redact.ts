@@ -131,18 +131,26 @@ function question(
   return `The text of ${which}${times} in session ${session_id} is removed for good, from backups, too${recorded ? "; and the whole recording of its terminal, which may show it anywhere" : ""}. Go on?`;
 }
 
-function words({ session_id, commands }: Target, done: TextsRemoved): string {
+function words(
+  { session_id, commands }: Pick<Target, "session_id" | "commands">,
+  done: TextsRemoved,
+): string {
   const { spool, database, archives, copies, recording, removed, left } = done;
+  // Of the recording alone: its texts are the lines that searches look through.
+  const alone = commands?.length === 0;
   const gone = (events: number) =>
-    events > 0 ? `${events} events` : "nothing was left of it";
-  const lines = [
-    `session: ${session_id}`,
-    `spool: ${spool > 0 ? `${spool} lines` : "nothing of it"}`,
-  ];
+    alone
+      ? "its lines are found no more"
+      : events > 0
+        ? `${events} events`
+        : "nothing was left of it";
+  const lines = [`session: ${session_id}`];
+  if (!alone)
+    lines.push(`spool: ${spool > 0 ? `${spool} lines` : "nothing of it"}`);
   if (database !== null) lines.push(`database: ${gone(database)}`);
   if (recording !== null)
     lines.push(`recording: removed (${bytes(recording)})`);
-  else if (commands?.length === 0)
+  else if (alone)
     lines.push("recording: none was here, and none is taken any more");
   for (const { path, events } of archives)
     lines.push(`archive: ${escapeText(path)} (${gone(events)})`);
