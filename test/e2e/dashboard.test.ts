@@ -66,6 +66,7 @@ describe("who is let in", () => {
     await using quiet = await TestServer.start(other);
     expect((await fetch(`${quiet.origin}/`)).status).toBe(404);
     expect((await fetch(`${quiet.origin}/main.js`)).status).toBe(404);
+    expect((await fetch(`${quiet.origin}/player.js`)).status).toBe(404);
     await invitation(other);
     expect((await fetch(`${quiet.origin}/`)).status).toBe(200);
   });

@@ -9,8 +9,12 @@ export const hasBrowser = needs("chromium");
 export const browse = (): Promise<Browser> =>
   chromium.launch({
     executablePath: EXECUTABLE!,
-    // Its own sandbox does not start as root.
-    args: process.geteuid!() === 0 ? ["--no-sandbox"] : [],
+    args: [
+      // No other host is there, whatever a page asks for.
+      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+      // Its own sandbox does not start as root.
+      ...(process.geteuid!() === 0 ? ["--no-sandbox"] : []),
+    ],
   });
 
 export interface Opened {
