@@ -1,5 +1,6 @@
 /** Follows the recording of a session that runs, until it is over. */
 import { LiveScreen, type Moment } from "../model/recording/live.ts";
+import { Turns } from "../os/turns.ts";
 import type { OpenRecording } from "./recordings.ts";
 
 /** The recorder writes each 200 ms. */
@@ -7,7 +8,9 @@ const LOOK_MS = 100;
 /** How often it is asked whether the session is over. */
 const ASK_MS = 1_000;
 /** So long it reads before others have their turn. */
-const SLICE_MS = 10;
+const SLICE_MS = 5;
+/** All who read recordings in this process have one at a time. */
+export const readingTurns = new Turns();
 
 /** How it ended: in words, and with which exit status if it has one. */
 export interface Ending {
@@ -63,7 +66,7 @@ async function* read(
   for (const moment of live.advance()) {
     take(moment);
     if (performance.now() - began < SLICE_MS) continue;
-    await new Promise((resolve) => setImmediate(resolve));
+    await readingTurns.next();
     yield false;
     began = performance.now();
   }

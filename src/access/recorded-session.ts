@@ -11,6 +11,7 @@ import {
   removesRecording,
 } from "../model/recording/promise.ts";
 import { ambiguous, findSession, noSession } from "../model/reference.ts";
+import type { SessionStore } from "../model/store.ts";
 import { isMissing } from "../os/file.ts";
 import { removedRecordings } from "./kept-recordings.ts";
 import { withMaintenance, withReadable } from "./open.ts";
@@ -122,10 +123,16 @@ export function commandsOf(
   session_id: string,
   warn: Warn,
 ): Promise<Command[]> {
-  return withReadable(settings, warn, async (store) => {
-    const commands = await Array.fromAsync(store.commands({ session_id }));
-    return commands.reverse();
-  });
+  return withReadable(settings, warn, (store) => commandsIn(store, session_id));
+}
+
+/** Those that a store has of it, oldest first. */
+export async function commandsIn(
+  store: SessionStore,
+  session_id: string,
+): Promise<Command[]> {
+  const commands = await Array.fromAsync(store.commands({ session_id }));
+  return commands.reverse();
 }
 
 /** The same; none where there is no store to be asked, which is said. */

@@ -17,15 +17,21 @@ export interface BegunWatch {
 
 /**
  * Records that we watch.
+ * @param use what else is asked of the store, which is opened once
  * @returns null when that cannot be, which is said, or of a session that nobody knows
  */
 export async function beginWatch(
   settings: Settings,
   session_id: string,
   warn: Warn,
+  use?: (store: SessionStore) => Promise<void>,
 ): Promise<BegunWatch | null> {
   try {
-    return await withStore(settings, warn, (store) => begin(store, session_id));
+    return await withStore(settings, warn, async (store) => {
+      const begun = await begin(store, session_id);
+      await use?.(store);
+      return begun;
+    });
   } catch (error) {
     return sayNotRecorded(error, warn);
   }

@@ -6,6 +6,10 @@ import type { Damage } from "../model/recording/read.ts";
 import type { Session } from "../model/session.ts";
 import { commandText } from "./commands.ts";
 import { bytes } from "./format.ts";
+import { cut } from "./table.ts";
+
+/** A marker names a command, and is not the whole of a long one. */
+const MOST_LABEL = 500;
 
 /** @param commands oldest first */
 export const markersOf = (
@@ -14,7 +18,7 @@ export const markersOf = (
 ): Marker[] =>
   commands.map((command) => ({
     at_us: (Date.parse(command.start_time) - Date.parse(started_at)) * 1_000,
-    label: commandText(command, true),
+    label: cut(commandText(command, true), MOST_LABEL),
   }));
 
 /** How a session ended, in words; null while it runs. */

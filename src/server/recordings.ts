@@ -6,30 +6,27 @@
 import { type Ending, without } from "../access/follow-recording.ts";
 import { removedRecordings } from "../access/kept-recordings.ts";
 import { OpenRecording, recordingBegan } from "../access/recordings.ts";
-import type { Command } from "../model/command.ts";
 import type { Log } from "../log/log.ts";
 import { Failure, fail, reasonOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
-import { CastLines, castLines, type Marker } from "../model/recording/cast.ts";
 import { RECORDING_BEGAN, recordingPath } from "../model/recording/place.ts";
 import type { Session } from "../model/session.ts";
 import { isMissing } from "../os/file.ts";
 import { passwdEntry } from "../os/paths.ts";
 import { hostNames } from "../os/proc.ts";
-import { damageText, endText, markersOf } from "../render/recording.ts";
+import { endText } from "../render/recording.ts";
 import { provenanceOf } from "./tools/provenance.ts";
 import { Broadcast } from "./broadcast.ts";
 import type { ServerStore } from "./store.ts";
 import type { Caller } from "./tools/tool.ts";
 import { Watches } from "./watches.ts";
+import { WholeCast } from "./whole-cast.ts";
 
 /** Of all who watch, and of one of them. */
 const WATCHERS_MAX = 64;
 const WATCHERS_EACH = 16;
 /** Of a session's commands, the newest so many are markers. */
 const MARKERS_MAX = 10_000;
-const CHUNK_LETTERS = 64 * 1024;
-const SLICE_MS = 10;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** A recording is nothing that a browser shows, or another page may use. */
@@ -267,75 +264,6 @@ export class Recordings {
       });
       throw fail.gone("its recording is damaged, and cannot be read");
     }
-  }
-}
-
-/** A recording as far as it is written, from its start. */
-class WholeCast implements Reading {
-  readonly ready: Promise<void>;
-  /** Of its commands, oldest first. */
-  private readonly markers: Marker[] = [];
-  private readonly damage = { torn_bytes: 0, damaged_bytes: 0 };
-  private lines: Generator<string> | null = null;
-  private ending: Ending | null = null;
-  private isOver = false;
-
-  get began_at(): string {
-    return this.recording.reader.header.started_at;
-  }
-
-  /** @param commands newest first */
-  constructor(
-    private readonly recording: OpenRecording,
-    commands: AsyncIterable<Command>,
-    private readonly left: () => void,
-  ) {
-    this.ready = this.mark(commands);
-    // It is waited for later.
-    this.ready.catch(() => {});
-  }
-
-  private async mark(commands: AsyncIterable<Command>): Promise<void> {
-    const { header } = this.recording.reader;
-    for await (const command of commands)
-      this.markers.push(...markersOf([command], header));
-    this.markers.reverse();
-  }
-
-  /** @throws Failure when it was told to end: what was sent is not whole */
-  async next(): Promise<string | null> {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (this.ending) throw fail.gone(this.ending.why);
-    if (this.isOver) return null;
-    const { reader } = this.recording;
-    this.lines ??= castLines(reader, 3, this.markers, this.damage);
-    const began = performance.now();
-    let text = "";
-    while (
-      text.length < CHUNK_LETTERS &&
-      performance.now() - began < SLICE_MS
-    ) {
-      const { value, done } = this.lines.next();
-      if (!done) text += value;
-      else {
-        const damaged = damageText(this.damage);
-        if (damaged !== null) text += new CastLines(3).event(0, "m", damaged);
-        this.leave();
-        return text === "" ? null : text;
-      }
-    }
-    return text;
-  }
-
-  end(ending: Ending): void {
-    this.ending ??= ending;
-  }
-
-  leave(): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    this.recording[Symbol.dispose]();
-    this.left();
   }
 }
 

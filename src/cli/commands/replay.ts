@@ -4,10 +4,12 @@ import {
   IS_PATH,
   commandStart,
   commandsIfAny,
+  commandsIn,
   openRecorded,
 } from "../../access/recorded-session.ts";
 import { beginWatch, endWatch } from "../../access/watched.ts";
 import { validSettings, type Settings } from "../../config/load.ts";
+import type { Command } from "../../model/command.ts";
 import { requireReference } from "../../model/command-reference.ts";
 import { fail } from "../../model/failure.ts";
 import { firstShown, linesOf } from "../../model/recording/lines.ts";
@@ -134,11 +136,15 @@ EXAMPLES
     const { session_id } = reader.header;
     const from_us = await beginning(settings, reader, begins);
     // Of a file from elsewhere nothing is known.
+    const plays = isTerminal(1);
+    let commands: Command[] | null = null;
     const watch = recording.own
-      ? await beginWatch(settings, session_id, note)
+      ? await beginWatch(settings, session_id, note, async (store) => {
+          if (plays) commands = await commandsIn(store, session_id);
+        })
       : null;
-    if (!isTerminal(1)) return writeText(reader, from_us);
-    const commands = await commandsIfAny(settings, session_id, note);
+    if (!plays) return writeText(reader, from_us);
+    commands ??= await commandsIfAny(settings, session_id, note);
     const { signal, damage } = await play({
       ...{ reader, from_us, speed: times, idle_us },
       markers: markersOf(commands, reader.header),

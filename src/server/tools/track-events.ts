@@ -16,6 +16,7 @@ import { isSignOfLife } from "../../model/fold.ts";
 import { parseEvent } from "../../model/schema.ts";
 import { EVENT_STATUSES, type EventResult } from "../../model/store.ts";
 import { NOT_YOURS, type Provenance } from "../../model/reporter.ts";
+import { Turns } from "../../os/turns.ts";
 import { object, orNull, timestamp } from "./fields.ts";
 import type { Recorder } from "./recorder.ts";
 import { Rules } from "./rules.ts";
@@ -60,7 +61,7 @@ export const trackEvents = tool({
     ({ recorder, lease_seconds }) =>
     async (args, { from, received_ms }) => {
       const sent_ms = sentAt(args.sent_at);
-      await turnOfLoop();
+      await turns.next();
       const read = readEvents(args.events, lease_seconds);
       const events = read.flatMap(({ event }) => (event ? [event] : []));
       const kept = events.filter(isKept);
@@ -177,16 +178,8 @@ async function appendRound(
   }
 }
 
-let lastTurn = Promise.resolve();
-
-/**
- * Each call is read in a turn of the event loop of its own: whoever asks for
- * little is answered between, and does not wait for all of them.
- */
-function turnOfLoop(): Promise<void> {
-  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-  return (lastTurn = lastTurn.then(turn));
-}
+/** Each call is read in a turn of its own. */
+const turns = new Turns();
 
 /** A heartbeat moves last_seen, it is no row. */
 const isKept = ({ event_type }: Event) => event_type !== "heartbeat";
