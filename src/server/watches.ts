@@ -10,7 +10,7 @@ import { fail, reasonOf } from "../model/failure.ts";
 import { type Provenance, byServer } from "../model/reporter.ts";
 import type { ServedStore } from "../model/store.ts";
 
-/** Between two looks that are one. */
+/** Who comes again within this watches still. */
 const AGAIN_MS = 60_000;
 /** How many sessions one may begin to watch within that. */
 const EACH_MAX = 120;
@@ -40,10 +40,12 @@ interface Watching {
 export class Watches {
   private readonly all = new Map<string, Watching>();
 
+  /** @param again_ms between two looks that are one */
   constructor(
     private readonly store: Pick<ServedStore, "append">,
     private readonly log: Log,
     private readonly now: Clock = Date.now,
+    private readonly again_ms = AGAIN_MS,
   ) {}
 
   /**
@@ -106,7 +108,7 @@ export class Watches {
     watching.left_ms = this.now();
     watching.open--;
     if (watching.open > 0 || this.all.get(key) !== watching) return;
-    watching.timer = setTimeout(() => void this.end(key), AGAIN_MS);
+    watching.timer = setTimeout(() => void this.end(key), this.again_ms);
     watching.timer.unref();
   }
 

@@ -288,6 +288,28 @@ describe("while somebody watches", () => {
     await pty.ended();
   }, 120_000);
 
+  test("so many of one watch at the same time, and no more", async () => {
+    const { pty, session_id } = await recordedShell();
+    await using _ = pty;
+    const clients: CastClient[] = [];
+    for (let i = 0; i < 16; i++) {
+      clients.push(await CastClient.open(urlOf(session_id)));
+      expect(clients[i]!.response.status).toBe(200);
+    }
+    expect(await refusal(urlOf(session_id, false))).toEqual({
+      status: 503,
+      message: "you watch 16 recordings already (close one)",
+    });
+    clients[0]!.leave();
+    await until("a free place", async () => {
+      await using client = await CastClient.open(urlOf(session_id, false));
+      return client.response.ok;
+    });
+    for (const client of clients) client.leave();
+    pty.line("exit");
+    await pty.ended();
+  });
+
   test("a server that is stopped says so, and is not kept", async () => {
     using other = new Sandbox();
     await using stops = await TestServer.start(other);
