@@ -1,9 +1,10 @@
 /** Rules that look at how things stand, each at its own pace. */
 import { hostname } from "node:os";
-import { type AlertRule, type AlertSession, isAmong } from "../model/alert.ts";
+import type { AlertRule, AlertSession } from "../model/alert.ts";
 import type { Session } from "../model/columns.ts";
 import { isoTime } from "../model/clock.ts";
 import type { JsonObject } from "../model/event.ts";
+import { isAmong } from "../model/glob.ts";
 import { type Login, UTMP, readLogins } from "../os/logins.ts";
 import { bytes, duration } from "../render/format.ts";
 import { isAbout } from "./match.ts";

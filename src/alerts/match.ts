@@ -3,8 +3,6 @@ import {
   type AlertKind,
   type AlertRule,
   type AlertSession,
-  hasGlob,
-  isAmong,
 } from "../model/alert.ts";
 import { type Zone, wallOf } from "../model/clock.ts";
 import {
@@ -14,6 +12,7 @@ import {
   type Kind,
   isKind,
 } from "../model/event.ts";
+import { hasGlob, isAmong } from "../model/glob.ts";
 import type { StoredEvent } from "../model/store.ts";
 import { duration } from "../render/format.ts";
 import { type CommandStarts, MAX_COMMAND } from "./starts.ts";

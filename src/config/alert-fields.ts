@@ -4,10 +4,14 @@ import type { Json } from "../model/event.ts";
 import { isLoopback } from "../os/address.ts";
 import {
   DAY_MS,
+  MOST_WORDS,
+  PATTERNS_TAKES,
   type Parse,
   durationUpTo,
   orNull,
   path,
+  patterns,
+  some,
   text,
   wholeNumber,
 } from "./values.ts";
@@ -24,7 +28,6 @@ const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 const YEAR_MS = 365 * DAY_MS;
 const MOST_BYTES = 2 ** 50;
-const MOST_WORDS = 100;
 
 const duration = (name: string): Field => ({
   takes: "a duration such as 30s, 10m or 8h, at most 365d",
@@ -32,27 +35,7 @@ const duration = (name: string): Field => ({
   as: `${name}_ms`,
 });
 
-/** One text, or a list. */
-const some =
-  (parse: Parse<string>): Parse<string[]> =>
-  (value) => {
-    const list = Array.isArray(value) ? value : [value];
-    const read = list.map((item) =>
-      typeof item === "number" ? parse(String(item)) : parse(item),
-    );
-    const whole = read.length > 0 && read.every((item) => item !== undefined);
-    return whole && read.length <= MOST_WORDS ? (read as string[]) : undefined;
-  };
-
-const glob: Parse<string> = (value) =>
-  typeof value === "string" && /^!?[^]{1,200}$/.test(value) && value !== "!"
-    ? value
-    : undefined;
-
-const PATTERNS: Field = {
-  takes: "a text or a list of texts, with * for anything, or ! before it",
-  parse: some(glob),
-};
+const PATTERNS: Field = { takes: PATTERNS_TAKES, parse: patterns };
 const SIZE: Field = {
   takes: "a number of bytes, such as 500MiB or 10GiB",
   parse: size,

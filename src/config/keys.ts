@@ -7,6 +7,8 @@
  */
 import type { Json, JsonObject } from "../model/event.ts";
 import { type Choice, EVERY_RULE } from "../model/redaction/custom.ts";
+import type { RecordWhen } from "../model/recording/when.ts";
+import { RECORD_TAKES } from "./record-when.ts";
 import {
   DAY_MS,
   type LogLevel,
@@ -57,8 +59,8 @@ export const defaults = () => ({
     banner: "full" as "full" | "line" | "none",
     /** Whether what is typed into a shell is recorded. */
     commands: true as boolean,
-    /** Whether what a terminal shows is recorded. */
-    record: false as boolean,
+    /** Whether what a terminal shows is recorded, or of which sessions. */
+    record: false as boolean | { when: RecordWhen[] },
     heartbeat_ms: 30_000,
     /** How long after a sign of life a session from elsewhere counts as active. */
     lease_ms: 120_000,
@@ -172,7 +174,7 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
     ),
     session("banner", "full, line or none", oneOf("full", "line", "none")),
     session("commands", BOOLEAN, boolean),
-    session("record", BOOLEAN, boolean),
+    session("record", RECORD_TAKES, boolean),
     session(
       "heartbeat_ms",
       "a duration such as 30s, at most 24h",

@@ -1,6 +1,7 @@
 /** Reads the keys and values of one configuration file into the settings. */
 import type { Json } from "../model/event.ts";
 import { readPattern } from "../model/redaction/custom.ts";
+import { readRecordWhen } from "./record-when.ts";
 import { type Config, KEYS, PROFILE_KEYS, type Profile } from "./keys.ts";
 
 /** What was given, but for a password in a URL. */
@@ -20,6 +21,12 @@ export function readTree(
 ): void {
   const name = path.join(".");
   const leaf = KEYS.get(name);
+  if (name === "session.record" && node && typeof node === "object") {
+    const when = readRecordWhen(node, report);
+    if (when === null) return;
+    config.session.record = { when };
+    return took(name, path);
+  }
   if (leaf) {
     const value = leaf.parse(node);
     if (value === undefined)

@@ -120,3 +120,27 @@ export const level: Parse<LogLevel> = (value) => {
   const levels = oneOf("debug", "info", "warn", "error");
   return levels(word === "warning" ? "warn" : word);
 };
+
+export const MOST_WORDS = 100;
+
+/** One text, or a list. */
+export const some =
+  (parse: Parse<string>): Parse<string[]> =>
+  (value) => {
+    const list = Array.isArray(value) ? value : [value];
+    const read = list.map((item) =>
+      typeof item === "number" ? parse(String(item)) : parse(item),
+    );
+    const whole = read.length > 0 && read.every((item) => item !== undefined);
+    return whole && read.length <= MOST_WORDS ? (read as string[]) : undefined;
+  };
+
+const glob: Parse<string> = (value) =>
+  typeof value === "string" && /^!?[^]{1,200}$/.test(value) && value !== "!"
+    ? value
+    : undefined;
+
+/** See model/glob.ts. */
+export const patterns = some(glob);
+export const PATTERNS_TAKES =
+  "a text or a list of texts, with * for anything, or ! before it";

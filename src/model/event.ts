@@ -115,6 +115,9 @@ export const MEASURED_KEYS = [
 /** What a session's processes have used, and how that was measured. */
 export const RESOURCE_USAGE = "resource_usage";
 
+/** What the recording of a session's terminal came to. */
+export const RECORDING = "recording";
+
 /** The `recorder` that is measured of sessions that no wrapper is around. */
 export const EMITTED = "emit";
 
@@ -122,6 +125,7 @@ export const EMITTED = "emit";
 const RESERVED: ReadonlySet<string> = new Set([
   ...MEASURED_KEYS,
   RESOURCE_USAGE,
+  RECORDING,
   "lease",
   "end_source",
   "clock_skew",

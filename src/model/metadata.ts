@@ -2,6 +2,7 @@
 import {
   type JsonObject,
   MEASURED_KEYS,
+  RECORDING,
   RESOURCE_USAGE,
   isReservedMetadata,
 } from "./event.ts";
@@ -50,8 +51,10 @@ export function metadataOf(
   if (command_count) facts["command_count"] = command_count;
   for (const key of MEASURED_KEYS)
     out[key] = key in facts ? facts[key]! : (measured[key]?.value ?? null);
-  const used = measured[RESOURCE_USAGE]?.value;
-  if (used !== undefined) out[RESOURCE_USAGE] = used;
+  for (const key of [RESOURCE_USAGE, RECORDING]) {
+    const value = measured[key]?.value;
+    if (value !== undefined) out[key] = value;
+  }
   const rest = new Set([...Object.keys(measured), ...Object.keys(given)]);
   for (const key of [...rest].sort())
     if (!(key in out) && !isReservedMetadata(key))

@@ -196,13 +196,15 @@ class Libc {
    * Stops this process until it is continued, by a signal that it ignores
    * otherwise; not when it was continued since, or there is no reason any more.
    * @param reason asked while the signal is pending: SIGCONT takes it away then
+   * @param group all of our process group stop, as by a key
    */
-  stop(signal: number, reason: () => boolean): void {
+  stop(signal: number, reason: () => boolean, group = false): void {
     const set = signalSet([signal]);
     this.calls.sigprocmask(SIG_BLOCK, set, null);
     this.defaultSignal(signal);
     // To this thread, which blocks it: another one would stop at once.
     this.calls.raise(signal);
+    if (group) this.calls.kill(0, signal);
     if (!reason()) this.ignoreSignal(signal);
     this.calls.sigprocmask(SIG_UNBLOCK, set, null);
     this.ignoreSignal(signal);

@@ -4,7 +4,7 @@
  */
 import { type Libc, cLibrary } from "./libc.ts";
 import { cText } from "./layout.ts";
-import { O_NONBLOCK, O_RDWR } from "./file.ts";
+import { O_NONBLOCK, O_RDWR, O_WRONLY } from "./file.ts";
 
 const SYMBOLS = {
   cfmakeraw: { args: ["ptr"], returns: "void" },
@@ -25,10 +25,20 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const TIOCGWINSZ = 0x5413n;
 const TIOCSWINSZ = 0x5414n;
+const TIOCGDEV = 0x80045432n;
 const TCSANOW = 0;
-const TCSADRAIN = 1;
 /** struct termios is 60 bytes in glibc and musl. */
-const TERMIOS_BYTES = 128;
+const TERMIOS_BYTES = 60;
+/** Of `c_lflag` and of `c_cc` in it. */
+const LOCAL_MODES_AT = 12;
+const ISIG = 0o1;
+const ICANON = 0o2;
+const ECHO = 0o10;
+const IEXTEN = 0o100000;
+const OUTPUT_MODES_AT = 4;
+const OPOST_ONLCR = 0o5;
+const ICRNL = 0o400;
+const KEYS_AT = 17;
 const NAME_BYTES = 128;
 /** Where a terminal says no size. */
 const USUAL = { columns: 80, rows: 24 };
@@ -46,7 +56,7 @@ export interface Pty {
   master: number;
   /** Where the program's side is opened. */
   path: string;
-  /** That side, held open until the program has it. */
+  /** That side, held open: else it would be gone whenever nobody has it. */
   slave: number;
 }
 
@@ -81,16 +91,58 @@ export function modesOf(fd: number): Modes | null {
   return calls?.tcgetattr(fd, modes) === 0 ? modes : null;
 }
 
-/** Every key is a byte, and every byte is shown as it is. */
-export function setRaw(fd: number, modes: Modes): void {
-  const raw = Uint8Array.from(modes);
-  calls!.cfmakeraw(raw);
-  calls!.tcsetattr(fd, TCSADRAIN, raw);
+/** ISIG, ICANON, ECHO and the like. */
+export const localModes = (modes: Modes): number =>
+  new DataView(modes.buffer, modes.byteOffset).getUint32(LOCAL_MODES_AT, true);
+
+/** The key of a function, VINTR and the like; 0: none has it. */
+export const keyOf = (modes: Modes, which: number): number =>
+  modes[KEYS_AT + which]!;
+
+/** The same, but that lines are edited, echoed, and shown as lines: as a program expects it. */
+export function lineModes(modes: Modes): Modes {
+  const made = Uint8Array.from(modes);
+  const view = new DataView(made.buffer);
+  const add = (at: number, flags: number) =>
+    view.setUint32(at, view.getUint32(at, true) | flags, true);
+  add(0, ICRNL);
+  add(OUTPUT_MODES_AT, OPOST_ONLCR);
+  add(LOCAL_MODES_AT, ISIG | ICANON | ECHO | IEXTEN);
+  return made;
 }
 
-/** Once what was written is shown. */
+/** The same, but that every key is a byte, and every byte is shown as it is. */
+export function rawModes(modes: Modes): Modes {
+  const raw = Uint8Array.from(modes);
+  calls!.cfmakeraw(raw);
+  return raw;
+}
+
+/** At once: what was written was made what is shown by then, and nothing is waited for. */
 export function setModes(fd: number, modes: Modes): void {
-  calls!.tcsetattr(fd, TCSADRAIN, modes);
+  calls!.tcsetattr(fd, TCSANOW, modes);
+}
+
+/** Gives a terminal the modes back that it had before `rawModes` of them, if it has those still. */
+export function leaveRaw(fd: number, modes: Modes): void {
+  const now = modesOf(fd);
+  if (now && Buffer.from(rawModes(modes)).equals(now)) setModes(fd, modes);
+}
+
+/**
+ * An open terminal once more, in a way that nobody waits for it.
+ * @returns null where it may not be opened (after `su`, say)
+ */
+export function reopened(c: Libc, fd: number): number | null {
+  const flags = O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK;
+  const made = c.calls.open(cText(`/proc/self/fd/${fd}`), flags, 0);
+  return made === -1 ? null : made;
+}
+
+/** Which terminal it is, by whatever name it was opened; null where nobody says. */
+export function deviceOf(fd: number): number | null {
+  const device = new Uint32Array(1);
+  return calls?.ioctl(fd, TIOCGDEV, device) === 0 ? device[0]! : null;
 }
 
 export function sizeOf(fd: number): Size {

@@ -171,6 +171,16 @@ export function become(
   return { errno: c.errno() };
 }
 
+/** A file without a first line is the shell's, as for execvp(3) and every shell. */
+export function asScript({ file, argv }: Program): Program {
+  const sh = encoder.encode("/bin/sh");
+  const found = file.includes(0x2f)
+    ? null
+    : Bun.which(new TextDecoder().decode(file));
+  const script = found === null ? file : encoder.encode(found);
+  return { file: sh, argv: [sh, script, ...argv.slice(1)] };
+}
+
 /** @returns the reading end, which never blocks, and the writing end; null: none to be had */
 export function pipe(c: Libc): { from: number; to: number } | null {
   const ends = new Int32Array(2);

@@ -26,7 +26,7 @@ const EMPTY = new Uint8Array(1);
 export type Woken =
   | { kind: "child"; change: ChildChange }
   | Signalled
-  | { kind: "readable"; fd: number }
+  | { kind: "ready"; fd: number }
   /** A heartbeat is due that is more than a touch. */
   | { kind: "beat" }
   | { kind: "time" };
@@ -79,7 +79,7 @@ interface State {
 
 const CHILD = 1;
 const SIGNAL = 2;
-const READABLE = 3;
+const READY = 3;
 const BEAT = 4;
 const TIME = 5;
 
@@ -150,7 +150,7 @@ function loop(c: Libc["calls"], s: State): number {
       // Our limit of open files was lowered under us, or poll is forbidden.
       c.poll(null, 0, 50);
       s.reap = true;
-    } else if (s.fds[1]! >> 16 === 0) return READABLE;
+    } else if (s.fds[1]! >> 16 === 0) return READY;
     if (Number(c.read(s.fds[0]!, s.info_at, s.info_bytes)) <= 0) continue;
     if (s.info[0] !== 17) return SIGNAL;
     s.reap = true;
@@ -158,7 +158,8 @@ function loop(c: Libc["calls"], s: State): number {
 }
 
 export class Waiter {
-  private readonly watched: number[] = [];
+  /** What is waited for on each descriptor, the signals' first. */
+  private readonly watched = new Map<number, number>();
   private readonly status = new Int32Array(1);
   private readonly usage = new BigInt64Array(36);
   private readonly state: State;
@@ -182,7 +183,7 @@ export class Waiter {
   ) {
     const info = new Int32Array(INFO_BYTES / 4);
     const stat = new Uint32Array(64);
-    this.watched.push(fd);
+    this.watched.set(fd, POLLIN);
     this.state = {
       ...{ longest_ms: LONGEST_MS, child: 0, reap: true },
       before_reaping() {},
@@ -221,19 +222,21 @@ export class Waiter {
   }
 
   private descriptors(): Pick<State, "fds" | "fds_at" | "count"> {
-    const fds = new Int32Array(2 * this.watched.length);
-    for (const [i, fd] of this.watched.entries()) fds.set([fd, POLLIN], 2 * i);
-    return { fds, fds_at: ptr(fds), count: this.watched.length };
+    const fds = Int32Array.from([...this.watched].flat());
+    return { fds, fds_at: ptr(fds), count: this.watched.size };
   }
 
-  /** Comes back when it can be read, or its other end is closed. */
-  watch(fd: number): void {
-    this.watched.push(fd);
+  /**
+   * Comes back when that can be done, or its other end is closed.
+   * @param events of poll(2): to be read, unless something else is said
+   */
+  watch(fd: number, events: number = POLLIN): void {
+    this.watched.set(fd, events);
     Object.assign(this.state, this.descriptors());
   }
 
   unwatch(fd: number): void {
-    this.watched.splice(this.watched.indexOf(fd), 1);
+    this.watched.delete(fd);
     Object.assign(this.state, this.descriptors());
   }
 
@@ -289,8 +292,8 @@ export class Waiter {
             sender: sender!,
           };
         }
-        case READABLE:
-          return { kind: "readable", fd: this.readable() };
+        case READY:
+          return { kind: "ready", fd: this.ready() };
         case BEAT:
           return { kind: "beat" };
         case TIME:
@@ -298,10 +301,10 @@ export class Waiter {
       }
   }
 
-  private readable(): number {
-    const { fds } = this.state;
-    for (let i = 1; i < this.watched.length; i++)
+  private ready(): number {
+    const { fds, count } = this.state;
+    for (let i = 1; i < count; i++)
       if (fds[2 * i + 1]! >> 16) return fds[2 * i]!;
-    throw new Error("poll: nothing can be read");
+    throw new Error("poll: nothing is ready");
   }
 }

@@ -13,6 +13,7 @@ import type { Libc } from "../os/libc.ts";
 import {
   type ChildChange,
   type Program,
+  asScript,
   become,
   setVariable,
   spawn,
@@ -23,7 +24,7 @@ import { LIBC_OWN, SIGNALS } from "../os/signals.ts";
 import { type Signalled, Waiter } from "../os/wait.ts";
 import { Agenda, Answers } from "./answers.ts";
 import { Job, type Running } from "./job.ts";
-import type { RecordedTerminal } from "./terminal.ts";
+import type { Keyed, RecordedTerminal } from "./terminal.ts";
 import {
   type Inherited,
   RUNTIME_IGNORES,
@@ -60,6 +61,7 @@ const UNHEARD: readonly number[] = [
 ];
 /** Those of them that a key sends as well end us until there is a child. */
 const KEYS: readonly number[] = [SIGINT, SIGQUIT];
+const OF_KEYS: readonly number[] = [...KEYS, SIGTSTP];
 /** The first process of a container: the kernel keeps them from it then. */
 const LATER = process.pid === 1 ? [] : KEYS;
 export const HEARD = allSignalsBut([...UNHEARD, ...LATER]);
@@ -77,7 +79,13 @@ const NO_DESCRIPTOR: typeof NO_PROCESS = [
 ];
 /** What filters of older container engines do to clone3(2); posix_spawn(3) knows but ENOSYS for "not there". */
 const FORBIDDEN = "no process can be made here";
-export class NativeRun implements Run, Running {
+/**
+ * Heard as well with a terminal of the program's own: whoever stopped us has left ours
+ * in another way, and before we have it again its keys send signals to us alone.
+ */
+const BETWEEN = signalSet([SIGCONT, SIGTSTP]);
+
+export class NativeRun implements Run, Running, Keyed {
   readonly terminal = [0, 1, 2].find(isTerminal) ?? null;
   pid = 0;
   told: number | null = null;
@@ -88,11 +96,17 @@ export class NativeRun implements Run, Running {
   private outcome: Outcome | null = null;
   private ignored: ReadonlySet<number> = new Set();
   private readonly job: Job;
-  private recorded: RecordedTerminal | null = null;
+  private given: Inherited | null = null;
+  recorded: RecordedTerminal | null = null;
 
   constructor(private readonly c: Libc) {
     this.answers = new Answers(c, (ms, step) => this.after(ms, step));
     this.job = new Job(c, this);
+  }
+
+  /** Before descriptors of our own are opened that could be taken for it. */
+  keepInherited(): void {
+    this.given ??= inherited(this.c);
   }
 
   /** The child gets this terminal in place of ours. */
@@ -132,7 +146,8 @@ export class NativeRun implements Run, Running {
 
   async run(program: Program, watch: Watch): Promise<Outcome> {
     this.watch = watch;
-    const given = inherited(this.c);
+    this.keepInherited();
+    const given = this.given!;
     for (const signal of FROM_TERMINAL) this.c.ignoreSignal(signal);
     // Ignored, our children would vanish before they could be asked after.
     this.c.defaultSignal(SIGCHLD);
@@ -152,9 +167,14 @@ export class NativeRun implements Run, Running {
       this.waiter.drainAtBeats(heartbeat.drain.folder, heartbeat.drain);
     for (;;) {
       this.agenda.runDue();
-      if (this.outcome) return this.outcome;
+      if (this.outcome && this.isShown()) return this.outcome;
       this.wait();
     }
+  }
+
+  /** Whoever is told to go does not wait for a terminal that takes nothing. */
+  private isShown(): boolean {
+    return this.told !== null || (this.recorded?.shown() ?? true);
   }
 
   private start(
@@ -168,7 +188,12 @@ export class NativeRun implements Run, Running {
     const defaults = changed.filter((signal) => !ignored.has(signal));
     // Before there is a child: without it nobody would see to that.
     // Blocked signals come even when they are ignored.
-    const waiter = Waiter.of(this.c, allSignalsBut(UNHEARD));
+    const heard = allSignalsBut(UNHEARD);
+    if (this.recorded) {
+      this.c.blockSignals(BETWEEN);
+      heard[0]! |= BETWEEN[0]!;
+    }
+    const waiter = Waiter.of(this.c, heard);
     restoreOpenFiles(this.c);
     for (const fd of descriptors) this.c.passOn(fd);
     const started = waiter
@@ -212,7 +237,7 @@ export class NativeRun implements Run, Running {
     if (heartbeat) this.waiter.touch(heartbeat.touches());
     const woken = this.waiter.wait(this.agenda.next_at);
     if (woken.kind === "child") this.changed(woken.change);
-    if (woken.kind === "readable") this.read(woken.fd);
+    if (woken.kind === "ready") this.read(woken.fd);
     if (woken.kind === "signal") this.signalled(woken);
     if (woken.kind !== "beat" || !heartbeat) return;
     heartbeat.beat();
@@ -226,13 +251,26 @@ export class NativeRun implements Run, Running {
 
   private signalled({ signal, from_kernel, sender }: Signalled): void {
     // By the kernel as well: the program has another terminal, and is told by that.
-    if (signal === SIGWINCH && this.recorded) return this.recorded.resized();
+    if (signal === SIGWINCH) this.recorded?.resized();
+    if (signal === SIGCONT) return this.recorded?.enter();
+    if (from_kernel && this.recorded && OF_KEYS.includes(signal))
+      return this.keyBefore(signal, this.recorded);
+    if (signal === SIGTSTP) return;
     // Our own write to a pipe that nobody reads, say, is no affair of the child.
     if (from_kernel ? !FROM_KERNEL.includes(signal) : this.isOurs(sender))
       return;
     if (this.ignored.has(signal) && !this.isCaught(signal)) return;
     if (TO_GO.includes(signal)) this.go(signal);
     else this.relay(signal);
+  }
+
+  /** Our terminal was not ours again when it was typed. */
+  private keyBefore(signal: number, recorded: RecordedTerminal): void {
+    recorded.enter();
+    const group = recorded.foreground;
+    if (group <= 0 || this.pid === 0) return;
+    this.c.calls.kill(-group, signal);
+    if (signal === SIGTSTP) this.job.stopForKey(group);
   }
 
   /** A program may want to hear of what we were both started to ignore (nohup). */
@@ -275,11 +313,21 @@ export class NativeRun implements Run, Running {
     return this.waiter.changeOf(pid);
   }
 
+  keySent(signal: number, group: number): void {
+    this.job.keySent(signal, group);
+  }
+
+  wantsKeys(): void {
+    this.job.waitForTerminal();
+  }
+
   left(): void {
     this.recorded?.leave();
   }
 
   back(): void {
+    // To stop, one of them was let through.
+    if (this.recorded) this.c.blockSignals(BETWEEN);
     this.recorded?.enter();
     this.watch.alive();
   }
@@ -294,15 +342,4 @@ export class NativeRun implements Run, Running {
       told_to_go: this.told,
     };
   }
-}
-
-/** A file without a first line is the shell's, as for execvp(3) and every shell. */
-function asScript({ file, argv }: Program): Program {
-  const encoder = new TextEncoder();
-  const sh = encoder.encode("/bin/sh");
-  const found = file.includes(0x2f)
-    ? null
-    : Bun.which(new TextDecoder().decode(file));
-  const script = found === null ? file : encoder.encode(found);
-  return { file: sh, argv: [sh, script, ...argv.slice(1)] };
 }

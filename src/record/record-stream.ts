@@ -14,15 +14,20 @@ const PAGE_BYTES = 256 * 1024;
 /** What comes meanwhile waits in the pipe. */
 const REST_MS = 10;
 
-/** @param sleep waits so many milliseconds */
+/**
+ * @param sleep waits so many milliseconds
+ * @param killed called when the wrapper is gone without a word
+ */
 export function recordStream(
   c: Libc,
   recorder: Recorder,
   sleep: (ms: number) => void,
+  killed: () => void,
 ): RecordingFacts {
   const messages = new Messages();
   const page = new Uint8Array(PAGE_BYTES);
   let last_us = 0;
+  let is_whole = false;
   let last_at = performance.now();
   const now_us = () => last_us + (performance.now() - last_at) * 1_000;
   for (;;) {
@@ -42,9 +47,11 @@ export function recordStream(
       else if (kind === "r") recorder.resized(bytes, at_us);
       else if (kind === "x")
         recorder.omit(Number(Buffer.from(bytes).toString()));
+      else if (kind === "q") is_whole = true;
     }
     if (got < page.length) sleep(REST_MS);
   }
+  if (!is_whole) killed();
   return recorder.close(now_us());
 }
 

@@ -18,8 +18,8 @@ export interface WrapRequest extends Discovered {
   spool_bytes: number;
   /** The store is on another host: what is recorded has to be brought there. */
   remote: boolean;
-  /** Puts a terminal between that is recorded, or says why not; null: not wanted. */
-  record: ((run: Run, session_id: string) => Promise<Screen | string>) | null;
+  /** Of what is shown; null: nothing. */
+  screen: ScreenWanted | null;
   /** Talks to the person at the terminal; null when there is none. */
   say: ((text: string) => void) | null;
   /** The banner for a session, or for none and why. */
@@ -27,10 +27,26 @@ export interface WrapRequest extends Discovered {
 }
 
 export type Tracking =
-  | { session_id: string; commands: boolean; screen: boolean }
+  | { session_id: string; commands: boolean; screen: Shown | null }
   | { disabled: string };
 
-/** What of a terminal that is recorded the session keeps: what its file came to. */
+/** Whether what is shown is recorded: by what, "" where that is plain, or why not. */
+export type Shown = { by: string } | { not: string };
+
+export interface ScreenWanted {
+  /** The condition of the configuration that asks for it, in words; "": it is asked for of all, or by a flag. */
+  by: string;
+  /** Puts a terminal between that is recorded, or says why not. */
+  open(run: Run, session_id: string): Promise<Screen | Unrecorded>;
+  /** Tells whoever asked for it by a flag, where no banner does; null: there is nobody. */
+  say: ((text: string) => void) | null;
+}
+
+/** Why nothing of a screen is recorded: what somebody can mend, or that there is none. */
+export type Unrecorded = { trouble: string } | { without: string };
+
+/** A screen that is recorded. */
 export interface Screen {
-  end(): JsonObject | null;
+  /** What the recording came to; `trouble` where it is not whole. */
+  end(): JsonObject;
 }

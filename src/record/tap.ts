@@ -8,7 +8,8 @@
  * a second's patience is over, and what comes is left out until it has taken all.
  *
  * A message: kind (a byte), length (4 bytes), microseconds since the start (8 bytes, a
- * double), and so many bytes; all little-endian. `q` is the last.
+ * double), and so many bytes; all little-endian. `q` is the last. It answers an empty
+ * line once it records, and at the end, in one line of JSON, what that came to.
  */
 import type { Libc } from "../os/libc.ts";
 import { closeFile } from "../os/file.ts";
@@ -37,6 +38,8 @@ const POLLIN = 1;
 const POLLOUT = 4;
 const EAGAIN = 11;
 const EINTR = 4;
+const ENDED = "the process that writes its recording was ended";
+const SILENT = "the process that writes its recording does not answer";
 
 export class Tap {
   private waiting: Uint8Array[] = [];
@@ -46,6 +49,8 @@ export class Tap {
   /** It is gone. */
   private broken = false;
   private patience_ms = PATIENCE_MS;
+  /** What it has answered. */
+  private heard = "";
 
   private constructor(
     private readonly c: Libc,
@@ -72,6 +77,18 @@ export class Tap {
     if (pid !== null) return new Tap(c, given.to, told.from);
     for (const fd of [given.to, told.from]) closeFile(fd);
     return null;
+  }
+
+  /**
+   * Waits until it records.
+   * @returns why it does not, in words
+   */
+  trouble(): string | null {
+    const ended = this.hear(() => this.heard.includes("\n"));
+    const [line, ...more] = this.heard.split("\n");
+    if (more.length === 0) return ended ? ENDED : SILENT;
+    const { trouble } = line ? (JSON.parse(line) as JsonObject) : {};
+    return trouble === undefined ? null : String(trouble);
   }
 
   /** @param bytes are copied: the caller's page may be used again */
@@ -118,31 +135,34 @@ export class Tap {
    * @returns what the recording came to; `trouble` alone where it does not say
    */
   close(at_us: number): JsonObject {
-    const until = Bun.nanoseconds() + CLOSE_MS * 1e6;
-    const left = () =>
-      Math.max(0, Math.ceil((until - Bun.nanoseconds()) / 1e6));
+    const left = within(CLOSE_MS);
     while (this.waits && left() > 0) this.wait(left());
     this.send("q", at_us, new Uint8Array());
     while (this.waits && left() > 0) this.wait(left());
     closeFile(this.to);
-    let text = "";
-    let ended = false;
+    const ended = this.hear(() => false, left);
+    closeFile(this.answer);
+    const text = this.heard.trim();
+    // It is our own program: what it says whole is JSON.
+    return text && this.heard.endsWith("\n")
+      ? (JSON.parse(text) as JsonObject)
+      : { trouble: ended ? ENDED : SILENT };
+  }
+
+  /**
+   * Takes what it answers, until that is all, or there is no time left.
+   * @returns whether it has ended
+   */
+  private hear(is_all: () => boolean, left = within(CLOSE_MS)): boolean {
     const page = new Uint8Array(4096);
-    while (!ended) {
+    while (!is_all()) {
       const got = Number(this.c.calls.read(this.answer, page, page.length));
-      if (got > 0) text += Buffer.from(page.subarray(0, got)).toString();
-      else if (got === 0) ended = true;
-      else if (left() === 0) break;
+      if (got > 0) this.heard += Buffer.from(page.subarray(0, got)).toString();
+      else if (got === 0) return true;
+      else if (left() === 0) return false;
       else this.c.calls.poll(Int32Array.from([this.answer, POLLIN]), 1, left());
     }
-    closeFile(this.answer);
-    // It is our own program: what it says whole is JSON.
-    if (text.endsWith("\n")) return JSON.parse(text) as JsonObject;
-    return {
-      trouble: ended
-        ? "the process that writes its recording was ended"
-        : "the process that writes its recording does not answer",
-    };
+    return false;
   }
 
   /** As long as it takes something, and a while when it does not. */
@@ -171,6 +191,12 @@ export class Tap {
     this.c.calls.poll(Int32Array.from([this.to, POLLOUT]), 1, ms);
     this.pass();
   }
+}
+
+/** How many milliseconds are left of so many from now on. */
+function within(ms: number): () => number {
+  const until = Bun.nanoseconds() + ms * 1e6;
+  return () => Math.max(0, Math.ceil((until - Bun.nanoseconds()) / 1e6));
 }
 
 /** The messages in a stream, in pieces as they come. */

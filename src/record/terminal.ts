@@ -1,65 +1,91 @@
 /**
  * A terminal between ours and the program's (`shell --record`): what the program shows
  * passes through it, byte for byte, and is recorded on its way; keys pass the other way
- * and are not.
+ * and are not. Keys are read, and our terminal's modes touched, in the foreground alone.
  */
 import type { Libc } from "../os/libc.ts";
 import {
   type Modes,
   type Pty,
   type Size,
+  lineModes,
   modesOf,
   openPty,
+  rawModes,
+  reopened,
   setModes,
-  setRaw,
   setSize,
   sizeOf,
 } from "../os/pty.ts";
 import type { Waiter } from "../os/wait.ts";
-import type { JsonObject } from "../model/event.ts";
+import { Outlet } from "./outlet.ts";
+import type { Screen } from "./request.ts";
+import { SignalKeys, asksForKeys } from "./signal-keys.ts";
 import type { Tap } from "./tap.ts";
 
 const INPUT = 0;
 const OUTPUT = 1;
 const PAGE = 64 * 1024;
-/** Keys that the program does not take yet. */
-const MOST_KEYS = 1024 * 1024;
+/** More than a terminal holds that nobody has read: the rest is others' than the program's. */
+const LAST_BYTES = 256 * 1024;
 const RETRY_MS = 5;
+/** How soon `fg` is noticed: a shell says it to nobody whose job was not stopped. */
+const LOOK_MS = 50;
 const EINTR = 4;
 const EAGAIN = 11;
+const POLLIN = 1;
 const POLLOUT = 4;
 
-/** Does a step later; see `Run.after`. */
-export type After = (ms: number, step: () => void) => void;
+/** Whose terminal it is: the program's run. */
+export interface Keyed {
+  after(ms: number, step: () => void): void;
+  /** @param group who has it from the program's terminal */
+  keySent(signal: number, group: number): void;
+  /** It is in the background, and wants keys. */
+  wantsKeys(): void;
+}
 
-export class RecordedTerminal {
+export class RecordedTerminal implements Screen {
   private readonly page = new Uint8Array(PAGE);
-  private keys: Uint8Array = new Uint8Array();
   private readonly began_ns = Bun.nanoseconds();
+  private readonly screen: Outlet;
+  private readonly keys: Outlet;
+  private readonly signals = new SignalKeys();
+  /** Those that the program's began with. */
+  private readonly given: Modes;
+  private size: Size;
   private waiter: Waiter | null = null;
+  /** What is waited for on each descriptor. */
+  private readonly events = new Map<number, number>();
   private passes = false;
-  private retries = false;
-  private raw = false;
+  private looks = false;
+  /** Keys are read from ours, which is raw. */
+  private front = false;
   private over = false;
-  private readonly watched: Set<number>;
+  /** How much of what it shows is still the program's, once that is over. */
+  private left = Infinity;
 
   private constructor(
     private readonly c: Libc,
     private modes: Modes,
     private readonly pty: Pty,
-    private readonly after: After,
+    private readonly program: Keyed,
   ) {
-    this.watched = new Set([INPUT, pty.master]);
+    this.given = modes;
+    this.size = sizeOf(INPUT);
+    this.screen = new Outlet(c, reopened(c, OUTPUT) ?? OUTPUT);
+    this.keys = new Outlet(c, pty.master);
   }
 
   tap: Tap | null = null;
 
-  /** @returns null where there is no terminal to be recorded, or no other to be had */
-  static open(c: Libc, after: After): RecordedTerminal | null {
-    const modes = modesOf(INPUT);
-    if (modes === null || !c.isatty(OUTPUT)) return null;
-    const pty = openPty(c, modes, sizeOf(INPUT));
-    return pty && new RecordedTerminal(c, modes, pty, after);
+  /** @returns null where there is no other terminal to be had */
+  static open(c: Libc, program: Keyed): RecordedTerminal | null {
+    const found = modesOf(INPUT);
+    // In the background they are those of a line that a shell has edited.
+    const modes = found && (isOurs(c) ? found : lineModes(found));
+    const pty = modes && openPty(c, modes, sizeOf(INPUT));
+    return pty && new RecordedTerminal(c, modes, pty, program);
   }
 
   /** Where the program's side is opened. */
@@ -67,16 +93,23 @@ export class RecordedTerminal {
     return this.pty.path;
   }
 
-  get size(): Size {
-    return sizeOf(INPUT);
+  get initial(): { size: Size; modes: Modes } {
+    return { size: this.size, modes: this.given };
+  }
+
+  get isInFront(): boolean {
+    return this.front;
+  }
+
+  /** The group that the program's listens to. */
+  get foreground(): number {
+    return this.over ? 0 : this.c.calls.tcgetpgrp(this.pty.master);
   }
 
   /** The program has its side: from now on all passes through us. */
   begin(waiter: Waiter): void {
-    this.c.calls.close(this.pty.slave);
     this.waiter = waiter;
     this.enter();
-    for (const fd of this.watched) waiter.watch(fd);
   }
 
   /** Nobody will have it. */
@@ -85,47 +118,102 @@ export class RecordedTerminal {
     this.c.calls.close(this.pty.master);
   }
 
-  /** Our terminal gives every key as it is. */
+  /** In the foreground our terminal gives every key as it is; also after `fg`. */
   enter(): void {
     if (this.over) return;
-    setRaw(INPUT, this.modes);
-    this.raw = true;
+    if (isOurs(this.c)) this.takeKeys();
+    else this.lookForKeys();
+    this.wait();
+  }
+
+  private takeKeys(): void {
+    // Whoever had it meanwhile may have left it in another way.
+    const now = modesOf(INPUT);
+    const raw = rawModes(this.modes);
+    if (now && !(this.front && Buffer.from(raw).equals(now))) {
+      this.modes = now;
+      setModes(INPUT, rawModes(now));
+    }
+    this.front = true;
+    this.resized();
+  }
+
+  /** In the background: until `fg`, or until the program wants keys. */
+  private lookForKeys(): void {
+    this.front = false;
+    if (this.looks) return;
+    this.looks = true;
+    this.program.after(LOOK_MS, () => {
+      this.looks = false;
+      if (this.over || this.front) return;
+      this.enter();
+      const modes = this.front ? null : modesOf(this.pty.master);
+      if (modes && asksForKeys(modes, this.given)) this.program.wantsKeys();
+    });
   }
 
   /** Our terminal is as we found it. */
   leave(): void {
-    if (this.raw) setModes(INPUT, this.modes);
-    this.raw = false;
+    if (this.over) return;
+    if (!this.screen.waits) this.show();
+    if (this.front) setModes(INPUT, this.modes);
+    this.front = false;
+    this.wait();
   }
 
   owns(fd: number): boolean {
-    return this.waiter !== null && this.watched.has(fd);
+    return this.events.has(fd);
   }
 
   ready(fd: number): void {
     if (fd === INPUT) this.readKeys();
-    else this.show();
+    else if (fd === this.screen.fd) this.screen.flush();
+    else {
+      if (this.keys.waits) this.keys.flush();
+      if (!this.screen.waits) this.show();
+    }
+    this.wait();
   }
 
   /** Ours is of another size: so is the program's. */
   resized(): void {
-    const { size } = this;
-    setSize(this.pty.master, size);
-    const text = `${size.columns}x${size.rows}`;
+    const { columns, rows } = sizeOf(INPUT);
+    if (columns === this.size.columns && rows === this.size.rows) return;
+    this.size = { columns, rows };
+    if (this.over) return;
+    setSize(this.pty.master, this.size);
+    const text = `${columns}x${rows}`;
     this.tap?.send("r", this.now_us, new TextEncoder().encode(text));
   }
 
-  /** The program is over: what it has left to show is shown. */
-  end(): JsonObject | null {
-    if (this.over) return null;
-    while (this.show());
+  /**
+   * The program is over.
+   * @returns whether all that it has shown is on our terminal
+   */
+  shown(): boolean {
+    if (this.over) return true;
+    if (this.left === Infinity) this.left = LAST_BYTES;
+    while (!this.screen.waits && this.left > 0 && this.show());
+    this.wait();
+    return !this.screen.waits;
+  }
+
+  /** Nothing more is shown. */
+  end(): ReturnType<Screen["end"]> {
+    this.hangUp();
+    return this.tap?.close(this.now_us) ?? {};
+  }
+
+  /** Takes the program's away, as ours is gone or the program is over. */
+  private hangUp(): void {
+    if (this.over) return;
     // What a program leaves of the modes is what it leaves without us.
-    this.modes = modesOf(this.pty.master) ?? this.modes;
-    this.leave();
+    const modes = this.front ? modesOf(this.pty.master) : null;
+    if (modes) setModes(INPUT, modes);
+    this.front = false;
     this.over = true;
-    for (const fd of this.watched) this.forget(fd);
-    this.c.calls.close(this.pty.master);
-    return this.tap?.close(this.now_us) ?? null;
+    this.wait();
+    this.close();
   }
 
   private get now_us(): number {
@@ -136,26 +224,19 @@ export class RecordedTerminal {
   private show(): boolean {
     const { page } = this;
     const got = Number(this.c.calls.read(this.pty.master, page, PAGE));
-    if (got <= 0) {
-      // EIO: nobody has the program's side open any more.
-      if (got === 0 || !this.mayComeYet()) this.forget(this.pty.master);
-      return false;
-    }
-    this.write(page, got);
-    this.tap?.send("o", this.now_us, page.subarray(0, got));
+    if (got <= 0) return false;
+    this.left -= got;
+    const bytes = page.subarray(0, got);
+    this.screen.put(bytes);
+    this.tap?.send("o", this.now_us, bytes);
     this.passOnSoon();
     return true;
-  }
-
-  private mayComeYet(): boolean {
-    const errno = this.c.errno();
-    return errno === EAGAIN || errno === EINTR;
   }
 
   private passOnSoon(): void {
     if (this.passes || !this.tap?.waits) return;
     this.passes = true;
-    this.after(RETRY_MS, () => {
+    this.program.after(RETRY_MS, () => {
       this.passes = false;
       if (this.over) return;
       this.tap?.pass();
@@ -163,47 +244,47 @@ export class RecordedTerminal {
     });
   }
 
-  /** To our terminal, as fast as it takes it. */
-  private write(bytes: Uint8Array, length: number): void {
-    const { calls } = this.c;
-    for (let at = 0; at < length;) {
-      const wrote = Number(
-        calls.write(OUTPUT, bytes.subarray(at), length - at),
-      );
-      if (wrote > 0) at += wrote;
-      else if (this.mayComeYet())
-        // Somebody made it one that does not wait.
-        calls.poll(Int32Array.from([OUTPUT, POLLOUT]), 1, -1);
-      // It is gone: what is shown now nobody sees.
-      else return;
-    }
-  }
-
   private readKeys(): void {
     const got = Number(this.c.calls.read(INPUT, this.page, PAGE));
-    if (got > 0) {
-      this.keys = Buffer.concat([this.keys, this.page.subarray(0, got)]);
-      this.passKeys();
-    } else if (got === 0 || !this.mayComeYet()) this.forget(INPUT);
+    if (got > 0) return this.pass(this.page.subarray(0, got));
+    const errno = got < 0 ? this.c.errno() : 0;
+    if (errno === EAGAIN || errno === EINTR) return;
+    // In the background nobody reads keys; else it is gone.
+    if (isOurs(this.c)) this.hangUp();
+    else this.enter();
   }
 
-  private passKeys(): void {
-    const { keys } = this;
-    const wrote = Number(
-      this.c.calls.write(this.pty.master, keys, keys.length),
-    );
-    if (wrote > 0) this.keys = keys.subarray(wrote);
-    else if (!this.mayComeYet()) this.keys = new Uint8Array();
-    if (this.keys.length > MOST_KEYS) this.keys = new Uint8Array();
-    if (this.keys.length === 0 || this.retries) return;
-    this.retries = true;
-    this.after(RETRY_MS, () => {
-      this.retries = false;
-      if (!this.over) this.passKeys();
-    });
+  private pass(keys: Uint8Array): void {
+    const modes = modesOf(this.pty.master);
+    const sent = modes ? this.signals.in(keys, modes) : [];
+    const group = sent.length > 0 ? this.foreground : 0;
+    this.keys.put(keys);
+    for (const signal of sent) this.program.keySent(signal, group);
   }
 
-  private forget(fd: number): void {
-    if (this.watched.delete(fd)) this.waiter?.unwatch(fd);
+  /** Waits for what can be done now: nothing is read that nobody takes. */
+  private wait(): void {
+    const { master } = this.pty;
+    const mayShow = !this.screen.waits && this.left > 0;
+    const isKeyed = this.front && !this.keys.waits;
+    const out = this.screen.waits ? POLLOUT : 0;
+    const both = (mayShow ? POLLIN : 0) | (this.keys.waits ? POLLOUT : 0);
+    this.waitFor(INPUT, isKeyed ? POLLIN : 0);
+    this.waitFor(this.screen.fd, this.over ? 0 : out);
+    this.waitFor(master, this.over ? 0 : both);
   }
+
+  private waitFor(fd: number, events: number): void {
+    if ((this.events.get(fd) ?? 0) === events) return;
+    if (events === 0) this.events.delete(fd);
+    else this.events.set(fd, events);
+    if (events === 0) this.waiter?.unwatch(fd);
+    else this.waiter?.watch(fd, events);
+  }
+}
+
+/** Whether ours listens to us: we are in the foreground, or it has no jobs. */
+function isOurs({ calls }: Libc): boolean {
+  const group = calls.tcgetpgrp(INPUT);
+  return group === -1 || group === calls.getpgid(0);
 }

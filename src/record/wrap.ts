@@ -3,12 +3,7 @@
  * Recording trouble is never the user's trouble: the program runs
  * whatever the spool says, except under `--audit strict`.
  */
-import {
-  EVENT_VERSION,
-  type JsonObject,
-  type OwnFields,
-  type Process,
-} from "../model/event.ts";
+import { EVENT_VERSION, type OwnFields, type Process } from "../model/event.ts";
 import { Failure, fail } from "../model/failure.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { folderFailure } from "../os/paths.ts";
@@ -21,6 +16,7 @@ import { NativeRun } from "./child.ts";
 import { Discovery } from "./discovery.ts";
 import { type Files, hookFiles } from "./hooks/files.ts";
 import { Hooks, enterHooks, news } from "./hooks/hooks.ts";
+import { unlockable, unrecordable } from "./refusals.ts";
 import { startEvent } from "./start-event.ts";
 import { Resources } from "./resources.ts";
 import { Drains } from "./spawn-drain.ts";
@@ -32,7 +28,8 @@ import {
   endOf,
   exitReason,
 } from "./outcome.ts";
-import type { Screen, WrapRequest } from "./request.ts";
+import type { Shown, WrapRequest } from "./request.ts";
+import { Showing } from "./showing.ts";
 import { FallbackRun } from "./child-fallback.ts";
 
 /** When the start is brought to the disk, while the child starts. */
@@ -52,11 +49,7 @@ export async function wrap(request: WrapRequest): Promise<never> {
   const files = request.commands && (await hookFiles(request.commands));
   const recording = beginRecording(request, run, files);
   if (typeof recording === "string") {
-    if (request.strict)
-      throw fail.recording(
-        `the session cannot be recorded and the audit is strict: ${recording}`,
-        "no shell without a record; mend the cause, or ask the host's administrator",
-      );
+    if (request.strict) throw unrecordable(recording);
     request.say?.(request.banner({ disabled: recording }));
     return leave(await run.run(request.program, unrecorded(request)), request);
   }
@@ -111,8 +104,7 @@ class Recording implements Watch {
   private readonly hooks: Hooks | null;
   private readonly drains: Drains;
   private readonly resources: Resources;
-  private shown: Screen | null = null;
-  private screened: JsonObject | null = null;
+  private readonly showing: Showing;
 
   constructor(
     private readonly request: WrapRequest,
@@ -138,6 +130,7 @@ class Recording implements Watch {
       this.attempt(() => this.write({ event_type: "annotation", ...facts })),
     );
     this.drains = new Drains(request, child, folder);
+    this.showing = new Showing(request);
     this.resources = new Resources(request, child, (measured) =>
       this.attempt(() =>
         this.write({ event_type: "annotation", measured }, "usage"),
@@ -166,11 +159,11 @@ class Recording implements Watch {
     enterHooks(this.hooks, request.env, this.session_id, this.set);
     const program = this.hooks?.program ?? request.program;
     const outcome = await child.run(program, this);
-    this.attempt(() => (this.screened = this.shown?.end() ?? null));
+    this.attempt(() => this.showing.end());
     if (outcome.kind !== "abandoned") await this.finish(outcome);
     this.drains.start();
     child.stopAsking();
-    const trouble = this.trouble ?? this.screened?.["trouble"];
+    const trouble = this.trouble ?? this.showing.trouble;
     if (trouble)
       request.say?.(
         `session-buddy: this session is not fully recorded: ${trouble}\n`,
@@ -178,16 +171,17 @@ class Recording implements Watch {
     return leave(outcome, request);
   }
 
+  /** @throws Failure (recording) where it may not be shown unrecorded, which is recorded */
   async recordScreen(): Promise<void> {
-    const { record } = this.request;
-    const shown = record && (await record(this.child, this.session_id));
-    if (typeof shown === "string") this.trouble ??= shown;
-    else this.shown = shown;
+    const refused = await this.showing.begin(this.child, this.session_id);
+    if (refused === null) return;
+    const reason = refused.sentence;
+    await this.finish({ kind: "unstarted", exit_status: 125, reason });
+    throw refused;
   }
 
-  /** Whether what is shown is recorded. */
-  get screen(): boolean {
-    return this.shown !== null;
+  get screen(): Shown | null {
+    return this.showing.shown;
   }
 
   /** Whether what is typed is recorded. */
@@ -280,7 +274,7 @@ class Recording implements Watch {
         measured: {
           ...measured,
           exit_reason: exitReason(outcome),
-          ...(this.screened && { recording: this.screened }),
+          ...this.showing.measured,
           ...used,
         },
       });
@@ -321,16 +315,6 @@ class Recording implements Watch {
       this.trouble ??= folderFailure(this.folder, error).message;
     }
   }
-}
-
-/** Strictly, nobody may be able to take a session that goes on for one that is over. */
-function unlockable(): Failure {
-  return fail.recording(
-    `the spool cannot be locked, ${libc ? "its filesystem has no locks" : "the engine may not compile code here"}`,
-    libc
-      ? "set SESSION_BUDDY_DATA_DIR to a folder on a local disk"
-      : "in a systemd unit set MemoryDenyWriteExecute=no",
-  );
 }
 
 function leave(outcome: Outcome, { program }: WrapRequest): never {

@@ -17,8 +17,8 @@ export type Tracking =
       session_id: string;
       /** Whether the shell's commands are recorded. */
       commands: boolean;
-      /** Whether what the terminal shows is. */
-      screen: boolean;
+      /** Whether what the terminal shows is: by what, or why not; null: nobody asked for it. */
+      screen: { by: string } | { not: string } | null;
     }
   | { disabled: string };
 
@@ -30,6 +30,12 @@ const ARGV_RECORDED = {
 
 const commandsAre = (recorded: boolean) =>
   recorded ? "recorded" : "not recorded";
+
+function screenIs(screen: { by: string } | { not: string }): string {
+  if ("not" in screen) return `not recorded - ${escapeText(screen.not)}`;
+  const by = screen.by && `, as configured for ${escapeText(screen.by)}`;
+  return `recorded without secrets, what is typed is not${by}`;
+}
 
 export function fullBanner(facts: BannerFacts): string {
   const { version, component, shell_type, argv, tracking } = facts;
@@ -43,9 +49,7 @@ export function fullBanner(facts: BannerFacts): string {
       ? [
           `Session ID: ${tracking.session_id}`,
           `Commands: ${commandsAre(tracking.commands)}   Command line: ${ARGV_RECORDED[argv]}`,
-          ...(tracking.screen
-            ? ["Screen: recorded without secrets (what is typed is not)"]
-            : []),
+          ...(tracking.screen ? [`Screen: ${screenIs(tracking.screen)}`] : []),
         ]
       : []),
     RULE,
@@ -55,6 +59,6 @@ export function fullBanner(facts: BannerFacts): string {
 
 export function lineBanner({ argv, tracking }: BannerFacts): string {
   return "session_id" in tracking
-    ? `Session Tracking: ✓ Enabled  ${tracking.session_id}  (commands: ${commandsAre(tracking.commands)}; command line: ${ARGV_RECORDED[argv]}${tracking.screen ? "; screen: recorded" : ""})\n`
+    ? `Session Tracking: ✓ Enabled  ${tracking.session_id}  (commands: ${commandsAre(tracking.commands)}; command line: ${ARGV_RECORDED[argv]}${tracking.screen ? `; screen: ${screenIs(tracking.screen)}` : ""})\n`
     : `Session Tracking: ✗ Disabled - ${escapeText(tracking.disabled)}\n`;
 }

@@ -6,6 +6,7 @@ import {
   type Json,
   type JsonObject,
   MEASURED_KEYS,
+  RECORDING,
   RESOURCE_USAGE,
 } from "../model/event.ts";
 import {
@@ -30,6 +31,7 @@ import {
   localSecond,
   localTime,
 } from "./format.ts";
+import { recordingText } from "./recording.ts";
 import type { Column } from "./table.ts";
 
 const KEY_CELLS = 20;
@@ -63,6 +65,10 @@ export function detail(
     if (MEASURED.has(key) && key in COLUMNS) continue;
     if (key === RESOURCE_USAGE && isObject(value)) {
       lines.push(`  ${key}:`, ...usage(value).map((line) => `    ${line}`));
+      continue;
+    }
+    if (key === RECORDING && isObject(value)) {
+      lines.push(`  ${key}: ${recordingText(value)}`);
       continue;
     }
     const [name, shown] = (MEASURED.has(key) && measured(key, value)) || [

@@ -1,11 +1,13 @@
 /** What is said of a recording: its commands as markers, and what could not be read. */
 import type { Command } from "../model/command.ts";
+import type { JsonObject } from "../model/event.ts";
 import type { Marker } from "../model/recording/cast.ts";
 import type { RecordingHeader } from "../model/recording/format.ts";
 import type { Damage } from "../model/recording/read.ts";
 import type { Session } from "../model/session.ts";
 import { commandText } from "./commands.ts";
-import { bytes } from "./format.ts";
+import { escapeText } from "./escape.ts";
+import { bytes, duration } from "./format.ts";
 import { cut } from "./table.ts";
 
 /** A marker names a command, and is not the whole of a long one. */
@@ -45,4 +47,19 @@ export function damageText({
   if (torn_bytes > 0)
     return `the recording is cut off, or goes on: its last ${bytes(torn_bytes)} are not whole`;
   return null;
+}
+
+/**
+ * What a session keeps of its recording: `12.3 KiB, 4m 05s`, and what is not in it.
+ * @param facts as its end event tells them, of whatever version
+ */
+export function recordingText(facts: JsonObject): string {
+  const { bytes: size, duration_ms, omitted_bytes, trouble } = facts;
+  const isLeftOut = typeof omitted_bytes === "number" && omitted_bytes > 0;
+  return [
+    ...(typeof size === "number" ? [bytes(size)] : []),
+    ...(typeof duration_ms === "number" ? [duration(duration_ms / 1_000)] : []),
+    ...(isLeftOut ? [`without ${bytes(omitted_bytes)} that were shown`] : []),
+    ...(typeof trouble === "string" ? [escapeText(trouble)] : []),
+  ].join(", ");
 }

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import {
   chmodSync,
   mkdirSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -11,7 +12,7 @@ import { hostname, release } from "node:os";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
 import { executable, recorded } from "../support/recorded.ts";
-import { BINARY, Sandbox, type SessionJson } from "../support/sandbox.ts";
+import { BINARY, Sandbox, type SessionJson, WAYS } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
 
@@ -37,33 +38,39 @@ async function atTerminal(
   return (await sandbox.list()).find((s) => !before.has(s.session_id))!;
 }
 
-test("who, where and what: as the system's own programs say", async () => {
-  using sandbox = new Sandbox();
-  const script = "echo pids=$$,$PPID.; tty; pwd -P; read -r _";
-  await using pty = new Pty(
-    sandbox,
-    [BINARY, "shell", "--quiet", "--", "sh", "-c", script],
-    { cwd: "/usr/share" },
-  );
-  const [, pid, ppid] = (await pty.expect(/pids=(\d+),(\d+)\./)).map(Number);
-  const tty = (await pty.expect(/\/dev\/pts\/\d+/))[0];
-  await until(
-    "the child's pid",
-    async () => (await sandbox.only()).pid === pid,
-  );
-  const session = await sandbox.only();
-  expect(session).toMatchObject({
-    ...{ pid, ppid, tty, status: "active", shell_type: "sh" },
-    username: (await sandbox.command(["id", "-un"])).stdout.trim(),
-    hostname: hostname(),
-    working_directory: "/usr/share",
-    python_version: null,
-  });
-  expect(ppid).toBe(pty.pid);
-  expect(session.platform).toStartWith(`Linux-${release()}-`);
-  pty.line("");
-  expect(await pty.ended()).toEqual({ code: 0, signal: null });
-});
+test.each(WAYS)(
+  "who, where and what: as the system's own programs say$way",
+  async ({ recorded }) => {
+    using sandbox = new Sandbox(recorded);
+    const script = "echo pids=$$,$PPID.; tty; pwd -P; read -r _";
+    await using pty = new Pty(
+      sandbox,
+      [BINARY, "shell", "--quiet", "--", "sh", "-c", script],
+      { cwd: "/usr/share" },
+    );
+    const [, pid, ppid] = (await pty.expect(/pids=(\d+),(\d+)\./)).map(Number);
+    const own = (await pty.expect(/\/dev\/pts\/\d+/))[0];
+    // Where the person is: with a terminal between, the program has another one.
+    const tty = readlinkSync(`/proc/${pty.pid}/fd/0`);
+    expect(own === tty).toBe(!recorded);
+    await until(
+      "the child's pid",
+      async () => (await sandbox.only()).pid === pid,
+    );
+    const session = await sandbox.only();
+    expect(session).toMatchObject({
+      ...{ pid, ppid, tty, status: "active", shell_type: "sh" },
+      username: (await sandbox.command(["id", "-un"])).stdout.trim(),
+      hostname: hostname(),
+      working_directory: "/usr/share",
+      python_version: null,
+    });
+    expect(ppid).toBe(pty.pid);
+    expect(session.platform).toStartWith(`Linux-${release()}-`);
+    pty.line("");
+    expect(await pty.ended()).toEqual({ code: 0, signal: null });
+  },
+);
 
 test("without a terminal there is no tty; a folder reached by a link is named as it is", async () => {
   using sandbox = new Sandbox();

@@ -15,7 +15,7 @@ import {
   Sandbox,
   type SessionJson,
 } from "../support/sandbox.ts";
-import { stopped } from "../support/wait.ts";
+import { gone, stopped } from "../support/wait.ts";
 
 /** Nobody else's: the limit counts all processes of a user. */
 const UID = 300_000 + process.pid;
@@ -183,6 +183,7 @@ test("no process and no thread once a shell is up: suspend and fg work as often 
     await pty.expect(`inner=${turn}.`);
   }
   pty.line("exit 7");
+  await gone(wrapper);
   pty.line("echo st''atus=$?.");
   await pty.expect("status=7.");
 });

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Container } from "../support/container.ts";
 import { needsRoot } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
-import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox, WAYS } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
 
@@ -84,35 +84,38 @@ test("a program at a terminal that ignores its hangup goes on, and its end is re
   });
 });
 
-test("another user's program, which we may not tell of a hangup, is told by the kernel", async () => {
-  if (!needsRoot("setpriv", "script")) return;
-  using sandbox = new Sandbox();
-  const program = join(sandbox.home, "setpriv");
-  copyFileSync("/usr/bin/setpriv", program);
-  chmodSync(program, 0o4755);
-  chownSync(sandbox.home, 54321, 54321);
-  await using container = new Container(
-    sandbox,
-    `touch sb; mount --bind ${BINARY} sb; export XDG_CACHE_HOME=$HOME/cache`,
-  );
-  const user = "setpriv --reuid=54321 --regid=54321 --clear-groups";
-  // Root's in every respect then, as what sudo runs; the terminal is script's.
-  await container.run(
-    `mkfifo keys; exec 9<>keys
+test.each(WAYS)(
+  "another user's program, which we may not tell of a hangup, is told by the kernel$way",
+  async ({ recorded }) => {
+    if (!needsRoot("setpriv", "script")) return;
+    using sandbox = new Sandbox(recorded);
+    const program = join(sandbox.home, "setpriv");
+    copyFileSync("/usr/bin/setpriv", program);
+    chmodSync(program, 0o4755);
+    chownSync(sandbox.home, 54321, 54321);
+    await using container = new Container(
+      sandbox,
+      `touch sb; mount --bind ${BINARY} sb; export XDG_CACHE_HOME=$HOME/cache`,
+    );
+    const user = "setpriv --reuid=54321 --regid=54321 --clear-groups";
+    // Root's in every respect then, as what sudo runs; the terminal is script's.
+    await container.run(
+      `mkfifo keys; exec 9<>keys
     script -qc 'exec ${user} ./sb shell --quiet -- ./setpriv --reuid=0 --regid=0 --clear-groups sleep 1000' /dev/null < keys > /dev/null 2>&1 & echo $! > terminal`,
-  );
-  const { pid } = await until("the process event", () =>
-    sandbox.spooled().find((event) => event["event_type"] === "process"),
-  );
-  const status = await container.run(
-    `until grep -q '^Uid:.0.0.0' /proc/${pid as number}/status; do :; done
+    );
+    const { pid } = await until("the process event", () =>
+      sandbox.spooled().find((event) => event["event_type"] === "process"),
+    );
+    const status = await container.run(
+      `until grep -q '^Uid:.0.0.0' /proc/${pid as number}/status; do :; done
     kill -9 $(cat terminal)
     while kill -0 ${pid as number} 2> /dev/null; do :; done
     ${user} ./sb list-sessions > rows; cut -f7 rows`,
-  );
-  // Nobody was left to see its end.
-  expect(status).toBe("lost");
-});
+    );
+    // Nobody was left to see its end, but who had it on a terminal of its own.
+    expect(status).toBe(recorded ? "ended" : "lost");
+  },
+);
 
 /** Those that a process cannot live through without a word, or that stop and continue it, have tests of their own. */
 const PASSED_ON = [

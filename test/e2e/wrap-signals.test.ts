@@ -249,7 +249,7 @@ test("kill -9 of the shell by a script: the next line of the script has the term
 });
 
 test("kill -9 of the wrapper: the shell lives on, active, and is lost after it", async () => {
-  using sandbox = new Sandbox();
+  using sandbox = new Sandbox(false);
   await using pty = new Pty(sandbox, OUTER, { env: OUTER_ENV });
   await pty.expect("<> ");
   pty.line(

@@ -15,6 +15,14 @@ import type { Session } from "../../src/model/session.ts";
 
 export const BINARY = join(import.meta.dir, "../../dist/session-buddy");
 
+/** Whether all tests run with what terminals show recorded as well. */
+const RECORDED = !!process.env["SESSION_BUDDY_TEST_RECORD"];
+/** The ways in which a wrapper has its program at a terminal, for `test.each` and titles. */
+export const WAYS: readonly { recorded: boolean; way: string }[] = [
+  ...(RECORDED ? [] : [{ recorded: false, way: "" }]),
+  { recorded: true, way: ", recorded" },
+];
+
 /** For an executable without the JIT: what it is built with reads no other variable. */
 export const NO_JIT = { _UN_JSC_useJIT: "0" };
 
@@ -49,11 +57,12 @@ export class Sandbox implements Disposable {
     SHELL: "/bin/bash",
     PS1: "$ ",
     XDG_CACHE_HOME: SHARED_CACHE,
-    // The same tests, with what the terminal shows recorded, too.
-    ...(process.env["SESSION_BUDDY_TEST_RECORD"] && {
-      SESSION_BUDDY_SESSION_RECORD: "true",
-    }),
   };
+
+  /** @param recorded whether what terminals show is recorded, too */
+  constructor(readonly recorded: boolean = RECORDED) {
+    if (recorded) this.env["SESSION_BUDDY_SESSION_RECORD"] = "true";
+  }
 
   get data(): string {
     return join(this.home, ".local/share/session-buddy");

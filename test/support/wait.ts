@@ -68,8 +68,39 @@ function threadsOf(pid: number): string[] {
   }
 }
 
-/** The children of a process. */
+/** The children of a process, but what records its screen: of a wrapper, its program first. */
 export function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
-  return text.trim().split(" ").filter(Boolean).map(Number);
+  const all = text.trim().split(" ").filter(Boolean).map(Number);
+  const own = wordsOf(pid);
+  if (own[1] !== "shell") return all;
+  // Until it is executed, a child has the words of who starts it, then none.
+  return all.filter((child) => {
+    const words = wordsOf(child);
+    const isStarted = words.length > 1 && !Bun.deepEquals(words, own);
+    return isStarted && words[1] !== "record-screen";
+  });
+}
+
+/** The process that records the screen of a wrapper's program. */
+export const recorderOf = (wrapper: number): Promise<number> =>
+  until("its recorder", () => {
+    const path = `/proc/${wrapper}/task/${wrapper}/children`;
+    const all = readFileSync(path, "latin1").trim().split(" ").map(Number);
+    return all.find((child) => wordsOf(child)[1] === "record-screen");
+  });
+
+/** The words that a process was started with; none of one that is over. */
+function wordsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+/** The foreground process group of a process's terminal. */
+export function foregroundOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[5]);
 }

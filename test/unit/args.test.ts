@@ -118,6 +118,7 @@ test("a word that many names have for a part suggests each of few", () => {
 
 const NO_FLAGS = {
   ...{ login: false, quiet: false, help: false, "no-commands": false },
+  ...{ record: false, "no-record": false },
   ...{ meta: [], tag: [] },
 };
 
@@ -139,6 +140,8 @@ test.each([
   [["--tag", "a", "--tag=b"], { tag: ["a", "b"] }, 3],
   [["--meta=a=1", "--meta", "b"], { meta: ["a=1", "b"] }, 3],
   [["--no-commands", "--login"], { login: true, "no-commands": true }, 2],
+  [["--record", "cat", "--record"], { record: true }, 1],
+  [["--no-record"], { "no-record": true }, 1],
 ])("shell %j", (given, read, consumed) => {
   const flags = { ...NO_FLAGS, ...read };
   expect(parseFlags(given)).toEqual({ flags, consumed } as never);

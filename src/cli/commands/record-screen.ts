@@ -1,7 +1,9 @@
 /**
- * `session-buddy record-screen DATA SESSION STARTED COLUMNS ROWS TERM`: writes what a
- * wrapper's terminal shows, which it gets on standard input (record/tap.ts), and says at
- * the end what the recording came to, as JSON. Internal: no help names it.
+ * `session-buddy record-screen DATA SESSION STARTED COLUMNS ROWS TERM FD MODES`: writes
+ * what a wrapper's terminal shows, which it gets on standard input (record/tap.ts), and
+ * says at the end what the recording came to, as JSON. FD is that terminal, which has
+ * MODES without us: a wrapper that is killed cannot give them back. Internal: no help
+ * names it.
  */
 import { makeRoom } from "../../access/kept-recordings.ts";
 import { type Config, loadSettings, redactionOf } from "../../config/load.ts";
@@ -9,6 +11,7 @@ import { Failure, reasonOf } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
 import { raiseLimits } from "../../os/limits.ts";
 import { CONFIG_VARIABLE } from "../../os/parent.ts";
+import { leaveRaw } from "../../os/pty.ts";
 import { SIGNALS } from "../../os/signals.ts";
 import { recordStream } from "../../record/record-stream.ts";
 import { Recorder } from "../../record/recorder.ts";
@@ -22,8 +25,10 @@ const UNHEARD = [
 ];
 
 export async function recordScreen(words: readonly string[]): Promise<number> {
-  const [data, session_id, started_at, columns, rows, term] = words;
-  if (term === undefined || !libc) return 64;
+  const [data, session_id, started_at, columns, rows, ...more] = words;
+  const [term, terminal, modes] = more;
+  if (modes === undefined || !libc) return 64;
+  const killed = () => leaveRaw(Number(terminal), Buffer.from(modes, "hex"));
   for (const signal of UNHEARD) libc.ignoreSignal(signal);
   // Those of the user's are for his programs.
   raiseLimits();
@@ -33,7 +38,7 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
   try {
     const settings = loadSettings(env, env[CONFIG_VARIABLE] || undefined);
     const header = {
-      ...{ session_id: session_id!, started_at: started_at!, term },
+      ...{ session_id: session_id!, started_at: started_at!, term: term! },
       ...{ columns: Number(columns), rows: Number(rows) },
     };
     const limits = limitsOf(data!, settings.config.recordings);
@@ -42,7 +47,8 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
     );
     const { session_bytes, max_bytes } = limits;
     limits.leave(max_bytes - Math.min(session_bytes, max_bytes));
-    const facts = recordStream(libc, recorder, sleep);
+    print("\n");
+    const facts = recordStream(libc, recorder, sleep, killed);
     print(`${JSON.stringify(facts)}\n`);
     return 0;
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { type Args, defineCommand, parseArgs, CONFIG_FLAG } from "../args.ts";
 import { parsePairs } from "../pairs.ts";
+import { wantedScreen } from "../wanted-screen.ts";
 import {
   loadSettings,
   describe,
@@ -45,7 +46,8 @@ EXIT STATUS  The command's own; death by a signal is passed on.
 EXAMPLES
   session-buddy shell
   session-buddy shell --component mahavishnu -- python -m mahavishnu shell
-  session-buddy shell --reason 'ticket 4711' --meta ticket=4711 zsh -l`,
+  session-buddy shell --reason 'ticket 4711' --meta ticket=4711 zsh -l
+  session-buddy shell --record`,
   args: {
     command: {
       type: "positional",
@@ -112,6 +114,10 @@ EXAMPLES
       description:
         "Record what the terminal shows, too (session.record: true does so for all)",
     },
+    "no-record": {
+      type: "boolean",
+      description: "Record nothing of it, whatever session.record says",
+    },
     quiet: { type: "boolean", description: "No banner" },
     config: CONFIG_FLAG,
   },
@@ -171,26 +177,34 @@ export async function shell(args: readonly string[]): Promise<number> {
   const redaction = redactionOf(settings);
   const redacted = session.argv === "redacted";
   const start = await withoutSecrets(asked, redacted, redaction);
+  const { data } = settings.paths;
+  const strict = strictness(flags, session);
+  const screen =
+    data && (await wantedScreen(flags, session.record, component, words));
   return wrap({
     program: { file, argv },
     start,
     env: withConfig(env, flags.config),
-    data: settings.paths.data,
+    data,
     cache: cache_dir ?? settings.paths.caches[0]!,
     disabled: disabledBy(session, env),
-    strict: strictness(flags, session),
+    strict,
     commands:
       session.commands && !flags["no-commands"] ? wordsOf(redaction) : null,
-    record:
-      (flags.record || session.record) && settings.paths.data !== null
-        ? async (run, session_id) => {
+    screen: screen
+      ? {
+          ...screen,
+          async open(run, session_id) {
             const { recordTerminal } = await import("../../record/screen.ts");
+            const term = env["TERM"] ?? "";
             return recordTerminal(run, session_id, {
-              data: settings.paths.data!,
-              term: env["TERM"] ?? "",
+              data: data!,
+              term,
+              strict,
             });
-          }
-        : null,
+          },
+        }
+      : null,
     heartbeat_ms: session.heartbeat_ms,
     spool_bytes: spool.max_bytes,
     remote: server.endpoint !== null,
