@@ -391,6 +391,21 @@ test("what is damaged or none is said once, and what is whole of it found", asyn
   expect(leftOut).toEqual([]);
 });
 
+test("what is no block to its end is no tail that a kill has left", async () => {
+  await store.append([
+    start({ session_id: id(0) }),
+    end(9, { session_id: id(0) }),
+  ]);
+  const noise = crypto.getRandomValues(new Uint8Array(64 * 1024));
+  const whole = recording(id(0), [[1, "first"]]);
+  keep(id(0), Buffer.concat([whole, noise, noise, noise]));
+  await pass();
+  expect(await found("first")).toEqual(["first"]);
+  expect(leftOut).toEqual([
+    expect.stringMatching(/: 196608 bytes of it are damaged$/),
+  ]);
+});
+
 test("of more than is kept the newest recordings are found", async () => {
   await store.append(
     [0, 1, 2].flatMap((n) => [

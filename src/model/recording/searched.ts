@@ -47,6 +47,8 @@ export const MOST_OUTPUT_BYTES = 1024 * 1024 * 1024;
 /** A program that draws numbers for days takes nobody else's room. */
 const MOST_STILL_LINES = 20_000;
 const STILL_US = 1_000_000;
+/** More than a kill costs is no kill's. */
+const MOST_TORN_BYTES = 128 * 1024;
 
 /** What is not among the lines. */
 export interface NotFound {
@@ -109,7 +111,9 @@ export function* searchedLines(
   }
   screen.end();
   yield kept(told);
-  not.damaged_bytes = playback.damage.damaged_bytes;
+  const { damaged_bytes, torn_bytes } = playback.damage;
+  const torn = torn_bytes > MOST_TORN_BYTES ? torn_bytes : 0;
+  not.damaged_bytes = damaged_bytes + torn;
 }
 
 function add(to: SearchedLine[], given: string, drawn_us: number): void {
