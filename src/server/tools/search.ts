@@ -39,7 +39,7 @@ export const search = tool({
   name: "search",
   title: "Search commands and sessions",
   description:
-    'Everything that was recorded with a text in it, newest first: commands, notes, what recorded terminals showed (output), names, reasons, tags and metadata of sessions, each with its session, user, host, time and exit status; field says which it is, and recording_ms how far into the recording a line of output was shown. Use it when only a word is known: a host, a ticket, a file, an error; then get_session shows what was around it. Example: {"text":"OPS-1742","after":"-30d"}',
+    'Everything that was recorded with a text in it, newest first: commands, notes, what recorded terminals showed (output), names, reasons, tags and metadata of sessions, each with its session, user, host, time and exit status; field says which it is, and recording_ms how far into the recording a line of output was shown. Use it when only a word is known: a host, a ticket, a file, an error; then get_session shows what was around it, and query_sessions over output the lines around a line (recording_line). Example: {"text":"OPS-1742","after":"-30d"}',
   access: "read",
   input: z.strictObject({
     text: text.describe("What to look for, upper and lower case alike"),
