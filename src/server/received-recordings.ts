@@ -59,10 +59,17 @@ export interface Promises {
   }) => AsyncIterable<StoredEvent>;
 }
 
+/** One that is on its way. */
+interface Upload {
+  promised: RecordingPromise;
+  /** Of its session. */
+  reporter: string;
+}
+
 export class ReceivedRecordings {
   private readonly mutex = new KeyedMutex();
   /** Those that are on their way, the latest last. */
-  private readonly uploads = new Map<string, RecordingPromise>();
+  private readonly uploads = new Map<string, Upload>();
   readonly room: RecordingsRoom;
 
   constructor(
@@ -101,12 +108,12 @@ export class ReceivedRecordings {
     piece: Uint8Array,
     from: Provenance,
   ): Promise<Taken> {
-    await this.requireOwner(session_id, from);
     // What was removed meanwhile is asked for anew.
     const begun = sizeOf(partPath(this.data, session_id)) ?? 0;
     const known = begun > 0 ? this.uploads.get(session_id) : undefined;
-    const promised = known ?? (await this.promised(session_id));
-    const { bytes: of, sha256 } = promised;
+    if (known) this.requireOwner(session_id, known.reporter, from);
+    const upload = known ?? (await this.lookUp(session_id, from));
+    const { bytes: of, sha256 } = upload.promised;
     const path = recordingPath(this.data, session_id);
     const there = sizeOf(path);
     if (there === of) return { bytes: of, of, sha256 };
@@ -115,40 +122,41 @@ export class ReceivedRecordings {
         `another recording of session '${session_id}' is here`,
       );
     this.requireFitting(of);
-    this.remember(session_id, promised);
+    this.remember(session_id, upload);
     if (piece.length === 0 && begun < of) return { bytes: begun, of, sha256 };
     const have = this.write(session_id, offset, piece, of);
     if (have < of) return { bytes: have, of, sha256 };
-    await this.finish(session_id, promised);
+    await this.finish(session_id, upload.promised, from);
     return { bytes: of, of, sha256 };
   }
 
-  private async requireOwner(
-    session_id: string,
-    from: Provenance,
-  ): Promise<void> {
+  /** @throws Failure, see `take` */
+  private async lookUp(session_id: string, from: Provenance): Promise<Upload> {
     const summary = await this.store.summary(session_id);
     if (summary?.archived)
       throw fail.refused(`session '${session_id}' is in an archive already`);
     const reporter = summary?.reporter ?? null;
     if (reporter === null) throw unpromised(session_id);
-    if (from.reporter === reporter || from.acts_for_all === true) return;
-    this.log.warn("recording_rejected", { session_id, by: from.reporter });
-    throw fail.permission(`session '${session_id}' ${NOT_YOURS}`);
-  }
-
-  private async promised(session_id: string): Promise<RecordingPromise> {
-    const reporter = (await this.store.summary(session_id))?.reporter ?? null;
-    if (reporter === null) throw unpromised(session_id);
+    this.requireOwner(session_id, reporter, from);
     const filter = { session_id, kinds: PROMISING };
     const events = await Array.fromAsync(this.store.events(filter));
     const promised = promiseOf(events, reporter);
     if (promised === null) throw unpromised(session_id);
-    if (promised !== "removed") return promised;
+    if (promised !== "removed") return { promised, reporter };
     this.forget(session_id);
     throw fail.refused(
       `the recording of session '${session_id}' was removed, and is not taken again`,
     );
+  }
+
+  private requireOwner(
+    session_id: string,
+    reporter: string,
+    from: Provenance,
+  ): void {
+    if (from.reporter === reporter || from.acts_for_all === true) return;
+    this.log.warn("recording_rejected", { session_id, by: from.reporter });
+    throw fail.permission(`session '${session_id}' ${NOT_YOURS}`);
   }
 
   private requireFitting(of: number): void {
@@ -161,9 +169,9 @@ export class ReceivedRecordings {
     );
   }
 
-  private remember(session_id: string, promised: RecordingPromise): void {
+  private remember(session_id: string, upload: Upload): void {
     this.uploads.delete(session_id);
-    this.uploads.set(session_id, promised);
+    this.uploads.set(session_id, upload);
     if (this.uploads.size > MOST_UPLOADS)
       this.uploads.delete(this.uploads.keys().next().value!);
   }
@@ -212,12 +220,13 @@ export class ReceivedRecordings {
   private async finish(
     session_id: string,
     before: RecordingPromise,
+    from: Provenance,
   ): Promise<void> {
     const part = partPath(this.data, session_id);
     const { sha256, bytes } = await digestOf(part);
     this.uploads.delete(session_id);
     // Somebody may have removed it meanwhile.
-    const promised = await this.promised(session_id);
+    const { promised } = await this.lookUp(session_id, from);
     if (
       promised.sha256 !== before.sha256 ||
       sha256 !== promised.sha256 ||
