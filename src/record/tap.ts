@@ -28,6 +28,8 @@ const O_NONBLOCK = 0o4000;
 const PIPE_BYTES = 512 * 1024;
 /** What is in neither pipe nor file is lost with us, so it is little. */
 const MOST_BYTES = 256 * 1024;
+/** So much is handed on at once; less, when `pass` is called. */
+const AT_ONCE_BYTES = 32 * 1024;
 /** How long the terminal waits while it takes nothing. */
 const PATIENCE_MS = 1_000;
 /** Each of these that it takes is worth a millisecond more. */
@@ -103,10 +105,11 @@ export class Tap {
     const left_out = this.omitted > 0 || this.waiting_bytes > MOST_BYTES;
     if (left_out && kind === "o") this.omitted += bytes.length;
     else this.queue(kind, at_us, bytes);
-    this.pass();
+    // Not at once: whoever looks at the terminal shall have the processor first.
+    if (kind !== "o" || this.waiting_bytes >= AT_ONCE_BYTES) this.pass();
   }
 
-  /** Whether something waits that it did not take. */
+  /** Whether something waits that is to be handed on soon. */
   get waits(): boolean {
     return this.waiting_bytes > 0 && !this.broken;
   }
