@@ -11,8 +11,9 @@ const STDIN = 0;
 const POLLIN = 1;
 const EINTR = 4;
 const PAGE_BYTES = 256 * 1024;
-/** What comes meanwhile waits in the pipe. */
+/** What comes meanwhile waits in the pipe; of much it would be full by then. */
 const REST_MS = 10;
+const MUCH_BYTES = 32 * 1024;
 
 /**
  * @param sleep waits so many milliseconds
@@ -49,7 +50,7 @@ export function recordStream(
         recorder.omit(Number(Buffer.from(bytes).toString()));
       else if (kind === "q") is_whole = true;
     }
-    if (got < page.length) sleep(REST_MS);
+    if (got < MUCH_BYTES) sleep(REST_MS);
   }
   if (!is_whole) killed();
   return recorder.close(now_us());

@@ -26,8 +26,10 @@ const F_SETPIPE_SZ = 1031;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
 const PIPE_BYTES = 512 * 1024;
-/** What is in neither pipe nor file is lost with us, so it is little. */
-const MOST_BYTES = 256 * 1024;
+/** What waits here would be lost with us: past so much, and so long, the terminal waits. */
+const MOST_BYTES = 8 * 1024 * 1024;
+const LITTLE_BYTES = 256 * 1024;
+const MOST_US = 150_000;
 /** So much is handed on at once; less, when `pass` is called. */
 const AT_ONCE_BYTES = 32 * 1024;
 /** How long the terminal waits while it takes nothing. */
@@ -45,6 +47,8 @@ const SILENT = "the process that writes its recording does not answer";
 
 export class Tap {
   private waiting: Uint8Array[] = [];
+  /** When the first of it was shown. */
+  private since_us = 0;
   private waiting_bytes = 0;
   /** Bytes that it could not be given. */
   private omitted = 0;
@@ -101,8 +105,8 @@ export class Tap {
       this.omitted = 0;
       this.queue("x", at_us, text);
     }
-    this.waitForRoom();
-    const left_out = this.omitted > 0 || this.waiting_bytes > MOST_BYTES;
+    this.waitForRoom(at_us);
+    const left_out = this.omitted > 0 || this.isTooMuch(at_us);
     if (left_out && kind === "o") this.omitted += bytes.length;
     else this.queue(kind, at_us, bytes);
     // Not at once: whoever looks at the terminal shall have the processor first.
@@ -128,9 +132,16 @@ export class Tap {
       this.waiting_bytes -= wrote;
       const earned = this.patience_ms + wrote / PACE_BYTES;
       this.patience_ms = Math.min(PATIENCE_MS, earned);
-      if (wrote === bytes.length) this.waiting.shift();
-      else this.waiting[0] = bytes.subarray(wrote);
+      if (wrote < bytes.length) this.waiting[0] = bytes.subarray(wrote);
+      else this.taken();
     }
+  }
+
+  /** The first message is handed on. */
+  private taken(): void {
+    this.waiting.shift();
+    const [next] = this.waiting;
+    if (next) this.since_us = timeOf(next);
   }
 
   /**
@@ -169,14 +180,20 @@ export class Tap {
   }
 
   /** As long as it takes something, and a while when it does not. */
-  private waitForRoom(): void {
-    while (this.waiting_bytes > MOST_BYTES && !this.broken) {
+  private waitForRoom(now_us: number): void {
+    while (this.isTooMuch(now_us) && !this.broken) {
       if (this.omitted > 0 || this.patience_ms < 1) return;
       const began = Bun.nanoseconds();
       this.wait(Math.ceil(this.patience_ms));
       // By what it took while we waited `wait` has added to it.
       this.patience_ms -= (Bun.nanoseconds() - began) / 1e6;
     }
+  }
+
+  private isTooMuch(now_us: number): boolean {
+    const { waiting_bytes } = this;
+    const late = now_us - this.since_us > MOST_US;
+    return waiting_bytes > MOST_BYTES || (late && waiting_bytes > LITTLE_BYTES);
   }
 
   private queue(kind: MessageKind, at_us: number, bytes: Uint8Array): void {
@@ -186,6 +203,7 @@ export class Tap {
     view.setUint32(1, bytes.length, true);
     view.setFloat64(5, at_us, true);
     message.set(bytes, HEAD_BYTES);
+    if (this.waiting_bytes === 0) this.since_us = at_us;
     this.waiting.push(message);
     this.waiting_bytes += message.length;
   }
@@ -201,6 +219,9 @@ function within(ms: number): () => number {
   const until = Bun.nanoseconds() + ms * 1e6;
   return () => Math.max(0, Math.ceil((until - Bun.nanoseconds()) / 1e6));
 }
+
+const timeOf = (message: Uint8Array): number =>
+  new DataView(message.buffer, message.byteOffset).getFloat64(5, true);
 
 /** The messages in a stream, in pieces as they come. */
 export class Messages {

@@ -31,6 +31,9 @@ const LAST_BYTES = 256 * 1024;
 const RETRY_MS = 5;
 /** How soon `fg` is noticed: a shell says it to nobody whose job was not stopped. */
 const LOOK_MS = 50;
+/** So much at once is more than keys and their echo. */
+const MUCH = 1024;
+const MOST_PIECES = 16;
 const EINTR = 4;
 const EAGAIN = 11;
 const POLLIN = 1;
@@ -170,7 +173,9 @@ export class RecordedTerminal implements Screen {
     else if (fd === this.screen.fd) this.screen.flush();
     else {
       if (this.keys.waits) this.keys.flush();
-      if (!this.screen.waits) this.show();
+      // While one piece is taken the program has the next ready; keys have their turn.
+      for (let i = 0; i < MOST_PIECES && !this.screen.waits; i++)
+        if (this.show() < MUCH) break;
     }
     this.wait();
   }
@@ -193,7 +198,7 @@ export class RecordedTerminal implements Screen {
   shown(): boolean {
     if (this.over) return true;
     if (this.left === Infinity) this.left = LAST_BYTES;
-    while (!this.screen.waits && this.left > 0 && this.show());
+    while (!this.screen.waits && this.left > 0 && this.show() > 0);
     this.wait();
     return !this.screen.waits;
   }
@@ -220,17 +225,17 @@ export class RecordedTerminal implements Screen {
     return (Bun.nanoseconds() - this.began_ns) / 1_000;
   }
 
-  /** @returns whether there was something */
-  private show(): boolean {
+  /** @returns how much there was */
+  private show(): number {
     const { page } = this;
     const got = Number(this.c.calls.read(this.pty.master, page, PAGE));
-    if (got <= 0) return false;
+    if (got <= 0) return 0;
     this.left -= got;
     const bytes = page.subarray(0, got);
     this.screen.put(bytes);
     this.tap?.send("o", this.now_us, bytes);
     this.passOnSoon();
-    return true;
+    return got;
   }
 
   private passOnSoon(): void {

@@ -5,14 +5,18 @@
  *
  * `bun test/crash/screen-kills.ts --rounds 200 --seed 1` tells how much the kills cost.
  */
-import { readFileSync, readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { quantile } from "../bench/figures.ts";
 import { Pty } from "../support/pty.ts";
 import { Random } from "../support/random.ts";
-import { RECORD, begun, recorded } from "../support/recorded-screen.ts";
+import {
+  RECORD,
+  begun,
+  recorded,
+  recorderOf,
+} from "../support/recorded-screen.ts";
 import { Sandbox } from "../support/sandbox.ts";
-import { until } from "../support/wait.ts";
+import { processState, until } from "../support/wait.ts";
 
 export const VICTIMS = ["wrapper", "recorder", "all"] as const;
 export type Victim = (typeof VICTIMS)[number];
@@ -68,10 +72,7 @@ export async function killRound(
     if (!recording?.trouble?.includes("was ended"))
       wrong.push(`the end says ${JSON.stringify(recording)}`);
   }
-  await until(
-    "the end of its recorder",
-    () => recorderOf(0, recorder) === null,
-  );
+  await until("the end of its recorder", () => processState(recorder) === null);
   const lines = linesIn(sandbox);
   for (const [i, { n }] of lines.entries())
     if (n !== i) {
@@ -83,23 +84,6 @@ export async function killRound(
     ...{ victim, wrong, lost_ms: killed_ms - last_ms },
     late_ms: killed_ms - seen.ms,
   };
-}
-
-/** @param known its pid: whether it is still there */
-function recorderOf(wrapper: number, known?: number): number | null {
-  for (const pid of known ? [`${known}`] : readdirSync("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      const [, ppid] = stat.replace(/^.*\) /s, "").split(" ");
-      if (words[1] !== "record-screen") continue;
-      if (known || Number(ppid) === wrapper) return Number(pid);
-    } catch {
-      // It has just ended.
-    }
-  }
-  return null;
 }
 
 interface Line {

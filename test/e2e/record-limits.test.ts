@@ -7,9 +7,11 @@ import { configure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import {
   RECORD,
+  begun,
   played,
   prepared,
   recorded,
+  recorderOf,
   recordings,
 } from "../support/recorded-screen.ts";
 import { BINARY, type Sandbox } from "../support/sandbox.ts";
@@ -160,4 +162,32 @@ test("nobody else can look into the recordings, and limits of the user's are not
   expect(file.length).toBeGreaterThan(8 * 1024);
   expect(omitted).toEqual([]);
   expect(shown.toString()).toBe(pty.raw());
+});
+
+test("a shell goes on while the process that records it stands still", async () => {
+  using sandbox = prepared();
+  await using pty = new Pty(sandbox, [...RECORD, "bash"]);
+  await pty.expect(/<1>\$ $/);
+  const recorder = await pty.until("its recorder", () => recorderOf(pty.pid));
+  await pty.until("its recording", () => begun(sandbox));
+  process.kill(recorder, "SIGSTOP");
+  pty.line(noise(800_000));
+  await pty.expect(/<2>\$ $/);
+  pty.line("echo still $((6 * 7))");
+  await pty.expect("still 42");
+  await pty.expect(/<3>\$ $/);
+  process.kill(recorder, "SIGCONT");
+  await pty.until("what it left out", () => {
+    pty.type(" \b");
+    return recorded(sandbox).omitted.length === 1;
+  });
+  pty.line("exit 8");
+  expect((await pty.ended()).code).toBe(8);
+  const facts = factsOf(await sandbox.only());
+  const played = recorded(sandbox);
+  expectAgreed(facts, played);
+  expect(facts.omitted_bytes).toBeGreaterThan(1_000_000);
+  expect(played.shown.length + facts.omitted_bytes).toBe(
+    Buffer.byteLength(pty.raw()),
+  );
 });

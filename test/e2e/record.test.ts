@@ -8,8 +8,10 @@ import {
   begun,
   prepared,
   recorded,
+  recorderOf,
 } from "../support/recorded-screen.ts";
 import { needs } from "../support/tools.ts";
+import { gone } from "../support/wait.ts";
 
 test("every byte that a program shows is recorded as it was shown, whatever it is", async () => {
   using sandbox = prepared();
@@ -116,20 +118,20 @@ test("what is recorded is what was on the screen; what is typed unseen is nowher
   expect(found.stdout).toBe("");
 });
 
-test("a wrapper that is killed leaves all that was shown", async () => {
+test("a wrapper that is killed leaves what was shown", async () => {
   using sandbox = prepared();
   await using pty = new Pty(sandbox, [...RECORD, "bash"]);
   await pty.expect(/<1>\$ $/);
   pty.line("seq 20000");
   await pty.expect(/<2>\$ $/);
-  await pty.asleep();
+  const recorder = recorderOf(pty.pid)!;
+  const has = () => recorded(sandbox).shown.includes("\n20000\r\n");
+  await pty.until("its recording", () => begun(sandbox) && has());
   pty.child.kill("SIGKILL");
   await pty.child.exited;
-  await pty.until(
-    "its recording",
-    () =>
-      begun(sandbox) && recorded(sandbox).shown.toString().endsWith("<2>$ "),
-  );
-  expect(recorded(sandbox).shown.toString()).toContain("\n20000\r\n");
+  await gone(recorder);
+  const { shown, torn_bytes } = recorded(sandbox);
+  expect(pty.raw().startsWith(shown.toString())).toBe(true);
+  expect([has(), torn_bytes]).toEqual([true, 0]);
   await sandbox.list();
 });

@@ -44,8 +44,21 @@ export class LineScan {
   private readonly pairs = new Uint16Array(0x10000);
   private readonly needles: Needle[][] = [[]];
   private readonly ofRuns: string[] = [];
+  /** The line's letters, in lower case and as they are, and how many there are. */
   private lower = new Uint8Array(0);
   private letters = new Uint8Array(0);
+  private count = 0;
+  /** Where in them rows begin that go on with the one before. */
+  private rows: number[] = [];
+  /** Columns of the row. */
+  private width = 0;
+  private full = false;
+  /** Letters in a row, and whether they were ever enough for a token. */
+  private run = 0;
+  private runs = false;
+  private last = 0;
+  private readonly found = new Set<Needle>();
+  private suspects: string[] = [];
 
   /** @param words of the user's own patterns, in lower case */
   constructor(words: readonly string[]) {
@@ -69,89 +82,117 @@ export class LineScan {
 
   /** @param columns how wide the terminal is */
   scan(bytes: Uint8Array, columns: number): Scanned {
-    if (this.lower.length < bytes.length) {
-      this.lower = new Uint8Array(bytes.length);
-      this.letters = new Uint8Array(bytes.length);
-    }
-    const { lower, letters, pairs } = this;
-    const suspects: string[] = [];
-    const found = new Set<Needle>();
-    // The line's letters, where in them rows begin that reach the margin, columns.
-    let [n, width, run, last] = [0, 0, 0, 0];
-    let rows: number[] = [];
-    let [runs, full] = [false, false];
-    const result = (moves: boolean): Scanned => ({
-      ...{ moves, suspects: suspects.join("\n"), full },
-      unfinished: n - (rows.at(-1) ?? 0),
-    });
-    const endLine = () => {
-      if ((runs || found.size > 0) && this.isSuspect(n, runs, found)) {
-        const text = Buffer.from(letters.buffer, 0, n).toString("latin1");
-        suspects.push(text);
-        if (rows.length > 0)
-          for (const [i, from] of [0, ...rows].entries())
-            suspects.push(text.slice(from, rows[i]));
-      }
-      found.clear();
-      [runs, rows] = [false, []];
-      n = run = last = 0;
-    };
-    for (let i = 0; i < bytes.length; i++) {
+    this.begin(bytes.length);
+    for (let i = 0; (i = this.letterRun(bytes, i)) < bytes.length; i++) {
       const byte = bytes[i]!;
-      if (byte < 0x20 || byte === DEL) {
-        if (byte === ESC) {
-          i = passOver(bytes, i);
-          if (i < 0) return result(true);
-        } else if (byte === LF || byte === VT || byte === FF) {
-          full = width > 0 && width % columns === 0;
-          if (full && n < MOST_JOINED) rows.push(n);
-          else endLine();
-          width = 0;
-        } else if (byte === CR) {
-          const next = bytes[i + 1];
-          // Before a new row it overwrites nothing.
-          if (next !== LF && next !== CR && next !== undefined)
-            return result(true);
-        } else if (byte === BS) return result(true);
-        if (byte !== HT) continue;
-      }
+      if (byte === ESC) {
+        i = passOver(bytes, i);
+        if (i < 0) return this.result(true);
+      } else if (byte === LF || byte === VT || byte === FF) {
+        this.full = this.width > 0 && this.width % columns === 0;
+        if (this.full && this.count < MOST_JOINED) this.rows.push(this.count);
+        else this.endLine();
+        this.width = 0;
+      } else if (byte === CR) {
+        const next = bytes[i + 1];
+        // Before a new row it overwrites nothing.
+        if (next !== LF && next !== CR && next !== undefined)
+          return this.result(true);
+      } else if (byte === BS) return this.result(true);
+    }
+    const unfinished = this.count - (this.rows.at(-1) ?? 0);
+    this.endLine();
+    return { ...this.result(false), unfinished };
+  }
+
+  private begin(length: number): void {
+    if (this.lower.length < length) {
+      this.lower = new Uint8Array(length);
+      this.letters = new Uint8Array(length);
+    }
+    this.suspects = [];
+    this.full = false;
+    this.width = 0;
+    this.newLine();
+  }
+
+  private newLine(): void {
+    this.found.clear();
+    this.rows = [];
+    this.runs = false;
+    this.count = this.run = this.last = 0;
+  }
+
+  private result(moves: boolean): Scanned {
+    const { suspects, full, count } = this;
+    return { moves, suspects: suspects.join("\n"), full, unfinished: count };
+  }
+
+  /** Letters up to a control character: the loop that all output goes through. */
+  private letterRun(bytes: Uint8Array, from: number): number {
+    const { lower, letters, pairs } = this;
+    const end = bytes.length;
+    let { count, width, run, last } = this;
+    let i = from;
+    for (; i < end; i++) {
+      const byte = bytes[i]!;
+      if ((byte < 0x20 && byte !== HT) || byte === DEL) break;
       const small = LOWER[byte]!;
-      letters[n] = byte;
-      lower[n++] = small;
+      letters[count] = byte;
+      lower[count++] = small;
       if ((byte & 0xc0) !== 0x80) width++;
-      run = IN_RUN[small] === 1 ? run + 1 : 0;
-      if (run === RUN) runs = true;
+      run = (run + 1) * IN_RUN[small]!;
+      if (run === RUN) this.runs = true;
       const place = pairs[(last << 8) | small]!;
-      if (place !== 0) this.look(place, n, found);
+      if (place !== 0) this.look(place, count);
       last = small;
     }
-    const scanned = result(false);
-    endLine();
-    return { ...scanned, suspects: suspects.join("\n") };
+    this.count = count;
+    this.width = width;
+    this.run = run;
+    this.last = last;
+    return i;
+  }
+
+  private endLine(): void {
+    const { rows, count, suspects } = this;
+    if ((this.runs || this.found.size > 0) && this.isSuspect()) {
+      const text = Buffer.from(this.letters.buffer, 0, count).toString(
+        "latin1",
+      );
+      suspects.push(text);
+      if (rows.length > 0)
+        for (const [i, from] of [0, ...rows].entries())
+          suspects.push(text.slice(from, rows[i]));
+    }
+    if (this.found.size > 0 || this.runs || rows.length > 0) this.newLine();
+    else this.count = this.run = this.last = 0;
   }
 
   /** Which needles of those that end so end here. */
-  private look(place: number, end: number, found: Set<Needle>): void {
+  private look(place: number, end: number): void {
     const { lower } = this;
-    for (const needle of this.needles[place]!) {
-      const { bytes } = needle;
-      const from = end - bytes.length;
-      if (from < 0) continue;
-      let same = 0;
-      while (same < bytes.length && lower[from + same] === bytes[same]) same++;
-      if (same === bytes.length) found.add(needle);
+    const needles = this.needles[place]!;
+    for (let i = 0; i < needles.length; i++) {
+      const { bytes } = needles[i]!;
+      // Its last two are there.
+      let left = bytes.length - 2;
+      let at = end - 3;
+      while (left > 0 && at >= 0 && lower[at] === bytes[left - 1]) {
+        left--;
+        at--;
+      }
+      if (left === 0) this.found.add(needles[i]!);
     }
   }
 
-  private isSuspect(
-    length: number,
-    runs: boolean,
-    found: ReadonlySet<Needle>,
-  ): boolean {
-    const text = Buffer.from(this.lower.buffer, 0, length).toString("latin1");
-    for (const { globs } of found)
+  private isSuspect(): boolean {
+    const text = Buffer.from(this.lower.buffer, 0, this.count).toString(
+      "latin1",
+    );
+    for (const { globs } of this.found)
       for (const glob of globs) if (isNear(text, glob)) return true;
-    return runs && this.ofRuns.some((glob) => isNear(text, glob));
+    return this.runs && this.ofRuns.some((glob) => isNear(text, glob));
   }
 }
 
