@@ -32,7 +32,7 @@ export interface Watch {
   start_time: string;
   /** null where it is not known, or not over. */
   end_time: string | null;
-  /** Whose word it is; null: the server's, or the session's own host's. */
+  /** Whose word it is; null: the server's, or its own host's. */
   said_by: string | null;
 }
 
@@ -54,7 +54,7 @@ export async function remarksOn(
 ): Promise<{ notes: Note[]; remarks: Remark[]; watches: Watch[] }> {
   const notes: Note[] = [];
   const remarks: Remark[] = [];
-  const watches = new Watches(reporter);
+  const watches = new Watches();
   const kinds = ["annotation", "watch_start", "watch_end"];
   for await (const stored of store.events({ session_id, kinds })) {
     const { event, provenance, received_at } = stored;
@@ -73,31 +73,30 @@ export async function remarksOn(
 
 /** Pairs who began to look and who ended it, each by the word of the same. */
 class Watches {
-  private readonly all = new Map<string, Watch>();
-
-  /** @param owner the session's reporter */
-  constructor(private readonly owner: string | null) {}
+  /** Those of the server and of its host; and those of others, who crowd out none. */
+  private readonly own = new Map<string, Watch>();
+  private readonly claimed = new Map<string, Watch>();
 
   take(event: Event, from: Provenance | null): void {
     const by = reporterOf(from);
+    const isOwn = from?.acts_for_all === true || by === SPOOL.reporter;
+    const all = isOwn ? this.own : this.claimed;
     if (isKind(event, "watch_end")) {
-      const begun = this.all.get(`${event.of} ${by}`);
+      const begun = all.get(`${event.of} ${by}`);
       if (begun) begun.end_time = event.timestamp;
     }
     if (!isKind(event, "watch_start")) return;
     const { event_id, timestamp: start_time, watcher, address } = event;
-    const own =
-      by === this.owner || from?.acts_for_all || by === SPOOL.reporter;
-    const said_by = own ? null : by;
+    const said_by = isOwn ? null : by;
     const watch = { watcher, address, start_time, end_time: null, said_by };
-    this.all.set(`${event_id} ${by}`, watch);
-    if (this.all.size > MAX_EACH)
-      this.all.delete(this.all.keys().next().value!);
+    all.set(`${event_id} ${by}`, watch);
+    if (all.size > MAX_EACH) all.delete(all.keys().next().value!);
   }
 
   newest(): Watch[] {
     const at = ({ start_time }: Watch) => start_time;
-    return [...this.all.values()].sort((a, b) => at(a).localeCompare(at(b)));
+    const all = [...this.own.values(), ...this.claimed.values()];
+    return all.sort((a, b) => at(a).localeCompare(at(b)));
   }
 }
 

@@ -7,7 +7,8 @@ import { CastClient } from "../support/casts.ts";
 import { Pty } from "../support/pty.ts";
 import { keep, recordingOf, shown } from "../support/recording.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
-import { TestServer } from "../support/server.ts";
+import type { Event } from "../../src/model/event.ts";
+import { TestServer, startArguments } from "../support/server.ts";
 import { id, leave, life, lines } from "../support/spool.ts";
 import { mintToken } from "../support/token.ts";
 
@@ -119,50 +120,54 @@ describe("over HTTP", () => {
     expect(await watches(sandbox, session_id)).toEqual([]);
   });
 
-  test("nobody else says it in the server's name, or takes it back", async () => {
-    using sandbox = new Sandbox();
-    const session_id = lost(sandbox);
-    await using server = await TestServer.start(sandbox, { env: ENV });
-    await look(
-      `${server.origin}/recordings/${session_id}.cast`,
-      bearer("alice"),
-    );
-    const listed = await server.call(
-      "list_events",
-      { session_id },
-      bearer("x"),
-    );
-    const events = listed.result["events"] as {
-      event: { event_type: string; event_id: string };
-    }[];
-    const { event } = events.find(
-      ({ event }) => event.event_type === "watch_start",
-    )!;
-    const forged = [
-      // Under the id that the server's has; by another; and its end.
-      { ...event, watcher: "nobody" },
-      { ...event, event_id: crypto.randomUUID(), watcher: "carol" },
-      {
-        ...event,
-        event_id: crypto.randomUUID(),
-        event_type: "watch_end",
-        of: event.event_id,
-      },
-    ];
-    const sent = { sent_at: new Date().toISOString(), events: forged };
-    await server.call("track_events", sent, bearer("mallory", "write"));
-    expect(await watches(sandbox, session_id)).toEqual([
-      { watcher: "alice", address: "127.0.0.1", said_by: null, over: false },
-      {
-        watcher: "carol",
-        address: "127.0.0.1",
-        said_by: "token:mallory",
-        over: false,
-      },
-    ]);
-    expect(await sandbox.only()).toMatchObject({ status: "lost" });
-  });
+  test.each(["another", "the reporter of the session"])(
+    "%s does not say it in the server's name, or takes it back",
+    async (who) => {
+      using sandbox = new Sandbox();
+      await using server = await TestServer.start(sandbox, { env: ENV });
+      const mallory = bearer("mallory", "write");
+      const session_id =
+        who === "another" ? lost(sandbox) : await reported(server, mallory);
+      const file = recordingOf([[shown(0, "text")]], { session_id });
+      keep(sandbox, file, session_id);
+      const url = `${server.origin}/recordings/${session_id}.cast`;
+      await look(url, bearer("alice"));
+      const listed = await server.call(
+        ...(["list_events", { session_id }, bearer("x")] as const),
+      );
+      const events = listed.result["events"] as { event: Event }[];
+      const { event } = events.find(
+        ({ event }) => event.event_type === "watch_start",
+      )!;
+      const forged = [
+        // Under the id that the server's has; by another; and its end.
+        { ...event, watcher: "nobody" },
+        { ...event, event_id: crypto.randomUUID(), watcher: "carol" },
+        {
+          ...{ ...event, event_id: crypto.randomUUID(), of: event.event_id },
+          event_type: "watch_end",
+        },
+      ];
+      const sent = { sent_at: new Date().toISOString(), events: forged };
+      await server.call("track_events", sent, mallory);
+      const from = { address: "127.0.0.1", over: false };
+      expect(await watches(sandbox, session_id)).toEqual([
+        { watcher: "alice", ...from, said_by: null },
+        { watcher: "carol", ...from, said_by: "token:mallory" },
+      ]);
+    },
+  );
 });
+
+/** A session that a token reports. */
+async function reported(
+  server: TestServer,
+  bearer: Record<string, string>,
+): Promise<string> {
+  const start = startArguments({ hostname: "elsewhere" });
+  const { result } = await server.call("track_session_start", start, bearer);
+  return String(result["session_id"]);
+}
 
 describe.each(["alone", "with a server"])("at a terminal, %s", (how) => {
   test("who plays it is recorded, and until when", async () => {
