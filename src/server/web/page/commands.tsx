@@ -1,5 +1,6 @@
 /** The commands of a session in the order in which they were typed. */
 import { effect } from "@preact/signals";
+import { Component } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "./ask.ts";
 import { Exit, Typed } from "./parts.tsx";
@@ -26,7 +27,6 @@ export function Commands({ of, playing, onPick }: Given) {
   const [earlier, setEarlier] = useState<Command[]>([]);
   const [trouble, setTrouble] = useState<string | null>(null);
   const list = useRef<HTMLOListElement>(null);
-  const current = useRef<HTMLAnchorElement>(null);
   const failed = query["failed"] === "1";
   const all = [...earlier, ...of.commands];
   const shown = failed ? all.filter(({ exit_code }) => exit_code) : all;
@@ -34,7 +34,8 @@ export function Commands({ of, playing, onPick }: Given) {
   const played = usePlayed(playing, all);
   const marked = played ?? query["command"];
   useEffect(() => {
-    if (list.current && current.current) bringIn(list.current, current.current);
+    const current = list.current?.querySelector<HTMLElement>("[aria-current]");
+    if (current) bringIn(list.current!, current);
   }, [marked]);
   const fetchEarlier = async () => {
     try {
@@ -91,35 +92,74 @@ export function Commands({ of, playing, onPick }: Given) {
             const day = dayOf(command);
             const isNewDay = n === 0 || day !== dayOf(shown[n - 1]!);
             const seq = String(command.event_seq);
-            const isCurrent = marked === seq;
+            const { id, failed } = query;
             return (
-              <li key={seq}>
-                {isNewDay && <p class="day">{day}</p>}
-                <a
-                  href={hrefOf("session", { ...query, command: seq, t: null })}
-                  onClick={() => onPick(command)}
-                  aria-current={isCurrent ? "true" : undefined}
-                  ref={isCurrent ? current : undefined}
-                  title={command.cwd ?? undefined}
-                >
-                  <time dateTime={command.start_time}>
-                    {localTime(command.start_time).slice(11)}
-                  </time>
-                  <Typed of={command} />
-                  <span class="number soft">
-                    {command.end_time === null && of.status === "active"
-                      ? "running"
-                      : duration(command.duration_seconds)}
-                  </span>
-                  <Exit code={command.exit_code} />
-                </a>
-              </li>
+              <Line
+                key={seq}
+                of={command}
+                day={isNewDay ? day : null}
+                isOn={of.status === "active"}
+                isCurrent={marked === seq}
+                href={hrefOf("session", { id, failed, command: seq })}
+                onPick={onPick}
+              />
             );
           })}
         </ol>
       )}
     </section>
   );
+}
+
+interface LineGiven {
+  of: Command;
+  /** null: that of the line before. */
+  day: string | null;
+  /** Whether its session goes on. */
+  isOn: boolean;
+  isCurrent: boolean;
+  href: string;
+  onPick: (command: Command) => void;
+}
+
+/** Of ten thousand, those alone are drawn anew that have changed. */
+class Line extends Component<LineGiven> {
+  override shouldComponentUpdate({ of, ...next }: LineGiven): boolean {
+    const { of: old, ...before } = this.props;
+    return (
+      old.end_time !== of.end_time ||
+      old.text !== of.text ||
+      before.day !== next.day ||
+      before.isOn !== next.isOn ||
+      before.isCurrent !== next.isCurrent ||
+      before.href !== next.href
+    );
+  }
+
+  override render({ of, day, isOn, isCurrent, href, onPick }: LineGiven) {
+    return (
+      <li>
+        {day !== null && <p class="day">{day}</p>}
+        <a
+          href={href}
+          onClick={() => onPick(of)}
+          aria-current={isCurrent ? "true" : undefined}
+          title={of.cwd ?? undefined}
+        >
+          <time dateTime={of.start_time}>
+            {localTime(of.start_time).slice(11)}
+          </time>
+          <Typed of={of} />
+          <span class="number soft">
+            {of.end_time === null && isOn
+              ? "running"
+              : duration(of.duration_seconds)}
+          </span>
+          <Exit code={of.exit_code} />
+        </a>
+      </li>
+    );
+  }
 }
 
 /** @returns the command that was typed last at the moment that is shown; null while nothing is */
@@ -161,7 +201,15 @@ function bringIn(list: HTMLElement, link: HTMLElement): void {
   list.scrollTop += top + height / 2 - middle;
 }
 
-const dayOf = ({ start_time }: Command) => localTime(start_time).slice(0, 10);
+/** They are asked for each time that one of thousands plays. */
+const days = new WeakMap<Command, string>();
+
+function dayOf(command: Command): string {
+  let day = days.get(command);
+  if (day === undefined)
+    days.set(command, (day = localTime(command.start_time).slice(0, 10)));
+  return day;
+}
 
 /** Up and down go from command to command. */
 function walk(event: KeyboardEvent): void {

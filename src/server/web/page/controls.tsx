@@ -15,6 +15,8 @@ export function Controls({ playing }: { playing: Playing }) {
   const end_s = pace.played(length_s);
   const began_ms = playing.head.value!.began_ms;
   const pacing = playing.pacing.value;
+  const { markers } = playing;
+  const marks = markers.length > MARKS_MAX ? [] : markers;
   useEffect(() => {
     // Where it rests stands in the address.
     if (!plays) refine({ t: at_s < 0.05 ? null : at_s.toFixed(1) });
@@ -35,7 +37,7 @@ export function Controls({ playing }: { playing: Playing }) {
           }
         />
         <span class="marks" aria-hidden="true">
-          {playing.markers.slice(0, MARKS_MAX).map(([at, label], n) => (
+          {marks.map(([at, label], n) => (
             <span
               key={n}
               title={label}
