@@ -63,6 +63,13 @@ function life(session_id: string, isRecorded: boolean, more = {}) {
   ];
 }
 
+test("the licence of what plays comes with the executable", async () => {
+  using other = new Sandbox();
+  const { stdout } = await other.run(["licenses"]);
+  expect(stdout).toMatch(/\nasciinema-player \S+ \(Apache-2\.0\)\n\nApache/);
+  expect(stdout).toMatch(/\nsolid-js \S+ \(MIT\)\n/);
+});
+
 describe.skipIf(!hasBrowser)("the player", () => {
   beforeAll(async () => {
     mkdirSync(sandbox.data, { recursive: true, mode: 0o700 });
@@ -116,6 +123,14 @@ describe.skipIf(!hasBrowser)("the player", () => {
     await page.reload();
     await marked(page, "exit");
     await line(page, "$ exit");
+    // In the middle of an hour of waiting, what ended it is not there yet.
+    await page.evaluate(
+      "location.hash = location.hash.replace(/t=[^&]*/, 't=1800')",
+    );
+    await marked(page, "ls");
+    await page
+      .locator(".ap-line", { hasText: "exit" })
+      .waitFor({ state: "detached" });
     expect(said).toEqual([]);
     expect([...origins]).toEqual([server.origin]);
     await page.close();

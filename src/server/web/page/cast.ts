@@ -56,6 +56,8 @@ function headOf(line: string, began_ms?: number): CastHead {
   };
 }
 
+const BEFORE_S = 0.001;
+
 /** Plays waits that are longer than a limit as if they were as long. */
 export class Pace {
   /** The end of each such wait as it was, and how much is cut by then. */
@@ -78,9 +80,9 @@ export class Pace {
     const next = this.before((cut) => cut.end_s <= at_s);
     const cut_s = this.cuts[next - 1]?.cut_s ?? 0;
     const wait = this.cuts[next];
-    // Within a wait it stands still.
     const over_s = wait ? at_s - (wait.end_s - wait.by_s) : 0;
-    return at_s - cut_s - Math.max(0, over_s);
+    // Within a wait it stands still, and what ends it has not come.
+    return at_s - cut_s - (over_s > 0 ? over_s + BEFORE_S : 0);
   }
 
   /** Which moment of the recording is played then. */
