@@ -160,7 +160,8 @@ export class Recordings {
   private async endingOf(session_id: string): Promise<Ending | null> {
     let session: Session | null;
     try {
-      session = await this.store.get(session_id);
+      // The spool is looked at each second, whoever watches.
+      session = await this.store.stored.get(session_id);
     } catch (error) {
       // The database is away for now: who watches goes on.
       if (error instanceof Failure) return null;

@@ -130,7 +130,7 @@ export class ServerStore implements ServedStore {
   }
 
   /** What is stored, without a look at the spool. @throws Failure as `file` */
-  get stored(): Pick<DuckDBStore, "events" | "query" | "facts"> {
+  get stored(): Pick<DuckDBStore, "events" | "get" | "query" | "facts"> {
     return this.file;
   }
 
