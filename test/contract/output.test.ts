@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
   utimesSync,
   writeFileSync,
@@ -323,6 +324,34 @@ test("a text that is removed while its recording is read is not there afterwards
   expect(removed).not.toBeNull();
   await pass();
   expect(await inFile()).toEqual([]);
+});
+
+test("lines are in no backup, and stay when the file is written anew", async () => {
+  for (const n of [0, 1]) {
+    await store.append([
+      start({ session_id: id(n) }),
+      end(9, { session_id: id(n) }),
+    ]);
+    keep(id(n), recording(id(n), [[1, `line of ${n}`]]));
+  }
+  await pass();
+  const file = join(home, "copy.duckdb");
+  expect(await keeper().backup(file, false)).toMatchObject({ sessions: 2 });
+  expect(
+    await query(
+      file,
+      `SELECT (SELECT count(*)::INTEGER FROM output) AS lines,
+        (SELECT count(*)::INTEGER FROM searched_recordings) AS recordings`,
+    ),
+  ).toEqual([{ lines: 0, recordings: 0 }]);
+  const all = { session_id: id(0), user: "les", event_ids: null };
+  await keeper().removeTexts(all);
+  expect(await inFile()).toMatchObject([{ text: "line of 1" }]);
+  await store.close();
+  renameSync(file, path());
+  await open();
+  expect(await pass()).toEqual({ read: 2, left: 0 });
+  expect(await found("line of")).toHaveLength(2);
 });
 
 test("an archived session has no lines, and gets none", async () => {

@@ -16,7 +16,7 @@ import type { OpenFolder } from "../../os/scratch.ts";
 import { rowsOf, sampled } from "./connection.ts";
 import { fingerprint, inSnapshot, makeFolder, quoted } from "./copy.ts";
 import type { Database } from "./database.ts";
-import { NAMED_SECOND, NOW, SQL, time } from "./statements.ts";
+import { NAMED_SECOND, NOW, OUTPUT_TABLES, SQL, time } from "./statements.ts";
 
 export const SESSIONS_FILE = "sessions.parquet";
 export const EVENTS_FILE = "events.parquet";
@@ -157,7 +157,7 @@ export async function removeExported(
     let rows = 0;
     for (const table of ["sessions", "undated_sessions", "open_sessions"])
       rows += await db.once(`DELETE FROM ${table} WHERE ${gone}`);
-    for (const table of ["event_columns", "output", "searched_recordings"])
+    for (const table of ["event_columns", ...OUTPUT_TABLES])
       await db.once(`DELETE FROM ${table} WHERE ${gone}`);
     const lines = await db.once(`DELETE FROM events WHERE ${gone}`);
     if (rows !== sessions || lines !== events)

@@ -43,6 +43,7 @@ import { copyDatabase } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { storeFailure } from "./failure.ts";
 import type { Folds } from "./folds.ts";
+import { OUTPUT_TABLES } from "./statements.ts";
 import type { Tombstones } from "./tombstones.ts";
 import { type Keeper, removeTexts } from "./remove-texts.ts";
 import { verify } from "./verify.ts";
@@ -92,7 +93,9 @@ export class FileMaintenance implements Maintenance {
           ? new NewFile(file, place.at)
           : new NewFile(this.db.path);
         const copying = part(task, 0, 0.7);
-        const held = await copyDatabase(this.db, half.path, file, copying);
+        const held = await copyDatabase(
+          ...([this.db, half.path, file, copying, OUTPUT_TABLES] as const),
+        );
         const how = { steps: part(task, 0.7, 1), hint: NOT_CONSISTENT };
         // As a restore does.
         await this.db.jobs.run((_, joins) =>

@@ -71,6 +71,12 @@ export const NOW = "make_timestamp(epoch_us(now()))";
 /** See event-columns.ts. */
 export const EVENT_COLUMNS = "event_columns";
 
+/** See output.ts: made of recordings, and made again where these are. */
+export const OUTPUT_TABLES: readonly string[] = [
+  "output",
+  "searched_recordings",
+];
+
 /** What `event_columns` has of payloads; in older ones a value may be anything. */
 const TOLD = {
   ...{ pid: "BIGINT", seq: "BIGINT", shell_started_us: "BIGINT" },
