@@ -93,6 +93,18 @@ test("they are bounded, and it is said", () => {
   ]);
 });
 
+test("whoever goes through it can do something else in between, the more so on a large screen", () => {
+  const pieces = (columns: number, rows: number) => {
+    const clears = shown(0, `${E}[?47h${E}[?47l`.repeat(2_000));
+    const size = { columns, rows };
+    const not = { damaged_bytes: 0, cut: false };
+    return [...searchedLines(readerOf(recordingOf([[clears]], size)), not)];
+  };
+  const usual = pieces(80, 24).length;
+  expect(usual).toBeGreaterThan(10);
+  expect(pieces(1_000, 300).length).toBeGreaterThan(usual * 20);
+});
+
 test("whatever was recorded, they are lines of letters", () => {
   const random = Random.seeded("searched");
   for (let round = 0; round < 50; round++) {
