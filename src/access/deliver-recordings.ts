@@ -37,6 +37,7 @@ import {
   forgetMark,
   isWaiting,
   keptRecordings,
+  machineOf,
   removeOld,
   writeMark,
 } from "./kept-recordings.ts";
@@ -55,6 +56,7 @@ export interface DeliveryOptions {
 }
 
 /**
+ * Brings what waits, and lets go what is too old.
  * @returns how many were brought
  * @throws Failure when the server cannot be asked; the rest waits
  */
@@ -66,8 +68,9 @@ export async function deliverRecordings(
   const data = paths.data!;
   const url = config.server.endpoint;
   const folder = recordingsFolder(data);
-  if (url === null || isMissing(folder)) return 0;
+  if (isMissing(folder)) return 0;
   removeOld(data, config.recordings.keep_ms, Date.now());
+  if (url === null) return 0;
   forgetGone(data);
   if (config.delivery.recordings === "off") return 0;
   const breaker = new CircuitBreaker(folder, automatic, Date.now);
@@ -176,7 +179,7 @@ class Delivery {
     if (isMissing(recordingPath(this.data, session_id))) return;
     const at = isoTime(Date.now());
     writeMark(this.data, session_id, {
-      ...{ state, to: this.url, at },
+      ...{ state, to: this.url, by: machineOf(this.data), at },
       ...(why !== undefined && { why }),
     });
   }

@@ -5,6 +5,7 @@
  * never goes. What went is written down in `removed.jsonl`.
  */
 import { closeSync, renameSync, rmSync, writeSync } from "node:fs";
+import { basename } from "node:path";
 import { isoTime } from "../model/clock.ts";
 import { errnoOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
@@ -23,6 +24,7 @@ import {
   tryReadText,
 } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
+import { spoolFolder } from "../spool/write.ts";
 
 export interface KeptRecording {
   session_id: string;
@@ -43,6 +45,8 @@ export interface DeliveryMark {
   state: (typeof STATES)[number];
   /** The server. */
   to: string;
+  /** The machine that asked: another one, of the same folder, may have more luck. */
+  by: string;
   /** UTC, ISO 8601. */
   at: string;
   /** Why it was refused. */
@@ -144,12 +148,17 @@ function spooledNow(data: string): Set<string> {
   return found;
 }
 
+/** The id of this machine. */
+export const machineOf = (data: string): string => basename(spoolFolder(data));
+
 function markOf(data: string, session_id: string): DeliveryMark | null {
   const text = tryReadText(markPath(data, session_id), MOST_MARK_BYTES);
   if (text === null) return null;
   try {
     const mark = Object(JSON.parse(text)) as DeliveryMark;
-    return STATES.includes(mark.state) ? mark : null;
+    if (!STATES.includes(mark.state)) return null;
+    const holds = mark.state === "delivered" || mark.by === machineOf(data);
+    return holds ? mark : null;
   } catch {
     // Torn: it is asked for again.
     return null;
@@ -231,10 +240,10 @@ export function removeOld(
   data: string,
   keep_ms: number | null,
   now: number,
-  kept: readonly KeptRecording[] = keptRecordings(data),
+  kept?: readonly KeptRecording[],
 ): RemovedRecording[] {
   if (keep_ms === null) return [];
-  return kept
+  return (kept ?? keptRecordings(data))
     .filter(({ live, modified_ms }) => !live && modified_ms < now - keep_ms)
     .map((one) => remove(data, one, "age", now));
 }

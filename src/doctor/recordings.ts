@@ -31,15 +31,16 @@ function room({ config }: Settings, data: string, delivered: boolean): string {
   const kept = keptRecordings(data);
   const bytes = bytesOf(kept);
   const since = Date.now() - LATELY_MS;
-  const went = removedRecordings(data).filter(
-    ({ why, at }) => why === "room" && Date.parse(at) > since,
+  const lately = removedRecordings(data).filter(
+    ({ at }) => Date.parse(at) > since,
   );
-  const unseen = went.filter((one) => !one.delivered);
+  const unseen = lately.filter((one) => !one.delivered);
   if (delivered && unseen.length > 0)
     throw fail.storage(
-      `${unseen.length} recordings went to make room before the server had them, last on ${unseen.at(-1)!.at}`,
-      "raise recordings.max_bytes, or mend what keeps them from the server",
+      `${unseen.length} recordings went, to make room or by their age, before the server had them, last on ${unseen.at(-1)!.at}`,
+      "raise recordings.max_bytes or recordings.keep, or mend what keeps them from the server",
     );
+  const went = lately.filter(({ why }) => why === "room");
   if (bytes > max_bytes)
     throw fail.storage(
       `${kept.length} recordings have ${bytes} bytes, more than recordings.max_bytes (${max_bytes})`,

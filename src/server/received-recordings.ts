@@ -12,7 +12,6 @@ import {
   ftruncateSync,
   renameSync,
   rmSync,
-  statSync,
   utimesSync,
   writeSync,
 } from "node:fs";
@@ -21,7 +20,7 @@ import { partPath } from "../access/kept-recordings.ts";
 import type { Config } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
-import { errnoOf, fail } from "../model/failure.ts";
+import { errnoOf, fail, reasonOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { recordingPath, recordingsFolder } from "../model/recording/place.ts";
 import {
@@ -34,6 +33,7 @@ import type { ServedStore, StoredEvent } from "../model/store.ts";
 import { sync } from "../os/copy.ts";
 import { O_CREAT, O_RDWR, openRegular } from "../os/file.ts";
 import { ensurePrivateDir, ensurePrivateDirIn } from "../os/paths.ts";
+import { statFile } from "../os/stat.ts";
 import { RecordingsRoom, noRoom } from "./recordings-room.ts";
 import { KeyedMutex } from "./tools/recorder.ts";
 
@@ -86,8 +86,8 @@ export class ReceivedRecordings {
    * Takes a piece in, when it stands where ours ends; an empty one asks how far we are.
    * @param offset where in the recording it stands
    * @throws Failure (not_found) while no end of the session tells of a recording,
-   *   (permission) from another reporter, (refused) when it will never be taken,
-   *   (overloaded) without room on the disk
+   *   (refused) when it will never be taken, as from another reporter, (overloaded)
+   *   without room on the disk
    */
   take(
     session_id: string,
@@ -156,7 +156,7 @@ export class ReceivedRecordings {
   ): void {
     if (from.reporter === reporter || from.acts_for_all === true) return;
     this.log.warn("recording_rejected", { session_id, by: from.reporter });
-    throw fail.permission(`session '${session_id}' ${NOT_YOURS}`);
+    throw fail.refused(`session '${session_id}' ${NOT_YOURS}`);
   }
 
   private requireFitting(of: number): void {
@@ -181,6 +181,18 @@ export class ReceivedRecordings {
     rmSync(partPath(this.data, session_id), { force: true });
   }
 
+  private openPart(session_id: string): number {
+    try {
+      ensurePrivateDir(this.data);
+      ensurePrivateDirIn(recordingsFolder(this.data));
+      return openRegular(partPath(this.data, session_id), O_RDWR | O_CREAT);
+    } catch (error) {
+      // It names paths, and is ours to mend: for the log alone.
+      this.log.error("recordings_unwritable", { reason: reasonOf(error) });
+      throw noRoom();
+    }
+  }
+
   /** @returns how much of it is there now */
   private write(
     session_id: string,
@@ -188,9 +200,7 @@ export class ReceivedRecordings {
     piece: Uint8Array,
     of: number,
   ): number {
-    ensurePrivateDir(this.data);
-    ensurePrivateDirIn(recordingsFolder(this.data));
-    const fd = openRegular(partPath(this.data, session_id), O_RDWR | O_CREAT);
+    const fd = this.openPart(session_id);
     try {
       const { size } = fstatSync(fd);
       // It was cut short elsewhere, or another recording was promised before.
@@ -253,7 +263,7 @@ const unpromised = (session_id: string) =>
   );
 
 const sizeOf = (path: string): number | null =>
-  statSync(path, { throwIfNoEntry: false })?.size ?? null;
+  statFile(path, { follow: false })?.bytes ?? null;
 
 /** On the disk, and read back from there. */
 async function digestOf(path: string): Promise<Omit<RecordingPromise, "at">> {

@@ -5,7 +5,14 @@
  */
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { FarHost, type Piece } from "../support/far.ts";
 import {
@@ -15,8 +22,8 @@ import {
   privately,
 } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
-import { readerOf } from "../support/recording.ts";
-import { BINARY } from "../support/sandbox.ts";
+import { keep, readerOf, recordingOf, shown } from "../support/recording.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { mintToken } from "../support/token.ts";
 import { until } from "../support/wait.ts";
 
@@ -146,14 +153,13 @@ test("the recording of a wrapper that was killed comes, too", async () => {
   await using pty = new Pty(near, [...argv, "bash", "--norc"]);
   pty.line("echo before $((1 + 1))");
   await pty.expect("before 2");
-  await pty.asleep();
-  pty.child.kill("SIGKILL");
-  await pty.child.exited;
   await until("its recording", () => hosts.recordings(near).length === 1);
   const [id] = hosts.recordings(near);
   await until("what it showed", () =>
     /before 2/.test(shownIn(hosts.bytesOf(near, id!))),
   );
+  pty.child.kill("SIGKILL");
+  await pty.child.exited;
   await until("it to be delivered", async () => {
     expect((await hosts.drain()).exitCode).toBe(0);
     return hosts.recordings(far).length === 1;
@@ -312,6 +318,54 @@ test("what was recorded before there was a server stays, is asked for once, and 
   expect(hosts.files(near).filter((name) => name.startsWith(id))).toEqual([]);
 }, 60_000);
 
+test("what another machine of the same folder could not bring, this one may", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const id = await hosts.record("echo shared");
+  const mark = { state: "refused", to: "", by: "0123456789abcdef", at: "" };
+  const path = join(near.data, "recordings", `${id}.delivery`);
+  writeFileSync(path, JSON.stringify(mark));
+  expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(hosts.recordings(far)).toEqual([id]);
+  expect(readFileSync(path, "utf8")).toContain('"delivered"');
+}, 60_000);
+
+test("a server that cannot write keeps its trouble to itself, and the recording waits", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const id = await hosts.record("echo waits");
+  // In the way of the folder.
+  const folder = join(far.data, "recordings");
+  writeFileSync(folder, "");
+  const full = await hosts.drain();
+  expect(full.exitCode).toBe(7);
+  expect(full.stderr).not.toContain(far.home);
+  expect((await far.run(["mcp", "logs"])).stdout).toContain(
+    "recordings_unwritable",
+  );
+  rmSync(folder);
+  expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(hosts.bytesOf(far, id).equals(hosts.bytesOf(near, id))).toBe(true);
+}, 60_000);
+
+test("without a server recordings.keep holds as well: for who records, and who drains", async () => {
+  using sandbox = new Sandbox();
+  keep(sandbox, recordingOf([[shown(1, "old")]]));
+  const folder = join(sandbox.data, "recordings");
+  const [old] = readdirSync(folder);
+  configure(sandbox, "recordings: {keep: 1ms}");
+  const argv = [BINARY, "shell", "--quiet", "--record", "--", "echo", "new"];
+  await using pty = new Pty(sandbox, argv);
+  await pty.ended();
+  const left = readdirSync(folder).filter((name) => name.endsWith(".rec"));
+  expect(left).toHaveLength(1);
+  expect(left).not.toContain(old!);
+  // Its end is not stored yet: it goes with the next one.
+  await sandbox.list();
+  expect((await sandbox.run(["drain"])).exitCode).toBe(0);
+  expect(readdirSync(folder)).toEqual(["removed.jsonl"]);
+}, 60_000);
+
 test("with delivery.recordings off they stay where they are", async () => {
   await using hosts = await FarHost.start();
   configure(hosts.near, "delivery: {recordings: off}");
@@ -359,7 +413,7 @@ test("on its host the oldest go for the newest, those first that the server has"
   await hosts.record(noise(300_000));
   expect(hosts.recordings(near)).not.toContain(kept);
   expect(await detail("recordings")).toMatch(
-    /1 recordings went to make room before the server had them/,
+    /1 recordings went, to make room or by their age, before the server had them/,
   );
   // By their age, too, and by whoever drains.
   configure(near, "recordings: {keep: 1ms}");

@@ -69,7 +69,6 @@ async function deliverRecordings(
   automatic: boolean,
   retry: boolean,
 ): Promise<void> {
-  if (settings.config.server.endpoint === null) return;
   const { deliverRecordings, forgetRefused } =
     await import("../../access/deliver-recordings.ts");
   if (retry) forgetRefused(settings.paths.data!);

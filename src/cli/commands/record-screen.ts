@@ -5,7 +5,7 @@
  * MODES without us: a wrapper that is killed cannot give them back. Internal: no help
  * names it.
  */
-import { makeRoom } from "../../access/kept-recordings.ts";
+import { makeRoom, removeOld } from "../../access/kept-recordings.ts";
 import { type Config, loadSettings, redactionOf } from "../../config/load.ts";
 import { Failure, reasonOf } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
@@ -45,6 +45,7 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
     const recorder = new Recorder(
       ...([data!, header, redactionOf(settings), limits, sleep] as const),
     );
+    removeOld(data!, settings.config.recordings.keep_ms, Date.now());
     const { session_bytes, max_bytes } = limits;
     limits.leave(max_bytes - Math.min(session_bytes, max_bytes));
     print("\n");

@@ -33,7 +33,7 @@ const ADDRESS = /\/recordings\/([^/?#]+)(?:\?offset=(\d{1,15}))?$/;
  * than that of a server without this route), or it will never be taken.
  */
 const STATUS: Partial<Record<FailureCode, number>> = {
-  ...{ not_found: 409, refused: 422, permission: 422 },
+  ...{ not_found: 409, refused: 422 },
 };
 const READ_ONLY_MS = 60_000;
 
