@@ -201,7 +201,9 @@ export class Recordings {
       () => reading.end(without("the token has ended")),
       left_ms,
     );
+    let isOver = false;
     const leave = () => {
+      isOver = true;
       clearTimeout(timer);
       gone?.removeEventListener("abort", leave);
       reading.leave();
@@ -211,6 +213,8 @@ export class Recordings {
     const pull = async (to: ReadableStreamDefaultController<Uint8Array>) => {
       try {
         const text = await reading.next();
+        // Nobody reads any more.
+        if (isOver) return;
         if (text !== null) return to.enqueue(new TextEncoder().encode(text));
         leave();
         to.close();

@@ -1,6 +1,6 @@
 /** Recordings over HTTP: whole, and the screen of a shell that runs, as it changes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { CastClient } from "../support/casts.ts";
@@ -316,12 +316,21 @@ describe("while somebody watches", () => {
     const { pty, session_id } = await recordedShell(other);
     await using _ = pty;
     const url = `${stops.origin}/recordings/${session_id}.cast?follow`;
+    const left = await CastClient.open(url);
+    await left.expect(/^id /m);
+    left.leave();
     await using client = await CastClient.open(url);
     await client.expect(/^id /m);
     const stopped = stops.stop();
     await client.over();
     expect(client.markers).toEqual(["the server stops"]);
     expect(await stopped).toBe(0);
+    // Who leaves is no trouble, and nor is who is told to.
+    const state = join(other.home, ".local/state");
+    const [log] = [...new Bun.Glob("**/server.log").scanSync(state)];
+    const lines = readFileSync(join(state, log!), "utf8");
+    expect(lines).toContain('"stopped"');
+    expect(lines).not.toContain('"warn"');
     pty.line("echo goes on");
     await pty.expect(/^goes on$/m);
   });
