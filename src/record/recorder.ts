@@ -24,6 +24,7 @@ import {
   syncData,
   writeSome,
 } from "../os/file.ts";
+import { libc } from "../os/libc.ts";
 import { ensurePrivateDir, folderFailure } from "../os/paths.ts";
 import { truncate } from "../os/pty.ts";
 import { OutputFilter, type Shown } from "./output-filter.ts";
@@ -136,11 +137,10 @@ export class Recorder {
     this.open_again_us = 0;
     this.write();
     this.attempt(() => {
-      if (this.fd === null) return;
-      if (this.unsaid > 0) this.sayOmitted();
-      syncData(this.fd);
+      if (this.fd !== null && this.unsaid > 0) this.sayOmitted();
     });
-    if (this.fd !== null) closeFile(this.fd);
+    // It may be delivered from now on.
+    if (this.fd !== null) libc?.unlock(this.fd);
     return {
       bytes: this.bytes,
       duration_ms: Math.round(now_us / 1_000),
@@ -148,6 +148,13 @@ export class Recorder {
       omitted_bytes: this.omitted,
       ...(this.trouble !== null && { trouble: this.trouble }),
     };
+  }
+
+  /** Brings it to the disk, for which nobody waits. */
+  sync(): void {
+    if (this.fd === null) return;
+    this.attempt(() => syncData(this.fd!));
+    closeFile(this.fd);
   }
 
   private take(now_us: number, all: boolean): void {

@@ -8,6 +8,7 @@
 import { makeRoom, removeOld } from "../../access/kept-recordings.ts";
 import { type Config, loadSettings, redactionOf } from "../../config/load.ts";
 import { Failure, reasonOf } from "../../model/failure.ts";
+import { closeFile } from "../../os/file.ts";
 import { libc } from "../../os/libc.ts";
 import { raiseLimits } from "../../os/limits.ts";
 import { CONFIG_VARIABLE } from "../../os/parent.ts";
@@ -18,6 +19,7 @@ import { Recorder } from "../../record/recorder.ts";
 import type { Limits } from "../../record/recordings-quota.ts";
 import { print } from "../terminal.ts";
 
+const STDOUT = 1;
 /** The wrapper's end is ours, and nothing else. */
 const UNHEARD = [
   ...[SIGNALS.SIGTERM, SIGNALS.SIGHUP, SIGNALS.SIGINT, SIGNALS.SIGQUIT],
@@ -51,6 +53,9 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
     print("\n");
     const facts = recordStream(libc, recorder, sleep, killed);
     print(`${JSON.stringify(facts)}\n`);
+    // The wrapper waits for no disk.
+    closeFile(STDOUT);
+    recorder.sync();
     return 0;
   } catch (error) {
     const known = error instanceof Failure;
