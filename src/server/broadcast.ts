@@ -14,7 +14,7 @@ import { LiveScreen, type Moment } from "../model/recording/live.ts";
 import { snapshot } from "../render/snapshot.ts";
 
 /** Of what a watcher has not read yet, in letters. */
-const WAITING_MAX = 1024 * 1024;
+const WAITING_MAX = 256 * 1024;
 /** Without news, so that whoever is gone is found out. */
 const QUIET_MS = 15_000;
 

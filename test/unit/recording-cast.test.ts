@@ -115,3 +115,16 @@ test.each(["2h", "22:00", "today", "2026-02-07T01:00:00Z"])(
     );
   },
 );
+
+test("no player makes room for a terminal that nobody has", () => {
+  const file = recordingOf([[resized(1, "99999x99999"), resized(2, "0x5")]], {
+    ...{ columns: 9_999, rows: 9_999 },
+  });
+  const [header, first, second] = [...castLines(readerOf(file), 3, [])].map(
+    (line) => JSON.parse(line) as unknown,
+  );
+  expect(header).toMatchObject({ term: { cols: 1_000, rows: 300 } });
+  expect(first).toEqual([1, "r", "1000x300"]);
+  // One of no size is none.
+  expect(second).toEqual([1, "o", expect.any(String)]);
+});
