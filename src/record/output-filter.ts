@@ -33,6 +33,8 @@ const TYPED_LETTERS = 32;
 /** Letters in a row that may be the beginning of a token without a name. */
 const RUN_BYTES = 8;
 const LF = 10;
+/** What a text for the clipboard begins with (OSC 52). */
+const COPIES = Buffer.from("\x1b]52;c;");
 const STAR = 0x2a;
 
 export class OutputFilter {
@@ -42,6 +44,8 @@ export class OutputFilter {
   private held_bytes = 0;
   /** What is held may become a secret, and nothing has come since that was found. */
   private untold = false;
+  /** What comes is for the clipboard, and has been for a while. */
+  private copies = false;
   private readonly keys = new KeyRows();
   private readonly lines: LineScan;
 
@@ -99,6 +103,7 @@ export class OutputFilter {
       const rows = rowsOf(bytes, this.columns);
       this.clean(rows, clean, start, end);
       if (typed) end = this.hold(rows, clean, over, now_us, all);
+      this.copies = rows.clipboard_open && end === bytes.length;
     }
     if (end <= start) return [];
     this.keepContext(bytes.subarray(0, end), scanned === null);
@@ -139,7 +144,7 @@ export class OutputFilter {
     };
     const isNew = ({ at }: Row) => at.some((i) => i >= start);
     for (const row of rows.clipboard)
-      for (const i of row.at.slice(row.text.indexOf(";", 4))) blank(i);
+      for (const i of row.at.slice(row.text.indexOf(";", 3) + 1)) blank(i);
     const fresh = [...rows.came, ...rows.drawn].filter(isNew);
     if (choice !== null) blankSecrets(fresh, choice, blank);
     else for (const { at } of fresh) at.forEach(blank);
@@ -190,6 +195,10 @@ export class OutputFilter {
 
   /** What is there of a row that is not over; where the cursor moves, of all rows. */
   private keepContext(gone: Uint8Array, moves: boolean): void {
+    if (this.copies) {
+      this.context = COPIES;
+      return;
+    }
     const last = gone.subarray(Math.max(0, gone.length - CONTEXT_BYTES));
     const row = moves ? 0 : last.lastIndexOf(LF) + 1;
     this.context = Uint8Array.from(last.subarray(row));

@@ -46,7 +46,10 @@ export interface Write {
   after_ms: number;
 }
 
-const at = (after_ms: number, text: string): Write => ({ text, after_ms });
+export const at = (after_ms: number, text: string): Write => ({
+  text,
+  after_ms,
+});
 const letters = (text: string) => [...text];
 const END = at(0, "\r\n$ ");
 const half = (text: string, where: number) =>

@@ -2,7 +2,13 @@
 import { expect, test } from "bun:test";
 import { EVERY_RULE } from "../../src/model/redaction/custom.ts";
 import { OutputFilter } from "../../src/record/output-filter.ts";
-import { PLANTED, type Planted, WAYS, type Write } from "../support/planted.ts";
+import {
+  PLANTED,
+  type Planted,
+  WAYS,
+  type Write,
+  at,
+} from "../support/planted.ts";
 
 const FLUSH_US = 100_000;
 
@@ -44,4 +50,23 @@ test.each(Object.keys(WAYS))("no secret is written that is shown %s", (way) => {
     shows(written(WAYS[way]!(planted)), planted),
   );
   expect(found.map(({ text }) => text)).toEqual([]);
+});
+
+test("nothing that is for the clipboard is written, however long it is", () => {
+  const text = Buffer.from(PLANTED.map((one) => one.text).join("\n"));
+  const packed = text.toString("base64").repeat(5);
+  const pieces = packed.match(/[^]{1,3000}/g)!.map((piece) => at(900, piece));
+  const writes = [at(0, "\x1b]52;c;"), ...pieces, at(0, "\x07over\r\n")];
+  const out = written(writes);
+  expect(out).toBe(`\x1b]52;c;${"*".repeat(packed.length)}\x07over\r\n`);
+});
+
+test("where nobody can tell what a secret is no letter is written, and the screen keeps its shape", () => {
+  const filter = new OutputFilter(null, 80);
+  const text = "\x1b[31mone two\x1b[0m\r\n\x1b]0;title\x07\x1b[5;3Hthree";
+  filter.push({ at_us: 0, bytes: Buffer.from(text) });
+  const out = filter.take(0, true).map(({ bytes }) => `${Buffer.from(bytes)}`);
+  expect(out.join("")).toBe(
+    "\x1b[31m*******\x1b[0m\r\n\x1b]*******\x07\x1b[5;3H*****",
+  );
 });

@@ -12,6 +12,8 @@ export interface Rows {
   came: Row[];
   /** What was sent for the clipboard. */
   clipboard: Row[];
+  /** More for it is to come: what it is in has no end yet. */
+  clipboard_open: boolean;
   /** The last byte that took the cursor to another row; -1: none did. */
   left_at: number;
 }
@@ -20,7 +22,7 @@ export interface Rows {
 export function rowsOf(bytes: Uint8Array, columns: number): Rows {
   const came = new Coming(bytes);
   walk(bytes, came);
-  const { rows, clipboard, left_at, moves } = came;
+  const { rows, clipboard, clipboard_open, left_at, moves } = came;
   const goes_on = rows.some(({ at }) => at.length >= columns);
   let drawn: Row[] = [];
   if (moves || goes_on) {
@@ -28,12 +30,13 @@ export function rowsOf(bytes: Uint8Array, columns: number): Rows {
     walk(bytes, cells);
     drawn = cells.rows(moves);
   }
-  return { drawn, came: rows, clipboard, left_at };
+  return { drawn, came: rows, clipboard, clipboard_open, left_at };
 }
 
 /** Letters in the order in which they came. */
 class Coming implements Shown {
   readonly clipboard: Row[] = [];
+  clipboard_open = false;
   left_at = -1;
   /** Whether the cursor was elsewhere than behind the last letter. */
   moves = false;
@@ -99,7 +102,9 @@ class Coming implements Shown {
     const text = Buffer.from(this.bytes.subarray(from, to)).toString("latin1");
     const row = { text, at: Int32Array.from(text, (_, i) => from + i) };
     this.out.push(row);
-    if (text.includes("]52;")) this.clipboard.push(row);
+    if (!/^52;|\]52;/.test(text)) return;
+    this.clipboard.push(row);
+    this.clipboard_open = to === this.bytes.length;
   }
 }
 

@@ -70,7 +70,7 @@ function sequenceAt(bytes: Uint8Array, from: number): Sequence {
   if (STRINGS.has(second)) {
     const string = (to: number, last: number): Sequence => ({
       ...plain(last),
-      string: { from: from + 1, to },
+      string: { from: from + 2, to },
     });
     for (let i = from + 2; i < bytes.length; i++) {
       if (bytes[i] === BEL) return string(i, i);
