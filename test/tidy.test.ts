@@ -232,6 +232,9 @@ test("the wrapper's start loads nothing but bun:ffi", () => {
   visit("src/main.ts");
   expect(seen).toContain("src/record/wrap.ts");
   expect([...packages]).toEqual(["bun:ffi"]);
+  // A terminal between is for those alone who record what is shown.
+  for (const file of ["src/os/pty.ts", "src/record/terminal.ts"])
+    expect(seen).not.toContain(file);
 });
 
 test("every source file is used", () => {

@@ -10,7 +10,7 @@ const STICKY = 0o1000;
 const SETGID = 0o2000;
 /** What we make in a folder of our own; config.yaml may be for all users. */
 const OUR_NAMES =
-  /^(spool|hooks|state|archive|logs|sessions\.duckdb.*|store\.lock|lock-trial\..*|server\..*|recent-sessions.*|[0-9a-f]{32}|host-.*|duckdb-.*|commands\.json.*|\.session-buddy-.*\.new)$/;
+  /^(spool|recordings|hooks|state|archive|copies\.jsonl|commands-announced|logs|sessions\.duckdb.*|store\.lock|lock-trial\..*|server\..*|recent-sessions.*|[0-9a-f]{32}|host-.*|duckdb-.*|commands\.json.*|\.session-buddy-.*\.new)$/;
 
 /**
  * Closes a folder by our name to others who could look into it, when it holds

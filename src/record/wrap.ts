@@ -229,8 +229,9 @@ class Recording implements Watch {
       this.writeProcess(process.pid, process.ppid);
       this.spool.sync();
     });
+    const shows = this.screen ? ", nor what it shows" : "";
     this.request.say?.(
-      `session-buddy: ${why}: ${IN_OUR_PLACE}, and how it ends is not recorded\n`,
+      `session-buddy: ${why}: ${IN_OUR_PLACE}, and how it ends is not recorded${shows}\n`,
     );
     return true;
   }

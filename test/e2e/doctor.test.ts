@@ -14,7 +14,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { configure, needsRoot, runPrivately } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
-import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox, WAYS } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
@@ -159,28 +159,25 @@ test("a state folder that others can write to is found, and mended when asked", 
   expect((await examine(sandbox)).status).toBe("pass");
 });
 
-test("a data folder in which a shell was recorded is closed when asked, too", async () => {
-  using sandbox = new Sandbox();
-  writeFileSync(join(sandbox.home, ".bashrc"), "PS1='$ '\n");
-  await using pty = new Pty(sandbox, [
-    BINARY,
-    "shell",
-    "--quiet",
-    "--",
-    "bash",
-  ]);
-  await pty.expect("$ ");
-  pty.line("exit");
-  await pty.ended();
-  expect(await sandbox.list()).toHaveLength(1);
-  expect(existsSync(join(sandbox.data, "hooks"))).toBe(true);
-  chmodSync(sandbox.data, 0o777);
-  const { tests } = await examine(sandbox, {}, "--fix");
-  expect(tests.get("data_folder")).toMatchObject({
-    ...{ status: "pass", fixed: true },
-  });
-  expect(statSync(sandbox.data).mode & 0o777).toBe(0o700);
-});
+test.each(WAYS)(
+  "a data folder in which a shell was recorded is closed when asked, too$way",
+  async ({ recorded }) => {
+    using sandbox = new Sandbox(recorded);
+    writeFileSync(join(sandbox.home, ".bashrc"), "PS1='$ '\n");
+    await using pty = new Pty(sandbox, [BINARY, "shell", "--", "bash"]);
+    await pty.expect("$ ");
+    pty.line("exit");
+    await pty.ended();
+    expect(await sandbox.list()).toHaveLength(1);
+    expect(existsSync(join(sandbox.data, "hooks"))).toBe(true);
+    chmodSync(sandbox.data, 0o777);
+    const { tests } = await examine(sandbox, {}, "--fix");
+    expect(tests.get("data_folder")).toMatchObject({
+      ...{ status: "pass", fixed: true },
+    });
+    expect(statSync(sandbox.data).mode & 0o777).toBe(0o700);
+  },
+);
 
 test("a port that another program has", async () => {
   using sandbox = new Sandbox();

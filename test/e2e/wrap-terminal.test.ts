@@ -191,3 +191,33 @@ test.each(WAYS)(
     expect(pty.text()).not.toContain("secret");
   },
 );
+
+test.each(WAYS)(
+  "tmux runs inside a wrapped shell: keys, its size, detached and back$way",
+  async ({ recorded }) => {
+    if (!needs("tmux")) return;
+    using sandbox = new Sandbox(recorded);
+    await using pty = new Pty(sandbox, [...WRAPPED, ...OUTER], { env: ENV });
+    await pty.expect("<> ");
+    const socket = join(sandbox.home, "tmux");
+    const tmux = `tmux -S ${socket} -f /dev/null`;
+    pty.line(`${tmux} new-session 'PS1="in> " bash --norc --noprofile'`);
+    await pty.expect("in> ");
+    pty.line("echo fir''st");
+    await pty.expect("first");
+    pty.resize(100, 30);
+    pty.line(
+      "until [ $(tput cols) = 100 ]; do sleep 0.02; done; echo nar''row",
+    );
+    await pty.expect("narrow");
+    pty.type("\x02d");
+    await pty.expect(/detached/);
+    pty.line(`${tmux} attach`);
+    await pty.expect("narrow");
+    pty.line("exit");
+    await pty.expect(/exited/);
+    pty.line("exit 4");
+    expect(await pty.ended()).toEqual({ code: 4, signal: null });
+    expect(Bun.spawnSync(["tmux", "-S", socket, "ls"]).exitCode).toBe(1);
+  },
+);
