@@ -38,9 +38,9 @@ import {
   isWaiting,
   keptRecordings,
   machineOf,
-  removeOld,
   writeMark,
 } from "./kept-recordings.ts";
+import { removeOld } from "./removed-recordings.ts";
 import { endpointToken } from "./open.ts";
 
 /** A server takes more, but a slow link has to bring one within half a minute. */

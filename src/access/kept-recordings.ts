@@ -1,13 +1,9 @@
 /**
- * The recordings of this data folder, and which of them go: those that are older than
- * `recordings.keep`, and the oldest once all are larger than `recordings.max_bytes`, of
- * a host that delivers them those first that are delivered. One that is being written
- * never goes. What went is written down in `removed.jsonl`.
+ * The recordings of this data folder, and what stands beside each: whether the server of
+ * this host has it, or who brought it here. Which of them go: removed-recordings.ts.
  */
 import { closeSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename } from "node:path";
-import { isoTime } from "../model/clock.ts";
-import { errnoOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import {
   RECORDING_SUFFIX,
@@ -15,8 +11,8 @@ import {
   recordingsFolder,
 } from "../model/recording/place.ts";
 import {
-  O_APPEND,
   O_CREAT,
+  O_TRUNC,
   O_WRONLY,
   isMissing,
   namesIn,
@@ -35,6 +31,8 @@ export interface KeptRecording {
   live: boolean;
   /** What became of it at the server of this host; null: nothing yet. */
   mark: DeliveryMark | null;
+  /** The reporter that brought it from another host; null: it was recorded here. */
+  from: string | null;
 }
 
 /** `unknown`: the server knows nothing of the session. */
@@ -53,32 +51,18 @@ export interface DeliveryMark {
   why?: string;
 }
 
-/** One that went to make room, or by its age. */
-export interface RemovedRecording {
-  session_id: string;
-  bytes: number;
-  why: "room" | "age";
-  /** Whether a server had it. */
-  delivered: boolean;
-  /** UTC, ISO 8601. */
-  at: string;
-}
-
 /** Of a recording that is on its way to us. */
 export const PART_SUFFIX = ".part";
 const MARK_SUFFIX = ".delivery";
+const FROM_SUFFIX = ".from";
 const SPOOL_SUFFIX = ".ndjson";
 const MOST_MARK_BYTES = 4096;
 const BLOCK_BYTES = 4096;
-const REMOVED = "removed.jsonl";
-/** With so much in it, it begins anew; the one before is kept. */
-const MOST_REMOVED_BYTES = 1024 * 1024;
-
 export const partPath = (data: string, session_id: string): string =>
   `${recordingsFolder(data)}/${session_id}${PART_SUFFIX}`;
 
-const markPath = (data: string, session_id: string): string =>
-  `${recordingsFolder(data)}/${session_id}${MARK_SUFFIX}`;
+const besidePath = (data: string, session_id: string, suffix: string) =>
+  `${recordingsFolder(data)}/${session_id}${suffix}`;
 
 /** Oldest first. */
 export const keptRecordings = (data: string): KeptRecording[] =>
@@ -91,13 +75,15 @@ export const oldestFirst = (kept: KeptRecording[]): KeptRecording[] =>
 export function* eachRecording(data: string): Generator<KeptRecording> {
   const live = spooledNow(data);
   const marked = new Set(idsIn(data, MARK_SUFFIX));
+  const brought = new Set(idsIn(data, FROM_SUFFIX));
   for (const session_id of idsIn(data, RECORDING_SUFFIX)) {
     const path = recordingPath(data, session_id);
     const stat = statFile(path, { follow: false });
     if (stat?.kind !== "file") continue;
     const { bytes, modified_ms } = stat;
     const mark = marked.has(session_id) ? markOf(data, session_id) : null;
-    const facts = { session_id, bytes, modified_ms, mark };
+    const from = brought.has(session_id) ? fromOf(data, session_id) : null;
+    const facts = { session_id, bytes, modified_ms, mark, from };
     yield { ...facts, live: live.has(session_id) };
   }
 }
@@ -107,7 +93,7 @@ export const isWaiting = ({ live, mark }: KeptRecording): boolean =>
   !live && mark === null;
 
 /** What the disk gives to a file of so many bytes: a million of one byte each fill it, too. */
-const onDisk = (bytes: number): number =>
+export const onDisk = (bytes: number): number =>
   Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 
 /** Bytes of all that is kept, and on its way to us. */
@@ -152,7 +138,10 @@ function spooledNow(data: string): Set<string> {
 export const machineOf = (data: string): string => basename(spoolFolder(data));
 
 function markOf(data: string, session_id: string): DeliveryMark | null {
-  const text = tryReadText(markPath(data, session_id), MOST_MARK_BYTES);
+  const text = tryReadText(
+    besidePath(data, session_id, MARK_SUFFIX),
+    MOST_MARK_BYTES,
+  );
   if (text === null) return null;
   try {
     const mark = Object(JSON.parse(text)) as DeliveryMark;
@@ -171,7 +160,7 @@ export function writeMark(
   session_id: string,
   mark: DeliveryMark,
 ): void {
-  const path = markPath(data, session_id);
+  const path = besidePath(data, session_id, MARK_SUFFIX);
   const whole = `${path}.${process.pid}`;
   rmSync(whole, { force: true });
   const fd = openRegular(whole, O_WRONLY | O_CREAT);
@@ -183,16 +172,39 @@ export function writeMark(
   renameSync(whole, path);
 }
 
+const fromOf = (data: string, session_id: string): string | null =>
+  tryReadText(besidePath(data, session_id, FROM_SUFFIX), MOST_MARK_BYTES);
+
+/**
+ * Keeps who brought a recording, which comes to its place after that.
+ * @throws Error with the system's errno
+ */
+export function writeFrom(
+  data: string,
+  session_id: string,
+  from: string,
+): void {
+  const path = besidePath(data, session_id, FROM_SUFFIX);
+  const fd = openRegular(path, O_WRONLY | O_CREAT | O_TRUNC);
+  try {
+    writeSync(fd, from);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** As if nothing had been tried. */
 export function forgetMark(data: string, session_id: string): void {
-  rmSync(markPath(data, session_id), { force: true });
+  rmSync(besidePath(data, session_id, MARK_SUFFIX), { force: true });
 }
 
 /** What is said of those that somebody took away. */
 export function forgetGone(data: string): void {
   const there = new Set(idsIn(data, RECORDING_SUFFIX));
-  for (const session_id of idsIn(data, MARK_SUFFIX))
-    if (!there.has(session_id)) forgetMark(data, session_id);
+  for (const suffix of [MARK_SUFFIX, FROM_SUFFIX])
+    for (const session_id of idsIn(data, suffix))
+      if (!there.has(session_id) && isMissing(partPath(data, session_id)))
+        rmSync(besidePath(data, session_id, suffix), { force: true });
 }
 
 /** Whether there is one, or what came of one. */
@@ -209,96 +221,7 @@ export function removeRecording(data: string, session_id: string): number {
     bytes += statFile(path, { follow: false })?.bytes ?? 0;
     rmSync(path, { force: true });
   }
+  rmSync(besidePath(data, session_id, FROM_SUFFIX), { force: true });
   forgetMark(data, session_id);
   return bytes;
-}
-
-/**
- * Removes old ones until all that is kept has so many bytes at most.
- * @param now milliseconds since the epoch
- * @param kept oldest first
- * @returns those that went
- */
-export function makeRoom(
-  data: string,
-  most_bytes: number,
-  now: number,
-  kept: readonly KeptRecording[] = keptRecordings(data),
-): RemovedRecording[] {
-  let bytes = takenBytes(data, kept);
-  const removed: RemovedRecording[] = [];
-  for (const one of inOrderOfRemoval(kept)) {
-    if (bytes <= most_bytes) break;
-    bytes -= onDisk(one.bytes);
-    removed.push(remove(data, one, "room", now));
-  }
-  return removed;
-}
-
-/** Removes those that were last written longer ago; see makeRoom. */
-export function removeOld(
-  data: string,
-  keep_ms: number | null,
-  now: number,
-  kept?: readonly KeptRecording[],
-): RemovedRecording[] {
-  if (keep_ms === null) return [];
-  return (kept ?? keptRecordings(data))
-    .filter(({ live, modified_ms }) => !live && modified_ms < now - keep_ms)
-    .map((one) => remove(data, one, "age", now));
-}
-
-const inOrderOfRemoval = (kept: readonly KeptRecording[]): KeptRecording[] => {
-  const closed = kept.filter(({ live }) => !live);
-  const isDelivered = ({ mark }: KeptRecording) => mark?.state === "delivered";
-  return [
-    ...closed.filter(isDelivered),
-    ...closed.filter((one) => !isDelivered(one)),
-  ];
-};
-
-function remove(
-  data: string,
-  { session_id, bytes, mark }: KeptRecording,
-  why: RemovedRecording["why"],
-  now: number,
-): RemovedRecording {
-  removeRecording(data, session_id);
-  const delivered = mark?.state === "delivered";
-  const removed = { session_id, bytes, why, delivered, at: isoTime(now) };
-  try {
-    writeDown(data, removed);
-  } catch (error) {
-    // On a full disk, say, room counts for more than the list.
-    if (errnoOf(error) === null) throw error;
-  }
-  return removed;
-}
-
-function writeDown(data: string, removed: RemovedRecording): void {
-  const path = `${recordingsFolder(data)}/${REMOVED}`;
-  const bytes = statFile(path, { follow: false })?.bytes ?? 0;
-  if (bytes > MOST_REMOVED_BYTES) renameSync(path, `${path}.1`);
-  const fd = openRegular(path, O_WRONLY | O_CREAT | O_APPEND);
-  try {
-    writeSync(fd, `${JSON.stringify(removed)}\n`);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Those that went lately, oldest first. */
-export function removedRecordings(data: string): RemovedRecording[] {
-  const text = tryReadText(
-    `${recordingsFolder(data)}/${REMOVED}`,
-    2 * MOST_REMOVED_BYTES,
-  );
-  return (text ?? "").split("\n").flatMap((line) => {
-    try {
-      return [JSON.parse(line) as RemovedRecording];
-    } catch {
-      // The last line, or one that a full disk has cut.
-      return [];
-    }
-  });
 }

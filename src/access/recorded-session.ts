@@ -13,7 +13,7 @@ import {
 import { ambiguous, findSession, noSession } from "../model/reference.ts";
 import type { SessionStore } from "../model/store.ts";
 import { isMissing } from "../os/file.ts";
-import { removedRecordings } from "./kept-recordings.ts";
+import { removedRecordings } from "./removed-recordings.ts";
 import { withMaintenance, withReadable } from "./open.ts";
 import { OpenRecording, findRecorded, recordedSessions } from "./recordings.ts";
 

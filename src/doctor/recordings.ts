@@ -6,8 +6,8 @@ import {
   type KeptRecording,
   isWaiting,
   keptRecordings,
-  removedRecordings,
 } from "../access/kept-recordings.ts";
+import { removedRecordings } from "../access/removed-recordings.ts";
 import { readDelivery } from "../spool/circuit-breaker.ts";
 import type { Check } from "./check.ts";
 

@@ -16,11 +16,12 @@ import {
   writeSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
-import { partPath } from "../access/kept-recordings.ts";
+import { partPath, writeFrom } from "../access/kept-recordings.ts";
+import { OpenRecording } from "../access/recordings.ts";
 import type { Config } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
-import { errnoOf, fail, reasonOf } from "../model/failure.ts";
+import { Failure, errnoOf, fail, reasonOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import { recordingPath, recordingsFolder } from "../model/recording/place.ts";
 import {
@@ -236,7 +237,7 @@ export class ReceivedRecordings {
     const { sha256, bytes } = await digestOf(part);
     this.uploads.delete(session_id);
     // Somebody may have removed it meanwhile.
-    const { promised } = await this.lookUp(session_id, from);
+    const { promised, reporter } = await this.lookUp(session_id, from);
     if (
       promised.sha256 !== before.sha256 ||
       sha256 !== promised.sha256 ||
@@ -247,6 +248,8 @@ export class ReceivedRecordings {
         `what was sent is not the recording that the end of session '${session_id}' tells of: its SHA-256 is another`,
       );
     }
+    requireOf(session_id, part);
+    writeFrom(this.data, session_id, reporter);
     // Its age is the recording's, not that of our copy.
     const at = new Date(Math.min(Date.parse(promised.at), this.now()));
     utimesSync(part, at, at);
@@ -255,6 +258,21 @@ export class ReceivedRecordings {
     this.room.tookIn(bytes);
     this.log.info("recording_received", { session_id, bytes });
   }
+}
+
+/** @throws Failure (refused) when a file is no recording, or that of another session */
+function requireOf(session_id: string, path: string): void {
+  try {
+    using open = OpenRecording.open(path, true);
+    if (open.reader.header.session_id === session_id) return;
+  } catch (error) {
+    // It names a path of ours.
+    if (!(error instanceof Failure)) throw error;
+  }
+  rmSync(path);
+  throw fail.refused(
+    `what was sent is no recording of session '${session_id}'`,
+  );
 }
 
 const unpromised = (session_id: string) =>

@@ -6,15 +6,18 @@ import { rmSync, statSync, statfsSync } from "node:fs";
 import {
   type KeptRecording,
   PART_SUFFIX,
-  type RemovedRecording,
   eachRecording,
+  forgetGone,
   idsIn,
-  makeRoom,
   oldestFirst,
   partPath,
-  removeOld,
   takenBytes,
 } from "../access/kept-recordings.ts";
+import {
+  type RemovedRecording,
+  makeRoom,
+  removeOld,
+} from "../access/removed-recordings.ts";
 import type { Config } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
@@ -99,6 +102,7 @@ export class RecordingsRoom {
       const kept = without(rest, most);
       const bytes = kept.reduce((sum, one) => sum + one.bytes, 0);
       this.told([...old, ...most]);
+      forgetGone(data);
       this.kept = { recordings: kept.length, bytes };
       this.taken = takenBytes(data, kept);
       for (const session_id of idsIn(data, PART_SUFFIX)) {

@@ -4,7 +4,7 @@
  * token of who watches holds.
  */
 import { type Ending, without } from "../access/follow-recording.ts";
-import { removedRecordings } from "../access/kept-recordings.ts";
+import { removedRecordings } from "../access/removed-recordings.ts";
 import { OpenRecording, recordingBegan } from "../access/recordings.ts";
 import type { Log } from "../log/log.ts";
 import { Failure, fail, reasonOf } from "../model/failure.ts";

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { end, start } from "../support/events.ts";
 import { FarHost, type Piece } from "../support/far.ts";
 import {
   configure,
@@ -55,7 +56,7 @@ test("a recording comes to the server after its events, the same to the byte, an
   expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
   expect(hosts.recordings(far)).toEqual([id]);
   expect(hosts.bytesOf(far, id).equals(hosts.bytesOf(near, id))).toBe(true);
-  expect(hosts.files(far)).toEqual([`${id}.rec`]);
+  expect(hosts.files(far)).toEqual([`${id}.from`, `${id}.rec`]);
   expect(hosts.passed.findIndex((one) => one === "track_events")).toBe(0);
   expect(hosts.pieces.map(({ offset }) => offset)).toEqual([
     ...hosts.pieces.keys().map((n) => n * 256 * 1024),
@@ -261,6 +262,55 @@ test("a server without room keeps the newest, counts what went, and refuses what
   expect(hosts.recordings(near)).toContain(large);
   expect(hosts.recordings(far).sort()).toEqual(made.slice(1).sort());
 }, 90_000);
+
+test("what is no recording, or another session's, is none, though its digest was promised", async () => {
+  await using hosts = await FarHost.start();
+  const { far, server } = hosts;
+  const other = recordingOf([[shown(1, "planted")]]);
+  for (const body of [crypto.getRandomValues(new Uint8Array(500)), other]) {
+    const first = start({ event_id: crypto.randomUUID() });
+    const session_id = `bash-20260206-123456-${first.event_id.slice(0, 8)}`;
+    const sha256 = createHash("sha256").update(body).digest("hex");
+    const recording = { bytes: body.length, sha256 };
+    const last = end(9, { session_id, measured: { recording } });
+    const events = [{ ...first, session_id }, last];
+    const sent_at = new Date().toISOString();
+    await server.call("track_events", { sent_at, events });
+    const address = `${server.origin}/recordings/${session_id}`;
+    const answer = await fetch(address, { method: "PUT", body });
+    expect([answer.status, await answer.text()]).toEqual([
+      422,
+      expect.stringContaining(`is no recording of session '${session_id}'`),
+    ]);
+  }
+  expect(hosts.files(far)).toEqual([]);
+}, 60_000);
+
+test("who brings much pushes out his own recordings, and nobody else's", async () => {
+  const secret = `${crypto.randomUUID()}${crypto.randomUUID()}`;
+  await using hosts = await FarHost.start({
+    env: { SESSION_BUDDY_SECRET: secret },
+  });
+  const { far } = hosts;
+  await hosts.server.stop();
+  configure(far, "recordings: {max_bytes: 1048576}");
+  await hosts.restart();
+  const bring = async (subject: string) => {
+    const id = await hosts.record(noise(200_000));
+    const facts = { subject, ttl_seconds: 600, scope: "write" as const };
+    const token = mintToken(secret, facts, Date.now());
+    const done = await hosts.drain([], { SESSION_BUDDY_TOKEN: token });
+    expect([done.exitCode, done.stderr]).toEqual([0, ""]);
+    return id;
+  };
+  const small = await bring("web02");
+  const much: string[] = [];
+  for (let n = 0; n < 4; n++) much.push(await bring("web01"));
+  const kept = hosts.recordings(far);
+  expect(kept).toContain(small);
+  expect(kept).toContain(much.at(-1)!);
+  expect(kept).not.toContain(much[0]!);
+}, 120_000);
 
 test("a server that is older is asked again seldom, and told of; nothing is lost", async () => {
   await using hosts = await FarHost.start();

@@ -5,7 +5,7 @@
  * MODES without us: a wrapper that is killed cannot give them back. Internal: no help
  * names it.
  */
-import { makeRoom, removeOld } from "../../access/kept-recordings.ts";
+import { makeRoom, removeOld } from "../../access/removed-recordings.ts";
 import { type Config, loadSettings, redactionOf } from "../../config/load.ts";
 import { Failure, reasonOf } from "../../model/failure.ts";
 import { closeFile } from "../../os/file.ts";
