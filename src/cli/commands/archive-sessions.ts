@@ -23,10 +23,11 @@ export default defineCommand({
   description: `Moves old sessions out of the database into Parquet files.
 
 Sessions that ended, or were lost, more than so many days ago go, with their
-events and their recordings, unless the spool still has files of theirs. The files are read back and
-compared before anything is removed; what comes of an archived session later is
-dropped and counted. With a server running, the database's file keeps its size
-and has room for new events. A person at a terminal is asked first.
+events and their recordings, unless the spool still has files of theirs. The
+files are read back and compared before anything is removed; what comes of an
+archived session later is dropped and counted. With a server running, the
+database's file keeps its size and has room for new events. A person at a
+terminal is asked first.
 
 EXAMPLES
   session-buddy archive-sessions --days 90 --dry-run

@@ -24,8 +24,8 @@ export default defineCommand({
   description: `Copies the database to a file, while a server runs, too.
 
 The copy is that of one moment, and compact; recording goes on. What terminals
-showed is not in it: those are files of their own, and are named. The file has its
-name once it was read back and found the same, and only you can read it; one
+showed is not in it: those are files of their own, and are named. The file has
+its name once it was read back and found the same, and only you can read it; one
 that it replaces keeps its mode and its owner. A FIFO or a device gets what the
 file would hold, and the result is told on stderr then.
 

@@ -27,8 +27,9 @@ one command: from the spool, the database, the archives, and the backups that
 \`session-buddy backup\` made. The recording of its terminal goes as a whole each
 time, for nobody can tell where in it a text stands; --recording removes it and
 nothing else. That it was removed, when and by whom, stays, as do times, exit
-statuses and folders. What comes of it later is stored without its texts. A copy that cannot be reached is named, and the exit status is 1 then:
-run it again once it is there.
+statuses and folders. What comes of it later is stored without its texts. A copy
+that cannot be reached is named, and the exit status is 1 then: run it again
+once it is there.
 
 --check reads a text from standard input, and records nothing. A text on the
 command line would be in the shell's history and in the list of processes; so it
