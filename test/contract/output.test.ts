@@ -305,7 +305,7 @@ test("a text that is removed while its recording is read is not there afterwards
     start({ session_id: id(0) }),
     end(9, { session_id: id(0) }),
   ]);
-  const many = Array.from({ length: 9_000 }, (_, n) => `typed ${n}\r\n`).join(
+  const many = Array.from({ length: 60_000 }, (_, n) => `typed ${n}\r\n`).join(
     "",
   );
   const head = { session_id: id(0), started_at: at(0) };
