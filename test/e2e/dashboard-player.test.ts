@@ -188,6 +188,26 @@ describe.skipIf(!hasBrowser)("the player", () => {
     await page.close();
   });
 
+  test("somebody in a hurry does not set it going to and fro", async () => {
+    const { page, said } = await open(PLAYED, "&t=2.5");
+    await line(page, "red alert");
+    await page.evaluate(`{
+      const screen = document.querySelector(".screen");
+      for (let n = 0; n < 100; n++)
+        for (const key of ["]", "End", "[", "+", "Home", " ", "-", "ArrowRight"])
+          screen.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+      for (const link of document.querySelectorAll(".commands a")) link.click();
+    }`);
+    await page.getByRole("link", { name: "Now" }).click();
+    await page.getByRole("heading", { name: "Now" }).waitFor();
+    await page.goBack();
+    await page.locator(".commands a", { hasText: "ls" }).click();
+    await marked(page, "ls");
+    await page.waitForURL(/[?&]t=5\.0/);
+    expect(said).toEqual([]);
+    await page.close();
+  });
+
   test("a hit in output opens at its second", async () => {
     const hits = () => sandbox.run(["search", "a.txt", "--in", "output"]);
     await until("the index", async () => (await hits()).exitCode === 0);

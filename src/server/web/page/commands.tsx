@@ -7,7 +7,7 @@ import { Exit, Typed } from "./parts.tsx";
 import { hrefOf, place, refine } from "./place.ts";
 import type { Playing } from "./playing.ts";
 import type { Command, WholeSession } from "./types.ts";
-import { duration, localTime, plural } from "./words.ts";
+import { duration, localTime, plural, visible } from "./words.ts";
 
 interface Page {
   commands: Command[];
@@ -144,7 +144,7 @@ class Line extends Component<LineGiven> {
           href={href}
           onClick={() => onPick(of)}
           aria-current={isCurrent ? "true" : undefined}
-          title={of.cwd ?? undefined}
+          title={of.cwd === null ? undefined : visible(of.cwd)}
         >
           <time dateTime={of.start_time}>
             {localTime(of.start_time).slice(11)}

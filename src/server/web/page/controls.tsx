@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { refine } from "./place.ts";
 import { IDLE_S, type Playing, SPEEDS } from "./playing.ts";
-import { duration, localTime } from "./words.ts";
+import { duration, localTime, visible } from "./words.ts";
 
 /** More would be a grey band. */
 const MARKS_MAX = 300;
@@ -19,7 +19,9 @@ export function Controls({ playing }: { playing: Playing }) {
   const marks = markers.length > MARKS_MAX ? [] : markers;
   useEffect(() => {
     // Where it rests stands in the address.
-    if (!plays) refine({ t: at_s < 0.05 ? null : at_s.toFixed(1) });
+    if (plays) return;
+    playing.written = at_s < 0.05 ? null : at_s.toFixed(1);
+    refine({ t: playing.written });
   }, [plays, plays ? null : at_s]);
   return (
     <div class="controls" role="group" aria-label="Playback">
@@ -40,7 +42,7 @@ export function Controls({ playing }: { playing: Playing }) {
           {marks.map(([at, label], n) => (
             <span
               key={n}
-              title={label}
+              title={visible(label)}
               style={{ left: `${(pace.played(at) / end_s) * 100}%` }}
             />
           ))}

@@ -40,6 +40,8 @@ export class Playing {
   /** Seconds since the recording began, of what is to be seen. */
   readonly at_s = signal(0);
   readonly head = signal<CastHead | null>(null);
+  /** The second that it has written to the address. */
+  written: string | null = null;
   events: readonly CastEvent[] = [];
   /** Commands, and what was left out. */
   markers: readonly (readonly [at_s: number, label: string])[] = [];
@@ -47,6 +49,9 @@ export class Playing {
   readonly pacing = signal<Pacing>({ speed: 1, idle_s: IDLE_S });
 
   private readonly path: string;
+  /** Where it is on its way to. */
+  private wanted_s: number | null = null;
+  private isChanging = false;
   private element: HTMLElement | null = null;
   private shown: Player | null = null;
   private screen: LiveScreen | null = null;
@@ -137,25 +142,35 @@ export class Playing {
     }
   }
 
-  async play(): Promise<void> {
-    // At the end it begins anew.
-    await this.shown?.play();
+  /** At the end it begins anew. */
+  play(): Promise<void> {
+    return this.tell((shown) => shown.play());
   }
 
-  async pause(): Promise<void> {
-    await this.shown?.pause();
+  pause(): Promise<void> {
+    return this.tell((shown) => shown.pause());
   }
 
   toggle(): void {
     void (this.plays.value ? this.pause() : this.play());
   }
 
-  /** @param at_s of the recording */
+  /** Of many at once the last counts. @param at_s of the recording */
   async seek(at_s: number): Promise<void> {
     if (this.state.value !== "ready") return;
     const to_s = Math.min(Math.max(0, at_s), this.length_s);
-    await this.shown!.seek(this.pace.value.played(to_s));
     this.at_s.value = to_s;
+    const seeks = this.wanted_s !== null;
+    this.wanted_s = to_s;
+    if (seeks) return;
+    try {
+      for (let done_s = NaN; done_s !== this.wanted_s;) {
+        const played_s = this.pace.value.played((done_s = this.wanted_s));
+        await this.tell((shown) => shown.seek(played_s));
+      }
+    } finally {
+      this.wanted_s = null;
+    }
   }
 
   /** So far on or back, as it is played. */
@@ -187,14 +202,23 @@ export class Playing {
     if (speed !== undefined) void this.setPacing({ speed });
   }
 
+  /** It begins anew with that, where it was; of many at once the last counts. */
   async setPacing(pacing: Partial<Pacing>): Promise<void> {
     this.pacing.value = { ...this.pacing.value, ...pacing };
-    if (this.state.value !== "ready") return;
-    const { plays } = this;
-    const played = plays.value;
-    const { create } = await player();
-    await this.mount(create, this.at_s.value);
-    if (played) await this.play();
+    if (this.state.value !== "ready" || this.isChanging) return;
+    this.isChanging = true;
+    try {
+      const { create } = await player();
+      for (let last: Pacing | null = null; last !== this.pacing.value;) {
+        last = this.pacing.value;
+        if (this.state.value !== "ready") return;
+        const played = this.plays.value;
+        await this.mount(create, this.at_s.value);
+        if (played) await this.play();
+      }
+    } finally {
+      this.isChanging = false;
+    }
   }
 
   /** Nothing is shown any more. */
@@ -205,6 +229,17 @@ export class Playing {
     this.screen = null;
     this.note.value = null;
     this.state.value = "closed";
+  }
+
+  /** What is taken away while it obeys says so, and nobody waits for it. */
+  private async tell(what: (shown: Player) => Promise<unknown>): Promise<void> {
+    const { shown } = this;
+    if (!shown) return;
+    try {
+      await what(shown);
+    } catch (error) {
+      if (this.shown === shown) throw error;
+    }
   }
 
   /** Of whoever leaves, nothing is left. */
@@ -264,8 +299,8 @@ export class Playing {
     shown.addEventListener("pause", () => this.playing(false));
     shown.addEventListener("ended", () => this.playing(false));
     const to_s = Math.min(Math.max(0, at_s), this.length_s);
-    await shown.seek(pace.played(to_s));
     this.at_s.value = to_s;
+    await this.tell(() => shown.seek(pace.played(to_s)));
   }
 
   private playing(is: boolean): void {
@@ -276,7 +311,7 @@ export class Playing {
   }
 
   private look(): void {
-    if (!this.shown) return;
+    if (!this.shown || this.wanted_s !== null) return;
     const played_s = this.shown.getCurrentTime();
     this.at_s.value = Math.min(
       this.pace.value.recorded(played_s),

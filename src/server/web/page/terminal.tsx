@@ -42,11 +42,12 @@ export function Terminal({
     else if (opened.t !== undefined && at_s >= 0) void playing.open(at_s);
   }, [playing]);
   useEffect(() => {
-    // A link to another second of the same session.
-    const at_s = Number(query["t"]);
-    const { state } = playing;
-    if (query["t"] !== undefined && state.value === "ready")
-      if (Math.abs(at_s - playing.at_s.value) > 0.2) void playing.seek(at_s);
+    // A link to another second of the same session. What the player itself wrote is no
+    // such: it may have gone on since.
+    const { t } = query;
+    if (t === undefined || t === playing.written) return;
+    const at_s = Number(t);
+    if (at_s >= 0) void playing.seek(at_s);
   }, [query["t"]]);
   if (facts === "none")
     return <p class="soft">Its terminal was not recorded.</p>;

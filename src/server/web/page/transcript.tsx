@@ -35,6 +35,7 @@ export function Transcript({ playing }: { playing: Playing }) {
               ...place.value.query,
               ...{ t: at_s.toFixed(1), command: null },
             })}
+            onClick={() => void playing.seek(at_s)}
           >
             <time>{localTime(began_ms + at_s * 1_000).slice(11)}</time>
           </a>
