@@ -26,6 +26,8 @@ const F_SETFL = 4;
 const TIOCGWINSZ = 0x5413n;
 const TIOCSWINSZ = 0x5414n;
 const TIOCGDEV = 0x80045432n;
+const TIOCSTI = 0x5412n;
+const QUEUE_BYTES = 128 * 1024;
 const TCSANOW = 0;
 /** struct termios is 60 bytes in glibc and musl. */
 const TERMIOS_BYTES = 60;
@@ -137,6 +139,31 @@ export function reopened(c: Libc, fd: number): number | null {
   const flags = O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK;
   const made = c.calls.open(cText(`/proc/self/fd/${fd}`), flags, 0);
   return made === -1 ? null : made;
+}
+
+/** The keys that nobody has read, also of a line that is not over. */
+export function unreadKeys(c: Libc, { slave }: Pty, modes: Modes): Uint8Array {
+  const keys = new Uint8Array(QUEUE_BYTES);
+  setModes(slave, rawModes(modes));
+  c.calls.fcntl(slave, F_SETFL, O_RDWR | O_NONBLOCK);
+  let length = 0;
+  for (;;) {
+    const rest = keys.subarray(length);
+    const got = Number(c.calls.read(slave, rest, rest.length));
+    if (got <= 0) return keys.subarray(0, length);
+    length += got;
+  }
+}
+
+/** Types keys into our terminal where the kernel lets us. When a person did, they were shown, and signals sent. */
+export function typeAgain(fd: number, keys: Uint8Array, modes: Modes): void {
+  const unseen = Uint8Array.from(modes);
+  const flags = localModes(modes) & ~(ECHO | ISIG);
+  new DataView(unseen.buffer).setUint32(LOCAL_MODES_AT, flags, true);
+  setModes(fd, unseen);
+  for (let at = 0; at < keys.length; at++)
+    if (calls!.ioctl(fd, TIOCSTI, keys.subarray(at, at + 1)) !== 0) break;
+  setModes(fd, modes);
 }
 
 /** Which terminal it is, by whatever name it was opened; null where nobody says. */

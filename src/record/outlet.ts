@@ -30,6 +30,13 @@ export class Outlet {
     this.rest = left.length > 0 ? left.slice() : NOTHING;
   }
 
+  /** Lets go of what waits. */
+  take(): Uint8Array {
+    const { rest } = this;
+    this.rest = NOTHING;
+    return rest;
+  }
+
   /** Writes what waits, as far as it is taken. */
   flush(): void {
     this.rest = this.write(this.rest);

@@ -4,6 +4,7 @@
  */
 import { closeFile } from "../os/file.ts";
 import { type Libc, libc } from "../os/libc.ts";
+import { CONFIG_VARIABLE } from "../os/parent.ts";
 import { deviceOf } from "../os/pty.ts";
 import { NativeRun } from "./child.ts";
 import type { Run } from "./outcome.ts";
@@ -14,6 +15,8 @@ import { RecordedTerminal } from "./terminal.ts";
 export interface ScreenRequest {
   data: string;
   term: string;
+  /** The file of --config, whose rules and sizes hold; undefined: there is none. */
+  config: string | undefined;
   /** Nothing is run before there is a recording. */
   strict: boolean;
 }
@@ -41,6 +44,9 @@ export function recordTerminal(
   if (other !== undefined)
     return { trouble: `its ${STANDARD[other]} is on another terminal` };
   run.keepInherited();
+  // The program is run without it, or with what its hooks say.
+  const { config } = request;
+  if (config !== undefined) run.setVariable(CONFIG_VARIABLE, config);
   const terminal = RecordedTerminal.open(libc, run);
   if (!terminal) return { trouble: "there is no further terminal to be had" };
   terminal.tap = openTap(libc, session_id, request, terminal);

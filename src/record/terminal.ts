@@ -16,6 +16,8 @@ import {
   setModes,
   setSize,
   sizeOf,
+  typeAgain,
+  unreadKeys,
 } from "../os/pty.ts";
 import type { Waiter } from "../os/wait.ts";
 import { Outlet } from "./outlet.ts";
@@ -205,16 +207,25 @@ export class RecordedTerminal implements Screen {
 
   /** Nothing more is shown. */
   end(): ReturnType<Screen["end"]> {
-    this.hangUp();
+    this.giveBack();
     return this.tap?.close(this.now_us) ?? {};
+  }
+
+  /** What a program leaves of modes, and of keys unread, is what it leaves without us. */
+  private giveBack(): void {
+    const modes = this.front && !this.over ? modesOf(this.pty.master) : null;
+    if (modes) {
+      const read = unreadKeys(this.c, this.pty, modes);
+      const keys = Buffer.concat([read, this.keys.take()]);
+      if (keys.length > 0) typeAgain(INPUT, keys, modes);
+      else setModes(INPUT, modes);
+    }
+    this.hangUp();
   }
 
   /** Takes the program's away, as ours is gone or the program is over. */
   private hangUp(): void {
     if (this.over) return;
-    // What a program leaves of the modes is what it leaves without us.
-    const modes = this.front ? modesOf(this.pty.master) : null;
-    if (modes) setModes(INPUT, modes);
     this.front = false;
     this.over = true;
     this.wait();

@@ -3,7 +3,7 @@
  * the terminal around is as it was, however program, recorder and wrapper end.
  */
 import { expect, test } from "bun:test";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
 import {
@@ -89,6 +89,38 @@ test("what is typed before the program is there reaches it", async () => {
   await pty.expect("ahead");
   expect((await pty.ended()).code).toBe(5);
 });
+
+/** The kernel lets programs type: root's, and all where it is as it was before Linux 6.2. */
+const TYPES = (() => {
+  const path = "/proc/sys/dev/tty/legacy_tiocsti";
+  const asBefore = !existsSync(path) || readFileSync(path, "utf8") === "1\n";
+  return asBefore || process.getuid!() === 0;
+})();
+
+test.each(WAYS)(
+  "what is typed ahead of a program's end reaches the shell around$way",
+  async ({ recorded: isRecorded }) => {
+    if (!TYPES) return;
+    using sandbox = new Sandbox(isRecorded);
+    await using pty = new Pty(sandbox, OUTER, { env: ENV });
+    await pty.expect("<> ");
+    const script =
+      "echo up''now; until [ -e go ]; do sleep 0.02; done; echo sl''ept; exit 3";
+    pty.line(`$BINARY shell --quiet -- sh -c "${script}"`);
+    await pty.expect("upnow");
+    const wrapper = childrenOf(pty.pid)[0]!;
+    pty.line("echo st''atus=$?; echo n\u00e4chs''tes");
+    pty.type("echo a lin''e that is no");
+    await pty.expect("that is no");
+    await waiting(wrapper);
+    writeFileSync(join(sandbox.home, "go"), "");
+    await pty.expect("slept");
+    await pty.expect(/status=3\s+n\u00e4chstes/);
+    await gone(wrapper);
+    pty.line("t over");
+    await pty.expect("a line that is not over");
+  },
+);
 
 test.each(WAYS)(
   "Ctrl-C ends a wrapped program, and the script around it$way",

@@ -83,6 +83,22 @@ test("show-session tells what a recording came to", async () => {
   expect(stdout).toMatch(/^ {2}recording: [\d.]+ (B|KiB), [\d.]+ ?m?s$/m);
 });
 
+test("rules and sizes of --config hold for a recording, too, and the program has no word of them", async () => {
+  using sandbox = new Sandbox(false);
+  writeFileSync(
+    join(sandbox.home, "own.yaml"),
+    "redaction: {patterns: {mine: 'TK-(?<s>[0-9]+)'}}\nrecordings: {session_bytes: 65536}\n",
+  );
+  const script =
+    "echo TK-47''11; env | grep -c HOOKS; head -c 90000 /dev/urandom | od";
+  const flags = ["--record", "--config", "own.yaml", "--"];
+  await using pty = new Pty(sandbox, [...SHELL, ...flags, "sh", "-c", script]);
+  expect((await pty.ended()).code).toBe(0);
+  const { shown, file } = recorded(sandbox);
+  expect(shown.toString()).toStartWith("TK-****\r\n0\r\n");
+  expect(file.length).toBeLessThanOrEqual(65_536);
+});
+
 test("of what is on no terminal, or in part, nothing is recorded, and a sentence says so", async () => {
   using sandbox = new Sandbox(false);
   await using pty = new Pty(sandbox, ["bash", "--norc", "--noprofile"], {
@@ -113,6 +129,9 @@ test("where the engine may not compile, it is said, and strictly there is no she
   const plain = await seen(sandbox, ["--record"], { env: NO_JIT });
   expect(plain).toContain(`Screen: not recorded - ${why}`);
   expect(plain).toContain("shown");
+  const strict = ["--record", "--audit", "strict"];
+  const refused = await seen(sandbox, strict, { env: NO_JIT, code: 125 });
+  expect(refused).not.toContain("shown");
 });
 
 test("strictly, no shell whose screen is not recorded, and that is on record", async () => {

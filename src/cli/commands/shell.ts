@@ -197,10 +197,9 @@ export async function shell(args: readonly string[]): Promise<number> {
           async open(run, session_id) {
             const { recordTerminal } = await import("../../record/screen.ts");
             const term = env["TERM"] ?? "";
+            const config = withConfig(env, flags.config)[CONFIG_VARIABLE];
             return recordTerminal(run, session_id, {
-              data: data!,
-              term,
-              strict,
+              ...{ data: data!, term, strict, config },
             });
           },
         }
