@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Entry } from "../../src/model/recording/format.ts";
 import { at, end } from "../support/events.ts";
 import { query } from "../support/database.ts";
+import { FarHost } from "../support/far.ts";
 import { Pty } from "../support/pty.ts";
 import { keep, recordingOf, shown } from "../support/recording.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
@@ -142,6 +143,23 @@ test("a server does that while it runs, and tells its log once of what it cannot
     )) as { n: number };
     return rows.n === 0;
   });
+});
+
+test("what another host has delivered is found, there and from that host", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const session_id = await hosts.record("printf 'nee%s\\n' dle");
+  expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  const hits = await until("the line", async () => {
+    const found = await search(far, "needle", "--in", "output");
+    return found.length > 0 && found;
+  });
+  expect(hits).toMatchObject([{ session_id, text: "needle" }]);
+  const { stdout } = await near.run(
+    ["search", "needle", "--in", "output", "--json"],
+    { env: hosts.env() },
+  );
+  expect(JSON.parse(stdout)).toEqual(hits);
 });
 
 test("a server that is killed while it reads goes on where it was", async () => {
