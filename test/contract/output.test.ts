@@ -300,31 +300,40 @@ test("what was removed of a session stays away, whatever its recording says", as
   expect(await inFile()).toMatchObject([{ session_id: id(2), text: "later" }]);
 });
 
-test("a text that is removed while its recording is read is not there afterwards", async () => {
-  await store.append([
-    start({ session_id: id(0) }),
-    end(9, { session_id: id(0) }),
-  ]);
-  const many = Array.from({ length: 60_000 }, (_, n) => `typed ${n}\r\n`).join(
-    "",
-  );
-  const head = { session_id: id(0), started_at: at(0) };
-  keep(id(0), recordingOf([[shown(1, many)]], head));
-  let removed: Promise<unknown> | null = null;
-  await searchRecordings({
-    ...{ data: home, database: path(), lines: store.output },
-    ...{ redaction: EVERY_RULE, within_ms: 120_000, begins: () => true },
-    leftOut() {},
-    async goesOn() {
-      const request = { session_id: id(0), user: "les", event_ids: null };
-      await (removed ??= keeper().removeTexts(request));
-      return true;
-    },
-  });
-  expect(removed).not.toBeNull();
-  await pass();
-  expect(await inFile()).toEqual([]);
-});
+test.each(["removed", "archived"])(
+  "what is %s while its recording is read is not there afterwards",
+  async (how) => {
+    await store.append([
+      start({ session_id: id(0) }),
+      end(9, { session_id: id(0) }),
+    ]);
+    const lines = Array.from({ length: 60_000 }, (_, n) => `typed ${n}\r\n`);
+    const head = { session_id: id(0), started_at: at(0) };
+    keep(id(0), recordingOf([[shown(1, lines.join(""))]], head));
+    const go = () =>
+      how === "removed"
+        ? keeper().removeTexts({
+            ...{ session_id: id(0), user: "les", event_ids: null },
+          })
+        : keeper().archive(
+            { ended_before: at(1_000), keep_tagged: false },
+            join(home, "archive"),
+          );
+    let gone: Promise<unknown> | null = null;
+    await searchRecordings({
+      ...{ data: home, database: path(), lines: store.output },
+      ...{ redaction: EVERY_RULE, within_ms: 120_000, begins: () => true },
+      leftOut() {},
+      async goesOn() {
+        await (gone ??= go());
+        return true;
+      },
+    });
+    expect(gone).not.toBeNull();
+    await pass();
+    expect(await inFile()).toEqual([]);
+  },
+);
 
 test("lines are in no backup, and stay when the file is written anew", async () => {
   for (const n of [0, 1]) {
