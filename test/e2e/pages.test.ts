@@ -287,7 +287,10 @@ test("the table of routes has every route, and no other is answered", async () =
 
 test("the settings are all there, with their defaults, and are taken as they stand", async () => {
   const block = BLOCKS.find(
-    ({ language, text }) => language === "yaml" && /^session:/m.test(text),
+    ({ page, language, text }) =>
+      page === "docs/settings.md" &&
+      language === "yaml" &&
+      /^session:/m.test(text),
   )!;
   const settings = Bun.YAML.parse(block.text) as Record<string, unknown>;
   const config = defaults();
