@@ -280,6 +280,15 @@ describe.skipIf(!hasBrowser)("the player", () => {
     expect(page.url()).toContain("live=1");
     shell.line("echo ne''w");
     await line(page, /^new\s*$/);
+    // Left, it stands at what was shown last; the address leads to it as it goes on.
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("button", { name: "Play" }).waitFor();
+    await line(page, /^new\s*$/);
+    await page.evaluate(
+      "location.hash = location.hash.replace(/&t=.*/, '&live=1')",
+    );
+    await page.reload();
+    await line(page, /^new\s*$/);
     shell.line("exit");
     await shell.ended();
     await page.getByText("the session has ended, with exit status 0").waitFor();

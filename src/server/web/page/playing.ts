@@ -52,6 +52,7 @@ export class Playing {
   /** Where it is on its way to. */
   private wanted_s: number | null = null;
   private isChanging = false;
+  private asked_ms = 0;
   private element: HTMLElement | null = null;
   private shown: Player | null = null;
   private screen: LiveScreen | null = null;
@@ -78,9 +79,10 @@ export class Playing {
   /** Shows a moment, and fetches the recording for that where it is not there. */
   async openAt(ms: number): Promise<void> {
     const { state, head } = this;
+    this.asked_ms = ms;
     if (state.value === "closed" || state.value === "over") await this.open(0);
     if (state.value !== "ready") return;
-    await this.seek((ms - head.value!.began_ms) / 1_000);
+    await this.seek((this.asked_ms - head.value!.began_ms) / 1_000);
   }
 
   /** Fetches it, and shows what was to be seen at a moment. */

@@ -60,7 +60,7 @@ export function Terminal({
         class={open ? "screen" : "screen closed"}
         role="group"
         tabIndex={open ? 0 : undefined}
-        aria-label="The terminal as it was. Space plays and pauses, left and right go five seconds, brackets to the command before and after; its text stands below."
+        aria-label={state === "live" ? NOW_LABEL : LABEL}
         onKeyDownCapture={(event) => keys(event, playing)}
         onClick={() => {
           if (state === "ready" && getSelection()?.isCollapsed !== false)
@@ -88,6 +88,10 @@ export function Terminal({
     </section>
   );
 }
+
+const LABEL =
+  "The terminal as it was. Space plays and pauses, left and right go five seconds, brackets to the command before and after; its text stands below.";
+const NOW_LABEL = "The terminal as it is now.";
 
 /** So wide that it is no higher than two thirds of the window; all of it in full screen. */
 function widest({ columns, rows }: { columns: number; rows: number }) {
@@ -166,8 +170,7 @@ function Watched({ of, playing }: { of: WholeSession; playing: Playing }) {
         type="button"
         onClick={() => {
           refine({ live: null });
-          const at_s = playing.at_s.value;
-          void playing.open(isOver ? 0 : at_s, isOver);
+          void playing.open(isOver ? 0 : Infinity, isOver);
         }}
       >
         {isOver || of.status !== "active" ? "Play from the start" : "Stop"}
