@@ -1,6 +1,8 @@
 /** Secrets are taken out of what a terminal shows, however it comes to show them. */
 import { expect, test } from "bun:test";
 import { EVERY_RULE } from "../../src/model/redaction/custom.ts";
+import { Screen } from "../../src/model/recording/screen.ts";
+import { Parser } from "../../src/model/recording/sequences.ts";
 import { OutputFilter } from "../../src/record/output-filter.ts";
 import {
   PLANTED,
@@ -38,8 +40,15 @@ function written(writes: readonly Write[]): string {
 const LETTERS = /\x1b\][^\x07\x1b]*|\x1b\[[\d;?]*[@-~]|[\x00-\x1f]/g;
 const read = (text: string) => text.replace(LETTERS, "");
 
+/** As it stood on the screen when it was last to be seen there. */
+function seen(text: string): string {
+  const screen = new Screen({ columns: 80, rows: 24 });
+  new Parser(screen).write(Buffer.from(text.replaceAll("\x1b[?1049l", "")));
+  return screen.rows.map((row) => row.text()).join("");
+}
+
 const shows = (text: string, { secret }: Planted) =>
-  text.includes(secret) || read(text).includes(secret);
+  [text, read(text), seen(text)].some((form) => form.includes(secret));
 
 test("there are enough of them", () => {
   expect(PLANTED.length).toBeGreaterThan(200);
