@@ -1,6 +1,6 @@
 /**
  * Writes what a terminal shows to `recordings/SESSION.rec`, without its secrets
- * (output-filter.ts), a block at least every 100 ms. Up to a size; what is past it, and
+ * (output-filter.ts), a block at least every 60 ms. Up to a size; what is past it, and
  * what a full disk does not take, is counted and left out.
  */
 import { createHash } from "node:crypto";
@@ -41,8 +41,8 @@ export interface RecordingFacts {
   trouble?: string;
 }
 
-/** Half of what a kill may cost. */
-const FLUSH_US = 100_000;
+/** A kill may cost 200 ms; the rest is for a machine that is busy. */
+const FLUSH_US = 60_000;
 /** So much is written at once when it comes that fast. */
 const BLOCK_BYTES = 128 * 1024;
 /** A block that says how much is left out. There is room for two at the end. */
