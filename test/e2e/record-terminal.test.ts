@@ -186,7 +186,7 @@ test("a wrapper that somebody stops has its terminal again once it goes on", asy
   pty.line("fg");
   await until("the foreground", () => foregroundOf(pty.pid) === wrapper);
   pty.line("echo in''ner");
-  await pty.expect(/^inner\s/m);
+  await pty.expect(/^inner\s+<2>\$ $/m);
   // Raw by now: else it would be shown twice.
   pty.line("echo fur''ther");
   await pty.expect(/^further\s/m);
