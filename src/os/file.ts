@@ -215,11 +215,12 @@ export function isMissing(path: string): boolean {
 }
 
 /**
- * The names in a folder, `.` and `..` too; for the C library alone.
+ * The names in a folder; `.` and `..` too where the C library is asked.
  * @throws Error with `code`
  */
 export function namesIn(path: string): string[] {
-  const { syscall } = libc!.calls;
+  if (!libc) return nodeFs().readdirSync(path);
+  const { syscall } = libc.calls;
   const fd = openFile(path, O_RDONLY);
   try {
     const names: string[] = [];

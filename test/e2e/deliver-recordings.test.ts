@@ -24,7 +24,7 @@ import {
 } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { keep, readerOf, recordingOf, shown } from "../support/recording.ts";
-import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { mintToken } from "../support/token.ts";
 import { until } from "../support/wait.ts";
 
@@ -83,6 +83,25 @@ test("wrappers deliver by themselves, and no shell waits for it", async () => {
   const second = await hosts.record("echo second");
   held.resolve(null);
   await until("both to be there", () => hosts.recordings(far).length === 2);
+  expect(hosts.recordings(far).sort()).toEqual([first, second].sort());
+}, 60_000);
+
+test("a drain that meets another at work leaves its recording to that one", async () => {
+  await using hosts = await FarHost.start();
+  const { near, far } = hosts;
+  const first = await hosts.record("echo first");
+  const held = Promise.withResolvers<null>();
+  const asked = Promise.withResolvers<void>();
+  hosts.onPiece = () => (asked.resolve(), held.promise);
+  const child = Bun.spawn([BINARY, "drain"], {
+    env: near.envWith(hosts.env()),
+  });
+  await asked.promise;
+  const second = await hosts.record("echo second");
+  expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(hosts.recordings(far)).toEqual([]);
+  held.resolve(null);
+  expect(await child.exited).toBe(0);
   expect(hosts.recordings(far).sort()).toEqual([first, second].sort());
 }, 60_000);
 
@@ -414,6 +433,20 @@ test("without a server recordings.keep holds as well: for who records, and who d
   await sandbox.list();
   expect((await sandbox.run(["drain"])).exitCode).toBe(0);
   expect(readdirSync(folder)).toEqual(["removed.jsonl"]);
+}, 60_000);
+
+test("where the engine may not compile code, on either host, nothing breaks", async () => {
+  await using hosts = await FarHost.start({ env: NO_JIT });
+  const { near, far } = hosts;
+  const id = await hosts.record("echo compiled");
+  const well = { exitCode: 0, stderr: "" };
+  // Nobody can tell there that its session is over: it waits for one who can.
+  expect(await hosts.drain([], NO_JIT)).toMatchObject(well);
+  expect(await hosts.drain()).toMatchObject(well);
+  expect(hosts.bytesOf(far, id).equals(hosts.bytesOf(near, id))).toBe(true);
+  const words = ["redact", "--recording", "--yes", id];
+  expect((await far.run(words, { env: NO_JIT })).exitCode).toBe(0);
+  expect(hosts.recordings(far)).toEqual([]);
 }, 60_000);
 
 test("with delivery.recordings off they stay where they are", async () => {
