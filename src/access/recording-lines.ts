@@ -24,7 +24,7 @@ const BATCH_LINES = 4_096;
 const BATCH_CHARS = 512 * 1024;
 const HASHED_BYTES = 256 * 1024;
 /** Work between two looks whether it goes on. */
-const SLICE_MS = 8;
+const SLICE_MS = 4;
 
 export interface Searching {
   data: string;

@@ -1,7 +1,6 @@
 /**
  * Keeps what recorded terminals showed in the database of a server, for searches: in
- * the background, for half of the time of one thread at most while there is something
- * to do.
+ * the background, for a third of the time of one thread while there is something to do.
  */
 import { redactionOf, type Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
