@@ -171,7 +171,8 @@ test("a shell goes on while the process that records it stands still", async () 
   const recorder = await pty.until("its recorder", () => recorderOf(pty.pid));
   await pty.until("its recording", () => begun(sandbox));
   process.kill(recorder, "SIGSTOP");
-  pty.line(noise(800_000));
+  // More than may wait for it.
+  pty.line(noise(3_500_000));
   await pty.expect(/<2>\$ $/);
   pty.line("echo still $((6 * 7))");
   await pty.expect("still 42");
