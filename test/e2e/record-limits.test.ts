@@ -1,7 +1,13 @@
 /** How large recordings become, alone and together; shells go on all the same. */
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { configure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
@@ -191,4 +197,27 @@ test("a shell goes on while the process that records it stands still", async () 
   expect(played.shown.length + facts.omitted_bytes).toBe(
     Buffer.byteLength(pty.raw()),
   );
+});
+
+test("no recording is written over, and through no link", async () => {
+  using sandbox = prepared();
+  const id = "bash-20260206-123456-1a2b3c4d";
+  const record = (session_id: string) =>
+    sandbox.run([
+      ...["record-screen", sandbox.data, session_id, "2026-02-06T12:34:56Z"],
+      ...["80", "24", "xterm", "100", "00"],
+    ]);
+  expect((await record(id)).stdout).toContain('"omitted_bytes":0');
+  const path = join(sandbox.data, "recordings", `${id}.rec`);
+  const before = readFileSync(path);
+  const again = await record(id);
+  expect(again.exitCode).toBe(1);
+  expect(again.stdout).toContain(`'${path}' is there already`);
+  expect(readFileSync(path).equals(before)).toBe(true);
+  const other = id.replace("1a2b", "9f8e");
+  const mine = join(sandbox.home, "mine");
+  writeFileSync(mine, "mine");
+  symlinkSync(mine, path.replace(id, other));
+  expect((await record(other)).stdout).toContain("is there already");
+  expect(readFileSync(mine, "utf8")).toBe("mine");
 });
