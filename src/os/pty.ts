@@ -27,6 +27,7 @@ const TIOCGWINSZ = 0x5413n;
 const TIOCSWINSZ = 0x5414n;
 const TIOCGDEV = 0x80045432n;
 const TIOCSTI = 0x5412n;
+const POLLIN = 1;
 const QUEUE_BYTES = 128 * 1024;
 const TCSANOW = 0;
 /** struct termios is 60 bytes in glibc and musl. */
@@ -139,6 +140,11 @@ export function reopened(c: Libc, fd: number): number | null {
   const flags = O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK;
   const made = c.calls.open(cText(`/proc/self/fd/${fd}`), flags, 0);
   return made === -1 ? null : made;
+}
+
+/** Whatever keys that were passed on do, such as their echo, is done; the kernel does it later else. */
+export function settleKeys(c: Libc, { slave }: Pty): void {
+  c.calls.poll(Int32Array.from([slave, POLLIN]), 1, 0);
 }
 
 /** The keys that nobody has read, also of a line that is not over. */

@@ -15,6 +15,7 @@ import {
   reopened,
   setModes,
   setSize,
+  settleKeys,
   sizeOf,
   typeAgain,
   unreadKeys,
@@ -275,6 +276,7 @@ export class RecordedTerminal implements Screen {
     const sent = modes ? this.signals.in(keys, modes) : [];
     const group = sent.length > 0 ? this.foreground : 0;
     this.keys.put(keys);
+    if (sent.length > 0) settleKeys(this.c, this.pty);
     for (const signal of sent) this.program.keySent(signal, group);
   }
 

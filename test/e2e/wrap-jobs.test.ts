@@ -240,7 +240,8 @@ test.each(WAYS)(
     const sleeper = Number((await pty.expect(/sleeper=(\d+)\./))[1]);
     for (const turn of [1, 2, 3]) {
       pty.type("\x1a");
-      await pty.expect(/Stopped/);
+      // The key is shown first, as without us.
+      await pty.expect(/\^Z\s+\[1\]\+\s+Stopped/);
       await stopped(sleeper);
       pty.line(`echo out''er=${turn}.`);
       await pty.expect(`outer=${turn}.`);
