@@ -143,11 +143,14 @@ test("a program goes on in the background, and shows what it has to; a size that
   using sandbox = prepared();
   await using pty = new Pty(sandbox, OUTER, { env: ENV });
   await pty.expect("<> ");
+  await sandbox.command(["mkfifo", "go"]);
   const script =
-    "echo up''now; until [ -e go ]; do sleep 0.02; done; echo went''on; read -r x; stty size; echo got=\\$x.";
+    "echo up''now; cat go; echo went''on; read -r x; stty size; echo got=\\$x.";
   pty.line(`$BINARY shell --quiet --record -- sh -c "${script}"`);
   await pty.expect("upnow");
   const [wrapper] = childrenOf(pty.pid);
+  const [program] = childrenOf(wrapper!);
+  await waiting(await until("cat", () => childrenOf(program!)[0]));
   pty.type("\x1a");
   await pty.expect("Stopped");
   await stopped(wrapper!);
@@ -155,7 +158,7 @@ test("a program goes on in the background, and shows what it has to; a size that
   await pty.expect(GOOD_MODES);
   pty.resize(77, 33);
   pty.line("bg");
-  writeFileSync(join(sandbox.home, "go"), "");
+  await sandbox.command(["sh", "-c", ": > go"]);
   await pty.expect("wenton");
   // The keys are those of the shell around, and it has its terminal.
   pty.line(`echo out''er; ${MODES}`);
