@@ -3,10 +3,11 @@
  * them, against a real store.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { SessionStart } from "../../src/model/event.ts";
 import { processStat } from "../../src/os/proc.ts";
 import { SHELL_ID, ToolHost, shellEnd, shellStart } from "../support/mcp.ts";
+import { until } from "../support/wait.ts";
 
 let host: ToolHost;
 beforeAll(async () => void (host = await ToolHost.start()));
@@ -500,6 +501,10 @@ describe("the process that reports", () => {
     const child = Bun.spawn(["sleep", "60"], {
       env: { SESSION_BUDDY_SESSION_ID: parent },
     });
+    // In the midst of its execve(2) it has none.
+    await until("its environment", () =>
+      readFileSync(`/proc/${child.pid}/environ`, "utf8").includes(parent),
+    );
     try {
       const send = async () => {
         const { result } = await fresh({ pid: child.pid });

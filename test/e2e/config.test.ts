@@ -24,7 +24,7 @@ const FILES: [string, string, number, RegExp][] = [
     "an unknown section",
     "store: {}\nsesion: {enabled: true}\n",
     2,
-    /sesion is not a setting \(known: session, server, auth, redaction, spool, store, cache_dir, profiles, export_to, alerts\)/,
+    /sesion is not a setting \(known: session, server, auth, redaction, spool, recordings, delivery, store, cache_dir, profiles, export_to, alerts\)/,
   ],
   [
     "a bad value",
