@@ -18,6 +18,7 @@ import {
 import { BINARY, Sandbox, WAYS } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import {
+  childOf,
   childrenOf,
   foregroundOf,
   gone,
@@ -108,7 +109,7 @@ test.each(WAYS)(
       "echo up''now; until [ -e go ]; do sleep 0.02; done; echo sl''ept; exit 3";
     pty.line(`$BINARY shell --quiet -- sh -c "${script}"`);
     await pty.expect("upnow");
-    const wrapper = childrenOf(pty.pid)[0]!;
+    const wrapper = await childOf(pty.pid);
     pty.line("echo st''atus=$?; echo n\u00e4chs''tes");
     pty.type("echo a lin''e that is no");
     await pty.expect("that is no");
@@ -130,8 +131,8 @@ test.each(WAYS)(
       '"$0" shell --quiet -- sh -c "echo up\\"\\"now; exec sleep 1000"; echo after; exit 3';
     await using pty = new Pty(sandbox, ["dash", "-c", script, BINARY]);
     await pty.expect("upnow");
-    const wrapper = childrenOf(pty.pid)[0]!;
-    const [program] = childrenOf(wrapper);
+    const wrapper = await childOf(pty.pid);
+    const program = await childOf(wrapper);
     await waiting(program!);
     pty.type("\x03");
     expect(await pty.ended()).toEqual({ code: null, signal: "SIGINT" });
@@ -148,9 +149,9 @@ test("a program goes on in the background, and shows what it has to; a size that
     "echo up''now; cat go; echo went''on; read -r x; stty size; echo got=\\$x.";
   pty.line(`$BINARY shell --quiet --record -- sh -c "${script}"`);
   await pty.expect("upnow");
-  const [wrapper] = childrenOf(pty.pid);
-  const [program] = childrenOf(wrapper!);
-  await waiting(await until("cat", () => childrenOf(program!)[0]));
+  const wrapper = await childOf(pty.pid);
+  const program = await childOf(wrapper!);
+  await waiting(await childOf(program!));
   pty.type("\x1a");
   await pty.expect("Stopped");
   await stopped(wrapper!);
@@ -181,7 +182,7 @@ test("a wrapper that somebody stops has its terminal again once it goes on", asy
   await pty.expect("<> ");
   pty.line("$BINARY shell --quiet --record -- bash");
   await pty.expect(/<1>\$ $/);
-  const [wrapper] = childrenOf(pty.pid);
+  const wrapper = await childOf(pty.pid);
   process.kill(wrapper!, "SIGSTOP");
   await pty.expect("Stopped");
   pty.line(MODES);
@@ -207,8 +208,8 @@ test("vim alone, which stops itself, cannot under a terminal of its own, and goe
   await pty.expect("<> ");
   pty.line("$BINARY shell --quiet --record -- vim.tiny -u NONE note.txt");
   await pty.expect(/"note.txt"/);
-  const [wrapper] = childrenOf(pty.pid);
-  const [vim] = childrenOf(wrapper!);
+  const wrapper = await childOf(pty.pid);
+  const vim = await childOf(wrapper!);
   await waiting(vim!);
   pty.type("ifirst\x1b\x1a");
   await waiting(vim!);
@@ -236,7 +237,7 @@ test("kill -9 of the recorder: the shell goes on, and it is told at the end", as
   using sandbox = prepared();
   await using pty = new Pty(sandbox, ["sh", "-c", AROUND, BINARY]);
   await pty.expect(/<1>\$ $/);
-  process.kill(await recorderOf(childrenOf(pty.pid)[0]!), "SIGKILL");
+  process.kill(await recorderOf(await childOf(pty.pid)), "SIGKILL");
   pty.line("seq 30000 | tail -1");
   await pty.expect(/^30000\s+<2>\$ $/m);
   pty.line("exit 7");
@@ -254,8 +255,8 @@ test("kill -9 of the wrapper: the shell is hung up, and the terminal is given ba
   await using pty = new Pty(sandbox, ["sh", "-c", AROUND, BINARY]);
   await pty.expect(/<1>\$ $/);
   await until("a recording", () => begun(sandbox));
-  const [wrapper] = childrenOf(pty.pid);
-  const [shell] = childrenOf(wrapper!);
+  const wrapper = await childOf(pty.pid);
+  const shell = await childOf(wrapper!);
   await until("the shell's pid on record", () =>
     sandbox.spooled().some((event) => event["pid"] === shell),
   );
@@ -286,7 +287,7 @@ test("a terminal that takes nothing keeps no signal from the program", async () 
     const of = childrenOf(script.pid)[0];
     return of && childrenOf(of).length > 0 && wrapperIn(of);
   });
-  const program = await until("the program", () => childrenOf(wrapper)[0]);
+  const program = await childOf(wrapper);
   script.kill("SIGSTOP");
   await stopped(script.pid);
   // All that is between is full by then.
@@ -319,7 +320,7 @@ test("a program that no signal tells is hung up with its terminal all the same",
   const script = `trap '' HUP; ${RECORD.join(" ")} sh -c "${inner}"`;
   const pty = new Pty(sandbox, ["sh", "-c", script]);
   await pty.expect("upnow");
-  const [wrapper] = childrenOf(pty.pid);
+  const wrapper = await childOf(pty.pid);
   pty.hangUp();
   await gone(wrapper!);
   await pty.child.exited;

@@ -11,6 +11,7 @@ import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox, WAYS } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import {
+  childOf,
   childrenOf,
   foregroundOf,
   gone,
@@ -281,7 +282,7 @@ test.each(WAYS)(
     pty.type("\x1a");
     await pty.expect(/Stopped/);
     await stopped(sleeper);
-    const [wrapper] = childrenOf(pty.pid);
+    const wrapper = await childOf(pty.pid);
     pty.line("kill %1");
     await gone(sleeper);
     await gone(wrapper!);
@@ -334,7 +335,7 @@ test.each(WAYS)(
       "set -b; $BINARY shell --quiet -- sh -c 'read -r line; echo got\"\"=$line.' &",
     );
     // With a terminal of its own it waits there, and runs for the shell around.
-    if (recorded) await until("the wrapper", () => childrenOf(pty.pid)[0]);
+    if (recorded) await childOf(pty.pid);
     else await pty.expect("Stopped");
     pty.line("fg");
     await until(
@@ -383,7 +384,7 @@ test.each(WAYS)(
       const sleeper = Number((await pty.expect(/sleeper=(\d+)\./))[1]);
       process.kill(sleeper, "SIGSTOP");
       await stopped(sleeper);
-      const wrapper = around.length === 0 ? pty.pid : childrenOf(pty.pid)[0]!;
+      const wrapper = around.length === 0 ? pty.pid : await childOf(pty.pid);
       await waiting(wrapper);
       // It has seen that by the time it has relayed this.
       process.kill(wrapper, "SIGWINCH");

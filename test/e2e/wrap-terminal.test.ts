@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox, WAYS } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
-import { childrenOf, until, waiting } from "../support/wait.ts";
+import { childOf, childrenOf, until, waiting } from "../support/wait.ts";
 
 const OUTER = ["bash", "--norc", "--noprofile"];
 const ENV = { BINARY, PS1: "<> " };
@@ -35,7 +35,7 @@ test.each(WAYS)(
     await pty.expect("<> ");
     pty.line("vim.tiny -u NONE note.txt");
     await pty.expect("note.txt");
-    const shell = childrenOf(pty.pid)[0]!;
+    const shell = await childOf(pty.pid);
     await waiting(await until("vim", () => childrenOf(shell)[0] ?? null));
     pty.type("ihello from vim\x1b");
     pty.type("\x1a");
@@ -64,8 +64,8 @@ test("vim alone under the wrapper stops on Ctrl-Z and comes back", async () => {
     "$BINARY shell --quiet -- vim.tiny -u NONE note.txt; echo st''atus=$?.",
   );
   await pty.expect(/"note.txt"/);
-  const wrapper = childrenOf(pty.pid)[0]!;
-  const vim = childrenOf(wrapper)[0]!;
+  const wrapper = await childOf(pty.pid);
+  const vim = await childOf(wrapper);
   await waiting(vim);
   pty.type("ifirst\x1b\x1a");
   await pty.expect("Stopped");

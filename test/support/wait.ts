@@ -82,6 +82,10 @@ export function childrenOf(pid: number): number[] {
   });
 }
 
+/** The first of them, once it is there: in the midst of an execve(2) it has no words. */
+export const childOf = (pid: number): Promise<number> =>
+  until(`a child of ${pid}`, () => childrenOf(pid)[0]);
+
 /** The process that records the screen of a wrapper's program. */
 export const recorderOf = (wrapper: number): Promise<number> =>
   until("its recorder", () => {
