@@ -56,6 +56,7 @@ function placeOf(who: ProcessIdentity): "ours" | "gone" | "unknown" {
   return pidNamespace() === who.pid_namespace ? "ours" : "unknown";
 }
 
+const INIT = 1;
 /** How long after its parent a child may have begun, in clock ticks of 10 ms. */
 const CHILD_BEGAN_TICKS = 1_000;
 
@@ -74,14 +75,16 @@ export function childLiveness(
   const { start_ticks } = parent;
   // Where a process of another user is hidden, so is that of init.
   const undecided =
-    place === "unknown" || start_ticks === null || !processStat(1);
+    place === "unknown" || start_ticks === null || !processStat(INIT);
   let mayBe = undecided;
   for (const pid of pids()) {
     // First what it is: one that becomes a program meanwhile has its environment then.
     const stat = undecided ? null : processStat(pid);
     const { environ, hidden } = environmentOf(pid);
     if (carries(environ, entry)) return "alive";
-    if (mayBe || !stat || !isAlive(stat) || stat.ppid === KTHREADD) continue;
+    // Init is nobody's child, also where it began in the same tick as our wrapper.
+    const isIts = pid !== INIT && stat?.ppid !== KTHREADD;
+    if (mayBe || !stat || !isAlive(stat) || !isIts) continue;
     const after = stat.start_ticks - start_ticks!;
     if (after < 0 || after > CHILD_BEGAN_TICKS) continue;
     // About to become a program, it has still our environment.
