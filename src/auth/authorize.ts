@@ -61,9 +61,6 @@ export const authorizer =
 const mayRecord = ({ scope }: TokenIdentity) =>
   scope !== "read" && scope !== "review";
 
-/** Whether its bearer may mark sessions as reviewed. */
-export const mayReview = ({ scope }: TokenIdentity) => scope !== "read";
-
 function strangerFailure(peer: number | null, owner: number): Failure | null {
   if (peer === owner || peer === 0) return null;
   return peer === null

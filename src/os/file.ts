@@ -4,6 +4,7 @@
  * Without a C library (no JIT) node:fs serves. All calls are synchronous; errors
  * carry the system's name in `code`, as node:fs does.
  */
+import { EINTR } from "./constants.ts";
 import type { Pointer } from "bun:ffi";
 import { errnoOf, reasonOf, fail } from "../model/failure.ts";
 import { libc, nodeFs, NO_LOCKS } from "./libc.ts";
@@ -24,7 +25,6 @@ export const O_NOFOLLOW = ARM ? 0o100000 : 0o400000;
 
 const SYS_GETDENTS64 = ARM ? 61 : 217;
 const SYS_FCHMOD = ARM ? 52 : 91;
-const EINTR = 4;
 const ENOENT = 2;
 const ENOTDIR = 20;
 const F_OK = 0;

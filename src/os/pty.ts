@@ -2,6 +2,7 @@
  * Opens a pseudo-terminal, and reads and sets a terminal's modes and size. Only
  * `shell --record` loads it.
  */
+import { POLLIN } from "./constants.ts";
 import { type Libc, cLibrary } from "./libc.ts";
 import { cText } from "./layout.ts";
 import { O_NONBLOCK, O_RDWR, O_WRONLY } from "./file.ts";
@@ -27,17 +28,16 @@ const TIOCGWINSZ = 0x5413n;
 const TIOCSWINSZ = 0x5414n;
 const TIOCGDEV = 0x80045432n;
 const TIOCSTI = 0x5412n;
-const POLLIN = 1;
 const QUEUE_BYTES = 128 * 1024;
 const TCSANOW = 0;
 /** struct termios is 60 bytes in glibc and musl. */
 const TERMIOS_BYTES = 60;
 /** Of `c_lflag` and of `c_cc` in it. */
 const LOCAL_MODES_AT = 12;
-const ISIG = 0o1;
-const ICANON = 0o2;
-const ECHO = 0o10;
-const IEXTEN = 0o100000;
+export const ISIG = 0o1;
+export const ICANON = 0o2;
+export const ECHO = 0o10;
+export const IEXTEN = 0o100000;
 const OUTPUT_MODES_AT = 4;
 const OPOST_ONLCR = 0o5;
 const ICRNL = 0o400;

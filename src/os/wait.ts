@@ -3,6 +3,7 @@
  * poll(2). The event loop, whose timers start collections, does not run meanwhile: an
  * idle wrapper costs nothing, and has a single thread.
  */
+import { POLLIN } from "./constants.ts";
 import { type Pointer, ptr } from "bun:ffi";
 import type { Libc } from "./libc.ts";
 import {
@@ -14,7 +15,6 @@ import { type ChildChange, decodeStatus } from "./spawn.ts";
 
 /** poll(2) waits no longer at once. */
 const LONGEST_MS = 2 ** 31 - 1;
-const POLLIN = 1;
 const SFD_NONBLOCK_CLOEXEC = 0o4000 | 0o2000000;
 /** struct signalfd_siginfo. */
 const INFO_BYTES = 128;

@@ -2,11 +2,11 @@
  * Runs a program without the C library (no JIT): standard streams alone, no
  * bytes that are not UTF-8, and nothing is seen of a shell that suspends itself.
  */
+import { EAGAIN } from "../os/constants.ts";
 import { procWords } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import { BLOCK_BYTES, type Program, type Usage } from "../os/spawn.ts";
 import {
-  EAGAIN,
   ENOENT,
   MAX_ANSWER_BYTES,
   NO_PROCESS,

@@ -7,6 +7,7 @@
  * its own, which our parent does not see: the wrapper stops too, and gives the terminal
  * back when continued. The event loop does not run meanwhile (os/wait.ts).
  */
+import { EAGAIN } from "../os/constants.ts";
 import { closeFile } from "../os/file.ts";
 import { allSignalsBut, signalSet } from "../os/layout.ts";
 import type { Libc } from "../os/libc.ts";
@@ -32,7 +33,6 @@ import {
   restoreOpenFiles,
 } from "./inherited.ts";
 import {
-  EAGAIN,
   EMFILE,
   type Outcome,
   type Question,

@@ -1,4 +1,5 @@
 /** Defines what is run and how it ended, for both ways to run a child. */
+import { EAGAIN } from "../os/constants.ts";
 import type { Usage, Program } from "../os/spawn.ts";
 import { isStopped, processStatus } from "../os/proc.ts";
 import { SIGNALS, signalName } from "../os/signals.ts";
@@ -123,9 +124,8 @@ function isInteractiveShell(pid: number): boolean {
 }
 
 export const ENOENT = 2;
-/** No process to be had: the user's limit, or the host's. */
-export const EAGAIN = 11;
 export const EMFILE = 24;
+/** EAGAIN of a process: the user's limit, or the host's. */
 export const NO_PROCESS = "no more processes are allowed";
 
 /** @param errno why it did not start, of either sign */

@@ -1,9 +1,8 @@
 /** Writes to a descriptor that does not block: what it does not take yet waits. */
+import { EAGAIN, EINTR } from "../os/constants.ts";
 import type { Libc } from "../os/libc.ts";
 
 const NOTHING = new Uint8Array();
-const EINTR = 4;
-const EAGAIN = 11;
 
 export class Outlet {
   private rest: Uint8Array = NOTHING;

@@ -3,13 +3,12 @@
  * this process, so it waits in poll(2): of a terminal that shows nothing it costs
  * nothing, and a busy one wakes it a hundred times a second and no more.
  */
+import { EINTR, POLLIN } from "../os/constants.ts";
 import type { Libc } from "../os/libc.ts";
 import type { Recorder, RecordingFacts } from "./recorder.ts";
 import { Messages } from "./tap.ts";
 
 const STDIN = 0;
-const POLLIN = 1;
-const EINTR = 4;
 const PAGE_BYTES = 256 * 1024;
 /** What comes meanwhile waits in the pipe; of much it would be full by then. */
 const REST_MS = 10;

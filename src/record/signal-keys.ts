@@ -1,11 +1,15 @@
 /** Tells from keys that are passed to a program's terminal which signals they send there. */
 import { SIGNALS } from "../os/signals.ts";
-import { type Modes, localModes, keyOf } from "../os/pty.ts";
+import {
+  ECHO,
+  ICANON,
+  IEXTEN,
+  ISIG,
+  type Modes,
+  keyOf,
+  localModes,
+} from "../os/pty.ts";
 
-const ISIG = 0o1;
-const ICANON = 0o2;
-const ECHO = 0o10;
-const IEXTEN = 0o100000;
 const VINTR = 0;
 const VQUIT = 1;
 const VSUSP = 10;

@@ -11,6 +11,7 @@
  * double), and so many bytes; all little-endian. `q` is the last. It answers an empty
  * line once it records, and at the end, in one line of JSON, what that came to.
  */
+import { EAGAIN, EINTR, POLLIN, POLLOUT } from "../os/constants.ts";
 import type { Libc } from "../os/libc.ts";
 import { closeFile } from "../os/file.ts";
 import { pipe, spawnAside } from "../os/spawn.ts";
@@ -38,10 +39,6 @@ const PATIENCE_MS = 1_000;
 const PACE_BYTES = 1024;
 /** How long we wait at the end for what the recording came to. */
 const CLOSE_MS = 5_000;
-const POLLIN = 1;
-const POLLOUT = 4;
-const EAGAIN = 11;
-const EINTR = 4;
 const ENDED = "the process that writes its recording was ended";
 const SILENT = "the process that writes its recording does not answer";
 

@@ -3,6 +3,7 @@
  * passes through it, byte for byte, and is recorded on its way; keys pass the other way
  * and are not. Keys are read, and our terminal's modes touched, in the foreground alone.
  */
+import { EAGAIN, EINTR, POLLIN, POLLOUT } from "../os/constants.ts";
 import type { Libc } from "../os/libc.ts";
 import {
   type Modes,
@@ -37,10 +38,6 @@ const LOOK_MS = 50;
 /** So much at once is more than keys and their echo. */
 const MUCH = 1024;
 const MOST_PIECES = 16;
-const EINTR = 4;
-const EAGAIN = 11;
-const POLLIN = 1;
-const POLLOUT = 4;
 
 /** Whose terminal it is: the program's run. */
 export interface Keyed {

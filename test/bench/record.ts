@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { recorderOf } from "../support/wait.ts";
 import { quantile, ratios, spread } from "./figures.ts";
 
 const rounds = Number(process.argv[2] ?? 7);
@@ -95,7 +96,7 @@ async function show(way: Way): Promise<Run> {
 
 /** What the process that records has used by then. */
 function watch(wrapper: number, tell: (ms: number) => void): Timer {
-  let pid: string | null = null;
+  let pid: number | null = null;
   return setInterval(() => {
     try {
       pid ??= recorderOf(wrapper);
@@ -107,16 +108,6 @@ function watch(wrapper: number, tell: (ms: number) => void): Timer {
       // It has ended.
     }
   }, 20);
-}
-
-function recorderOf(wrapper: number): string | null {
-  const children = readFileSync(
-    `/proc/${wrapper}/task/${wrapper}/children`,
-    "utf8",
-  );
-  const isIt = (pid: string) =>
-    readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("record-screen");
-  return children.split(" ").find((pid) => pid !== "" && isIt(pid)) ?? null;
 }
 
 /** Microseconds from a key to its echo. */

@@ -9,14 +9,9 @@ import { parseArgs } from "node:util";
 import { quantile } from "../bench/figures.ts";
 import { Pty } from "../support/pty.ts";
 import { Random } from "../support/random.ts";
-import {
-  RECORD,
-  begun,
-  recorded,
-  recorderOf,
-} from "../support/recorded-screen.ts";
+import { RECORD, begun, recorded } from "../support/recorded-screen.ts";
 import { Sandbox } from "../support/sandbox.ts";
-import { processState, until } from "../support/wait.ts";
+import { recorderOf, processState, until } from "../support/wait.ts";
 
 export const VICTIMS = ["wrapper", "recorder", "all"] as const;
 export type Victim = (typeof VICTIMS)[number];

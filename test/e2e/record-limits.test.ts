@@ -1,4 +1,5 @@
 /** How large recordings become, alone and together; shells go on all the same. */
+import { recorderOf } from "../support/wait.ts";
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import {
@@ -17,7 +18,6 @@ import {
   played,
   prepared,
   recorded,
-  recorderOf,
   recordings,
 } from "../support/recorded-screen.ts";
 import { BINARY, type Sandbox } from "../support/sandbox.ts";

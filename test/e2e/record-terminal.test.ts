@@ -41,6 +41,10 @@ function keys(bytes: number): Buffer {
   return Buffer.from(Array.from({ length: bytes }, (_, i) => (i * 7) % 256));
 }
 
+/** The process that records for a wrapper, once it is there. */
+const recording = (wrapper: number): Promise<number> =>
+  until("its recorder", () => recorderOf(wrapper));
+
 test.each(WAYS)(
   "a megabyte that is pasted into a program comes whole$way",
   async ({ recorded: isRecorded }) => {
@@ -133,7 +137,7 @@ test.each(WAYS)(
     await pty.expect("upnow");
     const wrapper = await childOf(pty.pid);
     const program = await childOf(wrapper);
-    await waiting(program!);
+    await waiting(program);
     pty.type("\x03");
     expect(await pty.ended()).toEqual({ code: null, signal: "SIGINT" });
     expect(pty.text()).not.toContain("after");
@@ -150,11 +154,11 @@ test("a program goes on in the background, and shows what it has to; a size that
   pty.line(`$BINARY shell --quiet --record -- sh -c "${script}"`);
   await pty.expect("upnow");
   const wrapper = await childOf(pty.pid);
-  const program = await childOf(wrapper!);
-  await waiting(await childOf(program!));
+  const program = await childOf(wrapper);
+  await waiting(await childOf(program));
   pty.type("\x1a");
   await pty.expect("Stopped");
-  await stopped(wrapper!);
+  await stopped(wrapper);
   pty.line(MODES);
   await pty.expect(GOOD_MODES);
   pty.resize(77, 33);
@@ -170,7 +174,7 @@ test("a program goes on in the background, and shows what it has to; a size that
   pty.line("words");
   await pty.expect("33 77");
   await pty.expect("got=words.");
-  await gone(wrapper!);
+  await gone(wrapper);
   pty.line("exit");
   await pty.ended();
   expect(`${bytesOf(recorded(sandbox).entries, "r")}`).toBe("77x33");
@@ -183,7 +187,7 @@ test("a wrapper that somebody stops has its terminal again once it goes on", asy
   pty.line("$BINARY shell --quiet --record -- bash");
   await pty.expect(/<1>\$ $/);
   const wrapper = await childOf(pty.pid);
-  process.kill(wrapper!, "SIGSTOP");
+  process.kill(wrapper, "SIGSTOP");
   await pty.expect("Stopped");
   pty.line(MODES);
   await pty.expect(GOOD_MODES);
@@ -196,7 +200,7 @@ test("a wrapper that somebody stops has its terminal again once it goes on", asy
   await pty.expect(/^further\s/m);
   expect(pty.text().split("echo fur''ther").length).toBe(2);
   pty.line("exit");
-  await gone(wrapper!);
+  await gone(wrapper);
   pty.line("exit");
   await pty.ended();
 });
@@ -209,13 +213,13 @@ test("vim alone, which stops itself, cannot under a terminal of its own, and goe
   pty.line("$BINARY shell --quiet --record -- vim.tiny -u NONE note.txt");
   await pty.expect(/"note.txt"/);
   const wrapper = await childOf(pty.pid);
-  const vim = await childOf(wrapper!);
-  await waiting(vim!);
+  const vim = await childOf(wrapper);
+  await waiting(vim);
   pty.type("ifirst\x1b\x1a");
-  await waiting(vim!);
+  await waiting(vim);
   pty.type(":wq\r");
-  await gone(wrapper!);
-  expect(processState(vim!)).toBeNull();
+  await gone(wrapper);
+  expect(processState(vim)).toBeNull();
   pty.line(`echo st''atus=$?; ${MODES}`);
   await pty.expect("status=0");
   await pty.expect(GOOD_MODES);
@@ -237,7 +241,7 @@ test("kill -9 of the recorder: the shell goes on, and it is told at the end", as
   using sandbox = prepared();
   await using pty = new Pty(sandbox, ["sh", "-c", AROUND, BINARY]);
   await pty.expect(/<1>\$ $/);
-  process.kill(await recorderOf(await childOf(pty.pid)), "SIGKILL");
+  process.kill(await recording(await childOf(pty.pid)), "SIGKILL");
   pty.line("seq 30000 | tail -1");
   await pty.expect(/^30000\s+<2>\$ $/m);
   pty.line("exit 7");
@@ -256,13 +260,13 @@ test("kill -9 of the wrapper: the shell is hung up, and the terminal is given ba
   await pty.expect(/<1>\$ $/);
   await until("a recording", () => begun(sandbox));
   const wrapper = await childOf(pty.pid);
-  const shell = await childOf(wrapper!);
+  const shell = await childOf(wrapper);
   await until("the shell's pid on record", () =>
     sandbox.spooled().some((event) => event["pid"] === shell),
   );
-  const recorder = await recorderOf(wrapper!);
-  process.kill(wrapper!, "SIGKILL");
-  await gone(shell!);
+  const recorder = await recording(wrapper);
+  process.kill(wrapper, "SIGKILL");
+  await gone(shell);
   await gone(recorder);
   await pty.expect("status=137.");
   pty.line("words");
@@ -322,7 +326,7 @@ test("a program that no signal tells is hung up with its terminal all the same",
   await pty.expect("upnow");
   const wrapper = await childOf(pty.pid);
   pty.hangUp();
-  await gone(wrapper!);
+  await gone(wrapper);
   await pty.child.exited;
   // Its terminal is at its end, as ours is.
   expect(readdirSync(sandbox.home)).toContain("over");

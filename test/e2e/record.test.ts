@@ -8,10 +8,9 @@ import {
   begun,
   prepared,
   recorded,
-  recorderOf,
 } from "../support/recorded-screen.ts";
 import { needs } from "../support/tools.ts";
-import { gone } from "../support/wait.ts";
+import { recorderOf, gone } from "../support/wait.ts";
 
 test("every byte that a program shows is recorded as it was shown, whatever it is", async () => {
   using sandbox = prepared();

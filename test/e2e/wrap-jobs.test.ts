@@ -285,7 +285,7 @@ test.each(WAYS)(
     const wrapper = await childOf(pty.pid);
     pty.line("kill %1");
     await gone(sleeper);
-    await gone(wrapper!);
+    await gone(wrapper);
     pty.line("exit 0");
     await pty.ended();
     expect(await sandbox.only()).toMatchObject({

@@ -58,14 +58,3 @@ export function recorded(sandbox: Sandbox) {
   const [name] = recordings(sandbox.data);
   return played(join(sandbox.data, "recordings", name!));
 }
-
-/** The process that records for a wrapper; null: it is not there yet. */
-export function recorderOf(wrapper: number): number | null {
-  const children = `/proc/${wrapper}/task/${wrapper}/children`;
-  for (const pid of readFileSync(children, "utf8").split(" ")) {
-    if (pid === "") continue;
-    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-    if (words[1] === "record-screen") return Number(pid);
-  }
-  return null;
-}

@@ -86,13 +86,12 @@ export function childrenOf(pid: number): number[] {
 export const childOf = (pid: number): Promise<number> =>
   until(`a child of ${pid}`, () => childrenOf(pid)[0]);
 
-/** The process that records the screen of a wrapper's program. */
-export const recorderOf = (wrapper: number): Promise<number> =>
-  until("its recorder", () => {
-    const path = `/proc/${wrapper}/task/${wrapper}/children`;
-    const all = readFileSync(path, "latin1").trim().split(" ").map(Number);
-    return all.find((child) => wordsOf(child)[1] === "record-screen");
-  });
+/** The process that records the screen of a wrapper's program; null: it is not there yet. */
+export function recorderOf(wrapper: number): number | null {
+  const path = `/proc/${wrapper}/task/${wrapper}/children`;
+  const all = readFileSync(path, "latin1").trim().split(" ").map(Number);
+  return all.find((child) => wordsOf(child)[1] === "record-screen") ?? null;
+}
 
 /** The words that a process was started with; none of one that is over. */
 function wordsOf(pid: number): string[] {

@@ -28,35 +28,35 @@ const TEXTS: ReadonlySet<string> = new Set(["metadata", "truncated_bytes"]);
 /** How a command says that its text was removed. */
 const REMOVED = "removed";
 
+type Removing = Pick<RemovalRequest, "session_id" | "user">;
+
+const removal = (
+  { session_id, user }: Removing,
+  timestamp: string,
+  what: Pick<Redaction, "of" | "up_to" | "recording">,
+): Redaction => ({
+  event_version: EVENT_VERSION,
+  event_id: Bun.randomUUIDv7(),
+  event_type: "redaction",
+  session_id,
+  timestamp,
+  redacted_by: [`user:${user}`],
+  ...what,
+});
+
 /** @param of the event whose text goes; null: all of the session that is until `up_to` */
 export const redactionOf = (
-  { session_id, user }: Pick<RemovalRequest, "session_id" | "user">,
+  request: Removing,
   of: string | null,
   timestamp: string,
   up_to: string,
-): Redaction => ({
-  event_version: EVENT_VERSION,
-  event_id: Bun.randomUUIDv7(),
-  event_type: "redaction",
-  session_id,
-  timestamp,
-  redacted_by: [`user:${user}`],
-  ...(of === null ? { up_to } : { of }),
-});
+): Redaction => removal(request, timestamp, of === null ? { up_to } : { of });
 
 /** Says that the recording went, and no text of an event. */
 export const recordingRemoval = (
-  { session_id, user }: Pick<RemovalRequest, "session_id" | "user">,
+  request: Removing,
   timestamp: string,
-): Redaction => ({
-  event_version: EVENT_VERSION,
-  event_id: Bun.randomUUIDv7(),
-  event_type: "redaction",
-  session_id,
-  timestamp,
-  redacted_by: [`user:${user}`],
-  recording: true,
-});
+): Redaction => removal(request, timestamp, { recording: true });
 
 export function covers(
   { session_id, of, up_to }: Redaction,

@@ -92,7 +92,7 @@ export class Dashboard {
     const { session_id, reviewed, note } = message;
     if (this.parts.readOnly)
       throw fail.permission("the server was started with --read-only");
-    if (caller.token?.scope === "read")
+    if (!caller.token || caller.token.scope === "read")
       throw fail.permission(
         "this token may only read",
         "get one by: session-buddy token --scope review",
@@ -108,7 +108,7 @@ export class Dashboard {
       ...(reviewed ? { add_tags: tags } : { remove_tags: tags }),
     };
     // For this alone: what the page may say is made here.
-    const token: TokenIdentity = { ...caller.token!, scope: "write" };
+    const token: TokenIdentity = { ...caller.token, scope: "write" };
     return this.parts.tools.call("annotate_session", args, {
       ...{ ...caller, token },
     });

@@ -1,20 +1,9 @@
 /** What the tools answer, as far as the page shows it. */
-import type { Session as Stored } from "../../../model/session.ts";
+import type { Command } from "../../../model/command.ts";
+import type { Session } from "../../../model/session.ts";
 
-export type Session = Stored;
-
-export interface Command {
-  session_id: string;
-  event_seq: number;
-  text: string | null;
-  truncated_bytes?: number;
-  start_time: string;
-  end_time: string | null;
-  duration_seconds: number | null;
-  exit_code: number | null;
-  cwd: string | null;
-  mark: string | null;
-}
+export type { Command, Session };
+export type { Hit } from "../../../model/search.ts";
 
 export interface Present extends Session {
   doing: Command | null;
@@ -46,19 +35,4 @@ export interface WholeSession extends Session {
   notes: Said[];
   remarks: Said[];
   watches: Watch[];
-}
-
-export interface Hit {
-  session_id: string;
-  component_name: string | null;
-  username: string | null;
-  hostname: string | null;
-  field: string;
-  time: string;
-  text: string;
-  matches: string[];
-  exit_code: number | null;
-  event_seq: number | null;
-  /** Of what a terminal showed: when, since its recording began. */
-  recording_ms?: number | null;
 }
