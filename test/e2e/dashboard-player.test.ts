@@ -208,6 +208,37 @@ describe.skipIf(!hasBrowser)("the player", () => {
     await page.close();
   });
 
+  test.each([
+    [
+      "a click",
+      (page: Page) => page.locator(".commands a", { hasText: "ls" }).click(),
+    ],
+    [
+      "another second of the address",
+      (page: Page) =>
+        page.evaluate(
+          "location.hash = location.hash.replace(/t=[^&]*/, 't=5')",
+        ),
+    ],
+  ])("%s while it is fetched counts", async (_, ask) => {
+    const { page, said } = await enter(browser, sandbox);
+    const asked = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    await page.route("**/*.cast", async (route) => {
+      asked.resolve();
+      await held.promise;
+      await route.continue();
+    });
+    await page.evaluate(`location.hash = "/session?id=${PLAYED}&t=3600"`);
+    await asked.promise;
+    await ask(page);
+    held.resolve();
+    await marked(page, "ls");
+    await page.waitForURL(/[?&]t=5(\.0)?\b/);
+    expect(said).toEqual([]);
+    await page.close();
+  });
+
   test("a hit in output opens at its second", async () => {
     const hits = () => sandbox.run(["search", "a.txt", "--in", "output"]);
     await until("the index", async () => (await hits()).exitCode === 0);

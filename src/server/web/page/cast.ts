@@ -102,3 +102,12 @@ export class Pace {
     return low;
   }
 }
+
+/** Of the last words of a cast of which not all could be read. */
+export const saysDamage = (label: string): boolean =>
+  /^the recording is (?:damaged|cut off)\b/.test(label);
+
+export function damageIn(events: readonly CastEvent[]): string | null {
+  const [, code, label] = events.at(-1) ?? [0, "", ""];
+  return code === "m" && saysDamage(label) ? label : null;
+}

@@ -3,11 +3,18 @@
  * is, in the time of the recording. Waits that are long are played as short ones.
  */
 import { signal } from "@preact/signals";
-import type { Options, Player } from "asciinema-player";
+import type { Player } from "asciinema-player";
 import { RECORDING_BEGAN } from "../../../model/recording/place.ts";
 import { away, fetched } from "./access.ts";
-import { type CastEvent, type CastHead, CastReader, Pace } from "./cast.ts";
-import { type LiveScreen, liveSource } from "./live-screen.ts";
+import {
+  type CastEvent,
+  type CastHead,
+  CastReader,
+  Pace,
+  damageIn,
+  saysDamage,
+} from "./cast.ts";
+import { LOOK, type LiveScreen, liveSource } from "./live-screen.ts";
 import type { TranscriptLine } from "./transcript-lines.ts";
 
 /** `closed` before anybody asked for it; `over`: the session that was watched has ended. */
@@ -52,7 +59,8 @@ export class Playing {
   /** Where it is on its way to. */
   private wanted_s: number | null = null;
   private isChanging = false;
-  private asked_ms = 0;
+  /** The second that somebody asked for while it was fetched; the last counts. */
+  private asked: (() => number) | null = null;
   private element: HTMLElement | null = null;
   private shown: Player | null = null;
   private screen: LiveScreen | null = null;
@@ -78,11 +86,13 @@ export class Playing {
 
   /** Shows a moment, and fetches the recording for that where it is not there. */
   async openAt(ms: number): Promise<void> {
-    const { state, head } = this;
-    this.asked_ms = ms;
-    if (state.value === "closed" || state.value === "over") await this.open(0);
-    if (state.value !== "ready") return;
-    await this.seek((this.asked_ms - head.value!.began_ms) / 1_000);
+    const at_s = () => (ms - this.head.value!.began_ms) / 1_000;
+    const { value } = this.state;
+    if (value === "ready") return this.seek(at_s());
+    const opened =
+      value === "loading" || value === "live" ? null : this.open(0);
+    this.asked = at_s;
+    await opened;
   }
 
   /** Fetches it, and shows what was to be seen at a moment. */
@@ -101,10 +111,11 @@ export class Playing {
       this.events = events;
       this.note.value = damageIn(events);
       this.markers = events
-        .filter(([, code, label]) => code === "m" && !DAMAGE.test(label))
+        .filter(([, code, label]) => code === "m" && !saysDamage(label))
         .map(([at_s, , label]) => [at_s, label] as const);
       await this.mount(create, at_s);
       this.state.value = "ready";
+      if (this.asked) await this.seek(this.asked());
       if (plays) await this.play();
     } catch (error) {
       this.failed(error, signal);
@@ -159,6 +170,7 @@ export class Playing {
 
   /** Of many at once the last counts. @param at_s of the recording */
   async seek(at_s: number): Promise<void> {
+    if (this.state.value === "loading") this.asked = () => at_s;
     if (this.state.value !== "ready") return;
     const to_s = Math.min(Math.max(0, at_s), this.length_s);
     this.at_s.value = to_s;
@@ -229,6 +241,7 @@ export class Playing {
     this.gone = new AbortController();
     this.unmount();
     this.screen = null;
+    this.asked = null;
     this.note.value = null;
     this.state.value = "closed";
   }
@@ -328,19 +341,3 @@ export class Playing {
     this.shown = null;
   }
 }
-
-/** The last words of a cast of which not all could be read. */
-const DAMAGE = /^the recording is (?:damaged|cut off)\b/;
-
-function damageIn(events: readonly CastEvent[]): string | null {
-  const [, code, label] = events.at(-1) ?? [0, "", ""];
-  return code === "m" && DAMAGE.test(label) ? label : null;
-}
-
-const LOOK: Options = {
-  controls: false,
-  fit: "width",
-  theme: "session-buddy",
-  cursorMode: "steady",
-  terminalFontFamily: "var(--mono)",
-};
