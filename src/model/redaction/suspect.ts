@@ -20,6 +20,10 @@ export function neededTerms(): string[] {
   );
 }
 
+/** Of a row of letters, that no text is in whole. */
+export const isOfRun = (term: string): boolean =>
+  /(?:\[[^\]]*\]){23}/.test(term);
+
 /** One regular expression for a text in lower case; `.` is any character in it. */
 export const expressionOf = (terms: readonly string[] = neededTerms()) =>
   terms.map(sourceOf).join("|");
@@ -31,7 +35,7 @@ export const expressionOf = (terms: readonly string[] = neededTerms()) =>
 export const literals = (): string[][] =>
   neededTerms()
     // Letters in a row: `hasRun`.
-    .filter((term) => !/(?:\[[^\]]*\]){23}/.test(term))
+    .filter((term) => !isOfRun(term))
     .flatMap(expanded)
     .map((term) => term.split(/\[[^\]]*\]|\*/).filter(Boolean));
 

@@ -34,7 +34,9 @@ __sb_now() { # → __sb_now
 __sb_history() {
   __sb_raw=
   if [[ -n $__sb_tmp ]] && ((BASH_SUBSHELL == 0)) && HISTTIMEFORMAT='' builtin history 1 >|"$__sb_tmp"; then
-    IFS= builtin read -rd '' __sb_raw <"$__sb_tmp" || :
+    # `read` goes letter by letter.
+    if [[ -n $__sb_ps0 ]]; then builtin mapfile -d '' __sb_raw <"$__sb_tmp"; __sb_raw=${__sb_raw-}
+    else IFS= builtin read -rd '' __sb_raw <"$__sb_tmp" || :; fi
   else
     __sb_raw=$(HISTTIMEFORMAT='' builtin history 1)
   fi
@@ -50,10 +52,7 @@ __sb_count() {
 __sb_say_number() { __sb_count; builtin printf %s "$__sb_number"; }
 
 __sb_escape() { # $1 → __sb_e
-  __sb_e=$1
-  if [[ $__sb_e == *[$'\\\n\t']* ]]; then
-    __sb_e=${__sb_e//\\/\\\\}; __sb_e=${__sb_e//$'\n'/\\n}; __sb_e=${__sb_e//$'\t'/\\t}
-  fi
+  __sb_e=${1//\\/\\\\}; __sb_e=${__sb_e//$'\n'/\\n}; __sb_e=${__sb_e//$'\t'/\\t}
 }
 
 # A file of ours begins with who writes it, also one that is new because the spool was moved away.
@@ -72,8 +71,22 @@ __sb_append() { # $1 the line
   builtin printf '%s%s\n' "$__sb_torn" "$1" >>"$__sb_file" && __sb_torn= || __sb_torn=$'\n'
 }
 
-# Of __sb_start, which is short without it: bash copies a function at each call.
-__sb_redact() {
+# What an ordinary command needs is short, and the rest stands in functions of its
+# own: bash copies a function at each call.
+
+# Whether it is private, where bash is older than 5 or the history grew by nothing.
+__sb_compare() { # → text, mark
+  if [[ -z $__sb_old && ${HISTCONTROL-} != *erasedups* ]]; then
+    mark=private # by the user's own HISTCONTROL or HISTIGNORE, or a repetition under ignoredups
+    return 0
+  fi
+  __sb_history
+  if [[ -n $__sb_old && -n $__sb_yielded ]] && __sb_count && ((__sb_number == __sb_before)); then mark=private
+  elif [[ -z $__sb_old || -z $__sb_yielded ]] && [[ $__sb_raw == "$__sb_last" || $__sb_last == '?' ]]; then mark=private
+  else text=${__sb_raw#*[0-9][ *] }; fi
+}
+
+__sb_redact() { # text → text, mark
   local out
   if [[ -n $__sb_tmp ]]; then : >|"$__sb_tmp"; fi
   # $( ), not a job: no notice, no $!, the shell stays the file's one writer.
@@ -85,38 +98,32 @@ __sb_redact() {
 
 # Writes the start of command __sb_n, which began at __sb_t.
 __sb_start() {
-  local text='' mark='' t=$__sb_t
+  local text= mark=
   if [[ -e $__sb_pause ]]; then __sb_kept=; return 0; fi
   __sb_kept=1
-  if ((t == 0)); then __sb_now; t=$__sb_now; fi
-  __sb_t=$t
+  if ((__sb_t == 0)); then __sb_now; __sb_t=$__sb_now; fi
   if [[ ! -o history ]]; then mark=private
-  elif ((__sb_c <= 0)) && [[ -z $__sb_old && ${HISTCONTROL-} != *erasedups* ]]; then
-    mark=private # by the user's own HISTCONTROL or HISTIGNORE, or a repetition under ignoredups
-  else
-    __sb_history
-    if [[ -n $__sb_old && -n $__sb_yielded ]] && __sb_count && ((__sb_number == __sb_before)); then mark=private
-    elif [[ -z $__sb_old || -z $__sb_yielded ]] && { [[ -n $__sb_old ]] || ((__sb_c <= 0)); } && [[ $__sb_raw == "$__sb_last" || $__sb_last == '?' ]]; then mark=private
-    else text=${__sb_raw#*[0-9][ *] }; fi
-  fi
+  elif ((__sb_c <= 0)) || [[ -n $__sb_old ]]; then __sb_compare
+  else __sb_history; text=${__sb_raw#*[0-9][ *] }; fi
   # About to be somebody else's; DEBUG of ours would have seen it.
   if [[ -n $__sb_nodebug && $text == 'trap '[!-]*DEBUG* ]]; then __sb_yield; fi
   # bash-preexec takes ignorespace out of HISTCONTROL.
   if [[ $text == ' '* && -n ${bash_preexec_imported-${__bp_imported-}} ]]; then text= mark=private; fi
   if [[ -n $text ]] && { ((${#text} > 8192)) || __sb_suspect "$text"; }; then __sb_redact; fi
   [[ $PWD == "$__sb_pwd" ]] || __sb_where
-  __sb_escape "$text"
+  if [[ $text == *[$'\\\n\t']* ]]; then __sb_escape "$text"; text=$__sb_e; fi
   # In a subshell others may write at once: only what one write(2) takes.
-  if ((BASH_SUBSHELL > 0 && ${#__sb_e} > 900)) && [[ -z ${1-} ]]; then return 0; fi
-  __sb_append "s	$__sb_n	$t	$__sb_cwd	$mark	$__sb_e	."
+  if ((BASH_SUBSHELL > 0 && ${#text} > 900)) && [[ -z ${1-} ]]; then return 0; fi
+  __sb_append "s	$__sb_n	$__sb_t	$__sb_cwd	$mark	$text	."
 }
 
-# DEBUG, armed by the prompt, fires once: before the first command after PS0.
+# DEBUG, armed by the prompt, fires once: before the first command after PS0. Fails once it has.
 __sb_debug() { # $1: $_, which the trap's last command gives back
   __sb_u=${1-}
   if [[ -z $__sb_ps0 && ( $BASH_COMMAND == *'__sb_p-}"' || $BASH_COMMAND == '__sb_prompt '* ) ]]; then return 0; fi # bash < 4.4: no command was read
   if ((__sb_on != 1)); then # a completion, a key binding, somebody's PROMPT_COMMAND
     if [[ $- == *T* && -n $__sb_tset ]]; then set +T; __sb_tset=; fi
+    if ((__sb_on == 2)); then return 1; fi
     return 0
   fi
   if [[ -n $__sb_tset ]]; then set +T; __sb_tset=; fi
@@ -124,7 +131,19 @@ __sb_debug() { # $1: $_, which the trap's last command gives back
   if [[ $BASH_COMMAND == 'trap '[!-]*DEBUG* ]]; then __sb_yield; fi
   __sb_on=2
   __sb_start
-  return 0
+  return 1
+}
+
+# The end of a command whose start this shell has not written: no command was read,
+# DEBUG is somebody else's, or it was one that does not fire it, as `( … )`.
+__sb_unstarted() {
+  if [[ -z $__sb_ps0 ]]; then
+    __sb_count
+    if ((__sb_number == __sb_before)); then __sb_on=0; __sb_n=$((__sb_n - 1)); return 0; fi
+  fi
+  if [[ -z $__sb_forked ]]; then __sb_start ${__sb_yielded:+1}
+  elif [[ -e $__sb_pause ]]; then __sb_kept= # the fork wrote it, unless it was paused
+  else __sb_kept=1; fi
 }
 
 # Ends command __sb_n.
@@ -135,31 +154,20 @@ __sb_prompt() {
     # bash-preexec came before us, and keeps them.
     if [[ -n ${bash_preexec_imported-${__bp_imported-}} ]]; then p=${BP_PIPESTATUS[*]-}; fi
   fi
-  if ((__sb_on == 1)) && [[ -z $__sb_ps0 ]]; then
-    # No start was written: no command was read, DEBUG is somebody else's, or
-    # it was one that does not fire it, as `( … )`.
-    __sb_count
-    if ((__sb_number == __sb_before)); then __sb_on=0; __sb_n=$((__sb_n - 1)); fi
+  if ((__sb_on == 1)); then __sb_unstarted; fi
+  if ((__sb_on)) && [[ -n $__sb_kept ]]; then
+    if [[ -n ${EPOCHREALTIME-} ]]; then __sb_now=${EPOCHREALTIME/[.,]/}; else __sb_now; fi
+    [[ $PWD == "$__sb_pwd" ]] || __sb_where
+    [[ $p == *' '* ]] || p=
+    __sb_append "e	$__sb_n	$__sb_now	$s	$p	$__sb_cwd	."
   fi
-  if ((__sb_on)); then
-    if [[ -n $__sb_forked ]]; then # the fork wrote the start, unless it was paused
-      if [[ -e $__sb_pause ]]; then __sb_kept=; else __sb_kept=1; fi
-    elif ((__sb_on == 1)); then __sb_start ${__sb_yielded:+1}; fi
-    if [[ -n $__sb_kept ]]; then
-      __sb_now
-      [[ $PWD == "$__sb_pwd" ]] || __sb_where
-      [[ $p == *' '* ]] || p=
-      __sb_append "e	$__sb_n	$__sb_now	$s	$p	$__sb_cwd	."
-    fi
-    __sb_on=0
-  fi
-  __sb_f=1 __sb_forked=
+  __sb_on=0 __sb_f=1 __sb_forked=
   if (($# > 0)) && [[ $- != *e* ]]; then return "$s"; fi
   return 0
 }
 
 # Disarms itself at the top level: in a function that does not last before bash 5.
-__sb_debug_text='{ __sb_debug "$_"; ((__sb_on != 2)) || trap - DEBUG; : "$__sb_u"; } 2>/dev/null'
+__sb_debug_text='{ __sb_debug "$_" || trap - DEBUG; : "$__sb_u"; } 2>/dev/null'
 
 # The last thing before the prompt: what the next start is compared with.
 # Fails when DEBUG is not needed or somebody else's.
@@ -167,7 +175,7 @@ __sb_ready() {
   __sb_h=$HISTCMD
   if [[ -o history ]] && { [[ -n $__sb_old ]] || [[ ${HISTCONTROL-} == *erasedups* ]]; }; then __sb_history; __sb_last=$__sb_raw; fi
   if [[ -z $__sb_ps0 ]]; then __sb_count of; __sb_before=$__sb_number; fi
-  if ! shopt -q promptvars; then PS0=${PS0//"$__sb_ps0"}; return 1; fi
+  if [[ $BASHOPTS != *promptvars* ]]; then PS0=${PS0//"$__sb_ps0"}; return 1; fi
   if [[ -n $__sb_ps0 && ${PS0-} != *"$__sb_ps0"* ]]; then PS0=$__sb_ps0${PS0-}; fi
   # In somebody's function DEBUG cannot be seen, and may be theirs.
   case ${FUNCNAME[*]} in
@@ -253,7 +261,9 @@ else __sb_arm_text="__sb_trap=\$(trap -p DEBUG); $__sb_arm_text"; fi
 
 __sb_install() {
   local v=$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1]))
-  local count='__sb_n+=1,__sb_on=1,__sb_c=HISTCMD-__sb_h,__sb_h=HISTCMD,__sb_t='$__sb_clock',0'
+  # By its name, as an expression in a variable: PS0 is looked at before each prompt, and short.
+  __sb_tick='__sb_n+=1,__sb_on=1,__sb_c=HISTCMD-__sb_h,__sb_h=HISTCMD'
+  local count='__sb_tick,__sb_t='$__sb_clock',0'
   __sb_tset= __sb_forked= __sb_ps0= __sb_nodebug= __sb_old= __sb_element= __sb_yielded= __sb_moved= __sb_before=0 __sb_ps0_fork= __sb_probe=
   if ((v < 500)); then __sb_old=1; fi
   if ((v >= 503)); then

@@ -3,7 +3,11 @@
  * Made of the globs of redaction's table, so that whatever a rule could find
  * is sent to the rules. Most commands end at the first, short question.
  */
-import { expressionOf, neededTerms } from "../../model/redaction/suspect.ts";
+import {
+  expressionOf,
+  isOfRun,
+  neededTerms,
+} from "../../model/redaction/suspect.ts";
 
 /** `pcre` is what Python's `re` reads, too. */
 export type Dialect = "bash" | "zsh" | "fish" | "pcre";
@@ -31,24 +35,34 @@ export function prefilter(
     ]
       .map(([name, regex]) => `set -g __sb_${name} ${fishWord(regex!)}\n`)
       .join("");
-  const question = [`*[=:@%\\|\\<-]*`, ...gate.map(globOf)].join("|");
-  if (dialect === "bash") return bash(question, cases);
+  const signs = `*[=:@%\\|\\<-]*`;
+  if (dialect === "bash") return bash(signs, terms);
+  const question = [signs, ...gate.map(globOf)].join("|");
   // In a variable a pattern has no quotes.
   const pattern = ["*[=:@%|<-]*", ...gate.map((word) => `*${word}*`)].join("|");
   return zsh(pattern, question, cases);
 }
 
-/** In variables: bash copies a function, with every pattern in it, at each call. */
-const bash = (
-  gate: string,
-  cases: string,
-) => `__sb_gate='@(${gate.replaceAll("'", "'\\''")})'
-__sb_hit='@(${cases.replaceAll("'", "'\\''")})'
+/**
+ * In variables: bash copies a function, with every pattern in it, at each call. A row of
+ * letters costs as much as all the words, and is asked for where the text is that long.
+ */
+function bash(signs: string, terms: readonly string[]): string {
+  const rows = terms.filter(isOfRun);
+  const words = terms.filter((term) => !isOfRun(term));
+  const letters = Math.min(...rows.map((row) => row.split("[").length - 1));
+  const pattern = (globs: readonly string[]) =>
+    `'@(${globs.join("|").replaceAll("'", "'\\''")})'`;
+  return `__sb_gate=${pattern([signs, ...gateOf(words).map(globOf)])}
+__sb_hit=${pattern(words.map(globOf))}
+__sb_row=${pattern(rows.map(globOf))}
 __sb_suspect() {
   set -- "\${1,,}"
-  [[ $1 == $__sb_gate && $1 == $__sb_hit ]]
+  [[ $1 == $__sb_gate && $1 == $__sb_hit ]] ||
+    { ((\${#1} >= ${letters})) && [[ $1 == $__sb_row ]]; }
 }
 `;
+}
 
 const zsh = (
   pattern: string,
