@@ -109,7 +109,7 @@ export class DatagramSocket {
     try {
       for (let at = 0; at < bytes.length;) {
         const rest = bytes.subarray(at);
-        const wrote = Number(libc!.calls.write(file, rest, rest.length));
+        const wrote = libc!.calls.write(file, rest, rest.length);
         if (wrote <= 0) throw failed("fill a file in memory for", this.path);
         at += wrote;
       }

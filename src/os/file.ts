@@ -186,7 +186,7 @@ export function readOpen(
   let bytes: Uint8Array = page;
   for (let length = 0; ;) {
     const rest = bytes.subarray(length);
-    const first = Number(read(fd, rest, rest.length));
+    const first = read(fd, rest, rest.length);
     const got =
       first !== -1
         ? first

@@ -31,7 +31,8 @@ const SYMBOLS = {
   isatty: { args: ["i32"], returns: "i32" },
   mkdir: { args: ["ptr", "u32"], returns: "i32" },
   open: { args: ["ptr", "i32", "u32"], returns: "i32" },
-  read: { args: ["i32", "ptr", "u64"], returns: "i64" },
+  // 32 bits: the kernel takes no more than that at once, and 64 would be a BigInt.
+  read: { args: ["i32", "ptr", "u64"], returns: "i32" },
   readlink: { args: ["ptr", "ptr", "u64"], returns: "i64" },
   kill: { args: ["i32", "i32"], returns: "i32" },
   pipe2: { args: ["ptr", "i32"], returns: "i32" },
@@ -62,7 +63,7 @@ const SYMBOLS = {
   tcgetpgrp: { args: ["i32"], returns: "i32" },
   tcsetpgrp: { args: ["i32", "i32"], returns: "i32" },
   statx: { args: ["i32", "ptr", "i32", "u32", "ptr"], returns: "i32" },
-  write: { args: ["i32", "ptr", "u64"], returns: "i64" },
+  write: { args: ["i32", "ptr", "u64"], returns: "i32" },
   setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   unsetenv: { args: ["ptr"], returns: "i32" },
   uname: { args: ["ptr"], returns: "i32" },

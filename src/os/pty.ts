@@ -88,15 +88,24 @@ export function openPty(c: Libc, modes: Modes, size: Size): Pty | null {
   return { master, path, slave };
 }
 
-/** @returns null of what is no terminal */
-export function modesOf(fd: number): Modes | null {
-  const modes = new Uint8Array(TERMIOS_BYTES);
+export const noModes = (): Modes => new Uint8Array(TERMIOS_BYTES);
+
+/**
+ * @param modes is overwritten with them
+ * @returns null of what is no terminal
+ */
+export function modesOf(fd: number, modes = noModes()): Modes | null {
   return calls?.tcgetattr(fd, modes) === 0 ? modes : null;
 }
 
 /** ISIG, ICANON, ECHO and the like. */
-export const localModes = (modes: Modes): number =>
-  new DataView(modes.buffer, modes.byteOffset).getUint32(LOCAL_MODES_AT, true);
+export function localModes(modes: Modes): number {
+  // A view of its own would cost more than all else that a key does.
+  let flags = 0;
+  for (let i = 3; i >= 0; i--)
+    flags = (flags << 8) | modes[LOCAL_MODES_AT + i]!;
+  return flags >>> 0;
+}
 
 /** The key of a function, VINTR and the like; 0: none has it. */
 export const keyOf = (modes: Modes, which: number): number =>
@@ -155,7 +164,7 @@ export function unreadKeys(c: Libc, { slave }: Pty, modes: Modes): Uint8Array {
   let length = 0;
   for (;;) {
     const rest = keys.subarray(length);
-    const got = Number(c.calls.read(slave, rest, rest.length));
+    const got = c.calls.read(slave, rest, rest.length);
     if (got <= 0) return keys.subarray(0, length);
     length += got;
   }

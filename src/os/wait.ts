@@ -26,7 +26,8 @@ const EMPTY = new Uint8Array(1);
 export type Woken =
   | { kind: "child"; change: ChildChange }
   | Signalled
-  | { kind: "ready"; fd: number }
+  /** What was done with a descriptor that was ready may concern the caller. */
+  | { kind: "ready" }
   /** A heartbeat is due that is more than a touch. */
   | { kind: "beat" }
   | { kind: "time" };
@@ -56,6 +57,8 @@ interface State {
   /** Children may have changed that nobody has asked after. */
   reap: boolean;
   before_reaping: () => void;
+  /** What is done with a descriptor that is ready. @returns whether the wait goes on */
+  ready: (fd: number) => boolean;
   status_at: Pointer;
   usage_at: Pointer;
   info: Int32Array;
@@ -118,7 +121,7 @@ function loop(c: Libc["calls"], s: State): number {
       // O_CLOEXEC
       const file = c.open(d.delivery_at, 0o2000000, 0);
       if (file !== -1) {
-        const got = Number(c.read(file, d.page_at, d.page.length));
+        const got = c.read(file, d.page_at, d.page.length);
         c.close(file);
         const said = got > 0 ? d.page.latin1Slice(0, got) : "";
         const at = said.indexOf('"open_until":"');
@@ -150,8 +153,11 @@ function loop(c: Libc["calls"], s: State): number {
       // Our limit of open files was lowered under us, or poll is forbidden.
       c.poll(null, 0, 50);
       s.reap = true;
-    } else if (s.fds[1]! >> 16 === 0) return READY;
-    if (Number(c.read(s.fds[0]!, s.info_at, s.info_bytes)) <= 0) continue;
+    } else if (s.fds[1]! >> 16 === 0) {
+      if (s.ready(readyOf(s))) continue;
+      return READY;
+    }
+    if (c.read(s.fds[0]!, s.info_at, s.info_bytes) <= 0) continue;
     if (s.info[0] !== 17) return SIGNAL;
     s.reap = true;
   }
@@ -187,6 +193,7 @@ export class Waiter {
     this.state = {
       ...{ longest_ms: LONGEST_MS, child: 0, reap: true },
       before_reaping() {},
+      ready: () => false,
       ...this.descriptors(),
       status_at: ptr(this.status),
       usage_at: ptr(this.usage),
@@ -203,6 +210,14 @@ export class Waiter {
    */
   waitFor(child: number, before_reaping: () => void): void {
     Object.assign(this.state, { child, before_reaping });
+  }
+
+  /**
+   * @param ready what is done with a descriptor that is ready; it returns whether the
+   *   wait goes on
+   */
+  whenReady(ready: (fd: number) => boolean): void {
+    this.state.ready = ready;
   }
 
   /**
@@ -293,7 +308,7 @@ export class Waiter {
           };
         }
         case READY:
-          return { kind: "ready", fd: this.ready() };
+          return { kind: "ready" };
         case BEAT:
           return { kind: "beat" };
         case TIME:
@@ -301,10 +316,13 @@ export class Waiter {
       }
   }
 
-  private ready(): number {
-    const { fds, count } = this.state;
-    for (let i = 1; i < count; i++)
-      if (fds[2 * i + 1]! >> 16) return fds[2 * i]!;
-    throw new Error("poll: nothing is ready");
+  /** Comes back then at the latest, also when it waits already; see `wait`. */
+  until(time_at: number): void {
+    this.state.time_at = time_at;
   }
+}
+
+function readyOf({ fds, count }: State): number {
+  for (let i = 1; i < count; i++) if (fds[2 * i + 1]! >> 16) return fds[2 * i]!;
+  throw new Error("poll: nothing is ready");
 }

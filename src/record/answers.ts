@@ -47,8 +47,8 @@ export class Answers {
     this.after(limit_ms, () => this.giveUp(from, pid));
   }
 
-  /** Takes what there is to be read. */
-  read(fd: number): void {
+  /** Takes what there is to be read. @returns false: somebody waits for it */
+  read(fd: number): false {
     const asked = this.open.get(fd)!;
     if (asked.length === asked.bytes.length) {
       const larger = new Uint8Array(asked.length * 4);
@@ -56,7 +56,7 @@ export class Answers {
       asked.bytes = larger;
     }
     const rest = asked.bytes.subarray(asked.length);
-    const got = Number(this.c.calls.read(fd, rest, rest.length));
+    const got = this.c.calls.read(fd, rest, rest.length);
     if (got > 0 && asked.length + got <= MAX_ANSWER_BYTES) asked.length += got;
     else if (got > 0) this.giveUp(fd, asked.pid);
     else if (got === 0)
@@ -64,6 +64,7 @@ export class Answers {
         fd,
         new TextDecoder().decode(asked.bytes.subarray(0, asked.length)),
       );
+    return false;
   }
 
   stop(): void {

@@ -159,6 +159,7 @@ export class NativeRun implements Run, Running, Keyed {
     this.pid = started.pid;
     this.waiter = started.waiter;
     this.waiter.waitFor(this.pid, () => watch.over());
+    this.waiter.whenReady((fd) => this.ready(fd));
     this.recorded?.begin(this.waiter);
     watch.spawned(this.pid);
     const { heartbeat } = watch;
@@ -237,16 +238,18 @@ export class NativeRun implements Run, Running, Keyed {
     if (heartbeat) this.waiter.touch(heartbeat.touches());
     const woken = this.waiter.wait(this.agenda.next_at);
     if (woken.kind === "child") this.changed(woken.change);
-    if (woken.kind === "ready") this.read(woken.fd);
     if (woken.kind === "signal") this.signalled(woken);
     if (woken.kind !== "beat" || !heartbeat) return;
     heartbeat.beat();
     this.waiter.beatIn(heartbeat.every_ms);
   }
 
-  private read(fd: number): void {
-    if (this.recorded?.owns(fd)) this.recorded.ready(fd);
-    else this.answers.read(fd);
+  /** @returns whether there is nothing else to do but to wait on */
+  private ready(fd: number): boolean {
+    if (!this.recorded?.owns(fd)) return this.answers.read(fd);
+    const passed = this.recorded.ready(fd);
+    this.waiter.until(this.agenda.next_at);
+    return passed && this.outcome === null;
   }
 
   private signalled({ signal, from_kernel, sender }: Signalled): void {

@@ -45,7 +45,8 @@ export class Outlet {
   private write(bytes: Uint8Array): Uint8Array {
     let left = bytes;
     while (left.length > 0 && !this.gone) {
-      const wrote = Number(this.c.calls.write(this.fd, left, left.length));
+      const wrote = this.c.calls.write(this.fd, left, left.length);
+      if (wrote === left.length) return NOTHING;
       if (wrote > 0) left = left.subarray(wrote);
       else {
         const errno = this.c.errno();

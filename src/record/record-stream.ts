@@ -34,7 +34,7 @@ export function recordStream(
     const { due_us } = recorder;
     if (due_us !== null && due_us <= now_us()) recorder.flush(now_us());
     if (!isReadable(c, recorder.due_us, now_us())) continue;
-    const got = Number(c.calls.read(STDIN, page, page.length));
+    const got = c.calls.read(STDIN, page, page.length);
     if (got === 0) break;
     if (got < 0) {
       if (c.errno() === EINTR) continue;

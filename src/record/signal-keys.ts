@@ -34,19 +34,23 @@ export class SignalKeys {
       this.quoted = false;
       return [];
     }
-    const signals = new Map(
-      SENT.map(([key, signal]) => [keyOf(modes, key), signal] as const),
-    );
-    signals.delete(NO_KEY);
     const quotes = flags & ICANON && flags & IEXTEN ? keyOf(modes, VLNEXT) : 0;
     const found: number[] = [];
     for (const key of keys) {
-      const signal = this.quoted ? undefined : signals.get(key);
-      if (signal !== undefined) found.push(signal);
+      const signal = this.quoted ? 0 : signalOf(key, modes);
+      if (signal !== 0) found.push(signal);
       this.quoted = !this.quoted && quotes !== NO_KEY && key === quotes;
     }
     return found;
   }
+}
+
+/** @returns 0: it sends none */
+function signalOf(key: number, modes: Modes): number {
+  if (key === NO_KEY) return 0;
+  for (let i = 0; i < SENT.length; i++)
+    if (keyOf(modes, SENT[i]![0]) === key) return SENT[i]![1];
+  return 0;
 }
 
 /** Whether a program has changed its terminal as only those do that read keys from it. */

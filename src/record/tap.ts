@@ -119,7 +119,7 @@ export class Tap {
   pass(): void {
     while (this.waiting.length > 0 && !this.broken) {
       const bytes = this.waiting[0]!;
-      const wrote = Number(this.c.calls.write(this.to, bytes, bytes.length));
+      const wrote = this.c.calls.write(this.to, bytes, bytes.length);
       if (wrote < 0) {
         const errno = this.c.errno();
         if (errno === EINTR) continue;
@@ -167,7 +167,7 @@ export class Tap {
   private hear(is_all: () => boolean, left = within(CLOSE_MS)): boolean {
     const page = new Uint8Array(4096);
     while (!is_all()) {
-      const got = Number(this.c.calls.read(this.answer, page, page.length));
+      const got = this.c.calls.read(this.answer, page, page.length);
       if (got > 0) this.heard += Buffer.from(page.subarray(0, got)).toString();
       else if (got === 0) return true;
       else if (left() === 0) return false;

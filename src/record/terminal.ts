@@ -3,6 +3,7 @@
  * passes through it, byte for byte, and is recorded on its way; keys pass the other way
  * and are not. Keys are read, and our terminal's modes touched, in the foreground alone.
  */
+import { ptr } from "bun:ffi";
 import { EAGAIN, EINTR, POLLIN, POLLOUT } from "../os/constants.ts";
 import type { Libc } from "../os/libc.ts";
 import {
@@ -11,6 +12,7 @@ import {
   type Size,
   lineModes,
   modesOf,
+  noModes,
   openPty,
   rawModes,
   reopened,
@@ -50,10 +52,13 @@ export interface Keyed {
 
 export class RecordedTerminal implements Screen {
   private readonly page = new Uint8Array(PAGE);
+  private readonly page_at = ptr(this.page);
   private readonly began_ns = Bun.nanoseconds();
   private readonly screen: Outlet;
   private readonly keys: Outlet;
   private readonly signals = new SignalKeys();
+  /** The modes of the program's when the last keys came. */
+  private readonly now = noModes();
   /** Those that the program's began with. */
   private readonly given: Modes;
   private size: Size;
@@ -168,8 +173,10 @@ export class RecordedTerminal implements Screen {
     return this.events.has(fd);
   }
 
-  ready(fd: number): void {
-    if (fd === INPUT) this.readKeys();
+  /** @returns whether all that happened is that bytes were passed on */
+  ready(fd: number): boolean {
+    let passed = true;
+    if (fd === INPUT) passed = this.readKeys();
     else if (fd === this.screen.fd) this.screen.flush();
     else {
       if (this.keys.waits) this.keys.flush();
@@ -178,6 +185,7 @@ export class RecordedTerminal implements Screen {
         if (this.show() < MUCH) break;
     }
     this.wait();
+    return passed;
   }
 
   /** Ours is of another size: so is the program's. */
@@ -236,11 +244,10 @@ export class RecordedTerminal implements Screen {
 
   /** @returns how much there was */
   private show(): number {
-    const { page } = this;
-    const got = Number(this.c.calls.read(this.pty.master, page, PAGE));
+    const got = this.c.calls.read(this.pty.master, this.page_at, PAGE);
     if (got <= 0) return 0;
     this.left -= got;
-    const bytes = page.subarray(0, got);
+    const bytes = this.page.subarray(0, got);
     this.screen.put(bytes);
     this.tap?.send("o", this.now_us, bytes);
     this.passOnSoon();
@@ -258,23 +265,26 @@ export class RecordedTerminal implements Screen {
     });
   }
 
-  private readKeys(): void {
-    const got = Number(this.c.calls.read(INPUT, this.page, PAGE));
+  private readKeys(): boolean {
+    const got = this.c.calls.read(INPUT, this.page_at, PAGE);
     if (got > 0) return this.pass(this.page.subarray(0, got));
     const errno = got < 0 ? this.c.errno() : 0;
-    if (errno === EAGAIN || errno === EINTR) return;
+    if (errno === EAGAIN || errno === EINTR) return true;
     // In the background nobody reads keys; else it is gone.
     if (isOurs(this.c)) this.hangUp();
     else this.enter();
+    return false;
   }
 
-  private pass(keys: Uint8Array): void {
-    const modes = modesOf(this.pty.master);
+  /** @returns whether they sent no signal */
+  private pass(keys: Uint8Array): boolean {
+    const modes = modesOf(this.pty.master, this.now);
     const sent = modes ? this.signals.in(keys, modes) : [];
     const group = sent.length > 0 ? this.foreground : 0;
     this.keys.put(keys);
     if (sent.length > 0) settleKeys(this.c, this.pty);
     for (const signal of sent) this.program.keySent(signal, group);
+    return sent.length === 0;
   }
 
   /** Waits for what can be done now: nothing is read that nobody takes. */
