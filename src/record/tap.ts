@@ -16,8 +16,8 @@ import type { Libc } from "../os/libc.ts";
 import { closeFile } from "../os/file.ts";
 import { pipe, spawnAside } from "../os/spawn.ts";
 import type { JsonObject } from "../model/event.ts";
+import { Backlog, HEAD_BYTES } from "./backlog.ts";
 
-export const HEAD_BYTES = 13;
 export type MessageKind = "o" | "r" | "x" | "q";
 
 /** By this path also when the executable was replaced meanwhile. */
@@ -43,10 +43,7 @@ const ENDED = "the process that writes its recording was ended";
 const SILENT = "the process that writes its recording does not answer";
 
 export class Tap {
-  private waiting: Uint8Array[] = [];
-  /** When the first of it was shown. */
-  private since_us = 0;
-  private waiting_bytes = 0;
+  private readonly waiting = new Backlog();
   /** Bytes that it could not be given. */
   private omitted = 0;
   /** It is gone. */
@@ -97,48 +94,39 @@ export class Tap {
   /** @param bytes are copied: the caller's page may be used again */
   send(kind: MessageKind, at_us: number, bytes: Uint8Array): void {
     if (this.broken) return;
-    if (this.omitted > 0 && this.waiting_bytes === 0) {
+    if (this.omitted > 0 && this.waiting.bytes === 0) {
       const text = new TextEncoder().encode(`${this.omitted}`);
       this.omitted = 0;
-      this.queue("x", at_us, text);
+      this.waiting.put("x", at_us, text);
     }
     this.waitForRoom(at_us);
     const left_out = this.omitted > 0 || this.isTooMuch(at_us);
     if (left_out && kind === "o") this.omitted += bytes.length;
-    else this.queue(kind, at_us, bytes);
+    else this.waiting.put(kind, at_us, bytes);
     // Not at once: whoever looks at the terminal shall have the processor first.
-    if (kind !== "o" || this.waiting_bytes >= AT_ONCE_BYTES) this.pass();
+    if (kind !== "o" || this.waiting.bytes >= AT_ONCE_BYTES) this.pass();
   }
 
   /** Whether something waits that is to be handed on soon. */
   get waits(): boolean {
-    return this.waiting_bytes > 0 && !this.broken;
+    return this.waiting.bytes > 0 && !this.broken;
   }
 
   /** Hands on what waits, as far as it takes it. */
   pass(): void {
-    while (this.waiting.length > 0 && !this.broken) {
-      const bytes = this.waiting[0]!;
-      const wrote = this.c.calls.write(this.to, bytes, bytes.length);
+    while (this.waits) {
+      const { left } = this.waiting;
+      const wrote = this.c.calls.write(this.to, left, left.length);
       if (wrote < 0) {
         const errno = this.c.errno();
         if (errno === EINTR) continue;
         if (errno !== EAGAIN) this.broken = true;
         return;
       }
-      this.waiting_bytes -= wrote;
+      this.waiting.take(wrote);
       const earned = this.patience_ms + wrote / PACE_BYTES;
       this.patience_ms = Math.min(PATIENCE_MS, earned);
-      if (wrote < bytes.length) this.waiting[0] = bytes.subarray(wrote);
-      else this.taken();
     }
-  }
-
-  /** The first message is handed on. */
-  private taken(): void {
-    this.waiting.shift();
-    const [next] = this.waiting;
-    if (next) this.since_us = timeOf(next);
   }
 
   /**
@@ -188,21 +176,9 @@ export class Tap {
   }
 
   private isTooMuch(now_us: number): boolean {
-    const { waiting_bytes } = this;
-    const late = now_us - this.since_us > MOST_US;
-    return waiting_bytes > MOST_BYTES || (late && waiting_bytes > LITTLE_BYTES);
-  }
-
-  private queue(kind: MessageKind, at_us: number, bytes: Uint8Array): void {
-    const message = new Uint8Array(HEAD_BYTES + bytes.length);
-    const view = new DataView(message.buffer);
-    message[0] = kind.charCodeAt(0);
-    view.setUint32(1, bytes.length, true);
-    view.setFloat64(5, at_us, true);
-    message.set(bytes, HEAD_BYTES);
-    if (this.waiting_bytes === 0) this.since_us = at_us;
-    this.waiting.push(message);
-    this.waiting_bytes += message.length;
+    const { bytes, since_us } = this.waiting;
+    if (bytes <= LITTLE_BYTES) return false;
+    return bytes > MOST_BYTES || now_us - since_us > MOST_US;
   }
 
   private wait(ms: number): void {
@@ -216,9 +192,6 @@ function within(ms: number): () => number {
   const until = Bun.nanoseconds() + ms * 1e6;
   return () => Math.max(0, Math.ceil((until - Bun.nanoseconds()) / 1e6));
 }
-
-const timeOf = (message: Uint8Array): number =>
-  new DataView(message.buffer, message.byteOffset).getFloat64(5, true);
 
 /** The messages in a stream, in pieces as they come. */
 export class Messages {
