@@ -117,7 +117,7 @@ export function Charts() {
             series={bySessions}
           />
           <ByLabel
-            title="Time spent in programs"
+            title="Time in the ten programs that ran most"
             of={programs}
             label="program"
             kind="bars"
