@@ -159,7 +159,8 @@ function grid(
     canvas.fillStyle = colors.rule;
     canvas.fillRect(x, strong ? 0 : AXIS - 6, 1, height);
     canvas.fillStyle = strong ? colors.ink : colors.soft;
-    if (x + 4 < width) canvas.fillText(label, x + 4, AXIS / 2);
+    const end = x + 4 + canvas.measureText(label).width;
+    if (end <= width) canvas.fillText(label, x + 4, AXIS / 2);
   }
   canvas.fillStyle = colors.rule;
   canvas.fillRect(0, AXIS - 1, width, 1);
