@@ -3,7 +3,7 @@
  * passes through it, byte for byte, and is recorded on its way; keys pass the other way
  * and are not. Keys are read, and our terminal's modes touched, in the foreground alone.
  */
-import { ptr } from "bun:ffi";
+import { type Pointer, ptr } from "bun:ffi";
 import { EAGAIN, EINTR, POLLIN, POLLOUT } from "../os/constants.ts";
 import type { Libc } from "../os/libc.ts";
 import {
@@ -39,7 +39,6 @@ const RETRY_MS = 5;
 const LOOK_MS = 50;
 /** So much at once is more than keys and their echo. */
 const MUCH = 1024;
-const MOST_PIECES = 16;
 
 /** Whose terminal it is: the program's run. */
 export interface Keyed {
@@ -180,9 +179,7 @@ export class RecordedTerminal implements Screen {
     else if (fd === this.screen.fd) this.screen.flush();
     else {
       if (this.keys.waits) this.keys.flush();
-      // While one piece is taken the program has the next ready; keys have their turn.
-      for (let i = 0; i < MOST_PIECES && !this.screen.waits; i++)
-        if (this.show() < MUCH) break;
+      if (!this.screen.waits) this.show();
     }
     this.wait();
     return passed;
@@ -244,14 +241,22 @@ export class RecordedTerminal implements Screen {
 
   /** @returns how much there was */
   private show(): number {
-    const got = this.c.calls.read(this.pty.master, this.page_at, PAGE);
-    if (got <= 0) return 0;
-    this.left -= got;
-    const bytes = this.page.subarray(0, got);
+    let length = 0;
+    // A terminal gives little at once; while that is taken the program has more ready.
+    while (length < PAGE) {
+      const at = (this.page_at + length) as Pointer;
+      const got = this.c.calls.read(this.pty.master, at, PAGE - length);
+      if (got <= 0) break;
+      length += got;
+      if (got < MUCH) break;
+    }
+    if (length === 0) return 0;
+    this.left -= length;
+    const bytes = this.page.subarray(0, length);
     this.screen.put(bytes);
     this.tap?.send("o", this.now_us, bytes);
     this.passOnSoon();
-    return got;
+    return length;
   }
 
   private passOnSoon(): void {
