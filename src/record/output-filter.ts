@@ -96,11 +96,12 @@ export class OutputFilter {
       bytes.length - over > HELD_BYTES ||
       now_us >= this.timeAt(over) + HELD_US;
     if (!late && over === start) return [];
-    const clean = Buffer.from(bytes);
+    let clean = bytes;
     const typed = late && over < bytes.length;
     let end = late ? bytes.length : over;
     if (!scanned || (typed && this.mayBeTyped(bytes, scanned))) {
       const rows = rowsOf(bytes, this.columns);
+      clean = Buffer.from(bytes);
       this.clean(rows, clean, start, end);
       if (typed) end = this.hold(rows, clean, over, now_us, all);
       this.copies = rows.clipboard_open && end === bytes.length;

@@ -61,9 +61,13 @@ function skippable(magic: number, content: Uint8Array): Uint8Array {
   return frame;
 }
 
+/** The longest that stands before a record's bytes: two varints and a kind. */
+const RECORD_HEAD_BYTES = 2 * 8 + 1;
+const PAGE_BYTES = 256 * 1024;
+
 /** Collects records until they are written as a block. */
 export class BlockWriter {
-  private parts: Uint8Array[] = [];
+  private page = new Uint8Array(PAGE_BYTES);
   private bytes = 0;
   /** When the first of them was. */
   private began_us = 0;
@@ -74,24 +78,35 @@ export class BlockWriter {
     return this.bytes;
   }
 
+  /** @param entry its bytes are copied */
   add({ at_us, kind, bytes }: Entry): void {
     if (this.bytes === 0) this.began_us = this.last_us = at_us;
     const since = Math.max(0, Math.round(at_us - this.last_us));
     this.last_us += since;
-    const head = Uint8Array.from([
-      ...varint(since),
-      kind.charCodeAt(0),
-      ...varint(bytes.length),
-    ]);
-    this.parts.push(head, bytes);
-    this.bytes += head.length + bytes.length;
+    const most = this.bytes + RECORD_HEAD_BYTES + bytes.length;
+    if (most > this.page.length) {
+      const page = new Uint8Array(2 * most);
+      page.set(this.page);
+      this.page = page;
+    }
+    this.varint(since);
+    this.page[this.bytes++] = kind.charCodeAt(0);
+    this.varint(bytes.length);
+    this.page.set(bytes, this.bytes);
+    this.bytes += bytes.length;
+  }
+
+  private varint(value: number): void {
+    let left = value;
+    for (; left >= 0x80; left = Math.floor(left / 0x80))
+      this.page[this.bytes++] = (left % 0x80) | 0x80;
+    this.page[this.bytes++] = left;
   }
 
   /** @returns the frames of what was collected, and begins anew; null: nothing was */
   take(): Uint8Array | null {
     if (this.bytes === 0) return null;
-    const raw = Buffer.concat(this.parts);
-    this.parts = [];
+    const raw = this.page.subarray(0, this.bytes);
     this.bytes = 0;
     const packed = Bun.zstdCompressSync(raw, { level: LEVEL });
     const facts = new Uint8Array(BLOCK_FACTS_BYTES);
@@ -104,11 +119,4 @@ export class BlockWriter {
     view.setUint32(20, Bun.hash.crc32(checked), true);
     return Buffer.concat([skippable(BLOCK_MAGIC, facts), packed]);
   }
-}
-
-function varint(value: number): number[] {
-  const bytes = [];
-  for (; value >= 0x80; value = Math.floor(value / 0x80))
-    bytes.push((value % 0x80) | 0x80);
-  return [...bytes, value];
 }
