@@ -3,6 +3,7 @@ import { copyFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { until } from "../support/wait.ts";
 
 test("an executable replaced under a running wrapper loses nothing", async () => {
   using sandbox = new Sandbox();
@@ -16,6 +17,9 @@ test("an executable replaced under a running wrapper loses nothing", async () =>
   const next = `${installed}.next`;
   writeFileSync(next, "#!/bin/sh\necho another version\n", { mode: 0o755 });
   renameSync(next, installed);
+  await until("the facts", () =>
+    sandbox.spooled().some((event) => event["event_type"] === "annotation"),
+  );
   pty.line(`${installed}; exit 5`);
   await pty.expect("another version");
   expect(await pty.ended()).toEqual({ code: 5, signal: null });

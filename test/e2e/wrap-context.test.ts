@@ -11,7 +11,7 @@ import {
 import { hostname, release } from "node:os";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
-import { executable, recorded } from "../support/recorded.ts";
+import { executable, recorded, recordedLong } from "../support/recorded.ts";
 import { BINARY, Sandbox, type SessionJson, WAYS } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 import { until } from "../support/wait.ts";
@@ -112,7 +112,8 @@ test("given metadata wins: --meta over profile over what was found out", async (
     "profiles:\n  crew:\n    metadata: {adapters: [prefect, agno], version: '7.0', command_tree_size: 3, cli_preprocessing_enabled: true, tab_completion_enabled: true}\n",
   );
   const command = ["--", "sh", "-c", "true"];
-  const found = (await recorded(sandbox, command)).metadata;
+  const long = ["--", "sh", "-c", "read line"];
+  const found = (await recordedLong(sandbox, long)).metadata;
   expect(found).toMatchObject({
     version: null,
     adapters: [],
@@ -185,9 +186,13 @@ test("the command tree counts distinct executables on PATH, and follows it", asy
   const path = pathOf(sandbox, "sh", "sleep");
   const more = join(sandbox.home, "more");
   mkdirSync(more);
-  const count = async (PATH: string, command: string) =>
-    (await recorded(sandbox, ["--", "/bin/sh", "-c", command], { PATH }))
-      .metadata["command_tree_size"];
+  const argv = (command: string) => ["--", "/bin/sh", "-c", command];
+  // Of a session that ends at once there is none where the machine is busy.
+  const count = (PATH: string, command: string) =>
+    until("a count", async () => {
+      const { metadata } = await recorded(sandbox, argv(command), { PATH });
+      return metadata["command_tree_size"];
+    });
   // The session is long when the count is on record before it ends.
   const long = `while ! grep -q '"event_type":"annotation"' "$HOME"/.local/share/session-buddy/spool/*/$SESSION_BUDDY_SESSION_ID.ndjson; do :; done`;
   const PATH = `${path}:${more}:relative::${path}/:/nonexistent:/usr/bin/../bin/grep`;
