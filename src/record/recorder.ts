@@ -103,9 +103,13 @@ export class Recorder {
 
   /** @param at_us microseconds since the recording began */
   shown(shown: Shown): void {
-    if (this.closed) return this.omit(shown.bytes.length);
+    const { length } = shown.bytes;
+    if (this.closed) return this.omit(length);
+    // What does not fit any more goes block by block: they are no larger than that.
+    if (this.fresh > 0 && this.fresh + length > BLOCK_BYTES)
+      this.flush(shown.at_us);
     this.filter.push(shown);
-    this.fresh += shown.bytes.length;
+    this.fresh += length;
     if (this.fresh >= BLOCK_BYTES) this.flush(shown.at_us);
   }
 
@@ -170,6 +174,7 @@ export class Recorder {
     const output = this.blocked;
     const frames = this.block.take()!;
     this.blocked = 0;
+    if (this.closed) return this.omit(output);
     if (this.fits(frames) && this.keep(frames)) return;
     this.omit(output);
     // Once now, in case we do not live to say the rest.
