@@ -32,6 +32,8 @@ import type { Tap } from "./tap.ts";
 const INPUT = 0;
 const OUTPUT = 1;
 const PAGE = 64 * 1024;
+/** So much is shown at once: of more the program waits while it is shown. */
+const SHOWN_BYTES = 8 * 1024;
 /** More than a terminal holds that nobody has read: the rest is others' than the program's. */
 const LAST_BYTES = 256 * 1024;
 const RETRY_MS = 5;
@@ -243,9 +245,9 @@ export class RecordedTerminal implements Screen {
   private show(): number {
     let length = 0;
     // A terminal gives little at once; while that is taken the program has more ready.
-    while (length < PAGE) {
+    while (length < SHOWN_BYTES) {
       const at = (this.page_at + length) as Pointer;
-      const got = this.c.calls.read(this.pty.master, at, PAGE - length);
+      const got = this.c.calls.read(this.pty.master, at, SHOWN_BYTES - length);
       if (got <= 0) break;
       length += got;
       if (got < MUCH) break;
