@@ -26,11 +26,15 @@ export const WAYS: readonly { recorded: boolean; way: string }[] = [
 /** For an executable without the JIT: what it is built with reads no other variable. */
 export const NO_JIT = { _UN_JSC_useJIT: "0" };
 
-/** The native library is unpacked once for all tests that do not test that. */
-const SHARED_CACHE = join(tmpdir(), `session-buddy-test-${process.pid}`);
-process.on("exit", () =>
-  rmSync(SHARED_CACHE, { recursive: true, force: true }),
-);
+/** The native library is unpacked once for all tests of a process that do not test that. */
+const CACHE = "session-buddy-test-";
+const SHARED_CACHE = join(tmpdir(), `${CACHE}${process.pid}`);
+// The runner calls no handler at its exit: whoever comes next removes it.
+for (const name of readdirSync(tmpdir())) {
+  const pid = name.startsWith(CACHE) && name.slice(CACHE.length);
+  if (pid && !existsSync(`/proc/${pid}`))
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+}
 
 export interface Finished {
   exitCode: number | null;
