@@ -88,13 +88,14 @@ export function openPty(c: Libc, modes: Modes, size: Size): Pty | null {
   return { master, path, slave };
 }
 
-export const noModes = (): Modes => new Uint8Array(TERMIOS_BYTES);
+/** Room for them. */
+export const emptyModes = (): Modes => new Uint8Array(TERMIOS_BYTES);
 
 /**
  * @param modes is overwritten with them
  * @returns null of what is no terminal
  */
-export function modesOf(fd: number, modes = noModes()): Modes | null {
+export function modesOf(fd: number, modes = emptyModes()): Modes | null {
   return calls?.tcgetattr(fd, modes) === 0 ? modes : null;
 }
 

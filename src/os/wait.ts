@@ -317,7 +317,7 @@ export class Waiter {
   }
 
   /** Comes back then at the latest, also when it waits already; see `wait`. */
-  until(time_at: number): void {
+  wakeAt(time_at: number): void {
     this.state.time_at = time_at;
   }
 }

@@ -248,7 +248,7 @@ export class NativeRun implements Run, Running, Keyed {
   private ready(fd: number): boolean {
     if (!this.recorded?.owns(fd)) return this.answers.read(fd);
     const passed = this.recorded.ready(fd);
-    this.waiter.until(this.agenda.next_at);
+    this.waiter.wakeAt(this.agenda.next_at);
     return passed && this.outcome === null;
   }
 

@@ -106,11 +106,9 @@ export class Recorder {
     const { length } = shown.bytes;
     if (this.closed) return this.omit(length);
     // What does not fit any more goes block by block: they are no larger than that.
-    if (this.fresh > 0 && this.fresh + length > BLOCK_BYTES)
-      this.flush(shown.at_us);
+    if (this.fresh + length > BLOCK_BYTES) this.flush(shown.at_us);
     this.filter.push(shown);
     this.fresh += length;
-    if (this.fresh >= BLOCK_BYTES) this.flush(shown.at_us);
   }
 
   /** The terminal is of another size from now on: `COLUMNSxROWS`. */

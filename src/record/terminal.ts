@@ -10,9 +10,9 @@ import {
   type Modes,
   type Pty,
   type Size,
+  emptyModes,
   lineModes,
   modesOf,
-  noModes,
   openPty,
   rawModes,
   reopened,
@@ -58,8 +58,8 @@ export class RecordedTerminal implements Screen {
   private readonly screen: Outlet;
   private readonly keys: Outlet;
   private readonly signals = new SignalKeys();
-  /** The modes of the program's when the last keys came. */
-  private readonly now = noModes();
+  /** Those of the program's when the last keys came. */
+  private readonly modes_then = emptyModes();
   /** Those that the program's began with. */
   private readonly given: Modes;
   private size: Size;
@@ -285,7 +285,7 @@ export class RecordedTerminal implements Screen {
 
   /** @returns whether they sent no signal */
   private pass(keys: Uint8Array): boolean {
-    const modes = modesOf(this.pty.master, this.now);
+    const modes = modesOf(this.pty.master, this.modes_then);
     const sent = modes ? this.signals.in(keys, modes) : [];
     const group = sent.length > 0 ? this.foreground : 0;
     this.keys.put(keys);

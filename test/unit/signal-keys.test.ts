@@ -47,6 +47,11 @@ test("a key that was changed, or that there is none of", () => {
   expect(sent("\0\x1a", modes(ISIG, 0))).toEqual([]);
 });
 
+test("of several that one key has, the kernel sends the first", () => {
+  expect(sent("\x03", modes(ISIG, 0x03))).toEqual([SIGINT]);
+  expect(sent("\x1c", modes(ISIG, 0x1c))).toEqual([SIGQUIT]);
+});
+
 test("a meaning is taken away over the end of what is read at once", () => {
   const keys = new SignalKeys();
   expect(sent("\x16", LINES, keys)).toEqual([]);

@@ -4,7 +4,7 @@
  * passes (see `isSuspect`).
  */
 import { isNear } from "./near.ts";
-import { isOfRun, neededTerms } from "./suspect.ts";
+import { isRun, neededTerms } from "./suspect.ts";
 
 export interface Scanned {
   /** Something is drawn over or elsewhere, or a string is sent: letters have to be placed. */
@@ -66,7 +66,7 @@ export class LineScan {
     const add = (needle: string, globs: string[]) =>
       byNeedle.set(needle, [...(byNeedle.get(needle) ?? []), ...globs]);
     for (const glob of neededTerms())
-      if (isOfRun(glob)) this.ofRuns.push(glob);
+      if (isRun(glob)) this.ofRuns.push(glob);
       else for (const one of expanded(glob)) add(longestOf(one), [glob]);
     // Whatever has it is looked at.
     for (const word of words) add(word, [""]);

@@ -20,9 +20,8 @@ export function neededTerms(): string[] {
   );
 }
 
-/** Of a row of letters, that no text is in whole. */
-export const isOfRun = (term: string): boolean =>
-  /(?:\[[^\]]*\]){23}/.test(term);
+/** A glob of letters in a row, as tokens without a name are: it has no text to look for. */
+export const isRun = (term: string): boolean => /(?:\[[^\]]*\]){23}/.test(term);
 
 /** One regular expression for a text in lower case; `.` is any character in it. */
 export const expressionOf = (terms: readonly string[] = neededTerms()) =>
@@ -34,8 +33,8 @@ export const expressionOf = (terms: readonly string[] = neededTerms()) =>
  */
 export const literals = (): string[][] =>
   neededTerms()
-    // Letters in a row: `hasRun`.
-    .filter((term) => !isOfRun(term))
+    // `hasRun` looks for those.
+    .filter((term) => !isRun(term))
     .flatMap(expanded)
     .map((term) => term.split(/\[[^\]]*\]|\*/).filter(Boolean));
 

@@ -5,7 +5,7 @@
  */
 import {
   expressionOf,
-  isOfRun,
+  isRun,
   neededTerms,
 } from "../../model/redaction/suspect.ts";
 
@@ -44,22 +44,22 @@ export function prefilter(
 }
 
 /**
- * In variables: bash copies a function, with every pattern in it, at each call. A row of
- * letters costs as much as all the words, and is asked for where the text is that long.
+ * In variables: bash copies a function, with every pattern in it, at each call. Letters
+ * in a row cost as much as all the words, and are asked for where the text is that long.
  */
 function bash(signs: string, terms: readonly string[]): string {
-  const rows = terms.filter(isOfRun);
-  const words = terms.filter((term) => !isOfRun(term));
-  const letters = Math.min(...rows.map((row) => row.split("[").length - 1));
+  const runs = terms.filter(isRun);
+  const words = terms.filter((term) => !isRun(term));
+  const letters = Math.min(...runs.map((run) => run.split("[").length - 1));
   const pattern = (globs: readonly string[]) =>
     `'@(${globs.join("|").replaceAll("'", "'\\''")})'`;
   return `__sb_gate=${pattern([signs, ...gateOf(words).map(globOf)])}
 __sb_hit=${pattern(words.map(globOf))}
-__sb_row=${pattern(rows.map(globOf))}
+__sb_run=${pattern(runs.map(globOf))}
 __sb_suspect() {
   set -- "\${1,,}"
   [[ $1 == $__sb_gate && $1 == $__sb_hit ]] ||
-    { ((\${#1} >= ${letters})) && [[ $1 == $__sb_row ]]; }
+    { ((\${#1} >= ${letters})) && [[ $1 == $__sb_run ]]; }
 }
 `;
 }

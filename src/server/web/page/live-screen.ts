@@ -1,5 +1,5 @@
 /** What the player is given of a terminal that is watched as it goes on. */
-import type { Options, Source } from "asciinema-player";
+import type { Source } from "asciinema-player";
 import type { CastEvent, CastHead } from "./cast.ts";
 
 interface Callbacks {
@@ -49,12 +49,3 @@ export function liveSource({ columns, rows }: CastHead): LiveScreen {
     end: () => dispatch?.("ended"),
   };
 }
-
-/** How it looks, whether it is live or recorded. */
-export const LOOK: Options = {
-  controls: false,
-  fit: "width",
-  theme: "session-buddy",
-  cursorMode: "steady",
-  terminalFontFamily: "var(--mono)",
-};

@@ -14,7 +14,7 @@ import {
   damageIn,
   saysDamage,
 } from "./cast.ts";
-import { LOOK, type LiveScreen, liveSource } from "./live-screen.ts";
+import { type LiveScreen, liveSource } from "./live-screen.ts";
 import type { TranscriptLine } from "./transcript-lines.ts";
 
 /** `closed` before anybody asked for it; `over`: the session that was watched has ended. */
@@ -59,8 +59,8 @@ export class Playing {
   /** Where it is on its way to. */
   private wanted_s: number | null = null;
   private isChanging = false;
-  /** The second that somebody asked for while it was fetched; the last counts. */
-  private asked: (() => number) | null = null;
+  /** The second to be shown once it is fetched; of many that are asked for the last counts. */
+  private asked = () => 0;
   private element: HTMLElement | null = null;
   private shown: Player | null = null;
   private screen: LiveScreen | null = null;
@@ -89,8 +89,8 @@ export class Playing {
     const at_s = () => (ms - this.head.value!.began_ms) / 1_000;
     const { value } = this.state;
     if (value === "ready") return this.seek(at_s());
-    const opened =
-      value === "loading" || value === "live" ? null : this.open(0);
+    const isShut = value === "closed" || value === "over";
+    const opened = isShut ? this.open(0) : null;
     this.asked = at_s;
     await opened;
   }
@@ -100,6 +100,7 @@ export class Playing {
     this.end();
     this.trouble.value = null;
     this.state.value = "loading";
+    this.asked = () => at_s;
     const { signal } = this.gone;
     try {
       const script = player();
@@ -113,9 +114,10 @@ export class Playing {
       this.markers = events
         .filter(([, code, label]) => code === "m" && !saysDamage(label))
         .map(([at_s, , label]) => [at_s, label] as const);
-      await this.mount(create, at_s);
+      const mounted_s = this.asked();
+      await this.mount(create, mounted_s);
       this.state.value = "ready";
-      if (this.asked) await this.seek(this.asked());
+      if (this.asked() !== mounted_s) await this.seek(this.asked());
       if (plays) await this.play();
     } catch (error) {
       this.failed(error, signal);
@@ -136,7 +138,6 @@ export class Playing {
           this.screen = liveSource(head);
           this.element!.replaceChildren();
           this.shown = create(this.screen.source, this.element!, {
-            ...LOOK,
             autoPlay: true,
           });
           this.state.value = "live";
@@ -241,7 +242,6 @@ export class Playing {
     this.gone = new AbortController();
     this.unmount();
     this.screen = null;
-    this.asked = null;
     this.note.value = null;
     this.state.value = "closed";
   }
@@ -307,7 +307,7 @@ export class Playing {
     const shown = create(
       { data: recording as never, parser: () => recording },
       this.element!,
-      { ...LOOK, speed, preload: true },
+      { speed, preload: true },
     );
     this.shown = shown;
     shown.addEventListener("playing", () => this.playing(true));
