@@ -12,9 +12,15 @@ const BLOCKS = [1 << 20, 1 << 16, 1 << 12];
 export class SmallDisk implements AsyncDisposable {
   private readonly holder: Bun.Subprocess<"ignore", "pipe", "inherit">;
 
-  /** @param mounted the folder that becomes the disk, empty */
-  constructor(private readonly mounted: string) {
-    const script = `mount -t tmpfs -o size=${SIZE},mode=700 none "$0"; touch "$0/mounted"; exec sleep infinity`;
+  /**
+   * @param mounted the folder that becomes the disk, empty
+   * @param size as mount takes it
+   */
+  constructor(
+    private readonly mounted: string,
+    size = SIZE,
+  ) {
+    const script = `mount -t tmpfs -o size=${size},mode=700 none "$0"; touch "$0/mounted"; exec sleep infinity`;
     const unshare = ["unshare", "-m", "--propagation", "private"];
     this.holder = Bun.spawn([...unshare, "sh", "-euc", script, mounted], {
       stdin: "ignore",
