@@ -1,0 +1,149 @@
+/**
+ * Connections to the database, by Bun's own driver. Several hosts may be named: the
+ * next is tried where one is not there or cannot be written. Where no answer comes the
+ * connections are given up, so that nobody waits for a host that has gone silent.
+ */
+import type { Address } from "./address.ts";
+import { Unanswered, meaningOf, stateOf } from "./retry.ts";
+
+/** Arrays go as text, see `arrayOf`; a text that is cast to a time as `$1::text::timestamptz`. */
+export type Value = string | number | boolean | null;
+
+export interface Connection {
+  /**
+   * Runs one statement. A bigint comes back as text, a time as a Date.
+   * @throws the driver's error, see `meaningOf`
+   */
+  ask<T>(sql: string, values?: readonly Value[]): Promise<T[]>;
+}
+
+export interface Pool extends Connection {
+  /** Runs statements in one transaction, which an error rolls back. */
+  transaction<T>(use: (connection: Connection) => Promise<T>): Promise<T>;
+  /** Closes its connections, and fails what runs on them. */
+  end(): Promise<void>;
+}
+
+export interface PoolOptions {
+  /** Connections at once. */
+  size: number;
+  /** How long one statement may take, by the server and by our own clock. */
+  statement_timeout_ms: number;
+  /** Is said to the server, where it can be. */
+  application_name?: string;
+  /** Refuses to write. */
+  read_only?: true;
+}
+
+const CONNECT_SECONDS = 5;
+/** The server's own timeout comes first, with a better sentence. */
+const GRACE_MS = 5_000;
+
+export class HostsPool implements Pool {
+  private sql: Bun.SQL;
+  /** The host that is used. */
+  private at = 0;
+  private ended = false;
+
+  constructor(
+    private readonly address: Address,
+    private readonly options: PoolOptions,
+  ) {
+    this.sql = this.connected();
+  }
+
+  ask<T>(sql: string, values: readonly Value[] = []): Promise<T[]> {
+    return this.using((client) => this.answer<T>(client, sql, values));
+  }
+
+  transaction<T>(use: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.using(
+      (client) =>
+        client.begin((own) =>
+          use({
+            ask: <R>(sql: string, values: readonly Value[] = []) =>
+              this.answer<R>(own, sql, values),
+          }),
+        ) as Promise<T>,
+    );
+  }
+
+  async end(): Promise<void> {
+    this.ended = true;
+    await this.sql.close({ timeout: 0 });
+  }
+
+  private async answer<T>(
+    client: Pick<Bun.SQL, "unsafe">,
+    sql: string,
+    values: readonly Value[],
+  ): Promise<T[]> {
+    const limit_ms = this.options.statement_timeout_ms + GRACE_MS;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new Unanswered(`no answer within ${limit_ms} ms`)),
+      limit_ms,
+    );
+    try {
+      return await Promise.race([
+        client.unsafe(sql, [...values]) as Promise<T[]>,
+        late.promise,
+      ]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private async using<T>(use: (client: Bun.SQL) => Promise<T>): Promise<T> {
+    const client = this.sql;
+    try {
+      return await use(client);
+    } catch (error) {
+      if (meaningOf(error) === "away") this.leave(client, error);
+      throw error;
+    }
+  }
+
+  /** Another host from now on, or new connections to the same. */
+  private leave(client: Bun.SQL, error: unknown): void {
+    const silent = error instanceof Unanswered;
+    const other = this.address.hosts.length > 1 && !isCut(error);
+    if (this.ended || this.sql !== client || !(silent || other)) return;
+    if (other) this.at = (this.at + 1) % this.address.hosts.length;
+    this.sql = this.connected();
+    // What still runs there fails, and is done again.
+    void client.close({ timeout: 0 }).catch(() => {});
+  }
+
+  private connected(): Bun.SQL {
+    const { hosts, database, username, password, tls, pgbouncer } =
+      this.address;
+    const { size, statement_timeout_ms, application_name, read_only } =
+      this.options;
+    const host = hosts[this.at]!;
+    return new Bun.SQL({
+      adapter: "postgres",
+      ...("path" in host ? { path: host.path } : host),
+      ...{ database, username, max: size, bigint: false },
+      ...(password !== null && { password }),
+      ...(tls && { tls }),
+      connectionTimeout: CONNECT_SECONDS,
+      // A pooler that gives each transaction another connection knows no names of
+      // statements, and no settings of a session.
+      ...(pgbouncer
+        ? { prepare: false }
+        : {
+            connection: {
+              application_name: application_name ?? "session-buddy",
+              statement_timeout: String(statement_timeout_ms),
+              ...(read_only && { default_transaction_read_only: "on" }),
+            },
+          }),
+    } as unknown as Bun.SQL.PostgresOrMySQLOptions);
+  }
+}
+
+/** A connection that was cut: its host may well be there. */
+const isCut = (error: unknown): boolean =>
+  stateOf(error) === null &&
+  (error as { code?: unknown }).code === "ERR_POSTGRES_CONNECTION_CLOSED";

@@ -1,0 +1,91 @@
+/**
+ * The tables, as numbered migrations: append-only once they are released, and
+ * literal. Every unique key has `session_id` in it or is of a table that is small, so
+ * that sessions can be distributed by it.
+ *
+ * `sessions` has one row a session of which any event is stored; one without a start
+ * has no `start_time`, and one in an archive has its tombstone alone. `version` counts
+ * the commits that changed it, `state` are the fold's registers while it is open.
+ * Writers leave `batches.seq` alone: who reads the tail numbers the batches.
+ */
+
+/** What tells one event from the others, and where in the order of arrival it stands. */
+const EVENTS = [
+  // Drawn once the sessions of a batch are locked, or their versions read.
+  `CREATE SEQUENCE arrivals`,
+  `CREATE TABLE batches (
+    batch bigint PRIMARY KEY, arrival bigint NOT NULL DEFAULT nextval('arrivals'),
+    events integer NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(), seq bigint)`,
+  `CREATE INDEX batches_unnumbered ON batches (arrival) WHERE seq IS NULL`,
+  `CREATE UNIQUE INDEX batches_seq ON batches (seq)`,
+  `CREATE TABLE tail (id integer PRIMARY KEY, last bigint NOT NULL)`,
+  `INSERT INTO tail VALUES (1, 0)`,
+  `CREATE TABLE events (
+    session_id text COLLATE "C" NOT NULL, event_id uuid NOT NULL,
+    batch bigint NOT NULL, ordinal integer NOT NULL,
+    kind text COLLATE "C" NOT NULL, timestamp timestamptz NOT NULL,
+    provenance text, payload text NOT NULL,
+    PRIMARY KEY (session_id, event_id))`,
+  `CREATE INDEX events_batch ON events (batch, ordinal)`,
+  // An event that is sent again may be of a session that its sender does not know.
+  `CREATE INDEX events_known ON events (event_id)
+    WHERE kind IN ('session_start', 'session_end')`,
+  `CREATE INDEX events_redactions ON events (session_id)
+    WHERE kind = 'redaction'`,
+];
+
+const NEWEST = "start_time DESC, session_id) WHERE start_time IS NOT NULL";
+
+const SESSIONS = [
+  `CREATE TABLE sessions (
+    session_id text COLLATE "C" PRIMARY KEY, version bigint NOT NULL,
+    session_type text COLLATE "C", component_name text COLLATE "C",
+    shell_type text COLLATE "C", start_time timestamptz, end_time timestamptz,
+    exit_code smallint, signal text COLLATE "C", pid integer, ppid integer,
+    username text COLLATE "C", hostname text COLLATE "C", tty text COLLATE "C",
+    working_directory text COLLATE "C", platform text COLLATE "C",
+    python_version text COLLATE "C", parent_session_id text COLLATE "C",
+    name text COLLATE "C", reason text COLLATE "C", tags text[] COLLATE "C",
+    last_note text COLLATE "C", command_count integer, failed_commands integer,
+    last_command text COLLATE "C", end_source text COLLATE "C",
+    last_seen timestamptz, reporter text COLLATE "C", attested text COLLATE "C",
+    metadata text,
+    state text,
+    lease_seconds integer, boot_id text COLLATE "C",
+    heard_at timestamptz, said_gone_at timestamptz,
+    archived text COLLATE "C", archived_at timestamptz, late_events integer
+  ) WITH (fillfactor = 85)`,
+  `CREATE INDEX sessions_newest ON sessions (${NEWEST}`,
+  `CREATE INDEX sessions_component ON sessions (component_name, ${NEWEST}`,
+  `CREATE INDEX sessions_user ON sessions (username, ${NEWEST}`,
+  `CREATE INDEX sessions_open ON sessions (${NEWEST} AND end_source IS NULL`,
+  `CREATE INDEX sessions_lost ON sessions (${NEWEST} AND end_source = 'recovered'`,
+  // The last 8 hex of an id.
+  `CREATE INDEX sessions_hex ON sessions (right(session_id, 8), session_id)`,
+  // Of open sessions that came over the wire.
+  `CREATE INDEX sessions_leased ON sessions (session_id)
+    WHERE lease_seconds IS NOT NULL`,
+  `CREATE INDEX sessions_processes ON sessions (boot_id, session_id)
+    WHERE boot_id IS NOT NULL`,
+  `CREATE INDEX sessions_archived ON sessions (session_id)
+    WHERE archived IS NOT NULL`,
+];
+
+/** When sessions were last seen, beside their events: by their clocks, and by ours. */
+const LIFE = [
+  `CREATE TABLE signs (
+    session_id text COLLATE "C" PRIMARY KEY, last_sign timestamptz NOT NULL,
+    heard_at timestamptz NOT NULL) WITH (fillfactor = 50)`,
+  `CREATE TABLE channels (
+    key text COLLATE "C" PRIMARY KEY, session_id text COLLATE "C" NOT NULL)`,
+  `CREATE TABLE duties (
+    name text COLLATE "C" PRIMARY KEY, holder text COLLATE "C" NOT NULL,
+    until timestamptz NOT NULL, since timestamptz NOT NULL,
+    done_at timestamptz NOT NULL)`,
+];
+
+/** Each is applied in one transaction. */
+export const MIGRATIONS: readonly (readonly string[])[] = [
+  [...EVENTS, ...SESSIONS, ...LIFE],
+];
