@@ -9,10 +9,19 @@ import type { Event, KnownEvent } from "../../src/model/event.ts";
 import { foldBrought } from "../../src/model/fold.ts";
 import type { Provenance } from "../../src/model/reporter.ts";
 import { view } from "../../src/model/session.ts";
+import { query } from "../support/database.ts";
 import type { SessionJson } from "../support/sandbox.ts";
 import { until } from "../support/wait.ts";
 import type { Actors } from "./actors.ts";
-import { type StoredRow, type World, spoolFiles } from "./world.ts";
+import { type World, spoolFiles } from "./world.ts";
+
+interface Row {
+  event_id: string;
+  session_id: string;
+  payload: string;
+  /** null: made by the store itself. */
+  provenance: string | null;
+}
 
 /** While programs live on, some without their wrapper. */
 export async function checkLiving(world: World, actors: Actors): Promise<void> {
@@ -42,7 +51,10 @@ export async function checkAll(
   const sessions = await listed(world);
   world.look();
   await stopServer();
-  const rows = await world.stored();
+  const rows = await query<Row>(
+    world.database(),
+    "SELECT event_id::VARCHAR AS event_id, session_id, payload, provenance FROM events ORDER BY seq",
+  );
   world.count("events", rows.length);
   world.count("sessions", sessions.length);
   checkEvents(world, rows);
@@ -51,7 +63,7 @@ export async function checkAll(
   checkSpool(world);
 }
 
-function checkEvents(world: World, rows: readonly StoredRow[]): void {
+function checkEvents(world: World, rows: readonly Row[]): void {
   const ids = new Set(rows.map(({ event_id }) => event_id));
   if (ids.size !== rows.length)
     world.blame(
@@ -72,7 +84,7 @@ function checkEvents(world: World, rows: readonly StoredRow[]): void {
       world.blame(`nobody wrote ${row.payload.slice(0, 300)}`);
 }
 
-function isFromSomewhere(world: World, row: StoredRow): boolean {
+function isFromSomewhere(world: World, row: Row): boolean {
   const { event_id, session_id, provenance } = row;
   if (world.seen.has(event_id) || world.sent.has(event_id)) return true;
   const event = JSON.parse(row.payload) as KnownEvent;
@@ -89,7 +101,7 @@ function isFromSomewhere(world: World, row: StoredRow): boolean {
     : event.event_type === "annotation" && event.metadata === undefined;
 }
 
-function twice(rows: readonly StoredRow[]): string {
+function twice(rows: readonly Row[]): string {
   const seen = new Set<string>();
   const again = rows.filter(
     ({ event_id }) => seen.has(event_id) || !seen.add(event_id),
@@ -100,7 +112,7 @@ function twice(rows: readonly StoredRow[]): string {
     .join("\n");
 }
 
-const broughtOf = ({ payload, provenance }: StoredRow) => ({
+const broughtOf = ({ payload, provenance }: Row) => ({
   event: JSON.parse(payload) as Event,
   from: provenance === null ? null : (JSON.parse(provenance) as Provenance),
 });
@@ -108,7 +120,7 @@ const broughtOf = ({ payload, provenance }: StoredRow) => ({
 /** What is listed is what the events say. */
 function checkFolds(
   world: World,
-  rows: readonly StoredRow[],
+  rows: readonly Row[],
   sessions: readonly SessionJson[],
 ): void {
   const events = Map.groupBy(rows, (row) => row.session_id);
@@ -128,7 +140,7 @@ function checkFolds(
 function checkEnds(
   world: World,
   actors: Actors,
-  rows: readonly StoredRow[],
+  rows: readonly Row[],
   sessions: ReadonlyMap<string, SessionJson>,
 ): void {
   const seenLate = signsOfTheStore(world, rows);
@@ -166,10 +178,7 @@ function checkEnds(
  * that another one sent later: a server far away, which knows no better, ends them
  * with their lease.
  */
-function signsOfTheStore(
-  world: World,
-  rows: readonly StoredRow[],
-): Set<string> {
+function signsOfTheStore(world: World, rows: readonly Row[]): Set<string> {
   if (world.trouble !== "clock" || !world.far) return new Set();
   const signs = rows.filter(
     ({ payload, provenance }) =>
@@ -183,7 +192,7 @@ function signsOfTheStore(
 const isReported = (session_id: string) =>
   /^(wire-|host-|chan_)/.test(session_id);
 
-function checkOneEnd(world: World, rows: readonly StoredRow[]): void {
+function checkOneEnd(world: World, rows: readonly Row[]): void {
   const ends = new Map<string, Record<string, number>>();
   for (const { session_id, payload } of rows) {
     const event = JSON.parse(payload) as KnownEvent;

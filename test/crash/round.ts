@@ -13,7 +13,6 @@ import { Leftovers } from "./leftovers.ts";
 import type { Fate } from "./process.ts";
 import { checkShown, checkTyped } from "./check-typed.ts";
 import { SHELLS, furnish } from "./typing.ts";
-import { Reporter } from "./reporter.ts";
 import { Server } from "./server.ts";
 import { type Trouble, World } from "./world.ts";
 
@@ -79,7 +78,6 @@ export async function playRound(
 class Round {
   private readonly actors: Actors;
   private readonly server: Server;
-  private readonly reporter: Reporter;
   private readonly leftovers: Leftovers;
 
   constructor(
@@ -88,7 +86,6 @@ class Round {
   ) {
     this.actors = new Actors(world);
     this.server = new Server(world);
-    this.reporter = new Reporter(world, [this.server]);
     this.leftovers = new Leftovers(world);
   }
 
@@ -106,7 +103,7 @@ class Round {
   }
 
   private async step(): Promise<void> {
-    const { world, actors, leftovers, server, reporter, distant } = this;
+    const { world, actors, leftovers, server, distant } = this;
     const { random } = world;
     const fate = random.pick<Fate>(["live", "kill", "kill", "freeze"]);
     const steps: [weight: number, () => unknown][] = [
@@ -128,7 +125,7 @@ class Round {
       [3, () => leftovers.leaveCommands()],
       [1, () => this.hideSpool()],
       [1, () => world.disk && this.fillDisk()],
-      [server.runs ? 8 : 0, () => reporter.report()],
+      [server.runs ? 8 : 0, () => server.report()],
       [
         server.runs ? 1 : 3,
         () => (server.runs ? server.kill() : server.start()),

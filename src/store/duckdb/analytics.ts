@@ -11,6 +11,11 @@ import {
 } from "../../model/analytics.ts";
 import { isoTime, wallOf } from "../../model/clock.ts";
 import {
+  PLAIN_WORD,
+  PREFIXES,
+  PROGRAM as PROGRAM_IN_TEXT,
+} from "../../model/program.ts";
+import {
   Conditions,
   ENDED_MS,
   FAILED,
@@ -177,13 +182,10 @@ function paired({ question, conditions, now }: Asked, ends = "true"): string {
 }
 
 const WORD = "split_part(text, ' ', 1)";
-/** The first word of a command that is neither an assignment nor a prefix. */
 const PROGRAM = `CASE
-  WHEN regexp_full_match(${WORD}, '[\\w.+-]{1,64}')
-    AND ${WORD} NOT IN ('sudo', 'env', 'exec', 'command', 'time', 'nohup') THEN ${WORD}
-  ELSE regexp_extract(text,
-    '^\\s*(?:(?:sudo|env|exec|command|time|nohup)\\s+(?:-[ughCDRTU]\\s+\\S+\\s+|-\\S+\\s+)*|\\w+=\\S*\\s+)*(?:[^\\s;|&]*/)?([^\\s;|&()<>]{1,64})', 1)
-  END`;
+  WHEN regexp_full_match(${WORD}, '${PLAIN_WORD}')
+    AND ${WORD} NOT IN ('${PREFIXES.join("', '")}') THEN ${WORD}
+  ELSE regexp_extract(text, '${PROGRAM_IN_TEXT}', 1) END`;
 
 const SQL: Record<Metric, (asked: Asked) => string> = {
   sessions: (asked) =>

@@ -9,6 +9,8 @@
  * Writers leave `batches.seq` alone: who reads the tail numbers the batches.
  */
 
+import { TOLD_TABLES } from "./schema-told.ts";
+
 /** What tells one event from the others, and where in the order of arrival it stands. */
 const EVENTS = [
   // Drawn once the sessions of a batch are locked, or their versions read.
@@ -87,5 +89,5 @@ const LIFE = [
 
 /** Each is applied in one transaction. */
 export const MIGRATIONS: readonly (readonly string[])[] = [
-  [...EVENTS, ...SESSIONS, ...LIFE],
+  [...EVENTS, ...SESSIONS, ...LIFE, ...TOLD_TABLES],
 ];
