@@ -128,6 +128,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/access/claim.ts",
     "src/access/kept-recordings.ts",
     "src/access/open.ts",
+    "src/access/open-store.ts",
     "src/access/removed-recordings.ts",
     "src/alerts/folder.ts",
     "src/alerts/send.ts",

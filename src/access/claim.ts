@@ -4,18 +4,8 @@
  */
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
-import { fail } from "../model/failure.ts";
-import { statFile } from "../os/stat.ts";
-import { handsDownAccess } from "../os/group.ts";
-import { refuseNetwork } from "../os/mounts.ts";
 import { ensurePrivateDir } from "../os/paths.ts";
-import {
-  requireTrustedFile,
-  requireUnshared,
-  trustedPath,
-} from "../os/trust.ts";
-import type { StoreOptions } from "../store/duckdb/facts.ts";
-import type { DuckDBStore } from "../store/duckdb/store.ts";
+import { trustedPath } from "../os/trust.ts";
 import {
   type Holder,
   StoreLock,
@@ -116,49 +106,6 @@ export function lockPath({ config, paths }: Settings): string {
     : `${paths.data!}/store.lock`;
 }
 
-/**
- * Opens the database; closing it releases the lock.
- * @throws Failure when it cannot be opened; the lock is free then
- */
-export async function openFile(
-  settings: Settings,
-  lock: StoreLock,
-  options: StoreOptions = {},
-): Promise<{ store: DuckDBStore; close(): Promise<void> }> {
-  try {
-    const path = databasePath(settings);
-    requireOwnDatabase(path);
-    refuseInherited(dirname(path));
-    if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
-    const { DuckDBStore } = await loadDuckDB(settings);
-    const store = await DuckDBStore.open(path, options);
-    const close = () => store.close().finally(() => lock.release());
-    return { store, close };
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
-}
-
-/**
- * Refuses a database that others could write or exchange, and its log.
- * @throws Failure (permission)
- */
-export function requireOwnDatabase(path: string): void {
-  for (const file of [path, `${path}.wal`]) requireTrustedFile(file);
-  requireUnshared(dirname(path));
-}
-
-/** Opens it again after a close without a release of the lock. */
-export async function openAgain(
-  settings: Settings,
-  options: StoreOptions,
-): Promise<DuckDBStore> {
-  requireOwnDatabase(databasePath(settings));
-  const { DuckDBStore } = await loadDuckDB(settings);
-  return DuckDBStore.open(databasePath(settings), options);
-}
-
 /** Loads DuckDB's library, unpacking it when this is the first run. */
 export async function loadDuckDB({ config, paths }: Settings) {
   if (COMPILED) {
@@ -166,15 +113,4 @@ export async function loadDuckDB({ config, paths }: Settings) {
     loadNative(config.cache_dir ? [config.cache_dir] : paths.caches);
   }
   return import("../store/duckdb/store.ts");
-}
-
-/** Refuses a folder whose default ACL would open DuckDB's own files to others. */
-function refuseInherited(folder: string): void {
-  const stat = statFile(folder, { follow: true });
-  if (!stat || (stat.mode & 0o011) === 0) return;
-  if (handsDownAccess(folder))
-    throw fail.permission(
-      `'${folder}' opens to others what is made in it (a default ACL)`,
-      `try: setfacl -k '${folder}', or chmod go-rwx it, or keep the database in a private folder`,
-    );
 }

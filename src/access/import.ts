@@ -22,10 +22,11 @@ import { type LineForm, readLines } from "../spool/read.ts";
 import { parseStored } from "../spool/stored-line.ts";
 import { StoreLock } from "../store/lock.ts";
 import { RemoteMaintenance } from "../store/remote/maintenance.ts";
-import { claimForCommand, loadDuckDB, openFile } from "./claim.ts";
+import { claimForCommand, loadDuckDB } from "./claim.ts";
 import { ExportFolder } from "./export-folder.ts";
 import { bringIn, endImported } from "./importer.ts";
 import { drainInto, requireHere } from "./open.ts";
+import { openStore } from "./open-store.ts";
 
 const BATCH_EVENTS = 1_000;
 const BATCH_BYTES = 1024 * 1024;
@@ -147,7 +148,7 @@ async function withImporter<T>(
       end: (ids) => server.endImported(ids),
     });
   }
-  const { store, close } = await openFile(settings, here, { warn });
+  const { store, close } = await openStore(settings, here, { warn });
   try {
     await drainInto(settings, store);
     const rules = {

@@ -8,7 +8,7 @@ import { Rejected } from "../model/failure.ts";
 import type { Choice } from "../model/redaction/custom.ts";
 import { redactEvent } from "../model/redaction/event.ts";
 import { SPOOL, type Provenance, reporterOf } from "../model/reporter.ts";
-import type { DuckDBStore } from "../store/duckdb/store.ts";
+import type { KeptStore } from "../model/store.ts";
 
 export interface ImportRules {
   redaction: Choice;
@@ -18,7 +18,7 @@ export interface ImportRules {
 
 /** @returns what became of them, all committed */
 export async function bringIn(
-  store: DuckDBStore,
+  store: KeptStore,
   events: readonly Brought[],
   { redaction, spooled }: ImportRules,
 ): Promise<Imported> {
@@ -50,7 +50,7 @@ export async function bringIn(
  * @returns how many
  */
 export async function endImported(
-  store: DuckDBStore,
+  store: KeptStore,
   session_ids: readonly string[],
   { spooled }: ImportRules,
 ): Promise<number> {

@@ -39,7 +39,8 @@ import { StoreLock } from "../store/lock.ts";
 import { RemoteMaintenance } from "../store/remote/maintenance.ts";
 import { HttpStore } from "../store/remote/store.ts";
 import { filesBeside } from "./archived-recordings.ts";
-import { claimForCommand, databasePath, lockPath, openFile } from "./claim.ts";
+import { claimForCommand, databasePath, lockPath } from "./claim.ts";
+import { openStore } from "./open-store.ts";
 import { aboutOriginal, copyAside, isUnwritable } from "./private-copy.ts";
 import { noteRecent } from "./recent.ts";
 import { type SearchesOutput, searchAlone } from "./search-alone.ts";
@@ -174,25 +175,26 @@ async function local(
   late: Warn,
   output: SearchesOutput,
 ): Promise<Opened> {
-  const file = await openFile(settings, lock, { warn });
+  const opened = await openStore(settings, lock, { warn });
   try {
-    await drainAndReport(settings, file.store, warn, late);
+    await drainAndReport(settings, opened.store, warn, late);
   } catch (error) {
-    await file.close();
+    await opened.close();
     throw error;
   }
   const { unleased_timeout_ms } = settings.config.session;
   // A server looks again a second later; here is one look at all.
-  await file.store.expireLeases(Date.now(), unleased_timeout_ms, Infinity);
-  if (output === "first") await searchAlone(settings, file.store, output, warn);
+  await opened.store.expireLeases(Date.now(), unleased_timeout_ms, Infinity);
+  if (output === "first")
+    await searchAlone(settings, opened.store, output, warn);
   const close = async () => {
     if (output === "after")
-      await searchAlone(settings, file.store, output, warn);
-    const write = await noteRecent(settings, file.store);
-    await file.close();
+      await searchAlone(settings, opened.store, output, warn);
+    const write = await noteRecent(settings, opened.store);
+    await opened.close();
     write();
   };
-  return { ...file, close };
+  return { store: opened.store, close };
 }
 
 /** A server on another host, with this host's spool drained into it. */
@@ -300,7 +302,7 @@ export async function withMaintenance<T>(
   requireHere(settings);
   const here = await claimForCommand(settings);
   if (!(here instanceof StoreLock)) return use(new RemoteMaintenance(here));
-  const { store, close } = await openFile(settings, here, { warn });
+  const { store, close } = await openStore(settings, here, { warn });
   try {
     try {
       sayDrained(await drainInto(settings, store), warn);

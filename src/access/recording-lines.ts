@@ -7,6 +7,7 @@ import { Failure } from "../model/failure.ts";
 import {
   LINES_VERSION,
   type NotFound,
+  type OutputLines,
   type SearchedLine,
   type SearchedRecording,
   beganAt,
@@ -16,7 +17,6 @@ import type { Choice } from "../model/redaction/custom.ts";
 import { redact } from "../model/redaction/redact.ts";
 import { isSuspect } from "../model/redaction/suspect.ts";
 import { statFile } from "../os/stat.ts";
-import type { OutputLines } from "../store/duckdb/output.ts";
 import { OpenRecording } from "./recordings.ts";
 
 /** What one statement adds. */
@@ -28,8 +28,6 @@ const SLICE_MS = 4;
 
 export interface Searching {
   data: string;
-  /** The file of the database. */
-  database: string;
   lines: OutputLines;
   /** Meets what other hosts recorded, and what was by older rules; null: all waits. */
   redaction: Choice | null;

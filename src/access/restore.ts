@@ -25,15 +25,16 @@ import { lostEnd } from "../model/event.ts";
 import { Task, part } from "../model/progress.ts";
 import { SPOOL } from "../model/reporter.ts";
 import type { Session } from "../model/session.ts";
+import type { KeptStore } from "../model/store.ts";
 import { withoutKept } from "../model/maintenance.ts";
 import {
   claimForCommand,
   databasePath,
   loadDuckDB,
   lockPath,
-  openFile,
   runningServer,
 } from "./claim.ts";
+import { openStore } from "./open-store.ts";
 import { drainInto } from "./open.ts";
 import { sayDrained } from "../spool/report.ts";
 import { closeFile, irregular } from "../os/file.ts";
@@ -45,7 +46,6 @@ import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
 import { requeueDone, spooledSessions } from "../spool/contents.ts";
 import { spoolFolder } from "../spool/write.ts";
-import type { DuckDBStore } from "../store/duckdb/store.ts";
 import { StoreLock } from "../store/lock.ts";
 import type { Verified } from "../store/duckdb/verify.ts";
 
@@ -134,7 +134,7 @@ export class Candidate {
         ? folderFailure(databasePath(settings), error)
         : error;
     }
-    const { store, close } = await openFile(settings, lock, { warn });
+    const { store, close } = await openStore(settings, lock, { warn });
     try {
       const report = await drainInto(settings, store);
       sayDrained(report, warn);
@@ -285,7 +285,7 @@ function keep(path: string, kept: string): void {
  * @returns how many
  */
 async function endOrphans(
-  store: DuckDBStore,
+  store: KeptStore,
   spooled: ReadonlySet<string>,
 ): Promise<number> {
   const ends = [];
@@ -297,7 +297,7 @@ async function endOrphans(
 }
 
 /** Whether a session came from the spool, not over the wire. */
-async function isOurs(store: DuckDBStore, { session_id, reporter }: Session) {
+async function isOurs(store: KeptStore, { session_id, reporter }: Session) {
   if (reporter !== null) return reporter === SPOOL.reporter;
   // Before provenance was kept there was only the spool.
   for await (const { provenance } of store.events({ session_id, limit: 1 }))

@@ -5,9 +5,8 @@
 import { redactionOf, type Settings } from "../config/load.ts";
 import { Failure, type Warn } from "../model/failure.ts";
 import { recordingsFolder } from "../model/recording/place.ts";
+import type { KeptStore } from "../model/store.ts";
 import { isMissing } from "../os/file.ts";
-import { databasePath } from "./claim.ts";
-import type { DuckDBStore } from "../store/duckdb/store.ts";
 
 /**
  * `first`: what it answers looks through them, or somebody asked for it · `after`: it has
@@ -25,7 +24,7 @@ const SMALL_BYTES = 64 * 1024;
 /** Trouble with it is no trouble of the command's. */
 export async function searchAlone(
   settings: Settings,
-  store: DuckDBStore,
+  store: KeptStore,
   when: keyof typeof BEGINS_MS,
   warn: Warn,
 ): Promise<void> {
@@ -38,7 +37,7 @@ export async function searchAlone(
     // It has the rules and a terminal in it: whoever has no recordings waits for none.
     const { searchRecordings } = await import("./searched-recordings.ts");
     const { left } = await searchRecordings({
-      ...{ data: settings.paths.data!, database: databasePath(settings) },
+      data: settings.paths.data!,
       lines: store.output,
       redaction: redactionOf(settings),
       // Doctor tells of them.
@@ -63,7 +62,7 @@ export async function searchAlone(
 /** Nothing is recorded here, and nothing of what was is in the database. */
 async function isNothing(
   { paths }: Settings,
-  { output }: DuckDBStore,
+  { output }: KeptStore,
 ): Promise<boolean> {
   return (
     isMissing(recordingsFolder(paths.data!)) &&

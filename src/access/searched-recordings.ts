@@ -4,9 +4,8 @@
  * open does that, never a wrapper. A file that was changed is read anew, and one that
  * is no more loses its lines.
  */
-import { readdirSync, statfsSync } from "node:fs";
-import { dirname } from "node:path";
-import { errnoOf, fail } from "../model/failure.ts";
+import { readdirSync } from "node:fs";
+import { errnoOf } from "../model/failure.ts";
 import { isSessionId, startSecondOf } from "../model/id.ts";
 import {
   RECORDING_SUFFIX,
@@ -19,8 +18,6 @@ import { Reading, type Searching, type Stat, isOf } from "./recording-lines.ts";
 
 /** Files that are looked at, or sessions asked for, at once. */
 const PORTION = 256;
-/** What others may need: a database that finds no room is given up. */
-const ROOM_BYTES = 256 * 1024 * 1024;
 
 /** How many recordings were read, and how many are left for the next time. */
 export interface Searched {
@@ -54,22 +51,13 @@ export async function searchRecordings(
       if (start === undefined) continue;
       const file = { session_id, start, stat, known: known.get(session_id) };
       const path = recordingPath(data, session_id);
-      requireRoom(searching.database);
+      lines.requireRoom();
       const reading = new Reading(searching, redaction, { ...file, path });
       if (searching.begins(stat.bytes) && (await reading.run())) all.read++;
       else all.left++;
     }
   }
   return all;
-}
-
-function requireRoom(database: string): void {
-  const { bavail, bsize } = statfsSync(dirname(database));
-  if (bavail * bsize > ROOM_BYTES) return;
-  throw fail.storage(
-    `the disk of '${database}' has less than ${ROOM_BYTES / 1024 / 1024} MiB left`,
-    "free space on it",
-  );
 }
 
 /** The recordings that there are, newest start first. */

@@ -2,7 +2,8 @@
 import { basename, dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import { Failure, fail } from "../model/failure.ts";
-import { databasePath, requireOwnDatabase } from "../access/claim.ts";
+import { databasePath } from "../access/claim.ts";
+import { requireOwnDatabase } from "../access/open-store.ts";
 import { withStore } from "../access/open.ts";
 import {
   foreignHint,

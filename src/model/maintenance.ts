@@ -1,5 +1,6 @@
 /** Maintenance of a database: backups and archives, of the file or by its server. */
 
+import type { Warn } from "./failure.ts";
 import type { RemovalRequest } from "./redaction/removal.ts";
 
 export interface Backup {
@@ -101,6 +102,18 @@ export interface Maintenance {
    * @returns null when no such event is stored
    */
   removeTexts(request: RemovalRequest): Promise<Removed | null>;
+}
+
+export interface MaintenanceOptions {
+  /** Sessions with files in the spool. */
+  spooled(): Iterable<string>;
+  /** @throws Failure (usage) for the path of one of our own files */
+  requireNotOwn(path: string): void;
+  /** Whether this is the only user of the database, which may be compacted then. */
+  alone: boolean;
+  /** Those of this host; none of a copy. */
+  recordings?: RecordingFiles;
+  warn: Warn;
 }
 
 const KEPT = /(,? (and|which) is kept in| \(all of it is kept in) '[^']*'\)?/;

@@ -1,9 +1,13 @@
 /** The interface of all stores: a command cannot tell which one it has. */
 import type { FigureRow, Question } from "./analytics.ts";
+import type { Clock } from "./clock.ts";
 import type { Command, CommandFilter } from "./command.ts";
 import type { Event } from "./event.ts";
+import type { Failure, Warn } from "./failure.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
+import type { Maintenance, MaintenanceOptions } from "./maintenance.ts";
 import type { QueryAnswer, QueryRequest } from "./query.ts";
+import type { OutputLines } from "./recording/searched.ts";
 import type { Provenance } from "./reporter.ts";
 import type { Hit, SearchFilter } from "./search.ts";
 import type { Session, SessionSummary, Status } from "./session.ts";
@@ -128,4 +132,90 @@ export interface ServedStore extends SessionStore {
   sessionOf(event: Event, from: Provenance): Promise<string | null>;
   /** Sessions of a type that have not ended. */
   open(session_type: string): Promise<Session[]>;
+}
+
+/** Rejected events of a session, and why. */
+export interface Rejection {
+  session_id: string;
+  reporter: string | null;
+  reason: string;
+  events: number;
+}
+
+/** What whoever keeps a store open hears of it. */
+export interface StoreEvents {
+  /** How long a commit took, and how many events it stored. */
+  onCommit?: (seconds: number, events: number) => void;
+  onRejected?: (rejection: Rejection) => void;
+}
+
+export interface OpenOptions extends StoreEvents {
+  now?: Clock;
+  /** Is told what was damaged and left out when it was opened. */
+  warn?: Warn;
+}
+
+/** How a store is, as far as is known without asking: for health and metrics. */
+export interface StoreFacts {
+  /** Events that wait for their commit. */
+  queued_events: number;
+  last_commit_ok: boolean;
+  /** Why nothing can be stored or read; null while it can. */
+  away: Failure | null;
+  /** Whether that ends only once it is closed and opened again. */
+  given_up: boolean;
+  /** The number of the newest event that is stored. */
+  last_seq: number;
+  database_bytes: number;
+}
+
+/** Work that one server at a time does for all that share a database. */
+export type Duty = "alerts";
+
+/** The store of a process that keeps it open. */
+export interface KeptStore extends ServedStore {
+  /** What terminals showed. */
+  readonly output: OutputLines;
+  /**
+   * As `append`, of events that were stored elsewhere: they stay as they are.
+   * @param from null for events of the store itself
+   */
+  bring(
+    events: readonly Event[],
+    from: Provenance | null,
+  ): Promise<ReadonlySet<string>>;
+  /**
+   * Ends sessions from the wire that are lost, at their last sign of life.
+   * @param now_ms milliseconds since the epoch
+   * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for
+   * @returns how many were ended
+   */
+  expireLeases(
+    now_ms: number,
+    unleased_timeout_ms: number,
+    looks?: number,
+  ): Promise<number>;
+  /** The session of this very id, as it stands; nothing is written to read it. */
+  session(session_id: string, now_ms: number): Promise<Session | null>;
+  /**
+   * Hosts by when something of them was stored last, in milliseconds since the epoch;
+   * signs of life that wrote nothing do not count.
+   */
+  hosts(since_ms: number): Promise<Map<string, number>>;
+  /** Keeps what queries read not far behind. */
+  catchUp(): Promise<void>;
+  /** Does what can wait; to be called when nothing else is to do. */
+  idle(): Promise<void>;
+  /** Ends the queries of users, which may run for long. */
+  endQueries(): Promise<void>;
+  /** Its maintenance; one object for all callers. */
+  maintenance(options: MaintenanceOptions): Maintenance;
+  facts(): StoreFacts;
+  /** Whether there is room for what it may have to write, where that is its own care. */
+  hasRoom(): boolean;
+  /** @throws Failure (storage) while nothing can be stored or read */
+  requireThere(): void;
+  /** Whether this process is the one that has a duty now. */
+  holds(duty: Duty): boolean;
 }

@@ -8,12 +8,12 @@ import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { KeptAlert } from "../model/alert.ts";
 import type { Clock } from "../model/clock.ts";
+import type { KeptStore } from "../model/store.ts";
 import { spoolBacklog } from "../spool/folder.ts";
-import type { DuckDBStore } from "../store/duckdb/store.ts";
 
 export interface Watched {
   /** @throws Failure while the database is away */
-  file(): DuckDBStore;
+  file(): KeptStore;
   health(): ReturnType<AlertSource["health"]>;
   undrained_ms(): number;
 }
@@ -41,12 +41,12 @@ export function alertsOf(
   const source: AlertSource = {
     lastSeq: () => file().facts().last_seq,
     events: (filter) => file().events(filter),
-    session: (session_id) => file().lookup.session(session_id, now()),
+    session: (session_id) => file().session(session_id, now()),
     sessions: (filter) => file().list(filter),
     hosts: async (since_ms) => {
       // Those that live on say so without anything being stored.
       const alive = await Array.fromAsync(file().list({ active: true }));
-      const hosts = await file().lookup.hosts(since_ms);
+      const hosts = await file().hosts(since_ms);
       for (const { hostname, last_seen } of alive) {
         const before = hosts.get(hostname) ?? 0;
         hosts.set(hostname, Math.max(before, Date.parse(last_seen)));

@@ -6,9 +6,8 @@ import { redactionOf, type Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import { recordingsFolder } from "../model/recording/place.ts";
 import { reasonOf } from "../model/failure.ts";
-import { databasePath } from "../access/claim.ts";
+import type { KeptStore } from "../model/store.ts";
 import { statFile } from "../os/stat.ts";
-import type { DuckDBStore } from "../store/duckdb/store.ts";
 
 const REST_MS = 8;
 /** Work on one recording; a usual one takes less than a second. */
@@ -30,7 +29,7 @@ export class SearchedOutput {
   /** @param file throws while there is none */
   constructor(
     private readonly settings: Settings,
-    private readonly file: () => DuckDBStore,
+    private readonly file: () => KeptStore,
     private readonly log: Log,
   ) {}
 
@@ -46,7 +45,7 @@ export class SearchedOutput {
     this.running = this.run(store, seen).finally(() => (this.running = null));
   }
 
-  private async run(store: DuckDBStore, seen: string): Promise<void> {
+  private async run(store: KeptStore, seen: string): Promise<void> {
     const { settings, log } = this;
     const began = performance.now();
     let rested_ms = 0;
@@ -54,7 +53,7 @@ export class SearchedOutput {
       const { searchRecordings } =
         await import("../access/searched-recordings.ts");
       const { read, left } = await searchRecordings({
-        ...{ data: settings.paths.data!, database: databasePath(settings) },
+        data: settings.paths.data!,
         lines: store.output,
         redaction: redactionOf(settings),
         leftOut: (path, reason) =>
@@ -82,7 +81,7 @@ export class SearchedOutput {
     this.looked_ms = performance.now();
   }
 
-  private isOpen(store: DuckDBStore): boolean {
+  private isOpen(store: KeptStore): boolean {
     try {
       return this.file() === store;
     } catch {

@@ -2,8 +2,6 @@
  * Keeps the database open for as long as the server lives. The spool is drained each
  * second and before every read; what can wait is written when nobody asks.
  */
-import { statfsSync } from "node:fs";
-import { dirname } from "node:path";
 import type { Alerts } from "../alerts/alerts.ts";
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
@@ -21,18 +19,18 @@ import type { Provenance } from "../model/reporter.ts";
 import type { Hit, SearchFilter } from "../model/search.ts";
 import {
   QUEUE_EVENTS,
+  type KeptStore,
+  type Rejection,
   type ServedStore,
   type SessionStats,
   type StoredEvent,
 } from "../model/store.ts";
 import { filesBeside } from "../access/archived-recordings.ts";
-import { databasePath, openAgain, openFile } from "../access/claim.ts";
+import { openStore } from "../access/open-store.ts";
 import { bringIn, endImported } from "../access/importer.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import { spooledSessions } from "../spool/contents.ts";
 import { storedOf } from "../spool/stored-line.ts";
-import type { DuckDBStore } from "../store/duckdb/store.ts";
-import type { Rejection } from "../store/duckdb/admission.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { type Drained, ServerDrain } from "./drain.ts";
 import { NO_ALERTS, alertsOf, keptOf } from "./alerts.ts";
@@ -45,8 +43,6 @@ const TICK_MS = 1_000;
 const IDLE_MS = 5_000;
 /** How long the last pass of all may take; what it leaves waits in the spool. */
 const LAST_PASS_MS = 2_000;
-/** Below this a disk counts as full: a checkpoint would not fit. */
-const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
 
 export class ServerStore implements ServedStore {
   readonly drain: ServerDrain;
@@ -55,7 +51,7 @@ export class ServerStore implements ServedStore {
   private readonly alerts: Alerts | null;
   private readonly searched: SearchedOutput;
   /** Of which store, for it may be opened anew. */
-  private keeper: { of: DuckDBStore; maintenance: Maintenance } | null = null;
+  private keeper: { of: KeptStore; maintenance: Maintenance } | null = null;
   private readonly timer: ReturnType<typeof setInterval>;
   /** Why the database is closed for now. */
   private away: Failure | null = null;
@@ -65,8 +61,8 @@ export class ServerStore implements ServedStore {
 
   private constructor(
     private readonly settings: Settings,
-    private store: DuckDBStore,
-    private readonly reopen: () => Promise<DuckDBStore>,
+    private store: KeptStore,
+    private readonly reopen: () => Promise<KeptStore>,
     private readonly lock: StoreLock,
     private readonly log: Log,
     metrics: Metrics,
@@ -108,7 +104,7 @@ export class ServerStore implements ServedStore {
       onCommit: (seconds: number, events: number) => {
         metrics.commit(seconds, events);
         opened?.hears?.committed();
-        opened?.alerts?.wake();
+        if (opened?.store.holds("alerts")) opened.alerts?.wake();
       },
       warn: (reason: string) => log.warn("database_mended", { reason }),
       onRejected: (rejection: Rejection) => {
@@ -116,21 +112,20 @@ export class ServerStore implements ServedStore {
         log.warn("events_rejected", rejection);
       },
     };
-    const { store } = await openFile(settings, lock, options);
-    const again = () => openAgain(settings, options);
-    opened = new ServerStore(settings, store, again, lock, log, metrics, now);
+    const { store, reopen } = await openStore(settings, lock, options);
+    opened = new ServerStore(settings, store, reopen, lock, log, metrics, now);
     await opened.alerts?.ready();
     return opened;
   }
 
   /** @throws Failure while the database cannot be opened again */
-  private get file(): DuckDBStore {
+  private get file(): KeptStore {
     if (this.away) throw this.away;
     return this.store;
   }
 
   /** What is stored, without a look at the spool. @throws Failure as `file` */
-  get stored(): Pick<DuckDBStore, "events" | "get" | "query" | "facts"> {
+  get stored(): Pick<KeptStore, "events" | "get" | "query" | "facts"> {
     return this.file;
   }
 
@@ -201,7 +196,7 @@ export class ServerStore implements ServedStore {
 
   /** Ends the queries of users, which may run for long. */
   async endQueries(): Promise<void> {
-    await this.store.queries.end();
+    await this.store.endQueries();
   }
 
   /** Its copies and archives, with what the spool holds brought in if it can be. */
@@ -263,10 +258,10 @@ export class ServerStore implements ServedStore {
 
   /** How the server is: each part by name, nothing private in it. */
   health() {
-    const { last_commit_ok, queued_events, given_up } = this.store.facts();
+    const { last_commit_ok, queued_events, away } = this.store.facts();
     const checks = {
-      database: check(last_commit_ok && !given_up && !this.away),
-      disk: check(this.diskHasRoom()),
+      database: check(last_commit_ok && !away && !this.away),
+      disk: check(this.store.hasRoom()),
       queue: check(queued_events < QUEUE_EVENTS),
       spool: check(this.drain.works),
     };
@@ -299,16 +294,11 @@ export class ServerStore implements ServedStore {
     };
   }
 
-  private diskHasRoom(): boolean {
-    const { bavail, bsize } = statfsSync(dirname(databasePath(this.settings)));
-    return bavail * bsize > DISK_FLOOR_BYTES;
-  }
-
   /**
-   * DuckDB gives a file up for good when it cannot write at the wrong moment, on
-   * a full disk; we do when it was removed or replaced. What was acknowledged is in
-   * the file, or in the spool: it is opened anew as soon as that can be, and until
-   * then everything is refused with the reason.
+   * A database in a file is given up for good when it cannot be written at the wrong
+   * moment, on a full disk, and when it was removed or replaced. What was acknowledged
+   * is in the file, or in the spool: it is opened anew as soon as that can be, and
+   * until then everything is refused with the reason.
    */
   private openAnew(): Promise<void> {
     return (this.reopening ??= this.replace().finally(
@@ -318,12 +308,12 @@ export class ServerStore implements ServedStore {
 
   private async replace(): Promise<void> {
     if (!this.away) {
-      this.away = this.store.facts().given_up!;
+      this.away = this.store.facts().away!;
       this.log.error("database_given_up", { reason: reasonOf(this.away) });
       // Fails, as everything on it does, but lets go of the file.
       await this.store.close().catch(() => {});
     }
-    if (!this.diskHasRoom()) return;
+    if (!this.store.hasRoom()) return;
     this.store = await this.reopen();
     this.drain.beginAnew();
     this.alerts?.beginAnew();
@@ -333,7 +323,7 @@ export class ServerStore implements ServedStore {
   }
 
   private async tick(): Promise<void> {
-    this.alerts?.tick();
+    if (this.store.holds("alerts")) this.alerts?.tick();
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
       if (!this.drain.isRunning) await this.drain.fresh();

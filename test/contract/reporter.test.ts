@@ -21,7 +21,7 @@ import { lostEnd } from "../../src/model/event.ts";
 import { NOT_YOURS, type Provenance, SPOOL } from "../../src/model/reporter.ts";
 import { type SessionRow, settle } from "../../src/model/session.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
-import type { Rejection } from "../../src/store/duckdb/admission.ts";
+import type { Rejection } from "../../src/model/store.ts";
 import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
 import { verify } from "../../src/store/duckdb/verify.ts";
 import { columnsOf, query } from "../support/database.ts";

@@ -34,6 +34,47 @@ export interface SearchedRecording {
   version: number;
 }
 
+/**
+ * What terminals showed, line by line, for searches. Whoever removes the lines of a
+ * session removes what is known of its recording too, and what is under way for it
+ * ends.
+ */
+export interface OutputLines {
+  /** What is known of each recording. */
+  recordings(): Promise<SearchedRecording[]>;
+  /** Of some sessions those that have ended, with their start. */
+  ended(session_ids: readonly string[]): Promise<Map<string, string>>;
+  /**
+   * Begins with a recording, or goes on with what a process that ended has left.
+   * @returns how many of its lines are there already
+   */
+  begin(recording: SearchedRecording, goes_on: boolean): Promise<number>;
+  /**
+   * Adds lines of a recording; those that were shown before their texts were removed
+   * are left out.
+   * @param first the number of the first of them
+   * @param began_ms when the recording did, since the epoch
+   * @returns false when its lines were removed meanwhile: no more may come
+   */
+  add(
+    session_id: string,
+    first: number,
+    began_ms: number,
+    lines: readonly SearchedLine[],
+  ): Promise<boolean>;
+  /**
+   * Says what there is of a recording, instead of what was said.
+   * @returns false when its lines were removed meanwhile
+   */
+  finish(recording: SearchedRecording): Promise<boolean>;
+  /** As `finish`, of a file that has the same content as before. */
+  touched(recording: SearchedRecording): Promise<void>;
+  /** Of recordings that are no more. */
+  remove(session_ids: readonly string[]): Promise<void>;
+  /** @throws Failure (storage) when there is no room for the lines of another */
+  requireRoom(): void;
+}
+
 /** The same bytes make the same lines; where they make others from now on, it grows. */
 export const LINES_VERSION = 1;
 

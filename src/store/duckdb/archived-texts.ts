@@ -25,7 +25,7 @@ import { requireTrustedFile } from "../../os/trust.ts";
 import { EVENTS_FILE, SESSIONS_FILE } from "./archive.ts";
 import { withFile } from "./connection.ts";
 import { quoted } from "./copy.ts";
-import { broughtOf } from "./rows.ts";
+import { broughtOf } from "../rows.ts";
 
 interface EventRow {
   /** A BIGINT, as text. */

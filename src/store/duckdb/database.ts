@@ -3,7 +3,14 @@
  * connection, one work after the other, and reads through others. One process has
  * the file open (`store.lock`), with one instance.
  */
-import { copyFileSync, existsSync, renameSync, statSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  renameSync,
+  statSync,
+  statfsSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import {
   type DuckDBConnection,
   DuckDBInstance,
@@ -26,6 +33,9 @@ import { OPTIONS } from "./connection.ts";
 import { Closed, Jobs, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 import { openRepaired } from "./wal.ts";
+
+/** Below this a disk counts as full: a checkpoint would not fit. */
+const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
 
 export class Database {
   /** The last of the queued writes. */
@@ -284,6 +294,12 @@ export class Database {
     const bytes = (path: string) =>
       statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     return { file: bytes(this.path), log: bytes(`${this.path}.wal`) };
+  }
+
+  /** Whether a checkpoint would fit on the disk. */
+  hasRoom(): boolean {
+    const { bavail, bsize } = statfsSync(dirname(this.path));
+    return bavail * bsize > DISK_FLOOR_BYTES;
   }
 
   /**

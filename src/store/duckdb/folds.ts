@@ -13,7 +13,8 @@ import type { Attested } from "../../model/reporter.ts";
 import type { SessionSummary } from "../../model/session.ts";
 import { byTable, closedAmong } from "./session-tables.ts";
 import type { Database } from "./database.ts";
-import { type BroughtRow, broughtOf, sessionLines } from "./rows.ts";
+import { type BroughtRow, broughtOf } from "../rows.ts";
+import { sessionLines } from "./lines.ts";
 import { foldAnew } from "./refold.ts";
 import { SQL } from "./statements.ts";
 

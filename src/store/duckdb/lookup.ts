@@ -4,7 +4,7 @@ import { isoTime } from "../../model/clock.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import type { LivenessTracker } from "./liveness.ts";
-import { type ReadRow, sessionOf } from "./rows.ts";
+import { type ReadRow, sessionOf } from "../rows.ts";
 import { sessionQuery } from "./session-tables.ts";
 import { time } from "./statements.ts";
 

@@ -1,7 +1,7 @@
 /** Backups and archives of the database, by the process that has it open; one at a time. */
 import { accessSync, chmodSync, constants, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Warn, errnoOf, fail, reasonOf } from "../../model/failure.ts";
+import { errnoOf, fail, reasonOf } from "../../model/failure.ts";
 import type {
   Archive,
   ArchivePlan,
@@ -9,7 +9,7 @@ import type {
   Archived,
   Backup,
   Maintenance,
-  RecordingFiles,
+  MaintenanceOptions,
   Removed,
 } from "../../model/maintenance.ts";
 import type { RemovalRequest } from "../../model/redaction/removal.ts";
@@ -55,18 +55,6 @@ const WORTH_COMPACTING = 0.25;
 
 const NOT_CONSISTENT =
   "the database is not either: keep a copy of its file, and restore an earlier backup";
-
-export interface MaintenanceOptions {
-  /** Sessions with files in the spool. */
-  spooled(): Iterable<string>;
-  /** @throws Failure (usage) for the path of one of our own files */
-  requireNotOwn(path: string): void;
-  /** Whether this is the only user of the database, which may be compacted then. */
-  alone: boolean;
-  /** Those of this host; none of a copy. */
-  recordings?: RecordingFiles;
-  warn: Warn;
-}
 
 export class FileMaintenance implements Maintenance {
   private readonly db: Database;

@@ -5,16 +5,22 @@
  * transaction, and what is under way for it ends.
  */
 import { listValue } from "@duckdb/node-api";
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { fail } from "../../model/failure.ts";
 import type {
+  OutputLines,
   SearchedLine,
   SearchedRecording,
 } from "../../model/recording/searched.ts";
 import { removesRecording } from "../../model/recording/promise.ts";
 import type { Database } from "./database.ts";
-import type { Removals } from "./removals.ts";
+import type { Removals } from "../removals.ts";
 import { type ClosedRow, closedAmong } from "./session-tables.ts";
 import { SQL } from "./statements.ts";
 
+/** What others may need: a database that finds no room is given up. */
+const ROOM_BYTES = 256 * 1024 * 1024;
 /** Text of all recordings; in the database half of that. The newest are kept. */
 const MOST_BYTES = 1024 * 1024 * 1024;
 
@@ -22,7 +28,7 @@ interface Count {
   value: number;
 }
 
-export class OutputLines {
+export class FileOutputLines implements OutputLines {
   constructor(
     private readonly db: Database,
     private readonly removals: Removals,
@@ -30,12 +36,10 @@ export class OutputLines {
     private readonly most_bytes = MOST_BYTES,
   ) {}
 
-  /** What is known of each recording. */
   async recordings(): Promise<SearchedRecording[]> {
     return this.db.inTurn(() => this.db.rows<SearchedRecording>(SQL.searched));
   }
 
-  /** Of some sessions those that have ended, with their start. */
   async ended(ids: readonly string[]): Promise<Map<string, string>> {
     if (ids.length === 0) return new Map();
     await this.flush();
@@ -48,10 +52,6 @@ export class OutputLines {
     return new Map(rows.map(({ id, start_time }) => [id, start_time]));
   }
 
-  /**
-   * Begins with a recording, or goes on with what a process that ended has left.
-   * @returns how many of its lines are there already
-   */
   begin(recording: SearchedRecording, goes_on: boolean): Promise<number> {
     const { session_id } = recording;
     return this.db.inTurn(async () => {
@@ -67,13 +67,6 @@ export class OutputLines {
     });
   }
 
-  /**
-   * Adds lines of a recording; those that were shown before their texts were removed
-   * are left out.
-   * @param first the number of the first of them
-   * @param began_ms when the recording did, since the epoch
-   * @returns false when its lines were removed meanwhile: no more may come
-   */
   add(
     session_id: string,
     first: number,
@@ -104,7 +97,6 @@ export class OutputLines {
     });
   }
 
-  /** Says what there is of a recording, instead of what was said. */
   finish(recording: SearchedRecording): Promise<boolean> {
     return this.db.inTurn(async () => {
       const { session_id } = recording;
@@ -115,7 +107,6 @@ export class OutputLines {
     });
   }
 
-  /** As `finish`, of a file that has the same content as before. */
   touched(recording: SearchedRecording): Promise<void> {
     return this.db.inTurn(async () => {
       if (await this.isThere(recording.session_id, true))
@@ -123,9 +114,18 @@ export class OutputLines {
     });
   }
 
-  /** Of recordings that are no more. */
   remove(ids: readonly string[]): Promise<void> {
     return this.db.inTurn(() => this.db.transaction(() => this.delete(ids)));
+  }
+
+  requireRoom(): void {
+    const { path } = this.db;
+    const { bavail, bsize } = statfsSync(dirname(path));
+    if (bavail * bsize > ROOM_BYTES) return;
+    throw fail.storage(
+      `the disk of '${path}' has less than ${ROOM_BYTES / 1024 / 1024} MiB left`,
+      "free space on it",
+    );
   }
 
   /** As `remove`, in the transaction of whoever removes more of them. */

@@ -6,7 +6,7 @@ import { listValue } from "@duckdb/node-api";
 import { apply, beginFold } from "../../model/fold.ts";
 import type { State } from "../../model/state.ts";
 import type { Database } from "./database.ts";
-import { type BroughtRow, broughtOf, provenances } from "./rows.ts";
+import { type BroughtRow, broughtOf, provenances } from "../rows.ts";
 import { SQL } from "./statements.ts";
 
 /** The first event of a kind that one has brought of a session. */

@@ -17,8 +17,8 @@ import { removesRecording } from "../../model/recording/promise.ts";
 import type { Database } from "./database.ts";
 import type { EventColumns } from "./event-columns.ts";
 import type { Folds } from "./folds.ts";
-import type { OutputLines } from "./output.ts";
-import type { Removals } from "./removals.ts";
+import type { FileOutputLines } from "./output.ts";
+import type { Removals } from "../removals.ts";
 import { SQL } from "./statements.ts";
 
 /** Rows that one statement changes. */
@@ -29,7 +29,7 @@ export interface Keeper {
   folds: Folds;
   columns: EventColumns;
   removals: Removals;
-  output: OutputLines;
+  output: FileOutputLines;
   /** Stores an event of the store itself. */
   append(events: readonly Event[]): Promise<unknown>;
 }

@@ -5,8 +5,9 @@
 import type { FigureRow, Question } from "../../model/analytics.ts";
 import type { Clock } from "../../model/clock.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
-import type { Event } from "../../model/event.ts";
+import type { Event, Redaction } from "../../model/event.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
+import type { MaintenanceOptions } from "../../model/maintenance.ts";
 import type { Hit, SearchFilter } from "../../model/search.ts";
 import type { QueryAnswer, QueryRequest } from "../../model/query.ts";
 import type { Session, SessionSummary } from "../../model/session.ts";
@@ -17,17 +18,20 @@ import {
   reporterOf,
 } from "../../model/reporter.ts";
 import type {
-  ServedStore,
+  Duty,
+  KeptStore,
   SessionStats,
+  StoreEvents,
+  StoreFacts,
   StoredEvent,
 } from "../../model/store.ts";
 import { analyticsQuery } from "./analytics.ts";
 import { sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
-import type { StoreFacts, StoreOptions } from "./facts.ts";
+import type { StoreOptions } from "./facts.ts";
 import { EventColumns } from "./event-columns.ts";
 import { Folds } from "./folds.ts";
-import { FileMaintenance, type MaintenanceOptions } from "./maintenance.ts";
+import { FileMaintenance } from "./maintenance.ts";
 import { LivenessTracker } from "./liveness.ts";
 import { Lookup } from "./lookup.ts";
 import { listCommands, tableOf } from "./commands.ts";
@@ -37,20 +41,20 @@ import {
   type ReadRow,
   type StatsRow,
   type StoredRow,
-  receivedEvent,
   sessionOf,
   statsOf,
   storedEventOf,
-} from "./rows.ts";
+} from "../rows.ts";
+import { keptOf } from "../arrivals.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { search } from "./search.ts";
-import { OutputLines } from "./output.ts";
+import { FileOutputLines } from "./output.ts";
 import { EVENT_COLUMNS, SQL } from "./statements.ts";
-import { Removals } from "./removals.ts";
+import { Removals } from "../removals.ts";
 import { Tombstones } from "./tombstones.ts";
 import { readSummary } from "./summary.ts";
 import { IdWindow } from "./id-window.ts";
-import { Writer, type WriterEvents } from "./writer.ts";
+import { Writer } from "./writer.ts";
 
 const WINDOW_EVENTS = 262_144;
 /** Events that one query reads. */
@@ -59,17 +63,17 @@ const PAGE_EVENTS = 1_024;
 /** A smaller write-ahead log waits for the next checkpoint. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
 
-export class DuckDBStore implements ServedStore {
+export class DuckDBStore implements KeptStore {
   private readonly folds: Folds;
   private readonly columns: EventColumns;
   private readonly liveness: LivenessTracker;
   private readonly tombstones: Tombstones;
-  readonly lookup: Lookup;
+  private readonly lookup: Lookup;
   /** Those that users wrote. */
-  readonly queries: Queries;
-  private readonly removals: Removals;
+  private readonly queries: Queries;
+  private readonly removals = new Removals();
   /** What terminals showed. */
-  readonly output: OutputLines;
+  readonly output: FileOutputLines;
   private writer!: Writer;
   private closing: Promise<void> | null = null;
   private readonly appendOwn = (events: readonly Event[]) =>
@@ -77,7 +81,7 @@ export class DuckDBStore implements ServedStore {
 
   private constructor(
     private readonly db: Database,
-    private readonly hears: WriterEvents,
+    private readonly hears: StoreEvents,
     private readonly now: Clock,
   ) {
     this.folds = new Folds(db, (state, by) => this.liveness.note(state, by));
@@ -86,8 +90,7 @@ export class DuckDBStore implements ServedStore {
     this.tombstones = new Tombstones(db, this.folds);
     this.lookup = new Lookup(db, this.folds, this.liveness);
     this.queries = new Queries(db);
-    this.removals = new Removals(db);
-    this.output = new OutputLines(db, this.removals, () =>
+    this.output = new FileOutputLines(db, this.removals, () =>
       this.folds.flushBetween(),
     );
   }
@@ -105,7 +108,9 @@ export class DuckDBStore implements ServedStore {
         const store = new DuckDBStore(db, options, now);
         await store.folds.open();
         await store.tombstones.open();
-        await store.removals.open();
+        const removed = await db.rows<{ payload: string }>(SQL.redactions);
+        for (const { payload } of removed)
+          store.removals.add(JSON.parse(payload) as Redaction);
         const last = await db.one<string | null>(SQL.lastTimestamp);
         const window = new IdWindow(window_events, last ?? "");
         store.writer = new Writer(
@@ -129,17 +134,9 @@ export class DuckDBStore implements ServedStore {
     events: readonly Event[],
     from: Provenance = SPOOL,
   ): Promise<ReadonlySet<string>> {
-    // A heartbeat moves last_seen and is not kept.
-    const kept = events.filter(({ event_type }) => event_type !== "heartbeat");
-    if (from.via === "spool") return this.writer.append(kept, from);
-    const now = this.now();
-    return this.writer.append(
-      kept.map((event) => receivedEvent(event, now)),
-      from,
-    );
+    return this.writer.append(keptOf(events, from, this.now()), from);
   }
 
-  /** As `append`, of events that were stored elsewhere: they stay as they are. */
   bring(
     events: readonly Event[],
     from: Provenance | null,
@@ -159,7 +156,6 @@ export class DuckDBStore implements ServedStore {
     return others;
   }
 
-  /** See LivenessTracker. */
   expireLeases(
     now_ms: number,
     unleased_timeout_ms: number,
@@ -196,6 +192,14 @@ export class DuckDBStore implements ServedStore {
       return [by, null].includes(reporterOf(brought || null));
     });
     return own?.id ?? null;
+  }
+
+  session(session_id: string, now_ms: number): Promise<Session | null> {
+    return this.lookup.session(session_id, now_ms);
+  }
+
+  hosts(since_ms: number): Promise<Map<string, number>> {
+    return this.lookup.hosts(since_ms);
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
@@ -277,18 +281,16 @@ export class DuckDBStore implements ServedStore {
     if (sql.includes(EVENT_COLUMNS)) await this.columns.write();
   }
 
-  /** Keeps what queries read not far behind. */
   catchUp(): Promise<void> {
     return this.columns.catchUp();
   }
 
-  /** Writes rows and a checkpoint; to be called when nothing else is to do. */
+  /** Writes rows and a checkpoint. */
   async idle(): Promise<void> {
     await this.flush();
     await this.db.inTurn(() => this.db.checkpoint(WORTH_A_CHECKPOINT_BYTES));
   }
 
-  /** Its maintenance; one object for all callers. */
   maintenance(options: MaintenanceOptions): FileMaintenance {
     const { db, folds, columns, removals, output } = this;
     const append = this.appendOwn;
@@ -298,19 +300,32 @@ export class DuckDBStore implements ServedStore {
 
   facts(): StoreFacts {
     const { file, log } = this.db.sizes();
+    const away = this.db.lookForIt();
     return {
       queued_events: this.writer.queue.events,
       last_commit_ok: this.writer.lastCommitOk,
-      given_up: this.db.lookForIt(),
+      ...{ away, given_up: away !== null },
       last_seq: this.folds.lastSeq,
       database_bytes: file + log,
     };
   }
 
-  /** @throws Failure (storage) when its file was removed or replaced, or given up */
   requireThere(): void {
     const failure = this.db.lookForIt();
     if (failure) throw failure;
+  }
+
+  hasRoom(): boolean {
+    return this.db.hasRoom();
+  }
+
+  /** Nobody else has the file open. */
+  holds(_duty: Duty): boolean {
+    return true;
+  }
+
+  endQueries(): Promise<void> {
+    return this.queries.end();
   }
 
   /** Stores what was accepted, and closes the file. */

@@ -15,7 +15,7 @@ import { Database } from "./database.ts";
 import { newerSchema, storeFailure } from "./failure.ts";
 import { Folds } from "./folds.ts";
 import { withOwnLog } from "./foreign-log.ts";
-import { type BroughtRow, type ReadRow, broughtOf } from "./rows.ts";
+import { type BroughtRow, type ReadRow, broughtOf } from "../rows.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { SESSION_READ, SQL } from "./statements.ts";
 import { Tombstones } from "./tombstones.ts";

@@ -14,28 +14,24 @@ import type { Clock } from "../../model/clock.ts";
 import type { Event } from "../../model/event.ts";
 import { fail } from "../../model/failure.ts";
 import { type Provenance, mayReport } from "../../model/reporter.ts";
+import type { StoreEvents } from "../../model/store.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import {
-  type Rejection,
   type Stored,
   isFirm,
   admit,
   keyOf,
   rejectionsOf,
-} from "./admission.ts";
-import { type Call, type Item, Queue, answer } from "./queue.ts";
-import { type StoredRow, arrivalOf, eventLines, provenances } from "./rows.ts";
+} from "../admission.ts";
+import { type Call, type Item, Queue, answer } from "../queue.ts";
+import { arrivalOf } from "../arrivals.ts";
+import { type StoredRow, provenances } from "../rows.ts";
+import { eventLines } from "./lines.ts";
 import { SQL } from "./statements.ts";
-import type { Removals } from "./removals.ts";
+import type { Removals } from "../removals.ts";
 import type { Tombstones } from "./tombstones.ts";
 import type { IdWindow } from "./id-window.ts";
-
-export interface WriterEvents {
-  /** How long a commit took, and how many events it stored. */
-  onCommit?: (seconds: number, events: number) => void;
-  onRejected?: (rejection: Rejection) => void;
-}
 
 type StoredKey = Omit<Stored, "from"> & Pick<StoredRow, "provenance">;
 
@@ -51,7 +47,7 @@ export class Writer {
     private readonly window: IdWindow,
     private readonly tombstones: Tombstones,
     private readonly removals: Removals,
-    private readonly hears: WriterEvents,
+    private readonly hears: StoreEvents,
     private readonly now: Clock,
   ) {}
 

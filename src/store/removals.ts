@@ -2,22 +2,12 @@
  * The texts that were removed afterwards. What comes of them later (a client that
  * sends again, a file of the spool) is stored without them.
  */
-import type { Redaction } from "../../model/event.ts";
-import { RemovedTexts } from "../../model/redaction/removal.ts";
-import type { Database } from "./database.ts";
-import { type Arrival, arrivalOf } from "./rows.ts";
-import { SQL } from "./statements.ts";
+import type { Redaction } from "../model/event.ts";
+import { RemovedTexts } from "../model/redaction/removal.ts";
+import { type Arrival, arrivalOf } from "./arrivals.ts";
 
 export class Removals {
   private readonly texts = new RemovedTexts();
-
-  constructor(private readonly db: Database) {}
-
-  /** Reads them, in the writer's turn. */
-  async open(): Promise<void> {
-    const rows = await this.db.rows<{ payload: string }>(SQL.redactions);
-    for (const { payload } of rows) this.add(JSON.parse(payload) as Redaction);
-  }
 
   add(redaction: Redaction): void {
     this.texts.add(redaction);

@@ -2,8 +2,8 @@
  * Admits events to a commit: which are new, and which their reporter may not report.
  * Each may change whose its session is, so they are admitted one after the other.
  */
-import type { State } from "../../model/state.ts";
-import type { Event } from "../../model/event.ts";
+import type { State } from "../model/state.ts";
+import type { Event } from "../model/event.ts";
 import {
   type Provenance,
   SPOOL,
@@ -11,17 +11,10 @@ import {
   isUnquestioned,
   rejectionOf,
   reporterOf,
-} from "../../model/reporter.ts";
-import { summaryOf } from "../../model/session.ts";
-import type { Arrival } from "./rows.ts";
-
-/** Rejected events of a session, and why. */
-export interface Rejection {
-  session_id: string;
-  reporter: string | null;
-  reason: string;
-  events: number;
-}
+} from "../model/reporter.ts";
+import { summaryOf } from "../model/session.ts";
+import type { Rejection } from "../model/store.ts";
+import type { Arrival } from "./arrivals.ts";
 
 export type Rejected<T> = T & { reason: string };
 

@@ -1,10 +1,10 @@
 /** The bounded queue of events that wait for their commit. */
-import { type Event, compareEvents, isKind } from "../../model/event.ts";
-import { Rejected, fail } from "../../model/failure.ts";
-import { claimantOf, rejectionOf } from "../../model/reporter.ts";
-import type { SessionSummary } from "../../model/session.ts";
-import { QUEUE_EVENTS } from "../../model/store.ts";
-import type { Arrival } from "./rows.ts";
+import { type Event, compareEvents, isKind } from "../model/event.ts";
+import { Rejected, fail } from "../model/failure.ts";
+import { claimantOf, rejectionOf } from "../model/reporter.ts";
+import type { SessionSummary } from "../model/session.ts";
+import { QUEUE_EVENTS } from "../model/store.ts";
+import type { Arrival } from "./arrivals.ts";
 
 /** The limits of a batch. */
 const BATCH_EVENTS = 4_096;

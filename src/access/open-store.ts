@@ -1,0 +1,71 @@
+/** Opens the store that this process keeps; the one place that knows which it is. */
+import { dirname } from "node:path";
+import type { Settings } from "../config/load.ts";
+import { fail } from "../model/failure.ts";
+import type { KeptStore, OpenOptions } from "../model/store.ts";
+import { handsDownAccess } from "../os/group.ts";
+import { refuseNetwork } from "../os/mounts.ts";
+import { statFile } from "../os/stat.ts";
+import { requireTrustedFile, requireUnshared } from "../os/trust.ts";
+import type { StoreLock } from "../store/lock.ts";
+import { databasePath, loadDuckDB } from "./claim.ts";
+
+export interface OpenedStore {
+  store: KeptStore;
+  /** Opens it once more after it has given up and was closed; the lock is still held. */
+  reopen(): Promise<KeptStore>;
+  /** Closes it, and releases the lock. */
+  close(): Promise<void>;
+}
+
+/**
+ * @param lock that of this host's database, held
+ * @throws Failure when it cannot be opened; the lock is free then
+ */
+export async function openStore(
+  settings: Settings,
+  lock: StoreLock,
+  options: OpenOptions = {},
+): Promise<OpenedStore> {
+  try {
+    const reopen = () => openFile(settings, options);
+    const store = await reopen();
+    const close = () => store.close().finally(() => lock.release());
+    return { store, reopen, close };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function openFile(
+  settings: Settings,
+  options: OpenOptions,
+): Promise<KeptStore> {
+  const path = databasePath(settings);
+  requireOwnDatabase(path);
+  refuseInherited(dirname(path));
+  if (!settings.config.store.network_filesystem) refuseNetwork(dirname(path));
+  const { DuckDBStore } = await loadDuckDB(settings);
+  return DuckDBStore.open(path, options);
+}
+
+/**
+ * Refuses a database that others could write or exchange, and its log.
+ * @throws Failure (permission)
+ */
+export function requireOwnDatabase(path: string): void {
+  for (const file of [path, `${path}.wal`]) requireTrustedFile(file);
+  requireUnshared(dirname(path));
+}
+
+/** Refuses a folder whose default ACL would open DuckDB's own files to others. */
+function refuseInherited(folder: string): void {
+  const stat = statFile(folder, { follow: true });
+  if (!stat || (stat.mode & 0o011) === 0) return;
+  if (handsDownAccess(folder))
+    throw fail.permission(
+      `'${folder}' opens to others what is made in it (a default ACL)`,
+      `try: setfacl -k '${folder}', or chmod go-rwx it, or keep the database in a private folder`,
+    );
+}
