@@ -2,7 +2,6 @@
  * Admits events to a commit: which are new, and which their reporter may not report.
  * Each may change whose its session is, so they are admitted one after the other.
  */
-import type { State } from "../model/state.ts";
 import type { Event } from "../model/event.ts";
 import {
   type Provenance,
@@ -12,7 +11,6 @@ import {
   rejectionOf,
   reporterOf,
 } from "../model/reporter.ts";
-import { summaryOf } from "../model/session.ts";
 import type { Rejection } from "../model/store.ts";
 import type { Arrival } from "./arrivals.ts";
 
@@ -21,7 +19,6 @@ export type Rejected<T> = T & { reason: string };
 export interface Stored {
   event_id: string;
   session_id: string;
-  timestamp: string;
   from: Provenance | null;
 }
 
@@ -34,25 +31,23 @@ export const keyOf = (event: Pick<Event, "event_id" | "session_id">): string =>
  * A stored event of the same id that does not count, such as a stranger's remark, is
  * replaced.
  * @param known the stored events, by `keyOf`
- * @param stateOf the session's fold; undefined when nothing of it is stored
+ * @param ownerOf whose a session is, see `ownerOf`; null while it has no owner
  */
-export function admit<T extends Arrival>(
+export function admit<T extends Arrival, S extends Stored>(
   items: readonly T[],
-  known: ReadonlyMap<string, Stored>,
-  stateOf: (session_id: string) => State | undefined,
+  known: ReadonlyMap<string, S>,
+  ownerOf: (session_id: string) => string | null,
 ) {
   const fresh = new Map<string, T>();
   const rejected: Rejected<T>[] = [];
   const again: T[] = [];
-  const replaced: Stored[] = [];
+  const replaced: S[] = [];
   const claims = new Map<string, string>();
   for (const item of items) {
     const { event, from } = item;
     const { session_id } = event;
-    const state = stateOf(session_id);
-    const before =
-      claims.get(session_id) ?? (state && summaryOf(state).reporter);
-    const reason = rejectionOf(event, before ?? null, from);
+    const before = claims.get(session_id) ?? ownerOf(session_id);
+    const reason = rejectionOf(event, before, from);
     if (reason !== null) {
       rejected.push({ ...item, reason });
       continue;

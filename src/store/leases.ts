@@ -154,7 +154,7 @@ export class Leases {
 }
 
 /** The process that the server found when the start came. */
-function processOf({ start }: State): ProcessIdentity | null {
+export function processOf({ start }: State): ProcessIdentity | null {
   const { pid, start_ticks, pid_namespace, boot_id } = start!.value;
   return start_ticks && pid_namespace && boot_id
     ? { pid, start_ticks, pid_namespace, boot_id }

@@ -14,6 +14,7 @@ import type { Clock } from "../../model/clock.ts";
 import type { Event } from "../../model/event.ts";
 import { fail } from "../../model/failure.ts";
 import { type Provenance, mayReport } from "../../model/reporter.ts";
+import { summaryOf } from "../../model/session.ts";
 import type { StoreEvents } from "../../model/store.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
@@ -33,7 +34,10 @@ import type { Removals } from "../removals.ts";
 import type { Tombstones } from "./tombstones.ts";
 import type { IdWindow } from "./id-window.ts";
 
-type StoredKey = Omit<Stored, "from"> & Pick<StoredRow, "provenance">;
+interface StoredAt extends Stored {
+  timestamp: string;
+}
+type StoredKey = Omit<StoredAt, "from"> & Pick<StoredRow, "provenance">;
 
 export class Writer {
   readonly queue = new Queue();
@@ -117,9 +121,10 @@ export class Writer {
       return isChecked(item) || !stored || !isFirm(stored);
     });
     await this.folds.prepare(checked.map(({ event }) => event));
-    const { fresh, rejected, again, replaced } = admit(items, known, (id) =>
-      this.folds.get(id),
-    );
+    const { fresh, rejected, again, replaced } = admit(items, known, (id) => {
+      const state = this.folds.get(id);
+      return state ? summaryOf(state).reporter : null;
+    });
     if (fresh.length > 0) await this.store(fresh, replaced);
     for (const { event, call, reason } of rejected)
       call.rejected.set(event.event_id, reason);
@@ -133,7 +138,7 @@ export class Writer {
   /** @param replaced the stored events that some of them replace */
   private async store(
     items: readonly Item[],
-    replaced: readonly Stored[],
+    replaced: readonly StoredAt[],
   ): Promise<void> {
     const begun = performance.now();
     if (replaced.length === 0) await this.insert(items);
@@ -165,9 +170,9 @@ export class Writer {
 
   private async known(
     batch: readonly Item[],
-  ): Promise<ReadonlyMap<string, Stored>> {
-    const known = new Map<string, Stored>();
-    const doubtful: Pick<Stored, "event_id" | "timestamp">[] = [];
+  ): Promise<ReadonlyMap<string, StoredAt>> {
+    const known = new Map<string, StoredAt>();
+    const doubtful: Pick<StoredAt, "event_id" | "timestamp">[] = [];
     for (const { event } of batch) {
       const { event_id } = event;
       for (const timestamp of this.timesOf(event_id, event.timestamp))
@@ -190,7 +195,7 @@ export class Writer {
   /** The events whose session is not archived. */
   private async unarchived(
     batch: readonly Item[],
-    known: ReadonlyMap<string, Stored>,
+    known: ReadonlyMap<string, StoredAt>,
   ): Promise<readonly Item[]> {
     const fresh = new Map<string, Event>();
     for (const { event } of batch)

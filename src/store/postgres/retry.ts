@@ -122,25 +122,23 @@ const MAX_PAUSE_MS = 200;
 /**
  * Does work until it is done, or for so long; between two tries it waits a random
  * while, so that those who were in each other's way do not meet again.
- * @param work is told what the last error meant, if it is done again
  * @throws the last error; a final one at once
  */
 export async function retried<T>(
   patience_ms: number,
-  work: (before: Meaning | null) => Promise<T>,
+  work: () => Promise<T>,
 ): Promise<T> {
   const until = performance.now() + patience_ms;
-  let before: Meaning | null = null;
   for (
     let pause_ms = FIRST_PAUSE_MS;
     ;
     pause_ms = Math.min(2 * pause_ms, MAX_PAUSE_MS)
   )
     try {
-      return await work(before);
+      return await work();
     } catch (error) {
-      before = meaningOf(error);
-      if (before === "final" || performance.now() > until) throw error;
+      if (meaningOf(error) === "final" || performance.now() > until)
+        throw error;
       await Bun.sleep(Math.random() * pause_ms);
     }
 }

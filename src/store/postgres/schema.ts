@@ -15,6 +15,7 @@ import { TOLD_TABLES } from "./schema-told.ts";
 const EVENTS = [
   // Drawn once the sessions of a batch are locked, or their versions read.
   `CREATE SEQUENCE arrivals`,
+  `CREATE SEQUENCE batch_numbers`,
   `CREATE TABLE batches (
     batch bigint PRIMARY KEY, arrival bigint NOT NULL DEFAULT nextval('arrivals'),
     events integer NOT NULL,

@@ -1,0 +1,171 @@
+/** Makes conditions of filters; every value goes as a parameter. */
+import { isoTime } from "../../model/clock.ts";
+import type { Comparison } from "../../model/column.ts";
+import type { Status } from "../../model/columns.ts";
+import { FILTERS, type SessionFilter } from "../../model/filter.ts";
+import type { Value } from "./connect.ts";
+import { encoded } from "./text.ts";
+
+export interface Query {
+  sql: string;
+  values: Value[];
+}
+
+export class Conditions {
+  readonly all: string[] = [];
+
+  /** @param values shared with others in the same statement */
+  constructor(readonly values: Value[] = []) {}
+
+  /** @param condition with a `?` where the value goes, once or more, cast to its type */
+  add(condition: string, value: Value | undefined): void {
+    if (value === undefined) return;
+    this.all.push(condition.replaceAll("?", this.parameter(value)));
+  }
+
+  always(condition: string): void {
+    this.all.push(condition);
+  }
+
+  optional(clause: string, value: Value | undefined): string {
+    return value === undefined
+      ? ""
+      : clause.replace("?", this.parameter(value));
+  }
+
+  parameter(value: Value): string {
+    const given = typeof value === "string" ? encoded(value) : value;
+    return `$${this.values.push(given)}`;
+  }
+
+  get where(): string {
+    return this.all.length ? `WHERE ${this.all.join(" AND ")}` : "";
+  }
+}
+
+/** Of the column `end_source` of sessions `s`. */
+export const STATUS: Record<Status, string> = {
+  active: "s.end_source IS NULL",
+  lost: "s.end_source = 'recovered'",
+  ended: "s.end_source IN ('observed', 'declared')",
+};
+
+/** Any letters, whatever the database's own locale knows. */
+const LOWER = (text: string) => `lower(${text} COLLATE "und-x-icu")`;
+
+/** Whether a text has the value in it, upper and lower case alike. */
+export const contains = (text: string) =>
+  `strpos(${LOWER(text)}, ${LOWER("?::text")}) > 0`;
+
+/** Whether a folder is the value, or below it. */
+export const within = (folder: string) =>
+  `(${folder} = coalesce(nullif(rtrim(?::text, '/'), ''), '/')
+    OR starts_with(${folder}, rtrim(?::text, '/') || '/'))`;
+
+export const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
+
+export const TIME = "?::text::timestamptz";
+
+/** Of a session that has not ended, until `now`. */
+const DURATION_MS = (now: string) =>
+  `greatest(0, extract(epoch FROM coalesce(s.end_time, ${now}) - s.start_time) * 1000)`;
+
+/** Of a session that has ended; NULL of others. */
+export const ENDED_MS = `CASE WHEN s.end_time IS NOT NULL THEN
+  ${DURATION_MS("NULL")} END`;
+
+/** Not ended before a time. */
+export const IN_SINCE = `(s.end_time IS NULL OR s.end_time >= ${TIME})`;
+
+/** The greatest character: beyond all that begin with a text. */
+const LAST = "\u{10ffff}";
+
+const EIGHT_HEX = /^[0-9a-f]{8}$/;
+
+/**
+ * What each comparison of a column with a value adds.
+ * @param now the moment, UTC ISO 8601
+ */
+const CONDITION: Record<
+  Comparison,
+  (
+    conditions: Conditions,
+    column: string,
+    value: string | number,
+    now: string,
+  ) => void
+> = {
+  begins: (conditions, column, value) => {
+    const text = String(value);
+    // In this form an index serves.
+    const from = conditions.parameter(text);
+    const until = conditions.parameter(text + LAST);
+    const begins = `${column} >= ${from}::text AND ${column} < ${until}::text`;
+    conditions.always(
+      // Eight hex digits are the beginning of an id, or its end.
+      EIGHT_HEX.test(text)
+        ? `(${begins} OR right(${column}, 8) = ${from}::text)`
+        : begins,
+    );
+  },
+  equals: (conditions, column, value) =>
+    conditions.add(`${column} = ?::text`, value),
+  has: (conditions, column, value) =>
+    conditions.add(`?::text = ANY(${column})`, value),
+  within: (conditions, column, value) => conditions.add(within(column), value),
+  exits: (conditions, column, value) =>
+    conditions.add(`${column} = ?::integer`, value),
+  failed: (conditions) => conditions.always(FAILED),
+  some: (conditions, column) => conditions.always(`${column} > 0`),
+  status: (conditions, _column, value) =>
+    conditions.always(STATUS[value as Status]),
+  active: (conditions) => conditions.always(STATUS.active),
+  incomplete: (conditions) =>
+    conditions.always(`(${STATUS.active} OR ${STATUS.lost})`),
+  from: (conditions, column, value) =>
+    conditions.add(`${column} >= ${TIME}`, value),
+  until: (conditions, column, value) =>
+    conditions.add(`${column} < ${TIME}`, value),
+  at: (conditions, column, value) =>
+    conditions.add(`${column} <= ${TIME} AND ${IN_SINCE}`, value),
+  during: (conditions, _column, value) => conditions.add(IN_SINCE, value),
+  last: (conditions, _column, value) => conditions.add(IN_SINCE, value),
+  longer: (conditions, _column, value, now) => {
+    const duration = DURATION_MS(TIME.replace("?", conditions.parameter(now)));
+    conditions.add(`${duration} > ?::bigint`, value);
+  },
+  shorter: (conditions, _column, value, now) => {
+    const duration = DURATION_MS(TIME.replace("?", conditions.parameter(now)));
+    conditions.add(`${duration} < ?::bigint`, value);
+  },
+  ran: (conditions, _column, value) =>
+    conditions.add(
+      `s.session_id IN (SELECT c.session_id FROM commands AS c
+        WHERE ${contains("c.text")})`,
+      value,
+    ),
+};
+
+/**
+ * Conditions on the sessions `s`; those without a start are none.
+ * @param now in milliseconds since the epoch
+ * @param values shared with others in the same statement
+ */
+export function sessionConditions(
+  filter: SessionFilter,
+  now: number,
+  values?: Value[],
+): Conditions {
+  const conditions = new Conditions(values);
+  conditions.always("s.start_time IS NOT NULL");
+  const done = new Set<string>();
+  for (const { how, column, key } of FILTERS) {
+    const value = filter[key];
+    if (value === undefined || value === false || done.has(key)) continue;
+    // Two filters may have one key.
+    done.add(key);
+    for (const each of Array.isArray(value) ? (value as string[]) : [value])
+      CONDITION[how](conditions, `s.${column}`, each as string, isoTime(now));
+  }
+  return conditions;
+}

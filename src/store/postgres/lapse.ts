@@ -1,0 +1,131 @@
+/**
+ * Ends sessions from the wire that are lost, at their last sign of life: by the clock of
+ * the database, by the one server that has the duty. A process is looked for only by a
+ * server that runs where it does.
+ */
+import { isoTime } from "../../model/clock.ts";
+import { type Event, type SessionEnd, lostEnd } from "../../model/event.ts";
+import { parseState } from "../../model/state.ts";
+import { liveness } from "../../os/liveness.ts";
+import { bootId } from "../../os/proc.ts";
+import { processOf } from "../leases.ts";
+import type { Connection } from "./connect.ts";
+import type { Duties } from "./duties.ts";
+import { UNLEASED } from "./rows.ts";
+import type { Signs } from "./signs.ts";
+import { encoded, timeOf } from "./text.ts";
+
+/** Processes to look for at once: each reads some files of /proc. */
+const MAX_LOOKS = 128;
+/** Sessions that are ended at once; the others are a second later. */
+const MAX_ENDS = 4_096;
+
+/** See Duties. */
+export const LAPSE = "lapse";
+
+/** When something of a session came, by our clock; none in times to come. */
+const HEARD = `CASE WHEN greatest(s.heard_at, g.heard_at) > $1::text::timestamptz
+  THEN $2::text::timestamptz ELSE greatest(s.heard_at, g.heard_at) END`;
+const SIGN = "greatest(s.last_seen, g.last_sign)";
+/** A sign from the future says nothing of when it was made. */
+const LAST = `greatest(${HEARD},
+  CASE WHEN ${SIGN} <= $1::text::timestamptz THEN ${SIGN} END)`;
+
+/**
+ * $1: now; $2: since when signs could come without a break, from which each lease runs;
+ * $3: how long one without heartbeats may be silent. One that its own host calls gone,
+ * by a clock that may differ, is gone unless it was heard of since.
+ */
+const LOST = `SELECT s.session_id, ${SIGN} AS sign
+  FROM sessions AS s LEFT JOIN signs AS g ON g.session_id = s.session_id
+  WHERE s.lease_seconds IS NOT NULL AND (
+    s.said_gone_at >= greatest(s.heard_at, g.heard_at)
+    OR CASE WHEN s.lease_seconds = ${UNLEASED}
+      THEN ${LAST} + $3::float8 * interval '1 millisecond'
+      ELSE greatest(${LAST}, $2::text::timestamptz)
+        + s.lease_seconds * interval '1 second' END < $1::text::timestamptz)
+  ORDER BY s.session_id LIMIT ${MAX_ENDS}`;
+
+const PROCESSES = `SELECT s.session_id, s.state, ${SIGN} AS sign
+  FROM sessions AS s LEFT JOIN signs AS g ON g.session_id = s.session_id
+  WHERE s.boot_id = $1::text AND s.session_id > $2::text
+  ORDER BY s.session_id LIMIT $3::bigint`;
+
+export class Lapse {
+  /** The process that was looked for last. */
+  private looked = "";
+
+  /**
+   * @param ask runs a statement that may be run again
+   * @param append stores events of the store itself
+   */
+  constructor(
+    private readonly ask: Connection["ask"],
+    private readonly duties: Duties,
+    private readonly signs: Signs,
+    private readonly append: (
+      events: readonly Event[],
+    ) => Promise<ReadonlySet<string>>,
+  ) {}
+
+  /**
+   * @param clock_ms how far the caller's clock is moved against the real one
+   * @param unleased_timeout_ms how long one without heartbeats may be silent
+   * @param looks how many processes may be looked for
+   * @returns how many were ended
+   */
+  async expire(
+    clock_ms: number,
+    unleased_timeout_ms: number,
+    looks: number = MAX_LOOKS,
+  ): Promise<number> {
+    const ends = await this.lookForProcesses(clock_ms, looks);
+    const held = await this.duties.take(LAPSE, clock_ms);
+    if (held) {
+      const { now, since } = held;
+      const rows = await this.ask<{ session_id: string; sign: Date }>(LOST, [
+        now,
+        since,
+        unleased_timeout_ms,
+      ]);
+      for (const { session_id, sign } of rows)
+        ends.push(lostEnd(session_id, timeOf(sign)));
+    }
+    if (ends.length === 0) return 0;
+    const stored = await this.append(ends);
+    await this.signs.reopenSeen(
+      new Map(ends.map(({ session_id, timestamp }) => [session_id, timestamp])),
+    );
+    return stored.size;
+  }
+
+  /** @returns the ends of those that are gone */
+  private async lookForProcesses(
+    clock_ms: number,
+    looks: number,
+  ): Promise<SessionEnd[]> {
+    const boot_id = bootId();
+    if (boot_id === null) return [];
+    const rows = await this.ask<{
+      session_id: string;
+      state: string;
+      sign: Date;
+    }>(PROCESSES, [
+      encoded(boot_id),
+      this.looked,
+      Number.isFinite(looks) ? looks : null,
+    ]);
+    this.looked = rows.length < looks ? "" : rows.at(-1)!.session_id;
+    const ends: SessionEnd[] = [];
+    const alive: string[] = [];
+    for (const { session_id, state, sign } of rows) {
+      const process = processOf(parseState(state));
+      const found = process && liveness(process);
+      if (found === "alive") alive.push(session_id);
+      else if (found === "gone") ends.push(lostEnd(session_id, timeOf(sign)));
+    }
+    if (alive.length > 0)
+      await this.signs.alive(alive, isoTime(Date.now() + clock_ms));
+    return ends;
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Whether the database is there. Its errors become failures here; while it is away
+ * nobody waits for it: whoever asks is told at once to come again.
+ */
+import { type Failure, Overloaded, reasonOf } from "../../model/failure.ts";
+import { failureOf, meaningOf } from "./retry.ts";
+
+/** When to come again. */
+const RETRY_AFTER_MS = 5_000;
+
+export class Presence {
+  /** Why it cannot be used; null while it can. */
+  away: Failure | null = null;
+
+  /** @param name of the database, for people */
+  constructor(private readonly name: string) {}
+
+  /**
+   * Works on it.
+   * @param patience_ms how long the work may be tried; once, while it is away
+   * @throws Failure
+   */
+  async of<T>(
+    patience_ms: number,
+    work: (patience_ms: number) => Promise<T>,
+  ): Promise<T> {
+    try {
+      const done = await work(this.away ? 0 : patience_ms);
+      this.away = null;
+      return done;
+    } catch (error) {
+      throw this.failure(error);
+    }
+  }
+
+  private failure(error: unknown): Failure {
+    if (meaningOf(error) !== "away") return failureOf(this.name, error);
+    return (this.away = new Overloaded(
+      `${this.name} is away: ${reasonOf(error)}`,
+      RETRY_AFTER_MS,
+    ));
+  }
+}

@@ -1,0 +1,177 @@
+/** Reads sessions by their rows, with the signs of life that wrote none. */
+import { COLUMNS, type Column } from "../../model/columns.ts";
+import type { SessionFilter } from "../../model/filter.ts";
+import type { Session } from "../../model/session.ts";
+import type { SessionStats } from "../../model/store.ts";
+import { type ReadRow, type StatsRow, sessionOf, statsOf } from "../rows.ts";
+import type { Connection } from "./connect.ts";
+import {
+  Conditions,
+  ENDED_MS,
+  FAILED,
+  type Query,
+  STATUS,
+  TIME,
+  sessionConditions,
+} from "./filters.ts";
+import { decoded, timeOf } from "./text.ts";
+
+const STORED = Object.entries<Column>(COLUMNS).flatMap(([name, column]) =>
+  "from" in column ? [{ name, type: column.type }] : [],
+);
+
+const READ = `${STORED.map(({ name }) => `s.${name}`).join(", ")},
+  g.last_sign AS sign`;
+const FROM = `sessions AS s
+  LEFT JOIN signs AS g ON s.end_source IS NULL AND g.session_id = s.session_id`;
+
+/** Sessions that one query reads. */
+const PAGE = 1_000;
+
+/** A row as the driver gives it. */
+type Row = Record<string, unknown> & { session_id: string; sign: Date | null };
+
+/** @param now in milliseconds since the epoch */
+function presented({ sign, ...row }: Row, now: number): Session {
+  for (const { name, type } of STORED) {
+    const value = row[name];
+    if (value instanceof Date) row[name] = timeOf(value);
+    else if (type === "texts")
+      row[name] = (value as string[]).map((text) => decoded(text));
+    else if (typeof value === "string") row[name] = decoded(value);
+  }
+  const signs = new Map(sign ? [[row.session_id, timeOf(sign)]] : []);
+  return sessionOf(row as unknown as ReadRow, signs, now);
+}
+
+/** Sessions that match, newest start first, ties by id, a page after the other. */
+export async function* listSessions(
+  connection: Connection,
+  filter: SessionFilter,
+  now: number,
+): AsyncGenerator<Session> {
+  let { from, offset = 0, limit: left = Infinity } = filter;
+  while (left > 0) {
+    const page = Math.min(left, PAGE);
+    const { sql, values } = pageQuery(
+      { ...filter, ...(from && { from }) },
+      now,
+      offset,
+      page,
+    );
+    const rows = await connection.ask<Row>(sql, values);
+    let last: Session | null = null;
+    for (const row of rows) yield (last = presented(row, now));
+    if (!last || rows.length < page) return;
+    left -= rows.length;
+    offset = 0;
+    from = last;
+  }
+}
+
+function pageQuery(
+  filter: SessionFilter,
+  now: number,
+  offset: number,
+  limit: number,
+): Query {
+  const conditions = sessionConditions(filter, now);
+  const { from, reverse = false } = filter;
+  if (from) {
+    const start = TIME.replace("?", conditions.parameter(from.start_time));
+    const id = `${conditions.parameter(from.session_id)}::text`;
+    const [later, beyond] = reverse ? [">", "<"] : ["<", ">"];
+    // The first is what an index is read by.
+    conditions.always(
+      `s.start_time ${later}= ${start} AND (s.start_time ${later} ${start}
+        OR s.session_id ${beyond} ${id})`,
+    );
+  }
+  const order = reverse
+    ? "s.start_time, s.session_id DESC"
+    : "s.start_time DESC, s.session_id";
+  const part = [
+    conditions.optional("LIMIT ?::bigint", limit),
+    conditions.optional("OFFSET ?::bigint", offset || undefined),
+  ];
+  const sql = `SELECT ${READ} FROM ${FROM} ${conditions.where}
+    ORDER BY ${order} ${part.join(" ")}`;
+  return { sql, values: conditions.values };
+}
+
+/** The session of this very id. */
+export async function getSession(
+  connection: Connection,
+  session_id: string,
+  now: number,
+): Promise<Session | null> {
+  const conditions = new Conditions();
+  conditions.add("s.session_id = ?::text", session_id);
+  conditions.always("s.start_time IS NOT NULL");
+  const [row] = await connection.ask<Row>(
+    `SELECT ${READ} FROM ${FROM} ${conditions.where}`,
+    conditions.values,
+  );
+  return row ? presented(row, now) : null;
+}
+
+/** Statistics of the sessions that match. */
+export async function sessionStats(
+  connection: Connection,
+  filter: SessionFilter,
+  now: number,
+): Promise<SessionStats> {
+  const { where, values } = sessionConditions(filter, now);
+  const count = (condition: string) =>
+    `(count(*) FILTER (WHERE ${condition}))::integer`;
+  type Counted = Omit<StatsRow, "quantiles" | "first_start" | "last_start"> & {
+    first_start: Date | null;
+    last_start: Date | null;
+    median: number;
+    p95: number;
+  };
+  const all = `SELECT count(*)::integer AS sessions,
+      ${count(STATUS.active)} AS active, ${count(STATUS.ended)} AS ended,
+      ${count(STATUS.lost)} AS lost, ${count(FAILED)} AS failed,
+      sum(s.ms) AS total, avg(s.ms) AS mean, max(s.ms) AS max,
+      percentile_cont(0.5) WITHIN GROUP (ORDER BY s.ms) AS median,
+      percentile_cont(0.95) WITHIN GROUP (ORDER BY s.ms) AS p95,
+      min(s.start_time) AS first_start, max(s.start_time) AS last_start
+    FROM (SELECT s.*, (${ENDED_MS})::float8 AS ms FROM sessions AS s ${where}) AS s`;
+  const by = `SELECT s.component_name, count(*)::integer AS sessions,
+      ${count(FAILED)} AS failed
+    FROM sessions AS s ${where} GROUP BY s.component_name
+    ORDER BY sessions DESC, s.component_name LIMIT 100`;
+  const [[row], components] = await Promise.all([
+    connection.ask<Counted>(all, values),
+    connection.ask<SessionStats["by_component"][number]>(by, values),
+  ]);
+  return statsOf({
+    ...row!,
+    quantiles: [row!.median, row!.p95],
+    first_start: timeOf(row!.first_start),
+    last_start: timeOf(row!.last_start),
+    by_component: JSON.stringify(
+      components.map((each) => ({
+        ...each,
+        component_name: decoded(each.component_name),
+      })),
+    ),
+  });
+}
+
+/** Hosts by when something of them was stored last, in milliseconds. */
+export async function hostsSeen(
+  connection: Connection,
+  since: string,
+): Promise<Map<string, number>> {
+  const rows = await connection.ask<{ hostname: string; seen: Date }>(
+    `SELECT hostname, max(last_seen) AS seen FROM sessions
+      WHERE start_time IS NOT NULL AND last_seen >= $1::text::timestamptz
+      GROUP BY hostname LIMIT 10000`,
+    [since],
+  );
+  return new Map(
+    rows.map(({ hostname, seen }) => [decoded(hostname), seen.getTime()]),
+  );
+}

@@ -1,0 +1,134 @@
+/**
+ * The numbers of events, in the order of their arrival. Writers give none, so that none
+ * waits for another: who reads them numbers the batches that have been committed. What
+ * is read has no gap that is filled later.
+ */
+import type { EventFilter } from "../../model/filter.ts";
+import type { StoredEvent } from "../../model/store.ts";
+import { storedEventOf } from "../rows.ts";
+import type { Connection, Pool } from "./connect.ts";
+import { Conditions, TIME } from "./filters.ts";
+import { Stale, retried } from "./retry.ts";
+import { arrayOf, encoded, timeOf } from "./text.ts";
+
+/** Batches that are numbered at once. */
+const SLICE = 10_000;
+/** Events that one query reads. */
+const PAGE = 1_024;
+/** A batch has no more events. */
+const MAX_BATCH = 4_096;
+const PATIENCE_MS = 5_000;
+
+const SOME = "SELECT 1 FROM batches WHERE seq IS NULL LIMIT 1";
+const LAST = "SELECT last FROM tail WHERE id = 1";
+const UNNUMBERED = `SELECT batch, events FROM batches WHERE seq IS NULL
+  ORDER BY arrival LIMIT ${SLICE}`;
+const NUMBER = `UPDATE batches AS b SET seq = x.seq
+  FROM unnest($1::bigint[], $2::bigint[]) AS x (batch, seq)
+  WHERE b.batch = x.batch AND b.seq IS NULL`;
+/** Compared, where nobody else could be kept out. */
+const MOVE = `UPDATE tail SET last = $1::bigint
+  WHERE id = 1 AND last = $2::bigint RETURNING last`;
+
+export class Tail {
+  /** The number of the newest event, as far as is known here. */
+  last = 0;
+
+  /**
+   * @param writes for the numbers
+   * @param reads for the events
+   * @param locks whether those who number at once wait for each other
+   */
+  constructor(
+    private readonly writes: Pool,
+    private readonly reads: Connection,
+    private readonly locks: boolean,
+  ) {}
+
+  /** Gives numbers to what was committed until now. */
+  async number(): Promise<void> {
+    for (;;) {
+      const some = await this.reads.ask(SOME);
+      if (some.length === 0) break;
+      await retried(PATIENCE_MS, () =>
+        this.writes.transaction((tx) => this.numberSlice(tx)),
+      );
+    }
+    const [row] = await this.reads.ask<{ last: string }>(LAST);
+    this.last = Number(row!.last);
+  }
+
+  private async numberSlice(tx: Connection): Promise<void> {
+    const [row] = await tx.ask<{ last: string }>(
+      `${LAST} ${this.locks ? "FOR UPDATE" : ""}`,
+    );
+    const batches = await tx.ask<{ batch: string; events: number }>(UNNUMBERED);
+    if (batches.length === 0) return;
+    const before = Number(row!.last);
+    let last = before;
+    const seqs = batches.map(({ events }) => {
+      last += events;
+      return last - events;
+    });
+    await tx.ask(NUMBER, [
+      arrayOf(batches.map(({ batch }) => batch)),
+      arrayOf(seqs),
+    ]);
+    const moved = await tx.ask(MOVE, [last, before]);
+    if (moved.length === 0) throw new Stale("others number the same batches");
+  }
+
+  /** Events that match, in the order of their numbers. */
+  async *events(filter: EventFilter): AsyncGenerator<StoredEvent> {
+    await this.number();
+    let { after_seq, limit: left = Infinity } = filter;
+    while (left > 0) {
+      const page = Math.min(left, PAGE);
+      const { sql, values } = eventsQuery(filter, after_seq, page);
+      const rows = await this.reads.ask<Row>(sql, values);
+      for (const { received_at, seq, ...row } of rows)
+        yield storedEventOf({
+          ...row,
+          seq: Number(seq),
+          received_at: timeOf(received_at),
+        });
+      if (rows.length < page) return;
+      left -= page;
+      after_seq = Number(rows.at(-1)!.seq);
+    }
+  }
+}
+
+interface Row {
+  seq: string;
+  received_at: Date;
+  provenance: string | null;
+  payload: string;
+}
+
+function eventsQuery(
+  filter: EventFilter,
+  after_seq: number | undefined,
+  limit: number,
+) {
+  const { session_id, kinds, after, before } = filter;
+  const conditions = new Conditions();
+  conditions.always("b.seq IS NOT NULL");
+  conditions.add("e.session_id = ?::text", session_id);
+  conditions.add(
+    "e.kind = ANY(?::text[])",
+    kinds && arrayOf(kinds.map((kind) => encoded(kind))),
+  );
+  conditions.add(`e.timestamp >= ${TIME}`, after);
+  conditions.add(`e.timestamp < ${TIME}`, before);
+  // The first is what an index is read by.
+  conditions.add(
+    `b.seq >= ?::bigint - ${MAX_BATCH} AND b.seq + e.ordinal > ?::bigint`,
+    after_seq,
+  );
+  const sql = `SELECT b.seq + e.ordinal AS seq, b.received_at, e.provenance,
+      e.payload
+    FROM batches AS b JOIN events AS e ON e.batch = b.batch ${conditions.where}
+    ORDER BY b.seq, e.ordinal ${conditions.optional("LIMIT ?::bigint", limit)}`;
+  return { sql, values: conditions.values };
+}

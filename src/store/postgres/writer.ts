@@ -1,0 +1,146 @@
+/**
+ * Group commit. Events that come during a commit wait in a bounded queue, and the next
+ * commit takes all that wait. A batch that met others, or a connection that was cut, is
+ * done again; whether its COMMIT was done before, its number says.
+ */
+import type { Clock } from "../../model/clock.ts";
+import type { Event } from "../../model/event.ts";
+import { type Failure, fail } from "../../model/failure.ts";
+import type { Provenance } from "../../model/reporter.ts";
+import type { StoreEvents } from "../../model/store.ts";
+import { rejectionsOf } from "../admission.ts";
+import { type Arrival, arrivalOf } from "../arrivals.ts";
+import { type Call, type Item, Queue, answer } from "../queue.ts";
+import {
+  type Batch,
+  type Committed,
+  type Rules,
+  commitBatch,
+} from "./commit.ts";
+import type { Connection, Pool } from "./connect.ts";
+import type { Presence } from "./presence.ts";
+import { retried } from "./retry.ts";
+
+export interface WriterOptions extends StoreEvents {
+  now: Clock;
+  /** See Rules. */
+  locks: boolean;
+  /** How long a batch is tried while others, or the network, are in the way. */
+  patience_ms: number;
+}
+
+export class Writer {
+  readonly queue = new Queue();
+  private running: Promise<void> | null = null;
+  private closed = false;
+  lastCommitOk = true;
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly presence: Presence,
+    private readonly options: WriterOptions,
+  ) {}
+
+  /**
+   * @param from who brought them; null for events of the store itself
+   * @returns the ids of those that were new, once all are committed
+   * @throws Failure (overloaded) when too many wait, or the database is away; Rejected
+   *   for those that `from` may not report, once all others are committed
+   */
+  async append(
+    events: readonly Event[],
+    from: Provenance | null,
+  ): Promise<ReadonlySet<string>> {
+    if (events.length === 0) return new Set();
+    if (this.closed) throw closedFailure();
+    const call: Call = {
+      waiting: events.length,
+      stored: new Set(),
+      rejected: new Map(),
+      settle: Promise.withResolvers(),
+    };
+    this.queue.add(
+      arrivalsOf(events, from).map((arrival) => ({ ...arrival, call })),
+    );
+    this.running ??= this.run();
+    return call.settle.promise;
+  }
+
+  private async run(): Promise<void> {
+    while (!this.queue.isEmpty) {
+      await nextTurn();
+      const batch = this.queue.takeBatch();
+      try {
+        const { stored, rejected } = await this.commit<Item>((tx, of, rules) =>
+          commitBatch(tx, of, batch, rules),
+        );
+        for (const { call, event } of stored) call.stored.add(event.event_id);
+        for (const { call, event, reason } of rejected)
+          call.rejected.set(event.event_id, reason);
+        this.queue.release(batch);
+        for (const { call } of batch) if (--call.waiting === 0) answer(call);
+      } catch (error) {
+        this.fail(batch, error);
+      }
+    }
+    this.running = null;
+  }
+
+  /** Rejects all calls with events in a batch, and drops their other events. */
+  private fail(batch: readonly Item[], error: unknown): void {
+    this.lastCommitOk = false;
+    const calls = new Set(batch.map(({ call }) => call));
+    this.queue.release(batch);
+    this.queue.drop(calls);
+    for (const { settle } of calls) settle.reject(error);
+  }
+
+  /**
+   * One transaction with a batch in it, done again until it is through.
+   * @param work commits the batch that it is given, the same over all tries
+   */
+  async commit<T extends Arrival>(
+    work: (
+      tx: Connection,
+      batch: Batch<T>,
+      rules: Rules,
+    ) => Promise<Committed<T>>,
+  ): Promise<Committed<T>> {
+    const { now, locks, patience_ms, onCommit, onRejected } = this.options;
+    const begun = performance.now();
+    const batch: Batch<T> = { number: null, outcome: null };
+    const done = await this.presence.of(patience_ms, (patience) =>
+      retried(patience, () =>
+        this.pool.transaction((tx) =>
+          work(tx, batch, { locks, clock_ms: now() - Date.now() }),
+        ),
+      ),
+    );
+    for (const rejection of rejectionsOf(done.rejected))
+      onRejected?.(rejection);
+    if (done.stored.length > 0)
+      onCommit?.((performance.now() - begun) / 1_000, done.stored.length);
+    this.lastCommitOk = true;
+    return done;
+  }
+
+  /** Accepts no more, and stores all that wait. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.running;
+  }
+}
+
+export function arrivalsOf(
+  events: readonly Event[],
+  from: Provenance | null,
+): Arrival[] {
+  const provenance = from && JSON.stringify(from);
+  return events.map((event) => arrivalOf(event, from, provenance));
+}
+
+/** One turn of the event loop: clients that were just answered may send again. */
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+const closedFailure = (): Failure =>
+  fail.storage("the store is closed", "ask another one");
