@@ -98,10 +98,16 @@ export interface CommandSession {
   session_end: string | null;
 }
 
+/** What is told of it, without what is of every event. */
+type Told<E> = Omit<
+  E,
+  "event_version" | "event_id" | "event_type" | "session_id"
+>;
+
 export function commandOf(
   event_seq: number,
-  start: CommandStart,
-  end: CommandEnd | null,
+  start: Told<CommandStart> & Pick<CommandStart, "session_id">,
+  end: Told<CommandEnd> | null,
   { username, hostname, session_end }: CommandSession,
 ): Command {
   const {

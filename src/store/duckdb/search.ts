@@ -5,7 +5,6 @@
  */
 import { listValue } from "@duckdb/node-api";
 import { isoTime } from "../../model/clock.ts";
-import { fail, reasonOf } from "../../model/failure.ts";
 import {
   type Hit,
   type HitPlace,
@@ -15,6 +14,7 @@ import {
 } from "../../model/search.ts";
 import { type Starts, endsQuery } from "./commands.ts";
 import type { Database } from "./database.ts";
+import { requirePattern } from "./patterns.ts";
 import { Conditions, type Query, contains } from "./queries.ts";
 import { FIRST_SPAN_MS, LEAST_SPAN_MS, LONGER, bounds } from "./spans.ts";
 import { time } from "./statements.ts";
@@ -71,17 +71,7 @@ async function patternOf(
     const sql = "SELECT '(?i)' || regexp_escape($1) AS value";
     return (await ask<{ value: string }>(sql, [text]))[0]!.value;
   }
-  try {
-    await ask("SELECT regexp_matches('', $1)", [text]);
-  } catch (error) {
-    const said = error instanceof Error ? reasonOf(error.cause) : "";
-    const why = /Invalid Input Error: (.*)/.exec(said)?.[1];
-    if (why === undefined) throw error;
-    throw fail.refused(
-      `'${text}' is no regular expression: ${why}`,
-      "see https://github.com/google/re2/wiki/Syntax, or search for it as it stands",
-    );
-  }
+  await requirePattern(ask, text);
   return text;
 }
 
