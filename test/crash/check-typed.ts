@@ -7,7 +7,6 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "../../src/model/command.ts";
 import { memoryFolderOf } from "../../src/os/memory-folder.ts";
-import { query } from "../support/database.ts";
 import type { Actors } from "./actors.ts";
 import { type TypedLine, keyOf, linesIn } from "./lines.ts";
 import type { Typist } from "./typist.ts";
@@ -31,11 +30,6 @@ export async function checkTyped(
 const sessionsOf = (typists: readonly Typist[]): ReadonlySet<string> =>
   new Set(typists.flatMap(({ session_id }) => session_id ?? []));
 
-interface Stored {
-  session_id: string;
-  payload: string;
-}
-
 /** The lines on the disk and the events in the database are the same, each once. */
 async function checkStored(
   world: World,
@@ -43,13 +37,10 @@ async function checkStored(
   lines: readonly TypedLine[],
 ): Promise<void> {
   const sessions = sessionsOf(typists);
-  const rows = await query<Stored>(
-    world.database(),
-    "SELECT session_id, payload FROM events WHERE kind IN ('command_start', 'command_end')",
-  );
   const stored = new Map<string, number>();
-  for (const { session_id, payload } of rows) {
+  for (const { session_id, payload } of await world.stored()) {
     const event = JSON.parse(payload) as StoredCommand;
+    if (!/^command_(start|end)$/.test(event.event_type)) continue;
     // What others left in the midst of it says no pid.
     if (!sessions.has(session_id) || event.pid === undefined) continue;
     const facts = factsOfEvent(session_id, event);

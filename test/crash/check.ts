@@ -9,19 +9,10 @@ import type { Event, KnownEvent } from "../../src/model/event.ts";
 import { foldBrought } from "../../src/model/fold.ts";
 import type { Provenance } from "../../src/model/reporter.ts";
 import { view } from "../../src/model/session.ts";
-import { query } from "../support/database.ts";
 import type { SessionJson } from "../support/sandbox.ts";
 import { until } from "../support/wait.ts";
 import type { Actors } from "./actors.ts";
-import { type World, spoolFiles } from "./world.ts";
-
-interface Row {
-  event_id: string;
-  session_id: string;
-  payload: string;
-  /** null: made by the store itself. */
-  provenance: string | null;
-}
+import { type StoredRow, type World, spoolFiles } from "./world.ts";
 
 /** While programs live on, some without their wrapper. */
 export async function checkLiving(world: World, actors: Actors): Promise<void> {
@@ -51,10 +42,7 @@ export async function checkAll(
   const sessions = await listed(world);
   world.look();
   await stopServer();
-  const rows = await query<Row>(
-    world.database(),
-    "SELECT event_id::VARCHAR AS event_id, session_id, payload, provenance FROM events ORDER BY seq",
-  );
+  const rows = await world.stored();
   world.count("events", rows.length);
   world.count("sessions", sessions.length);
   checkEvents(world, rows);
@@ -63,7 +51,7 @@ export async function checkAll(
   checkSpool(world);
 }
 
-function checkEvents(world: World, rows: readonly Row[]): void {
+export function checkEvents(world: World, rows: readonly StoredRow[]): void {
   const ids = new Set(rows.map(({ event_id }) => event_id));
   if (ids.size !== rows.length)
     world.blame(
@@ -84,7 +72,7 @@ function checkEvents(world: World, rows: readonly Row[]): void {
       world.blame(`nobody wrote ${row.payload.slice(0, 300)}`);
 }
 
-function isFromSomewhere(world: World, row: Row): boolean {
+function isFromSomewhere(world: World, row: StoredRow): boolean {
   const { event_id, session_id, provenance } = row;
   if (world.seen.has(event_id) || world.sent.has(event_id)) return true;
   const event = JSON.parse(row.payload) as KnownEvent;
@@ -101,7 +89,7 @@ function isFromSomewhere(world: World, row: Row): boolean {
     : event.event_type === "annotation" && event.metadata === undefined;
 }
 
-function twice(rows: readonly Row[]): string {
+function twice(rows: readonly StoredRow[]): string {
   const seen = new Set<string>();
   const again = rows.filter(
     ({ event_id }) => seen.has(event_id) || !seen.add(event_id),
@@ -112,15 +100,15 @@ function twice(rows: readonly Row[]): string {
     .join("\n");
 }
 
-const broughtOf = ({ payload, provenance }: Row) => ({
+const broughtOf = ({ payload, provenance }: StoredRow) => ({
   event: JSON.parse(payload) as Event,
   from: provenance === null ? null : (JSON.parse(provenance) as Provenance),
 });
 
 /** What is listed is what the events say. */
-function checkFolds(
+export function checkFolds(
   world: World,
-  rows: readonly Row[],
+  rows: readonly StoredRow[],
   sessions: readonly SessionJson[],
 ): void {
   const events = Map.groupBy(rows, (row) => row.session_id);
@@ -137,10 +125,10 @@ function checkFolds(
     world.blame(`listed, but not so by its events: ${session}`);
 }
 
-function checkEnds(
+export function checkEnds(
   world: World,
-  actors: Actors,
-  rows: readonly Row[],
+  actors: Pick<Actors, "ended">,
+  rows: readonly StoredRow[],
   sessions: ReadonlyMap<string, SessionJson>,
 ): void {
   const seenLate = signsOfTheStore(world, rows);
@@ -178,7 +166,10 @@ function checkEnds(
  * that another one sent later: a server far away, which knows no better, ends them
  * with their lease.
  */
-function signsOfTheStore(world: World, rows: readonly Row[]): Set<string> {
+function signsOfTheStore(
+  world: World,
+  rows: readonly StoredRow[],
+): Set<string> {
   if (world.trouble !== "clock" || !world.far) return new Set();
   const signs = rows.filter(
     ({ payload, provenance }) =>
@@ -192,7 +183,7 @@ function signsOfTheStore(world: World, rows: readonly Row[]): Set<string> {
 const isReported = (session_id: string) =>
   /^(wire-|host-|chan_)/.test(session_id);
 
-function checkOneEnd(world: World, rows: readonly Row[]): void {
+function checkOneEnd(world: World, rows: readonly StoredRow[]): void {
   const ends = new Map<string, Record<string, number>>();
   for (const { session_id, payload } of rows) {
     const event = JSON.parse(payload) as KnownEvent;
@@ -216,7 +207,7 @@ function checkOneEnd(world: World, rows: readonly Row[]): void {
 }
 
 /** Nothing waits any more, and what was put aside is no event. */
-function checkSpool(world: World): void {
+export function checkSpool(world: World): void {
   const { spool } = world;
   for (const name of leftIn(spool)) world.blame(`still in the spool: ${name}`);
   for (const name of filesIn(`${spool}/quarantine`)) {
@@ -229,7 +220,7 @@ function checkSpool(world: World): void {
 }
 
 /** Files with something in them: an empty one rests for a minute. */
-const leftIn = (spool: string) =>
+export const leftIn = (spool: string) =>
   spoolFiles(spool).filter(
     (name) =>
       (statSync(`${spool}/${name}`, { throwIfNoEntry: false })?.size ?? 0) > 0,
@@ -253,7 +244,7 @@ function filesIn(folder: string): string[] {
   }
 }
 
-const byId = (sessions: readonly SessionJson[]) =>
+export const byId = (sessions: readonly SessionJson[]) =>
   new Map(sessions.map((session) => [session.session_id, session]));
 
 const hasStart = (world: World, session_id: string) =>
@@ -263,7 +254,7 @@ const hasStart = (world: World, session_id: string) =>
   );
 
 /** What a reader is told now, with no trouble about. */
-async function listed(world: World): Promise<SessionJson[]> {
+export async function listed(world: World): Promise<SessionJson[]> {
   const reader = world.spawn("reader", ["list-sessions", "--format", "json"]);
   await reader.end();
   if (reader.child.exitCode === 0)

@@ -3,21 +3,19 @@
  * trouble ends, everybody is waited for, and the books are compared: first with
  * the sessions that live on, then with nobody left.
  */
-import { readdirSync, readFileSync } from "node:fs";
 import { Random } from "../support/random.ts";
-import { until } from "../support/wait.ts";
 import { Actors } from "./actors.ts";
 import { checkAll, checkLiving } from "./check.ts";
+import { drainsOver } from "./drains.ts";
 import type { Injector } from "./inject.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { Fate } from "./process.ts";
 import { checkShown, checkTyped } from "./check-typed.ts";
 import { SHELLS, furnish } from "./typing.ts";
+import { Reporter } from "./reporter.ts";
 import { Server } from "./server.ts";
 import { type Trouble, World } from "./world.ts";
 
-/** A drain waits for an answer of a server, and tries again, each for 30 s. */
-const DRAIN_MS = 90_000;
 /** So many act at the same time, the server not counted. */
 const LANES = 3;
 
@@ -78,6 +76,7 @@ export async function playRound(
 class Round {
   private readonly actors: Actors;
   private readonly server: Server;
+  private readonly reporter: Reporter;
   private readonly leftovers: Leftovers;
 
   constructor(
@@ -86,6 +85,7 @@ class Round {
   ) {
     this.actors = new Actors(world);
     this.server = new Server(world);
+    this.reporter = new Reporter(world, [this.server]);
     this.leftovers = new Leftovers(world);
   }
 
@@ -103,7 +103,7 @@ class Round {
   }
 
   private async step(): Promise<void> {
-    const { world, actors, leftovers, server, distant } = this;
+    const { world, actors, leftovers, server, reporter, distant } = this;
     const { random } = world;
     const fate = random.pick<Fate>(["live", "kill", "kill", "freeze"]);
     const steps: [weight: number, () => unknown][] = [
@@ -125,7 +125,7 @@ class Round {
       [3, () => leftovers.leaveCommands()],
       [1, () => this.hideSpool()],
       [1, () => world.disk && this.fillDisk()],
-      [server.runs ? 8 : 0, () => server.report()],
+      [server.runs ? 8 : 0, () => reporter.report()],
       [
         server.runs ? 1 : 3,
         () => (server.runs ? server.kill() : server.start()),
@@ -164,41 +164,15 @@ class Round {
     if (random.chance(0.5)) await server.kill();
     else await server.stop();
     if (distant || random.chance(0.3)) await server.start();
-    await this.drainsOver();
+    await drainsOver(world.sandbox.home);
     world.look();
     await checkLiving(world, actors);
     await server.checkHealth();
     await actors.endLiving();
-    await this.drainsOver();
+    await drainsOver(world.sandbox.home);
     world.look();
     await checkShown(world, actors);
     await checkAll(world, actors, () => server.stop());
     await checkTyped(world, actors);
   }
-
-  /** Drains that wrappers have started go their own ways. */
-  private drainsOver(): Promise<true> {
-    const { home } = this.world.sandbox;
-    return until(
-      "the wrappers' drains to end",
-      () => !anyDrain(home),
-      DRAIN_MS,
-    );
-  }
-}
-
-function anyDrain(home: string): boolean {
-  return readdirSync("/proc").some((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      const read = (name: string) =>
-        readFileSync(`/proc/${pid}/${name}`, "latin1");
-      return (
-        /\0drain\0(--auto\0)?$/.test(read("cmdline")) &&
-        read("environ").includes(`HOME=${home}\0`)
-      );
-    } catch {
-      return false;
-    }
-  });
 }

@@ -1,7 +1,8 @@
 /**
  * Goes on for as many rounds as asked: `bun run crash --rounds N --seed S`.
- * `--from R` begins at that round, `--go-on` does not stop at the first that
- * fails. A round that fails is told whole and its place is kept.
+ * `--postgres` plays them over PostgreSQL, with several hosts. `--from R` begins at
+ * that round, `--go-on` does not stop at the first that fails. A round that fails is
+ * told whole and its place is kept.
  */
 import { parseArgs } from "node:util";
 import { ready } from "./means.ts";
@@ -12,6 +13,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "100" },
     seed: { type: "string" },
     from: { type: "string", default: "0" },
+    postgres: { type: "boolean", default: false },
     "go-on": { type: "boolean", default: false },
   },
 });
@@ -23,23 +25,22 @@ const from = Number(values.from);
 console.log(`crash: seed ${seed}, ${rounds} rounds from ${from}`);
 
 const means = await ready();
+const play = values.postgres
+  ? (await import("./postgres/round.ts")).playRound
+  : playRound;
 const total: Record<string, number> = {};
 let played = 0;
 let failed = 0;
 const began = performance.now();
 for (let number = from; number < from + rounds; number++) {
-  const { counts, violations, story, place } = await playRound(
-    seed,
-    number,
-    means,
-  );
+  const { counts, violations, story, place } = await play(seed, number, means);
   played++;
   for (const [what, n] of Object.entries(counts))
     total[what] = (total[what] ?? 0) + n;
   if (violations.length > 0) {
     failed++;
     console.log(
-      `\nround ${number} of seed ${seed} failed (--seed ${seed} --from ${number} --rounds 1), kept in ${place}`,
+      `\nround ${number} of seed ${seed} failed (${values.postgres ? "--postgres " : ""}--seed ${seed} --from ${number} --rounds 1), kept in ${place}`,
     );
     for (const violation of violations) console.log(`  ${violation}`);
     console.log(`  story:\n    ${story.join("\n    ")}`);

@@ -1,7 +1,6 @@
 /**
- * The place of one round, and what is known of it from outside: which events
- * were seen whole on the disk, which a server has acknowledged, who lives. It
- * may be on a disk of its own, small enough to be filled.
+ * The place of one round: a host, its spool and its processes, and who lives there.
+ * It may be on a disk of its own, small enough to be filled.
  */
 import {
   copyFileSync,
@@ -20,8 +19,10 @@ import type { Event } from "../../src/model/event.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { FileFacts } from "../../src/spool/file-facts.ts";
 import { isSpoolFile, spoolName } from "../../src/spool/folder.ts";
+import { query } from "../support/database.ts";
 import type { Random } from "../support/random.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
+import { Books } from "./books.ts";
 import {
   type Faults,
   type Injector,
@@ -34,36 +35,24 @@ import { SmallDisk } from "../support/small-disk.ts";
 /** What goes wrong in a round besides kills. */
 export type Trouble = "none" | "calls" | "disk" | "clock";
 
-/** A session that a server was told of, and what it was told. */
-export interface Told {
-  ended: boolean;
-  /** An end was sent, and perhaps not answered. */
-  ending: boolean;
+/** An event as a database has it. */
+export interface StoredRow {
+  event_id: string;
+  session_id: string;
+  /** JSON. */
+  payload: string;
+  /** JSON; null: made by the store itself. */
+  provenance: string | null;
 }
 
-export class World {
+export class World extends Books {
   readonly sandbox = new Sandbox();
   /** Of the server, when it is another host's. */
   readonly far: Sandbox | null;
   /** Pipes and logs, on a disk that does not fail. */
   readonly side = mkdtempSync(join(tmpdir(), "sb-side-"));
-  readonly violations: string[] = [];
-  /** What was done, in order. */
-  readonly story: string[] = [];
-  /** By event id, everything that was seen whole in the spool. */
-  readonly seen = new Map<string, Event>();
-  /** Event ids that were sent to a server; true once it has acknowledged them. */
-  readonly sent = new Map<string, boolean>();
-  readonly told = new Map<string, Told>();
-  /** Sessions of wrappers of ours, whatever came of them. */
-  readonly wrapped = new Set<string>();
-  /** Of those, whose shells left something behind them: it may come late. */
-  readonly late = new Set<string>();
   /** People at terminals of their own. */
   readonly typists = new Set<AsyncDisposable>();
-  /** What was typed and may stand nowhere. */
-  readonly secrets: string[] = [];
-  readonly counts: Record<string, number> = {};
   readonly disk: SmallDisk | null;
   readonly spool: string;
   endpoint: string | null = null;
@@ -71,7 +60,6 @@ export class World {
   private troubled = true;
   private readonly faults: Faults;
   private readonly faultLog: string;
-  private readonly began = performance.now();
   /** Up to where each file was read, by its name. */
   private readonly read = new Map<string, number>();
   private readonly processes = new Set<Process>();
@@ -81,7 +69,9 @@ export class World {
     private readonly injector: Injector | null,
     readonly trouble: Trouble,
     distant: boolean,
+    shared?: Books,
   ) {
+    super(shared);
     this.far = distant ? new Sandbox() : null;
     this.disk = trouble === "disk" ? new SmallDisk(this.sandbox.home) : null;
     this.faults = randomFaults(random);
@@ -94,20 +84,6 @@ export class World {
   /** A path of the round's processes, as this process reaches it. */
   seenFromHere(path: string): string {
     return `${this.disk?.root ?? ""}${path}`;
-  }
-
-  tell(what: string): void {
-    const at = Math.round(performance.now() - this.began);
-    this.story.push(`${at} ms: ${what}`);
-  }
-
-  count(what: string, by = 1): void {
-    this.counts[what] = (this.counts[what] ?? 0) + by;
-  }
-
-  blame(what: string): void {
-    this.tell(`VIOLATION ${what}`);
-    this.violations.push(what);
   }
 
   /** Starts one of ours, with its share of the round's trouble. */
@@ -250,8 +226,16 @@ export class World {
     }
   }
 
+  /** All events, in the order of their arrival; nobody else has the database open. */
+  stored(): Promise<StoredRow[]> {
+    return query<StoredRow>(
+      this.database(),
+      "SELECT event_id::VARCHAR AS event_id, session_id, payload, provenance FROM events ORDER BY seq",
+    );
+  }
+
   /** The database that everything is to be in, closed, as this process can open it. */
-  database(): string {
+  private database(): string {
     const path = (this.far ?? this.sandbox).database;
     if (!this.disk || this.far) return path;
     const copy = join(this.side, "sessions.duckdb");

@@ -68,7 +68,7 @@ test.skipIf(!there)(
   "a standby has what was acknowledged, waits for none that it lacks, and takes writes once promoted",
   async () => {
     await using direct = cluster!.connect();
-    const thaw = cluster!.freezeStandby();
+    await cluster!.stopStandby();
     const write = direct`INSERT INTO told VALUES ('held', 1)`;
     let acknowledged = false;
     const settled = write.then(
@@ -82,7 +82,7 @@ test.skipIf(!there)(
       return rows.length > 0;
     });
     expect(acknowledged).toBe(false);
-    thaw();
+    await cluster!.standby.start();
     await settled;
     expect(acknowledged).toBe(true);
     await cluster!.restart();

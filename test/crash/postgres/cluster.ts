@@ -3,10 +3,9 @@
  * under test take for the database's two hosts. A commit is acknowledged once both
  * have it.
  */
-import { readFileSync, readdirSync } from "node:fs";
 import type { SQL } from "bun";
 import { until } from "../../support/wait.ts";
-import { DATABASE, Node } from "./node.ts";
+import { DATABASE, Node, OWNER } from "./node.ts";
 import { PostgresRelay } from "./relay.ts";
 
 export class Cluster implements AsyncDisposable {
@@ -22,10 +21,15 @@ export class Cluster implements AsyncDisposable {
     this.primary = first;
   }
 
-  /** @param small the primary is on a disk that can be filled */
-  static async start(small: boolean): Promise<Cluster> {
+  /**
+   * @param small the primary is on a disk that can be filled
+   * @param connections how many it takes, beside those of replication
+   */
+  static async start(small: boolean, connections = 60): Promise<Cluster> {
     const first = await Node.copy(small);
     const standby = await Node.copy(false);
+    for (const node of [first, standby])
+      node.configure(`max_connections = ${connections}`);
     standby.follow(first);
     await first.start();
     await using sql = first.connect("postgres");
@@ -52,7 +56,12 @@ export class Cluster implements AsyncDisposable {
   /** Both hosts, in the order in which they are tried. */
   get url(): string {
     const hosts = this.relays.map(({ port }) => `127.0.0.1:${port}`);
-    return `postgres://postgres@${hosts.join(",")}/${DATABASE}`;
+    return `postgres://${OWNER}@${hosts.join(",")}/${DATABASE}`;
+  }
+
+  /** Before who takes writes. */
+  get relay(): PostgresRelay {
+    return this.relays[this.promoted ? 1 : 0]!;
   }
 
   /** Straight to who takes writes. */
@@ -69,56 +78,20 @@ export class Cluster implements AsyncDisposable {
   /** The old primary is off before the standby takes writes. */
   async failOver(): Promise<void> {
     await this.first.stop("immediate");
+    if (!(await this.standby.runs())) await this.standby.start();
     await this.standby.promote();
     this.primary = this.standby;
     this.promoted = true;
   }
 
-  /** Stops what receives the primary's log: commits wait, none is acknowledged. */
-  freezeStandby(): () => void {
-    const pids = [
-      this.standby.postmaster,
-      ...childrenOf(this.standby.postmaster),
-    ].filter((pid) => nameOf(pid).includes("walreceiver"));
-    for (const pid of pids) signal(pid, "SIGSTOP");
-    return () => {
-      for (const pid of pids) signal(pid, "SIGCONT");
-    };
+  /** Without the standby commits wait, and none is acknowledged. */
+  async stopStandby(): Promise<void> {
+    await this.standby.stop("fast");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const relay of this.relays) await relay[Symbol.asyncDispose]();
     await this.standby[Symbol.asyncDispose]();
     await this.first[Symbol.asyncDispose]();
-  }
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It has ended meanwhile.
-  }
-}
-
-const childrenOf = (pid: number): number[] =>
-  readdirSync("/proc")
-    .map(Number)
-    .filter((one) => one > 0 && parentOf(one) === pid);
-
-function parentOf(pid: number): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-  } catch {
-    return 0;
-  }
-}
-
-function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
-  } catch {
-    return "";
   }
 }

@@ -6,7 +6,6 @@
 import {
   chownSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -22,9 +21,13 @@ import { SmallDisk } from "../../support/small-disk.ts";
 import { needs } from "../../support/tools.ts";
 
 export const DATABASE = "session_buddy";
+/** Whom the servers under test connect as: not a superuser, who has connections kept for him. */
+export const OWNER = "buddy";
 /** Of the clusters whose disk is to be filled: what they are made of, and room for a round. */
 const DISK = "192m";
 const START_SECONDS = "60";
+/** What its folders are called: then comes the pid of whoever made it. */
+const FOLDER = "sb-postgres-";
 
 /**
  * Small, for many are made; what is committed is never unsynced by kill -9 of a
@@ -35,7 +38,6 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 fsync = off
 shared_buffers = 16MB
-max_connections = 40
 superuser_reserved_connections = 3
 max_wal_size = 16MB
 min_wal_size = 2MB
@@ -101,9 +103,18 @@ export async function freePort(): Promise<number> {
 
 /** A folder that the user postgres may write to. */
 function folderOfPostgres(): string {
-  const folder = mkdtempSync(join(tmpdir(), "sb-postgres-"));
+  const folder = mkdtempSync(join(tmpdir(), `${FOLDER}${process.pid}-`));
   giveAway(folder);
   return folder;
+}
+
+/** What runs that are over have left: the runner calls no handler at its exit. */
+async function sweep(): Promise<void> {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(FOLDER) && name.slice(FOLDER.length);
+    if (!pid || existsSync(`/proc/${parseInt(pid)}`)) continue;
+    await using _ = new Node(join(tmpdir(), name), 0, null);
+  }
 }
 
 function giveAway(path: string): void {
@@ -127,6 +138,7 @@ let template: Promise<string> | null = null;
 export const prepared = (): Promise<string> => (template ??= prepare());
 
 async function prepare(): Promise<string> {
+  await sweep();
   const folder = folderOfPostgres();
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const data = join(folder, "data");
@@ -140,7 +152,8 @@ async function prepare(): Promise<string> {
   const node = new Node(folder, await freePort(), null);
   await node.start();
   await using sql = node.connect("postgres");
-  await sql.unsafe(`CREATE DATABASE ${DATABASE}`);
+  await sql.unsafe(`CREATE ROLE ${OWNER} LOGIN`);
+  await sql.unsafe(`CREATE DATABASE ${DATABASE} OWNER ${OWNER}`);
   await sql.close();
   await node.stop("fast");
   return folder;
@@ -243,8 +256,8 @@ primary_slot_name = 'standby'`,
   }
 
   /** Straight to it, past every relay; to be closed. */
-  connect(database = DATABASE): SQL {
-    const url = `postgres://postgres@127.0.0.1:${this.port}/${database}`;
+  connect(database = DATABASE, role = "postgres"): SQL {
+    const url = `postgres://${role}@127.0.0.1:${this.port}/${database}`;
     return new SQL(url, { max: 1, connectionTimeout: 10 });
   }
 
@@ -252,7 +265,6 @@ primary_slot_name = 'standby'`,
     const path = this.seen(join(this.data, "postmaster.pid"));
     if (statSync(path, { throwIfNoEntry: false })) await this.stop("immediate");
     await this.disk?.[Symbol.asyncDispose]();
-    mkdirSync(this.folder, { recursive: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -41,6 +41,11 @@ export class PostgresRelay implements AsyncDisposable {
     this.waiting.push(how);
   }
 
+  /** No COMMIT is cut any more. */
+  forget(): void {
+    this.waiting.length = 0;
+  }
+
   /** Who comes is not let in, and who is in is thrown out. */
   close(): void {
     this.shut = true;

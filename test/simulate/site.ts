@@ -1,0 +1,107 @@
+/**
+ * Where a simulation runs: real servers, each with a home of its own, over one
+ * PostgreSQL or, one alone, over DuckDB. Its database can be taken away.
+ */
+import { join } from "node:path";
+import { DATABASE, Node, OWNER } from "../crash/postgres/node.ts";
+import { configure } from "../support/host.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+import { cpuSeconds } from "./parts.ts";
+
+/** As for a small machine that has this to do. */
+const CONFIGURATION = `
+fsync = on
+shared_buffers = 512MB
+max_connections = 100
+max_wal_size = 2GB
+wal_compression = on
+`;
+
+export class Site implements AsyncDisposable {
+  /** By servers that have ended. */
+  private spent = 0;
+
+  private constructor(
+    readonly postgres: Node | null,
+    private readonly sandboxes: readonly Sandbox[],
+    private servers: TestServer[],
+  ) {}
+
+  /** @param servers over PostgreSQL; null: one over DuckDB */
+  static async start(servers: number | null): Promise<Site> {
+    const postgres = servers === null ? null : await Node.copy(false);
+    postgres?.configure(CONFIGURATION);
+    await postgres?.start();
+    const sandboxes = Array.from({ length: servers ?? 1 }, () => new Sandbox());
+    if (postgres)
+      for (const sandbox of sandboxes)
+        configure(
+          sandbox,
+          `store:\n  url: postgres://${OWNER}@127.0.0.1:${postgres.port}/${DATABASE}\n`,
+        );
+    const started = await Promise.all(
+      sandboxes.map((sandbox) => TestServer.start(sandbox)),
+    );
+    return new Site(postgres, sandboxes, started);
+  }
+
+  get urls(): string[] {
+    return this.servers.map(({ url }) => url);
+  }
+
+  get origins(): string[] {
+    return this.servers.map(({ origin }) => origin);
+  }
+
+  get pids(): number[] {
+    return this.servers.map(({ child }) => child.pid);
+  }
+
+  /** Processor seconds of the servers, and of PostgreSQL. */
+  get cpu(): { servers: number; postgres: number } {
+    return {
+      servers: this.pids.reduce(
+        (sum, pid) => sum + cpuSeconds(pid),
+        this.spent,
+      ),
+      postgres: this.postgres ? cpuSeconds(this.postgres.postmaster) : 0,
+    };
+  }
+
+  /** Takes the database away; a server over DuckDB goes with it. */
+  async leave(): Promise<void> {
+    if (this.postgres) await this.postgres.stop("immediate");
+    else {
+      this.spent += cpuSeconds(this.servers[0]!.child.pid);
+      await this.servers[0]!.stop("SIGKILL");
+    }
+  }
+
+  async comeBack(): Promise<void> {
+    if (this.postgres) return this.postgres.start();
+    const [{ sandbox, port }] = this.servers as [TestServer];
+    const flags = ["--port", `${port}`];
+    this.servers = [await TestServer.start(sandbox, { flags })];
+  }
+
+  /** Bytes of the database. */
+  async size(): Promise<number> {
+    if (!this.postgres) {
+      const [{ database }] = this.sandboxes as [Sandbox];
+      return Bun.file(database).size + Bun.file(`${database}.wal`).size;
+    }
+    await using sql = this.postgres.connect();
+    const [row] = await sql`SELECT pg_database_size(${DATABASE}) AS bytes`;
+    return Number((row as { bytes: string }).bytes);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.servers) await server[Symbol.asyncDispose]();
+    for (const sandbox of this.sandboxes) sandbox[Symbol.dispose]();
+    await this.postgres?.[Symbol.asyncDispose]();
+  }
+}
+
+/** The process that the shells of a simulation live in. */
+export const SHELLS = join(import.meta.dir, "shells.ts");
