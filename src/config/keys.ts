@@ -15,6 +15,7 @@ import {
   type Parse,
   authority,
   boolean,
+  databaseUrl,
   durationUpTo,
   endpoint,
   flag,
@@ -103,7 +104,15 @@ export const defaults = () => ({
     recordings: "closed" as "off" | "closed",
     bytes_per_second: MIB,
   },
-  store: { path: null as string | null, network_filesystem: false },
+  store: {
+    path: null as string | null,
+    network_filesystem: false,
+    /** A PostgreSQL database, instead of a file. */
+    url: null as string | null,
+    password_file: null as string | null,
+    /** Of the authority that has signed the database's certificate. */
+    ca_file: null as string | null,
+  },
   /** Set by variables alone. */
   log: { level: "info" as LogLevel, folder: null as string | null },
   cache_dir: null as string | null,
@@ -161,6 +170,9 @@ const PORT = server("port", "a port from 1 to 65535, or auto", port);
 const ENDPOINT_TAKES =
   "a URL such as http://127.0.0.1:8678/mcp without a password in it, or null";
 const ENDPOINT = server("endpoint", ENDPOINT_TAKES, orNull(endpoint));
+
+const STORE_URL_TAKES =
+  "a URL such as postgres://user@db.example.org/session_buddy without a password in it (that belongs in store.password_file, or in PGPASSFILE), or null";
 
 /** The keys of a configuration file, but the profiles'. */
 export const KEYS: ReadonlyMap<string, Key> = new Map(
@@ -245,6 +257,9 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
     ),
     store("path", PATH_OR_NULL, pathOrNull),
     store("network_filesystem", BOOLEAN, boolean),
+    store("url", STORE_URL_TAKES, orNull(databaseUrl)),
+    store("password_file", PATH_OR_NULL, pathOrNull),
+    store("ca_file", PATH_OR_NULL, pathOrNull),
     group("", (config) => config)("cache_dir", PATH_OR_NULL, pathOrNull),
   ].map((key) => [key.name, key]),
 );
@@ -256,6 +271,10 @@ export const VARIABLES: ReadonlyMap<string, Key> = new Map(
     SESSION_BUDDY_SESSION_RECORD: session("record", BOOLEAN, flag),
     SESSION_BUDDY_DATABASE_PATH: store("path", PATH, path),
     SESSION_BUDDY_DB_PATH: store("path", PATH, path),
+    SESSION_BUDDY_STORE_URL: store("url", STORE_URL_TAKES, (v) =>
+      v === "null" ? null : databaseUrl(v),
+    ),
+    SESSION_BUDDY_STORE_PASSWORD_FILE: store("password_file", PATH, path),
     SESSION_BUDDY_HOST: HOST,
     SESSION_BUDDY_PORT: PORT,
     SESSION_BUDDY_MCP_ENDPOINT: server("endpoint", ENDPOINT_TAKES, (v) =>

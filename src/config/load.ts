@@ -58,6 +58,14 @@ const HALF_TLS: Problem = {
   hint: "set both, or neither",
 };
 
+const TWO_STORES: Problem = {
+  file: "the configuration",
+  text: null,
+  path: ["store"],
+  what: "has a url and a path: the database is one of them",
+  hint: "set store.url or store.path to null",
+};
+
 const ETC_FILE = "/etc/session-buddy/config.yaml";
 
 /** Where a value stands: a file and the keys down to it, or a variable. */
@@ -93,6 +101,8 @@ export function loadSettings(
   // The default place by its own name is the default: it has but one lock.
   if (config.store.path === `${paths.data}/sessions.duckdb`)
     config.store.path = null;
+  if (config.store.path !== null && config.store.url !== null)
+    problems.push(TWO_STORES);
   const { cert, key } = config.server.tls;
   if ((cert === null) !== (key === null)) problems.push(HALF_TLS);
   // What the host demands, no user turns off.

@@ -5,7 +5,8 @@ import { readRecordWhen } from "./record-when.ts";
 import { type Config, KEYS, PROFILE_KEYS, type Profile } from "./keys.ts";
 
 /** What was given, but for a password in a URL. */
-export const shown = (given: string) => given.replace(/\/\/.*@/gs, "//…@");
+export const shown = (given: string) =>
+  given.replace(/\/\/.*@/gs, "//…@").replace(/([?&]password=)[^&"]*/gi, "$1…");
 
 /** Is told what is wrong with the value at a path, and what to do. */
 type Report = (path: string[], what: string, hint: string) => void;

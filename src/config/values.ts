@@ -86,6 +86,14 @@ export const endpoint: Parse<string> = (value) => {
   return url.href;
 };
 
+/** Where a PostgreSQL database is; what is in a URL is shown and logged. */
+export const databaseUrl: Parse<string> = (value) =>
+  typeof value === "string" &&
+  /^postgres(ql)?:\/\/([^:@/?#]*@)?[^@?#]*(\?[^#]*)?$/.test(value) &&
+  !/[?&]password=/i.test(value)
+    ? value
+    : undefined;
+
 const MOST_LISTED = 1_000;
 
 export const listOf =

@@ -15,20 +15,11 @@ import { MIGRATIONS } from "../../src/store/duckdb/schema.ts";
 import { columnsOf, query } from "../support/database.ts";
 import { ID, annotation, at, command, end, start } from "../support/events.ts";
 import { expectFold, id, listed } from "./expected.ts";
-import { storeContract } from "./store.ts";
 
 const root = mkdtempSync(join(tmpdir(), "sb-store-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const folder = () => mkdtempSync(join(root, "db-"));
-
-storeContract("DuckDB", () => {
-  const home = folder();
-  return {
-    open: () => DuckDBStore.open(join(home, "sessions.duckdb")),
-    dispose: () => rmSync(home, { recursive: true }),
-  };
-});
 
 /** The files of a store as a crash would leave them now: no checkpoint, no goodbye. */
 function crashed(path: string): string {
@@ -301,4 +292,21 @@ test("what is no database is refused with the mend", async () => {
     code: "storage",
     message: expect.stringMatching(/is damaged.*restore a backup/s),
   });
+});
+
+test("a quiet moment leaves nothing in the log", async () => {
+  const path = join(folder(), "sessions.duckdb");
+  const store = await DuckDBStore.open(path);
+  const note = "x".repeat(100_000);
+  const events = Array.from({ length: 40 }, (_, n) =>
+    annotation(n, { metadata: { note } }),
+  );
+  await store.append([start(), ...events]);
+  const log = () => Bun.file(`${path}.wal`).size;
+  expect(log()).toBeGreaterThan(1_000_000);
+  await store.idle();
+  expect(log()).toBeLessThan(100_000);
+  const { database_bytes } = store.facts();
+  expect(database_bytes).toBe(Bun.file(path).size + log());
+  await store.close();
 });

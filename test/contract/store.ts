@@ -17,6 +17,7 @@ import {
   start,
 } from "../support/events.ts";
 import { Random } from "../support/random.ts";
+import type { KeptPlace, Kind } from "../support/stores.ts";
 import { analyses } from "./analytics.ts";
 import { commandsOfSessions } from "./commands.ts";
 import { expectFold, expected, id, listed } from "./expected.ts";
@@ -26,25 +27,18 @@ import { searches } from "./search.ts";
 import { listing } from "./listing.ts";
 import { queries } from "./queries.ts";
 
-/** A place where a store keeps its things, for one test. */
-export interface Place {
-  /** Opens the store; again after a close, on what was stored. */
-  open(): Promise<SessionStore>;
-  dispose(): void;
-}
-
-export function storeContract(name: string, makePlace: () => Place): void {
-  describe(`${name}:`, () => {
-    let place: Place;
+export function storeContract({ kind, place: makePlace }: Kind): void {
+  describe(`${kind}:`, () => {
+    let place: KeptPlace;
     let store: SessionStore;
 
     beforeEach(async () => {
-      place = makePlace();
+      place = await makePlace();
       store = await place.open();
     });
     afterEach(async () => {
       await store.close();
-      place.dispose();
+      await place[Symbol.asyncDispose]();
     });
     const reopen = async () => {
       await store.close();
@@ -123,7 +117,7 @@ export function storeContract(name: string, makePlace: () => Place): void {
       });
 
       test("in any order and any batching makes the sessions of the fold", async () => {
-        const random = Random.seeded(`${name}: batching`);
+        const random = Random.seeded(`${kind}: batching`);
         for (let round = 0; round < 12; round++) {
           const events = Array.from({ length: random.int(1, 8) }, () =>
             randomLife(random),
@@ -137,8 +131,8 @@ export function storeContract(name: string, makePlace: () => Place): void {
           }
           await expectFold(store, events);
           await store.close();
-          place.dispose();
-          place = makePlace();
+          await place[Symbol.asyncDispose]();
+          place = await makePlace();
           store = await place.open();
         }
       });
@@ -261,7 +255,7 @@ export function storeContract(name: string, makePlace: () => Place): void {
     hostileText(() => store, reopen);
 
     test("an id that names another time than the start's, or none, is as good", async () => {
-      const random = Random.seeded(`${name}: odd ids`);
+      const random = Random.seeded(`${kind}: odd ids`);
       const ids = [
         "20250101-000000",
         "20260230-000000",

@@ -57,6 +57,18 @@ const FILES: [string, string, number, RegExp][] = [
     /server.endpoint takes a URL .* \(not "https:\/\/…@sessions.example.org\/mcp"\)/,
   ],
   [
+    "a password in the URL of a database",
+    "store: {url: 'postgres://les:hunter2@db.example.org/sessions'}\n",
+    1,
+    /store.url takes a URL .* \(that belongs in store.password_file, or in PGPASSFILE\), or null \(not "postgres:\/\/…@db.example.org\/sessions"\)/,
+  ],
+  [
+    "a password behind it",
+    "store: {url: 'postgres://db.example.org/sessions?password=hunter2&sslmode=require'}\n",
+    1,
+    /store.url takes a URL .* \(not "postgres:\/\/db.example.org\/sessions\?password=…&sslmode=require"\)/,
+  ],
+  [
     "a pattern that could be slow",
     "redaction:\n  patterns:\n    mine: (a+)+bcd\n",
     3,

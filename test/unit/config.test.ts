@@ -211,3 +211,24 @@ test("a socket's path is never too long, and the same for everybody", () => {
   expect(socketOf(`${fits}x`)).toStartWith("/var/tmp/");
   expect(socketOf(`/ü${fits.slice(2)}`)).toStartWith("/var/tmp/");
 });
+
+test("the database is a file or at a URL, and the URL has its state where a file of no other name has", () => {
+  const url = "postgres://les@db1,db2:6432/sessions?sslmode=require";
+  const settings = settingsOf(`store: {url: '${url}'}`);
+  expect(settings.problems).toEqual([]);
+  expect(settings.config.store.url).toBe(url);
+  expect(statePaths(settings).folder).toBe(statePaths(settingsOf("")).folder);
+  const unset = settingsOf(`store: {url: '${url}'}`, {
+    SESSION_BUDDY_STORE_URL: "null",
+  });
+  expect(unset.config.store.url).toBeNull();
+  const both = { SESSION_BUDDY_DB_PATH: "/d/x.duckdb" };
+  expect(settingsOf(`store: {url: '${url}'}`, both).problems).toEqual([
+    expect.objectContaining({ what: expect.stringMatching(/url and a path/) }),
+  ]);
+  for (const wrong of ["mysql://db/x", "postgres:db", "", "postgres://a:b@db"])
+    expect([
+      wrong,
+      settingsOf(`store: {url: '${wrong}'}`).problems.length,
+    ]).toEqual([wrong, 1]);
+});

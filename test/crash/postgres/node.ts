@@ -244,6 +244,16 @@ primary_slot_name = 'standby'`,
     if (exitCode !== 0) throw new Error(`not promoted: ${said}${this.log}`);
   }
 
+  /** Stops it once this process is gone, for the runner calls no handler at its exit. */
+  endWithUs(): void {
+    const stop = [`${programs()}/pg_ctl`, "-D", this.data, "-m", "immediate"];
+    const waits = `trap "" INT TERM HUP; cat; exec "$@"`;
+    Bun.spawn(["sh", "-c", waits, "sh", ...asPostgres, ...stop, "stop"], {
+      cwd: "/",
+      ...{ stdin: "pipe", stdout: "ignore", stderr: "ignore" },
+    }).unref();
+  }
+
   /** The pid of its first process, which all the others come from. */
   get postmaster(): number {
     const path = this.seen(join(this.data, "postmaster.pid"));

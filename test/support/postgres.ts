@@ -1,0 +1,44 @@
+/**
+ * PostgreSQL for tests: one server for all of a run, which CI has started
+ * (SESSION_BUDDY_TEST_POSTGRES, the URL of a database in it), else one for each process
+ * that needs it; and an empty database for each test.
+ */
+import { SQL } from "bun";
+import { Node } from "../crash/postgres/node.ts";
+
+/** As many as the pools of a process of tests may have open. */
+const CONFIGURATION = "max_connections = 200";
+
+let running: Promise<string> | null = null;
+let made = 0;
+
+async function begin(): Promise<string> {
+  const given = process.env["SESSION_BUDDY_TEST_POSTGRES"];
+  if (given) return given;
+  const node = await Node.copy(false);
+  node.configure(CONFIGURATION);
+  await node.start();
+  node.endWithUs();
+  return `postgres://postgres@127.0.0.1:${node.port}/postgres`;
+}
+
+export interface TestDatabase extends AsyncDisposable {
+  url: string;
+}
+
+/** A database of its own, empty; it is dropped when it is disposed of. */
+export async function emptyDatabase(): Promise<TestDatabase> {
+  const url = new URL(await (running ??= begin()));
+  const sql = new SQL(url.href, { max: 1 });
+  const name = `sb_${process.pid}_${++made}`;
+  await sql.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  await sql.unsafe(`CREATE DATABASE ${name}`);
+  url.pathname = `/${name}`;
+  return {
+    url: url.href,
+    async [Symbol.asyncDispose]() {
+      await sql.unsafe(`DROP DATABASE ${name} WITH (FORCE)`);
+      await sql.close();
+    },
+  };
+}
