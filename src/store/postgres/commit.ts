@@ -71,14 +71,17 @@ const FORGET_SIGNS = `DELETE FROM signs AS g
 
 /** A batch over all tries. */
 export interface Batch<T extends Arrival> {
-  /** Which no other has; null until it is drawn. */
-  number: string | null;
-  /** What the last try came to, if its COMMIT may have been done. */
-  outcome: Committed<T> | null;
+  /** The last try that came to its COMMIT, which may have been done. */
+  tried: { number: string; outcome: Committed<T> } | null;
 }
 
 const NUMBER = "SELECT nextval('batch_numbers')::text AS number";
-const IS_COMMITTED = "SELECT 1 FROM batches WHERE batch = $1::bigint";
+/**
+ * A number that was drawn and not committed may be drawn again once the database has
+ * crashed, or by a standby that was promoted: it tells only together with an event.
+ */
+const IS_COMMITTED = `SELECT 1 FROM events WHERE session_id = $1::text
+  AND event_id = $2::text::uuid AND batch = $3::bigint`;
 
 /**
  * @param known the rows of all its sessions, where they are read already
@@ -92,16 +95,16 @@ export async function commitBatch<T extends Arrival>(
   known?: ReadonlyMap<string, Known>,
 ): Promise<Committed<T>> {
   const ids = [...new Set(items.map(({ event }) => event.session_id))].sort();
-  const [rows, numbers, done, events, redactions] = await Promise.all([
+  const [rows, done, numbers, events, redactions] = await Promise.all([
     known ?? readKnown(tx, ids, rules.locks),
-    batch.number ? null : tx.ask<{ number: string }>(NUMBER),
     // Once the sessions are locked: it may have been about to be done.
-    batch.outcome ? tx.ask(IS_COMMITTED, [batch.number]) : [],
+    isCommitted(tx, batch),
+    tx.ask<{ number: string }>(NUMBER),
     knownEvents(tx, items),
     tx.ask<{ payload: string }>(REDACTIONS, [arrayOf(ids)]),
   ]);
-  if (done.length > 0) return batch.outcome!;
-  if (numbers) batch.number = numbers[0]!.number;
+  if (done) return batch.tried!.outcome;
+  const { number } = numbers[0]!;
   const removals = new Removals();
   for (const { payload } of redactions)
     removals.add(JSON.parse(payload) as Redaction);
@@ -111,9 +114,21 @@ export async function commitBatch<T extends Arrival>(
     events,
     (id) => rows.get(id)?.owner ?? null,
   );
-  if (fresh.length > 0)
-    await store(tx, batch.number!, fresh, replaced, rows, rules);
-  return (batch.outcome = { stored: fresh, rejected });
+  if (fresh.length > 0) await store(tx, number, fresh, replaced, rows, rules);
+  const outcome = { stored: fresh, rejected };
+  batch.tried = { number, outcome };
+  return outcome;
+}
+
+async function isCommitted<T extends Arrival>(
+  tx: Connection,
+  { tried }: Batch<T>,
+): Promise<boolean> {
+  const first = tried?.outcome.stored[0]?.event;
+  if (!first) return false;
+  const { session_id, event_id } = first;
+  const values = [session_id, event_id, tried!.number];
+  return (await tx.ask(IS_COMMITTED, values)).length > 0;
 }
 
 async function knownEvents(

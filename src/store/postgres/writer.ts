@@ -1,7 +1,7 @@
 /**
  * Group commit. Events that come during a commit wait in a bounded queue, and the next
  * commit takes all that wait. A batch that met others, or a connection that was cut, is
- * done again; whether its COMMIT was done before, its number says.
+ * done again; whether its COMMIT was done before, its events say.
  */
 import type { Clock } from "../../model/clock.ts";
 import type { Event } from "../../model/event.ts";
@@ -108,7 +108,7 @@ export class Writer {
   ): Promise<Committed<T>> {
     const { now, locks, patience_ms, onCommit, onRejected } = this.options;
     const begun = performance.now();
-    const batch: Batch<T> = { number: null, outcome: null };
+    const batch: Batch<T> = { tried: null };
     const done = await this.presence.of(patience_ms, (patience) =>
       retried(patience, () =>
         this.pool.transaction((tx) =>
