@@ -1,0 +1,226 @@
+/**
+ * What terminals showed, line by line, for searches: written piece by piece, from
+ * recordings of sessions that have ended. Of each recording a row says how far that is;
+ * it is locked while lines are added. Whoever removes the lines of a session removes
+ * its row in the same transaction, and what is under way for it ends.
+ */
+import type { Redaction } from "../../model/event.ts";
+import { removesRecording } from "../../model/recording/promise.ts";
+import type {
+  OutputLines,
+  SearchedLine,
+  SearchedRecording,
+} from "../../model/recording/searched.ts";
+import type { Connection, Pool } from "./connect.ts";
+import { arrayOf, decoded, encoded, timeOf } from "./text.ts";
+
+/** Text of all recordings. The newest are kept. */
+const MOST_BYTES = 1024 * 1024 * 1024;
+
+type Row = Omit<SearchedRecording, "began"> & { began: Date };
+
+export class PostgresOutput implements OutputLines {
+  constructor(
+    private readonly pool: Pick<Pool, "ask" | "transaction">,
+    private readonly most_bytes = MOST_BYTES,
+  ) {}
+
+  async recordings(): Promise<SearchedRecording[]> {
+    return recordingsIn(this.pool);
+  }
+
+  async ended(session_ids: readonly string[]): Promise<Map<string, string>> {
+    const rows = await this.pool.ask<{ session_id: string; start_time: Date }>(
+      ENDED,
+      [arrayOf(session_ids.map(encoded))],
+    );
+    return new Map(
+      rows.map((row) => [decoded(row.session_id), timeOf(row.start_time)]),
+    );
+  }
+
+  async begin(recording: SearchedRecording, goes_on: boolean): Promise<number> {
+    const { session_id } = recording;
+    if (goes_on) {
+      const [row] = await this.pool.ask<{ last: number }>(LAST_LINE, [
+        encoded(session_id),
+      ]);
+      return row!.last;
+    }
+    await this.pool.transaction(async (tx) => {
+      await deleteOutput(tx, [session_id]);
+      await tell(tx, recording);
+    });
+    return 0;
+  }
+
+  add(
+    session_id: string,
+    first: number,
+    began_ms: number,
+    lines: readonly SearchedLine[],
+  ): Promise<boolean> {
+    return this.pool.transaction(async (tx) => {
+      if (!(await isThere(tx, session_id, false))) return false;
+      const removed_ms = await removedUntil(tx, session_id);
+      const now = Date.now();
+      const kept = lines
+        .map((line, i) => ({
+          ...{ ...line, number: first + i },
+          // Nothing that was recorded is of a time to come.
+          moment: Math.min(now, began_ms + line.at_ms),
+        }))
+        .filter(({ moment }) => moment > removed_ms);
+      if (kept.length > 0)
+        await tx.ask(ADD, [
+          encoded(session_id),
+          arrayOf(kept.map(({ number }) => number)),
+          arrayOf(kept.map(({ moment }) => new Date(moment).toISOString())),
+          arrayOf(kept.map(({ at_ms }) => at_ms)),
+          arrayOf(kept.map(({ text }) => encoded(text))),
+        ]);
+      return true;
+    });
+  }
+
+  finish(recording: SearchedRecording): Promise<boolean> {
+    return this.pool.transaction(async (tx) => {
+      if (!(await isThere(tx, recording.session_id, false))) return false;
+      await tell(tx, recording);
+      await this.boundAll(tx);
+      return true;
+    });
+  }
+
+  touched(recording: SearchedRecording): Promise<void> {
+    return this.pool.transaction(async (tx) => {
+      if (await isThere(tx, recording.session_id, true))
+        await tell(tx, recording);
+    });
+  }
+
+  remove(session_ids: readonly string[]): Promise<void> {
+    return this.pool.transaction((tx) => deleteOutput(tx, session_ids));
+  }
+
+  requireRoom(): void {
+    // Whoever runs the database sees to it.
+  }
+
+  private async boundAll(tx: Connection): Promise<void> {
+    const over = await tx.ask<{ session_id: string }>(OUTGROWN, [
+      this.most_bytes,
+    ]);
+    if (over.length === 0) return;
+    const ids = new Set(over.map(({ session_id }) => decoded(session_id)));
+    for (const recording of await recordingsIn(tx)) {
+      if (!ids.has(recording.session_id)) continue;
+      await deleteOutput(tx, [recording.session_id]);
+      await tell(tx, {
+        ...{ ...recording, lines: 0, text_bytes: 0 },
+        left_out:
+          "newer recordings have as many lines as are kept; replay --grep finds it",
+      });
+    }
+  }
+}
+
+/** Removes the lines of sessions, in the transaction of whoever removes more of them. */
+export async function deleteOutput(
+  tx: Connection,
+  session_ids: readonly string[],
+): Promise<void> {
+  const ids = arrayOf(session_ids.map(encoded));
+  // Its row first: whoever adds lines has it locked.
+  for (const table of ["searched_recordings", "output"])
+    await tx.ask(`DELETE FROM ${table} WHERE session_id = ANY($1::text[])`, [
+      ids,
+    ]);
+}
+
+async function recordingsIn(
+  connection: Connection,
+): Promise<SearchedRecording[]> {
+  const rows = await connection.ask<Row>(RECORDINGS);
+  return rows.map((row) => ({
+    ...row,
+    session_id: decoded(row.session_id),
+    began: timeOf(row.began),
+  }));
+}
+
+/** Whether its lines were not removed since. */
+async function isThere(
+  tx: Connection,
+  session_id: string,
+  done: boolean,
+): Promise<boolean> {
+  const values = [encoded(session_id), done];
+  return (await tx.ask(LOCK, values)).length > 0;
+}
+
+/** Until when texts of a session were removed, in milliseconds since the epoch. */
+async function removedUntil(
+  tx: Connection,
+  session_id: string,
+): Promise<number> {
+  const rows = await tx.ask<{ payload: string }>(REDACTIONS, [
+    encoded(session_id),
+  ]);
+  const moments = rows
+    .map(({ payload }) => JSON.parse(payload) as Redaction)
+    .map((removal) =>
+      removesRecording(removal) ? Infinity : Date.parse(removal.timestamp),
+    );
+  return Math.max(-Infinity, ...moments);
+}
+
+/** Says what there is of a recording, instead of what was said. */
+async function tell(tx: Connection, row: SearchedRecording): Promise<void> {
+  await tx.ask(TELL, [
+    ...[encoded(row.session_id), row.began, row.bytes, row.changed, row.sha256],
+    ...[row.lines, row.text_bytes, row.left_out, row.within_ms, row.done],
+    row.version,
+  ]);
+}
+
+const RECORDINGS = `SELECT session_id, began, bytes::float8, changed, sha256,
+    lines, text_bytes::float8, left_out, within_ms, done, version
+  FROM searched_recordings`;
+
+const ENDED = `SELECT session_id, start_time FROM sessions
+  WHERE session_id = ANY($1::text[]) AND start_time IS NOT NULL
+    AND end_source IS NOT NULL`;
+
+const LAST_LINE = `SELECT coalesce(max(number), 0) AS last FROM output
+  WHERE session_id = $1::text`;
+
+const LOCK = `SELECT 1 FROM searched_recordings
+  WHERE session_id = $1::text AND done = $2::boolean FOR UPDATE`;
+
+/** What this host says was removed, and no client. */
+const REDACTIONS = `SELECT payload FROM events
+  WHERE session_id = $1::text AND kind = 'redaction' AND provenance IS NULL`;
+
+/** Two that read the same recording at once come to the same lines. */
+const ADD = `INSERT INTO output
+    (session_id, number, timestamp, recording_ms, text)
+  SELECT $1::text, * FROM unnest($2::integer[], $3::timestamptz[],
+    $4::bigint[], $5::text[]) ON CONFLICT DO NOTHING`;
+
+const COLUMNS = `began, bytes, changed, sha256, lines, text_bytes, left_out,
+  within_ms, done, version`;
+
+const TELL = `INSERT INTO searched_recordings (session_id, ${COLUMNS})
+  VALUES ($1::text, $2::text::timestamptz, $3::bigint, $4::text, $5::text,
+    $6::integer, $7::bigint, $8::text, $9::integer, $10::boolean, $11::integer)
+  ON CONFLICT (session_id) DO UPDATE SET ${COLUMNS.split(/,\s*/)
+    .map((name) => `${name} = excluded.${name}`)
+    .join(", ")}`;
+
+/** Recordings that are older than the newest with so many bytes of text. */
+const OUTGROWN = `SELECT session_id FROM (
+    SELECT session_id, text_bytes, sum(text_bytes) OVER (
+      ORDER BY began DESC, session_id ROWS UNBOUNDED PRECEDING) AS bytes_since
+    FROM searched_recordings) AS r
+  WHERE text_bytes > 0 AND bytes_since > $1::bigint`;
