@@ -10,6 +10,9 @@ import { redactEvent } from "../model/redaction/event.ts";
 import { SPOOL, type Provenance, reporterOf } from "../model/reporter.ts";
 import type { KeptStore } from "../model/store.ts";
 
+/** Where events are brought to. */
+type Brings = Pick<KeptStore, "bring">;
+
 export interface ImportRules {
   redaction: Choice;
   /** Sessions with files in the spool, which brings their events itself. */
@@ -18,7 +21,7 @@ export interface ImportRules {
 
 /** @returns what became of them, all committed */
 export async function bringIn(
-  store: KeptStore,
+  store: Brings,
   events: readonly Brought[],
   { redaction, spooled }: ImportRules,
 ): Promise<Imported> {
@@ -27,20 +30,44 @@ export async function bringIn(
   };
   const ours = events.filter(({ event }) => !spooled.has(event.session_id));
   done.spooled = events.length - ours.length;
-  for (const run of runsOf(ours)) {
-    const given = run.events.map(({ event }) => redactEvent(event, redaction));
-    let stored: ReadonlySet<string>;
-    try {
-      stored = await store.bring(given, run.from);
-    } catch (error) {
-      if (!(error instanceof Rejected)) throw error;
-      ({ stored } = error);
-      done.rejected += error.reasons.size;
-      done.reason ??= firstOf(error.reasons, run.events);
+  const bare = ours.map(({ event, provenance }) => ({
+    ...{ event: redactEvent(event, redaction), provenance },
+  }));
+  const { stored, rejected, reason } = await bringAll(store, bare);
+  const duplicates = ours.length - stored - rejected;
+  return { ...done, stored, rejected, reason, duplicates };
+}
+
+/**
+ * Brings events as they are, all at once: the store commits them in their order, as
+ * many together as it takes.
+ * @returns what became of them, all committed
+ */
+export async function bringAll(
+  store: Brings,
+  events: readonly Brought[],
+): Promise<Pick<Imported, "stored" | "rejected" | "reason">> {
+  const done = { stored: 0, rejected: 0, reason: null as string | null };
+  const runs = runsOf(events);
+  const brought = await Promise.allSettled(
+    runs.map(({ from, events }) =>
+      store.bring(
+        events.map(({ event }) => event),
+        from,
+      ),
+    ),
+  );
+  for (const [n, result] of brought.entries()) {
+    if (result.status === "fulfilled") {
+      done.stored += result.value.size;
+      continue;
     }
-    done.stored += stored.size;
+    const error: unknown = result.reason;
+    if (!(error instanceof Rejected)) throw error;
+    done.stored += error.stored.size;
+    done.rejected += error.reasons.size;
+    done.reason ??= firstOf(error.reasons, runs[n]!.events);
   }
-  done.duplicates = events.length - done.stored - done.rejected - done.spooled;
   return done;
 }
 

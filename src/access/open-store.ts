@@ -28,7 +28,7 @@ export async function openStore(
   options: OpenOptions = {},
 ): Promise<OpenedStore> {
   try {
-    const reopen = () => openFile(settings, options);
+    const reopen = () => openKept(settings, options);
     const store = await reopen();
     const close = () => store.close().finally(() => lock.release());
     return { store, reopen, close };
@@ -38,7 +38,8 @@ export async function openStore(
   }
 }
 
-async function openFile(
+/** Opens it for whoever holds its lock. */
+export async function openKept(
   settings: Settings,
   options: OpenOptions,
 ): Promise<KeptStore> {

@@ -55,6 +55,7 @@ const COMMANDS = new Map<string, Load>(
     export: () => import("./commands/export.ts"),
     import: () => import("./commands/import.ts"),
     restore: () => import("./commands/restore.ts"),
+    migrate: () => import("./commands/migrate.ts"),
     redact: () => import("./commands/redact.ts"),
     config: () => import("./commands/config.ts"),
     doctor: () => import("./commands/doctor.ts"),

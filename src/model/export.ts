@@ -2,7 +2,7 @@
  * An export: a folder with all events, in parts, and a manifest that says what the parts
  * hold. Parts are only ever added.
  */
-import type { StoredEvent } from "./store.ts";
+import type { StoredEvent } from "./stored-event.ts";
 
 export const MANIFEST_FILE = "manifest.json";
 export const EXPORT_FORMATS = ["ndjson", "parquet"] as const;

@@ -2,6 +2,7 @@
 import type { FigureRow, Question } from "./analytics.ts";
 import type { Clock } from "./clock.ts";
 import type { Command, CommandFilter } from "./command.ts";
+import type { Contents } from "./contents.ts";
 import type { Event } from "./event.ts";
 import type { Failure, Warn } from "./failure.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
@@ -11,6 +12,9 @@ import type { OutputLines } from "./recording/searched.ts";
 import type { Provenance } from "./reporter.ts";
 import type { Hit, SearchFilter } from "./search.ts";
 import type { Session, SessionSummary, Status } from "./session.ts";
+import type { StoredEvent } from "./stored-event.ts";
+
+export type { StoredEvent } from "./stored-event.ts";
 
 /** Events that may wait for their commit; more are refused as overload. */
 export const QUEUE_EVENTS = 65_536;
@@ -21,16 +25,6 @@ export const NOT_DRAINED = "x-session-buddy-not-drained";
 /** In the `_meta` of a failed tool call: the failure, of these codes. */
 export const FAILURE = "session-buddy/failure";
 export const SAME_FOR_ALL: ReadonlySet<string> = new Set(["usage", "timeout"]);
-
-export interface StoredEvent {
-  /** The order of arrival. */
-  seq: number;
-  /** UTC, ISO 8601 with milliseconds. */
-  received_at: string;
-  /** null for what came before it was kept. */
-  provenance: Provenance | null;
-  event: Event;
-}
 
 export interface EventResult {
   /** null when it has none that could be read. */
@@ -211,6 +205,8 @@ export interface KeptStore extends ServedStore {
   endQueries(): Promise<void>;
   /** Its maintenance; one object for all callers. */
   maintenance(options: MaintenanceOptions): Maintenance;
+  /** All of it, for moving it to another database while nobody else uses it. */
+  contents(): Contents;
   facts(): StoreFacts;
   /** Whether there is room for what it may have to write, where that is its own care. */
   hasRoom(): boolean;

@@ -134,8 +134,10 @@ export class RemovedTexts {
   private readonly of = new Map<string, Redaction[]>();
 
   add(redaction: Redaction): void {
-    const { session_id } = redaction;
-    this.of.set(session_id, [...this.in(session_id), redaction]);
+    const { session_id, event_id } = redaction;
+    const known = this.in(session_id);
+    if (known.some((one) => one.event_id === event_id)) return;
+    this.of.set(session_id, [...known, redaction]);
   }
 
   in(session_id: string): readonly Redaction[] {

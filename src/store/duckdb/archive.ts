@@ -77,14 +77,6 @@ export async function exportTo(
   spooled: readonly string[],
   steps: Steps,
 ): Promise<Exported> {
-  const sessions = quoted(`${folder}/${SESSIONS_FILE}`);
-  const events = quoted(`${folder}/${EVENTS_FILE}`);
-  const write = async (rows: string, file: string, values: DuckDBValues) =>
-    connection.run(
-      `COPY (${rows}) TO ${file}
-        (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
-      values,
-    );
   return inSnapshot(connection, async () => {
     const planned = await plan(connection, request, spooled);
     const [last] = await rowsOf<{ value: number }>(connection, SQL.lastSeq);
@@ -93,24 +85,54 @@ export async function exportTo(
     const values = valuesOf(request, spooled);
     const chosen = `SELECT * EXCLUDE (is_spooled, is_tagged)
       ${OLD} WHERE ${GOING}`;
-    await write(chosen, sessions, values);
-    const theirs = (table: string) => `SELECT * FROM ${table}
-      WHERE session_id IN (SELECT session_id FROM read_parquet(${sessions}))`;
-    await sampled(connection, part(steps, 0.1, 0.6), "writing", () =>
-      write(theirs("events"), events, []),
+    await writeFiles(
+      connection,
+      folder,
+      name,
+      { chosen, values },
+      planned,
+      steps,
     );
-    for (const file of [SESSIONS_FILE, EVENTS_FILE]) {
-      chmodSync(`${folder}/${file}`, 0o600);
-      sync(`${folder}/${file}`);
-    }
-    steps.at("comparing", 0.6);
-    for (const [table, file, rows] of [
-      ["all_sessions", sessions, planned.sessions],
-      ["events", events, planned.events],
-    ] as const)
-      await compare(connection, theirs(table), file, rows, name);
     return { ...planned, seq: last!.value };
   });
+}
+
+/**
+ * Writes chosen sessions with their events to the files of a folder, and compares
+ * these with what is stored.
+ */
+export async function writeFiles(
+  connection: DuckDBConnection,
+  folder: string,
+  name: string,
+  { chosen, values }: { chosen: string; values: DuckDBValues },
+  count: Pick<ArchivePlan, "sessions" | "events">,
+  steps: Steps,
+): Promise<void> {
+  const sessions = quoted(`${folder}/${SESSIONS_FILE}`);
+  const events = quoted(`${folder}/${EVENTS_FILE}`);
+  const write = async (rows: string, file: string, values: DuckDBValues) =>
+    connection.run(
+      `COPY (${rows}) TO ${file}
+        (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
+      values,
+    );
+  await write(chosen, sessions, values);
+  const theirs = (table: string) => `SELECT * FROM ${table}
+    WHERE session_id IN (SELECT session_id FROM read_parquet(${sessions}))`;
+  await sampled(connection, part(steps, 0.1, 0.6), "writing", () =>
+    write(theirs("events"), events, []),
+  );
+  for (const file of [SESSIONS_FILE, EVENTS_FILE]) {
+    chmodSync(`${folder}/${file}`, 0o600);
+    sync(`${folder}/${file}`);
+  }
+  steps.at("comparing", 0.6);
+  for (const [table, file, rows] of [
+    ["all_sessions", sessions, count.sessions],
+    ["events", events, count.events],
+  ] as const)
+    await compare(connection, theirs(table), file, rows, name);
 }
 
 type DuckDBValues = ReturnType<typeof valuesOf> | [];

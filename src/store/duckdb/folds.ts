@@ -63,8 +63,7 @@ export class Folds {
 
   /** Folds the events that are not in rows yet. */
   async open(): Promise<void> {
-    const last = await this.db.one<string | null>(SQL.lastStart);
-    this.horizon = last?.slice(0, "2026-02-06T12:34:56".length) ?? "";
+    await this.readHorizon();
     this.lastSeq = await this.db.one<number>(SQL.lastSeq);
     const folded = await this.db.one<number>(SQL.foldedSeq);
     this.written = folded;
@@ -164,6 +163,13 @@ export class Folds {
     return (
       this.recent.get(session_id) ?? (this.isNew(session_id) ? null : undefined)
     );
+  }
+
+  /** Reads how late a session may have begun that is not in memory, in the writer's turn. */
+  async readHorizon(): Promise<void> {
+    const last = await this.db.one<string | null>(SQL.lastStart);
+    const second = last?.slice(0, "2026-02-06T12:34:56".length) ?? "";
+    if (second > this.horizon) this.horizon = second;
   }
 
   /** Whether no event can be stored of a session that is not in memory. */

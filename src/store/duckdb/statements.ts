@@ -68,6 +68,13 @@ const EVENT_SHAPE = {
 /** A plain cast would give the time in the reader's zone. */
 export const NOW = "make_timestamp(epoch_us(now()))";
 
+/** Events with when they came, as another store has them. */
+export const EVENT_COPY = `INSERT INTO events BY NAME ${rowsFrom(
+  { ...EVENT_SHAPE, received_at: "VARCHAR" },
+  `* REPLACE (timestamp::TIMESTAMP AS timestamp,
+     received_at::TIMESTAMP AS received_at)`,
+)}`;
+
 /** See event-columns.ts. */
 export const EVENT_COLUMNS = "event_columns";
 

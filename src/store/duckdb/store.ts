@@ -26,6 +26,7 @@ import type {
   StoredEvent,
 } from "../../model/store.ts";
 import { analyticsQuery } from "./analytics.ts";
+import { FileContents } from "./contents.ts";
 import { sessionQuery } from "./session-tables.ts";
 import { Database } from "./database.ts";
 import type { StoreOptions } from "./facts.ts";
@@ -114,13 +115,8 @@ export class DuckDBStore implements KeptStore {
         const last = await db.one<string | null>(SQL.lastTimestamp);
         const window = new IdWindow(window_events, last ?? "");
         store.writer = new Writer(
-          db,
-          store.folds,
-          window,
-          store.tombstones,
-          store.removals,
-          options,
-          now,
+          ...([db, store.folds, window, store.tombstones] as const),
+          ...([store.removals, options, now] as const),
         );
         return store;
       });
@@ -296,6 +292,10 @@ export class DuckDBStore implements KeptStore {
     const append = this.appendOwn;
     const keeper = { db, folds, columns, removals, output, append };
     return new FileMaintenance(keeper, this.tombstones, options);
+  }
+
+  contents(): FileContents {
+    return new FileContents(this.db, this.folds, this.tombstones);
   }
 
   facts(): StoreFacts {

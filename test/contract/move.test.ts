@@ -1,0 +1,136 @@
+/** A moved database is the one that it was: by events, by folds, and by who brought them. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { compare } from "../../src/access/compare.ts";
+import { moveAll } from "../../src/access/move.ts";
+import type { Failure } from "../../src/model/failure.ts";
+import { SILENT } from "../../src/model/progress.ts";
+import type { StoredEvent } from "../../src/model/store.ts";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { ID, annotation, command, end, start } from "../support/events.ts";
+import { fill } from "../support/filled.ts";
+import { Random } from "../support/random.ts";
+
+/** Sessions that are under way are of one age on both sides. */
+const now = () => Date.parse("2026-02-06T13:00:00.000Z");
+
+let folder: string;
+let from: DuckDBStore;
+let to: DuckDBStore;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "sb-move-"));
+  from = await DuckDBStore.open(join(folder, "from.duckdb"), { now });
+  to = await DuckDBStore.open(join(folder, "to.duckdb"), { now });
+});
+afterEach(async () => {
+  await from.close();
+  await to.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const told = async (store: DuckDBStore) =>
+  (await Array.fromAsync(store.events({}))).map(
+    ({ seq: _, received_at: __, ...rest }: StoredEvent) => rest,
+  );
+const rows = (store: DuckDBStore) => Array.fromAsync(store.list({}));
+const keeper = (store: DuckDBStore) =>
+  store.maintenance({
+    ...{ spooled: () => [], requireNotOwn: () => {}, alone: false },
+    warn: (reason) => expect(reason).toBe(""),
+  });
+
+test("all of it arrives, once, also after a part of it", async () => {
+  await fill(from, Random.seeded("moved"), 300);
+  const request = {
+    ended_before: "2026-02-06T12:40:00.000Z",
+    keep_tagged: true,
+  };
+  const archived = await keeper(from).archive(request, join(folder, "old"));
+  expect(archived.sessions).toBeGreaterThan(10);
+  const bare = { session_id: ID, user: "les", event_ids: null };
+  await from.append([start({ reason: "unforgettable" }), end(900)]);
+  await keeper(from).removeTexts(bare);
+
+  const { stored } = await moveAll(from, to, SILENT, 500);
+  expect(stored).toBe(500);
+  const rest = await moveAll(from, to, SILENT);
+  expect(rest).toMatchObject({
+    ...{ moved_before: 500, not_stored: 0, reason: null },
+    archived_sessions: archived.sessions,
+  });
+  expect(rest.stored).toBe(rest.events - 500);
+  expect(await told(to)).toEqual(await told(from));
+  expect(await rows(to)).toEqual(await rows(from));
+  const compared = await compare(from.contents(), to.contents(), SILENT);
+  expect(compared).toMatchObject({ events: rest.events, more: 0, odd: 0 });
+  expect(compared.sessions).toBeGreaterThan(300 - archived.sessions);
+
+  // What comes late of an archived session is dropped there, too.
+  const [gone] = await from.contents().tombstones(null);
+  await to.append([command(1, { session_id: gone!.session_id })]);
+  const [late] = await to.contents().tombstones(null);
+  expect(late).toEqual({ ...gone!, late_events: gone!.late_events + 1 });
+  // So is what was removed.
+  await to.append([annotation(1, { note: "unforgettable" })]);
+  const all = JSON.stringify(await told(to));
+  expect(all.includes("unforgettable")).toBe(false);
+
+  const again = await moveAll(from, to, SILENT);
+  expect(again).toMatchObject({ moved_before: rest.events, stored: 0 });
+  expect(await compare(from.contents(), to.contents(), SILENT)).toMatchObject({
+    ...{ sha256: compared.sha256, more: 1 },
+  });
+});
+
+test("what is there already stays, and is told of", async () => {
+  const ours = start({ session_id: `${ID}ff` });
+  await to.append([ours, end(4, { session_id: `${ID}ff` })]);
+  await from.append([start(), end(1)]);
+  const moved = await moveAll(from, to, SILENT);
+  expect(moved).toMatchObject({ stored: 2, not_stored: 0 });
+  expect(await compare(from.contents(), to.contents(), SILENT)).toMatchObject({
+    ...{ sessions: 1, events: 2, more: 0 },
+  });
+  expect((await rows(to)).length).toBe(2);
+});
+
+test("an event that is missing, another, or another's is found", async () => {
+  const events = [start(), annotation(1, { note: "a" }), end(2)];
+  const whole = async (given: typeof events, by?: string) => {
+    const path = join(folder, `${crypto.randomUUID()}.duckdb`);
+    const store = await DuckDBStore.open(path);
+    try {
+      const from = { via: "tcp", uid: null, address: null } as const;
+      await store.append(given, by ? { ...from, subject: by } : undefined);
+      return await compareWith(store);
+    } finally {
+      await store.close();
+    }
+  };
+  const compareWith = async (store: DuckDBStore) => {
+    try {
+      return await compare(from.contents(), store.contents(), SILENT);
+    } catch (error) {
+      return (error as Failure).sentence;
+    }
+  };
+  await from.append(events);
+  const [first, second, last] = events as [never, never, never];
+  expect(await whole(events)).toMatchObject({ sessions: 1, events: 3 });
+  const said = `${ID} is not the same after the move`;
+  const { event_id } = events[1]!;
+  expect(await whole([first, last])).toBe(
+    `${said}: event ${event_id} is missing`,
+  );
+  expect(
+    await whole([first, { ...events[1]!, note: "b" } as never, last]),
+  ).toBe(`${said}: event ${event_id} is another`);
+  expect(await whole([second, first, last])).toBe(
+    `${said}: event ${event_id} is in another place`,
+  );
+  expect(await whole(events, "web01")).toBe(
+    `${said}: event ${events[0]!.event_id} is another`,
+  );
+});

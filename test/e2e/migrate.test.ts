@@ -1,0 +1,153 @@
+/** Migrated databases: killed on the way and run again, they are what they were. */
+import { expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { fill } from "../support/filled.ts";
+import { expectFailure, until } from "../support/host.ts";
+import { Random } from "../support/random.ts";
+import { BINARY, Sandbox } from "../support/sandbox.ts";
+import { TestServer } from "../support/server.ts";
+
+/** All of a file, but for what the place of its storing gives it. */
+async function held(path: string) {
+  const store = await DuckDBStore.open(path, { now: () => 0 });
+  try {
+    const events = await Array.fromAsync(store.events({}));
+    return {
+      events: events.map(({ event, provenance }) => ({ event, provenance })),
+      rows: await Array.fromAsync(store.list({})),
+      tombstones: await store.contents().tombstones(null),
+    };
+  } finally {
+    await store.close();
+  }
+}
+
+/** Of what takes longer than a while. */
+const isProgress = (line: string) =>
+  line.startsWith("session-buddy: migrate: ");
+
+async function migrated(sandbox: Sandbox, from: string, to: string) {
+  const words = ["migrate", "--from", from, "--to", to, "--json"];
+  const done = await sandbox.run(words);
+  const said = done.stderr.split("\n").filter((line) => !isProgress(line));
+  expect([done.exitCode, said]).toEqual([0, [""]]);
+  return JSON.parse(done.stdout);
+}
+
+const bytesOf = (path: string) =>
+  [path, `${path}.wal`].reduce(
+    (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+
+/** Runs it until something is so, and kills it then. */
+async function killedOnce(
+  sandbox: Sandbox,
+  words: string[],
+  come: () => boolean,
+): Promise<void> {
+  const child = Bun.spawn([BINARY, ...words], {
+    ...{ env: sandbox.envWith(), cwd: sandbox.home },
+    ...{ stdout: "ignore", stderr: "ignore" },
+  });
+  await until(words.join(" "), come);
+  child.kill("SIGKILL");
+  await child.exited;
+  expect(child.signalCode).toBe("SIGKILL");
+}
+
+test("killed twice on the way, all is moved, once", async () => {
+  using sandbox = new Sandbox();
+  const folder = join(sandbox.home, "move");
+  mkdirSync(folder, { mode: 0o700 });
+  const [from, to] = [join(folder, "from.duckdb"), join(folder, "to.duckdb")];
+  const random = Random.seeded("migrated");
+  const store = await DuckDBStore.open(from);
+  await fill(store, random, 2_200);
+  await store
+    .maintenance({
+      ...{ spooled: () => [], requireNotOwn: () => {}, alone: true },
+      warn: (reason) => expect(reason).toBe(""),
+    })
+    .archive(
+      { ended_before: "2026-02-06T12:35:00.000Z", keep_tagged: true },
+      join(folder, "old"),
+    );
+  await store.close();
+  const before = await held(from);
+  expect(before.events.length).toBeGreaterThan(2 * 4_096);
+
+  const words = ["migrate", "--from", from, "--to", to];
+  // In the first batch of events, and in a later one.
+  for (const bytes of [1_000_000, 9_000_000]) {
+    const size = () => bytesOf(`${to}.migrating`);
+    await killedOnce(sandbox, words, () => size() > bytes);
+    expect(existsSync(to)).toBe(false);
+  }
+  const done = await migrated(sandbox, from, to);
+  expect(done).toMatchObject({
+    events: before.events.length,
+    compared: { events: before.events.length, more: 0, odd: 0 },
+    archived_sessions: before.tombstones.length,
+  });
+  expect(done.moved_before).toBeGreaterThan(0);
+  expect(await held(to)).toEqual(before);
+  expect(await held(from)).toEqual(before);
+  expect(readdirSync(folder).sort()).toEqual([
+    ...["from.duckdb", "from.duckdb.lock", "old"],
+    ...["to.duckdb", "to.duckdb.lock"],
+  ]);
+});
+
+test("a dry run says how much there is, and leaves nothing", async () => {
+  using sandbox = new Sandbox();
+  await sandbox.run(["shell", "--", "true"]);
+  await sandbox.list();
+  const from = join(sandbox.data, "sessions.duckdb");
+  const to = join(sandbox.home, "to", "new.duckdb");
+  mkdirSync(join(sandbox.home, "to"), { mode: 0o700 });
+  const words = ["migrate", "--from", from, "--to", to];
+  const dry = await sandbox.run([...words, "--dry-run", "--json"]);
+  expect([dry.exitCode, dry.stderr]).toEqual([0, ""]);
+  const plan = JSON.parse(dry.stdout);
+  expect(plan).toMatchObject({ from, to, events: 3, sample_events: 3 });
+  expect(plan.estimated_bytes).toBeGreaterThan(0);
+  expect(readdirSync(join(sandbox.home, "to"))).toEqual(["new.duckdb.lock"]);
+});
+
+test("what cannot be moved is said, and nothing is made", async () => {
+  using sandbox = new Sandbox();
+  const to = join(sandbox.home, "new.duckdb");
+  const own = join(sandbox.data, "sessions.duckdb");
+  const refused = async (words: string[], exit: number, sentence: RegExp) => {
+    const done = await sandbox.run(["migrate", ...words]);
+    expectFailure(done, exit, sentence);
+    expect(existsSync(to)).toBe(false);
+  };
+  await refused([], 64, /migrate needs --from/);
+  await refused(["--from", "a"], 64, /migrate needs --to/);
+  await refused(
+    ["--from", own, "--to", to],
+    1,
+    /there is no database '.*sessions.duckdb'/,
+  );
+  await sandbox.run(["shell", "--", "true"]);
+  await sandbox.list();
+  await refused(
+    ["--from", own, "--to", own],
+    64,
+    /is the source and the target/,
+  );
+  const nowhere = join(sandbox.home, "nowhere", "new.duckdb");
+  await refused(["--from", own, "--to", nowhere], 64, /there is no folder/);
+  const spool = join(sandbox.spool, "new.duckdb");
+  await refused(["--from", own, "--to", spool], 64, /own files/);
+  await using _server = await TestServer.start(sandbox);
+  await refused(
+    ["--from", own, "--to", to],
+    3,
+    /a server uses '.*sessions.duckdb'/,
+  );
+});
