@@ -57,15 +57,26 @@ export class HostsPool implements Pool {
   }
 
   transaction<T>(use: (connection: Connection) => Promise<T>): Promise<T> {
-    return this.using(
-      (client) =>
-        client.begin((own) =>
-          use({
-            ask: <R>(sql: string, values: readonly Value[] = []) =>
-              this.answer<R>(own, sql, values),
-          }),
-        ) as Promise<T>,
-    );
+    return this.using(async (client) => {
+      // BEGIN and COMMIT are the driver's own, and may get no answer either.
+      const began = this.limit();
+      const committed = this.limit();
+      try {
+        began.start();
+        const done = client.begin(async (own) => {
+          began.stop();
+          const ask = <R>(sql: string, values: readonly Value[] = []) =>
+            this.answer<R>(own, sql, values);
+          const result = await use({ ask });
+          committed.start();
+          return result;
+        }) as Promise<T>;
+        return await Promise.race([done, began.late, committed.late]);
+      } finally {
+        began.stop();
+        committed.stop();
+      }
+    });
   }
 
   async end(): Promise<void> {
@@ -78,29 +89,48 @@ export class HostsPool implements Pool {
     sql: string,
     values: readonly Value[],
   ): Promise<T[]> {
-    const limit_ms = this.options.statement_timeout_ms + GRACE_MS;
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(new Unanswered(`no answer within ${limit_ms} ms`)),
-      limit_ms,
-    );
+    const limit = this.limit();
+    limit.start();
     try {
       return await Promise.race([
         client.unsafe(sql, [...values]) as Promise<T[]>,
-        late.promise,
+        limit.late,
       ]);
     } finally {
-      clearTimeout(timer);
+      limit.stop();
     }
   }
 
+  /** For what one statement may take. */
+  private limit() {
+    const limit_ms = this.options.statement_timeout_ms + GRACE_MS;
+    const { promise, reject } = Promise.withResolvers<never>();
+    // Where nobody waits for it any more.
+    promise.catch(() => {});
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    return {
+      late: promise,
+      start: () => {
+        timer = setTimeout(
+          () => reject(new Unanswered(`no answer within ${limit_ms} ms`)),
+          limit_ms,
+        );
+      },
+      stop: () => clearTimeout(timer),
+    };
+  }
+
+  /** Where nothing has begun, because a host is not there, the others are tried at once. */
   private async using<T>(use: (client: Bun.SQL) => Promise<T>): Promise<T> {
-    const client = this.sql;
-    try {
-      return await use(client);
-    } catch (error) {
-      if (meaningOf(error) === "away") this.leave(client, error);
-      throw error;
+    for (let left = this.address.hosts.length; ; left--) {
+      const client = this.sql;
+      try {
+        return await use(client);
+      } catch (error) {
+        if (meaningOf(error) !== "away") throw error;
+        this.leave(client, error);
+        if (left <= 1 || !isElsewhere(error)) throw error;
+      }
     }
   }
 
@@ -142,6 +172,13 @@ export class HostsPool implements Pool {
     } as unknown as Bun.SQL.PostgresOrMySQLOptions);
   }
 }
+
+/** The host is not there, or is a standby: nothing was done. */
+const isElsewhere = (error: unknown): boolean =>
+  ["25006", "57P03"].includes(stateOf(error) ?? "") ||
+  /^ERR_POSTGRES_CONNECTION_(REFUSED|FAILED)$/.test(
+    String((error as { code?: unknown }).code),
+  );
 
 /** A connection that was cut: its host may well be there. */
 const isCut = (error: unknown): boolean =>

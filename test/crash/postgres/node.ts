@@ -30,7 +30,8 @@ const START_SECONDS = "60";
 const FOLDER = "sb-postgres-";
 
 /**
- * Small, for many are made; what is committed is never unsynced by kill -9 of a
+ * Small, for many are made, and a standby takes no fewer connections than what it was
+ * copied from; what is committed is never unsynced by kill -9 of a
  * process, only by a machine that goes down, which no round does.
  */
 const CONFIGURATION = `
@@ -38,6 +39,7 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 fsync = off
 shared_buffers = 16MB
+max_connections = 10
 superuser_reserved_connections = 3
 max_wal_size = 16MB
 min_wal_size = 2MB

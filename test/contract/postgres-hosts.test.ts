@@ -1,0 +1,84 @@
+/**
+ * Connections to a database with several hosts: whoever asks is answered by the one that
+ * can be written, wherever it stands in the list, and is told when a host has gone silent.
+ */
+import { expect, test } from "bun:test";
+import { type Address, addressOf } from "../../src/store/postgres/address.ts";
+import {
+  HostsPool,
+  type PoolOptions,
+} from "../../src/store/postgres/connect.ts";
+import { meaningOf } from "../../src/store/postgres/retry.ts";
+import { freePort, needsPostgres } from "../crash/postgres/node.ts";
+import { PostgresRelay } from "../crash/postgres/relay.ts";
+import { emptyDatabase } from "../support/postgres.ts";
+
+const OPTIONS: PoolOptions = { size: 2, statement_timeout_ms: 10_000 };
+
+/** Of a database, with relays before it for hosts. */
+async function setUp(relays: number) {
+  const database = await emptyDatabase();
+  const { port, pathname } = new URL(database.url);
+  const before = Array.from(
+    { length: relays },
+    () => new PostgresRelay(Number(port)),
+  );
+  await Promise.all(before.map((relay) => relay.listening));
+  const addressWith = (ports: readonly number[]): Address => {
+    const hosts = ports.map((one) => `127.0.0.1:${one}`).join(",");
+    return addressOf(`postgres://postgres@${hosts}${pathname}`, null, null);
+  };
+  return {
+    before,
+    addressWith,
+    async [Symbol.asyncDispose]() {
+      for (const relay of before) await relay[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test.skipIf(!needsPostgres())(
+  "a host that is not there costs nobody an answer",
+  async () => {
+    await using site = await setUp(2);
+    const [shut, open] = site.before as [PostgresRelay, PostgresRelay];
+    shut.close();
+    const ports = [await freePort(), shut.port, open.port];
+    const pool = new HostsPool(site.addressWith(ports), OPTIONS);
+    expect(await pool.ask("SELECT 1 AS n")).toEqual([{ n: 1 }]);
+    open.close();
+    shut.open();
+    const read = pool.transaction((tx) => tx.ask("SELECT 2 AS n"));
+    // What was open is cut, and found so by whoever uses it first.
+    await read.catch((error) => expect(meaningOf(error)).toBe("away"));
+    expect(await pool.ask("SELECT 3 AS n")).toEqual([{ n: 3 }]);
+    await pool.end();
+  },
+);
+
+test.skipIf(!needsPostgres())(
+  "a host that goes silent at the COMMIT is given up",
+  async () => {
+    await using site = await setUp(1);
+    const [relay] = site.before as [PostgresRelay];
+    const pool = new HostsPool(site.addressWith([relay.port]), {
+      ...{ size: 1, statement_timeout_ms: 100 },
+    });
+    const silent = pool.transaction(async (tx) => {
+      await tx.ask("SELECT 1");
+      relay.stall();
+    });
+    const error = await silent.catch((error: unknown) => error);
+    expect(meaningOf(error)).toBe("away");
+    // Nor does anybody wait for whom no connection comes.
+    const next = await pool
+      .transaction((tx) => tx.ask("SELECT 1"))
+      .catch((error: unknown) => error);
+    expect(meaningOf(next)).toBe("away");
+    relay.flow();
+    expect(await pool.ask("SELECT 4 AS n")).toEqual([{ n: 4 }]);
+    await pool.end();
+  },
+  60_000,
+);
