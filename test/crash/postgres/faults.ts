@@ -7,15 +7,19 @@ import type { World } from "../world.ts";
 import type { Cluster } from "./cluster.ts";
 import { DATABASE, OWNER } from "./node.ts";
 import { CUTS } from "./relay.ts";
+import type { Tail } from "./tail.ts";
 
 export class Faults {
   private readonly taken: SQL[] = [];
   private under = false;
+  /** What others still do. */
+  private readonly others: Promise<void>[] = [];
 
   /** @param meanwhile what others do once something has befallen */
   constructor(
     private readonly cluster: Cluster,
     private readonly world: World,
+    private readonly follower: Tail,
     private readonly meanwhile: () => Promise<void>,
   ) {}
 
@@ -54,6 +58,14 @@ export class Faults {
     }
   }
 
+  /** Who waits for the database goes on once it is back. */
+  private async meanwhileFor(most_ms: number): Promise<void> {
+    const work = this.meanwhile();
+    this.others.push(work);
+    const pause_ms = 300 + this.world.random.next() * most_ms;
+    await Promise.race([work, Bun.sleep(pause_ms)]);
+  }
+
   private async cut(): Promise<void> {
     const { random } = this.world;
     for (let n = random.int(1, 4); n > 0; n--)
@@ -83,10 +95,7 @@ export class Faults {
 
   private async stall(): Promise<void> {
     for (const relay of this.cluster.relays) relay.stall();
-    await Promise.race([
-      this.meanwhile(),
-      Bun.sleep(500 + this.world.random.next() * 6_000),
-    ]);
+    await this.meanwhileFor(6_000);
     for (const relay of this.cluster.relays) relay.flow();
   }
 
@@ -121,21 +130,22 @@ export class Faults {
 
   private async withoutStandby(): Promise<void> {
     await this.cluster.stopStandby();
-    await Promise.race([
-      this.meanwhile(),
-      Bun.sleep(500 + this.world.random.next() * 4_000),
-    ]);
+    await this.meanwhileFor(4_000);
     await this.cluster.standby.start();
   }
 
-  /** What the primary has after its restart, and the standby has not, nobody may promise. */
+  /**
+   * What the primary has after its restart, and the standby has not, nobody may promise.
+   * It is shown to who reads meanwhile, by PostgreSQL itself: nobody follows then.
+   */
   private async restartAlone(): Promise<void> {
     await this.cluster.stopStandby();
-    const pause = () => Bun.sleep(300 + this.world.random.next() * 2_000);
-    await Promise.race([this.meanwhile(), pause()]);
+    await this.meanwhileFor(2_000);
+    await this.follower.pause();
     await this.cluster.restart();
-    await Promise.race([this.meanwhile(), pause()]);
+    await this.meanwhileFor(2_000);
     await this.cluster.failOver();
+    this.follower.paused = false;
   }
 
   /** In the end all is as it should be. */
@@ -145,5 +155,6 @@ export class Faults {
     if (!(await cluster.primary.runs())) await cluster.primary.start();
     if (!cluster.promoted && !(await cluster.standby.runs()))
       await cluster.standby.start();
+    await Promise.all(this.others);
   }
 }

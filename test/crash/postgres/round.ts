@@ -23,7 +23,7 @@ import { Tail } from "./tail.ts";
 
 const LANES = 3;
 /** Of the servers together, each of which wants some. */
-const FEW_CONNECTIONS = 14;
+const FEW_CONNECTIONS = 30;
 const LONG_LEASE = "600s";
 /** Some rounds go on for longer than this. */
 const SHORT_LEASE = "8s";
@@ -104,7 +104,7 @@ class Round {
     for (const host of this.hosts) furnish(host.sandbox.home);
     this.reporter = new Reporter(this.first, this.servers, true);
     this.tail = new Tail(this.first, this.reporter);
-    this.faults = new Faults(cluster, this.first, () => this.some());
+    this.faults = new Faults(cluster, this.first, this.tail, () => this.some());
     this.steps = random.int(8, 24);
   }
 

@@ -18,6 +18,8 @@ interface Listed {
 export class Tail {
   /** By its place in the order of arrival. */
   readonly seen = new Map<number, StoredRow>();
+  /** Nobody follows just now. */
+  paused = false;
   private last = 0;
   private asking: Promise<number> | null = null;
 
@@ -30,8 +32,15 @@ export class Tail {
    * Asks for the next page; nobody asks twice at a time.
    * @returns how many events came; -1: it was not answered
    */
-  next(): Promise<number> {
+  async next(): Promise<number> {
+    if (this.paused) return -1;
     return (this.asking ??= this.page().finally(() => (this.asking = null)));
+  }
+
+  /** Once the page is read that is asked for. */
+  async pause(): Promise<void> {
+    this.paused = true;
+    await this.asking;
   }
 
   /** Reads on until there is no more. */
