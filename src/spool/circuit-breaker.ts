@@ -198,16 +198,20 @@ export class CircuitBreaker {
   }
 }
 
-/** How long the circuit is open: longer with each failure, and by chance. */
+/**
+ * How long the circuit is open: by chance, and longer with each failure. A server that
+ * answers is there, and says so for as long as its database is away: no sign of life
+ * reaches it before the circuit closes, and then their sessions would be lost.
+ */
 function interval(
   failures: number,
   failure: Failure | null,
   random: number,
 ): number {
-  const longest = Math.min(
-    FIRST_INTERVAL_MS * 2 ** (failures - 1),
-    LONGEST_INTERVAL_MS,
-  );
+  const longest =
+    failure instanceof Overloaded
+      ? FIRST_INTERVAL_MS
+      : Math.min(FIRST_INTERVAL_MS * 2 ** (failures - 1), LONGEST_INTERVAL_MS);
   const jittered = longest * (0.5 + random / 2);
   const asked_ms = failure ? retryAfter(failure) : 0;
   return Math.min(Math.max(jittered, asked_ms), LONGEST_INTERVAL_MS);

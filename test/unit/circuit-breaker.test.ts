@@ -53,6 +53,14 @@ test("a Retry-After is obeyed, as far as anybody waits", () => {
   expect(openFor()).toBe(600);
 });
 
+test("a server that answers is asked again soon, however long it has been so: leases run", () => {
+  for (const _ of Array(6)) {
+    later();
+    automatic().failed(new Overloaded("the database is away", 5_000));
+    expect(openFor()).toBe(30);
+  }
+});
+
 test("the first of several failures says since when, the last one why; a success forgets both", () => {
   automatic().failed(away);
   const { failing_since } = readDelivery(folder);
