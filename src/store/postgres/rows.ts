@@ -162,6 +162,8 @@ function lineOf({ state, version }: Changed): Record<string, Value> {
     session_id: state.session_id,
     version: version + 1,
     state: closed ? null : stateJson(state),
+    // Also of one whose start has not come: nobody else may report of it.
+    reporter: encoded(state.reporter),
     ...(closed ? {} : leaseOf(state)),
   };
   if (row)

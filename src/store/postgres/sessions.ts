@@ -38,7 +38,8 @@ function presented({ sign, ...row }: Row, now: number): Session {
     if (value instanceof Date) row[name] = timeOf(value);
     else if (type === "texts")
       row[name] = (value as string[]).map((text) => decoded(text));
-    else if (typeof value === "string") row[name] = decoded(value);
+    else if (type !== "object" && typeof value === "string")
+      row[name] = decoded(value);
   }
   const signs = new Map(sign ? [[row.session_id, timeOf(sign)]] : []);
   return sessionOf(row as unknown as ReadRow, signs, now);
