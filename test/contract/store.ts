@@ -247,7 +247,10 @@ export function storeContract({ kind, place: makePlace }: Kind): void {
       });
     });
 
-    queries(() => store);
+    queries(
+      () => store,
+      kind.startsWith("PostgreSQL") ? "PostgreSQL" : "DuckDB",
+    );
     commandsOfSessions(() => store, reopen);
     eventsAndStats(() => store, reopen);
     searches(() => store);

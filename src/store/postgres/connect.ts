@@ -85,7 +85,7 @@ export class HostsPool implements Pool {
   }
 
   private async answer<T>(
-    client: Pick<Bun.SQL, "unsafe">,
+    client: Client,
     sql: string,
     values: readonly Value[],
   ): Promise<T[]> {
@@ -93,7 +93,9 @@ export class HostsPool implements Pool {
     limit.start();
     try {
       return await Promise.race([
-        client.unsafe(sql, [...values]) as Promise<T[]>,
+        (values.length > 0
+          ? client.unsafe(sql, [...values])
+          : client(alone(sql))) as Promise<T[]>,
         limit.late,
       ]);
     } finally {
@@ -179,6 +181,15 @@ const isElsewhere = (error: unknown): boolean =>
   /^ERR_POSTGRES_CONNECTION_(REFUSED|FAILED)$/.test(
     String((error as { code?: unknown }).code),
   );
+
+type Client = Pick<Bun.SQL, "unsafe"> &
+  ((strings: TemplateStringsArray) => Promise<unknown>);
+
+/** Without values the driver would take a text of several statements, too. */
+const alone = (sql: string): TemplateStringsArray =>
+  Object.defineProperty([sql], "raw", {
+    value: [sql],
+  }) as unknown as TemplateStringsArray;
 
 /** A connection that was cut: its host may well be there. */
 const isCut = (error: unknown): boolean =>

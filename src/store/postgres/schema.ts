@@ -10,6 +10,7 @@
  */
 
 import { TOLD_TABLES } from "./schema-told.ts";
+import { VIEWS } from "./schema-views.ts";
 
 /** What tells one event from the others, and where in the order of arrival it stands. */
 const EVENTS = [
@@ -90,5 +91,5 @@ const LIFE = [
 
 /** Each is applied in one transaction. */
 export const MIGRATIONS: readonly (readonly string[])[] = [
-  [...EVENTS, ...SESSIONS, ...LIFE, ...TOLD_TABLES],
+  [...EVENTS, ...SESSIONS, ...LIFE, ...TOLD_TABLES, ...VIEWS],
 ];

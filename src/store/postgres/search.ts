@@ -18,7 +18,7 @@ import type { Connection } from "./connect.ts";
 import { Conditions, type Query, TIME, contains } from "./filters.ts";
 import { requiredText } from "./required.ts";
 import { Spans } from "./spans.ts";
-import { decoded, timeOf } from "./text.ts";
+import { decoded, jsonIn, timeOf } from "./text.ts";
 
 const FIRST_ROWS = 256;
 const MOST_ROWS = 8_192;
@@ -116,19 +116,13 @@ function hitIn(row: HitRow): Omit<Hit, "matches"> {
   };
 }
 
-/** Where U+0000 is said in JSON, it is as it is in texts. */
-const METADATA = String.raw`(CASE WHEN s.metadata LIKE '%\\u0000%' THEN
-  regexp_replace(s.metadata, '(?<!\\)((?:\\\\)*)\\u0000',
-    '\1' || chr(57344) || '0', 'g')
-  ELSE s.metadata END)::json`;
-
 /** The texts of a session, each with the name of its field. */
 const SESSION_TEXTS = `
   SELECT 'name' COLLATE "C" AS field, s.name AS text
   UNION ALL SELECT 'reason', s.reason
   UNION ALL SELECT 'tag', unnest(s.tags)
   UNION ALL SELECT 'metadata.' || m.key, m.value COLLATE "C"
-    FROM json_each_text(${METADATA}) AS m`;
+    FROM json_each_text(${jsonIn("s.metadata")}) AS m`;
 
 /** What is looked through: its rows, and how a row is told from the others. */
 const SOURCES: Record<

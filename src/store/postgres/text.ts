@@ -38,3 +38,9 @@ export function arrayOf(
 /** UTC, ISO 8601 with milliseconds. */
 export const timeOf = <T extends Date | null>(time: T) =>
   (time && time.toISOString()) as T extends null ? string | null : string;
+
+/** A column of JSON as a value of it, in which U+0000 is as it is in stored texts. */
+export const jsonIn = (column: string) =>
+  String.raw`(CASE WHEN ${column} LIKE '%\\u0000%' THEN regexp_replace(${column},
+    '(?<!\\)((?:\\\\)*)\\u0000', '\1' || chr(${MARK.charCodeAt(0)}) || '0', 'g')
+    ELSE ${column} END)::json`;

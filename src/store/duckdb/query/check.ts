@@ -5,6 +5,7 @@
  */
 import type { Failure } from "../../../model/failure.ts";
 import { VIEW_NAMES } from "../../../model/query.ts";
+import { type Place, queryFailure } from "../../query-failure.ts";
 import {
   CATALOG_WORDS,
   EXPRESSIONS,
@@ -27,7 +28,6 @@ import {
   sum,
 } from "./cost.ts";
 import { LIKE, patternProblem } from "./like.ts";
-import { type Place, queryFailure } from "./place.ts";
 
 /** Parts of a statement, and levels that they are nested in. */
 const MAX_PARTS = 10_000;

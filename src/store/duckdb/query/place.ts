@@ -1,28 +1,6 @@
-/** Errors of queries: one sentence that says where in the query it is. */
+/** What DuckDB says of a query, as one sentence that says where in the query it is. */
 import { type Failure, fail, reasonOf } from "../../../model/failure.ts";
-
-/** An offset in bytes; null where nobody knows. */
-export type Place = number | null;
-
-const HINT = "see the columns and what is there: session-buddy query --help";
-
-export function queryFailure(
-  sql: string,
-  place: Place,
-  why: string,
-  cause?: unknown,
-): Failure {
-  const where = place === null ? "" : ` at ${placeOf(sql, place)}`;
-  return fail.usage(`the query cannot run: ${why}${where}`, HINT, { cause });
-}
-
-/** `line 2, column 8`, as people count. */
-function placeOf(sql: string, place: number): string {
-  const before = new TextDecoder()
-    .decode(new TextEncoder().encode(sql).subarray(0, place))
-    .split("\n");
-  return `line ${before.length}, column ${[...before.at(-1)!].length + 1}`;
-}
+import { type Place, queryFailure } from "../../query-failure.ts";
 
 /** What the parser says, of what it could not make a statement of. */
 export function parserFailure(sql: string, parsed: object): Failure {

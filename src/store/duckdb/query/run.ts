@@ -1,5 +1,5 @@
 /**
- * Runs the queries of users beside everything else: few at a time, each on a
+ * Runs the queries of users beside everything else, each on a
  * connection of its own on which the views alone can be named, with a limit of time
  * and of memory.
  *
@@ -9,32 +9,23 @@
  */
 import type { DuckDBConnection, DuckDBResult } from "@duckdb/node-api";
 import type { Json } from "../../../model/event.ts";
-import {
-  Failure,
-  Overloaded,
-  fail,
-  nobodyWaits,
-} from "../../../model/failure.ts";
-import {
-  MAX_QUERY_BYTES,
-  type QueryAnswer,
-  type QueryColumn,
-  type QueryRequest,
-  type QueryRow,
+import { Failure } from "../../../model/failure.ts";
+import type {
+  QueryAnswer,
+  QueryColumn,
+  QueryRequest,
+  QueryRow,
 } from "../../../model/query.ts";
 import { limitData } from "../../../os/data-limit.ts";
+import { Limit, Turns } from "../../query-turns.ts";
+import { requireText } from "../../query-failure.ts";
 import type { Database } from "../database.ts";
 import { checkQuery } from "./check.ts";
-import { asQueryFailure, parserFailure, queryFailure } from "./place.ts";
+import { asQueryFailure, parserFailure } from "./place.ts";
 import { toJson, typeName } from "./values.ts";
 import { setupSql } from "./views.ts";
 
-/** Queries that run at a time, and that wait. */
-const PLACES = 2;
-const WAITING_MAX = 16;
 const INTERRUPT_MS = 5;
-/** How long the end of the store waits for queries that were interrupted. */
-const END_MS = 1_000;
 /** What a query may take beside what DuckDB counts, which leaves out texts in work. */
 const MORE_BYTES = 1024 * 1024 * 1024;
 
@@ -42,10 +33,7 @@ const PARSE = `SELECT json_serialize_sql($1::VARCHAR, skip_default := true,
   skip_empty := true, skip_null := true)`;
 
 export class Queries {
-  private readonly running = new Set<Running>();
-  private readonly waiting: { limit: Limit; go: () => void }[] = [];
-  private free = PLACES;
-  private closed = false;
+  private readonly turns = new Turns();
 
   constructor(private readonly db: Pick<Database, "connection" | "fatal">) {}
 
@@ -55,20 +43,12 @@ export class Queries {
    */
   async run(request: QueryRequest): Promise<QueryAnswer> {
     const { sql } = request;
-    if (Buffer.byteLength(sql) > MAX_QUERY_BYTES)
-      throw queryFailure(
-        sql,
-        null,
-        `it is longer than ${MAX_QUERY_BYTES} bytes`,
-      );
-    // The parser would stop there.
-    if (sql.includes("\0")) throw queryFailure(sql, null, "it has a NUL in it");
+    requireText(sql);
     const limit = new Limit(request);
     try {
-      await this.place(limit);
+      await this.turns.take(limit);
       const running = new Running(() => this.db.connection(), limit);
-      this.running.add(running);
-      void running.over.finally(() => this.left(running));
+      this.turns.hold(running);
       const columns = await running.begin(sql);
       return { columns, rows: this.rows(running, sql), cut: () => false };
     } catch (error) {
@@ -92,92 +72,11 @@ export class Queries {
     return this.db.fatal(error) ?? asQueryFailure(sql, error);
   }
 
-  private async place(limit: Limit): Promise<void> {
-    if (this.closed) throw closing();
-    if (this.free > 0) return void this.free--;
-    if (this.waiting.length >= WAITING_MAX)
-      throw new Overloaded("too many queries run already", 1_000);
-    limit.waits = true;
-    await limit.race(
-      new Promise<void>((go) => this.waiting.push({ limit, go })),
-    );
-    limit.waits = false;
-  }
-
-  private left(running: Running): void {
-    this.running.delete(running);
-    for (;;) {
-      const next = this.waiting.shift();
-      if (!next) return void this.free++;
-      // Its time was over before its turn.
-      if (next.limit.reason) continue;
-      return next.go();
-    }
-  }
-
   /** Ends all; no more may come. One that cannot be interrupted is left behind. */
-  async end(): Promise<void> {
-    this.closed = true;
-    for (const { limit } of [...this.running, ...this.waiting])
-      limit.stop(closing());
-    const ends = [...this.running].map(({ over }) => over);
-    await Promise.race([Promise.all(ends), Bun.sleep(END_MS)]);
+  end(): Promise<void> {
+    return this.turns.end();
   }
 }
-
-const closing = () =>
-  fail.unreachable(
-    "the query was interrupted, for the database is closed",
-    "run it again",
-  );
-
-/** When a query has to end, and why. */
-class Limit {
-  private readonly ended = Promise.withResolvers<never>();
-  private readonly timer: ReturnType<typeof setTimeout>;
-  reason: Failure | null = null;
-  /** For a place. */
-  waits = false;
-
-  constructor({ timeout_ms, gone }: QueryRequest) {
-    this.timer = setTimeout(
-      () => this.stop(this.waits ? noTurn(timeout_ms) : tooLong(timeout_ms)),
-      timeout_ms,
-    );
-    gone?.addEventListener("abort", () => this.stop(nobodyWaits()), {
-      once: true,
-    });
-    this.ended.promise.catch(() => {
-      // Whoever waits has heard of it; nobody may.
-    });
-    if (gone?.aborted) this.stop(nobodyWaits());
-  }
-
-  race<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.ended.promise]);
-  }
-
-  stop(reason: Failure): void {
-    this.reason ??= reason;
-    this.end();
-    this.ended.reject(this.reason);
-  }
-
-  end(): void {
-    clearTimeout(this.timer);
-  }
-}
-
-const tooLong = (ms: number) =>
-  fail.timeout(
-    `the query did not end within ${ms / 1_000} s`,
-    "make it smaller, by WHERE or LIMIT, or give it more: --timeout",
-  );
-const noTurn = (ms: number) =>
-  fail.timeout(
-    `${PLACES} other queries did not end within ${ms / 1_000} s`,
-    "run it again; where they do not end, session-buddy mcp restart ends them",
-  );
 
 /** One query, from its connection to its last row. */
 class Running {
