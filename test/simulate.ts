@@ -44,6 +44,7 @@ const right = await report(site, {
     ...{ hosts: number("hosts"), shells: number("shells") },
     ...{ heartbeat_ms: ms("heartbeat"), life_ms: ms("life") },
     ...{ command_ms: ms("command"), ramp_ms: ms("ramp") },
+    longest_pause_ms: 10_000,
   },
   seconds: number("seconds"),
   outage_seconds: number("outage"),

@@ -22,6 +22,8 @@ export interface Plan {
   command_ms: number;
   /** Within this all the shells begin. */
   ramp_ms: number;
+  /** How long a host whose call failed waits at most. */
+  longest_pause_ms: number;
   seed: number;
 }
 
@@ -55,7 +57,6 @@ export interface Heard {
 const TICK_MS = 100;
 const MOST_EVENTS = 1_000;
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
 const ANSWER_MS = 60_000;
 
 const plan = JSON.parse(process.argv[2]!) as Plan;
@@ -227,7 +228,7 @@ class Host {
     this.server = (this.server + 1) % plan.urls.length;
     const pause = Math.min(
       FIRST_PAUSE_MS * 2 ** this.failures++,
-      LONGEST_PAUSE_MS,
+      plan.longest_pause_ms,
     );
     const pause_ms = pause * (0.5 + random.next());
     this.resting_until = performance.now() + pause_ms;

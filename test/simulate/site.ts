@@ -24,22 +24,23 @@ export class Site implements AsyncDisposable {
 
   private constructor(
     readonly postgres: Node | null,
-    private readonly sandboxes: readonly Sandbox[],
+    readonly sandboxes: readonly Sandbox[],
     private servers: TestServer[],
   ) {}
 
-  /** @param servers over PostgreSQL; null: one over DuckDB */
-  static async start(servers: number | null): Promise<Site> {
+  /**
+   * @param servers over PostgreSQL; null: one over DuckDB
+   * @param settings of all of them, as YAML
+   */
+  static async start(servers: number | null, settings = ""): Promise<Site> {
     const postgres = servers === null ? null : await Node.copy(false);
     postgres?.configure(CONFIGURATION);
     await postgres?.start();
     const sandboxes = Array.from({ length: servers ?? 1 }, () => new Sandbox());
-    if (postgres)
-      for (const sandbox of sandboxes)
-        configure(
-          sandbox,
-          `store:\n  url: postgres://${OWNER}@127.0.0.1:${postgres.port}/${DATABASE}\n`,
-        );
+    const store = postgres
+      ? `store:\n  url: postgres://${OWNER}@127.0.0.1:${postgres.port}/${DATABASE}\n`
+      : "";
+    for (const sandbox of sandboxes) configure(sandbox, store + settings);
     const started = await Promise.all(
       sandboxes.map((sandbox) => TestServer.start(sandbox)),
     );
