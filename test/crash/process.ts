@@ -9,8 +9,16 @@ import type { Random } from "../support/random.ts";
 
 export type Role = "wrapper" | "drain" | "reader" | "server";
 
-/** No command waits for longer: 30 s for an answer, 15 s for a lock. */
-const PATIENCE_MS = 60_000;
+/**
+ * No command waits for longer: 30 s for an answer, 15 s for a lock. What lives as long
+ * as a round does has longer.
+ */
+const PATIENCE_MS: Record<Role, number> = {
+  wrapper: 600_000,
+  drain: 60_000,
+  reader: 60_000,
+  server: 600_000,
+};
 const STATUSES: ReadonlySet<number> = new Set([
   0,
   ...Object.values(EXIT_STATUS),
@@ -59,7 +67,7 @@ export class Process {
       this.collect(this.child.stdout, (text) => (this.stdout += text)),
       this.collect(this.child.stderr, (text) => (this.stderr += text)),
     ]);
-    this.deadline = setTimeout(() => this.hang(), PATIENCE_MS);
+    this.deadline = setTimeout(() => this.hang(), PATIENCE_MS[role]);
   }
 
   get pid(): number {

@@ -27,8 +27,12 @@ export async function checkShared(
   const [first] = hosts as [Host];
   const sessions = await listed(first);
   for (const host of hosts.slice(1)) {
-    const same = Bun.deepEquals(await listed(host), sessions);
-    if (!same) first.blame(`${host.sandbox.home} is told another truth`);
+    const told = await listed(host);
+    const other = told.find((one, i) => !Bun.deepEquals(one, sessions[i]));
+    if (other || told.length !== sessions.length)
+      first.blame(
+        `${host.sandbox.home} is told of ${told.length} sessions and not of ${sessions.length}, ${JSON.stringify(other)} where others are told ${JSON.stringify(byId(sessions).get(other?.session_id ?? ""))}`,
+      );
   }
   const rows = await first.stored();
   first.count("events", rows.length);
