@@ -53,9 +53,13 @@ export const STATUS: Record<Status, string> = {
 /** Any letters, whatever the database's own locale knows. */
 const LOWER = (text: string) => `lower(${text} COLLATE "und-x-icu")`;
 
+/** As LIKE takes it, for which there may be an index of trigrams. */
+const LITERAL = String.raw`replace(replace(replace(${LOWER("?::text")},
+  '\', '\\'), '%', '\%'), '_', '\_')`;
+
 /** Whether a text has the value in it, upper and lower case alike. */
 export const contains = (text: string) =>
-  `strpos(${LOWER(text)}, ${LOWER("?::text")}) > 0`;
+  `${LOWER(text)} LIKE '%' || ${LITERAL} || '%'`;
 
 /** Whether a folder is the value, or below it. */
 export const within = (folder: string) =>
@@ -66,16 +70,29 @@ export const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
 
 export const TIME = "?::text::timestamptz";
 
-/** Of a session that has not ended, until `now`. */
-const DURATION_MS = (now: string) =>
-  `greatest(0, extract(epoch FROM coalesce(s.end_time, ${now}) - s.start_time) * 1000)`;
-
 /** Of a session that has ended; NULL of others. */
 export const ENDED_MS = `CASE WHEN s.end_time IS NOT NULL THEN
-  ${DURATION_MS("NULL")} END`;
+  greatest(0, extract(epoch FROM s.end_time - s.start_time) * 1000) END`;
 
-/** Not ended before a time. */
-export const IN_SINCE = `(s.end_time IS NULL OR s.end_time >= ${TIME})`;
+/**
+ * How long a session took, by an index, or has taken until `now`, compared with
+ * milliseconds.
+ */
+const took = (comparison: "<" | ">", now: string): string => {
+  const ms = "?::bigint * interval '1 millisecond'";
+  return `(?::bigint > 0 OR '${comparison}' = '>')
+    AND (s.end_time - s.start_time ${comparison} ${ms}
+      OR s.end_source IS NULL AND greatest(${now} - s.start_time, interval '0')
+        ${comparison} ${ms})`;
+};
+
+/**
+ * Not ended before a time: those of the day before it and later, the few that were
+ * longer, and those without an end, each by an index.
+ */
+export const IN_SINCE = `(s.end_source IS NULL
+  OR s.start_time >= ${TIME} - interval '24 hours' AND s.end_time >= ${TIME}
+  OR s.end_time - s.start_time > interval '24 hours' AND s.end_time >= ${TIME})`;
 
 /** The greatest character: beyond all that begin with a text. */
 const LAST = "\u{10ffff}";
@@ -111,7 +128,7 @@ const CONDITION: Record<
   equals: (conditions, column, value) =>
     conditions.add(`${column} = ?::text`, value),
   has: (conditions, column, value) =>
-    conditions.add(`?::text = ANY(${column})`, value),
+    conditions.add(`${column} @> ARRAY[?::text]`, value),
   within: (conditions, column, value) => conditions.add(within(column), value),
   exits: (conditions, column, value) =>
     conditions.add(`${column} = ?::integer`, value),
@@ -131,12 +148,12 @@ const CONDITION: Record<
   during: (conditions, _column, value) => conditions.add(IN_SINCE, value),
   last: (conditions, _column, value) => conditions.add(IN_SINCE, value),
   longer: (conditions, _column, value, now) => {
-    const duration = DURATION_MS(TIME.replace("?", conditions.parameter(now)));
-    conditions.add(`${duration} > ?::bigint`, value);
+    const until = TIME.replace("?", conditions.parameter(now));
+    conditions.add(took(">", until), value);
   },
   shorter: (conditions, _column, value, now) => {
-    const duration = DURATION_MS(TIME.replace("?", conditions.parameter(now)));
-    conditions.add(`${duration} < ?::bigint`, value);
+    const until = TIME.replace("?", conditions.parameter(now));
+    conditions.add(took("<", until), value);
   },
   ran: (conditions, _column, value) =>
     conditions.add(

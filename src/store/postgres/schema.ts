@@ -63,6 +63,23 @@ const SESSIONS = [
   `CREATE INDEX sessions_newest ON sessions (${NEWEST}`,
   `CREATE INDEX sessions_component ON sessions (component_name, ${NEWEST}`,
   `CREATE INDEX sessions_user ON sessions (username, ${NEWEST}`,
+  `CREATE INDEX sessions_host ON sessions (hostname, ${NEWEST}`,
+  // Of few values, or few rows each: equal ones take little room.
+  `CREATE INDEX sessions_type ON sessions (session_type)`,
+  `CREATE INDEX sessions_reporter ON sessions (reporter)`,
+  `CREATE INDEX sessions_attested ON sessions (attested)`,
+  `CREATE INDEX sessions_folder ON sessions (working_directory)`,
+  `CREATE INDEX sessions_name ON sessions (name) WHERE name IS NOT NULL`,
+  `CREATE INDEX sessions_tags ON sessions USING gin (tags)`,
+  `CREATE INDEX sessions_exit ON sessions (exit_code) WHERE exit_code <> 0`,
+  `CREATE INDEX sessions_failed ON sessions (${NEWEST}
+    AND (exit_code <> 0 OR signal IS NOT NULL)`,
+  `CREATE INDEX sessions_failed_commands ON sessions (${NEWEST}
+    AND failed_commands > 0`,
+  `CREATE INDEX sessions_length ON sessions ((end_time - start_time))`,
+  // Those that were in at a moment far from their start.
+  `CREATE INDEX sessions_long ON sessions (end_time)
+    WHERE end_time - start_time > interval '24 hours'`,
   `CREATE INDEX sessions_open ON sessions (${NEWEST} AND end_source IS NULL`,
   `CREATE INDEX sessions_lost ON sessions (${NEWEST} AND end_source = 'recovered'`,
   // The last 8 hex of an id.

@@ -14,7 +14,7 @@ import {
   TIME,
   sessionConditions,
 } from "./filters.ts";
-import { decoded, timeOf } from "./text.ts";
+import { arrayOf, decoded, encoded, timeOf } from "./text.ts";
 
 const STORED = Object.entries<Column>(COLUMNS).flatMap(([name, column]) =>
   "from" in column ? [{ name, type: column.type }] : [],
@@ -54,13 +54,13 @@ export async function* listSessions(
   let { from, offset = 0, limit: left = Infinity } = filter;
   while (left > 0) {
     const page = Math.min(left, PAGE);
-    const { sql, values } = pageQuery(
-      { ...filter, ...(from && { from }) },
-      now,
-      offset,
-      page,
-    );
-    const rows = await connection.ask<Row>(sql, values);
+    const part = { ...filter, ...(from && { from }) };
+    const read = (near: boolean) => {
+      const { sql, values } = pageQuery(part, now, offset, page, near);
+      return connection.ask<Row>(sql, values);
+    };
+    let rows = filter.tag ? await read(true) : [];
+    if (rows.length < page) rows = await read(false);
     let last: Session | null = null;
     for (const row of rows) yield (last = presented(row, now));
     if (!last || rows.length < page) return;
@@ -70,27 +70,50 @@ export async function* listSessions(
   }
 }
 
+/**
+ * How many sessions are looked through for those with a tag. Which index would find
+ * them sooner the database cannot tell: it keeps no count of tags that are rare.
+ */
+const NEAR = 10_000;
+
+/** @param near only among so many that come first */
 function pageQuery(
   filter: SessionFilter,
   now: number,
   offset: number,
   limit: number,
+  near: boolean,
 ): Query {
-  const conditions = sessionConditions(filter, now);
-  const { from, reverse = false } = filter;
+  const { from, reverse = false, tag, ...others } = filter;
+  const conditions = sessionConditions(near ? filter : others, now);
+  const inOrder = reverse ? "s.start_time" : "s.start_time DESC";
+  const [later, beyond] = reverse ? [">", "<"] : ["<", ">"];
+  if (tag && !near)
+    conditions.add(
+      `s.session_id IN (SELECT t.session_id FROM sessions AS t
+        WHERE t.tags @> ?::text[] OFFSET 0)`,
+      arrayOf(tag.map(encoded)),
+    );
+  if (near) {
+    const first = from
+      ? `AND s.start_time ${later}= ${TIME.replace("?", conditions.parameter(from.start_time))}`
+      : "";
+    conditions.always(`s.start_time ${reverse ? "<=" : ">="} coalesce((
+      SELECT s.start_time FROM sessions AS s
+      WHERE s.start_time IS NOT NULL ${first}
+      ORDER BY ${inOrder} OFFSET ${NEAR} LIMIT 1),
+      '${reverse ? "" : "-"}infinity')`);
+  }
   if (from) {
     const start = TIME.replace("?", conditions.parameter(from.start_time));
     const id = `${conditions.parameter(from.session_id)}::text`;
-    const [later, beyond] = reverse ? [">", "<"] : ["<", ">"];
     // The first is what an index is read by.
     conditions.always(
       `s.start_time ${later}= ${start} AND (s.start_time ${later} ${start}
         OR s.session_id ${beyond} ${id})`,
     );
   }
-  const order = reverse
-    ? "s.start_time, s.session_id DESC"
-    : "s.start_time DESC, s.session_id";
+  const order = `${inOrder}, s.session_id ${reverse ? "DESC" : ""}`;
   const part = [
     conditions.optional("LIMIT ?::bigint", limit),
     conditions.optional("OFFSET ?::bigint", offset || undefined),
