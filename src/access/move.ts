@@ -38,6 +38,7 @@ export async function moveAll(
   most_events = Infinity,
 ): Promise<Moved> {
   const target = to.contents();
+  for (const each of [from.contents(), target]) await each.requireAlone();
   const { events } = await from.contents().holding();
   const archived_sessions = await moveTombstones(from.contents(), target);
   const done: Moved = {
@@ -52,6 +53,8 @@ export async function moveAll(
   for await (const batch of batchesOf(from, mark.seq, goal - mark.events)) {
     // Brought again, what another reporter has taken over since is rejected.
     const { stored, reason } = await bringAll(to, batch);
+    // Somebody may have come.
+    for (const each of [from.contents(), target]) await each.requireAlone();
     mark.seq = batch.at(-1)!.seq;
     mark.events += batch.length;
     await target.setMovedFrom(source, { ...mark });

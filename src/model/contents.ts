@@ -34,8 +34,16 @@ export interface Tombstone {
   late_events: number;
 }
 
+/** Ranges one after the other, to the last session. @param lasts of all but the last */
+export function rangesUpTo(lasts: readonly string[]): IdRange[] {
+  const bounds = [null, ...lasts, null];
+  return bounds.slice(1).map((upto, n) => ({ after: bounds[n]!, upto }));
+}
+
 /** All of a database that nothing else writes to meanwhile. */
 export interface Contents {
+  /** @throws Failure (already_running) while others use the database, too */
+  requireAlone(): Promise<void>;
   holding(): Promise<Holding>;
   /**
    * Parts the sessions that have events, in order and without a gap.

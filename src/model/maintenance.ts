@@ -1,6 +1,8 @@
 /** Maintenance of a database: backups and archives, of the file or by its server. */
 
+import type { WholeSession } from "./contents.ts";
 import type { Warn } from "./failure.ts";
+import type { Steps } from "./progress.ts";
 import type { RemovalRequest } from "./redaction/removal.ts";
 
 export interface Backup {
@@ -103,6 +105,19 @@ export interface Maintenance {
    */
   removeTexts(request: RemovalRequest): Promise<Removed | null>;
 }
+
+/**
+ * Writes the files of an archive, and reads them back.
+ * @param folder is made
+ * @param name what it will be called
+ * @param portions some sessions at a time
+ */
+export type WriteArchive = (
+  folder: string,
+  name: string,
+  portions: AsyncIterable<readonly WholeSession[]>,
+  steps: Steps,
+) => Promise<{ sessions: number; events: number }>;
 
 export interface MaintenanceOptions {
   /** Sessions with files in the spool. */

@@ -4,24 +4,18 @@
  * leaves a tombstone of each session. Killed anywhere in between, the sessions are in
  * the database, in the files, or in both.
  */
-import { chmodSync, renameSync, rmSync, rmdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { chmodSync } from "node:fs";
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
-import { errnoOf, fail } from "../../model/failure.ts";
+import { fail } from "../../model/failure.ts";
 import type { ArchivePlan, ArchiveRequest } from "../../model/maintenance.ts";
 import { type Steps, part } from "../../model/progress.ts";
 import { sync } from "../../os/copy.ts";
-import { outputFailure } from "../../os/place.ts";
 import type { OpenFolder } from "../../os/scratch.ts";
+import { EVENTS_FILE, SESSIONS_FILE } from "../archive-folder.ts";
 import { rowsOf, sampled } from "./connection.ts";
 import { fingerprint, inSnapshot, makeFolder, quoted } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { NAMED_SECOND, NOW, OUTPUT_TABLES, SQL, time } from "./statements.ts";
-
-export const SESSIONS_FILE = "sessions.parquet";
-export const EVENTS_FILE = "events.parquet";
-/** The folder of what terminals showed, where there is any. */
-const RECORDINGS = "recordings";
 
 export interface Exported extends ArchivePlan {
   /** The number of the last event then. */
@@ -190,30 +184,3 @@ export async function removeExported(
   });
   return true;
 }
-
-/** Removes the files of an archive, and its folder. */
-export function removeFiles(made: OpenFolder, folder: string): void {
-  for (const name of [SESSIONS_FILE, EVENTS_FILE, RECORDINGS])
-    rmSync(made.at(name), { recursive: true, force: true });
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Another folder has its name by now.
-  }
-}
-
-/** Renames a finished folder. @param at how its new name is reached */
-export function nameFolder(half: string, folder: string, at: string): void {
-  sync(half);
-  try {
-    renameSync(half, at);
-  } catch (error) {
-    if (errnoOf(error) === "ENOTEMPTY" || errnoOf(error) === "EEXIST")
-      throw existsFailure(folder);
-    throw outputFailure(folder, error);
-  }
-  sync(dirname(at));
-}
-
-export const existsFailure = (path: string) =>
-  fail.usage(`'${path}' exists already`, "give another name");

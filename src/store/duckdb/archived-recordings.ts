@@ -2,7 +2,7 @@
 import { type DuckDBConnection, listValue } from "@duckdb/node-api";
 import type { Archive, RecordingFiles } from "../../model/maintenance.ts";
 import { outputFailure } from "../../os/place.ts";
-import { SESSIONS_FILE } from "./archive.ts";
+import { SESSIONS_FILE } from "../archive-folder.ts";
 import { quoted } from "./copy.ts";
 
 export interface Recorded {

@@ -22,7 +22,7 @@ import { sync } from "../../os/copy.ts";
 import { NewFile } from "../../os/place.ts";
 import { OpenFolder } from "../../os/scratch.ts";
 import { requireTrustedFile } from "../../os/trust.ts";
-import { EVENTS_FILE, SESSIONS_FILE } from "./archive.ts";
+import { EVENTS_FILE, SESSIONS_FILE } from "../archive-folder.ts";
 import { withFile } from "./connection.ts";
 import { quoted } from "./copy.ts";
 import { broughtOf } from "../rows.ts";

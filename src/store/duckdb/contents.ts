@@ -1,11 +1,12 @@
 /** All that a file holds, for moving it: see Contents. */
-import type {
-  Contents,
-  Holding,
-  IdRange,
-  Mark,
-  Tombstone,
-  WholeSession,
+import {
+  type Contents,
+  type Holding,
+  type IdRange,
+  type Mark,
+  type Tombstone,
+  type WholeSession,
+  rangesUpTo,
 } from "../../model/contents.ts";
 import { parseMetadata } from "../../model/metadata.ts";
 import type { Database } from "./database.ts";
@@ -64,6 +65,9 @@ export class FileContents implements Contents {
     private readonly archived: Tombstones,
   ) {}
 
+  /** Whoever has the file open is alone. */
+  async requireAlone(): Promise<void> {}
+
   async holding(): Promise<Holding> {
     await this.db.inTurn(() => this.db.checkpoint());
     const { file, log } = this.db.sizes();
@@ -74,13 +78,7 @@ export class FileContents implements Contents {
     const lasts = await this.db.ask<{ session_id: string }>(SQL.lasts, [
       BigInt(events),
     ]);
-    const ranges: IdRange[] = [];
-    let after: string | null = null;
-    for (const { session_id } of lasts) {
-      ranges.push({ after, upto: session_id });
-      after = session_id;
-    }
-    return [...ranges, { after, upto: null }];
+    return rangesUpTo(lasts.map(({ session_id }) => session_id));
   }
 
   async wholes({ after, upto }: IdRange): Promise<WholeSession[]> {

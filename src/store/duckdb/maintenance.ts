@@ -1,5 +1,5 @@
 /** Backups and archives of the database, by the process that has it open; one at a time. */
-import { accessSync, chmodSync, constants, rmSync, statSync } from "node:fs";
+import { chmodSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf, fail, reasonOf } from "../../model/failure.ts";
 import type {
@@ -25,14 +25,16 @@ import { OpenFolder, Scratch } from "../../os/scratch.ts";
 import { Spot } from "../../os/spot.ts";
 import { trustedPath } from "../../os/trust.ts";
 import {
-  type Exported,
+  MAX_ATTEMPTS,
   existsFailure,
-  exportTo,
+  keepComing,
   nameFolder,
-  plan,
-  removeExported,
+  placing,
   removeFiles,
-} from "./archive.ts";
+  requireFolder,
+} from "../archive-folder.ts";
+import { removeTexts } from "../remove-texts.ts";
+import { type Exported, exportTo, plan, removeExported } from "./archive.ts";
 import {
   NOT_RECORDED,
   type Recorded,
@@ -45,11 +47,9 @@ import { storeFailure } from "./failure.ts";
 import type { Folds } from "./folds.ts";
 import { OUTPUT_TABLES } from "./statements.ts";
 import type { Tombstones } from "./tombstones.ts";
-import { type Keeper, removeTexts } from "./remove-texts.ts";
+import { FileTexts, type Keeper } from "./file-texts.ts";
 import { verify } from "./verify.ts";
 
-/** How often an archive starts again because a late event came. */
-const MAX_ATTEMPTS = 5;
 /** The part of the file that has to be free to be compacted for that alone. */
 const WORTH_COMPACTING = 0.25;
 
@@ -163,7 +163,7 @@ export class FileMaintenance implements Maintenance {
     return this.alone(async () => {
       using task = new Task("redact");
       task.at("removing", null);
-      const removed = await removeTexts(this.keeper, request);
+      const removed = await removeTexts(new FileTexts(this.keeper), request);
       await this.writeAnew(task);
       return removed;
     });
@@ -203,10 +203,7 @@ export class FileMaintenance implements Maintenance {
       }
       removeFiles(made, at);
     }
-    throw fail.overloaded(
-      "events of old sessions keep coming",
-      "nothing was removed; try again in a while",
-    );
+    throw keepComing();
   }
 
   private async export(
@@ -313,24 +310,4 @@ function makesThere(path: string): boolean {
 function remove(path: string): void {
   for (const suffix of ["", ".wal", ".rows"])
     rmSync(`${path}${suffix}`, { recursive: true, force: true });
-}
-
-/** @throws Failure when nothing can be written there */
-function requireFolder(path: string): void {
-  try {
-    accessSync(path, constants.W_OK | constants.X_OK);
-    if (statSync(path).isDirectory()) return;
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw outputFailure(path, error);
-  }
-  throw outputFailure(`${path}/file`, { code: "ENOENT" });
-}
-
-/** @throws Failure that names the path, for any error of `work` */
-function placing<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw outputFailure(path, error);
-  }
 }

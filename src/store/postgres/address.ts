@@ -19,6 +19,8 @@ export interface Address {
   pgbouncer: boolean;
   /** For people: without a password. */
   name: string;
+  /** The same for PostgreSQL's own tools, without a password. */
+  url: string;
 }
 
 export type Host = { hostname: string; port: number } | { path: string };
@@ -67,13 +69,31 @@ export function addressOf(
   const username = decodeURIComponent(user) || userInfo().username;
   const database = decodeURIComponent(path) || username;
   const hosts = hostsOf(parameters.get("host") ?? hostlist);
+  const tls = tlsOf(hosts, parameters, ca_file);
   const named = `PostgreSQL database '${database}' at ${hosts.map(nameOf).join(", ")}`;
   return {
     ...{ hosts, database, username, name: named },
     password: password ?? passwordFor(hosts, database, username),
-    tls: tlsOf(hosts, parameters, ca_file),
+    tls,
     pgbouncer: parameters.get("pgbouncer") === "true",
+    url: forTools(url, parameters, tls, ca_file),
   };
+}
+
+/** libpq verifies nothing of itself, and knows no parameter of ours. */
+function forTools(
+  url: string,
+  parameters: URLSearchParams,
+  tls: Tls | null,
+  ca_file: string | null,
+): string {
+  const theirs = new URLSearchParams(parameters);
+  theirs.delete("pgbouncer");
+  if (tls && !theirs.has("sslmode")) theirs.set("sslmode", "verify-full");
+  if (tls?.ca !== undefined && !theirs.has("sslrootcert") && ca_file !== null)
+    theirs.set("sslrootcert", ca_file);
+  const [place] = url.split("?");
+  return theirs.size > 0 ? `${place}?${theirs}` : place!;
 }
 
 const notAnAddress = (why: string, hint?: string) =>

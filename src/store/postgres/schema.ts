@@ -100,6 +100,10 @@ const LIFE = [
     heard_at timestamptz NOT NULL) WITH (fillfactor = 50)`,
   `CREATE TABLE channels (
     key text COLLATE "C" PRIMARY KEY, session_id text COLLATE "C" NOT NULL)`,
+  // How far databases were moved into this one.
+  `CREATE TABLE moves (
+    source text COLLATE "C" PRIMARY KEY, seq bigint NOT NULL,
+    events bigint NOT NULL)`,
   `CREATE TABLE duties (
     name text COLLATE "C" PRIMARY KEY, holder text COLLATE "C" NOT NULL,
     until timestamptz NOT NULL, since timestamptz NOT NULL,

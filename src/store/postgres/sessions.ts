@@ -20,7 +20,9 @@ const STORED = Object.entries<Column>(COLUMNS).flatMap(([name, column]) =>
   "from" in column ? [{ name, type: column.type }] : [],
 );
 
-const READ = `${STORED.map(({ name }) => `s.${name}`).join(", ")},
+/** The columns that a session `s` is read from. */
+export const STORED_NAMES = STORED.map(({ name }) => `s.${name}`).join(", ");
+const READ = `${STORED_NAMES},
   g.last_sign AS sign`;
 const FROM = `sessions AS s
   LEFT JOIN signs AS g ON s.end_source IS NULL AND g.session_id = s.session_id`;
@@ -29,10 +31,11 @@ const FROM = `sessions AS s
 const PAGE = 1_000;
 
 /** A row as the driver gives it. */
-type Row = Record<string, unknown> & { session_id: string; sign: Date | null };
+export type Row = Record<string, unknown> & { session_id: string };
+type SignedRow = Row & { sign: Date | null };
 
-/** @param now in milliseconds since the epoch */
-function presented({ sign, ...row }: Row, now: number): Session {
+/** What of a session is stored; the row itself is changed. */
+export function storedOf(row: Row): ReadRow {
   for (const { name, type } of STORED) {
     const value = row[name];
     if (value instanceof Date) row[name] = timeOf(value);
@@ -41,8 +44,13 @@ function presented({ sign, ...row }: Row, now: number): Session {
     else if (type !== "object" && typeof value === "string")
       row[name] = decoded(value);
   }
+  return row as unknown as ReadRow;
+}
+
+/** @param now in milliseconds since the epoch */
+function presented({ sign, ...row }: SignedRow, now: number): Session {
   const signs = new Map(sign ? [[row.session_id, timeOf(sign)]] : []);
-  return sessionOf(row as unknown as ReadRow, signs, now);
+  return sessionOf(storedOf(row), signs, now);
 }
 
 /** Sessions that match, newest start first, ties by id, a page after the other. */
@@ -57,7 +65,7 @@ export async function* listSessions(
     const part = { ...filter, ...(from && { from }) };
     const read = (near: boolean) => {
       const { sql, values } = pageQuery(part, now, offset, page, near);
-      return connection.ask<Row>(sql, values);
+      return connection.ask<SignedRow>(sql, values);
     };
     let rows = filter.tag ? await read(true) : [];
     if (rows.length < page) rows = await read(false);
@@ -132,7 +140,7 @@ export async function getSession(
   const conditions = new Conditions();
   conditions.add("s.session_id = ?::text", session_id);
   conditions.always("s.start_time IS NOT NULL");
-  const [row] = await connection.ask<Row>(
+  const [row] = await connection.ask<SignedRow>(
     `SELECT ${READ} FROM ${FROM} ${conditions.where}`,
     conditions.values,
   );

@@ -1,0 +1,116 @@
+/** How a database is set up, for those who run it. */
+import type { Address } from "./address.ts";
+import { HostsPool } from "./connect.ts";
+import { failureOf } from "./retry.ts";
+import { MIGRATIONS } from "./schema.ts";
+
+const TIMEOUT_MS = 10_000;
+
+export interface Inspection {
+  name: string;
+  /** "15.8 (Debian 15.8-0+deb12u1)". */
+  version: string;
+  /** 150008. */
+  version_number: number;
+  role: string;
+  /** Of its tables, and of this program's. */
+  schema: { has: number; knows: number };
+  /** What of SELECT, INSERT, UPDATE and DELETE the role lacks, by table. */
+  missing_grants: string[];
+  may_change_schema: boolean;
+  /** Whether a COMMIT waits for a standby, as `synchronous_commit` says. */
+  synchronous: boolean;
+  /** Standbys that are connected, as far as the role may see. */
+  standbys: number;
+  /** Of its clock against ours, less the way there and back. */
+  ahead_ms: number;
+  /** How exactly that is known. */
+  within_ms: number;
+  bytes: number;
+  /** The largest, with their indexes. */
+  tables: { name: string; bytes: number; rows: number }[];
+  has_trigrams: boolean;
+  /** The statements that make their index. */
+  make_trigrams: string;
+}
+
+const SERVER = `SELECT current_setting('server_version') AS version,
+    current_setting('server_version_num')::integer AS version_number,
+    current_user::text AS role,
+    pg_database_size(current_database())::float8 AS bytes,
+    has_schema_privilege(current_schema(), 'CREATE') AS may_change_schema,
+    current_setting('synchronous_standby_names') <> ''
+      AND current_setting('synchronous_commit') NOT IN ('off', 'local')
+      AS synchronous,
+    (SELECT count(*)::integer FROM pg_stat_replication) AS standbys`;
+
+const CLOCK = "SELECT clock_timestamp() AS now";
+
+const TABLES = `SELECT relname::text AS name, greatest(reltuples, 0)::float8 AS rows,
+    pg_total_relation_size(oid)::float8 AS bytes,
+    ARRAY(SELECT privilege FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[])
+        AS privilege
+      WHERE NOT has_table_privilege(oid, privilege))::text AS missing
+  FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+  ORDER BY bytes DESC, name`;
+
+const TRIGRAM_INDEX = `SELECT 1 FROM pg_index AS i
+    JOIN pg_opclass AS o ON o.oid = ANY(i.indclass)
+  WHERE i.indrelid = to_regclass('commands') AND i.indisvalid
+    AND o.opcname = 'gin_trgm_ops'`;
+
+/** For those who look for parts of commands often: it is most of the table again. */
+const MAKE_TRIGRAMS = `CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY commands_trigrams ON commands USING gin (lower(text COLLATE "und-x-icu") gin_trgm_ops)`;
+
+const LARGEST = 5;
+
+/** @throws Failure where it cannot be asked */
+export async function inspect(address: Address): Promise<Inspection> {
+  const options = { size: 1, statement_timeout_ms: TIMEOUT_MS };
+  const pool = new HostsPool(address, options);
+  try {
+    type Server = Omit<
+      Inspection,
+      | "name"
+      | "schema"
+      | "missing_grants"
+      | "tables"
+      | "has_trigrams"
+      | "make_trigrams"
+    >;
+    const [server] = await pool.ask<Server>(SERVER);
+    const began_ms = Date.now();
+    const [clock] = await pool.ask<{ now: Date }>(CLOCK);
+    const took_ms = Date.now() - began_ms;
+    const tables = await pool.ask<
+      Inspection["tables"][number] & { missing: string }
+    >(TABLES);
+    const made = tables.some(({ name }) => name === "schema_version");
+    const [schema] = made
+      ? await pool.ask<{ version: number }>(
+          "SELECT version FROM schema_version WHERE id = 1",
+        )
+      : [];
+    const trigrams = await pool.ask(TRIGRAM_INDEX);
+    return {
+      ...server!,
+      name: address.name,
+      schema: { has: schema?.version ?? 0, knows: MIGRATIONS.length },
+      missing_grants: tables
+        .filter(({ missing }) => missing !== "{}")
+        .map(({ name, missing }) => `${missing.slice(1, -1)} on ${name}`),
+      ahead_ms: Math.round(clock!.now.getTime() - began_ms - took_ms / 2),
+      within_ms: Math.ceil(took_ms / 2),
+      tables: tables
+        .slice(0, LARGEST)
+        .map(({ name, bytes, rows }) => ({ name, bytes, rows })),
+      has_trigrams: trigrams.length > 0,
+      make_trigrams: MAKE_TRIGRAMS,
+    };
+  } catch (error) {
+    throw failureOf(address.name, error);
+  } finally {
+    await pool.end();
+  }
+}
