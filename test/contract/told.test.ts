@@ -62,7 +62,10 @@ const order = <T>(a: T, b: T) => (a < b ? -1 : a > b ? 1 : 0);
 /** The starts with their ends, by the rule alone: an end belongs to what is before it. */
 function paired(stored: Iterable<ToldEvent>): string[] {
   const keyOf = ({ event }: ToldEvent) => {
-    const { pid, seq, shell_started_us } = { ...event } as Record<string, unknown>;
+    const { pid, seq, shell_started_us } = { ...event } as Record<
+      string,
+      unknown
+    >;
     return JSON.stringify([event.session_id, pid, seq, shell_started_us]);
   };
   return [...Map.groupBy(stored, keyOf).values()]
