@@ -51,8 +51,13 @@ async function* begun(
   connection: Connection,
   filter: CommandFilter,
 ): AsyncGenerator<Command> {
-  const some = (part: CommandFilter, rows: number) =>
-    read(connection, begunQuery(part, rows));
+  const some = async (part: CommandFilter, rows: number) => {
+    const near = isOfSessions(part)
+      ? await read(connection, begunQuery(part, rows, true))
+      : [];
+    if (near.length === rows) return near;
+    return read(connection, begunQuery(part, rows, false));
+  };
   let left = filter.limit ?? Infinity;
   if (filter.text === undefined || filter.session_id !== undefined)
     return yield* pages(filter, left, some);
@@ -129,8 +134,34 @@ function conditionsOf(filter: CommandFilter): Conditions {
   return conditions;
 }
 
-function begunQuery(filter: CommandFilter, rows: number): Query {
+const isOfSessions = ({ user, host, component }: CommandFilter): boolean =>
+  (user ?? host ?? component) !== undefined;
+
+/**
+ * How many commands are looked through for those of some sessions. Whether these are
+ * had sooner by their sessions the database cannot tell: it does not know how many of
+ * a user or a host are of late.
+ */
+const NEAR = 20_000;
+
+/** @param near only among so many that come first */
+function begunQuery(filter: CommandFilter, rows: number, near: boolean): Query {
   const conditions = conditionsOf(filter);
+  if (near) {
+    const first = new Conditions(conditions.values);
+    first.add(`c.start_time <= ${TIME}`, filter.from?.start_time);
+    first.add(`c.start_time < ${TIME}`, filter.before);
+    conditions.always(`c.start_time >= coalesce((
+      SELECT c.start_time FROM commands AS c ${first.where}
+      ORDER BY c.start_time DESC OFFSET ${NEAR} LIMIT 1), '-infinity')`);
+  } else if (isOfSessions(filter)) {
+    const sessions = new Conditions(conditions.values);
+    sessions.add("s.username = ?::text", filter.user);
+    sessions.add("s.hostname = ?::text", filter.host);
+    sessions.add("s.component_name = ?::text", filter.component);
+    conditions.always(`c.session_id IN (SELECT s.session_id FROM sessions AS s
+      ${sessions.where} AND s.start_time IS NOT NULL OFFSET 0)`);
+  }
   const sql = `SELECT ${COLUMNS} FROM ${FROM} ${conditions.where}
     ORDER BY ${NEWEST} LIMIT ${conditions.parameter(rows)}::bigint`;
   return { sql, values: conditions.values };

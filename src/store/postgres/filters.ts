@@ -50,8 +50,15 @@ export const STATUS: Record<Status, string> = {
   ended: "s.end_source IN ('observed', 'declared')",
 };
 
-/** Any letters, whatever the database's own locale knows. */
-const LOWER = (text: string) => `lower(${text} COLLATE "und-x-icu")`;
+/**
+ * In small letters, any letters, whatever the database's own locale knows; most texts
+ * have those of ASCII alone, which takes a third of the time. An index of trigrams is
+ * one of this very expression.
+ */
+export const LOWER = (text: string) => `(CASE
+  WHEN octet_length(${text}) = length(${text})
+    THEN lower(${text} COLLATE "C") COLLATE "C"
+  ELSE lower(${text} COLLATE "und-x-icu") COLLATE "C" END)`;
 
 /** As LIKE takes it, for which there may be an index of trigrams. */
 const LITERAL = String.raw`replace(replace(replace(${LOWER("?::text")},
