@@ -50,18 +50,19 @@ event and provenance are JSON: metadata->>'version'. One SELECT, with joins,
 WITH (RECURSIVE too), windows, and DuckDB's functions of values, aggregates and
 dates; not there are files, settings, the catalog, lambdas, parameters and
 PIVOT. LIKE takes a pattern that stands there; contains and regexp_matches take
-any.
+any. Where store.url names a PostgreSQL database, SQL and functions are those of
+PostgreSQL.
 
 A query that has not ended at --timeout is interrupted. Where a server runs it
 answers, at most ${MAX_SERVED.rows} rows or ${MAX_SERVED.bytes / 1024 / 1024} MiB to a query; with more it is said. A
 pipe gets all rows, tab-separated, without a header.
 
 EXAMPLES
-  session-buddy query "SELECT component, count(*) FROM sessions GROUP BY ALL"
+  session-buddy query "SELECT component, count(*) FROM sessions GROUP BY 1"
   session-buddy query "SELECT username, text FROM commands WHERE exit_code = 1"
   session-buddy query "DESCRIBE commands"
-  session-buddy query --json "FROM sessions LIMIT 9" | jq -r '.[].username'
-  session-buddy query -o all.parquet "FROM commands"
+  session-buddy query --json "TABLE sessions LIMIT 9" | jq -r '.[].username'
+  session-buddy query -o all.parquet "TABLE commands"
   echo "SELECT count(*) FROM events" | session-buddy query -`,
   args: {
     sql: {
