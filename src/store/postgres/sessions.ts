@@ -12,6 +12,7 @@ import {
   type Query,
   STATUS,
   TIME,
+  contains,
   sessionConditions,
 } from "./filters.ts";
 import { arrayOf, decoded, encoded, timeOf } from "./text.ts";
@@ -67,7 +68,7 @@ export async function* listSessions(
       const { sql, values } = pageQuery(part, now, offset, page, near);
       return connection.ask<SignedRow>(sql, values);
     };
-    let rows = filter.tag ? await read(true) : [];
+    let rows = filter.tag || filter.ran ? await read(true) : [];
     if (rows.length < page) rows = await read(false);
     let last: Session | null = null;
     for (const row of rows) yield (last = presented(row, now));
@@ -79,8 +80,9 @@ export async function* listSessions(
 }
 
 /**
- * How many sessions are looked through for those with a tag. Which index would find
- * them sooner the database cannot tell: it keeps no count of tags that are rare.
+ * How many sessions are looked through for those with a tag or a command. Whether an
+ * index of these finds them sooner the database cannot tell: it does not know how many
+ * have one that is rare.
  */
 const NEAR = 10_000;
 
@@ -92,7 +94,7 @@ function pageQuery(
   limit: number,
   near: boolean,
 ): Query {
-  const { from, reverse = false, tag, ...others } = filter;
+  const { from, reverse = false, tag, ran, ...others } = filter;
   const conditions = sessionConditions(near ? filter : others, now);
   const inOrder = reverse ? "s.start_time" : "s.start_time DESC";
   const [later, beyond] = reverse ? [">", "<"] : ["<", ">"];
@@ -101,6 +103,12 @@ function pageQuery(
       `s.session_id IN (SELECT t.session_id FROM sessions AS t
         WHERE t.tags @> ?::text[] OFFSET 0)`,
       arrayOf(tag.map(encoded)),
+    );
+  if (ran !== undefined && !near)
+    conditions.add(
+      `s.session_id = ANY (ARRAY(SELECT DISTINCT c.session_id FROM commands AS c
+        WHERE ${contains("c.text")}))`,
+      ran,
     );
   if (near) {
     const first = from
