@@ -68,6 +68,11 @@ export interface SessionSummary {
   archived?: true;
 }
 
+/** What is known of an archived one. */
+export const ARCHIVED: SessionSummary = {
+  ...{ start_event_id: null, ended: true, reporter: null, archived: true },
+};
+
 export function summaryOf(state: State): SessionSummary {
   const { start, end, reporter } = state;
   const ended = end !== null && end.value.end_source !== "recovered";

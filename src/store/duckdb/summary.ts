@@ -1,13 +1,17 @@
 /** Reads what is known of a session that is not in memory. */
 import { listValue } from "@duckdb/node-api";
 import { ownerOf } from "../../model/reporter.ts";
-import { type SessionSummary, summaryOf } from "../../model/session.ts";
+import {
+  ARCHIVED,
+  type SessionSummary,
+  summaryOf,
+} from "../../model/session.ts";
 import { parseState } from "../../model/state.ts";
 import type { Database } from "./database.ts";
 import type { OpenState } from "./folds.ts";
 import { closedAmong } from "./session-tables.ts";
 import { SQL } from "./statements.ts";
-import { ARCHIVED, type Tombstones } from "./tombstones.ts";
+import type { Tombstones } from "./tombstones.ts";
 
 /** @returns null when nothing of it is stored */
 export async function readSummary(

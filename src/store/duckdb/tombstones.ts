@@ -2,16 +2,10 @@
 import { listValue } from "@duckdb/node-api";
 import type { Event } from "../../model/event.ts";
 import type { Archived } from "../../model/maintenance.ts";
-import type { SessionSummary } from "../../model/session.ts";
 import { byTable, rowsOfAll } from "./session-tables.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import { SQL } from "./statements.ts";
-
-/** What is known of one here. */
-export const ARCHIVED: SessionSummary = {
-  ...{ start_event_id: null, ended: true, reporter: null, archived: true },
-};
 
 export class Tombstones {
   private some = false;

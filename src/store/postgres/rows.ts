@@ -10,7 +10,7 @@ import { isClosed, settle } from "../../model/session.ts";
 import { type State, stateJson } from "../../model/state.ts";
 import type { Connection, Value } from "./connect.ts";
 import { Stale } from "./retry.ts";
-import { arrayOf, decoded, encoded } from "./text.ts";
+import { arrayOf, decoded, encoded, timeOf } from "./text.ts";
 
 /** What the writer knows of a session from its row. */
 export interface Known {
@@ -18,6 +18,9 @@ export interface Known {
   version: number;
   /** See `ownerOf`; null while it has none. */
   owner: string | null;
+  /** Whether an end was observed or declared. */
+  ended: boolean;
+  start_time: string | null;
   /** JSON; null of one that is closed. */
   state: string | null;
   archived: boolean;
@@ -54,11 +57,13 @@ export async function readKnown(
 }
 
 function knownOf(row: KnownRow): Known {
-  const { session_id, version, state, archived, end_source } = row;
+  const { session_id, state, archived, end_source } = row;
   const reporter = decoded(row.reporter);
   const ended = end_source !== null && end_source !== "recovered";
-  const owner = row.start_time ? ownerOf(reporter, ended) : reporter;
-  return { session_id, version: Number(version), state, archived, owner };
+  const start_time = timeOf(row.start_time);
+  const owner = start_time === null ? reporter : ownerOf(reporter, ended);
+  const version = Number(row.version);
+  return { session_id, version, state, archived, owner, ended, start_time };
 }
 
 /** A session as it is to be written. */

@@ -6,9 +6,9 @@
 import type { EventFilter } from "../../model/filter.ts";
 import type { StoredEvent } from "../../model/store.ts";
 import { storedEventOf } from "../rows.ts";
-import type { Connection, Pool } from "./connect.ts";
+import type { Connection } from "./connect.ts";
 import { Conditions, TIME } from "./filters.ts";
-import { Stale, retried } from "./retry.ts";
+import { Stale } from "./retry.ts";
 import { arrayOf, encoded, timeOf } from "./text.ts";
 
 /** Batches that are numbered at once. */
@@ -17,7 +17,6 @@ const SLICE = 10_000;
 const PAGE = 1_024;
 /** A batch has no more events. */
 const MAX_BATCH = 4_096;
-const PATIENCE_MS = 5_000;
 
 const SOME = "SELECT 1 FROM batches WHERE seq IS NULL LIMIT 1";
 const LAST = "SELECT last FROM tail WHERE id = 1";
@@ -35,26 +34,25 @@ export class Tail {
   last = 0;
 
   /**
-   * @param writes for the numbers
-   * @param reads for the events
+   * @param transact runs statements in one transaction, again where others are in the way
    * @param locks whether those who number at once wait for each other
    */
   constructor(
-    private readonly writes: Pool,
-    private readonly reads: Connection,
+    private readonly connection: Connection,
+    private readonly transact: <T>(
+      use: (tx: Connection) => Promise<T>,
+    ) => Promise<T>,
     private readonly locks: boolean,
   ) {}
 
   /** Gives numbers to what was committed until now. */
   async number(): Promise<void> {
     for (;;) {
-      const some = await this.reads.ask(SOME);
+      const some = await this.connection.ask(SOME);
       if (some.length === 0) break;
-      await retried(PATIENCE_MS, () =>
-        this.writes.transaction((tx) => this.numberSlice(tx)),
-      );
+      await this.transact((tx) => this.numberSlice(tx));
     }
-    const [row] = await this.reads.ask<{ last: string }>(LAST);
+    const [row] = await this.connection.ask<{ last: string }>(LAST);
     this.last = Number(row!.last);
   }
 
@@ -85,7 +83,7 @@ export class Tail {
     while (left > 0) {
       const page = Math.min(left, PAGE);
       const { sql, values } = eventsQuery(filter, after_seq, page);
-      const rows = await this.reads.ask<Row>(sql, values);
+      const rows = await this.connection.ask<Row>(sql, values);
       for (const { received_at, seq, ...row } of rows)
         yield storedEventOf({
           ...row,
