@@ -3,7 +3,7 @@ import type { FigureRow, Question } from "./analytics.ts";
 import type { Clock } from "./clock.ts";
 import type { Command, CommandFilter } from "./command.ts";
 import type { Contents } from "./contents.ts";
-import type { Event } from "./event.ts";
+import type { Event, SessionStart } from "./event.ts";
 import type { Failure, Warn } from "./failure.ts";
 import type { EventFilter, SessionFilter } from "./filter.ts";
 import type { Maintenance, MaintenanceOptions } from "./maintenance.ts";
@@ -101,6 +101,25 @@ export interface SessionStore {
   close(): Promise<void>;
 }
 
+/** A conversation on a channel, which is known by no id, and by one session at a time. */
+export interface Conversation {
+  /** Who takes part. */
+  username: string;
+  /** What a session of it may be known by, first what one that begins now is. */
+  keys: readonly string[];
+  /** What a session is known by. */
+  keyOf(session: Session): string;
+}
+
+export interface Begun {
+  session_id: string;
+  /**
+   * `new`: its start was stored now · `known`: it was before · `going`: it is that of
+   * the conversation, which goes on
+   */
+  how: "new" | "known" | "going";
+}
+
 /** The store of a server. */
 export interface ServedStore extends SessionStore {
   /**
@@ -124,8 +143,22 @@ export interface ServedStore extends SessionStore {
    * memory.
    */
   sessionOf(event: Event, from: Provenance): Promise<string | null>;
-  /** Sessions of a type that have not ended. */
-  open(session_type: string): Promise<Session[]>;
+  /**
+   * Begins a session in one step with the choice of its id, whoever begins others at
+   * the same time, and at whichever server.
+   * @param start its session_id does not count
+   * @param ids what it may be called: the first that no other session has
+   * @param conversation that it begins: while one of it goes on, none does
+   * @throws Rejected when `from` may not begin it
+   */
+  begin(
+    start: SessionStart,
+    ids: readonly string[],
+    from: Provenance,
+    conversation?: Conversation,
+  ): Promise<Begun>;
+  /** The session of a conversation that goes on; null when there is none. */
+  going(conversation: Conversation): Promise<string | null>;
 }
 
 /** Rejected events of a session, and why. */
@@ -141,6 +174,8 @@ export interface StoreEvents {
   /** How long a commit took, and how many events it stored. */
   onCommit?: (seconds: number, events: number) => void;
   onRejected?: (rejection: Rejection) => void;
+  /** It is away, and why; null once it is there again. */
+  onAway?: (why: Failure | null) => void;
 }
 
 export interface OpenOptions extends StoreEvents {

@@ -36,7 +36,7 @@ import { O_CREAT, O_RDWR, openRegular } from "../os/file.ts";
 import { ensurePrivateDir, ensurePrivateDirIn } from "../os/paths.ts";
 import { statFile } from "../os/stat.ts";
 import { RecordingsRoom, noRoom } from "./recordings-room.ts";
-import { KeyedMutex } from "./tools/recorder.ts";
+import { KeyedMutex } from "../model/mutex.ts";
 
 /** What of a recording there is. */
 export interface Taken {

@@ -9,8 +9,7 @@ import type { FigureRow, Question } from "../model/analytics.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
-import type { Brought, Imported } from "../model/export.ts";
-import { type Failure, fail, reasonOf } from "../model/failure.ts";
+import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Maintenance } from "../model/maintenance.ts";
 import type { QueryAnswer, QueryRequest } from "../model/query.ts";
@@ -18,6 +17,7 @@ import type { Session, SessionSummary } from "../model/session.ts";
 import type { Provenance } from "../model/reporter.ts";
 import type { Hit, SearchFilter } from "../model/search.ts";
 import {
+  type Conversation,
   QUEUE_EVENTS,
   type KeptStore,
   type Rejection,
@@ -27,13 +27,11 @@ import {
 } from "../model/store.ts";
 import { filesBeside } from "../access/archived-recordings.ts";
 import { openStore } from "../access/open-store.ts";
-import { bringIn, endImported } from "../access/importer.ts";
 import { spoolBacklog } from "../spool/folder.ts";
-import { spooledSessions } from "../spool/contents.ts";
-import { storedOf } from "../spool/stored-line.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { type Drained, ServerDrain } from "./drain.ts";
 import { NO_ALERTS, alertsOf, keptOf } from "./alerts.ts";
+import { Imports } from "./imports.ts";
 import { SearchedOutput } from "./searched-output.ts";
 import { check } from "./tools/health-check.ts";
 import type { Gauges, Metrics } from "./http/metrics.ts";
@@ -46,6 +44,7 @@ const LAST_PASS_MS = 2_000;
 
 export class ServerStore implements ServedStore {
   readonly drain: ServerDrain;
+  readonly imports: Imports;
   /** Who reads along. */
   hears: { committed(): void; reopened(): void } | null = null;
   private readonly alerts: Alerts | null;
@@ -83,6 +82,7 @@ export class ServerStore implements ServedStore {
       undrained_ms: () => this.drain.age_seconds * 1_000,
     };
     this.alerts = alertsOf(settings, watched, log, now);
+    this.imports = new Imports(settings, watched.file);
     this.searched = new SearchedOutput(settings, watched.file, log);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
   }
@@ -107,6 +107,11 @@ export class ServerStore implements ServedStore {
         if (opened?.store.holds("alerts")) opened.alerts?.wake();
       },
       warn: (reason: string) => log.warn("database_mended", { reason }),
+      onAway: (why: Failure | null) => {
+        if (why) return log.error("database_away", { reason: reasonOf(why) });
+        log.info("database_back", {});
+        opened?.drain.cameBack();
+      },
       onRejected: (rejection: Rejection) => {
         metrics.rejected(rejection.events);
         log.warn("events_rejected", rejection);
@@ -129,10 +134,15 @@ export class ServerStore implements ServedStore {
     return this.file;
   }
 
-  append(...given: Parameters<ServedStore["append"]>) {
+  /** It is, and not quiet. */
+  private get busy(): KeptStore {
     this.lastAppend = performance.now();
     this.idle = false;
-    return this.file.append(...given);
+    return this.file;
+  }
+
+  append(...given: Parameters<ServedStore["append"]>) {
+    return this.busy.append(...given);
   }
 
   seen(...given: Parameters<ServedStore["seen"]>) {
@@ -147,8 +157,12 @@ export class ServerStore implements ServedStore {
     return this.file.sessionOf(event, from);
   }
 
-  async open(session_type: string): Promise<Session[]> {
-    return this.file.open(session_type);
+  begin(...given: Parameters<ServedStore["begin"]>) {
+    return this.busy.begin(...given);
+  }
+
+  going(conversation: Conversation) {
+    return this.file.going(conversation);
   }
 
   async *list(filter: SessionFilter): AsyncIterable<Session> {
@@ -212,27 +226,6 @@ export class ServerStore implements ServedStore {
       this.keeper = { of: file, maintenance };
     }
     return this.keeper.maintenance;
-  }
-
-  /** Events of an export. @throws Failure (refused) for what is none */
-  async bring(events: readonly unknown[]): Promise<Imported> {
-    let read: Brought[];
-    try {
-      read = events.map(storedOf);
-    } catch (error) {
-      throw fail.refused(`an event cannot be imported: ${reasonOf(error)}`);
-    }
-    return bringIn(this.file, read, this.importRules());
-  }
-
-  async endImported(session_ids: readonly string[]): Promise<number> {
-    return endImported(this.file, session_ids, this.importRules());
-  }
-
-  private importRules() {
-    const { config, paths } = this.settings;
-    const spooled = spooledSessions(paths.data!);
-    return { redaction: config.redaction, spooled };
   }
 
   /** @returns why the spool was not drained; null when it was */
@@ -326,6 +319,8 @@ export class ServerStore implements ServedStore {
     if (this.store.holds("alerts")) this.alerts?.tick();
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
+      // Nothing else asks one that is away whether it is back.
+      if (this.store.facts().away) await this.file.catchUp();
       if (!this.drain.isRunning) await this.drain.fresh();
       this.searched.tick();
       await this.file.catchUp();

@@ -1,7 +1,8 @@
 /** What a server asks of its own store. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Event } from "../../src/model/event.ts";
-import type { KeptStore } from "../../src/model/store.ts";
+import type { Provenance } from "../../src/model/reporter.ts";
+import type { Conversation, KeptStore } from "../../src/model/store.ts";
 import {
   ID,
   annotation,
@@ -154,29 +155,101 @@ describe.each(STORES)("$kind:", ({ place: makePlace }) => {
     });
   });
 
-  test("the open sessions of a type are those without an end, newest first", async () => {
-    const channel = (n: number) =>
-      start({
-        session_id: `chan_00000000000${n}`,
-        session_type: "channel",
-        timestamp: at(n),
+  describe("a beginning", () => {
+    const ids = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => id(n));
+    const by = (subject: string): Provenance => ({
+      ...{ via: "tcp", uid: null, subject, address: "192.0.2.7" },
+      reporter: `token:${subject}`,
+    });
+    const web = by("web01");
+    const begun = () => start({ session_id: "" });
+
+    test("takes the first id that no other has, and the same one again", async () => {
+      await store.append([start({ session_id: ids[0]! })]);
+      const one = begun();
+      const taken = { session_id: ids[1]!, how: "new" as const };
+      expect(await store.begin(one, ids, web)).toEqual(taken);
+      for (const _ of ["memory", "rows"]) {
+        expect(await store.begin(one, ids, web)).toEqual({
+          ...{ ...taken, how: "known" },
+        });
+        await reopen();
+      }
+      expect(await store.get(ids[1]!)).toMatchObject({
+        ...{ status: "active", reporter: "token:web01" },
       });
-    await store.append([
-      start(),
-      ...[1, 2, 3, 4].map(channel),
-      end(9, { session_id: "chan_000000000002" }),
-      recovered(9, { session_id: "chan_000000000003" }),
-    ]);
-    await store.seen(new Map([["chan_000000000001", at(99)]]));
-    for (const _ of ["memory", "rows"]) {
-      const open = await store.open("channel");
-      expect(open.map(({ session_id }) => session_id)).toEqual([
-        "chan_000000000004",
-        "chan_000000000001",
-      ]);
-      await store.idle();
-    }
-    expect((await store.open("channel"))[1]?.last_seen).toBe(at(99));
-    expect(await store.open("ci_job")).toEqual([]);
+      expect((await Array.fromAsync(store.events({}))).length).toBe(2);
+    });
+
+    test("of many at once gives each its own", async () => {
+      const all = await Promise.all(
+        ids.map(() => store.begin(begun(), ids, web)),
+      );
+      expect(all.map(({ session_id }) => session_id).sort()).toEqual(ids);
+      const same = begun();
+      const more = [...ids, id(10), id(11)];
+      const known = await Promise.all(
+        [1, 2, 3].map(() => store.begin(same, more, web)),
+      );
+      expect(known.map(({ session_id }) => session_id)).toEqual(
+        Array(3).fill(id(10)),
+      );
+      expect(known.filter(({ how }) => how === "new")).toHaveLength(1);
+    });
+
+    test("takes an id of which its own end came first, and no other's", async () => {
+      await store.append([end(9, { session_id: ids[0]! })], by("other"));
+      await store.append([end(9, { session_id: ids[1]! })], web);
+      const { session_id } = await store.begin(begun(), ids, web);
+      expect(session_id).toBe(ids[1]!);
+    });
+
+    test("of a conversation is one until that has ended", async () => {
+      const spoken = (name: string): Conversation => ({
+        ...{ username: "U01", keys: [name, `old ${name}`] },
+        keyOf: ({ metadata }) => `old ${metadata["channel_id"]}`,
+      });
+      const of = (n: number, channel_id: string) =>
+        start({
+          ...{ session_id: id(n), session_type: "channel", timestamp: at(n) },
+          user: { username: "U01", home: "" },
+          metadata: { channel_id },
+        });
+      // From before anybody kept what it is known by.
+      await store.append([of(20, "past")]);
+      expect(await store.going(spoken("now"))).toBeNull();
+      const [first, second] = [of(1, "now"), of(2, "now")];
+      expect(await store.begin(first, ids, web, spoken("now"))).toEqual({
+        ...{ session_id: ids[0]!, how: "new" },
+      });
+      for (const _ of ["memory", "rows"]) {
+        expect(await store.going(spoken("now"))).toBe(ids[0]!);
+        expect(await store.going(spoken("past"))).toBe(id(20));
+        expect(await store.begin(second, ids, web, spoken("now"))).toEqual({
+          ...{ session_id: ids[0]!, how: "going" },
+        });
+        expect(
+          (await store.begin(of(3, "past"), ids, web, spoken("past"))).how,
+        ).toBe("going");
+        await reopen();
+      }
+      expect(await store.going(spoken("now"))).toBe(ids[0]!);
+      await store.bring([recovered(9, { session_id: ids[0]! })], null);
+      expect(await store.going(spoken("now"))).toBe(ids[0]!);
+      await store.append([end(10, { session_id: ids[0]! })], web);
+      for (const _ of ["memory", "rows"]) {
+        expect(await store.going(spoken("now"))).toBeNull();
+        await reopen();
+      }
+      const next = await store.begin(second, ids, web, spoken("now"));
+      expect(next).toEqual({ session_id: ids[1]!, how: "new" });
+      // Nor is a start that was sent again another one.
+      const again = await store.begin(first, ids, web, spoken("now"));
+      expect(again).toEqual({ session_id: ids[0]!, how: "known" });
+      const at_once = await Promise.all(
+        [4, 5, 6].map((n) => store.begin(of(n, "x"), ids, web, spoken("x"))),
+      );
+      expect(new Set(at_once.map(({ session_id }) => session_id)).size).toBe(1);
+    });
   });
 });

@@ -26,13 +26,21 @@ export interface TestDatabase extends AsyncDisposable {
   url: string;
 }
 
-/** A database of its own, empty; it is dropped when it is disposed of. */
-export async function emptyDatabase(): Promise<TestDatabase> {
+/**
+ * A database of its own, empty; it is dropped when it is disposed of.
+ * @param like one that nobody is connected to, and which it is a copy of
+ */
+export async function emptyDatabase(
+  like?: TestDatabase,
+): Promise<TestDatabase> {
   const url = new URL(await (running ??= begin()));
   const sql = new SQL(url.href, { max: 1 });
   const name = `sb_${process.pid}_${++made}`;
   await sql.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-  await sql.unsafe(`CREATE DATABASE ${name}`);
+  const template = like
+    ? `TEMPLATE ${new URL(like.url).pathname.slice(1)}`
+    : "";
+  await sql.unsafe(`CREATE DATABASE ${name} ${template}`);
   url.pathname = `/${name}`;
   return {
     url: url.href,

@@ -3,7 +3,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KeptStore, OpenOptions } from "../../src/model/store.ts";
+import { DuckDBPatterns } from "../../src/store/duckdb/patterns.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { addressOf } from "../../src/store/postgres/address.ts";
+import {
+  type PostgresOptions,
+  PostgresStore,
+} from "../../src/store/postgres/store.ts";
+import { needsPostgres } from "../crash/postgres/node.ts";
+import { type TestDatabase, emptyDatabase } from "./postgres.ts";
 
 /** Where a store keeps its things, for one test. */
 export interface KeptPlace extends AsyncDisposable {
@@ -30,5 +38,46 @@ const duckdb: Kind = {
   },
 };
 
+let template: Promise<TestDatabase> | null = null;
+
+/** With its tables, which take longer to make than to copy. */
+async function madeDatabase(): Promise<TestDatabase> {
+  const database = await emptyDatabase();
+  await (await openPostgres(database)).close();
+  return database;
+}
+
+export const openPostgres = (
+  { url }: TestDatabase,
+  options: PostgresOptions = {},
+): Promise<PostgresStore> =>
+  PostgresStore.open(addressOf(url, null, null), {
+    patterns: async () => new DuckDBPatterns(),
+    ...options,
+  });
+
+/** A database with its tables, and nothing in them. */
+export const sharedDatabase = async (): Promise<TestDatabase> =>
+  emptyDatabase(await (template ??= madeDatabase()));
+
+const postgres = (kind: string, own: PostgresOptions): Kind => ({
+  kind,
+  async place() {
+    const database = await sharedDatabase();
+    return {
+      open: (options) => openPostgres(database, { ...options, ...own }),
+      [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+    };
+  },
+});
+
+/** Those that several processes may have open at once. */
+export const SHARED: readonly Kind[] = needsPostgres()
+  ? [
+      postgres("PostgreSQL", {}),
+      postgres("PostgreSQL without locks", { locks: false }),
+    ]
+  : [];
+
 /** All kinds, for `describe.each`. */
-export const STORES: readonly Kind[] = [duckdb];
+export const STORES: readonly Kind[] = [duckdb, ...SHARED];

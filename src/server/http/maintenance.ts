@@ -13,10 +13,12 @@ export interface Maintained {
   maintenance(): Promise<Maintenance>;
   /** @returns why the spool was not drained; null when it was */
   drainNow(): Promise<string | null>;
-  /** Takes events of an export in. */
-  bring(events: readonly unknown[]): Promise<Imported>;
-  /** Ends sessions that ran when an export was made; @returns how many */
-  endImported(session_ids: readonly string[]): Promise<number>;
+  imports: {
+    /** Takes events of an export in. */
+    bring(events: readonly unknown[]): Promise<Imported>;
+    /** Ends sessions that ran when an export was made; @returns how many */
+    end(session_ids: readonly string[]): Promise<number>;
+  };
 }
 
 /** What else a server lets be done with it. */
@@ -44,9 +46,9 @@ export async function administer(
   }
   if (call.command === "drain")
     return { not_drained: await database.drainNow() };
-  if (call.command === "bring") return database.bring(call.events);
+  if (call.command === "bring") return database.imports.bring(call.events);
   if (call.command === "end")
-    return { lost: await database.endImported(call.session_ids) };
+    return { lost: await database.imports.end(call.session_ids) };
   if (call.command === "progress") return { progress: stateOf(call.name) };
   const maintenance = await database.maintenance();
   switch (call.command) {

@@ -1,7 +1,7 @@
 /**
  * Records conversations on chat channels as sessions. A client keeps no id: channel,
  * sender, scope and thread (and the day, for those that last a day) identify the
- * conversation. The open ones are kept in memory, read from the store once.
+ * conversation. Which of them go on is the store's to know.
  */
 import {
   EVENT_VERSION,
@@ -10,12 +10,10 @@ import {
   type SessionStart,
 } from "../../model/event.ts";
 import { digest } from "../../model/id.ts";
-import {
-  type Provenance,
-  mayReport,
-  reporterOf,
-} from "../../model/reporter.ts";
-import { KeyedMutex, type Recorder, appendOne } from "./recorder.ts";
+import { KeyedMutex } from "../../model/mutex.ts";
+import { type Provenance, reporterOf } from "../../model/reporter.ts";
+import type { Conversation } from "../../model/store.ts";
+import { type Recorder, appendOne, beginOne } from "./recorder.ts";
 
 type Status = "tracked" | "ended" | "not_found";
 
@@ -29,7 +27,6 @@ export const CHANNEL_EVENTS = [
 const MAX_GUESSED = 16;
 /** Ends that are remembered, so that one sent again is still an end. */
 const MAX_ENDED = 4_096;
-const SPARE_ROOM = 10_000;
 
 /** What was reported, checked. */
 export interface Report {
@@ -46,10 +43,6 @@ export interface Report {
 
 export class Channels {
   private readonly mutex = new KeyedMutex();
-  /** Open sessions by `openKey`. */
-  private open: Promise<Map<string, string>> | null = null;
-  /** How many may be held before the store is asked which have lapsed. */
-  private room = 0;
   /** By the event_id of the end: the session that it ended. */
   private readonly ended = new Map<string, string>();
 
@@ -76,47 +69,46 @@ export class Channels {
 
   /** A start or a heartbeat: the open session lives on, or one begins. */
   private async begin(
-    { key, timestamp }: Report,
+    report: Report,
     start: SessionStart,
     from: Provenance,
     now: string,
   ): Promise<[string, Status]> {
+    const { key, timestamp } = report;
     const begun = await this.store.sessionOf(start, from);
     if (begun !== null) return [begun, "tracked"];
-    const going = await this.going(key, from);
-    if (going !== null) {
-      const sign = timestamp < now ? timestamp : now;
-      await this.store.seen(new Map([[going, sign]]), from);
-      return [going, "tracked"];
-    }
-    start.session_id = await this.freeId(key, start.event_id, from);
-    await appendOne(this.store, start, from);
-    const open = await this.loaded();
-    open.set(openKey(reporterOf(from), key), start.session_id);
-    if (open.size > this.room) this.open = null;
-    return [start.session_id, "tracked"];
+    const conversation = conversationOf(report, from);
+    const going = await this.store.going(conversation);
+    if (going !== null) return this.goOn(going, timestamp, from, now);
+    const ids = Array.from({ length: MAX_GUESSED }, (_, n) =>
+      channelSessionId(key, start.event_id, n),
+    );
+    // They can be guessed, and others have taken them: one that is not to be.
+    ids.push(channelSessionId(key, crypto.randomUUID(), 0));
+    const { session_id, how } = await beginOne(
+      ...([this.store, start, ids, from, conversation] as const),
+    );
+    return how === "going"
+      ? this.goOn(session_id, timestamp, from, now)
+      : [session_id, "tracked"];
   }
 
-  /** The first of a start's ids that no other has taken: they can be guessed. */
-  private async freeId(
-    key: string,
-    start_event_id: string,
+  private async goOn(
+    session_id: string,
+    timestamp: string,
     from: Provenance,
-  ): Promise<string> {
-    for (let n = 0; n < MAX_GUESSED; n++) {
-      const id = channelSessionId(key, start_event_id, n);
-      const summary = await this.store.summary(id);
-      if (summary === null) return id;
-      const free = summary.start_event_id === null;
-      if (free && mayReport(summary.reporter, from)) return id;
-    }
-    return channelSessionId(key, crypto.randomUUID(), 0);
+    now: string,
+  ): Promise<[string, Status]> {
+    const sign = timestamp < now ? timestamp : now;
+    await this.store.seen(new Map([[session_id, sign]]), from);
+    return [session_id, "tracked"];
   }
 
   private async end(
-    { key, event_id, timestamp, metadata, channel }: Report,
+    report: Report,
     from: Provenance,
   ): Promise<[string | null, Status]> {
+    const { event_id, timestamp, metadata, channel } = report;
     const end: SessionEnd = {
       event_version: EVENT_VERSION,
       event_id,
@@ -131,27 +123,11 @@ export class Channels {
     const before =
       this.ended.get(event_id) ?? (await this.store.sessionOf(end, from));
     if (before !== null) return [before, "ended"];
-    const session_id = await this.going(key, from);
+    const session_id = await this.store.going(conversationOf(report, from));
     if (session_id === null) return [null, "not_found"];
     await appendOne(this.store, { ...end, session_id }, from);
     this.remember(event_id, session_id);
     return [session_id, "ended"];
-  }
-
-  /**
-   * The session that a reporter has begun under a key, or that nobody knows who
-   * has, and that has not ended; another way may have ended it.
-   */
-  private async going(key: string, from: Provenance): Promise<string | null> {
-    const open = await this.loaded();
-    for (const reporter of [reporterOf(from), null]) {
-      const session_id = open.get(openKey(reporter, key));
-      if (session_id === undefined) continue;
-      const session = await this.store.summary(session_id);
-      if (session && !session.ended) return session_id;
-      open.delete(openKey(reporter, key));
-    }
-    return null;
   }
 
   private remember(event_id: string, session_id: string): void {
@@ -159,27 +135,19 @@ export class Channels {
     const [oldest] = this.ended.keys();
     if (this.ended.size > MAX_ENDED) this.ended.delete(oldest!);
   }
-
-  private loaded(): Promise<Map<string, string>> {
-    return (this.open ??= this.load().catch((error: unknown) => {
-      this.open = null;
-      throw error;
-    }));
-  }
-
-  private async load(): Promise<Map<string, string>> {
-    const open = new Map<string, string>();
-    // Newest first: of two under one key the newer counts.
-    for (const session of (await this.store.open("channel")).reverse()) {
-      const { reporter, session_id, metadata, start_time } = session;
-      // Metadata leaves out what is null.
-      const key = keyOf({ thread_id: null, ...metadata }, start_time);
-      open.set(openKey(reporter, key), session_id);
-    }
-    this.room = 2 * open.size + SPARE_ROOM;
-    return open;
-  }
 }
+
+/** Of a reporter, or of one that nobody knows who has begun. */
+const conversationOf = (
+  { key, channel }: Report,
+  from: Provenance,
+): Conversation => ({
+  username: String(channel["sender_id"]),
+  keys: [openKey(reporterOf(from), key), openKey(null, key)],
+  // Metadata leaves out what is null.
+  keyOf: ({ reporter, metadata, start_time }) =>
+    openKey(reporter, keyOf({ thread_id: null, ...metadata }, start_time)),
+});
 
 /** Each reporter has conversations of its own, whatever the others have. */
 const openKey = (reporter: string | null, key: string): string =>

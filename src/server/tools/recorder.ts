@@ -1,12 +1,12 @@
 /** What recording needs of a store, and a single event to it. */
-import type { Event } from "../../model/event.ts";
+import type { Event, SessionStart } from "../../model/event.ts";
 import { Rejected, fail } from "../../model/failure.ts";
 import type { Provenance } from "../../model/reporter.ts";
-import type { ServedStore } from "../../model/store.ts";
+import type { Begun, Conversation, ServedStore } from "../../model/store.ts";
 
 export type Recorder = Pick<
   ServedStore,
-  "append" | "summary" | "open" | "seen" | "sessionOf"
+  "append" | "begin" | "going" | "summary" | "seen" | "sessionOf"
 >;
 
 /**
@@ -15,36 +15,36 @@ export type Recorder = Pick<
  * @returns whether it is new
  * @throws Failure (refused) when who brings it may not report it
  */
-export async function appendOne(
+export function appendOne(
   store: Recorder,
   event: Event,
   from: Provenance,
 ): Promise<boolean> {
-  try {
-    return (await store.append([event], from)).has(event.event_id);
-  } catch (error) {
-    if (!(error instanceof Rejected)) throw error;
-    const reason = error.reasons.get(event.event_id)!;
-    const named = reason.includes(": ") ? reason : `session_id: ${reason}`;
-    throw fail.refused(named, undefined, { cause: error });
-  }
+  return inOwnWords(event, async () =>
+    (await store.append([event], from)).has(event.event_id),
+  );
 }
 
-/**
- * A mutex by key: work of the same key runs one after the other, in the order of
- * asking. A key is forgotten with its last work.
- */
-export class KeyedMutex {
-  private readonly last = new Map<string, Promise<unknown>>();
+/** As `appendOne`, of a start; see ServedStore.begin. */
+export const beginOne = (
+  store: Recorder,
+  start: SessionStart,
+  ids: readonly string[],
+  from: Provenance,
+  conversation?: Conversation,
+): Promise<Begun> =>
+  inOwnWords(start, () => store.begin(start, ids, from, conversation));
 
-  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.last.get(key);
-    const mine = (before ?? Promise.resolve()).then(work, work);
-    this.last.set(key, mine);
-    try {
-      return await mine;
-    } finally {
-      if (this.last.get(key) === mine) this.last.delete(key);
-    }
+async function inOwnWords<T>(
+  { event_id }: Event,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Rejected)) throw error;
+    const reason = error.reasons.get(event_id)!;
+    const named = reason.includes(": ") ? reason : `session_id: ${reason}`;
+    throw fail.refused(named, undefined, { cause: error });
   }
 }

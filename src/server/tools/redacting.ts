@@ -14,6 +14,8 @@ export const redactingRecorder = (
     ),
   summary: (session_id) => recorder.summary(session_id),
   sessionOf: (event, from) => recorder.sessionOf(event, from),
-  open: (session_type) => recorder.open(session_type),
+  begin: (start, ...given) =>
+    recorder.begin(redactEvent(start, choice), ...given),
+  going: (conversation) => recorder.going(conversation),
   seen: (signs, from, theirs) => recorder.seen(signs, from, theirs),
 });

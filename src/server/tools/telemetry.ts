@@ -37,7 +37,12 @@ export function countingRecorder(
       ),
     summary: (session_id) => store.summary(session_id),
     sessionOf: (event, from) => store.sessionOf(event, from),
-    open: (session_type) => store.open(session_type),
+    begin: async (start, ...given) => {
+      const begun = await store.begin(start, ...given);
+      if (begun.how === "new") count(start, metrics);
+      return begun;
+    },
+    going: (conversation) => store.going(conversation),
     seen: (signs, from, theirs) => store.seen(signs, from, theirs),
   };
 }

@@ -5,9 +5,8 @@
 import { z } from "zod";
 import { EVENT_VERSION, type SessionStart } from "../../model/event.ts";
 import { idHexOf, sessionIdOf } from "../../model/id.ts";
-import { type Provenance, mayReport } from "../../model/reporter.ts";
 import { integer, metadata, text, timestamp, tracked } from "./fields.ts";
-import { KeyedMutex, type Recorder, appendOne } from "./recorder.ts";
+import { beginOne } from "./recorder.ts";
 import { reporterFacts } from "./reporter.ts";
 import { Rules, givenMetadata } from "./rules.ts";
 import { countOne } from "./telemetry.ts";
@@ -55,23 +54,18 @@ export const trackSessionStart = tool({
   input,
   output: z.object(tracked("tracked", "error")),
   run({ recorder, spool }) {
-    const mutex = new KeyedMutex();
     return async (args, { caller, from }) => {
       const rules = new Rules();
       const event = startOf(args, rules);
       rules.bounds(event);
       rules.check();
       Object.assign(event, reporterFacts(event.pid, caller, spool));
-      // Ids that may collide end the same: they are given one after the other.
-      const hex = idHexOf(event.event_id).slice(0, 8);
-      const session_id = await mutex.run(hex, async () => {
-        // One that was stored before has begun a session, whatever this one says.
-        const begun = await recorder.sessionOf(event, from);
-        if (begun !== null) return begun;
-        event.session_id = await freeId(recorder, event, from);
-        await appendOne(recorder, event, from);
-        return event.session_id;
-      });
+      const { session_id } = await beginOne(
+        recorder,
+        event,
+        idsOf(event),
+        from,
+      );
       return { session_id, status: "tracked", error: null };
     };
   },
@@ -119,21 +113,8 @@ function versioned(
     : { metadata };
 }
 
-/** The shortest id that no other event has; that of this event if it has one. */
-async function freeId(
-  recorder: Recorder,
-  event: SessionStart,
-  from: Provenance,
-): Promise<string> {
-  const { component_name, timestamp, event_id } = event;
-  const began = new Date(timestamp);
-  for (const digits of DIGITS) {
-    const id = sessionIdOf(component_name, began, idHexOf(event_id), digits);
-    const summary = await recorder.summary(id);
-    if (!mayReport(summary?.reporter ?? null, from)) continue;
-    // Without a start it may be ours, of which an end has come first.
-    const begun = summary?.start_event_id ?? null;
-    if (begun === null || begun === event_id) return id;
-  }
-  throw new Error(`no free session id for event ${event_id}`);
-}
+/** The shortest comes first: most have no other beside them. */
+const idsOf = ({ component_name, timestamp, event_id }: SessionStart) =>
+  DIGITS.map((digits) =>
+    sessionIdOf(component_name, new Date(timestamp), idHexOf(event_id), digits),
+  );

@@ -18,6 +18,8 @@ import {
   reporterOf,
 } from "../../model/reporter.ts";
 import type {
+  Begun,
+  Conversation,
   Duty,
   KeptStore,
   SessionStats,
@@ -25,6 +27,7 @@ import type {
   StoreFacts,
   StoredEvent,
 } from "../../model/store.ts";
+import { Beginnings } from "./beginnings.ts";
 import { analyticsQuery } from "./analytics.ts";
 import { FileContents } from "./contents.ts";
 import { sessionQuery } from "./session-tables.ts";
@@ -61,6 +64,7 @@ const WINDOW_EVENTS = 262_144;
 /** Events that one query reads. */
 const PAGE_EVENTS = 1_024;
 
+const OPEN_CHANNELS = { sql: SQL.openOfType, values: ["channel"] };
 /** A smaller write-ahead log waits for the next checkpoint. */
 const WORTH_A_CHECKPOINT_BYTES = 1024 * 1024;
 
@@ -76,6 +80,7 @@ export class DuckDBStore implements KeptStore {
   /** What terminals showed. */
   readonly output: FileOutputLines;
   private writer!: Writer;
+  private beginnings!: Beginnings;
   private closing: Promise<void> | null = null;
   private readonly appendOwn = (events: readonly Event[]) =>
     this.writer.append(events, null);
@@ -118,6 +123,11 @@ export class DuckDBStore implements KeptStore {
           ...([db, store.folds, window, store.tombstones] as const),
           ...([store.removals, options, now] as const),
         );
+        store.beginnings = new Beginnings(db, store.writer, {
+          append: (...given) => store.append(...given),
+          summary: (session_id) => store.summary(session_id),
+          channels: () => Array.fromAsync(store.sessions(OPEN_CHANNELS)),
+        });
         return store;
       });
     } catch (error) {
@@ -160,10 +170,6 @@ export class DuckDBStore implements KeptStore {
     return this.liveness.expireLeases(now_ms, unleased_timeout_ms, looks);
   }
 
-  /**
-   * A caller that decides by it whether to append makes one such decision about a
-   * session at a time, until it has called `append`.
-   */
   async summary(session_id: string): Promise<SessionSummary | null> {
     let stored = this.folds.recall(session_id);
     if (stored === undefined) {
@@ -174,20 +180,16 @@ export class DuckDBStore implements KeptStore {
     return this.writer.queue.withPending(session_id, stored);
   }
 
-  async sessionOf(event: Event, from: Provenance): Promise<string | null> {
-    const { event_id, event_type, timestamp } = event;
-    const times = this.writer.timesOf(event_id, timestamp);
-    if (times.length === 0) return null;
-    const found = await this.db.ask<{ id: string; provenance: string | null }>(
-      SQL.sessionsOfEvent,
-      [event_id, event_type, times[0]!, times.at(-1)!],
-    );
-    const by = reporterOf(from);
-    const own = found.find(({ provenance }) => {
-      const brought = provenance && (JSON.parse(provenance) as Provenance);
-      return [by, null].includes(reporterOf(brought || null));
-    });
-    return own?.id ?? null;
+  sessionOf(event: Event, from: Provenance): Promise<string | null> {
+    return this.beginnings.sessionOf(event, from);
+  }
+
+  begin(...given: Parameters<KeptStore["begin"]>): Promise<Begun> {
+    return this.beginnings.begin(...given);
+  }
+
+  going(conversation: Conversation): Promise<string | null> {
+    return this.beginnings.going(conversation);
   }
 
   session(session_id: string, now_ms: number): Promise<Session | null> {
@@ -207,12 +209,6 @@ export class DuckDBStore implements KeptStore {
       this.sessions(sessionQuery(session_id)),
     );
     return found[0] ?? null;
-  }
-
-  open(session_type: string): Promise<Session[]> {
-    return Array.fromAsync(
-      this.sessions({ sql: SQL.openOfType, values: [session_type] }),
-    );
   }
 
   async stats(filter: SessionFilter): Promise<SessionStats> {

@@ -120,7 +120,8 @@ export async function commitBatch<T extends Arrival>(
   return outcome;
 }
 
-async function isCommitted<T extends Arrival>(
+/** Whether its last try was done after all. */
+export async function isCommitted<T extends Arrival>(
   tx: Connection,
   { tried }: Batch<T>,
 ): Promise<boolean> {

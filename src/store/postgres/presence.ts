@@ -3,6 +3,7 @@
  * nobody waits for it: whoever asks is told at once to come again.
  */
 import { type Failure, Overloaded, reasonOf } from "../../model/failure.ts";
+import type { StoreEvents } from "../../model/store.ts";
 import { failureOf, meaningOf } from "./retry.ts";
 
 /** When to come again. */
@@ -12,8 +13,14 @@ export class Presence {
   /** Why it cannot be used; null while it can. */
   away: Failure | null = null;
 
-  /** @param name of the database, for people */
-  constructor(private readonly name: string) {}
+  /**
+   * @param name of the database, for people
+   * @param onAway see StoreEvents
+   */
+  constructor(
+    private readonly name: string,
+    private readonly onAway: NonNullable<StoreEvents["onAway"]> = () => {},
+  ) {}
 
   /**
    * Works on it.
@@ -26,7 +33,10 @@ export class Presence {
   ): Promise<T> {
     try {
       const done = await work(this.away ? 0 : patience_ms);
-      this.away = null;
+      if (this.away) {
+        this.away = null;
+        this.onAway(null);
+      }
       return done;
     } catch (error) {
       throw this.failure(error);
@@ -35,9 +45,12 @@ export class Presence {
 
   private failure(error: unknown): Failure {
     if (meaningOf(error) !== "away") return failureOf(this.name, error);
-    return (this.away = new Overloaded(
+    const isNew = this.away === null;
+    this.away = new Overloaded(
       `${this.name} is away: ${reasonOf(error)}`,
       RETRY_AFTER_MS,
-    ));
+    );
+    if (isNew) this.onAway(this.away);
+    return this.away;
   }
 }

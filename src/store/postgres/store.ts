@@ -3,8 +3,11 @@
  * is kept in memory: what a session is stands in its row, and whoever changes it
  * compares and sets.
  */
+import type { FigureRow, Question } from "../../model/analytics.ts";
 import { type Clock, isoTime } from "../../model/clock.ts";
-import type { Event } from "../../model/event.ts";
+import type { Command, CommandFilter } from "../../model/command.ts";
+import type { Event, SessionStart } from "../../model/event.ts";
+import { fail } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import {
   NOT_YOURS,
@@ -12,8 +15,16 @@ import {
   SPOOL,
   reporterOf,
 } from "../../model/reporter.ts";
+import type {
+  MaintenanceOptions,
+  WriteArchive,
+} from "../../model/maintenance.ts";
+import type { QueryAnswer, QueryRequest } from "../../model/query.ts";
+import type { Hit, SearchFilter } from "../../model/search.ts";
 import type { Session, SessionSummary } from "../../model/session.ts";
 import type {
+  Begun,
+  Conversation,
   Duty,
   KeptStore,
   OpenOptions,
@@ -22,14 +33,19 @@ import type {
   StoredEvent,
 } from "../../model/store.ts";
 import { keptOf } from "../arrivals.ts";
+import type { Patterns } from "../patterns.ts";
+import { Asked } from "./asked.ts";
+import { Beginnings } from "./begin.ts";
 import type { Address } from "./address.ts";
-import { type Connection, HostsPool, type Pool } from "./connect.ts";
+import type { Connection } from "./connect.ts";
+import { DatabaseContents } from "./contents.ts";
 import { Duties } from "./duties.ts";
 import { readSummary, sessionOfEvent } from "./known.ts";
 import { LAPSE, Lapse } from "./lapse.ts";
+import { DatabaseMaintenance } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
-import { Presence } from "./presence.ts";
-import { retried } from "./retry.ts";
+import { PostgresOutput } from "./output.ts";
+import { Reach, type ReachOptions } from "./reach.ts";
 import { MIGRATIONS } from "./schema.ts";
 import {
   getSession,
@@ -41,71 +57,50 @@ import { Signs } from "./signs.ts";
 import { Tail } from "./tail.ts";
 import { Writer } from "./writer.ts";
 
-/** Connections of one process. */
-const WRITES = 4;
-const READS = 8;
-const STATEMENT_TIMEOUT_MS = 60_000;
-/** How long work is tried while others, or the network, are in the way. */
-const PATIENCE_MS = 5_000;
-
-export interface PostgresOptions extends OpenOptions {
+export interface PostgresOptions extends OpenOptions, ReachOptions {
   /** The steps to the newest schema, oldest first. */
   migrations?: readonly (readonly string[])[];
   /** Whether rows are locked while they are worked on; they are compared in any case. */
   locks?: boolean;
-  patience_ms?: number;
-  statement_timeout_ms?: number;
+  /** Regular expressions, for searches. */
+  patterns?: () => Promise<Patterns>;
+  /** For archives: their files are made elsewhere. */
+  writeArchive?: WriteArchive;
 }
 
-interface Parts {
-  writes: Pool;
-  reads: Pool;
-  presence: Presence;
-}
-
-export class PostgresStore implements Omit<
-  KeptStore,
-  | "output"
-  | "endQueries"
-  | "maintenance"
-  | "commands"
-  | "search"
-  | "analytics"
-  | "query"
-> {
+export class PostgresStore implements KeptStore {
+  /** What terminals showed. */
+  readonly output: PostgresOutput;
+  private readonly asked: Asked;
   private readonly writer: Writer;
   private readonly signs: Signs;
   private readonly lapse: Lapse;
   private readonly duties: Duties;
   private readonly tail: Tail;
+  private readonly beginnings: Beginnings;
   private readonly now: Clock;
-  private readonly patience_ms: number;
-  /** Reads, and what may be written twice: tried for a while. */
   private readonly connection: Connection;
   private database_bytes = 0;
   private closing: Promise<void> | null = null;
 
   private constructor(
-    private readonly parts: Parts,
+    private readonly reach: Reach,
     private readonly options: PostgresOptions,
   ) {
-    const { writes, reads, presence } = parts;
-    const { locks = true, patience_ms = PATIENCE_MS } = options;
-    this.now = options.now ?? Date.now;
-    this.patience_ms = patience_ms;
-    this.connection = this.tried(reads);
-    const { ask } = this.connection;
-    const written = this.tried(writes);
+    const { reads, writes, transaction } = reach;
+    const { locks = true, now = Date.now, patterns = noPatterns } = options;
+    this.now = now;
+    this.connection = reads;
     const append = (events: readonly Event[]) =>
       this.writer.append(events, null);
-    this.writer = new Writer(writes, presence, {
-      ...options,
-      ...{ now: this.now, locks, patience_ms },
-    });
-    this.signs = new Signs(written.ask, append, () => this.clock_ms());
-    this.duties = new Duties(written, crypto.randomUUID());
-    this.lapse = new Lapse(ask, this.duties, this.signs, append);
-    this.tail = new Tail(this.connection, (use) => this.transact(use), locks);
+    this.writer = new Writer(reach, { ...options, now, locks });
+    this.signs = new Signs(writes.ask, append, () => this.clock_ms());
+    this.duties = new Duties(writes, crypto.randomUUID());
+    this.lapse = new Lapse(reads.ask, this.duties, this.signs, append);
+    this.beginnings = new Beginnings(reads, this.writer, now);
+    this.tail = new Tail(reads, transaction, locks);
+    this.output = new PostgresOutput({ ...writes, transaction });
+    this.asked = new Asked(reach, this.tail, patterns);
   }
 
   /** @throws Failure when it cannot be used, or is of a newer program */
@@ -113,22 +108,21 @@ export class PostgresStore implements Omit<
     address: Address,
     options: PostgresOptions = {},
   ): Promise<PostgresStore> {
-    const { statement_timeout_ms = STATEMENT_TIMEOUT_MS } = options;
-    const pool = (size: number) =>
-      new HostsPool(address, { size, statement_timeout_ms });
-    const presence = new Presence(address.name);
-    const parts = { writes: pool(WRITES), reads: pool(READS), presence };
-    const store = new PostgresStore(parts, options);
+    const { migrations = MIGRATIONS } = options;
+    const reach = new Reach(address, options);
+    const { presence, patience_ms } = reach;
+    const store = new PostgresStore(reach, options);
     try {
-      const { migrations = MIGRATIONS } = options;
-      await presence.of(store.patience_ms, () =>
-        migrate(parts.writes, address.name, migrations),
+      // Whoever makes the tables is waited for longer than a host that is not there.
+      await reach.reads.ask("SELECT 1");
+      await presence.of(patience_ms, () =>
+        migrate(reach.pool, address.name, migrations),
       );
       // Leases run from now on, if nobody else has looked at them.
       await store.duties.take(LAPSE, store.clock_ms());
       return store;
     } catch (error) {
-      await Promise.all([parts.writes.end(), parts.reads.end()]);
+      await Promise.all([reach.end(), store.asked.close()]);
       throw error;
     }
   }
@@ -189,8 +183,18 @@ export class PostgresStore implements Omit<
     return getSession(this.connection, session_id, now_ms);
   }
 
-  open(session_type: string): Promise<Session[]> {
-    return Array.fromAsync(this.list({ session_type, status: "active" }));
+  begin(
+    start: SessionStart,
+    ids: readonly string[],
+    from: Provenance,
+    conversation?: Conversation,
+  ): Promise<Begun> {
+    const [kept] = keptOf([start], from, this.now()) as [SessionStart];
+    return this.beginnings.begin(kept, ids, from, conversation);
+  }
+
+  going(conversation: Conversation): Promise<string | null> {
+    return this.beginnings.going(conversation);
   }
 
   stats(filter: SessionFilter): Promise<SessionStats> {
@@ -199,6 +203,26 @@ export class PostgresStore implements Omit<
 
   events(filter: EventFilter): AsyncIterable<StoredEvent> {
     return this.tail.events(filter);
+  }
+
+  commands(filter: CommandFilter): AsyncIterable<Command> {
+    return this.asked.commands(filter);
+  }
+
+  search(filter: SearchFilter, gone?: AbortSignal): AsyncIterable<Hit> {
+    return this.asked.search(filter, gone);
+  }
+
+  analytics(question: Question): Promise<FigureRow[]> {
+    return this.asked.analytics(question, this.now());
+  }
+
+  query(request: QueryRequest): Promise<QueryAnswer> {
+    return this.asked.query(request);
+  }
+
+  endQueries(): Promise<void> {
+    return this.asked.endQueries();
   }
 
   hosts(since_ms: number): Promise<Map<string, number>> {
@@ -218,11 +242,28 @@ export class PostgresStore implements Omit<
     this.database_bytes = Number(row!.bytes);
   }
 
+  contents(): DatabaseContents {
+    const { reads, address } = this.reach;
+    return new DatabaseContents(reads, this.duties, address.name);
+  }
+
+  maintenance(options: MaintenanceOptions): DatabaseMaintenance {
+    const { locks = true, writeArchive = noArchives } = this.options;
+    const { reads, transaction, address } = this.reach;
+    const parts = {
+      ...{ reads, transaction, locks, writeArchive, url: address.url },
+      append: (events: readonly Event[]) => this.writer.append(events, null),
+      number: () => this.tail.number(),
+      contents: this.contents(),
+    };
+    return new DatabaseMaintenance(parts, options);
+  }
+
   facts(): StoreFacts {
     return {
       queued_events: this.writer.queue.events,
       last_commit_ok: this.writer.lastCommitOk,
-      away: this.parts.presence.away,
+      away: this.reach.presence.away,
       given_up: false,
       last_seq: this.tail.last,
       database_bytes: this.database_bytes,
@@ -236,7 +277,7 @@ export class PostgresStore implements Omit<
 
   /** @throws Failure (overloaded) while the database is away */
   requireThere(): void {
-    const { away } = this.parts.presence;
+    const { away } = this.reach.presence;
     if (away) throw away;
   }
 
@@ -250,13 +291,13 @@ export class PostgresStore implements Omit<
   }
 
   private async end(): Promise<void> {
-    const { writes, reads } = this.parts;
     try {
+      await this.asked.endQueries();
       await this.writer.close();
       // Where it is away, its duties are over in a few seconds.
-      if (!this.parts.presence.away) await this.duties.release();
+      if (!this.reach.presence.away) await this.duties.release();
     } finally {
-      await Promise.all([writes.end(), reads.end()]);
+      await Promise.all([this.reach.end(), this.asked.close()]);
     }
   }
 
@@ -264,21 +305,20 @@ export class PostgresStore implements Omit<
   private clock_ms(): number {
     return this.now() - Date.now();
   }
-
-  private transact<T>(use: (tx: Connection) => Promise<T>): Promise<T> {
-    return this.parts.presence.of(this.patience_ms, (patience_ms) =>
-      retried(patience_ms, () => this.parts.writes.transaction(use)),
-    );
-  }
-
-  private tried(pool: Pool): Connection {
-    return {
-      ask: (sql, values) =>
-        this.parts.presence.of(this.patience_ms, (patience_ms) =>
-          retried(patience_ms, () => pool.ask(sql, values)),
-        ),
-    };
-  }
 }
 
 const ALERTS: Duty = "alerts";
+
+const noArchives: WriteArchive = () => {
+  throw fail.refused(
+    "archives are not made here",
+    "ask the program that opened the database",
+  );
+};
+
+const noPatterns = () => {
+  throw fail.refused(
+    "no regular expressions are known here",
+    "search for the text as it stands",
+  );
+};

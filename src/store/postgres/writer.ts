@@ -17,16 +17,14 @@ import {
   type Rules,
   commitBatch,
 } from "./commit.ts";
-import type { Connection, Pool } from "./connect.ts";
-import type { Presence } from "./presence.ts";
+import type { Connection } from "./connect.ts";
+import type { Reach } from "./reach.ts";
 import { retried } from "./retry.ts";
 
 export interface WriterOptions extends StoreEvents {
   now: Clock;
   /** See Rules. */
   locks: boolean;
-  /** How long a batch is tried while others, or the network, are in the way. */
-  patience_ms: number;
 }
 
 export class Writer {
@@ -36,8 +34,7 @@ export class Writer {
   lastCommitOk = true;
 
   constructor(
-    private readonly pool: Pool,
-    private readonly presence: Presence,
+    private readonly reach: Reach,
     private readonly options: WriterOptions,
   ) {}
 
@@ -88,7 +85,8 @@ export class Writer {
 
   /** Rejects all calls with events in a batch, and drops their other events. */
   private fail(batch: readonly Item[], error: unknown): void {
-    this.lastCommitOk = false;
+    // One that is away says so itself.
+    if (!this.reach.presence.away) this.lastCommitOk = false;
     const calls = new Set(batch.map(({ call }) => call));
     this.queue.release(batch);
     this.queue.drop(calls);
@@ -106,12 +104,13 @@ export class Writer {
       rules: Rules,
     ) => Promise<Committed<T>>,
   ): Promise<Committed<T>> {
-    const { now, locks, patience_ms, onCommit, onRejected } = this.options;
+    const { now, locks, onCommit, onRejected } = this.options;
+    const { presence, patience_ms, pool } = this.reach;
     const begun = performance.now();
     const batch: Batch<T> = { tried: null };
-    const done = await this.presence.of(patience_ms, (patience) =>
+    const done = await presence.of(patience_ms, (patience) =>
       retried(patience, () =>
-        this.pool.transaction((tx) =>
+        pool.transaction((tx) =>
           work(tx, batch, { locks, clock_ms: now() - Date.now() }),
         ),
       ),

@@ -1,0 +1,66 @@
+/**
+ * How a store reaches its database: connections to write and to read, on which work is
+ * tried again for a while as long as others, or the network, are in the way.
+ */
+import type { StoreEvents } from "../../model/store.ts";
+import type { Address } from "./address.ts";
+import { type Connection, HostsPool, type Pool } from "./connect.ts";
+import { Presence } from "./presence.ts";
+import { retried } from "./retry.ts";
+
+/** Connections of one process. */
+const WRITES = 4;
+const READS = 8;
+const STATEMENT_TIMEOUT_MS = 60_000;
+const PATIENCE_MS = 5_000;
+
+export interface ReachOptions extends Pick<StoreEvents, "onAway"> {
+  /** How long work is tried. */
+  patience_ms?: number;
+  statement_timeout_ms?: number;
+}
+
+export class Reach {
+  readonly presence: Presence;
+  readonly patience_ms: number;
+  readonly pool: Pool;
+  private readonly reading: Pool;
+  /** Reads, and what may be written twice. */
+  readonly reads: Connection;
+  readonly writes: Connection;
+
+  constructor(
+    readonly address: Address,
+    options: ReachOptions,
+  ) {
+    const { statement_timeout_ms = STATEMENT_TIMEOUT_MS } = options;
+    const { patience_ms = PATIENCE_MS, onAway } = options;
+    this.presence = new Presence(address.name, onAway);
+    this.patience_ms = patience_ms;
+    this.pool = new HostsPool(address, { size: WRITES, statement_timeout_ms });
+    this.reading = new HostsPool(address, {
+      ...{ size: READS, statement_timeout_ms },
+    });
+    this.reads = this.tried(this.reading);
+    this.writes = this.tried(this.pool);
+  }
+
+  /** One transaction, done again as a whole where others are in the way. */
+  readonly transaction: Pool["transaction"] = (use) =>
+    this.presence.of(this.patience_ms, (patience_ms) =>
+      retried(patience_ms, () => this.pool.transaction(use)),
+    );
+
+  private tried(pool: Pool): Connection {
+    return {
+      ask: (sql, values) =>
+        this.presence.of(this.patience_ms, (patience_ms) =>
+          retried(patience_ms, () => pool.ask(sql, values)),
+        ),
+    };
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([this.pool.end(), this.reading.end()]);
+  }
+}
