@@ -1,6 +1,6 @@
 /** The recordings of sessions that are archived: they move into the archive's folder. */
 import { linkSync, mkdirSync, statSync } from "node:fs";
-import type { Settings } from "../config/load.ts";
+import { type Settings, recordingsRoot } from "../config/load.ts";
 import { errnoOf } from "../model/failure.ts";
 import type { RecordingFiles } from "../model/maintenance.ts";
 import { recordingPath, recordingsFolder } from "../model/recording/place.ts";
@@ -16,7 +16,7 @@ export function filesBeside(settings: Settings) {
   return {
     spooled: () => spooledSessions(data),
     requireNotOwn: (path: string) => requireNotOwn(settings, path),
-    recordings: recordingFiles(data),
+    recordings: recordingFiles(recordingsRoot(settings)),
   };
 }
 

@@ -64,7 +64,7 @@ export async function claim<S>(
     if (found) return found;
     if (!isHeld(path)) {
       // Unpacking the library takes a while: first, so that nobody waits for it.
-      await loadDuckDB(settings);
+      if (settings.config.store.url === null) await loadDuckDB(settings);
       const lock = StoreLock.tryAcquire(path, role);
       if (lock) return lock;
     }
@@ -95,6 +95,10 @@ export function runningServer(path: string): Holder | null {
   if (!holder || holder.role === "cli" || !isHeld(path)) return null;
   return isHolding(holder, path) === "no" ? null : holder;
 }
+
+/** The database for people: a file, or where another machine has it. */
+export const databaseName = (settings: Settings): string =>
+  settings.config.store.url ?? databasePath(settings);
 
 export function databasePath({ config, paths }: Settings): string {
   return config.store.path ?? `${paths.data!}/sessions.duckdb`;

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, readSync } from "node:fs";
-import type { Settings } from "../config/load.ts";
+import { type Settings, recordingsRoot } from "../config/load.ts";
 import { isoTime } from "../model/clock.ts";
 import { EVENT_VERSION, type Annotation } from "../model/event.ts";
 import { Failure, Rejected, type Warn, errnoOf } from "../model/failure.ts";
@@ -64,8 +64,8 @@ export async function deliverRecordings(
   settings: Settings,
   { automatic, warn }: DeliveryOptions,
 ): Promise<number> {
-  const { config, paths } = settings;
-  const data = paths.data!;
+  const { config } = settings;
+  const data = recordingsRoot(settings);
   const url = config.server.endpoint;
   const folder = recordingsFolder(data);
   if (isMissing(folder)) return 0;
@@ -115,7 +115,7 @@ class Delivery {
     private readonly url: string,
     private readonly warn: Warn,
   ) {
-    this.data = settings.paths.data!;
+    this.data = recordingsRoot(settings);
     this.target = { url, token: () => endpointToken(settings, url) };
   }
 

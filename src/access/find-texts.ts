@@ -1,5 +1,5 @@
 /** Finds the session, and the commands of it, whose texts are to be removed. */
-import type { Settings } from "../config/load.ts";
+import { type Settings, recordingsRoot } from "../config/load.ts";
 import {
   type ChosenCommand,
   chosenCommands,
@@ -90,7 +90,10 @@ async function stored(
 /** What waits here for a server on another host; nothing is sent to it. */
 function spooled(settings: Settings, reference: string): Found | null {
   const data = settings.paths.data!;
-  const here = [...spooledSessions(data), ...recordedSessions(data)];
+  const here = [
+    ...spooledSessions(data),
+    ...recordedSessions(recordingsRoot(settings)),
+  ];
   const found = [...new Set(here)].filter(
     (id) =>
       reference !== "" &&

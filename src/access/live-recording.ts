@@ -3,7 +3,7 @@
  * this host, else by the server that its sessions are with.
  */
 import { checkEndpoint, clientToken } from "../auth/token.ts";
-import type { Settings } from "../config/load.ts";
+import { type Settings, recordingsRoot } from "../config/load.ts";
 import { Failure, type Warn, fail } from "../model/failure.ts";
 import { LiveScreen } from "../model/recording/live.ts";
 import { recordingPath } from "../model/recording/place.ts";
@@ -53,7 +53,7 @@ export async function findLive(
   ended: (session: Session) => string | null,
   warn: Warn,
 ): Promise<Session> {
-  const data = settings.paths.data!;
+  const data = recordingsRoot(settings);
   const recorded = word === undefined ? null : findRecorded(data, word);
   return withReadable(settings, warn, async (store) => {
     const around = await sessionsAround(store);
@@ -81,7 +81,7 @@ async function onlyLive(
   store: SessionStore,
   around: ReadonlySet<string>,
 ): Promise<Session> {
-  const data = settings.paths.data!;
+  const data = recordingsRoot(settings);
   const here = ({ session_id }: Session) =>
     !around.has(session_id) && !isMissing(recordingPath(data, session_id));
   const all = await Array.fromAsync(store.list({ status: "active" }));
@@ -117,7 +117,7 @@ export async function openLive(
   warn: Warn,
 ): Promise<LiveLook> {
   const { session_id, hostname } = session;
-  const data = settings.paths.data!;
+  const data = recordingsRoot(settings);
   const { endpoint } = settings.config.server;
   const isHere = hostname === hostNames().hostname;
   if (isHere && (await recordingBegan(data, session)))
@@ -140,7 +140,7 @@ function ofFile(
   ended: (session: Session) => string | null,
   warn: Warn,
 ): LiveLook {
-  const path = recordingPath(settings.paths.data!, session_id);
+  const path = recordingPath(recordingsRoot(settings), session_id);
   const recording = OpenRecording.open(path, true);
   const live = new LiveScreen(recording.reader);
   const over = watchEnd(settings, session_id, ended, warn);

@@ -1,5 +1,6 @@
 /** Opens the store that this process keeps; the one place that knows which it is. */
 import { dirname } from "node:path";
+import { readPrivateText } from "../auth/secret.ts";
 import type { Settings } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
 import type { KeptStore, OpenOptions } from "../model/store.ts";
@@ -39,7 +40,36 @@ export async function openStore(
 }
 
 /** Opens it for whoever holds its lock. */
-export async function openKept(
+export function openKept(
+  settings: Settings,
+  options: OpenOptions,
+): Promise<KeptStore> {
+  const { url } = settings.config.store;
+  return url === null
+    ? openFile(settings, options)
+    : openDatabase(settings, url, options);
+}
+
+async function openDatabase(
+  settings: Settings,
+  url: string,
+  options: OpenOptions,
+): Promise<KeptStore> {
+  const { password_file, ca_file } = settings.config.store;
+  const password =
+    password_file && readPrivateText("store.password_file", password_file);
+  const { addressOf } = await import("../store/postgres/address.ts");
+  const { PostgresStore } = await import("../store/postgres/store.ts");
+  const patterns = async () => {
+    await loadDuckDB(settings);
+    const { DuckDBPatterns } = await import("../store/duckdb/patterns.ts");
+    return new DuckDBPatterns();
+  };
+  const address = addressOf(url, password, ca_file);
+  return PostgresStore.open(address, { ...options, patterns });
+}
+
+async function openFile(
   settings: Settings,
   options: OpenOptions,
 ): Promise<KeptStore> {

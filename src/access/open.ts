@@ -22,7 +22,7 @@ import type { Maintenance } from "../model/maintenance.ts";
 import type { SessionStore } from "../model/store.ts";
 import { trustedPath } from "../os/trust.ts";
 import { CircuitBreaker, readDelivery } from "../spool/circuit-breaker.ts";
-import { drain } from "../spool/drain.ts";
+import { type DrainOptions, drain } from "../spool/drain.ts";
 import { openOwn, spoolBacklog } from "../spool/folder.ts";
 import { nearlyFull } from "../spool/quota.ts";
 import {
@@ -121,8 +121,9 @@ async function readable(
   try {
     return await nearest(settings, warn, null, warn, output);
   } catch (error) {
-    const here = settings.config.server.endpoint === null;
-    if (!here || !isUnwritable(error)) throw error;
+    const { server, store } = settings.config;
+    const isFile = server.endpoint === null && store.url === null;
+    if (!isFile || !isUnwritable(error)) throw error;
     const database = databasePath(settings);
     const copy = copyAside(settings, database, lockPath(settings));
     if (!copy) throw error;
@@ -280,13 +281,17 @@ async function drainAndReport(
   if (report.rejected.length === 0) sayRejected(folder, warn);
 }
 
+export const drainOptions = ({ config }: Settings): DrainOptions => ({
+  heartbeat_ms: config.session.heartbeat_ms,
+  keep_done_ms: config.store.keep_done_ms,
+});
+
 /** One pass over the spool. */
-export function drainInto(
-  { config, paths }: Settings,
+export const drainInto = (
+  settings: Settings,
   store: DrainTarget,
-): Promise<DrainReport> {
-  return drain(paths.data!, store, Date.now, config.session.heartbeat_ms);
-}
+): Promise<DrainReport> =>
+  drain(settings.paths.data!, store, Date.now, drainOptions(settings));
 
 /**
  * Hands over the maintenance of this host's database, that of the server that has

@@ -5,7 +5,8 @@
  */
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type Settings, statePaths } from "../config/load.ts";
+import { recordingsFolder } from "../model/recording/place.ts";
+import { type Settings, recordingsRoot, statePaths } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
 import { databasePath, lockPath } from "./claim.ts";
 import { COPIES } from "./copies.ts";
@@ -44,6 +45,7 @@ function isOwn(settings: Settings, path: string): boolean {
   return (
     [folder, dirname(folder), dirname(socket)].some(isIn) ||
     OWN_FOLDERS.some((own) => isIn(`${data}/${own}`)) ||
+    isIn(recordingsFolder(recordingsRoot(settings))) ||
     (isBeside(data) && [...OWN_FOLDERS, ARCHIVES, COPIES].includes(name)) ||
     (isBeside(dirname(lock)) && name === basename(lock)) ||
     (isBeside(dirname(database)) &&

@@ -82,7 +82,8 @@ export async function noteRecent(
   const ids: string[] = [];
   try {
     const changed = Math.max(changedAt(database), changedAt(`${database}.wal`));
-    if (changedAt(file) > changed) return () => {};
+    // Others change one that is no file here.
+    if (changed > 0 && changedAt(file) > changed) return () => {};
     for await (const { session_id } of store.list({ limit: MOST_IDS }))
       ids.push(session_id);
   } catch {

@@ -1,5 +1,5 @@
 /** Finds which recording is meant, and the commands that ran meanwhile. */
-import type { Settings } from "../config/load.ts";
+import { type Settings, recordingsRoot } from "../config/load.ts";
 import { type Command } from "../model/command.ts";
 import { chosenCommands } from "../model/command-reference.ts";
 import { type Event, isKind } from "../model/event.ts";
@@ -32,7 +32,7 @@ export async function openRecorded(
 ): Promise<OpenRecording> {
   if (word !== undefined && IS_PATH.test(word))
     return OpenRecording.open(word, false);
-  const data = settings.paths.data!;
+  const data = recordingsRoot(settings);
   const session_id =
     word === undefined
       ? newest(data, current)
@@ -49,7 +49,7 @@ async function missing(
   warn: Warn,
 ): Promise<Failure> {
   const it = `the recording of session '${session_id}'`;
-  const went = removedRecordings(settings.paths.data!).findLast(
+  const went = removedRecordings(recordingsRoot(settings)).findLast(
     (one) => one.session_id === session_id,
   );
   if (went)
@@ -68,7 +68,9 @@ async function missing(
       `${it} was removed on ${removal.timestamp} by ${removal.redacted_by?.join(", ") ?? "somebody"}`,
       `see: session-buddy list-events ${session_id} --kind redaction`,
     );
-  const { endpoint } = settings.config.server;
+  const { server, store } = settings.config;
+  const { endpoint } = server;
+  const parted = store.url !== null && store.recordings === null;
   if (!events.some(promiseIn))
     return fail.not_found(
       `the terminal of session '${session_id}' was not recorded, or not on this host`,
@@ -77,7 +79,7 @@ async function missing(
   return fail.not_found(
     `${it} is not on this host`,
     endpoint === null
-      ? "its own host brings it with the next session-buddy drain, unless it went there; a file is taken by its path, too"
+      ? `its own host brings it with the next session-buddy drain, unless it went there${parted ? ", or another server over this database has it: store.recordings names a folder that all share" : ""}; a file is taken by its path, too`
       : `play it on the host of the server at ${endpoint}, or on its dashboard`,
   );
 }

@@ -6,7 +6,7 @@
 import { readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { AlertFolder } from "../alerts/folder.ts";
-import type { Settings } from "../config/load.ts";
+import { type Settings, recordingsRoot } from "../config/load.ts";
 import type { ChosenCommand } from "../model/command-reference.ts";
 import { type Warn, Failure, fail, reasonOf } from "../model/failure.ts";
 import { recordingPath } from "../model/recording/place.ts";
@@ -62,6 +62,7 @@ export async function removeTexts(
   warn: Warn,
 ): Promise<TextsRemoved> {
   const { session_id, commands, recording, user } = removal;
+  const root = recordingsRoot(settings);
   const data = settings.paths.data!;
   const event_ids = commands?.map(({ event_id }) => event_id) ?? null;
   const request: RemovalRequest = {
@@ -69,8 +70,8 @@ export async function removeTexts(
     ...(recording && { recording }),
   };
   const removeFile = () => {
-    if (recording && hasRecording(data, session_id))
-      done.recording = removeRecording(data, session_id);
+    if (recording && hasRecording(root, session_id))
+      done.recording = removeRecording(root, session_id);
   };
   const spooled = { session_id, commands, up_to: null };
   const before = await removeFromSpool(data, spooled);

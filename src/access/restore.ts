@@ -79,6 +79,12 @@ export class Candidate {
     file: string,
     warn: Warn,
   ): Promise<Candidate> {
+    const { url } = settings.config.store;
+    if (url !== null)
+      throw fail.config(
+        `the database is at ${url}, and a backup of a file cannot take its place`,
+        "restore a dump of it with pg_restore; or bring a file to it: session-buddy migrate",
+      );
     if (runningServer(lockPath(settings))) throw serverFailure(settings);
     const database = databasePath(settings);
     ensurePrivateDir(settings.paths.data!);

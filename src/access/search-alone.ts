@@ -2,7 +2,7 @@
  * Where no server runs, a command that has the database open brings the lines of
  * recordings into it: for a while, and the next one goes on.
  */
-import { redactionOf, type Settings } from "../config/load.ts";
+import { redactionOf, type Settings, recordingsRoot } from "../config/load.ts";
 import { Failure, type Warn } from "../model/failure.ts";
 import { recordingsFolder } from "../model/recording/place.ts";
 import type { KeptStore } from "../model/store.ts";
@@ -37,7 +37,7 @@ export async function searchAlone(
     // It has the rules and a terminal in it: whoever has no recordings waits for none.
     const { searchRecordings } = await import("./searched-recordings.ts");
     const { left } = await searchRecordings({
-      data: settings.paths.data!,
+      data: recordingsRoot(settings),
       lines: store.output,
       redaction: redactionOf(settings),
       // Doctor tells of them.
@@ -61,11 +61,11 @@ export async function searchAlone(
 
 /** Nothing is recorded here, and nothing of what was is in the database. */
 async function isNothing(
-  { paths }: Settings,
+  settings: Settings,
   { output }: KeptStore,
 ): Promise<boolean> {
   return (
-    isMissing(recordingsFolder(paths.data!)) &&
+    isMissing(recordingsFolder(recordingsRoot(settings))) &&
     (await output.recordings()).length === 0
   );
 }

@@ -112,6 +112,10 @@ export const defaults = () => ({
     password_file: null as string | null,
     /** Of the authority that has signed the database's certificate. */
     ca_file: null as string | null,
+    /** The folder of `recordings/` that servers share; null: the data folder. */
+    recordings: null as string | null,
+    /** How long a file of the spool is kept once its events are stored; null: a minute. */
+    keep_done_ms: null as number | null,
   },
   /** Set by variables alone. */
   log: { level: "info" as LogLevel, folder: null as string | null },
@@ -260,6 +264,12 @@ export const KEYS: ReadonlyMap<string, Key> = new Map(
     store("url", STORE_URL_TAKES, orNull(databaseUrl)),
     store("password_file", PATH_OR_NULL, pathOrNull),
     store("ca_file", PATH_OR_NULL, pathOrNull),
+    store("recordings", PATH_OR_NULL, pathOrNull),
+    store(
+      "keep_done_ms",
+      "a duration such as 15m, at most 30d, or null",
+      orNull(durationUpTo(30 * DAY_MS)),
+    ),
     group("", (config) => config)("cache_dir", PATH_OR_NULL, pathOrNull),
   ].map((key) => [key.name, key]),
 );

@@ -219,6 +219,13 @@ function readEnvironment(
 }
 
 /**
+ * The folder that `recordings/` is in: this host's, or one that servers share.
+ * @param settings with a data folder
+ */
+export const recordingsRoot = ({ config, paths }: Settings): string =>
+  config.store.recordings ?? paths.data!;
+
+/**
  * Where a running server is found, and what it leaves. The same `store.lock`
  * means the same paths: a database that was put elsewhere has its state beside it.
  * @param settings valid ones, see `validSettings`

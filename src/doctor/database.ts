@@ -33,14 +33,7 @@ export function databaseChecks(settings: Settings): Check[] {
         return `${sessions} sessions: ${active} active, ${ended} ended, ${lost} lost`;
       },
     },
-    {
-      name: "database_file",
-      look() {
-        const path = databasePath(settings);
-        requireOwnDatabase(path);
-        return `${path}: nobody else can write to it`;
-      },
-    },
+    ...(settings.config.store.url === null ? fileChecks(settings) : []),
     {
       name: "spool_readable",
       look() {
@@ -52,7 +45,6 @@ export function databaseChecks(settings: Settings): Check[] {
         );
       },
     },
-    { name: "database_log", look: () => leftLogs(databasePath(settings)) },
     ...(settings.config.server.endpoint === null
       ? []
       : [{ name: "delivery", look: () => delivery(data) }]),
@@ -75,6 +67,18 @@ export function databaseChecks(settings: Settings): Check[] {
     },
   ];
 }
+
+const fileChecks = (settings: Settings): Check[] => [
+  {
+    name: "database_file",
+    look() {
+      const path = databasePath(settings);
+      requireOwnDatabase(path);
+      return `${path}: nobody else can write to it`;
+    },
+  },
+  { name: "database_log", look: () => leftLogs(databasePath(settings)) },
+];
 
 function leftLogs(database: string): string {
   const start = `${basename(database)}.wal.`;
@@ -104,8 +108,9 @@ function leftLogs(database: string): string {
 }
 
 const SEARCHED = `
-  SELECT count(*), coalesce(sum(lines), 0)::DOUBLE,
-    count(left_out), max(left_out), arg_max(session_id, left_out)
+  SELECT count(*), coalesce(sum(lines), 0)::FLOAT8,
+    count(left_out), max(left_out), (SELECT session_id FROM recordings
+      WHERE left_out IS NOT NULL ORDER BY left_out DESC LIMIT 1)
   FROM recordings`;
 
 /** A recording that somebody made otherwise is no fault of this host's. */

@@ -88,8 +88,8 @@ async function behind(
   of = "",
 ) {
   const { seq } = progress?.place ?? { seq: 0 };
-  const sql = `SELECT count(*)::DOUBLE,
-    coalesce(greatest(0, epoch(now()) - epoch(min(received_at))), 0)::DOUBLE
+  const sql = `SELECT count(*)::FLOAT8, coalesce(greatest(0,
+      extract(epoch FROM now()) - extract(epoch FROM min(received_at))), 0)::FLOAT8
     FROM events WHERE seq > ${seq} ${of}`;
   const request = { sql, timeout_ms: QUERY_MS };
   const [row] = await withStore(

@@ -1,5 +1,5 @@
 /** Checks the recordings of terminals: their room, and their way to the server. */
-import type { Settings } from "../config/load.ts";
+import { type Settings, recordingsRoot } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
 import { recordingsFolder } from "../model/recording/place.ts";
 import {
@@ -15,7 +15,7 @@ import type { Check } from "./check.ts";
 const LATELY_MS = 30 * 86_400_000;
 
 export function recordingChecks(settings: Settings): Check[] {
-  const data = settings.paths.data!;
+  const data = recordingsRoot(settings);
   const remote = settings.config.server.endpoint !== null;
   const delivered = remote && settings.config.delivery.recordings !== "off";
   return [

@@ -13,7 +13,8 @@ import { Tap } from "./tap.ts";
 import { RecordedTerminal } from "./terminal.ts";
 
 export interface ScreenRequest {
-  data: string;
+  /** The folder that `recordings/` is in. */
+  root: string;
   term: string;
   /** The file of --config, whose rules and sizes hold; undefined: there is none. */
   config: string | undefined;
@@ -65,7 +66,7 @@ export function recordTerminal(
 function openTap(
   c: Libc,
   session_id: string,
-  { data, term }: ScreenRequest,
+  { root, term }: ScreenRequest,
   { initial: { size, modes } }: RecordedTerminal,
 ): Tap | null {
   const own = c.calls.fcntl(0, F_DUPFD, HIGH_DESCRIPTOR);
@@ -74,7 +75,7 @@ function openTap(
     String,
   );
   const raw = Buffer.from(modes).toString("hex");
-  const tap = Tap.open(c, [data, session_id, ...words, raw]);
+  const tap = Tap.open(c, [root, session_id, ...words, raw]);
   closeFile(own);
   return tap;
 }

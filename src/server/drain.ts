@@ -3,11 +3,14 @@
  * runs at a time; what it meets is logged once.
  */
 import type { Settings } from "../config/load.ts";
+import { drainOptions } from "../access/open.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
 import { reasonOf } from "../model/failure.ts";
 import { Drain } from "../spool/drain.ts";
+import { requeueDone } from "../spool/contents.ts";
 import type { DrainTarget } from "../spool/report.ts";
+import { spoolFolder } from "../spool/write.ts";
 import type { Metrics } from "./http/metrics.ts";
 import { SpoolCounter, countNew } from "./tools/telemetry.ts";
 
@@ -30,6 +33,8 @@ export class ServerDrain {
   private failed: string | null = null;
   private refused = "";
   private lastPass = performance.now();
+  /** Whether files come back from done/ with the next pass. */
+  private again = false;
 
   constructor(
     private readonly settings: Settings,
@@ -45,6 +50,15 @@ export class ServerDrain {
   /** Knows nothing any more of what the database has, for it may be another one. */
   beginAnew(): void {
     this.drain = this.begun();
+  }
+
+  /**
+   * The database was away. It may be another host's now, and lack what it had
+   * acknowledged: what is still here of that is brought once more.
+   */
+  cameBack(): void {
+    this.beginAnew();
+    this.again = this.settings.config.store.keep_done_ms !== null;
   }
 
   get isRunning(): boolean {
@@ -93,7 +107,6 @@ export class ServerDrain {
   }
 
   private begun(): Drain {
-    const { config, paths } = this.settings;
     const target: DrainTarget = {
       ...this.database,
       append: async (events) =>
@@ -101,13 +114,15 @@ export class ServerDrain {
           this.counter.count(event),
         ),
     };
-    const { heartbeat_ms } = config.session;
-    return new Drain(paths.data!, target, this.now, heartbeat_ms);
+    const options = drainOptions(this.settings);
+    return new Drain(this.settings.paths.data!, target, this.now, options);
   }
 
   private async take(): Promise<void> {
     const { log, settings, database } = this;
     const now = this.now();
+    if (this.again) await requeueDone(spoolFolder(settings.paths.data!));
+    this.again = false;
     const report = await this.drain.pass().catch((error) => {
       this.notDrained = `the spool was not drained: ${reasonOf(error)}`;
       throw error;

@@ -86,7 +86,7 @@ async function resumeAfter(
     (SELECT max(seq) FROM events WHERE event_id::VARCHAR = '${event_id}'),
     (SELECT min(seq) - 1 FROM events
       WHERE received_at >= '${since.slice(0, -1)}'::TIMESTAMP),
-    (SELECT max(seq) FROM events), 0)::DOUBLE`;
+    (SELECT max(seq) FROM events), 0)::FLOAT8`;
   const { rows } = await store.query({ sql, timeout_ms: RESUME_MS });
   const [row] = await Array.fromAsync(rows);
   return Number(row![0]);

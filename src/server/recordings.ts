@@ -62,8 +62,13 @@ export class Recordings {
   private readonly open = new Map<Reading, Open>();
   private readonly watches: Watches;
 
+  /**
+   * @param root of the folder of recordings
+   * @param parted whether other servers over this database have recordings of their own
+   */
   constructor(
-    private readonly data: string,
+    private readonly root: string,
+    private readonly parted: boolean,
     private readonly store: ServerStore,
     private readonly log: Log,
   ) {
@@ -116,7 +121,7 @@ export class Recordings {
     const over = endText(session);
     if (over !== null)
       throw fail.gone(over, "its recording is at this path without ?follow");
-    await recordingBegan(this.data, session);
+    await recordingBegan(this.root, session);
   }
 
   private follow(session: Session): Reading {
@@ -241,15 +246,17 @@ export class Recordings {
   /** @throws Failure when there is none here */
   private opened(session: Session): OpenRecording {
     const { session_id, hostname, metadata, status } = session;
-    const path = recordingPath(this.data, session_id);
+    const path = recordingPath(this.root, session_id);
     if (!isMissing(path)) return this.openAt(path, session_id);
-    const removed = removedRecordings(this.data);
+    const removed = removedRecordings(this.root);
     if (removed.some((one) => one.session_id === session_id))
       throw fail.gone("its recording was removed");
     if (hostname !== hostNames().hostname)
       throw fail.not_found(
-        `its recording, if there is one, is on ${hostname}`,
-        "look at it there: session-buddy replay",
+        `its recording, if there is one, is on ${hostname}${this.parted ? ", or another server has it" : ""}`,
+        this.parted
+          ? "store.recordings names a folder that all servers share"
+          : "look at it there: session-buddy replay",
       );
     if ("recording" in metadata && status !== "active")
       throw fail.gone("its recording was removed");

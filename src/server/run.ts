@@ -5,12 +5,12 @@
 import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
-import { type Settings, statePaths } from "../config/load.ts";
+import { type Settings, statePaths, recordingsRoot } from "../config/load.ts";
 import { Log } from "../log/log.ts";
 import { EXIT_STATUS, reasonOf, fail } from "../model/failure.ts";
 import type { EventFilter } from "../model/filter.ts";
 import { listen } from "../model/progress.ts";
-import { databasePath } from "../access/claim.ts";
+import { databaseName } from "../access/claim.ts";
 import { say } from "../os/file.ts";
 import { endAs, libc } from "../os/libc.ts";
 import { notifySystemd } from "../os/notify.ts";
@@ -121,21 +121,23 @@ async function serveDatabase(
   const { socket } = statePaths(settings);
   const metrics = new Metrics();
   const store = await ServerStore.open(settings, lock, log, metrics);
-  const data = settings.paths.data!;
-  const spool = spoolFolder(data);
+  const spool = spoolFolder(settings.paths.data!);
+  const root = recordingsRoot(settings);
   const kept = settings.config.recordings;
   const promises = {
     summary: (session_id: string) => store.summary(session_id),
     events: (filter: EventFilter) => store.stored.events(filter),
   };
-  const received = new ReceivedRecordings(data, kept, promises, log);
+  const received = new ReceivedRecordings(root, kept, promises, log);
   let exports: Exports | null = null;
   try {
     exports = new Exports(settings, store, log);
     metrics.exports = () => exports!.figures();
     const { secret_file } = settings.config.auth;
     const pageAccess = new PageAccess(readSecret(secret_file, process.env));
-    const recordings = new Recordings(data, store, log);
+    const { url, recordings: shared } = settings.config.store;
+    const parted = url !== null && shared === null;
+    const recordings = new Recordings(root, parted, store, log);
     metrics.recordings = () => received.room.figures();
     const heard = { store, received, metrics };
     const own = { ...heard, pageAccess, recordings, spool, socket };
@@ -251,7 +253,7 @@ function announce(
       ? "Authentication: on (a token is needed, see session-buddy token)"
       : "Authentication: off (only this user and root are served; set SESSION_BUDDY_SECRET to serve others)",
   );
-  say(`Database: ${databasePath(settings)}`);
+  say(`Database: ${databaseName(settings)}`);
   say(`Logs: ${statePaths(settings).logs} (session-buddy mcp logs -f)`);
   say(`ready (pid ${process.pid})`);
 }

@@ -2,7 +2,7 @@
  * Keeps what recorded terminals showed in the database of a server, for searches: in
  * the background, for a third of the time of one thread while there is something to do.
  */
-import { redactionOf, type Settings } from "../config/load.ts";
+import { redactionOf, type Settings, recordingsRoot } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import { recordingsFolder } from "../model/recording/place.ts";
 import { reasonOf } from "../model/failure.ts";
@@ -38,7 +38,7 @@ export class SearchedOutput {
     const now = performance.now();
     if (this.running || this.closed || now < this.rests_until) return;
     const store = this.file();
-    const folder = recordingsFolder(this.settings.paths.data!);
+    const folder = recordingsFolder(recordingsRoot(this.settings));
     const changed = statFile(folder, { follow: true })?.changed;
     const seen = `${changed} ${store.facts().last_seq}`;
     if (seen === this.seen && now - this.looked_ms < LOOK_MS) return;
@@ -53,7 +53,7 @@ export class SearchedOutput {
       const { searchRecordings } =
         await import("../access/searched-recordings.ts");
       const { read, left } = await searchRecordings({
-        data: settings.paths.data!,
+        data: recordingsRoot(settings),
         lines: store.output,
         redaction: redactionOf(settings),
         leftOut: (path, reason) =>

@@ -34,6 +34,8 @@ export interface BatchOptions {
   folder: string;
   /** Where files go that are done. */
   done: string;
+  /** How long they rest there. */
+  rest_ms: number;
   store: DrainTarget;
   report: DrainReport;
 }

@@ -89,7 +89,7 @@ export async function requeueDone(folder: string): Promise<void> {
   if (typeof lock === "string")
     throw fail.timeout(
       "a drain of the spool does not end",
-      "look what it waits for; then restore again",
+      "look what it waits for, then try again",
     );
   try {
     for (const { name } of done) {

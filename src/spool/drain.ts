@@ -11,6 +11,7 @@ import type { FileFacts } from "./file-facts.ts";
 import { isSpoolFile, listFolder } from "./folder.ts";
 import { countSpool } from "./quota.ts";
 import { foreignFolders } from "./foreign-folders.ts";
+import { REST_MS } from "./batches.ts";
 import { type Known, Pass, type PassOptions } from "./pass.ts";
 import { type DrainReport, type DrainTarget, emptyReport } from "./report.ts";
 import { busySentence, stampBegin, lockDrain } from "./drain-lock.ts";
@@ -18,10 +19,20 @@ import { ensureSpool, spoolFolder } from "./write.ts";
 
 /** How often a server looks for folders of other machine ids. */
 const FOREIGN_MS = 10_000;
-/** The default. */
-const HEARTBEAT_MS = 30_000;
 /** How often a server counts what is left. */
 const COUNT_MS = 10_000;
+
+export interface DrainOptions {
+  /** See Look. */
+  heartbeat_ms?: number;
+  /** How long what is done is kept, if longer than usual. */
+  keep_done_ms?: number | null;
+}
+
+const passOptions = ({ heartbeat_ms, keep_done_ms }: DrainOptions) => ({
+  heartbeat_ms: heartbeat_ms ?? 30_000,
+  rest_ms: Math.max(REST_MS, keep_done_ms ?? 0),
+});
 
 /** Passes over this machine's spool, into one store. */
 export class Drain {
@@ -34,13 +45,12 @@ export class Drain {
 
   /**
    * @param data the data folder
-   * @param heartbeat_ms see Look
    */
   constructor(
     private readonly data: string,
     private readonly store: DrainTarget,
     private readonly now: Clock,
-    private readonly heartbeat_ms = HEARTBEAT_MS,
+    private readonly given: DrainOptions = {},
   ) {}
 
   async pass(): Promise<DrainReport> {
@@ -54,16 +64,19 @@ export class Drain {
       await this.adoptOwn(folder, report);
       return report;
     }
-    const { known, resting, now, heartbeat_ms } = this;
+    const { known, resting, now } = this;
     this.known = new Map();
     this.resting = new Map();
     try {
       stampBegin(lock, now());
       const { store } = this;
-      const before = { known, resting };
+      // A store that has lost what it had acknowledged gets all of it again.
+      const all = passOptions(this.given).rest_ms > REST_MS;
+      const before = { known, resting: all ? new Map() : resting };
       const done = `${folder}/done`;
       const options = { folder, done, store, now, report, before };
-      const pass = new Pass({ ...options, adopt: false, heartbeat_ms });
+      const given = passOptions(this.given);
+      const pass = new Pass({ ...options, ...given, adopt: false });
       await pass.run();
       await this.adoptOwn(folder, report);
       this.known = pass.unchanged;
@@ -79,14 +92,15 @@ export class Drain {
 
   /** Adopts the folders of other machine ids that are known to be this host's. */
   private async adoptOwn(own: string, report: DrainReport): Promise<void> {
-    const { data, store, now, heartbeat_ms } = this;
+    const { data, store, now } = this;
+    const options = passOptions(this.given);
     if (performance.now() - this.looked < FOREIGN_MS) return;
     this.looked = performance.now();
+    const { heartbeat_ms } = options;
     for (const { folder, known } of foreignFolders(data, now(), heartbeat_ms))
       if (known)
         await adoptFolder({
-          ...{ folder, own, store, now, report, heartbeat_ms },
-          adopt: false,
+          ...{ ...options, folder, own, store, now, report, adopt: false },
         });
   }
 
@@ -106,15 +120,16 @@ export async function adoptAll(
   data: string,
   store: DrainTarget,
   now: Clock,
-  heartbeat_ms = HEARTBEAT_MS,
+  given: DrainOptions = {},
 ): Promise<DrainReport> {
+  const options = passOptions(given);
+  const { heartbeat_ms } = options;
   const report = emptyReport();
   const own = ensureSpool(data);
   for (const { folder, closed } of foreignFolders(data, now(), heartbeat_ms))
     if (closed === null)
       await adoptFolder({
-        ...{ folder, own, store, now, report, heartbeat_ms },
-        adopt: true,
+        ...{ ...options, folder, own, store, now, report, adopt: true },
       });
   return report;
 }
@@ -153,7 +168,7 @@ export function drain(
   data: string,
   store: DrainTarget,
   now: Clock,
-  heartbeat_ms?: number,
+  options?: DrainOptions,
 ): Promise<DrainReport> {
-  return new Drain(data, store, now, heartbeat_ms).pass();
+  return new Drain(data, store, now, options).pass();
 }

@@ -7,7 +7,7 @@ import type { Clock } from "../model/clock.ts";
 import { EMITTED, lostEnd } from "../model/event.ts";
 import { MemoryFolder, memoryFolderOf } from "../os/memory-folder.ts";
 import { isFileAt } from "../os/stat.ts";
-import { Batches, type BatchOptions, PassFiles, REST_MS } from "./batches.ts";
+import { Batches, type BatchOptions, PassFiles } from "./batches.ts";
 import { append, isSpoolFile, listFolder, spoolName } from "./folder.ts";
 import { MOST_COPIED_BYTES, quarantine } from "./quarantine.ts";
 import { type Line, readLines } from "./read.ts";
@@ -299,7 +299,7 @@ export class Pass {
     this.rereading = true;
     for (const name of listFolder(folder))
       await this.withFile(`done/${name}`, async (fd, { ctimeMs, ino }) => {
-        if (this.began - ctimeMs < REST_MS) return;
+        if (this.began - ctimeMs < this.of.rest_ms) return;
         const key = restingKey(name, ino);
         const facts = this.of.before.resting.get(key) ?? new FileFacts(name);
         this.of.before.resting.delete(key);

@@ -10,6 +10,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { Event } from "../../src/model/event.ts";
+import type { EventFilter } from "../../src/model/filter.ts";
 import { Drain, drain } from "../../src/spool/drain.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
@@ -90,6 +92,48 @@ test("a session that ends while its file is read has ended, and is not lost", as
   const kinds = (await storedEvents(sandbox.database)).map((e) => e.kind);
   expect(kinds.filter((kind) => kind === "session_end")).toHaveLength(1);
 });
+
+test.each([
+  ["a minute", null, 61_000],
+  ["longer", 900_000, 901_000],
+])(
+  "what is kept for %s is there until then; kept for longer, a store that has lost it gets it back",
+  async (_, keep_done_ms, over_ms) => {
+    using sandbox = new Sandbox();
+    await sandbox.run(["shell", "--", "true"]);
+    const open = (name: string) =>
+      DuckDBStore.open(join(sandbox.data, `${name}.duckdb`));
+    let store = await open("first");
+    const target = {
+      append: (events: readonly Event[]) => store.append(events),
+      seen: (signs: ReadonlyMap<string, string>) => store.seen(signs),
+      get: (session_id: string) => store.get(session_id),
+      events: (filter: EventFilter) => store.events(filter),
+    };
+    const begun_ms = Date.now();
+    let now_ms = begun_ms;
+    const own = new Drain(sandbox.data, target, () => now_ms, { keep_done_ms });
+    await own.pass();
+    const ids = async () =>
+      (await Array.fromAsync(store.events({}))).map(
+        ({ event }) => event.event_id,
+      );
+    const stored = await ids();
+    expect(stored).not.toEqual([]);
+    await store.close();
+    // Another host's takes its place, which nothing had come to yet.
+    store = await open("second");
+    const done = join(sandbox.spool, "done");
+    now_ms = begun_ms + over_ms - 5_000;
+    await own.pass();
+    expect([named(done).length, await ids()]).toEqual([1, []]);
+    now_ms = begun_ms + over_ms;
+    await own.pass();
+    expect(named(done)).toEqual([]);
+    expect(await ids()).toEqual(keep_done_ms === null ? [] : stored);
+    await store.close();
+  },
+);
 
 describe.each(SETTINGS)("a file of the spool, %s", (setting) => {
   test("of an ended session rests in done/ and is let go by a later pass", async () => {

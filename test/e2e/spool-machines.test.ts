@@ -206,7 +206,7 @@ test.each([
     const store = await DuckDBStore.open(sandbox.database);
     try {
       const status = async (now: number) => {
-        await drain(sandbox.data, store, () => now, heartbeat_ms);
+        await drain(sandbox.data, store, () => now, { heartbeat_ms });
         return (await store.get(id(1)))?.status;
       };
       expect(await status(boot + early_ms)).toBe("active");

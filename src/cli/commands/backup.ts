@@ -1,7 +1,11 @@
 /** `session-buddy backup`: copies the database, also while it is open. */
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
 import { closeSync, openSync } from "node:fs";
-import { type Settings, validSettings } from "../../config/load.ts";
+import {
+  type Settings,
+  recordingsRoot,
+  validSettings,
+} from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
 import { plainJson } from "../../model/json.ts";
 import { requireHere, withMaintenance } from "../../access/open.ts";
@@ -71,11 +75,11 @@ interface Left {
   recordings: { folder: string; files: number; bytes: number };
 }
 
-function leftOf({ paths }: Settings): Left {
-  const data = paths.data!;
-  const kept = keptRecordings(data);
+function leftOf(settings: Settings): Left {
+  const root = recordingsRoot(settings);
+  const kept = keptRecordings(root);
   const size = kept.reduce((sum, one) => sum + one.bytes, 0);
-  const folder = recordingsFolder(data);
+  const folder = recordingsFolder(root);
   return { recordings: { folder, files: kept.length, bytes: size } };
 }
 

@@ -1,9 +1,13 @@
 /** `session-buddy drain`: moves spooled events to the store. */
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
-import { type Settings, validSettings } from "../../config/load.ts";
+import {
+  type Settings,
+  recordingsRoot,
+  validSettings,
+} from "../../config/load.ts";
 import { listen } from "../../model/progress.ts";
 import type { SessionStore } from "../../model/store.ts";
-import { withDrained } from "../../access/open.ts";
+import { drainOptions, withDrained } from "../../access/open.ts";
 import { CircuitBreaker } from "../../spool/circuit-breaker.ts";
 import { adoptAll } from "../../spool/drain.ts";
 import {
@@ -53,7 +57,10 @@ EXAMPLE
     const breaker = new CircuitBreaker(folder, args.auto, Date.now);
     await deliver(settings, breaker, async (store) => {
       if (args.adopt)
-        sayDrained(await adoptAll(data, store, Date.now, heartbeat_ms), note);
+        sayDrained(
+          await adoptAll(data, store, Date.now, drainOptions(settings)),
+          note,
+        );
       if (args.retry) sayRetried(await retryRejected(folder, store));
     });
     // After the events, so that none waits for what is large.
@@ -71,7 +78,7 @@ async function deliverRecordings(
 ): Promise<void> {
   const { deliverRecordings, forgetRefused } =
     await import("../../access/deliver-recordings.ts");
-  if (retry) forgetRefused(settings.paths.data!);
+  if (retry) forgetRefused(recordingsRoot(settings));
   await deliverRecordings(settings, { automatic, warn: note });
 }
 

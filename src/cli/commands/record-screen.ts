@@ -27,7 +27,7 @@ const UNHEARD = [
 ];
 
 export async function recordScreen(words: readonly string[]): Promise<number> {
-  const [data, session_id, started_at, columns, rows, ...more] = words;
+  const [root, session_id, started_at, columns, rows, ...more] = words;
   const [term, terminal, modes] = more;
   if (modes === undefined || !libc) return 64;
   const killed = () => leaveRaw(Number(terminal), Buffer.from(modes, "hex"));
@@ -43,11 +43,11 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
       ...{ session_id: session_id!, started_at: started_at!, term: term! },
       ...{ columns: Number(columns), rows: Number(rows) },
     };
-    const limits = limitsOf(data!, settings.config.recordings);
+    const limits = limitsOf(root!, settings.config.recordings);
     const recorder = new Recorder(
-      ...([data!, header, redactionOf(settings), limits, sleep] as const),
+      ...([root!, header, redactionOf(settings), limits, sleep] as const),
     );
-    removeOld(data!, settings.config.recordings.keep_ms, Date.now());
+    removeOld(root!, settings.config.recordings.keep_ms, Date.now());
     const { session_bytes, max_bytes } = limits;
     limits.leave(max_bytes - Math.min(session_bytes, max_bytes));
     print("\n");

@@ -3,6 +3,7 @@ import {
   type Settings,
   redactionOf,
   validSettings,
+  recordingsRoot,
 } from "../../config/load.ts";
 import { type Target, findTexts } from "../../access/find-texts.ts";
 import { hasRecording } from "../../access/kept-recordings.ts";
@@ -89,7 +90,7 @@ EXAMPLES
     const settings = await validSettings(process.env, config);
     const target = await findTexts(settings, id, command, note);
     const { session_id } = target;
-    const recorded = hasRecording(settings.paths.data!, session_id);
+    const recorded = hasRecording(recordingsRoot(settings), session_id);
     const asked = recording
       ? `The recording of session ${session_id} is removed for good, and no text of it. Go on?`
       : question(target, recorded);

@@ -7,6 +7,7 @@ import { parsePairs } from "../pairs.ts";
 import { wantedScreen } from "../wanted-screen.ts";
 import {
   loadSettings,
+  recordingsRoot,
   describe,
   redactionOf,
   type Config,
@@ -199,7 +200,7 @@ export async function shell(args: readonly string[]): Promise<number> {
             const term = env["TERM"] ?? "";
             const config = withConfig(env, flags.config)[CONFIG_VARIABLE];
             return recordTerminal(run, session_id, {
-              ...{ data: data!, term, strict, config },
+              ...{ root: recordingsRoot(settings), term, strict, config },
             });
           },
         }

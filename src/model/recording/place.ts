@@ -1,4 +1,7 @@
-/** Where recordings are kept: below the data folder, a file a session. */
+/**
+ * Where recordings are kept, a file a session: below the data folder, or the one that
+ * servers share.
+ */
 
 export const RECORDING_SUFFIX = ".rec";
 

@@ -2,7 +2,12 @@
  * Answers a failed request, always in JSON: on /mcp a JSON-RPC error, elsewhere
  * `{"error":{"code","message"}}`.
  */
-import { type Failure, type FailureCode, fail } from "../../model/failure.ts";
+import {
+  type Failure,
+  type FailureCode,
+  Overloaded,
+  fail,
+} from "../../model/failure.ts";
 import { type RpcId, rpcError } from "../mcp/json-rpc.ts";
 import type { Route } from "./routes.ts";
 
@@ -40,9 +45,20 @@ export function errorResponse(
       : { error: { code, message } };
   return Response.json(body, {
     status: status ?? failure.httpStatus,
-    headers: { ...SAFE_HEADERS, ...HEADERS[code], ...headers },
+    headers: {
+      ...SAFE_HEADERS,
+      ...HEADERS[code],
+      ...retryAfter(failure),
+      ...headers,
+    },
   });
 }
+
+/** Where the failure itself knows when it is worth to come again. */
+const retryAfter = (failure: Failure) =>
+  failure instanceof Overloaded && failure.retry_after_ms !== null
+    ? { "retry-after": `${Math.ceil(failure.retry_after_ms / 1_000)}` }
+    : {};
 
 /** The answer to a path that is not there. */
 export const unknownPath = (): Response =>

@@ -68,10 +68,8 @@ export async function putRecording(
 }
 
 function failed(failure: Failure): Response {
-  const ms = failure instanceof Overloaded ? failure.retry_after_ms : null;
   const status = STATUS[failure.code];
   return errorResponse(failure, PIECE, {
     ...(status !== undefined && { status }),
-    ...(ms !== null && { headers: { "retry-after": `${ms / 1_000}` } }),
   });
 }
