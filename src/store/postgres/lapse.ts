@@ -54,6 +54,8 @@ const PROCESSES = `SELECT s.session_id, s.state, ${SIGN} AS sign
 export class Lapse {
   /** The process that was looked for last. */
   private looked = "";
+  /** One look after the other, for each counts on the last one's time. */
+  private looking: Promise<unknown> = Promise.resolve();
 
   /**
    * @param ask runs a statement that may be run again
@@ -74,10 +76,21 @@ export class Lapse {
    * @param looks how many processes may be looked for
    * @returns how many were ended
    */
-  async expire(
+  expire(
     clock_ms: number,
     unleased_timeout_ms: number,
     looks: number = MAX_LOOKS,
+  ): Promise<number> {
+    const look = () => this.look(clock_ms, unleased_timeout_ms, looks);
+    const looked = this.looking.then(look);
+    this.looking = looked.catch(() => {});
+    return looked;
+  }
+
+  private async look(
+    clock_ms: number,
+    unleased_timeout_ms: number,
+    looks: number,
   ): Promise<number> {
     const ends = await this.lookForProcesses(clock_ms, looks);
     const held = await this.duties.take(LAPSE, clock_ms);
