@@ -48,10 +48,10 @@ export class Beginnings {
     let begun: Begun | null = null;
     const { rejected } = await this.writer.commit(async (tx, batch, rules) => {
       const held = conversation && (await hold(tx, conversation));
-      const ours = await isCommitted(tx, batch);
       // One that was stored before has begun a session, whatever this one says.
       const known = await sessionOfEvent(tx, start, from);
       if (known !== null) {
+        const ours = await isCommitted(tx, batch);
         begun = { session_id: known, how: ours ? "new" : "known" };
         return NOTHING;
       }

@@ -95,12 +95,12 @@ export async function commitBatch<T extends Arrival>(
   known?: ReadonlyMap<string, Known>,
 ): Promise<Committed<T>> {
   const ids = [...new Set(items.map(({ event }) => event.session_id))].sort();
-  const [rows, done, numbers, events, redactions] = await Promise.all([
+  const [rows, numbers, events, done, redactions] = await Promise.all([
     known ?? readKnown(tx, ids, rules.locks),
-    // Once the sessions are locked: it may have been about to be done.
-    isCommitted(tx, batch),
     tx.ask<{ number: string }>(NUMBER),
     knownEvents(tx, items),
+    // Last: of what an earlier try has stored nothing is taken for another's.
+    isCommitted(tx, batch),
     tx.ask<{ payload: string }>(REDACTIONS, [arrayOf(ids)]),
   ]);
   if (done) return batch.tried!.outcome;

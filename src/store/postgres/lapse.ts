@@ -71,28 +71,33 @@ export class Lapse {
   ) {}
 
   /**
-   * @param clock_ms how far the caller's clock is moved against the real one
+   * @param now_ms by the caller's clock; the database's is moved by as much as it is
    * @param unleased_timeout_ms how long one without heartbeats may be silent
    * @param looks how many processes may be looked for
    * @returns how many were ended
    */
   expire(
-    clock_ms: number,
+    now_ms: number,
     unleased_timeout_ms: number,
     looks: number = MAX_LOOKS,
   ): Promise<number> {
-    const look = () => this.look(clock_ms, unleased_timeout_ms, looks);
+    const clock_ms = now_ms - Date.now();
+    const look = async () => {
+      const gone = await this.lookForProcesses(now_ms, looks);
+      return this.end(gone, clock_ms, unleased_timeout_ms);
+    };
     const looked = this.looking.then(look);
     this.looking = looked.catch(() => {});
     return looked;
   }
 
-  private async look(
+  /** @param gone the ends of those whose processes are gone */
+  private async end(
+    gone: readonly SessionEnd[],
     clock_ms: number,
     unleased_timeout_ms: number,
-    looks: number,
   ): Promise<number> {
-    const ends = await this.lookForProcesses(clock_ms, looks);
+    const ends = [...gone];
     const held = await this.duties.take(LAPSE, clock_ms);
     if (held) {
       const { now, since } = held;
@@ -114,7 +119,7 @@ export class Lapse {
 
   /** @returns the ends of those that are gone */
   private async lookForProcesses(
-    clock_ms: number,
+    now_ms: number,
     looks: number,
   ): Promise<SessionEnd[]> {
     const boot_id = bootId();
@@ -137,8 +142,7 @@ export class Lapse {
       if (found === "alive") alive.push(session_id);
       else if (found === "gone") ends.push(lostEnd(session_id, timeOf(sign)));
     }
-    if (alive.length > 0)
-      await this.signs.alive(alive, isoTime(Date.now() + clock_ms));
+    if (alive.length > 0) await this.signs.alive(alive, isoTime(now_ms));
     return ends;
   }
 }

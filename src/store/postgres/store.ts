@@ -158,8 +158,7 @@ export class PostgresStore implements KeptStore {
     unleased_timeout_ms: number,
     looks?: number,
   ): Promise<number> {
-    const clock_ms = now_ms - Date.now();
-    return this.lapse.expire(clock_ms, unleased_timeout_ms, looks);
+    return this.lapse.expire(now_ms, unleased_timeout_ms, looks);
   }
 
   async summary(session_id: string): Promise<SessionSummary | null> {
