@@ -126,6 +126,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   "src/doctor/": [
     "src/access/claim.ts",
+    "src/access/database-address.ts",
     "src/access/kept-recordings.ts",
     "src/access/open.ts",
     "src/access/open-store.ts",

@@ -15,7 +15,8 @@ import { absolutePath, noFolder } from "../os/spot.ts";
 import { StoreLock } from "../store/lock.ts";
 import { claim, databasePath, lockPath, runningServer } from "./claim.ts";
 import { type Compared, compare } from "./compare.ts";
-import { type Moved, moveAll } from "./move.ts";
+import { type Movable, type Moved, moveAll } from "./move.ts";
+import { withDatabaseSample } from "./database-address.ts";
 import { openKept } from "./open-store.ts";
 import { requireNotOwn } from "./own-files.ts";
 
@@ -25,8 +26,9 @@ const HALF_SUFFIX = ".migrating";
 
 /** A database by where it is. */
 interface Place {
-  /** For people. */
+  /** A path, or a URL, which has no password in it. */
   name: string;
+  isFile: boolean;
   /** As if it were this host's own. */
   settings: Settings;
 }
@@ -68,7 +70,7 @@ export async function migrate(
   const { from, to } = placesOf(settings, migration);
   using _locks = await Locks.of([from, to]);
   requireNew(settings, to);
-  const half = placeOf(settings, `${to.name}${HALF_SUFFIX}`);
+  const half = to.isFile ? placeOf(settings, `${to.name}${HALF_SUFFIX}`) : to;
   const moved = await between(from, half, warn, async (source, target) => {
     const done = await moveAll(source, target, part(task, 0, 0.7));
     const [ours, theirs] = [source.contents(), target.contents()];
@@ -77,7 +79,7 @@ export async function migrate(
     await theirs.endMoving();
     return { from: from.name, to: to.name, ...done, compared };
   });
-  putInPlace(half.name, to.name);
+  if (to.isFile) putInPlace(half.name, to.name);
   return moved;
 }
 
@@ -91,10 +93,9 @@ export async function planMigration(
   const { from, to } = placesOf(settings, migration);
   using _locks = await Locks.of([from, to]);
   requireNew(settings, to);
-  using scratch = Scratch.beside(to.name);
-  const sample = placeOf(settings, `${scratch.path}/sample.duckdb`);
-  return await between(from, sample, warn, async (source, target) => {
+  return await withSample(from, to, warn, async (source, target) => {
     const { events, bytes } = await source.contents().holding();
+    const empty = await target.contents().holding();
     const began = performance.now();
     await moveAll(source, target, task, SAMPLE_EVENTS);
     const contents = target.contents();
@@ -106,7 +107,7 @@ export async function planMigration(
       ...{ from: from.name, to: to.name, events, bytes },
       sample_events: has.events,
       estimated_seconds: Math.ceil(seconds * times),
-      estimated_bytes: Math.ceil(has.bytes * times),
+      estimated_bytes: Math.ceil((has.bytes - empty.bytes) * times),
     };
   });
 }
@@ -118,28 +119,33 @@ function placesOf(settings: Settings, { from, to }: Migration) {
       `'${from}' is the source and the target`,
       "give another --to",
     );
-  if (!existsSync(places.from.name))
+  if (places.from.isFile && !existsSync(places.from.name))
     throw fail.not_found(
       `there is no database '${places.from.name}'`,
       `that of this host is ${databasePath(settings)}`,
     );
   const folder = dirname(places.to.name);
-  if (!existsSync(folder)) throw noFolder(folder);
+  if (places.to.isFile && !existsSync(folder)) throw noFolder(folder);
   return places;
 }
 
 function placeOf(settings: Settings, given: string): Place {
+  const { store } = settings.config;
+  const at = (changes: Partial<typeof store>): Settings => ({
+    ...settings,
+    config: { ...settings.config, store: { ...store, ...changes } },
+  });
+  if (/^postgres(ql)?:\/\//.test(given))
+    return { name: given, isFile: false, settings: at({ url: given }) };
   const name = absolutePath(given);
   // By its default path it has another lock than by a path that is set.
-  if (name === databasePath(settings)) return { name, settings };
-  const store = { ...settings.config.store, path: name };
-  return {
-    name,
-    settings: { ...settings, config: { ...settings.config, store } },
-  };
+  const own = name === databasePath(settings);
+  const path = own ? store.path : name;
+  return { name, isFile: true, settings: at({ url: null, path }) };
 }
 
-function requireNew(settings: Settings, { name }: Place): void {
+function requireNew(settings: Settings, { name, isFile }: Place): void {
+  if (!isFile) return;
   if (name !== databasePath(settings)) requireNotOwn(settings, name);
   if (existsSync(name))
     throw fail.usage(
@@ -148,18 +154,19 @@ function requireNew(settings: Settings, { name }: Place): void {
     );
 }
 
-/** Those of both databases, so that no server and no command uses them meanwhile. */
+/**
+ * Those of files, so that no server and no command uses them meanwhile; of a database in
+ * PostgreSQL its contents say whether they are alone.
+ */
 class Locks implements Disposable {
   private constructor(private readonly held: Map<string, StoreLock>) {}
 
   static async of(places: readonly Place[]): Promise<Locks> {
     const locks = new Locks(new Map());
     try {
-      for (const { name, settings } of places) {
-        const path = lockPath(settings);
-        if (!locks.held.has(path))
-          locks.held.set(path, await lock(name, settings));
-      }
+      for (const { name, isFile, settings } of places)
+        if (isFile)
+          locks.held.set(lockPath(settings), await lock(name, settings));
       return locks;
     } catch (error) {
       locks[Symbol.dispose]();
@@ -191,7 +198,7 @@ async function between<T>(
   from: Place,
   to: Place,
   warn: Warn,
-  use: (source: KeptStore, target: KeptStore) => Promise<T>,
+  use: (source: Movable, target: Movable) => Promise<T>,
 ): Promise<T> {
   const source = await open(from, warn);
   try {
@@ -208,6 +215,28 @@ async function between<T>(
 
 function open({ settings }: Place, warn: Warn): Promise<KeptStore> {
   return openKept(settings, { warn });
+}
+
+/** As `between`, to a place for a sample, which is gone afterwards. */
+async function withSample<T>(
+  from: Place,
+  to: Place,
+  warn: Warn,
+  use: (source: Movable, target: Movable) => Promise<T>,
+): Promise<T> {
+  if (to.isFile) {
+    using scratch = Scratch.beside(to.name);
+    const sample = placeOf(to.settings, `${scratch.path}/sample.duckdb`);
+    return await between(from, sample, warn, use);
+  }
+  const source = await open(from, warn);
+  try {
+    return await withDatabaseSample(to.settings, (target) =>
+      use(source, target),
+    );
+  } finally {
+    await source.close();
+  }
 }
 
 /** Gives a finished file its name. */

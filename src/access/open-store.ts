@@ -1,8 +1,8 @@
 /** Opens the store that this process keeps; the one place that knows which it is. */
 import { dirname } from "node:path";
-import { readPrivateText } from "../auth/secret.ts";
 import type { Settings } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
+import type { WriteArchive } from "../model/maintenance.ts";
 import type { KeptStore, OpenOptions } from "../model/store.ts";
 import { handsDownAccess } from "../os/group.ts";
 import { refuseNetwork } from "../os/mounts.ts";
@@ -10,6 +10,7 @@ import { statFile } from "../os/stat.ts";
 import { requireTrustedFile, requireUnshared } from "../os/trust.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { databasePath, loadDuckDB } from "./claim.ts";
+import { databaseAddress } from "./database-address.ts";
 
 export interface OpenedStore {
   store: KeptStore;
@@ -55,18 +56,19 @@ async function openDatabase(
   url: string,
   options: OpenOptions,
 ): Promise<KeptStore> {
-  const { password_file, ca_file } = settings.config.store;
-  const password =
-    password_file && readPrivateText("store.password_file", password_file);
-  const { addressOf } = await import("../store/postgres/address.ts");
+  const address = await databaseAddress(settings, url);
   const { PostgresStore } = await import("../store/postgres/store.ts");
   const patterns = async () => {
     await loadDuckDB(settings);
     const { DuckDBPatterns } = await import("../store/duckdb/patterns.ts");
     return new DuckDBPatterns();
   };
-  const address = addressOf(url, password, ca_file);
-  return PostgresStore.open(address, { ...options, patterns });
+  const writeArchive: WriteArchive = async (...archive) => {
+    await loadDuckDB(settings);
+    const files = await import("../store/duckdb/archive-files.ts");
+    return files.writeArchive(...archive);
+  };
+  return PostgresStore.open(address, { ...options, patterns, writeArchive });
 }
 
 async function openFile(

@@ -1,10 +1,13 @@
 /** Migrated databases: killed on the way and run again, they are what they were. */
+import { SQL } from "bun";
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { needsPostgres } from "../crash/postgres/node.ts";
 import { fill } from "../support/filled.ts";
-import { expectFailure, until } from "../support/host.ts";
+import { expectFailure } from "../support/host.ts";
+import { emptyDatabase } from "../support/postgres.ts";
 import { Random } from "../support/random.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
@@ -46,26 +49,28 @@ const bytesOf = (path: string) =>
 async function killedOnce(
   sandbox: Sandbox,
   words: string[],
-  come: () => boolean,
+  come: () => boolean | Promise<boolean>,
 ): Promise<void> {
   const child = Bun.spawn([BINARY, ...words], {
     ...{ env: sandbox.envWith(), cwd: sandbox.home },
     ...{ stdout: "ignore", stderr: "ignore" },
   });
-  await until(words.join(" "), come);
+  while (!(await come())) {
+    expect(child.exitCode).toBe(null);
+    await Bun.sleep(2);
+  }
   child.kill("SIGKILL");
   await child.exited;
   expect(child.signalCode).toBe("SIGKILL");
 }
 
-test("killed twice on the way, all is moved, once", async () => {
-  using sandbox = new Sandbox();
+/** A file with all that may be in one, and what is in it. */
+async function filled(sandbox: Sandbox, lives: number) {
   const folder = join(sandbox.home, "move");
   mkdirSync(folder, { mode: 0o700 });
-  const [from, to] = [join(folder, "from.duckdb"), join(folder, "to.duckdb")];
-  const random = Random.seeded("migrated");
+  const from = join(folder, "from.duckdb");
   const store = await DuckDBStore.open(from);
-  await fill(store, random, 2_200);
+  await fill(store, Random.seeded("migrated"), lives);
   await store
     .maintenance({
       ...{ spooled: () => [], requireNotOwn: () => {}, alone: true },
@@ -78,12 +83,17 @@ test("killed twice on the way, all is moved, once", async () => {
   await store.close();
   const before = await held(from);
   expect(before.events.length).toBeGreaterThan(2 * 4_096);
+  return { folder, from, before };
+}
 
+test("killed twice on the way, all is moved, once", async () => {
+  using sandbox = new Sandbox();
+  const { folder, from, before } = await filled(sandbox, 2_200);
+  const to = join(folder, "to.duckdb");
   const words = ["migrate", "--from", from, "--to", to];
   // In the first batch of events, and in a later one.
   for (const bytes of [1_000_000, 9_000_000]) {
-    const size = () => bytesOf(`${to}.migrating`);
-    await killedOnce(sandbox, words, () => size() > bytes);
+    await killedOnce(sandbox, words, () => bytesOf(`${to}.migrating`) > bytes);
     expect(existsSync(to)).toBe(false);
   }
   const done = await migrated(sandbox, from, to);
@@ -99,6 +109,39 @@ test("killed twice on the way, all is moved, once", async () => {
     ...["from.duckdb", "from.duckdb.lock", "old"],
     ...["to.duckdb", "to.duckdb.lock"],
   ]);
+});
+
+test("to PostgreSQL and back, killed twice on each way", async () => {
+  if (!needsPostgres()) return;
+  using sandbox = new Sandbox();
+  await using database = await emptyDatabase();
+  await using sql = new SQL(database.url, { max: 1 });
+  const { folder, from, before } = await filled(sandbox, 2_200);
+  const { url } = database;
+  const there = ["migrate", "--from", from, "--to", url];
+  const stored = async () => {
+    const [row] = await sql`SELECT to_regclass('events') AS made`;
+    if (row.made === null) return 0;
+    const [{ n }] = await sql`SELECT count(*)::integer AS n FROM events`;
+    return n as number;
+  };
+  for (const events of [0, 4_096])
+    await killedOnce(sandbox, there, async () => (await stored()) > events);
+  const moved = await migrated(sandbox, from, url);
+  expect(moved.moved_before + moved.stored + moved.not_stored).toBe(
+    before.events.length,
+  );
+  expect(moved.moved_before).toBeGreaterThan(0);
+
+  const to = join(folder, "to.duckdb");
+  const back = ["migrate", "--from", url, "--to", to];
+  for (const bytes of [1_000_000, 9_000_000]) {
+    await killedOnce(sandbox, back, () => bytesOf(`${to}.migrating`) > bytes);
+  }
+  const returned = await migrated(sandbox, url, to);
+  expect(returned.compared.sha256).toBe(moved.compared.sha256);
+  expect(await held(to)).toEqual(before);
+  expect(await held(from)).toEqual(before);
 });
 
 test("a dry run says how much there is, and leaves nothing", async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KeptStore, OpenOptions } from "../../src/model/store.ts";
 import { DuckDBPatterns } from "../../src/store/duckdb/patterns.ts";
+import { writeArchive } from "../../src/store/duckdb/archive-files.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { addressOf } from "../../src/store/postgres/address.ts";
 import {
@@ -65,7 +66,8 @@ const postgres = (kind: string, own: PostgresOptions): Kind => ({
   async place() {
     const database = await sharedDatabase();
     return {
-      open: (options) => openPostgres(database, { ...options, ...own }),
+      open: (options) =>
+        openPostgres(database, { ...options, ...own, writeArchive }),
       [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
     };
   },

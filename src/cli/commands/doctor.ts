@@ -4,6 +4,7 @@ import { NO_HOME, describe, wholeSettings } from "../../config/load.ts";
 import { alertChecks } from "../../doctor/alerts.ts";
 import { type Check, type CheckResult, run } from "../../doctor/check.ts";
 import { databaseChecks } from "../../doctor/database.ts";
+import { databaseServerChecks } from "../../doctor/database-server.ts";
 import { exportChecks } from "../../doctor/exports.ts";
 import { environmentChecks } from "../../doctor/environment.ts";
 import { recordingChecks } from "../../doctor/recordings.ts";
@@ -44,6 +45,7 @@ EXAMPLES
       ],
       admin_shell: shellChecks,
       database_verification: (all) => [
+        ...databaseServerChecks(all),
         ...databaseChecks(all),
         ...recordingChecks(all),
         ...exportChecks(all),

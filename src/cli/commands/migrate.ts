@@ -13,29 +13,31 @@ import { bytes, duration } from "../../render/format.ts";
 import { note, printResult } from "../terminal.ts";
 
 export default defineCommand({
-  description: `Moves a database to another file, or a copy of it beside.
+  description: `Moves a database to another place: a file, or PostgreSQL.
 
 All events go, in the order in which they came and with who brought them, and
 what archived sessions have left; what terminals showed is a file a session
-already, and stays where it is. Both sides are compared then: every event, and
-every session with what its events come to. The source is left as it is. No
-server may use either of them meanwhile. Killed anywhere, the same command goes
-on where it was. A dry run moves some events to a place that is removed again,
-to say how long all of it takes.
+already. Both sides are compared then: every event, and every session with what
+its events come to. The source is left as it is. No server may use either of
+them meanwhile. Killed anywhere, the same command goes on where it was. A file
+is made; a database in PostgreSQL keeps what it has. A dry run moves some events
+to a place that is removed again, to say how long all of it takes.
 
 EXAMPLES
-  session-buddy migrate --from old.duckdb --to new.duckdb --dry-run
-  session-buddy migrate --from old.duckdb --to new.duckdb`,
+  session-buddy migrate --from old.duckdb --to new.duckdb
+  session-buddy migrate --from old.duckdb --to postgres://me@db/sessions --dry-run
+  session-buddy migrate --from old.duckdb --to postgres://me@db/sessions
+  session-buddy migrate --from postgres://me@db/sessions --to back.duckdb`,
   args: {
     from: {
       type: "string",
       valueHint: "place",
-      description: "What is moved",
+      description: "What is moved: a file, or postgres://user@host/database",
     },
     to: {
       type: "string",
       valueHint: "place",
-      description: "Where it goes, with nothing there yet",
+      description: "Where it goes: a file that is not there, or PostgreSQL",
     },
     "dry-run": {
       type: "boolean",

@@ -33,6 +33,8 @@ export interface PoolOptions {
   application_name?: string;
   /** Refuses to write. */
   read_only?: true;
+  /** Where its tables are, if not where the role's are by itself. */
+  schema?: string;
 }
 
 const CONNECT_SECONDS = 5;
@@ -150,7 +152,7 @@ export class HostsPool implements Pool {
   private connected(): Bun.SQL {
     const { hosts, database, username, password, tls, pgbouncer } =
       this.address;
-    const { size, statement_timeout_ms, application_name, read_only } =
+    const { size, statement_timeout_ms, application_name, read_only, schema } =
       this.options;
     const host = hosts[this.at]!;
     return new Bun.SQL({
@@ -169,6 +171,7 @@ export class HostsPool implements Pool {
               application_name: application_name ?? "session-buddy",
               statement_timeout: String(statement_timeout_ms),
               ...(read_only && { default_transaction_read_only: "on" }),
+              ...(schema !== undefined && { search_path: schema }),
             },
           }),
     } as unknown as Bun.SQL.PostgresOrMySQLOptions);

@@ -12,7 +12,7 @@ import { fail } from "../../model/failure.ts";
 import { parseMetadata } from "../../model/metadata.ts";
 import { storedEventOf } from "../rows.ts";
 import type { Connection, Value } from "./connect.ts";
-import type { Duties } from "./duties.ts";
+import { type Duties, TERM_MS } from "./duties.ts";
 import { Conditions } from "./filters.ts";
 import { LAPSE } from "./lapse.ts";
 import {
@@ -23,6 +23,8 @@ import {
 import { arrayOf, decoded, encoded, timeOf } from "./text.ts";
 
 const PAGE_TOMBSTONES = 4_096;
+
+const POLL_MS = 250;
 
 /** Whoever moves the database has it, so that no second one does. */
 const MOVE = "move";
@@ -72,17 +74,28 @@ export class DatabaseContents implements Contents {
   ) {}
 
   async requireAlone(): Promise<void> {
-    await this.duties.take(MOVE, 0);
-    const [other] = await this.connection.ask<{ name: string }>(OTHERS, [
-      this.duties.holder,
-    ]);
-    if (!other) return;
+    const other = await this.otherDuty();
+    if (other === null) return;
     throw fail.already_running(
-      other.name === MOVE
+      other === MOVE
         ? `${this.name} is being moved by another session-buddy`
         : `${this.name} is in use by a server`,
       "stop all that use it, then run the same command again",
     );
+  }
+
+  /** @returns the duty of another that is there still when a dead one's would be over */
+  private async otherDuty(): Promise<string | null> {
+    const until_ms = performance.now() + TERM_MS + POLL_MS;
+    for (;;) {
+      await this.duties.take(MOVE, 0);
+      const [other] = await this.connection.ask<{ name: string }>(OTHERS, [
+        this.duties.holder,
+      ]);
+      if (!other) return null;
+      if (performance.now() > until_ms) return other.name;
+      await Bun.sleep(POLL_MS);
+    }
   }
 
   async holding(): Promise<Holding> {

@@ -8,7 +8,7 @@ import { databaseTime } from "./rows.ts";
 import { timeOf } from "./text.ts";
 
 /** How long one has a duty that it does not take again. */
-const TERM_MS = 5_000;
+export const TERM_MS = 5_000;
 /** After a longer pause nobody did it: what counts on it begins anew. */
 const PAUSE_MS = 2_500;
 

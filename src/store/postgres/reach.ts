@@ -18,6 +18,8 @@ export interface ReachOptions extends Pick<StoreEvents, "onAway"> {
   /** How long work is tried. */
   patience_ms?: number;
   statement_timeout_ms?: number;
+  /** Where its tables are, if not where the role's are by itself. */
+  schema?: string;
 }
 
 export class Reach {
@@ -33,14 +35,16 @@ export class Reach {
     readonly address: Address,
     options: ReachOptions,
   ) {
-    const { statement_timeout_ms = STATEMENT_TIMEOUT_MS } = options;
+    const { schema, statement_timeout_ms = STATEMENT_TIMEOUT_MS } = options;
     const { patience_ms = PATIENCE_MS, onAway } = options;
     this.presence = new Presence(address.name, onAway);
     this.patience_ms = patience_ms;
-    this.pool = new HostsPool(address, { size: WRITES, statement_timeout_ms });
-    this.reading = new HostsPool(address, {
-      ...{ size: READS, statement_timeout_ms },
-    });
+    const all = {
+      statement_timeout_ms,
+      ...(schema !== undefined && { schema }),
+    };
+    this.pool = new HostsPool(address, { ...all, size: WRITES });
+    this.reading = new HostsPool(address, { ...all, size: READS });
     this.reads = this.tried(this.reading);
     this.writes = this.tried(this.pool);
   }

@@ -34,6 +34,9 @@ const AWAY = [
   "57P03", // cannot_connect_now
 ];
 
+/** A pooler knows less of it than the database. */
+const PROTOCOL = "08P01";
+
 /** Of the driver, which has no SQLSTATE for them. */
 const CONNECTION = /^ERR_POSTGRES_(CONNECTION|IDLE|LIFETIME|TIMEOUT)|^E[A-Z]+$/;
 
@@ -51,6 +54,7 @@ export function meaningOf(error: unknown): Meaning {
   if (error instanceof Failure) return "final";
   const state = stateOf(error);
   if (state !== null) {
+    if (state === PROTOCOL) return "final";
     if (AGAIN.has(state)) return "again";
     return AWAY.some((prefix) => state.startsWith(prefix)) ? "away" : "final";
   }
@@ -88,6 +92,12 @@ export function failureOf(name: string, error: unknown): Failure {
     return fail.storage(
       `${name} does not exist`,
       "create it, or name another one in store.url",
+      cause,
+    );
+  if (state === PROTOCOL)
+    return fail.config(
+      `${name} is behind a pooler that refuses us: ${reasonOf(error)}`,
+      "add ?pgbouncer=true to store.url",
       cause,
     );
   if (state === "42501")
