@@ -31,9 +31,11 @@ export class Asked {
     private readonly patterns: () => Promise<Patterns>,
   ) {
     this.connection = reads;
-    this.pool = new HostsPool(address, {
-      ...{ size: PLACES, statement_timeout_ms: QUERY_MS },
-    });
+    // No statement comes a second time: a name would be kept for nothing.
+    this.pool = new HostsPool(
+      { ...address, pgbouncer: true },
+      { size: PLACES, statement_timeout_ms: QUERY_MS },
+    );
     this.queries = new Queries(
       this.pool,
       reads,

@@ -35,6 +35,8 @@ export interface PoolOptions {
   read_only?: true;
   /** Where its tables are, if not where the role's are by itself. */
   schema?: string;
+  /** Settings of its sessions, where it can have some. */
+  settings?: Readonly<Record<string, string>>;
 }
 
 const CONNECT_SECONDS = 5;
@@ -154,6 +156,7 @@ export class HostsPool implements Pool {
       this.address;
     const { size, statement_timeout_ms, application_name, read_only, schema } =
       this.options;
+    const { settings } = this.options;
     const host = hosts[this.at]!;
     return new Bun.SQL({
       adapter: "postgres",
@@ -172,6 +175,7 @@ export class HostsPool implements Pool {
               statement_timeout: String(statement_timeout_ms),
               ...(read_only && { default_transaction_read_only: "on" }),
               ...(schema !== undefined && { search_path: schema }),
+              ...settings,
             },
           }),
     } as unknown as Bun.SQL.PostgresOrMySQLOptions);

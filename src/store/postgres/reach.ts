@@ -11,6 +11,11 @@ import { retried } from "./retry.ts";
 /** Connections of one process. */
 const WRITES = 4;
 const READS = 8;
+/**
+ * Which way is shorter depends on what is asked for, and sums of all sessions are made
+ * without files.
+ */
+const READING = { plan_cache_mode: "force_custom_plan", work_mem: "32MB" };
 const STATEMENT_TIMEOUT_MS = 60_000;
 const PATIENCE_MS = 5_000;
 
@@ -44,7 +49,9 @@ export class Reach {
       ...(schema !== undefined && { schema }),
     };
     this.pool = new HostsPool(address, { ...all, size: WRITES });
-    this.reading = new HostsPool(address, { ...all, size: READS });
+    this.reading = new HostsPool(address, {
+      ...{ ...all, size: READS, settings: READING },
+    });
     this.reads = this.tried(this.reading);
     this.writes = this.tried(this.pool);
   }
