@@ -60,7 +60,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   "src/store/postgres/": ["src/model/", "src/os/", "src/store/"],
   "src/store/remote/": ["src/model/", "src/os/"],
   "src/access/": [
-    "src/alerts/folder.ts",
+    "src/alerts/books.ts",
     "src/auth/",
     "src/config/",
     "src/model/",
@@ -131,7 +131,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/access/open.ts",
     "src/access/open-store.ts",
     "src/access/removed-recordings.ts",
-    "src/alerts/folder.ts",
+    "src/alerts/books.ts",
     "src/alerts/send.ts",
     "src/auth/",
     "src/config/",

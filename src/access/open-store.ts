@@ -2,15 +2,18 @@
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
+import type { Documents } from "../model/documents.ts";
 import type { WriteArchive } from "../model/maintenance.ts";
-import type { KeptStore, OpenOptions } from "../model/store.ts";
+import type { Duty, KeptStore, OpenOptions } from "../model/store.ts";
 import { handsDownAccess } from "../os/group.ts";
 import { refuseNetwork } from "../os/mounts.ts";
 import { statFile } from "../os/stat.ts";
 import { requireTrustedFile, requireUnshared } from "../os/trust.ts";
+import type { PostgresStore } from "../store/postgres/store.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { databasePath, loadDuckDB } from "./claim.ts";
 import { databaseAddress } from "./database-address.ts";
+import { type Shelf, ownDocuments } from "./documents.ts";
 
 export interface OpenedStore {
   store: KeptStore;
@@ -18,6 +21,17 @@ export interface OpenedStore {
   reopen(): Promise<KeptStore>;
   /** Closes it, and releases the lock. */
   close(): Promise<void>;
+  /**
+   * Small texts beside its events, of all who share it.
+   * @param by by what duty they are written; a write fails once that is another's
+   */
+  documents(shelf: Shelf, by?: Term | null): Documents;
+}
+
+/** A duty, and since when it is had without a break; see `take`. */
+export interface Term {
+  duty: Duty;
+  term: string;
 }
 
 /**
@@ -30,10 +44,19 @@ export async function openStore(
   options: OpenOptions = {},
 ): Promise<OpenedStore> {
   try {
+    const { url } = settings.config.store;
     const reopen = () => openKept(settings, options);
-    const store = await reopen();
-    const close = () => store.close().finally(() => lock.release());
-    return { store, reopen, close };
+    const closing = (store: KeptStore) => () =>
+      store.close().finally(() => lock.release());
+    if (url === null) {
+      const store = await reopen();
+      const documents = (shelf: Shelf) => ownDocuments(settings, shelf);
+      return { store, reopen, close: closing(store), documents };
+    }
+    const store = await openDatabase(settings, url, options);
+    const documents: OpenedStore["documents"] = (shelf, by = null) =>
+      store.documents(shelf, by);
+    return { store, reopen, close: closing(store), documents };
   } catch (error) {
     lock.release();
     throw error;
@@ -55,7 +78,7 @@ async function openDatabase(
   settings: Settings,
   url: string,
   options: OpenOptions,
-): Promise<KeptStore> {
+): Promise<PostgresStore> {
   const address = await databaseAddress(settings, url);
   const { PostgresStore } = await import("../store/postgres/store.ts");
   const patterns = async () => {
@@ -69,6 +92,27 @@ async function openDatabase(
     return files.writeArchive(...archive);
   };
   return PostgresStore.open(address, { ...options, patterns, writeArchive });
+}
+
+/**
+ * For a command: the texts that this host's server works with, which need not run.
+ * @throws Failure when their database cannot be used
+ */
+export async function withDocuments<T>(
+  settings: Settings,
+  shelf: Shelf,
+  use: (places: readonly Documents[]) => Promise<T>,
+): Promise<T> {
+  const { server, store } = settings.config;
+  const own = ownDocuments(settings, shelf);
+  if (store.url === null || server.endpoint !== null) return use([own]);
+  const { withDatabaseDocuments } =
+    await import("../store/postgres/documents.ts");
+  const address = await databaseAddress(settings, store.url);
+  // A server that shares its database keeps alerts of its own host by itself.
+  return withDatabaseDocuments(address, shelf, (shared) =>
+    use(shelf === "alerts" ? [shared, own] : [shared]),
+  );
 }
 
 async function openFile(

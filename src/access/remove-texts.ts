@@ -5,7 +5,7 @@
  */
 import { readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { AlertFolder } from "../alerts/folder.ts";
+import { AlertBooks } from "../alerts/books.ts";
 import { type Settings, recordingsRoot } from "../config/load.ts";
 import type { ChosenCommand } from "../model/command-reference.ts";
 import { type Warn, Failure, fail, reasonOf } from "../model/failure.ts";
@@ -16,6 +16,7 @@ import { removeFromSpool } from "../spool/remove-texts.ts";
 import { databasePath, loadDuckDB } from "./claim.ts";
 import { COPIES, keptBeside, knownCopies } from "./copies.ts";
 import { removeFromCopy, removeOlder } from "./copy-texts.ts";
+import { withDocuments } from "./open-store.ts";
 import { exportHas } from "./import.ts";
 import { hasRecording, removeRecording } from "./kept-recordings.ts";
 import { withMaintenance } from "./open.ts";
@@ -83,15 +84,19 @@ export async function removeTexts(
   removeFile();
   const folders = new Set(archiveFolders(data));
   const attempt = attempts(done.left);
-  const alerts = AlertFolder.of(settings);
+  const inAlerts = (work: (books: AlertBooks) => Promise<void>) =>
+    tried(done.left, "the alerts", () =>
+      withDocuments(settings, "alerts", (places) =>
+        work(new AlertBooks(places)),
+      ),
+    );
   // Before: a server that runs removes its own as soon as it learns of it.
-  if (isThere(alerts.path))
-    await attempt(alerts.path, async () => {
-      for (const alert of alerts.withTexts(session_id, event_ids))
-        warn(
-          `the alert of ${alert.time} had texts of it, and was told to ${Object.keys(alert.told).join(", ")}`,
-        );
-    });
+  await inAlerts(async (books) => {
+    for (const alert of await books.withTexts(session_id, event_ids))
+      warn(
+        `the alert of ${alert.time} had texts of it, and was told to ${Object.keys(alert.told).join(", ")}`,
+      );
+  });
   if (settings.config.server.endpoint === null) {
     const { removed, archived } = await withMaintenance(
       settings,
@@ -113,8 +118,7 @@ export async function removeTexts(
       done.spool += (await removeFromSpool(data, again)).lines;
     }
   } else done.left.push(...elsewhere(settings, session_id));
-  if (isThere(alerts.path))
-    await attempt(alerts.path, () => alerts.removeTexts(session_id, event_ids));
+  await inAlerts((books) => books.removeTexts(session_id, event_ids));
   removeFile();
   for (const folder of folders)
     await attempt(folder, async () => {
@@ -177,17 +181,28 @@ type Attempt = (path: string, work: () => Promise<void>) => Promise<void>;
 const attempts =
   (left: string[]): Attempt =>
   async (path, work) => {
-    try {
-      if (isThere(path)) return await work();
-      left.push(
-        `'${path}' is not there: was it moved, or its disk? If it is gone for good, its line in ${COPIES} of the data folder, if it has one, can go too`,
-      );
-    } catch (error) {
-      const why = error instanceof Failure ? error.sentence : reasonOf(error);
-      const line = why.includes(path) ? why : `'${path}': ${why}`;
-      if (!left.includes(line)) left.push(line);
-    }
+    if (isThere(path)) return tried(left, `'${path}'`, work);
+    left.push(
+      `'${path}' is not there: was it moved, or its disk? If it is gone for good, its line in ${COPIES} of the data folder, if it has one, can go too`,
+    );
   };
+
+/** @param what for people, quoted where it is a path */
+async function tried(
+  left: string[],
+  what: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const why = error instanceof Failure ? error.sentence : reasonOf(error);
+    const line = why.includes(what.replaceAll("'", ""))
+      ? why
+      : `${what}: ${why}`;
+    if (!left.includes(line)) left.push(line);
+  }
+}
 
 const isThere = (path: string) =>
   statSync(path, { throwIfNoEntry: false }) !== undefined;

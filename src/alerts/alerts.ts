@@ -6,14 +6,15 @@
 import type { AlertConfig, AlertRule, AlertSession } from "../model/alert.ts";
 import { type Clock, type Zone, isoTime } from "../model/clock.ts";
 import { type Kind, type Redaction, isKind } from "../model/event.ts";
-import { reasonOf } from "../model/failure.ts";
 import type { StoredEvent } from "../model/store.ts";
 import { localZone } from "../os/zone.ts";
+import type { AlertBook } from "./book.ts";
 import { measure } from "./conditions.ts";
 import type { Deliveries } from "./deliveries.ts";
-import type { AlertFolder } from "./folder.ts";
-import { endedCommand, eventsOf, findingOf, isAbout } from "./match.ts";
+import { Looks } from "./looks.ts";
+import { endedCommand, findingOf, isAbout } from "./match.ts";
 import { Raiser } from "./raise.ts";
+import { type Scope, eventsIn, measuresIn, rulesIn } from "./scope.ts";
 import type { AlertLog, AlertSource } from "./source.ts";
 import { CommandStarts } from "./starts.ts";
 import { type AlertState, type Standing, bare, stateFrom } from "./state.ts";
@@ -32,7 +33,12 @@ const SAVE_MS = 10_000;
 
 export interface AlertParts {
   config: AlertConfig;
-  folder: AlertFolder;
+  scope: Scope;
+  /** Whether it is this process that looks, just now. */
+  may: () => boolean;
+  book: AlertBook;
+  /** What was kept of how far it has looked. */
+  state: unknown;
   source: AlertSource;
   deliveries: Deliveries;
   log: AlertLog;
@@ -48,8 +54,7 @@ export class Alerts {
   private readonly starts: CommandStarts;
   private readonly watchesEnds: boolean;
   private readonly next = new Map<string, number>();
-  /** Looks that are under way, by what they look at. */
-  private readonly running = new Map<string, Promise<void>>();
+  private readonly looks: Looks;
   /** Events were stored since the last look. */
   private woken = true;
   private anew = true;
@@ -57,19 +62,19 @@ export class Alerts {
   private saved_ms = 0;
   private last_ms = 0;
   private latest: AlertSession | null = null;
-  private trouble = new Map<string, string>();
   private closed = false;
 
   constructor(private readonly parts: AlertParts) {
-    const { config, folder, env, source } = parts;
-    this.rules = Object.entries(config.rules);
+    const { config, env, source, scope } = parts;
+    this.rules = rulesIn(scope, config);
+    this.looks = new Looks(parts.log);
     const names = new Set(this.rules.map(([name]) => name));
-    this.state = stateFrom(folder.readState(), names);
+    this.state = stateFrom(parts.state, names);
     // What came before there were rules is history.
     this.state.cursor ??= { seq: source.lastSeq(), event_id: null };
     this.starts = new CommandStarts(source);
     this.watchesEnds = this.rules.some(([, rule]) =>
-      eventsOf(rule).includes("command_end"),
+      eventsIn(scope, rule).includes("command_end"),
     );
     this.raiser = new Raiser(this.state, parts.deliveries, parts.now);
     const here = localZone(env);
@@ -83,7 +88,7 @@ export class Alerts {
 
   /** To be awaited before anything is stored: where it begins is on the disk then. */
   ready(): Promise<void> {
-    return this.attempt("state", () => this.save());
+    return this.looks.attempt("state", () => this.save());
   }
 
   /** Since the start, for metrics. */
@@ -104,45 +109,37 @@ export class Alerts {
 
   /** To be called each second; returns at once. */
   tick(): void {
-    if (this.closed) return;
+    if (this.closed || this.looks.displaced || !this.parts.may()) return;
     this.parts.deliveries.tick();
     void this.looked();
   }
 
   /** Looks; where that is being done, until it is done. */
   async looked(): Promise<void> {
+    const { looks } = this;
     // None waits for another: one may be with a database that hangs.
-    this.begin("events", () => this.lookAtStored());
+    looks.begin("events", () => this.lookAtStored());
     for (const [name, rule] of this.rules)
-      this.begin(name, () => this.lookAround(name, rule));
-    this.begin("state", async () => {
+      looks.begin(name, () => this.lookAround(name, rule));
+    looks.begin("state", async () => {
       if (this.parts.now() - this.saved_ms >= SAVE_MS) await this.save();
     });
-    await this.idle();
-  }
-
-  private begin(what: string, how: () => Promise<void>): void {
-    if (!this.running.has(what))
-      this.running.set(
-        what,
-        this.attempt(what, how).finally(() => this.running.delete(what)),
-      );
-  }
-
-  private async idle(): Promise<void> {
-    await Promise.all(this.running.values());
+    await looks.idle();
   }
 
   /** Lets a look come to its end, and writes how far it has come. */
   async close(): Promise<void> {
     this.closed = true;
-    await this.idle();
-    await this.attempt("state", () => this.save());
+    await this.looks.idle();
+    await this.looks.attempt("state", () => this.save());
     await this.parts.deliveries.close();
   }
 
   private async lookAtStored(): Promise<void> {
-    if (!this.woken) return;
+    const { scope, source } = this.parts;
+    if (scope === "host") return;
+    // What others store wakes nobody here.
+    if (!this.woken && source.lastSeq() <= this.state.cursor!.seq) return;
     this.woken = false;
     try {
       await this.lookAtEvents();
@@ -157,34 +154,21 @@ export class Alerts {
     // A clock that was put back is to make nobody wait.
     if (now < this.last_ms) this.next.clear();
     this.last_ms = now;
-    if (now >= (this.next.get(name) ?? 0))
+    const due = now >= (this.next.get(name) ?? 0);
+    if (due && measuresIn(this.parts.scope, rule))
       await this.lookAtConditions(name, rule, now);
     if (await this.raiser.endWindow(name, rule, now)) await this.save();
   }
 
-  /** What fails is said once, and tried again at the next look. */
-  private async attempt(what: string, how: () => Promise<void>): Promise<void> {
-    try {
-      await how();
-      if (this.trouble.delete(what))
-        this.parts.log.info("alerts_recovered", { of: what });
-    } catch (error) {
-      const reason = reasonOf(error);
-      if (this.trouble.get(what) !== reason)
-        this.parts.log.error("alerts_failed", { of: what, reason });
-      this.trouble.set(what, reason);
-    }
-  }
-
   private async lookAtEvents(): Promise<void> {
-    const { source } = this.parts;
+    const { source, scope, may } = this.parts;
     if (this.anew) await this.findPlace();
     const kinds = new Set<Kind>([
-      ...this.rules.flatMap(([, rule]) => eventsOf(rule)),
+      ...this.rules.flatMap(([, rule]) => eventsIn(scope, rule)),
       "redaction",
     ]);
     const begun = performance.now();
-    for (let more = true; more && !this.closed;) {
+    for (let more = true; more && !this.closed && may();) {
       if (performance.now() - begun > LOOK_MS) return this.wake();
       // What is stored by now is in the page, or behind its last event.
       const last = source.lastSeq();
@@ -212,9 +196,11 @@ export class Alerts {
   private async findPlace(): Promise<void> {
     const { source, log } = this.parts;
     const { cursor } = this.state;
+    const known = cursor && (await this.isKnown(cursor));
+    // After a look: what another has seen is numbered here by then.
     const last = source.lastSeq();
     this.anew = false;
-    if (cursor && cursor.seq <= last && (await this.isKnown(cursor))) return;
+    if (known && cursor.seq <= last) return;
     if (cursor) log.warn("alerts_begin_anew", { at: last, was: cursor.seq });
     this.reached(last);
   }
@@ -224,10 +210,10 @@ export class Alerts {
     seq,
     event_id,
   }: NonNullable<AlertState["cursor"]>): Promise<boolean> {
-    if (event_id === null) return true;
     const filter = { after_seq: seq - 1, limit: 1 };
     for await (const stored of this.parts.source.events(filter))
-      if (stored.seq === seq) return stored.event.event_id === event_id;
+      if (stored.seq === seq && event_id !== null)
+        return stored.event.event_id === event_id;
     return true;
   }
 
@@ -240,7 +226,7 @@ export class Alerts {
   private async lookAt(
     stored: StoredEvent,
   ): Promise<"raised" | "early" | null> {
-    const { config, now } = this.parts;
+    const { config, now, scope } = this.parts;
     const { event } = stored;
     if (isKind(event, "redaction")) await this.forget(event);
     if (isKind(event, "command_start") && this.watchesEnds)
@@ -248,7 +234,8 @@ export class Alerts {
     let raised: "raised" | null = null;
     let session: AlertSession | null | undefined;
     for (const [name, rule] of this.rules) {
-      if (!eventsOf(rule).some((kind) => kind === event.event_type)) continue;
+      if (!eventsIn(scope, rule).some((kind) => kind === event.event_type))
+        continue;
       const happened = Date.parse(event.timestamp);
       if (rule.when === "session_longer") {
         this.dueBy(name, happened + rule.than_ms! + 1);
@@ -343,7 +330,7 @@ export class Alerts {
     this.saved_ms = this.parts.now();
     const text = JSON.stringify(this.state);
     if (text === this.saved) return;
-    await this.parts.folder.saveState(text);
+    await this.parts.book.saveState(text);
     this.saved = text;
   }
 }

@@ -12,8 +12,9 @@ import {
   type Told,
 } from "../model/alert.ts";
 import { type Clock, isoTime } from "../model/clock.ts";
+import { Displaced } from "../model/documents.ts";
 import { reasonOf } from "../model/failure.ts";
-import type { AlertFolder } from "./folder.ts";
+import type { AlertBook } from "./book.ts";
 import { Refused, type Send } from "./send.ts";
 import type { AlertLog } from "./source.ts";
 import { isAboutTexts, toldJson, withoutTexts } from "./words.ts";
@@ -43,6 +44,15 @@ export const waitAfter = (failures: number, retry_ms: number): number =>
 const isEarly = ({ failed_ms, next_ms }: Line, now: number) =>
   now >= failed_ms && now < next_ms;
 
+interface DeliveryParts {
+  book: AlertBook;
+  send: Send;
+  /** Whether it is this process that tells, just now. */
+  may: () => boolean;
+  log: AlertLog;
+  now: Clock;
+}
+
 export class Deliveries {
   private readonly kept = new Map<string, KeptAlert>();
   private readonly lines: Line[];
@@ -51,20 +61,17 @@ export class Deliveries {
   /** Since the start. */
   readonly counts = { raised: 0, given_up: 0 };
 
+  /** @param before those that are kept, oldest first */
   constructor(
     { channels }: AlertConfig,
-    private readonly folder: AlertFolder,
-    private readonly send: Send,
-    private readonly log: AlertLog,
-    private readonly now: Clock,
+    before: readonly KeptAlert[],
+    private readonly parts: DeliveryParts,
   ) {
     this.lines = Object.entries(channels).map(([name, channel]) => ({
       ...{ name, channel, waiting: [], busy: null },
       ...{ failures: 0, failed_ms: 0, next_ms: 0 },
     }));
-    const unreadable = (name: string, reason: string) =>
-      log.warn("alert_unreadable", { name, reason });
-    for (const alert of folder.read(unreadable)) {
+    for (const alert of before) {
       this.take(alert);
       for (const [name, told] of Object.entries(alert.told))
         if (told.state === "pending" && !(name in channels))
@@ -87,7 +94,7 @@ export class Deliveries {
 
   /** Resolves once it is kept; where that fails it is told all the same. */
   async add(alert: Alert, channels: readonly string[]): Promise<void> {
-    const at = isoTime(this.now());
+    const at = isoTime(this.parts.now());
     const told: Record<string, Told> = {};
     for (const name of channels)
       told[name] = { state: "pending", attempts: 0, at, error: null };
@@ -95,7 +102,7 @@ export class Deliveries {
     const kept = { ...alert, seq, told, acked: null, resolved: null };
     this.counts.raised++;
     if (told[LOG_CHANNEL]) {
-      this.log.warn("alert", logged(kept));
+      this.parts.log.warn("alert", logged(kept));
       told[LOG_CHANNEL] = { state: "told", attempts: 1, at, error: null };
     }
     this.take(kept);
@@ -122,7 +129,7 @@ export class Deliveries {
 
   /** Begins what is due; returns at once. */
   tick(): void {
-    const now = this.now();
+    const now = this.parts.now();
     for (const line of this.lines)
       if (!line.busy && line.waiting.length > 0 && !isEarly(line, now))
         line.busy = this.run(line).finally(() => (line.busy = null));
@@ -132,7 +139,7 @@ export class Deliveries {
   async close(): Promise<void> {
     this.end.abort();
     await Promise.all(this.lines.map(({ busy }) => busy));
-    await this.folder.settled();
+    await this.parts.book.settled();
   }
 
   private take(alert: KeptAlert): void {
@@ -156,14 +163,14 @@ export class Deliveries {
   /** @returns whether the next one may be told at once */
   private async attempt(line: Line, alert: KeptAlert): Promise<boolean> {
     const { name, channel } = line;
-    if (this.end.signal.aborted) return false;
+    if (this.end.signal.aborted || !this.parts.may()) return false;
     const told = alert.told[name]!;
     told.attempts++;
     try {
-      await this.send(channel, toldJson(alert), this.end.signal);
+      await this.parts.send(channel, toldJson(alert), this.end.signal);
       Object.assign(told, { state: "told", error: null });
       if (line.failures > 0)
-        this.log.info("alerts_told_again", { channel: name });
+        this.parts.log.info("alerts_told_again", { channel: name });
       line.failures = 0;
       this.done(line, alert);
     } catch (error) {
@@ -171,7 +178,7 @@ export class Deliveries {
       told.error = reasonOf(error);
       this.failed(line, alert, error);
     }
-    told.at = isoTime(this.now());
+    told.at = isoTime(this.parts.now());
     await this.save(alert);
     return line.failures === 0;
   }
@@ -181,10 +188,14 @@ export class Deliveries {
     const { retry_ms, retry_for_ms } = channel;
     const reason = reasonOf(error);
     if (line.failures === 0)
-      this.log.error("alert_not_told", { channel: name, id: alert.id, reason });
-    line.failed_ms = this.now();
+      this.parts.log.error("alert_not_told", {
+        channel: name,
+        id: alert.id,
+        reason,
+      });
+    line.failed_ms = this.parts.now();
     line.next_ms = line.failed_ms + waitAfter(line.failures++, retry_ms);
-    if (this.now() - Date.parse(alert.time) > retry_for_ms) {
+    if (this.parts.now() - Date.parse(alert.time) > retry_for_ms) {
       this.done(line, alert);
       this.giveUp(name, alert, reason);
     } else if (error instanceof Refused) {
@@ -197,7 +208,11 @@ export class Deliveries {
   private giveUp(name: string, alert: KeptAlert, reason: string): void {
     Object.assign(alert.told[name]!, { state: "given_up", error: reason });
     this.counts.given_up++;
-    this.log.error("alert_given_up", { channel: name, id: alert.id, reason });
+    this.parts.log.error("alert_given_up", {
+      channel: name,
+      id: alert.id,
+      reason,
+    });
     void this.save(alert);
   }
 
@@ -214,19 +229,25 @@ export class Deliveries {
       if (Object.values(told).some(({ state }) => state === "pending"))
         continue;
       this.kept.delete(id);
-      this.folder.remove(id);
+      void this.attemptTo(id, () => this.parts.book.remove(id));
       over--;
     }
   }
 
   private async save(alert: KeptAlert): Promise<void> {
-    if (!this.kept.has(alert.id)) return;
+    if (this.kept.has(alert.id))
+      await this.attemptTo(alert.id, () => this.parts.book.save(alert));
+  }
+
+  private async attemptTo(id: string, write: () => Promise<void>) {
     try {
-      await this.folder.save(alert);
+      await write();
     } catch (error) {
+      // Whoever does it now tells what waits.
+      if (error instanceof Displaced) return this.end.abort();
       // On a full disk somebody has to be told the more.
       const reason = reasonOf(error);
-      this.log.error("alert_not_kept", { id: alert.id, reason });
+      this.parts.log.error("alert_not_kept", { id, reason });
     }
   }
 }

@@ -1,28 +1,10 @@
-/** The alerts that a server has kept, for commands: they ask no server. */
+/** The alerts that are kept, as commands name them. */
 import type { Settings } from "../config/load.ts";
 import type { KeptAlert } from "../model/alert.ts";
-import { type Warn, fail } from "../model/failure.ts";
-import { AlertFolder } from "./folder.ts";
-import { type Window, stateFrom } from "./state.ts";
-
-/** @returns oldest first */
-export function keptAlerts(settings: Settings, warn: Warn): KeptAlert[] {
-  requireHere(settings);
-  return AlertFolder.of(settings).read((name, reason) =>
-    warn(`${name} holds no alert: ${reason}`),
-  );
-}
-
-/** What rules have left out that have not told of it yet, by rule. */
-export function leftOutNow(settings: Settings): [string, Window][] {
-  const rules = settings.alerts?.rules ?? {};
-  const read = AlertFolder.of(settings).readState();
-  const { windows } = stateFrom(read, new Set(Object.keys(rules)));
-  return Object.entries(windows).filter(([, { left_out }]) => left_out > 0);
-}
+import { fail } from "../model/failure.ts";
 
 /** @throws Failure (refused) where another host keeps them */
-function requireHere({ config }: Settings): void {
+export function requireAlertsHere({ config }: Settings): void {
   const { endpoint } = config.server;
   if (endpoint === null) return;
   throw fail.refused(

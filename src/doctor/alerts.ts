@@ -1,6 +1,7 @@
 /** Checks whether alerts can be told, and were. */
 import { runningServer, lockPath } from "../access/claim.ts";
-import { AlertFolder } from "../alerts/folder.ts";
+import { withDocuments } from "../access/open-store.ts";
+import { AlertBooks } from "../alerts/books.ts";
 import { requireUsable } from "../alerts/send.ts";
 import type { Settings } from "../config/load.ts";
 import type { AlertRule } from "../model/alert.ts";
@@ -16,7 +17,7 @@ export function alertChecks(settings: Settings): Check[] {
     { name: "alerts", look: async () => lookAtRules(settings, rules) },
     ...Object.keys(channels).map((name) => ({
       name: `alerts_${name.replaceAll("-", "_")}`,
-      look: async () => lookAtChannel(settings, name),
+      look: () => lookAtChannel(settings, name),
     })),
   ];
 }
@@ -39,14 +40,18 @@ function lookAtRules(
   );
 }
 
-function lookAtChannel(settings: Settings, name: string): string {
+async function lookAtChannel(
+  settings: Settings,
+  name: string,
+): Promise<string> {
   requireUsable(settings.alerts!.channels[name]!, process.env);
   const unreadable = (file: string, reason: string) => {
     throw fail.storage(`'${file}' holds no alert: ${reason}`, "remove it");
   };
-  const told = AlertFolder.of(settings)
-    .read(unreadable)
-    .flatMap((alert) => alert.told[name] ?? []);
+  const kept = await withDocuments(settings, "alerts", (places) =>
+    new AlertBooks(places).read(unreadable),
+  );
+  const told = kept.flatMap((alert) => alert.told[name] ?? []);
   const waiting = told.filter(({ state }) => state === "pending");
   const failed = waiting.findLast(({ error }) => error !== null);
   if (failed)

@@ -1,13 +1,10 @@
 /** Checks whether the destinations of `export_to` have what is stored. */
-import { databasePath, lockPath, runningServer } from "../access/claim.ts";
+import { lockPath, runningServer } from "../access/claim.ts";
+import { withDocuments } from "../access/open-store.ts";
 import { withStore } from "../access/open.ts";
 import type { Settings } from "../config/load.ts";
 import { fail } from "../model/failure.ts";
-import {
-  type Progress,
-  positionFile,
-  readProgress,
-} from "../forward/position.ts";
+import { type Progress, readProgress } from "../forward/position.ts";
 import type { Check } from "./check.ts";
 
 /** Under way is what arrived a moment ago. */
@@ -21,7 +18,7 @@ export const exportChecks = (settings: Settings): Check[] =>
   }));
 
 async function look(settings: Settings, name: string): Promise<string> {
-  const read = readProgress(positionFile(databasePath(settings), name));
+  const read = await progressOf(settings, name);
   if (read?.damaged)
     throw fail.storage(
       `how far it has got cannot be read: ${read.damaged}`,
@@ -67,12 +64,8 @@ export async function requireDelivered(
   const going = `AND session_id IN (SELECT session_id FROM sessions
     WHERE end_time < '${ended_before.slice(0, -1)}'::TIMESTAMP)`;
   for (const name of Object.keys(settings.export_to)) {
-    const file = positionFile(databasePath(settings), name);
-    const { events } = await behind(
-      settings,
-      readProgress(file)?.progress,
-      going,
-    );
+    const read = await progressOf(settings, name);
+    const { events } = await behind(settings, read?.progress, going);
     if (events > 0)
       throw fail.unhealthy(
         `${events} events of these sessions are not delivered to '${name}' yet`,
@@ -80,6 +73,11 @@ export async function requireDelivered(
       );
   }
 }
+
+const progressOf = (settings: Settings, name: string) =>
+  withDocuments(settings, "exported", ([documents]) =>
+    readProgress(documents!, name),
+  );
 
 /** What is stored after its place. */
 async function behind(

@@ -4,12 +4,11 @@
  * stored waits for it, and what its destination cannot take waits in the database.
  */
 import type { Clock } from "../model/clock.ts";
+import { Displaced, type Documents } from "../model/documents.ts";
 import { reasonOf } from "../model/failure.ts";
-import type { EventFilter } from "../model/filter.ts";
 import { plainJson } from "../model/json.ts";
 import type { Choice } from "../model/redaction/custom.ts";
 import { redactEvent } from "../model/redaction/event.ts";
-import type { StoredEvent } from "../model/store.ts";
 import {
   type Took,
   type Destination,
@@ -18,22 +17,15 @@ import {
   Refused,
 } from "./destination.ts";
 import { within } from "./within.ts";
+import { type Source, isHere } from "./source.ts";
 import {
   BEGINNING,
-  type Place,
   type Progress,
+  freshProgress,
+  placeOf,
   readProgress,
   writeProgress,
 } from "./position.ts";
-
-/** Where the events are. */
-export interface Source {
-  /** The number of the newest one. @throws Failure while it cannot be told */
-  readonly last_seq: number;
-  events(filter: EventFilter): AsyncIterable<StoredEvent>;
-  /** The number after which to go on, where a place is of another database. */
-  resumeAfter(place: Place): Promise<number>;
-}
 
 export interface Hears {
   /** Once for each reason. */
@@ -56,8 +48,11 @@ export interface Figures {
 interface Options {
   destination: Destination;
   source: Source;
-  /** Of its position. */
-  file: string;
+  /** Where its position is, and under which name. */
+  documents: Documents;
+  name: string;
+  /** Whether it is this process that delivers, just now. */
+  may: () => boolean;
   redaction: Choice;
   since: "start" | "now";
   hears: Hears;
@@ -82,7 +77,6 @@ const STOP_MS = 500;
 const MOST_REASON = 500;
 
 export class Forwarder {
-  private progress!: Progress;
   private pending: Outgoing[] = [];
   /** When the oldest of what waits arrived, as far as it was looked. */
   private oldest: string | null = null;
@@ -100,14 +94,37 @@ export class Forwarder {
   private ending = false;
   private woken = Promise.withResolvers<void>();
   private readonly stopping = new AbortController();
-  private readonly running: Promise<void>;
+  private running = Promise.resolve();
   private readonly now: Clock;
+  /** Of its position, for people. */
+  private readonly file: string;
 
-  constructor(private readonly options: Options) {
+  private constructor(
+    private readonly options: Options,
+    private progress: Progress,
+  ) {
     this.now = options.now ?? Date.now;
-    this.running = this.run().catch((error: unknown) =>
-      options.hears.failed(reasonOf(error)),
-    );
+    this.file = placeOf(options.documents, options.name);
+  }
+
+  /**
+   * Goes on from where it left off.
+   * @throws Error where that cannot be read
+   */
+  static async begin(options: Options): Promise<Forwarder> {
+    const { documents, name, since, source, hears } = options;
+    const read = await readProgress(documents, name);
+    const fresh = freshProgress(since === "now" ? source.last_seq : 0);
+    const forwarder = new Forwarder(options, read?.progress ?? fresh);
+    const { file } = forwarder;
+    if (read?.damaged)
+      hears.warn("export_position_lost", { file, reason: read.damaged });
+    // From here on it is where it left off, whatever comes of it.
+    if (!read) await forwarder.keep();
+    forwarder.running = forwarder
+      .run()
+      .catch((error: unknown) => hears.failed(reasonOf(error)));
+    return forwarder;
   }
 
   /** There may be more to deliver. */
@@ -155,25 +172,15 @@ export class Forwarder {
   }
 
   private async run(): Promise<void> {
-    const { hears, file, since, source } = this.options;
-    const read = readProgress(file);
-    if (read?.damaged)
-      hears.warn("export_position_lost", { file, reason: read.damaged });
-    this.progress = read?.progress ?? { ...FRESH, place: BEGINNING };
-    if (!read) {
-      if (since === "now")
-        this.progress.place = { ...BEGINNING, seq: source.last_seq };
-      // From here on it is where it left off, whatever comes of it.
-      await this.keep();
-    }
     let pause_ms = FIRST_PAUSE_MS;
     while (!this.ending)
       try {
         this.late = false;
         const batch = await this.next();
-        if (batch.length > 0) await this.deliver(batch);
+        const ready = batch.length > 0 && this.options.may();
+        if (ready) await this.deliver(batch);
         pause_ms = FIRST_PAUSE_MS;
-        if (batch.length === 0) await this.idle();
+        if (!ready) await this.idle();
       } catch (error) {
         if (this.ending) break;
         await this.failed(error);
@@ -290,39 +297,31 @@ export class Forwarder {
 
   /** Where that fails events are delivered once more after a crash. */
   private async keep(): Promise<void> {
-    const { file, hears } = this.options;
+    const { documents, name, hears } = this.options;
     try {
-      await writeProgress(file, this.progress);
+      await writeProgress(documents, name, this.progress);
       this.kept = true;
     } catch (error) {
-      if (this.kept)
-        hears.warn("export_position_not_kept", {
-          file,
-          reason: reasonOf(error),
-        });
+      // It goes on there.
+      if (error instanceof Displaced) return void (this.ending = true);
+      const { file } = this;
+      const reason = reasonOf(error);
+      if (this.kept) hears.warn("export_position_not_kept", { file, reason });
       this.kept = false;
     }
   }
 
   /** A backup that was restored numbers what comes anew. */
   private async verifyPlace(): Promise<void> {
-    const { source, hears, file } = this.options;
+    const { source, hears } = this.options;
     const { place } = this.progress;
-    if (place.event_id !== null && !(await this.isHere(place))) {
-      const seq = await source.resumeAfter(place);
-      hears.warn("export_other_database", { file, was: place.seq, now: seq });
-      this.progress.place = { ...BEGINNING, seq };
+    if (place.event_id !== null && !(await isHere(source, place))) {
+      const now = await source.resumeAfter(place);
+      const { file } = this;
+      hears.warn("export_other_database", { file, was: place.seq, now });
+      this.progress.place = { ...BEGINNING, seq: now };
     }
     this.doubts = false;
-  }
-
-  private async isHere({ seq, event_id }: Place): Promise<boolean> {
-    const { source } = this.options;
-    if (source.last_seq < seq) return false;
-    const after = { after_seq: seq - 1, limit: 1 };
-    const [found] = await Array.fromAsync(source.events(after));
-    // One that was archived is not there any more.
-    return found?.seq !== seq || found.event.event_id === event_id;
   }
 
   private async idle(): Promise<void> {
@@ -343,7 +342,3 @@ export class Forwarder {
     return promise.finally(() => signal.removeEventListener("abort", end));
   }
 }
-
-const FRESH = {
-  ...{ delivered_at: null, failing_since: null, last_error: null, refused: 0 },
-};

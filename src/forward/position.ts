@@ -1,20 +1,10 @@
 /**
- * How far a destination has got: a small file beside the database, written after a
+ * How far a destination has got: a small text beside the database, written after a
  * delivery and never with a commit. It names the last event that was delivered; should
  * it be lost or lag behind, events are delivered once more.
  */
-import { open, rename } from "node:fs/promises";
+import type { Documents } from "../model/documents.ts";
 import { reasonOf } from "../model/failure.ts";
-import {
-  O_CREAT,
-  O_NOFOLLOW,
-  O_TRUNC,
-  O_WRONLY,
-  SMALL_BYTES,
-  isMissing,
-  readText,
-} from "../os/file.ts";
-import { ensurePrivateDir } from "../os/paths.ts";
 
 /** The last event that was delivered. */
 export interface Place {
@@ -25,7 +15,7 @@ export interface Place {
   received_at: string | null;
 }
 
-/** What the file says. */
+/** What the text says. */
 export interface Progress {
   place: Place;
   /** When something was last delivered, UTC ISO 8601. */
@@ -38,48 +28,40 @@ export interface Progress {
 }
 
 export const BEGINNING: Place = { seq: 0, event_id: null, received_at: null };
-const FRESH: Progress = {
-  place: BEGINNING,
-  ...{ delivered_at: null, failing_since: null, last_error: null, refused: 0 },
-};
 
-/** @param database the path of the database that the events are in */
-export const positionFile = (database: string, name: string): string =>
-  `${database}.exported/${name}.json`;
+/** Of one that has got as far as a number, before anything is delivered. */
+export const freshProgress = (seq: number): Progress => ({
+  place: { ...BEGINNING, seq },
+  ...{ delivered_at: null, failing_since: null, last_error: null, refused: 0 },
+});
 
 /** @returns null where there is none; `damaged` says what is wrong with one */
-export function readProgress(
-  path: string,
-): { progress: Progress; damaged: string | null } | null {
-  if (isMissing(path)) return null;
+export async function readProgress(
+  documents: Documents,
+  name: string,
+): Promise<{ progress: Progress; damaged: string | null } | null> {
+  const text = await documents.read(fileOf(name));
+  if (text === null) return null;
   try {
-    const read = JSON.parse(readText(path, SMALL_BYTES)) as Progress;
+    const read = JSON.parse(text) as Progress;
     const { seq } = read.place;
     if (!Number.isSafeInteger(seq) || seq < 0) throw new Error("no position");
-    return { progress: { ...FRESH, ...read }, damaged: null };
+    return { progress: { ...freshProgress(0), ...read }, damaged: null };
   } catch (error) {
-    return { progress: FRESH, damaged: reasonOf(error) };
+    return { progress: freshProgress(0), damaged: reasonOf(error) };
   }
 }
 
 /** Replaces it whole. @throws Error when it cannot be written */
-export async function writeProgress(
-  path: string,
+export const writeProgress = (
+  documents: Documents,
+  name: string,
   progress: Progress,
-): Promise<void> {
-  const next = `${path}.new`;
-  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
-  const file = await open(next, flags, 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify(progress)}\n`);
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
-  await rename(next, path);
-}
+): Promise<void> =>
+  documents.write(fileOf(name), `${JSON.stringify(progress)}\n`);
 
-/** Makes the private folder that it stands in. @throws Failure (permission) */
-export function ensurePositions(database: string): void {
-  ensurePrivateDir(`${database}.exported`);
-}
+/** Where it stands, for people. */
+export const placeOf = ({ place }: Documents, name: string): string =>
+  `${place}/${fileOf(name)}`;
+
+const fileOf = (destination: string) => `${destination}.json`;

@@ -199,7 +199,7 @@ export interface StoreFacts {
 }
 
 /** Work that one server at a time does for all that share a database. */
-export type Duty = "alerts";
+export type Duty = "alerts" | `export ${string}`;
 
 /** The store of a process that keeps it open. */
 export interface KeptStore extends ServedStore {
@@ -247,6 +247,13 @@ export interface KeptStore extends ServedStore {
   hasRoom(): boolean;
   /** @throws Failure (storage) while nothing can be stored or read */
   requireThere(): void;
+  /** Whether other processes may store in the same database. */
+  readonly shared: boolean;
+  /**
+   * Takes a duty, or takes it again; for some seconds.
+   * @returns the term, which is the same until another has had it; null while another has it
+   */
+  take(duty: Duty): Promise<string | null>;
   /** Whether this process is the one that has a duty now. */
   holds(duty: Duty): boolean;
 }

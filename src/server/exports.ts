@@ -1,66 +1,81 @@
-/** Brings what is stored to every destination of `export_to`, while the server lives. */
+/**
+ * Brings what is stored to every destination of `export_to`, while the server lives;
+ * where several share a database, one of them to each destination.
+ */
 import { dirname } from "node:path";
 import type { DestinationSettings } from "../config/destinations.ts";
 import type { Settings } from "../config/load.ts";
-import { databasePath } from "../access/claim.ts";
 import { requireNotOwn } from "../access/own-files.ts";
-import {
-  type Figures,
-  Forwarder,
-  type Hears,
-  type Source,
-} from "../forward/forwarder.ts";
+import { type Figures, Forwarder, type Hears } from "../forward/forwarder.ts";
 import { Opening, destinationOf } from "../forward/open.ts";
-import {
-  type Place,
-  ensurePositions,
-  positionFile,
-} from "../forward/position.ts";
+import type { Place } from "../forward/position.ts";
+import type { Source } from "../forward/source.ts";
 import type { Log } from "../log/log.ts";
 import { fail } from "../model/failure.ts";
+import type { Duty } from "../model/store.ts";
 import { isMissing } from "../os/file.ts";
+import { OnDuty } from "./duty.ts";
 import type { ServerStore } from "./store.ts";
 
 export class Exports {
-  private readonly forwarders = new Map<string, Forwarder>();
+  private readonly duties = new Map<string, OnDuty<Forwarder>>();
 
-  /** @throws Failure (permission) where others rule the folder of the positions */
-  constructor(settings: Settings, store: ServerStore, log: Log) {
-    const { export_to } = settings;
+  private constructor(settings: Settings, store: ServerStore, log: Log) {
     const { redaction } = settings.config;
-    const database = databasePath(settings);
-    if (Object.keys(export_to).length > 0) ensurePositions(database);
-    for (const [name, to] of Object.entries(export_to))
-      this.forwarders.set(
-        name,
-        new Forwarder({
-          ...{ source: sourceOf(store), redaction, since: to.since },
-          destination: new Opening(() => open(settings, to)),
-          file: positionFile(database, name),
-          hears: hearing(log, name),
-        }),
-      );
+    const { documents } = store.opened;
+    for (const [name, to] of Object.entries(settings.export_to)) {
+      const duty: Duty = `export ${name}`;
+      const one: OnDuty<Forwarder> = new OnDuty<Forwarder>({
+        ...{ duty, store: store.kept, log },
+        begin: (term) =>
+          Forwarder.begin({
+            ...{ source: sourceOf(store), redaction, since: to.since, name },
+            destination: new Opening(() => open(settings, to)),
+            documents: documents("exported", { duty, term }),
+            may: one.holds,
+            hears: hearing(log, name),
+          }),
+        end: (forwarder) => forwarder.stop(),
+      });
+      this.duties.set(name, one);
+    }
     store.hears = {
       committed: () => this.each((forwarder) => forwarder.wake()),
       reopened: () => this.each((forwarder) => forwarder.doubt()),
+      ticks: () => {
+        for (const duty of this.duties.values()) void duty.tick();
+      },
     };
   }
 
+  /** @throws Failure (permission) where others rule the folder of the positions */
+  static async begin(
+    settings: Settings,
+    store: ServerStore,
+    log: Log,
+  ): Promise<Exports> {
+    const exports = new Exports(settings, store, log);
+    if (exports.duties.size > 0) store.opened.documents("exported").make();
+    await Promise.all([...exports.duties.values()].map((duty) => duty.tick()));
+    return exports;
+  }
+
+  /** Of those that this server brings it to. */
   figures(): Map<string, Figures> {
-    return new Map(
-      [...this.forwarders].map(([name, one]) => [name, one.figures()]),
-    );
+    const figures = new Map<string, Figures>();
+    for (const [name, { work }] of this.duties)
+      if (work) figures.set(name, work.figures());
+    return figures;
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.forwarders.values()].map((one) => one.stop()));
+    await Promise.all([...this.duties.values()].map((duty) => duty.stop()));
   }
 
   private each(does: (forwarder: Forwarder) => void): void {
-    for (const forwarder of this.forwarders.values()) does(forwarder);
+    for (const { work } of this.duties.values()) if (work) does(work);
   }
 }
-
 const sourceOf = (store: ServerStore): Source => ({
   get last_seq() {
     return store.stored.facts().last_seq;

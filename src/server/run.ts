@@ -131,7 +131,7 @@ async function serveDatabase(
   const received = new ReceivedRecordings(root, kept, promises, log);
   let exports: Exports | null = null;
   try {
-    exports = new Exports(settings, store, log);
+    exports = await Exports.begin(settings, store, log);
     metrics.exports = () => exports!.figures();
     const { secret_file } = settings.config.auth;
     const pageAccess = new PageAccess(readSecret(secret_file, process.env));

@@ -2,7 +2,6 @@
  * Keeps the database open for as long as the server lives. The spool is drained each
  * second and before every read; what can wait is written when nobody asks.
  */
-import type { Alerts } from "../alerts/alerts.ts";
 import type { Settings } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { FigureRow, Question } from "../model/analytics.ts";
@@ -26,11 +25,11 @@ import {
   type StoredEvent,
 } from "../model/store.ts";
 import { filesBeside } from "../access/archived-recordings.ts";
-import { openStore } from "../access/open-store.ts";
+import { type OpenedStore, openStore } from "../access/open-store.ts";
 import { spoolBacklog } from "../spool/folder.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { type Drained, ServerDrain } from "./drain.ts";
-import { NO_ALERTS, alertsOf, keptOf } from "./alerts.ts";
+import { ServerAlerts } from "./alerts.ts";
 import { Imports } from "./imports.ts";
 import { SearchedOutput } from "./searched-output.ts";
 import { check } from "./tools/health-check.ts";
@@ -46,8 +45,8 @@ export class ServerStore implements ServedStore {
   readonly drain: ServerDrain;
   readonly imports: Imports;
   /** Who reads along. */
-  hears: { committed(): void; reopened(): void } | null = null;
-  private readonly alerts: Alerts | null;
+  hears: { committed(): void; reopened(): void; ticks(): void } | null = null;
+  private readonly alerts: ServerAlerts;
   private readonly searched: SearchedOutput;
   /** Of which store, for it may be opened anew. */
   private keeper: { of: KeptStore; maintenance: Maintenance } | null = null;
@@ -61,7 +60,7 @@ export class ServerStore implements ServedStore {
   private constructor(
     private readonly settings: Settings,
     private store: KeptStore,
-    private readonly reopen: () => Promise<KeptStore>,
+    readonly opened: OpenedStore,
     private readonly lock: StoreLock,
     private readonly log: Log,
     metrics: Metrics,
@@ -81,7 +80,8 @@ export class ServerStore implements ServedStore {
       health: () => this.health(),
       undrained_ms: () => this.drain.age_seconds * 1_000,
     };
-    this.alerts = alertsOf(settings, watched, log, now);
+    const looking = { settings, watched, log, now };
+    this.alerts = new ServerAlerts(looking, () => this.store, opened.documents);
     this.imports = new Imports(settings, watched.file);
     this.searched = new SearchedOutput(settings, watched.file, log);
     this.timer = setInterval(() => void this.tick(), TICK_MS);
@@ -104,7 +104,7 @@ export class ServerStore implements ServedStore {
       onCommit: (seconds: number, events: number) => {
         metrics.commit(seconds, events);
         opened?.hears?.committed();
-        if (opened?.store.holds("alerts")) opened.alerts?.wake();
+        opened?.alerts.wake();
       },
       warn: (reason: string) => log.warn("database_mended", { reason }),
       onAway: (why: Failure | null) => {
@@ -117,9 +117,10 @@ export class ServerStore implements ServedStore {
         log.warn("events_rejected", rejection);
       },
     };
-    const { store, reopen } = await openStore(settings, lock, options);
-    opened = new ServerStore(settings, store, reopen, lock, log, metrics, now);
-    await opened.alerts?.ready();
+    const all = await openStore(settings, lock, options);
+    const { store } = all;
+    opened = new ServerStore(settings, store, all, lock, log, metrics, now);
+    await opened.alerts.begin();
     return opened;
   }
 
@@ -133,6 +134,9 @@ export class ServerStore implements ServedStore {
   get stored(): Pick<KeptStore, "events" | "get" | "query" | "facts"> {
     return this.file;
   }
+
+  /** Also while it is away. */
+  readonly kept = (): KeptStore => this.store;
 
   /** It is, and not quiet. */
   private get busy(): KeptStore {
@@ -237,7 +241,7 @@ export class ServerStore implements ServedStore {
   /** Takes the spool in a last time, then lets the database go. */
   async close(): Promise<void> {
     clearInterval(this.timer);
-    await Promise.all([this.alerts?.close(), this.searched.close()]);
+    await Promise.all([this.alerts.close(), this.searched.close()]);
     try {
       const last = Promise.resolve(this.reopening).then(() =>
         this.drain.fresh(),
@@ -265,7 +269,7 @@ export class ServerStore implements ServedStore {
   }
 
   /** Oldest first. @throws Failure (permission) */
-  readonly keptAlerts = () => keptOf(this.settings, this.log);
+  readonly keptAlerts = () => this.alerts.kept();
 
   /** What /metrics tells of the moment. */
   async gauges(): Promise<Gauges> {
@@ -283,7 +287,7 @@ export class ServerStore implements ServedStore {
       spool_backlog_bytes: backlog.bytes,
       database_bytes,
       log_dropped: this.log.dropped,
-      alerts: this.alerts?.counts() ?? NO_ALERTS,
+      alerts: this.alerts.counts(),
     };
   }
 
@@ -307,16 +311,17 @@ export class ServerStore implements ServedStore {
       await this.store.close().catch(() => {});
     }
     if (!this.store.hasRoom()) return;
-    this.store = await this.reopen();
+    this.store = await this.opened.reopen();
     this.drain.beginAnew();
-    this.alerts?.beginAnew();
+    this.alerts.beginAnew();
     this.away = null;
     this.hears?.reopened();
     this.log.info("database_reopened", {});
   }
 
   private async tick(): Promise<void> {
-    if (this.store.holds("alerts")) this.alerts?.tick();
+    this.alerts.tick();
+    this.hears?.ticks();
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
       // Nothing else asks one that is away whether it is back.
@@ -324,6 +329,8 @@ export class ServerStore implements ServedStore {
       if (!this.drain.isRunning) await this.drain.fresh();
       this.searched.tick();
       await this.file.catchUp();
+      // What others have stored is known by now.
+      if (this.store.shared) this.hears?.committed();
       if (this.idle || performance.now() - this.lastAppend < IDLE_MS) return;
       this.idle = true;
       await this.file.idle();

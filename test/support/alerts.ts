@@ -6,14 +6,18 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Alerts } from "../../src/alerts/alerts.ts";
-import { AlertFolder } from "../../src/alerts/folder.ts";
+import { AlertBook } from "../../src/alerts/book.ts";
+import { ownDocuments } from "../../src/access/documents.ts";
 import { type Settings, wholeSettings } from "../../src/config/load.ts";
 import { Log } from "../../src/log/log.ts";
 import type { Alert, KeptAlert } from "../../src/model/alert.ts";
+import type { Documents } from "../../src/model/documents.ts";
 import { alertsOf } from "../../src/server/alerts.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
-import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import type { KeptStore } from "../../src/model/store.ts";
+import { PostgresStore } from "../../src/store/postgres/store.ts";
 import { T0 } from "./events.ts";
+import { type KeptPlace, type Kind } from "./stores.ts";
 import { until } from "./wait.ts";
 
 export interface Told {
@@ -87,12 +91,15 @@ export class AlertHost implements AsyncDisposable {
   checks: Record<string, "ok" | "failed"> = { database: "ok" };
   undrained_ms = 0;
   settings!: Settings;
-  store!: DuckDBStore;
+  store!: KeptStore;
   alerts!: Alerts;
+  private place!: KeptPlace;
+  documents!: Documents;
 
   /** @param config the section `alerts`, as YAML */
-  static async start(config: string): Promise<AlertHost> {
+  static async start(kind: Kind, config: string): Promise<AlertHost> {
     const host = new AlertHost();
+    host.place = await kind.place();
     await host.open(config);
     return host;
   }
@@ -109,7 +116,7 @@ export class AlertHost implements AsyncDisposable {
     const [problem] = this.settings.problems;
     if (problem) throw new Error(JSON.stringify(problem));
     ensureSpool(this.data);
-    this.store = await DuckDBStore.open(join(this.data, "sessions.duckdb"), {
+    this.store = await this.place.open({
       now: () => this.now,
       onCommit: () => this.alerts?.wake(),
     });
@@ -119,8 +126,15 @@ export class AlertHost implements AsyncDisposable {
       undrained_ms: () => this.undrained_ms,
     };
     const log = new Log(join(this.home, "logs"), "debug");
-    this.alerts = alertsOf(this.settings, watched, log, () => this.now)!;
-    await this.alerts.ready();
+    const { settings, store } = this;
+    const term = (await store.take("alerts"))!;
+    const documents = (this.documents =
+      store instanceof PostgresStore
+        ? store.documents("alerts", { duty: "alerts", term })
+        : ownDocuments(settings, "alerts"));
+    const looking = { settings, watched, log, now: () => this.now };
+    const all = { documents, may: () => true };
+    this.alerts = await alertsOf(looking, "all", all);
   }
 
   /** As a new process would go on. */
@@ -132,27 +146,29 @@ export class AlertHost implements AsyncDisposable {
 
   /** Lets it look until something is so. */
   until(what: string, look: () => unknown): Promise<unknown> {
-    return until(what, () => {
+    return until(what, async () => {
+      await this.store.catchUp();
       this.alerts.tick();
-      return look() as true | false;
+      return look() as Promise<true | false>;
     });
   }
 
   /** Until it has looked at all that was stored, and at how things stand. */
   async looked(): Promise<void> {
+    await this.store.catchUp();
     // A look that had begun before does not see what was stored since.
     await this.alerts.looked();
     await this.alerts.looked();
   }
 
-  kept(): KeptAlert[] {
-    return AlertFolder.of(this.settings).read((name, reason) => {
+  kept(): Promise<KeptAlert[]> {
+    return new AlertBook(this.documents).read((name, reason) => {
       throw new Error(`${name}: ${reason}`);
     });
   }
 
-  texts(): string[] {
-    return this.kept().map(({ text }) => text);
+  async texts(): Promise<string[]> {
+    return (await this.kept()).map(({ text }) => text);
   }
 
   private async close(): Promise<void> {
@@ -162,6 +178,7 @@ export class AlertHost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+    await this.place[Symbol.asyncDispose]();
     rmSync(this.home, { recursive: true, force: true });
   }
 }

@@ -127,7 +127,7 @@ export class ToolHost implements AsyncDisposable {
       spool: this.spool,
       lease_seconds: LEASE_SECONDS,
       health: () => ({ healthy: true, checks: { database: "ok" } }),
-      alerts: () => [],
+      alerts: async () => [],
       metrics: this.metrics,
       onError,
     });

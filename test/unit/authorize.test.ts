@@ -116,7 +116,7 @@ for (const [header, answers] of Object.entries(ARGUMENTS))
         },
         ...{ spool: "/nowhere", lease_seconds: 1 },
         health: () => ({ healthy: true, checks: {} }),
-        alerts: () => [],
+        alerts: async () => [],
       });
       const caller = {
         ...({ via: "tcp", uid: 1001, address: null, loopback: true } as const),

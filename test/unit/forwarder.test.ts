@@ -9,6 +9,7 @@ import { readProgress } from "../../src/forward/position.ts";
 import { EVERY_RULE } from "../../src/model/redaction/custom.ts";
 import type { StoredEvent } from "../../src/model/store.ts";
 import { commandsOf } from "../support/exports.ts";
+import { FileDocuments } from "../../src/os/documents.ts";
 import { until } from "../support/wait.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sb-forwarder-"));
@@ -44,9 +45,10 @@ test("one that is too slow for many at a time gets all of them, fewer at a time,
     close() {},
   };
   const reasons: string[] = [];
-  const file = join(folder, "place.json");
-  const forwarder = new Forwarder({
-    ...{ destination: slow, source, file, since: "start", deliver_ms: 20 },
+  const documents = new FileDocuments(folder);
+  const forwarder = await Forwarder.begin({
+    ...{ destination: slow, source, since: "start", deliver_ms: 20 },
+    ...{ documents, name: "place", may: () => true },
     redaction: EVERY_RULE,
     hears: {
       failed: (reason) => void reasons.push(reason),
@@ -59,6 +61,7 @@ test("one that is too slow for many at a time gets all of them, fewer at a time,
   expect(came).toEqual(stored.map(({ seq }) => seq));
   expect(sizes[0]).toBe(100);
   expect(new Set(reasons)).toEqual(new Set(["nothing was taken in time"]));
-  expect(readProgress(file)!.progress.place.seq).toBe(100);
+  const kept = await readProgress(documents, "place");
+  expect(kept!.progress.place.seq).toBe(100);
   expect(forwarder.figures()).toMatchObject({ lag_events: 0, exported: 100 });
 });

@@ -1,7 +1,8 @@
 /** `session-buddy alerts ack`: takes note of alerts. */
 import { defineCommand, CONFIG_FLAG } from "../args.ts";
-import { AlertFolder } from "../../alerts/folder.ts";
-import { alertOf, keptAlerts } from "../../alerts/kept.ts";
+import { withDocuments } from "../../access/open-store.ts";
+import { AlertBooks } from "../../alerts/books.ts";
+import { alertOf, requireAlertsHere } from "../../alerts/kept.ts";
 import { validSettings } from "../../config/load.ts";
 import { isoTime } from "../../model/clock.ts";
 import { fail } from "../../model/failure.ts";
@@ -33,15 +34,19 @@ EXAMPLES
         "try: session-buddy alerts list",
       );
     const settings = await validSettings(process.env, config);
-    const kept = keptAlerts(settings, note);
-    const chosen = all ? kept : ids.map((each) => alertOf(kept, each));
-    const folder = AlertFolder.of(settings);
+    requireAlertsHere(settings);
     const by = passwdEntry()?.username ?? `uid ${process.geteuid!()}`;
-    const open = chosen.filter(({ acked }) => acked === null);
-    for (const { id } of open)
-      await folder.ack(id, { at: isoTime(Date.now()), by });
-    note(
-      `${open.length} ${open.length === 1 ? "alert is" : "alerts are"} taken note of`,
-    );
+    const unreadable = (name: string, reason: string) =>
+      note(`${name} holds no alert: ${reason}`);
+    const noted = await withDocuments(settings, "alerts", async (places) => {
+      const books = new AlertBooks(places);
+      const kept = await books.read(unreadable);
+      const chosen = all ? kept : ids.map((each) => alertOf(kept, each));
+      const open = chosen.filter(({ acked }) => acked === null);
+      for (const { id } of open)
+        await books.ack(id, { at: isoTime(Date.now()), by });
+      return open.length;
+    });
+    note(`${noted} ${noted === 1 ? "alert is" : "alerts are"} taken note of`);
   },
 });

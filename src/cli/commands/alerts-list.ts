@@ -1,6 +1,8 @@
 /** `session-buddy alerts list`: the alerts that the server has raised. */
 import { defineCommand, COLOR_FLAG, CONFIG_FLAG, JSON_FLAG } from "../args.ts";
-import { keptAlerts, leftOutNow } from "../../alerts/kept.ts";
+import { withDocuments } from "../../access/open-store.ts";
+import { AlertBooks } from "../../alerts/books.ts";
+import { requireAlertsHere } from "../../alerts/kept.ts";
 import { validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
 import { parseCount } from "../../model/time.ts";
@@ -45,8 +47,21 @@ EXAMPLES
   async run({ all, rule, limit, json, color, config }) {
     const most = limit === undefined ? Infinity : parseCount(limit, "--limit");
     const settings = await validSettings(process.env, config);
-    const kept = keptAlerts(settings, note);
+    requireAlertsHere(settings);
     const rules = Object.keys(settings.alerts?.rules ?? {});
+    const unreadable = (name: string, reason: string) =>
+      note(`${name} holds no alert: ${reason}`);
+    const { kept, left } = await withDocuments(
+      settings,
+      "alerts",
+      async (places) => {
+        const books = new AlertBooks(places);
+        return {
+          kept: await books.read(unreadable),
+          left: await books.leftOut(new Set(rules)),
+        };
+      },
+    );
     if (
       rule !== undefined &&
       ![...rules, ...kept.map((a) => a.rule)].includes(rule)
@@ -68,7 +83,7 @@ EXAMPLES
         })
       : alerts.map((row) => tabRow(ALERT_COLUMNS, row, ZONE)).join("");
     printResult(json, alerts, text, 2);
-    for (const [name, { left_out, first }] of leftOutNow(settings))
+    for (const [name, { left_out, first }] of left)
       note(
         `rule '${name}' has left out ${left_out} more since ${localTime(first!, ZONE)}`,
       );

@@ -17,8 +17,8 @@ export const listAlerts = tool({
   output: z.object({ alerts: z.array(object), count }),
   run:
     ({ alerts }) =>
-    ({ rule, all, limit = DEFAULT_ROWS }) => {
-      const kept = alerts()
+    async ({ rule, all, limit = DEFAULT_ROWS }) => {
+      const kept = (await alerts())
         .filter((alert) => all || alert.acked === null)
         .filter((alert) => rule === undefined || alert.rule === rule)
         .reverse()

@@ -21,7 +21,7 @@ export interface ToolServer {
   /** Within how many seconds a remote session's next sign of life must come. */
   lease_seconds: number;
   /** The alerts that it keeps, oldest first. @throws Failure (permission) */
-  alerts: () => readonly KeptAlert[];
+  alerts: () => Promise<readonly KeptAlert[]>;
   /** Each part of the server by its name; nothing private in it. */
   health: () => { healthy: boolean; checks: Record<string, "ok" | "failed"> };
 }

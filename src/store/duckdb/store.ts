@@ -316,9 +316,9 @@ export class DuckDBStore implements KeptStore {
   }
 
   /** Nobody else has the file open. */
-  holds(_duty: Duty): boolean {
-    return true;
-  }
+  readonly shared = false;
+  readonly take = async (_duty: Duty) => "";
+  readonly holds = (_duty: Duty) => true;
 
   endQueries(): Promise<void> {
     return this.queries.end();

@@ -16,23 +16,28 @@ export interface Held {
   /** Since when it is done without a break, by whoever has it. */
   since: string;
   now: string;
+  /** The same until another has had it. */
+  term: string;
 }
 
 const CLOCK = databaseTime("$3");
 const ms = (number: number) => `interval '${number} milliseconds'`;
 
 /** One that has a later end than it can have was taken by a clock that was ahead. */
-const TAKE = `INSERT INTO duties AS d (name, holder, until, since, done_at)
-  SELECT $1::text, $2::text, c.now + ${ms(TERM_MS)}, c.now, c.now
+const TAKE = `INSERT INTO duties AS d (name, holder, until, since, done_at, term)
+  SELECT $1::text, $2::text, c.now + ${ms(TERM_MS)}, c.now, c.now,
+    (extract(epoch FROM c.now) * 1000000)::bigint
     FROM (SELECT ${CLOCK} AS now) AS c
   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,
     until = excluded.until, done_at = excluded.done_at,
+    term = CASE WHEN d.holder = excluded.holder THEN d.term
+      ELSE greatest(excluded.term, d.term + 1) END,
     since = CASE WHEN d.holder = excluded.holder
         AND excluded.done_at BETWEEN d.done_at AND d.done_at + ${ms(PAUSE_MS)}
       THEN d.since ELSE excluded.since END
   WHERE d.holder = excluded.holder
     OR excluded.done_at NOT BETWEEN d.until - ${ms(TERM_MS)} AND d.until
-  RETURNING since, done_at AS now`;
+  RETURNING since, done_at AS now, term`;
 
 const RELEASE = "DELETE FROM duties WHERE holder = $1::text";
 
@@ -53,14 +58,16 @@ export class Duties {
    */
   async take(name: string, clock_ms: number): Promise<Held | null> {
     const asked_ms = performance.now();
-    const [row] = await this.connection.ask<{ since: Date; now: Date }>(TAKE, [
-      name,
-      this.holder,
-      clock_ms,
-    ]);
+    const [row] = await this.connection.ask<{
+      since: Date;
+      now: Date;
+      term: string;
+    }>(TAKE, [name, this.holder, clock_ms]);
     if (row) this.until.set(name, asked_ms + TERM_MS);
     else this.until.delete(name);
-    return row ? { since: timeOf(row.since), now: timeOf(row.now) } : null;
+    if (!row) return null;
+    const { since, now, term } = row;
+    return { since: timeOf(since), now: timeOf(now), term };
   }
 
   /** Whether this process has a duty, as it knows without asking. */

@@ -107,7 +107,11 @@ const LIFE = [
   `CREATE TABLE duties (
     name text COLLATE "C" PRIMARY KEY, holder text COLLATE "C" NOT NULL,
     until timestamptz NOT NULL, since timestamptz NOT NULL,
-    done_at timestamptz NOT NULL)`,
+    done_at timestamptz NOT NULL, term bigint NOT NULL)`,
+  // What servers keep beside events: alerts, and how far exports have got.
+  `CREATE TABLE documents (
+    folder text COLLATE "C" NOT NULL, name text COLLATE "C" NOT NULL,
+    text text NOT NULL, PRIMARY KEY (folder, name))`,
 ];
 
 /** Each is applied in one transaction. */

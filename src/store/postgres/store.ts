@@ -39,6 +39,7 @@ import { Beginnings } from "./begin.ts";
 import type { Address } from "./address.ts";
 import type { Connection } from "./connect.ts";
 import { DatabaseContents } from "./contents.ts";
+import { DatabaseDocuments } from "./documents.ts";
 import { Duties } from "./duties.ts";
 import { readSummary, sessionOfEvent } from "./known.ts";
 import { LAPSE, Lapse } from "./lapse.ts";
@@ -81,6 +82,7 @@ export class PostgresStore implements KeptStore {
   private readonly now: Clock;
   private readonly connection: Connection;
   private database_bytes = 0;
+  private measured_ms = 0;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -120,6 +122,7 @@ export class PostgresStore implements KeptStore {
       );
       // Leases run from now on, if nobody else has looked at them.
       await store.duties.take(LAPSE, store.clock_ms());
+      await Promise.all([store.tail.number(), store.measure()]);
       return store;
     } catch (error) {
       await Promise.all([reach.end(), store.asked.close()]);
@@ -228,13 +231,18 @@ export class PostgresStore implements KeptStore {
     return hostsSeen(this.connection, isoTime(since_ms));
   }
 
-  /** Takes its duties again, and numbers what has come. */
+  /** Numbers what has come. */
   async catchUp(): Promise<void> {
-    await this.duties.take(ALERTS, this.clock_ms());
     await this.tail.number();
+    if (performance.now() - this.measured_ms > MEASURE_MS) await this.measure();
   }
 
-  async idle(): Promise<void> {
+  idle(): Promise<void> {
+    return this.measure();
+  }
+
+  private async measure(): Promise<void> {
+    this.measured_ms = performance.now();
     const [row] = await this.connection.ask<{ bytes: string }>(
       "SELECT pg_database_size(current_database()) AS bytes",
     );
@@ -280,6 +288,23 @@ export class PostgresStore implements KeptStore {
     if (away) throw away;
   }
 
+  readonly shared = true;
+
+  async take(duty: Duty): Promise<string | null> {
+    const held = await this.duties.take(duty, this.clock_ms());
+    return held && held.term;
+  }
+
+  /** @param by by what duty they are written, and its term */
+  documents(
+    folder: string,
+    by: { duty: Duty; term: string } | null,
+  ): DatabaseDocuments {
+    const { writes, address } = this.reach;
+    const fence = by && { ...by, holder: this.duties.holder };
+    return new DatabaseDocuments(writes, address.name, folder, fence);
+  }
+
   holds(duty: Duty): boolean {
     return this.duties.holds(duty);
   }
@@ -306,7 +331,8 @@ export class PostgresStore implements KeptStore {
   }
 }
 
-const ALERTS: Duty = "alerts";
+/** How old the size of the database may be. */
+const MEASURE_MS = 60_000;
 
 const noArchives: WriteArchive = () => {
   throw fail.refused(
