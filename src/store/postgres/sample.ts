@@ -3,6 +3,7 @@ import { fail } from "../../model/failure.ts";
 import type { Address } from "./address.ts";
 import { HostsPool } from "./connect.ts";
 import { Presence } from "./presence.ts";
+import { WITHOUT_VIEWS } from "./schema.ts";
 import { PostgresStore } from "./store.ts";
 
 /** One at a time: what a killed one has left goes first. */
@@ -28,7 +29,9 @@ export async function withSample<T>(
     await ask(`DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE`);
     await ask(`CREATE SCHEMA ${SCHEMA}`);
     try {
-      const store = await PostgresStore.open(address, { schema: SCHEMA });
+      const store = await PostgresStore.open(address, {
+        ...{ schema: SCHEMA, migrations: WITHOUT_VIEWS },
+      });
       try {
         return await use(store);
       } finally {

@@ -118,3 +118,8 @@ const LIFE = [
 export const MIGRATIONS: readonly (readonly string[])[] = [
   [...EVENTS, ...SESSIONS, ...LIFE, ...TOLD_TABLES, ...VIEWS],
 ];
+
+/** The same without the views, of which there is one place in a database. */
+export const WITHOUT_VIEWS = MIGRATIONS.map((step) =>
+  step.filter((sql) => !VIEWS.includes(sql)),
+);
