@@ -5,7 +5,7 @@
  */
 import { existsSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Settings } from "../config/load.ts";
+import { type Settings, recordingsRoot } from "../config/load.ts";
 import { type Warn, fail } from "../model/failure.ts";
 import { SILENT, Task, part } from "../model/progress.ts";
 import type { KeptStore } from "../model/store.ts";
@@ -15,6 +15,7 @@ import { absolutePath, noFolder } from "../os/spot.ts";
 import { StoreLock } from "../store/lock.ts";
 import { claim, databasePath, lockPath, runningServer } from "./claim.ts";
 import { type Compared, compare } from "./compare.ts";
+import { type MovedRecordings, moveRecordings } from "./move-recordings.ts";
 import { type Movable, type Moved, moveAll } from "./move.ts";
 import { withDatabaseSample } from "./database-address.ts";
 import { openKept } from "./open-store.ts";
@@ -31,12 +32,15 @@ interface Place {
   isFile: boolean;
   /** As if it were this host's own. */
   settings: Settings;
+  /** The folder that its `recordings/` are in. */
+  root: string;
 }
 
 export interface Migrated extends Moved {
   from: string;
   to: string;
   compared: Compared;
+  recordings: MovedRecordings;
 }
 
 export interface MigrationPlan extends Pick<Moved, "events"> {
@@ -72,12 +76,15 @@ export async function migrate(
   requireNew(settings, to);
   const half = to.isFile ? placeOf(settings, `${to.name}${HALF_SUFFIX}`) : to;
   const moved = await between(from, half, warn, async (source, target) => {
-    const done = await moveAll(source, target, part(task, 0, 0.7));
+    const done = await moveAll(source, target, part(task, 0, 0.65));
     const [ours, theirs] = [source.contents(), target.contents()];
-    const comparing = part(task, 0.7, 1);
+    const comparing = part(task, 0.65, 0.95);
     const compared = await compare(ours, theirs, comparing, done.reason);
     await theirs.endMoving();
-    return { from: from.name, to: to.name, ...done, compared };
+    return {
+      ...{ from: from.name, to: to.name, ...done, compared },
+      recordings: moveRecordings(from.root, to.root, part(task, 0.95, 1)),
+    };
   });
   if (to.isFile) putInPlace(half.name, to.name);
   return moved;
@@ -136,12 +143,16 @@ function placeOf(settings: Settings, given: string): Place {
     config: { ...settings.config, store: { ...store, ...changes } },
   });
   if (/^postgres(ql)?:\/\//.test(given))
-    return { name: given, isFile: false, settings: at({ url: given }) };
+    return {
+      ...{ name: given, isFile: false, settings: at({ url: given }) },
+      root: recordingsRoot(settings),
+    };
   const name = absolutePath(given);
   // By its default path it has another lock than by a path that is set.
   const own = name === databasePath(settings);
   const path = own ? store.path : name;
-  return { name, isFile: true, settings: at({ url: null, path }) };
+  const root = own ? settings.paths.data! : dirname(name);
+  return { name, isFile: true, root, settings: at({ url: null, path }) };
 }
 
 function requireNew(settings: Settings, { name, isFile }: Place): void {

@@ -1,12 +1,19 @@
 /** Migrated databases: killed on the way and run again, they are what they were. */
 import { SQL } from "bun";
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { needsPostgres } from "../crash/postgres/node.ts";
 import { fill } from "../support/filled.ts";
-import { expectFailure } from "../support/host.ts";
+import { configure, expectFailure } from "../support/host.ts";
 import { emptyDatabase } from "../support/postgres.ts";
 import { Random } from "../support/random.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
@@ -119,6 +126,14 @@ test("to PostgreSQL and back, killed twice on each way", async () => {
   const { folder, from, before } = await filled(sandbox, 2_200);
   const { url } = database;
   const there = ["migrate", "--from", from, "--to", url];
+  const shared = join(sandbox.home, "shared");
+  mkdirSync(shared, { mode: 0o700 });
+  configure(sandbox, `store:\n  recordings: ${shared}\n`);
+  const ids = before.rows.slice(0, 2).map(({ session_id }) => session_id);
+  mkdirSync(join(folder, "recordings"), { mode: 0o700 });
+  for (const [n, id] of ids.entries())
+    writeFileSync(join(folder, "recordings", `${id}.rec`), `shown ${n}`);
+  writeFileSync(join(folder, "recordings", `${ids[0]}.from`), "token:web01");
   const stored = async () => {
     const [row] = await sql`SELECT to_regclass('events') AS made`;
     if (row.made === null) return 0;
@@ -133,16 +148,29 @@ test("to PostgreSQL and back, killed twice on each way", async () => {
   );
   expect(moved.moved_before).toBeGreaterThan(0);
 
-  const to = join(folder, "to.duckdb");
+  expect(moved.recordings).toMatchObject({ files: 2, bytes: 14, there: 0 });
+
+  mkdirSync(join(sandbox.home, "back"), { mode: 0o700 });
+  const to = join(sandbox.home, "back", "to.duckdb");
   const back = ["migrate", "--from", url, "--to", to];
   for (const bytes of [1_000_000, 9_000_000]) {
     await killedOnce(sandbox, back, () => bytesOf(`${to}.migrating`) > bytes);
   }
   const returned = await migrated(sandbox, url, to);
   expect(returned.compared.sha256).toBe(moved.compared.sha256);
+  for (const root of [shared, join(sandbox.home, "back")]) {
+    const names = readdirSync(join(root, "recordings")).sort();
+    expect(names).toEqual(
+      [...ids.map((id) => `${id}.rec`), `${ids[0]}.from`].sort(),
+    );
+    for (const [n, id] of ids.entries())
+      expect(readFileSync(join(root, "recordings", `${id}.rec`), "utf8")).toBe(
+        `shown ${n}`,
+      );
+  }
   expect(await held(to)).toEqual(before);
   expect(await held(from)).toEqual(before);
-});
+}, 300_000);
 
 test("a dry run says how much there is, and leaves nothing", async () => {
   using sandbox = new Sandbox();

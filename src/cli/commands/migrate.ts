@@ -16,12 +16,13 @@ export default defineCommand({
   description: `Moves a database to another place: a file, or PostgreSQL.
 
 All events go, in the order in which they came and with who brought them, and
-what archived sessions have left; what terminals showed is a file a session
-already. Both sides are compared then: every event, and every session with what
-its events come to. The source is left as it is. No server may use either of
-them meanwhile. Killed anywhere, the same command goes on where it was. A file
-is made; a database in PostgreSQL keeps what it has. A dry run moves some events
-to a place that is removed again, to say how long all of it takes.
+what archived sessions have left, and what terminals showed where the other
+side has another folder for that (store.recordings). Both sides are compared
+then: every event, and every session with what its events come to. The source is
+left as it is. No server may use either of them meanwhile. Killed anywhere, the
+same command goes on where it was. A file is made; a database in PostgreSQL
+keeps what it has. A dry run moves some events to a place that is removed again,
+to say how long all of it takes.
 
 EXAMPLES
   session-buddy migrate --from old.duckdb --to new.duckdb
@@ -74,7 +75,8 @@ function planWords(plan: MigrationPlan): string {
 
 function words(done: Migrated): string {
   const { stored, moved_before, not_stored, archived_sessions } = done;
-  const { sessions, events, more, odd, sha256 } = done.compared;
+  const { compared, recordings } = done;
+  const { sessions, events, more, odd, sha256 } = compared;
   return lines(
     `moved: ${stored} events to ${escapeText(done.to)}`,
     ...(moved_before > 0 ? [`moved before: ${moved_before} events`] : []),
@@ -88,6 +90,12 @@ function words(done: Migrated): string {
       ? [`mended: ${odd} sessions were not what their events come to`]
       : []),
     `sha256: ${sha256}`,
+    ...(recordings.files > 0
+      ? [`recordings: ${recordings.files} (${bytes(recordings.bytes)})`]
+      : []),
+    ...(recordings.running > 0
+      ? [`left: ${recordings.running} recordings of sessions that go on`]
+      : []),
   );
 }
 
