@@ -16,6 +16,8 @@ import { type TestDatabase, emptyDatabase } from "./postgres.ts";
 
 /** Where a store keeps its things, for one test. */
 export interface KeptPlace extends AsyncDisposable {
+  /** The database, where it is a file. */
+  file: string | null;
   /** Opens the store; again after a close, on what was stored. */
   open(options?: OpenOptions): Promise<KeptStore>;
 }
@@ -29,9 +31,10 @@ const duckdb: Kind = {
   kind: "DuckDB",
   async place() {
     const home = mkdtempSync(join(tmpdir(), "sb-store-"));
+    const file = join(home, "sessions.duckdb");
     return {
-      open: (options) =>
-        DuckDBStore.open(join(home, "sessions.duckdb"), options),
+      file,
+      open: (options) => DuckDBStore.open(file, options),
       async [Symbol.asyncDispose]() {
         rmSync(home, { recursive: true });
       },
@@ -66,6 +69,7 @@ const postgres = (kind: string, own: PostgresOptions): Kind => ({
   async place() {
     const database = await sharedDatabase();
     return {
+      file: null,
       open: (options) =>
         openPostgres(database, { ...options, ...own, writeArchive }),
       [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
