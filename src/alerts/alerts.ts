@@ -18,7 +18,7 @@ import { type Scope, eventsIn, measuresIn, rulesIn } from "./scope.ts";
 import type { AlertLog, AlertSource } from "./source.ts";
 import { CommandStarts } from "./starts.ts";
 import { type AlertState, type Standing, bare, stateFrom } from "./state.ts";
-import { alertSession, nameOf } from "./words.ts";
+import { alertSession, nameOf, ofThisHost } from "./words.ts";
 
 /** Events that one look reads: parsing them keeps others waiting for so long. */
 const PAGE_EVENTS = 256;
@@ -292,7 +292,7 @@ export class Alerts {
     rule: AlertRule,
     now: number,
   ): Promise<void> {
-    const { source, log } = this.parts;
+    const { source, log, scope } = this.parts;
     const measured = await measure(name, rule, source, this.state, now);
     this.next.set(name, measured?.next_ms ?? Infinity);
     if (!measured) return;
@@ -316,11 +316,9 @@ export class Alerts {
       if (held.id !== null || now - Date.parse(held.since) < least_ms) continue;
       const text = session ? `${nameOf(session)} ${what}` : what;
       const key = `${about} ${held.since}`;
-      held.id = await this.raiser.raise(name, rule, key, {
-        text,
-        session,
-        details,
-      });
+      const found = { text, session, details };
+      const one = scope === "host" ? ofThisHost(key, found) : { key, found };
+      held.id = await this.raiser.raise(name, rule, one.key, one.found);
       changed = true;
     }
     if (changed) await this.save();

@@ -1,4 +1,5 @@
 /** What alerts say, on one line that acts on no terminal. */
+import { hostname } from "node:os";
 import type { Alert, AlertSession, KeptAlert } from "../model/alert.ts";
 import type { Session } from "../model/columns.ts";
 import { escapeText } from "../render/escape.ts";
@@ -29,6 +30,25 @@ export const alertSession = (session: Session): AlertSession => ({
   reporter: session.reporter,
   attested: session.attested,
 });
+
+/**
+ * Where several servers look at their own hosts: which one it is about.
+ * @param key tells it from the others of its rule
+ */
+export function ofThisHost(
+  key: string,
+  { text, session, details }: Pick<Alert, "text" | "session" | "details">,
+) {
+  const host = hostname();
+  return {
+    key: `${host} ${key}`,
+    found: {
+      text: `${host}: ${text}`,
+      session,
+      details: { ...details, host },
+    },
+  };
+}
 
 /** As it is told: without what is kept of the telling. */
 export const toldJson = ({

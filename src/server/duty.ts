@@ -3,7 +3,7 @@
  * has the duty, and ended once it is another's.
  */
 import type { Log } from "../log/log.ts";
-import { reasonOf } from "../model/failure.ts";
+import { Overloaded, reasonOf } from "../model/failure.ts";
 import type { Duty, KeptStore } from "../model/store.ts";
 
 interface Parts<W> {
@@ -44,6 +44,8 @@ export class OnDuty<W> {
       await this.begin();
       this.trouble = null;
     } catch (error) {
+      // A database that is away is said to be so by whoever keeps it open.
+      if (error instanceof Overloaded) return;
       const reason = reasonOf(error);
       if (this.trouble !== reason) log.error("duty_failed", { duty, reason });
       this.trouble = reason;

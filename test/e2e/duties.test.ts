@@ -3,8 +3,9 @@
  * once, by one of them, and by the other once that one is gone.
  */
 import { expect, test } from "bun:test";
+import { hostname } from "node:os";
 import type { KeptAlert } from "../../src/model/alert.ts";
-import { needsPostgres } from "../crash/postgres/node.ts";
+import { DATABASE, Node, needsPostgres } from "../crash/postgres/node.ts";
 import { Receiver } from "../support/alerts.ts";
 import { Files, commandsOf, store, storedIds } from "../support/exports.ts";
 import { configure } from "../support/host.ts";
@@ -27,8 +28,8 @@ class Twins implements AsyncDisposable {
     readonly servers: readonly TestServer[],
   ) {}
 
-  static async start(yaml: string): Promise<Twins> {
-    const database = await emptyDatabase();
+  static async start(yaml: string, given?: TestDatabase): Promise<Twins> {
+    const database = given ?? (await emptyDatabase());
     const hosts = [0, 1].map(() => {
       const host = new Sandbox();
       host.env["SESSION_BUDDY_STORE_URL"] = database.url;
@@ -90,9 +91,9 @@ const listed = async (host: Sandbox, ...flags: string[]) => {
 const idsOf = ({ taken }: Receiver) =>
   taken.map(({ alert }) => alert.session!.session_id);
 
-const RULES = ({ url }: Receiver) => `alerts:
+const RULES = ({ url }: Receiver, more = "") => `alerts:
   channels: {ops: {webhook: '${url}'}}
-  rules: {any: {when: session_start, tell: ops, at_most: 1000}}
+  rules: {any: {when: session_start, tell: ops, at_most: 1000}${more}}
 `;
 
 /** Until each is told, and kept as told. */
@@ -200,6 +201,63 @@ test(
     await store(heir, commandsOf(300));
     const wanted = await arrived(heir);
     expect([...new Set(files.arrived())]).toEqual(wanted);
+  },
+  TEST_MS,
+);
+
+test(
+  "a database that is away is told of by each server, and what came of it goes on once it is back",
+  async () => {
+    if (!needsPostgres()) return;
+    using receiver = new Receiver();
+    await using node = await Node.copy(false);
+    node.configure("max_connections = 100");
+    await node.start();
+    const url = `postgres://postgres@127.0.0.1:${node.port}/${DATABASE}`;
+    await using twins = await Twins.start(
+      RULES(receiver, ", ill: {when: server_degraded, tell: ops}"),
+      { url, [Symbol.asyncDispose]: async () => {} },
+    );
+    await twins.begin(4);
+    await allTold(twins, receiver);
+    expect(receiver.taken).toHaveLength(4);
+    await node.stop("immediate");
+    const told = () =>
+      receiver.taken.filter(({ alert }) => alert.rule === "ill");
+    await until("both to say so", () => told().length === 2, TAKEN_OVER_MS);
+    for (const { alert } of told())
+      expect(alert).toMatchObject({
+        text: expect.stringContaining(
+          `${hostname()}: the server is degraded: database`,
+        ),
+        details: {
+          host: hostname(),
+          failed: expect.arrayContaining(["database"]),
+        },
+      });
+    await node.start();
+    await until(
+      "both to be well",
+      async () => {
+        const all = await Promise.all(
+          twins.servers.map((server) => server.call("health_check")),
+        );
+        return all.every(({ result }) => result["status"] === "healthy");
+      },
+      TAKEN_OVER_MS,
+    );
+    await twins.begin(4);
+    await until(
+      "the others to be told",
+      () => receiver.taken.length >= 10,
+      TAKEN_OVER_MS,
+    );
+    expect(receiver.taken).toHaveLength(10);
+    for (const host of twins.hosts) {
+      const kept = await listed(host, "--all");
+      const rules = kept.map(({ rule }) => rule).sort();
+      expect(rules).toEqual([...Array(8).fill("any"), "ill"]);
+    }
   },
   TEST_MS,
 );
