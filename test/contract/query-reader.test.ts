@@ -25,7 +25,7 @@ test.skipIf(!needsPostgres())(
   async () => {
     await using node = await Node.copy(false);
     node.configure("max_connections = 60");
-  await node.start();
+    await node.start();
     const open = (role: string) =>
       PostgresStore.open(
         addressOf(

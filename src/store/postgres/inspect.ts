@@ -1,6 +1,7 @@
 /** How a database is set up, for those who run it. */
 import type { Address } from "./address.ts";
 import { HostsPool } from "./connect.ts";
+import { LOWER } from "./filters.ts";
 import { failureOf } from "./retry.ts";
 import { MIGRATIONS } from "./schema.ts";
 
@@ -55,13 +56,17 @@ const TABLES = `SELECT relname::text AS name, greatest(reltuples, 0)::float8 AS 
   WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
   ORDER BY bytes DESC, name`;
 
+/** Of the expression that is looked for, and of no other. */
 const TRIGRAM_INDEX = `SELECT 1 FROM pg_index AS i
     JOIN pg_opclass AS o ON o.oid = ANY(i.indclass)
   WHERE i.indrelid = to_regclass('commands') AND i.indisvalid
-    AND o.opcname = 'gin_trgm_ops'`;
+    AND o.opcname = 'gin_trgm_ops'
+    AND pg_get_expr(i.indexprs, i.indrelid) LIKE '%octet_length%und-x-icu%'`;
 
 /** For those who look for parts of commands often: it is most of the table again. */
-const MAKE_TRIGRAMS = `CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX CONCURRENTLY commands_trigrams ON commands USING gin (lower(text COLLATE "und-x-icu") gin_trgm_ops)`;
+const MAKE_TRIGRAMS = `CREATE EXTENSION IF NOT EXISTS pg_trgm;
+  CREATE INDEX CONCURRENTLY commands_trigrams ON commands
+  USING gin (${LOWER("text")} gin_trgm_ops)`.replace(/\s+/g, " ");
 
 const LARGEST = 5;
 

@@ -15,7 +15,7 @@ import {
   contains,
   sessionConditions,
 } from "./filters.ts";
-import { arrayOf, decoded, encoded, timeOf } from "./text.ts";
+import { arrayOf, decoded, timeOf } from "./text.ts";
 
 const STORED = Object.entries<Column>(COLUMNS).flatMap(([name, column]) =>
   "from" in column ? [{ name, type: column.type }] : [],
@@ -95,21 +95,25 @@ function pageQuery(
   near: boolean,
 ): Query {
   const { from, reverse = false, tag, ran, ...others } = filter;
-  const conditions = sessionConditions(near ? filter : others, now);
+  const conditions = sessionConditions(
+    { ...others, ...(near && tag && { tag }) },
+    now,
+  );
   const inOrder = reverse ? "s.start_time" : "s.start_time DESC";
   const [later, beyond] = reverse ? [">", "<"] : ["<", ">"];
   if (tag && !near)
     conditions.add(
       `s.session_id IN (SELECT t.session_id FROM sessions AS t
         WHERE t.tags @> ?::text[] OFFSET 0)`,
-      arrayOf(tag.map(encoded)),
+      arrayOf(tag),
     );
-  if (ran !== undefined && !near)
-    conditions.add(
-      `s.session_id = ANY (ARRAY(SELECT DISTINCT c.session_id FROM commands AS c
-        WHERE ${contains("c.text")}))`,
-      ran,
-    );
+  const having = `commands AS c WHERE ${contains("c.text")}`;
+  conditions.add(
+    near
+      ? `(SELECT true FROM ${having} AND c.session_id = s.session_id LIMIT 1)`
+      : `s.session_id = ANY (ARRAY(SELECT DISTINCT c.session_id FROM ${having}))`,
+    ran,
+  );
   if (near) {
     const first = from
       ? `AND s.start_time ${later}= ${TIME.replace("?", conditions.parameter(from.start_time))}`
