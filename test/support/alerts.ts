@@ -126,21 +126,45 @@ export class AlertHost implements AsyncDisposable {
       undrained_ms: () => this.undrained_ms,
     };
     const log = new Log(join(this.home, "logs"), "debug");
-    const { settings, store } = this;
-    const term = (await store.take("alerts"))!;
-    const documents = (this.documents =
-      store instanceof PostgresStore
-        ? store.documents("alerts", { duty: "alerts", term })
-        : ownDocuments(settings, "alerts"));
+    const { settings } = this;
+    const documents = await this.openDocuments();
     const looking = { settings, watched, log, now: () => this.now };
     const all = { documents, may: () => true };
     this.alerts = await alertsOf(looking, "all", all);
   }
 
+  private async openDocuments(): Promise<Documents> {
+    const { settings, store } = this;
+    const term = (await store.take("alerts"))!;
+    return (this.documents =
+      store instanceof PostgresStore
+        ? store.documents("alerts", { duty: "alerts", term })
+        : ownDocuments(settings, "alerts"));
+  }
+
   /** As a new process would go on. */
-  async restart(config: string, meanwhile = () => {}): Promise<void> {
+  async restart(config: string): Promise<void> {
     await this.close();
-    meanwhile();
+    await this.open(config);
+  }
+
+  /** The same, once somebody has changed what is kept. */
+  async restartOn(
+    config: string,
+    change: (documents: Documents) => Promise<void>,
+  ): Promise<void> {
+    await this.close();
+    this.store = await this.place.open();
+    await change(await this.openDocuments());
+    await this.store.close();
+    await this.open(config);
+  }
+
+  /** The same, on another database. */
+  async restartIn(kind: Kind, config: string): Promise<void> {
+    await this.close();
+    await this.place[Symbol.asyncDispose]();
+    this.place = await kind.place();
     await this.open(config);
   }
 
