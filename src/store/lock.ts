@@ -55,7 +55,7 @@ export class StoreLock {
    */
   static tryAcquire(path: string, role: Holder["role"]): StoreLock | null {
     const fd = makeLock(path);
-    const locked = servesUnlocked(path) ? "taken" : lockFile(fd);
+    const locked = isTakenBySigner(path) ? "taken" : lockFile(fd);
     if (locked === "none" && libc) {
       closeSync(fd);
       throw noLocks(path);
@@ -65,7 +65,9 @@ export class StoreLock {
       return null;
     }
     const lock = new StoreLock(fd);
-    lock.sign({ pid: process.pid, role });
+    // Over nobody's name who took the lock just now.
+    if (locked === "held" || role !== "cli")
+      lock.sign({ pid: process.pid, role });
     return lock;
   }
 
@@ -218,7 +220,7 @@ export function isHeld(path: string): boolean {
     throw folderFailure(path, error, hintFor(path));
   }
   try {
-    if (servesUnlocked(path)) return true;
+    if (isTakenBySigner(path)) return true;
     const locked = lockFile(fd);
     if (locked === "held") libc?.unlock(fd);
     return locked === "taken";
@@ -237,10 +239,15 @@ function identified(holder: Holder): Holder {
   };
 }
 
-/** Whether a server without a lock is alive. */
-function servesUnlocked(path: string): boolean {
+/**
+ * Whether who signed is seen to have it: a server without a lock that is alive; where we
+ * have no locks ourselves, anybody who has the file locked.
+ */
+function isTakenBySigner(path: string): boolean {
   const holder = readHolder(path);
-  if (holder?.unlocked_start_ticks === undefined) return false;
+  if (!holder) return false;
+  if (!libc && useOf(holder.pid, path) === "locked") return true;
+  if (holder.unlocked_start_ticks === undefined) return false;
   const stat = processStat(holder.pid);
   return (
     stat?.start_ticks === holder.unlocked_start_ticks && stat.state !== "Z"

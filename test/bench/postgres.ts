@@ -176,7 +176,8 @@ async function reads(sessions: number, commands = 2): Promise<void> {
   const seconds = (performance.now() - began) / 1_000;
   const tables = (await sql`
     SELECT relname AS name, pg_total_relation_size(oid)::float8 AS bytes FROM pg_class
-    WHERE relname IN ('events', 'sessions', 'commands') ORDER BY 1`) as {
+    WHERE relname IN ('events', 'sessions', 'commands') AND relkind = 'r'
+      AND relnamespace = 'public'::regnamespace ORDER BY 1`) as {
     name: string;
     bytes: number;
   }[];
@@ -193,7 +194,7 @@ async function reads(sessions: number, commands = 2): Promise<void> {
   const day_later = new Date(Date.parse(middle.time) + 86_400_000);
   const cases: [string, () => Promise<unknown>, number?][] = [
     ["latest 50", () => drained({ limit: 50 })],
-    ["50 of a component", () => drained({ component: "fish", limit: 50 })],
+    ["50 of a component", () => drained({ component_name: "fish", limit: 50 })],
     ["50 of a user", () => drained({ username: "user7", limit: 50 })],
     [
       "50 of a user in a day of last year",
