@@ -42,6 +42,11 @@ export interface PoolOptions {
 const CONNECT_SECONDS = 5;
 /** The server's own timeout comes first, with a better sentence. */
 const GRACE_MS = 5_000;
+/**
+ * How long BEGIN and COMMIT may take, which no timeout of the server is for: a commit
+ * waits for as long as a synchronous standby is away.
+ */
+const TRANSACTION_MS = 20_000;
 
 export class HostsPool implements Pool {
   private sql: Bun.SQL;
@@ -63,8 +68,8 @@ export class HostsPool implements Pool {
   transaction<T>(use: (connection: Connection) => Promise<T>): Promise<T> {
     return this.using(async (client) => {
       // BEGIN and COMMIT are the driver's own, and may get no answer either.
-      const began = this.limit();
-      const committed = this.limit();
+      const began = limit(TRANSACTION_MS);
+      const committed = limit(TRANSACTION_MS);
       try {
         began.start();
         const done = client.begin(async (own) => {
@@ -105,25 +110,6 @@ export class HostsPool implements Pool {
     } finally {
       limit.stop();
     }
-  }
-
-  /** For what one statement may take. */
-  private limit() {
-    const limit_ms = this.options.statement_timeout_ms + GRACE_MS;
-    const { promise, reject } = Promise.withResolvers<never>();
-    // Where nobody waits for it any more.
-    promise.catch(() => {});
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    return {
-      late: promise,
-      start: () => {
-        timer = setTimeout(
-          () => reject(new Unanswered(`no answer within ${limit_ms} ms`)),
-          limit_ms,
-        );
-      },
-      stop: () => clearTimeout(timer),
-    };
   }
 
   /** Where nothing has begun, because a host is not there, the others are tried at once. */
@@ -180,6 +166,24 @@ export class HostsPool implements Pool {
           }),
     } as unknown as Bun.SQL.PostgresOrMySQLOptions);
   }
+}
+
+/** @returns `late` rejects once so much time has gone by since the start */
+function limit(ms: number) {
+  const { promise, reject } = Promise.withResolvers<never>();
+  // Where nobody waits for it any more.
+  promise.catch(() => {});
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return {
+    late: promise,
+    start: () => {
+      timer = setTimeout(
+        () => reject(new Unanswered(`no answer within ${ms} ms`)),
+        ms,
+      );
+    },
+    stop: () => clearTimeout(timer),
+  };
 }
 
 /** The host is not there, or is a standby: nothing was done. */

@@ -14,6 +14,7 @@ import {
   checkSpool,
   listed,
 } from "../check.ts";
+import type { SessionJson } from "../../support/sandbox.ts";
 import type { StoredRow } from "../world.ts";
 import type { Host } from "./host.ts";
 import type { Tail } from "./tail.ts";
@@ -28,7 +29,9 @@ export async function checkShared(
   const sessions = await listed(first);
   for (const host of hosts.slice(1)) {
     const told = await listed(host);
-    const other = told.find((one, i) => !Bun.deepEquals(one, sessions[i]));
+    const other = told.find(
+      (one, i) => !Bun.deepEquals(lasting(one), lasting(sessions[i]!)),
+    );
     if (other || told.length !== sessions.length)
       first.blame(
         `${host.sandbox.home} is told of ${told.length} sessions and not of ${sessions.length}, ${JSON.stringify(other)} where others are told ${JSON.stringify(byId(sessions).get(other?.session_id ?? ""))}`,
@@ -46,6 +49,10 @@ export async function checkShared(
   checkLives(first, rows);
   await checkTables(first, rows, sql);
 }
+
+/** But what goes on while a session does. */
+const lasting = ({ duration_seconds, last_seen, ...rest }: SessionJson) =>
+  rest.status === "active" ? rest : { ...rest, duration_seconds, last_seen };
 
 /** Who followed along has seen the same as who reads it from the beginning. */
 function checkTail(
