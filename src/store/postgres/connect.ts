@@ -98,17 +98,17 @@ export class HostsPool implements Pool {
     sql: string,
     values: readonly Value[],
   ): Promise<T[]> {
-    const limit = this.limit();
-    limit.start();
+    const answered = limit(this.options.statement_timeout_ms + GRACE_MS);
+    answered.start();
     try {
       return await Promise.race([
         (values.length > 0
           ? client.unsafe(sql, [...values])
           : client(alone(sql))) as Promise<T[]>,
-        limit.late,
+        answered.late,
       ]);
     } finally {
-      limit.stop();
+      answered.stop();
     }
   }
 
