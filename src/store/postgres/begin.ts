@@ -12,7 +12,7 @@ import type { Session } from "../../model/session.ts";
 import type { Begun, Conversation } from "../../model/store.ts";
 import type { Arrival } from "../arrivals.ts";
 import { mayHave } from "../beginning.ts";
-import { type Committed, commitBatch, isCommitted } from "./commit.ts";
+import { type Committed, commitBatch, isCommitted, settle } from "./commit.ts";
 import type { Connection } from "./connect.ts";
 import { sessionOfEvent, summaryFrom } from "./known.ts";
 import { type Known, readKnown } from "./rows.ts";
@@ -51,6 +51,7 @@ export class Beginnings {
       // One that was stored before has begun a session, whatever this one says.
       const known = await sessionOfEvent(tx, start, from);
       if (known !== null) {
+        await settle(tx, [encoded(known)]);
         const ours = await isCommitted(tx, batch);
         begun = { session_id: known, how: ours ? "new" : "known" };
         return NOTHING;

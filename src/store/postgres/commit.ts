@@ -103,7 +103,10 @@ export async function commitBatch<T extends Arrival>(
     isCommitted(tx, batch),
     tx.ask<{ payload: string }>(REDACTIONS, [arrayOf(ids)]),
   ]);
-  if (done) return batch.tried!.outcome;
+  if (done) {
+    if (!rules.locks) await settle(tx, ids);
+    return batch.tried!.outcome;
+  }
   const { number } = numbers[0]!;
   const removals = new Removals();
   for (const { payload } of redactions)
@@ -115,9 +118,22 @@ export async function commitBatch<T extends Arrival>(
     (id) => rows.get(id)?.owner ?? null,
   );
   if (fresh.length > 0) await store(tx, number, fresh, replaced, rows, rules);
+  else if (!rules.locks) await settle(tx, ids);
   const outcome = { stored: fresh, rejected };
   batch.tried = { number, outcome };
   return outcome;
+}
+
+/**
+ * Has the COMMIT that follows say that what is stored of some sessions is stored for good.
+ * A database that was restarted shows what it had written and its standby had not
+ * confirmed; only a transaction that writes waits for the standby, and a lock is written.
+ */
+export async function settle(
+  tx: Connection,
+  session_ids: Iterable<string>,
+): Promise<void> {
+  await readKnown(tx, session_ids, true);
 }
 
 /** Whether its last try was done after all. */

@@ -46,7 +46,7 @@ const GRACE_MS = 5_000;
  * How long BEGIN and COMMIT may take, which no timeout of the server is for: a commit
  * waits for as long as a synchronous standby is away.
  */
-const TRANSACTION_MS = 20_000;
+const TRANSACTION_MS = 10_000;
 
 export class HostsPool implements Pool {
   private sql: Bun.SQL;
@@ -189,7 +189,7 @@ function limit(ms: number) {
 /** The host is not there, or is a standby: nothing was done. */
 const isElsewhere = (error: unknown): boolean =>
   ["25006", "57P03"].includes(stateOf(error) ?? "") ||
-  /^ERR_POSTGRES_CONNECTION_(REFUSED|FAILED)$/.test(
+  /^ERR_POSTGRES_CONNECTION_(REFUSED|FAILED|TIMEOUT)$/.test(
     String((error as { code?: unknown }).code),
   );
 
