@@ -11,6 +11,8 @@ import { timeOf } from "./text.ts";
 export const TERM_MS = 5_000;
 /** After a longer pause nobody did it: what counts on it begins anew. */
 const PAUSE_MS = 2_500;
+/** Clocks that differ by less are the same. */
+const APART_MS = 1_000;
 
 export interface Held {
   /** Since when it is done without a break, by whoever has it. */
@@ -33,10 +35,11 @@ const TAKE = `INSERT INTO duties AS d (name, holder, until, since, done_at, term
     term = CASE WHEN d.holder = excluded.holder THEN d.term
       ELSE greatest(excluded.term, d.term + 1) END,
     since = CASE WHEN d.holder = excluded.holder
-        AND excluded.done_at BETWEEN d.done_at AND d.done_at + ${ms(PAUSE_MS)}
+        AND excluded.done_at BETWEEN d.done_at - ${ms(APART_MS)}
+          AND d.done_at + ${ms(PAUSE_MS)}
       THEN d.since ELSE excluded.since END
   WHERE d.holder = excluded.holder
-    OR excluded.done_at NOT BETWEEN d.until - ${ms(TERM_MS)} AND d.until
+    OR excluded.done_at NOT BETWEEN d.until - ${ms(TERM_MS + APART_MS)} AND d.until
   RETURNING since, done_at AS now, term`;
 
 const RELEASE = "DELETE FROM duties WHERE holder = $1::text";
