@@ -7,6 +7,7 @@ import type { WriteArchive } from "../model/maintenance.ts";
 import type { Duty, KeptStore, OpenOptions } from "../model/store.ts";
 import { handsDownAccess } from "../os/group.ts";
 import { refuseNetwork } from "../os/mounts.ts";
+import { machineId } from "../os/proc.ts";
 import { statFile } from "../os/stat.ts";
 import { requireTrustedFile, requireUnshared } from "../os/trust.ts";
 import type { PostgresStore } from "../store/postgres/store.ts";
@@ -91,7 +92,12 @@ async function openDatabase(
     const files = await import("../store/duckdb/archive-files.ts");
     return files.writeArchive(...archive);
   };
-  return PostgresStore.open(address, { ...options, patterns, writeArchive });
+  const recordings = settings.config.store.recordings
+    ? "shared"
+    : `${machineId()} ${settings.paths.data}`;
+  return PostgresStore.open(address, {
+    ...{ ...options, patterns, writeArchive, recordings },
+  });
 }
 
 /**

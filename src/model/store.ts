@@ -199,7 +199,7 @@ export interface StoreFacts {
 }
 
 /** Work that one server at a time does for all that share a database. */
-export type Duty = "alerts" | `export ${string}`;
+export type Duty = "alerts" | "output" | `export ${string}`;
 
 /** The store of a process that keeps it open. */
 export interface KeptStore extends ServedStore {

@@ -16,6 +16,8 @@ const WITHIN_MS = 120_000;
 const LOOK_MS = 60_000;
 /** Looking takes this part of the time, however many recordings there are. */
 const LOOKING = 1 / 20;
+/** How often a duty is taken again. */
+const DUTY_MS = 1_000;
 
 export class SearchedOutput {
   private running: Promise<void> | null = null;
@@ -25,6 +27,7 @@ export class SearchedOutput {
   private looked_ms = -Infinity;
   private rests_until = -Infinity;
   private failed = "";
+  private taken_ms = -Infinity;
 
   /** @param file throws while there is none */
   constructor(
@@ -50,6 +53,7 @@ export class SearchedOutput {
     const began = performance.now();
     let rested_ms = 0;
     try {
+      if (!(await this.isOurs(store))) return;
       const { searchRecordings } =
         await import("../access/searched-recordings.ts");
       const { read, left } = await searchRecordings({
@@ -63,7 +67,9 @@ export class SearchedOutput {
         goesOn: async () => {
           await Bun.sleep(REST_MS);
           rested_ms += REST_MS;
-          return !this.closed && this.isOpen(store);
+          return (
+            !this.closed && this.isOpen(store) && (await this.isOurs(store))
+          );
         },
       });
       this.seen = left === 0 ? seen : "";
@@ -79,6 +85,15 @@ export class SearchedOutput {
       this.seen = seen;
     }
     this.looked_ms = performance.now();
+  }
+
+  /** Of a folder that servers share, one of them takes the lines. */
+  private async isOurs(store: KeptStore): Promise<boolean> {
+    if (this.settings.config.store.recordings === null) return true;
+    const now = performance.now();
+    if (store.holds("output") && now - this.taken_ms < DUTY_MS) return true;
+    this.taken_ms = now;
+    return (await store.take("output")) !== null;
   }
 
   private isOpen(store: KeptStore): boolean {

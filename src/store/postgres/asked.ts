@@ -4,6 +4,7 @@
  */
 import type { FigureRow, Question } from "../../model/analytics.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
+import { fail } from "../../model/failure.ts";
 import type { QueryAnswer, QueryRequest } from "../../model/query.ts";
 import type { Hit, SearchFilter } from "../../model/search.ts";
 import type { Patterns } from "../patterns.ts";
@@ -28,7 +29,7 @@ export class Asked {
   constructor(
     { address, reads }: Reach,
     private readonly tail: Tail,
-    private readonly patterns: () => Promise<Patterns>,
+    private readonly patterns: () => Promise<Patterns> = noPatterns,
   ) {
     this.connection = reads;
     // No statement comes a second time: a name would be kept for nothing.
@@ -71,3 +72,10 @@ export class Asked {
     return this.pool.end();
   }
 }
+
+const noPatterns = () => {
+  throw fail.refused(
+    "no regular expressions are known here",
+    "search for the text as it stands",
+  );
+};

@@ -1,7 +1,8 @@
 /**
  * What terminals showed, line by line, for searches: written piece by piece, from
  * recordings of sessions that have ended. Of each recording a row says how far that is;
- * it is locked while lines are added. Whoever removes the lines of a session removes
+ * it is locked while lines are added, and of which folder the recording is: others
+ * look after theirs. Whoever removes the lines of a session removes
  * its row in the same transaction, and what is under way for it ends.
  */
 import type { Redaction } from "../../model/event.ts";
@@ -17,16 +18,23 @@ import { arrayOf, decoded, encoded, timeOf } from "./text.ts";
 /** Text of all recordings. The newest are kept. */
 const MOST_BYTES = 1024 * 1024 * 1024;
 
-type Row = Omit<SearchedRecording, "began"> & { began: Date };
+/** With the folder that it is in. */
+type Placed = SearchedRecording & { place: string };
+type Row = Omit<Placed, "began"> & { began: Date };
 
 export class PostgresOutput implements OutputLines {
+  /** @param place the folder of the recordings that this process looks after */
   constructor(
     private readonly pool: Pick<Pool, "ask" | "transaction">,
+    private readonly place: string,
     private readonly most_bytes = MOST_BYTES,
   ) {}
 
   async recordings(): Promise<SearchedRecording[]> {
-    return recordingsIn(this.pool);
+    const all = await recordingsIn(this.pool);
+    return all
+      .filter(({ place }) => place === this.place)
+      .map(({ place: _, ...recording }) => recording);
   }
 
   async ended(session_ids: readonly string[]): Promise<Map<string, string>> {
@@ -49,7 +57,7 @@ export class PostgresOutput implements OutputLines {
     }
     await this.pool.transaction(async (tx) => {
       await deleteOutput(tx, [session_id]);
-      await tell(tx, recording);
+      await this.tell(tx, recording);
     });
     return 0;
   }
@@ -86,7 +94,7 @@ export class PostgresOutput implements OutputLines {
   finish(recording: SearchedRecording): Promise<boolean> {
     return this.pool.transaction(async (tx) => {
       if (!(await isThere(tx, recording.session_id, false))) return false;
-      await tell(tx, recording);
+      await this.tell(tx, recording);
       await this.boundAll(tx);
       return true;
     });
@@ -95,7 +103,7 @@ export class PostgresOutput implements OutputLines {
   touched(recording: SearchedRecording): Promise<void> {
     return this.pool.transaction(async (tx) => {
       if (await isThere(tx, recording.session_id, true))
-        await tell(tx, recording);
+        await this.tell(tx, recording);
     });
   }
 
@@ -105,6 +113,10 @@ export class PostgresOutput implements OutputLines {
 
   requireRoom(): void {
     // Whoever runs the database sees to it.
+  }
+
+  private tell(tx: Connection, recording: SearchedRecording): Promise<void> {
+    return tell(tx, { ...recording, place: this.place });
   }
 
   private async boundAll(tx: Connection): Promise<void> {
@@ -138,9 +150,7 @@ export async function deleteOutput(
     ]);
 }
 
-async function recordingsIn(
-  connection: Connection,
-): Promise<SearchedRecording[]> {
+async function recordingsIn(connection: Connection): Promise<Placed[]> {
   const rows = await connection.ask<Row>(RECORDINGS);
   return rows.map((row) => ({
     ...row,
@@ -176,16 +186,16 @@ async function removedUntil(
 }
 
 /** Says what there is of a recording, instead of what was said. */
-async function tell(tx: Connection, row: SearchedRecording): Promise<void> {
+async function tell(tx: Connection, row: Placed): Promise<void> {
   await tx.ask(TELL, [
     ...[encoded(row.session_id), row.began, row.bytes, row.changed, row.sha256],
     ...[row.lines, row.text_bytes, row.left_out, row.within_ms, row.done],
-    row.version,
+    ...[row.version, encoded(row.place)],
   ]);
 }
 
 const RECORDINGS = `SELECT session_id, began, bytes::float8, changed, sha256,
-    lines, text_bytes::float8, left_out, within_ms, done, version
+    lines, text_bytes::float8, left_out, within_ms, done, version, place
   FROM searched_recordings`;
 
 const ENDED = `SELECT session_id, start_time FROM sessions
@@ -209,11 +219,12 @@ const ADD = `INSERT INTO output
     $4::bigint[], $5::text[]) ON CONFLICT DO NOTHING`;
 
 const COLUMNS = `began, bytes, changed, sha256, lines, text_bytes, left_out,
-  within_ms, done, version`;
+  within_ms, done, version, place`;
 
 const TELL = `INSERT INTO searched_recordings (session_id, ${COLUMNS})
   VALUES ($1::text, $2::text::timestamptz, $3::bigint, $4::text, $5::text,
-    $6::integer, $7::bigint, $8::text, $9::integer, $10::boolean, $11::integer)
+    $6::integer, $7::bigint, $8::text, $9::integer, $10::boolean, $11::integer,
+    $12::text)
   ON CONFLICT (session_id) DO UPDATE SET ${COLUMNS.split(/,\s*/)
     .map((name) => `${name} = excluded.${name}`)
     .join(", ")}`;

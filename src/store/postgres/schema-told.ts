@@ -54,5 +54,6 @@ export const TOLD_TABLES: readonly string[] = [
     session_id text COLLATE "C" PRIMARY KEY, began timestamptz NOT NULL,
     bytes bigint NOT NULL, changed text NOT NULL, sha256 text,
     lines integer NOT NULL, text_bytes bigint NOT NULL, left_out text,
-    within_ms integer, done boolean NOT NULL, version integer NOT NULL)`,
+    within_ms integer, done boolean NOT NULL, version integer NOT NULL,
+    place text COLLATE "C" NOT NULL)`,
 ];

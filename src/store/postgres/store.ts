@@ -67,6 +67,8 @@ export interface PostgresOptions extends OpenOptions, ReachOptions {
   patterns?: () => Promise<Patterns>;
   /** For archives: their files are made elsewhere. */
   writeArchive?: WriteArchive;
+  /** Names the folder of the recordings that this process looks after. */
+  recordings?: string;
 }
 
 export class PostgresStore implements KeptStore {
@@ -90,7 +92,7 @@ export class PostgresStore implements KeptStore {
     private readonly options: PostgresOptions,
   ) {
     const { reads, writes, transaction } = reach;
-    const { locks = true, now = Date.now, patterns = noPatterns } = options;
+    const { locks = true, now = Date.now, recordings = "" } = options;
     this.now = now;
     this.connection = reads;
     const append = (events: readonly Event[]) =>
@@ -101,8 +103,8 @@ export class PostgresStore implements KeptStore {
     this.lapse = new Lapse(reads.ask, this.duties, this.signs, append);
     this.beginnings = new Beginnings(reads, this.writer, now);
     this.tail = new Tail(reads, transaction, locks);
-    this.output = new PostgresOutput({ ...writes, transaction });
-    this.asked = new Asked(reach, this.tail, patterns);
+    this.output = new PostgresOutput({ ...writes, transaction }, recordings);
+    this.asked = new Asked(reach, this.tail, options.patterns);
   }
 
   /** @throws Failure when it cannot be used, or is of a newer program */
@@ -338,12 +340,5 @@ const noArchives: WriteArchive = () => {
   throw fail.refused(
     "archives are not made here",
     "ask the program that opened the database",
-  );
-};
-
-const noPatterns = () => {
-  throw fail.refused(
-    "no regular expressions are known here",
-    "search for the text as it stands",
   );
 };
