@@ -19,6 +19,7 @@ import { EVERY_RULE } from "../../src/model/redaction/custom.ts";
 import type { Hit, SearchFilter } from "../../src/model/search.ts";
 import type { KeptStore } from "../../src/model/store.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import type { PostgresOptions } from "../../src/store/postgres/store.ts";
 import { query } from "../support/database.ts";
 import { T0, annotation, at, command, end, start } from "../support/events.ts";
 import { Random } from "../support/random.ts";
@@ -369,6 +370,30 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
       store = await DuckDBStore.open(file);
       expect(await pass()).toEqual({ read: 2, left: 0 });
       expect(await found("line of")).toHaveLength(2);
+    });
+
+  if (kind !== "DuckDB")
+    test("each process looks after the recordings of its own folder", async () => {
+      await store.append([
+        start({ session_id: id(0) }),
+        end(9, { session_id: id(0) }),
+      ]);
+      keep(id(0), recording(id(0), [[1, "needle"]]));
+      await pass();
+      await store.close();
+      const elsewhere: PostgresOptions = { recordings: "elsewhere" };
+      store = await place.open(elsewhere);
+      const empty = { data: join(home, "empty"), lines: store.output };
+      await searchRecordings({
+        ...{ ...empty, redaction: EVERY_RULE, goesOn: () => true },
+        ...{ within_ms: 120_000, begins: () => true, leftOut() {} },
+      });
+      expect(await found("needle")).toEqual(["needle"]);
+      await store.close();
+      await open();
+      rmSync(fileOf(id(0)));
+      await pass();
+      expect(await found("needle")).toEqual([]);
     });
 
   test("an archived session has no lines, and gets none", async () => {
