@@ -37,6 +37,10 @@ const AWAY = [
 /** A pooler knows less of it than the database. */
 const PROTOCOL = "08P01";
 
+/** Of the driver: whoever answers has not shown who it is. */
+const CERTIFICATE =
+  /CERT|^UNABLE_TO_(VERIFY|GET)_|^DEPTH_ZERO_SELF_SIGNED|HOSTNAME_MISMATCH/;
+
 /** Of the driver, which has no SQLSTATE for them. */
 const CONNECTION = /^ERR_POSTGRES_(CONNECTION|IDLE|LIFETIME|TIMEOUT)|^E[A-Z]+$/;
 
@@ -92,6 +96,13 @@ export function failureOf(name: string, error: unknown): Failure {
     return fail.storage(
       `${name} does not exist`,
       "create it, or name another one in store.url",
+      cause,
+    );
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (typeof code === "string" && CERTIFICATE.test(code))
+    return fail.config(
+      `the certificate of ${name} is not trusted: ${reasonOf(error)}`,
+      "name the host as its certificate does, and who has signed it in store.ca_file",
       cause,
     );
   if (state === PROTOCOL)
