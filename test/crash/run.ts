@@ -45,7 +45,8 @@ for (let number = from; number < from + rounds; number++) {
     for (const violation of violations) console.log(`  ${violation}`);
     console.log(`  story:\n    ${story.join("\n    ")}`);
     if (!values["go-on"]) break;
-  } else if (played % 25 === 0) console.log(`${played} rounds`);
+  } else if (played % (values.postgres ? 5 : 25) === 0)
+    console.log(`${played} rounds`);
 }
 const seconds = Math.round((performance.now() - began) / 1_000);
 console.log(

@@ -6,6 +6,8 @@ import type { World } from "./world.ts";
 
 /** A machine may be slow; one that hangs gets there. */
 const DRAIN_AGE_SECONDS = 30;
+/** Its database may be away. */
+const START_MS = 90_000;
 /** The longest that anybody waits for an answer. */
 export const ANSWER_MS = 45_000;
 
@@ -40,6 +42,7 @@ export class Server {
     await until(
       "a server to be ready, or over",
       () => process.over || /ready \(pid/.test(process.stderr),
+      START_MS,
     );
     const found = /127\.0\.0\.1:(\d+)\/mcp/.exec(process.stderr);
     if (process.over) await process.end();
