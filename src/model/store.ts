@@ -174,8 +174,10 @@ export interface StoreEvents {
   /** How long a commit took, and how many events it stored. */
   onCommit?: (seconds: number, events: number) => void;
   onRejected?: (rejection: Rejection) => void;
-  /** It is away, and why; null once it is there again. */
-  onAway?: (why: Failure | null) => void;
+  /** It is away, and why. */
+  onAway?: (why: Failure) => void;
+  /** It was, or is at another host now: it may lack what it had acknowledged. */
+  onBack?: () => void;
 }
 
 export interface OpenOptions extends StoreEvents {

@@ -8,7 +8,7 @@ import type { FigureRow, Question } from "../model/analytics.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
-import { type Failure, reasonOf } from "../model/failure.ts";
+import { Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Maintenance } from "../model/maintenance.ts";
 import type { QueryAnswer, QueryRequest } from "../model/query.ts";
@@ -107,8 +107,9 @@ export class ServerStore implements ServedStore {
         opened?.alerts.wake();
       },
       warn: (reason: string) => log.warn("database_mended", { reason }),
-      onAway: (why: Failure | null) => {
-        if (why) return log.error("database_away", { reason: reasonOf(why) });
+      onAway: (why: Failure) =>
+        log.error("database_away", { reason: reasonOf(why) }),
+      onBack: () => {
         log.info("database_back", {});
         opened?.drain.cameBack();
       },
@@ -271,17 +272,30 @@ export class ServerStore implements ServedStore {
   /** Oldest first. @throws Failure (permission) */
   readonly keptAlerts = () => this.alerts.kept();
 
+  /** Nobody knows how many there are while the database is away. */
+  private async counted() {
+    try {
+      const active = await this.file.stats({ status: "active" });
+      const lost = await this.file.stats({ status: "lost" });
+      const by = active.by_component;
+      return {
+        active_sessions: new Map(by.map((c) => [c.component_name, c.sessions])),
+        lost_sessions: lost.sessions,
+      };
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return { active_sessions: null, lost_sessions: null };
+    }
+  }
+
   /** What /metrics tells of the moment. */
   async gauges(): Promise<Gauges> {
-    const active = await this.file.stats({ status: "active" });
-    const lost = await this.file.stats({ status: "lost" });
-    const { queued_events, database_bytes } = this.file.facts();
+    const counts = await this.counted();
+    const { queued_events, database_bytes } = this.store.facts();
     const backlog = spoolBacklog(this.settings.paths.data!);
     return {
-      active_sessions: new Map(
-        active.by_component.map((c) => [c.component_name, c.sessions]),
-      ),
-      lost_sessions: lost.sessions,
+      ...counts,
+      database_up: counts.active_sessions !== null,
       queue_depth: queued_events,
       spool_backlog_files: backlog.files,
       spool_backlog_bytes: backlog.bytes,

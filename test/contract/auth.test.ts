@@ -209,6 +209,7 @@ test("the metrics count what was stored, once, under the stored component", asyn
   });
   const text = await host.metrics.render({
     active_sessions: new Map(),
+    database_up: true,
     lost_sessions: 0,
     queue_depth: 0,
     spool_backlog_files: 0,

@@ -4,6 +4,7 @@ import { type Family, parseMetrics } from "../support/prometheus.ts";
 
 const QUIET: Gauges = {
   active_sessions: new Map(),
+  database_up: false,
   ...{
     lost_sessions: 0,
     queue_depth: 0,
@@ -65,6 +66,7 @@ const OURS = {
   session_buddy_queue_depth: ["gauge", []],
   session_buddy_spool_backlog_files: ["gauge", []],
   session_buddy_spool_backlog_bytes: ["gauge", []],
+  session_buddy_database_up: ["gauge", []],
   session_buddy_database_bytes: ["gauge", []],
   session_buddy_lost_sessions: ["gauge", []],
   session_buddy_rejected_events_total: ["counter", []],
@@ -260,6 +262,7 @@ test("what has a state is what it is now, however often it is asked", async () =
     },
     ...{ spool_backlog_files: 6, spool_backlog_bytes: 7000 },
     alerts: { raised: 8, left_out: 9, given_up: 10, waiting: 11 },
+    database_up: true,
   };
   const active = (entries: [string, number][]) => ({
     ...{ ...gauges, active_sessions: new Map(entries) },
@@ -287,6 +290,13 @@ test("what has a state is what it is now, however often it is asked", async () =
     ...{ alerts_given_up_total: 10, alerts_waiting: 11 },
   }))
     expect(value(families, `session_buddy_${name}`)).toBe(expected);
+  expect(value(families, "session_buddy_database_up")).toBe(1);
+  const nobody_knows = { active_sessions: null, lost_sessions: null };
+  const away = await scrape(metrics, { ...nobody_knows, database_up: false });
+  expect(value(away, "session_buddy_database_up")).toBe(0);
+  for (const name of ["active_sessions", "session_buddy_lost_sessions"])
+    expect(away.get(name)!.samples).toEqual([]);
+  expect(value(await scrape(metrics), "session_buddy_lost_sessions")).toBe(0);
 });
 
 test("the process is this one", async () => {

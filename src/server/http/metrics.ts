@@ -15,9 +15,11 @@ import { seriesOf } from "./series.ts";
 
 /** What is so just now. */
 export interface Gauges {
-  /** Component → its sessions that are active. */
-  active_sessions: ReadonlyMap<string, number>;
-  lost_sessions: number;
+  /** Component → its sessions that are active; null while nobody knows. */
+  active_sessions: ReadonlyMap<string, number> | null;
+  lost_sessions: number | null;
+  /** Whether the database can be used. */
+  database_up: boolean;
   /** Events that wait for their commit. */
   queue_depth: number;
   spool_backlog_files: number;
@@ -141,11 +143,13 @@ export class Metrics {
   render(gauges: Gauges): Promise<string> {
     const { series } = this;
     series.active.reset();
-    for (const [component, sessions] of gauges.active_sessions) {
+    for (const [component, sessions] of gauges.active_sessions ?? []) {
       const component_name = this.component(component);
       series.active.inc({ component_name }, sessions);
     }
-    series.lost.set(gauges.lost_sessions);
+    if (gauges.lost_sessions === null) series.lost.remove();
+    else series.lost.set(gauges.lost_sessions);
+    series.database_up.set(gauges.database_up ? 1 : 0);
     series.queue.set(gauges.queue_depth);
     series.backlog_files.set(gauges.spool_backlog_files);
     series.backlog_bytes.set(gauges.spool_backlog_bytes);

@@ -107,6 +107,10 @@ export function seriesOf(registry: Registry) {
       "Spool files not drained yet.",
     ),
     backlog_bytes: gauge(ours("spool_backlog_bytes"), "Their size in bytes."),
+    database_up: gauge(
+      ours("database_up"),
+      "1 while the database can be written and read, else 0.",
+    ),
     database: gauge(
       ours("database_bytes"),
       "Size of the database, its log included.",

@@ -37,6 +37,8 @@ export interface PoolOptions {
   schema?: string;
   /** Settings of its sessions, where it can have some. */
   settings?: Readonly<Record<string, string>>;
+  /** Another host has answered than the last one that did. */
+  onMoved?: () => void;
 }
 
 const CONNECT_SECONDS = 5;
@@ -52,6 +54,8 @@ export class HostsPool implements Pool {
   private sql: Bun.SQL;
   /** The host that is used. */
   private at = 0;
+  /** The one that answered last; null before the first answer. */
+  private answered: number | null = null;
   private ended = false;
 
   constructor(
@@ -117,13 +121,21 @@ export class HostsPool implements Pool {
     for (let left = this.address.hosts.length; ; left--) {
       const client = this.sql;
       try {
-        return await use(client);
+        const done = await use(client);
+        if (client === this.sql) this.heard();
+        return done;
       } catch (error) {
         if (meaningOf(error) !== "away") throw error;
         this.leave(client, error);
         if (left <= 1 || !isElsewhere(error)) throw error;
       }
     }
+  }
+
+  private heard(): void {
+    const { answered, at } = this;
+    this.answered = at;
+    if (answered !== null && answered !== at) this.options.onMoved?.();
   }
 
   /** Another host from now on, or new connections to the same. */

@@ -15,11 +15,11 @@ export class Presence {
 
   /**
    * @param name of the database, for people
-   * @param onAway see StoreEvents
+   * @param events hears when it goes and comes
    */
   constructor(
     private readonly name: string,
-    private readonly onAway: NonNullable<StoreEvents["onAway"]> = () => {},
+    private readonly events: Pick<StoreEvents, "onAway" | "onBack"> = {},
   ) {}
 
   /**
@@ -35,7 +35,7 @@ export class Presence {
       const done = await work(this.away ? 0 : patience_ms);
       if (this.away) {
         this.away = null;
-        this.onAway(null);
+        this.events.onBack?.();
       }
       return done;
     } catch (error) {
@@ -50,7 +50,7 @@ export class Presence {
       `${this.name} is away: ${reasonOf(error)}`,
       RETRY_AFTER_MS,
     );
-    if (isNew) this.onAway(this.away);
+    if (isNew) this.events.onAway?.(this.away);
     return this.away;
   }
 }

@@ -19,7 +19,7 @@ const READING = { plan_cache_mode: "force_custom_plan", work_mem: "32MB" };
 const STATEMENT_TIMEOUT_MS = 60_000;
 const PATIENCE_MS = 5_000;
 
-export interface ReachOptions extends Pick<StoreEvents, "onAway"> {
+export interface ReachOptions extends Pick<StoreEvents, "onAway" | "onBack"> {
   /** How long work is tried. */
   patience_ms?: number;
   statement_timeout_ms?: number;
@@ -41,14 +41,17 @@ export class Reach {
     options: ReachOptions,
   ) {
     const { schema, statement_timeout_ms = STATEMENT_TIMEOUT_MS } = options;
-    const { patience_ms = PATIENCE_MS, onAway } = options;
-    this.presence = new Presence(address.name, onAway);
+    const { patience_ms = PATIENCE_MS, onBack } = options;
+    this.presence = new Presence(address.name, options);
     this.patience_ms = patience_ms;
     const all = {
       statement_timeout_ms,
       ...(schema !== undefined && { schema }),
     };
-    this.pool = new HostsPool(address, { ...all, size: WRITES });
+    this.pool = new HostsPool(address, {
+      ...{ ...all, size: WRITES },
+      ...(onBack && { onMoved: onBack }),
+    });
     this.reading = new HostsPool(address, {
       ...{ ...all, size: READS, settings: READING },
     });

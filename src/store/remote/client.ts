@@ -90,7 +90,8 @@ export class ToolClient {
       throw fail.permission(said ?? `${this.name} refuses us`);
     if (status === 429 || status === 503)
       throw new Overloaded(
-        said ?? `${this.name} has too much to do`,
+        said?.replace(/ \(try again in a moment\)$/, "") ??
+          `${this.name} has too much to do`,
         retry_after_ms,
       );
     // A proxy says so.
