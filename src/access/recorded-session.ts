@@ -71,15 +71,18 @@ async function missing(
   const { server, store } = settings.config;
   const { endpoint } = server;
   const parted = store.url !== null && store.recordings === null;
+  const shared = parted
+    ? "another server over this database may have it: store.recordings names a folder that all share; "
+    : "";
   if (!events.some(promiseIn))
     return fail.not_found(
       `the terminal of session '${session_id}' was not recorded, or not on this host`,
-      "session-buddy shell --record records it; a file is taken by its path, too",
+      `${shared}session-buddy shell --record records it; a file is taken by its path, too`,
     );
   return fail.not_found(
     `${it} is not on this host`,
     endpoint === null
-      ? `its own host brings it with the next session-buddy drain, unless it went there${parted ? ", or another server over this database has it: store.recordings names a folder that all share" : ""}; a file is taken by its path, too`
+      ? `its own host brings it with the next session-buddy drain, unless it went there; ${shared}a file is taken by its path, too`
       : `play it on the host of the server at ${endpoint}, or on its dashboard`,
   );
 }

@@ -8,7 +8,7 @@ import type { FigureRow, Question } from "../model/analytics.ts";
 import type { Clock } from "../model/clock.ts";
 import type { Command, CommandFilter } from "../model/command.ts";
 import type { Event } from "../model/event.ts";
-import { Failure, reasonOf } from "../model/failure.ts";
+import { type Failure, reasonOf } from "../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../model/filter.ts";
 import type { Maintenance } from "../model/maintenance.ts";
 import type { QueryAnswer, QueryRequest } from "../model/query.ts";
@@ -30,6 +30,7 @@ import { spoolBacklog } from "../spool/folder.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { type Drained, ServerDrain } from "./drain.ts";
 import { ServerAlerts } from "./alerts.ts";
+import { sessionCounts } from "./session-counts.ts";
 import { Imports } from "./imports.ts";
 import { SearchedOutput } from "./searched-output.ts";
 import { check } from "./tools/health-check.ts";
@@ -272,25 +273,9 @@ export class ServerStore implements ServedStore {
   /** Oldest first. @throws Failure (permission) */
   readonly keptAlerts = () => this.alerts.kept();
 
-  /** Nobody knows how many there are while the database is away. */
-  private async counted() {
-    try {
-      const active = await this.file.stats({ status: "active" });
-      const lost = await this.file.stats({ status: "lost" });
-      const by = active.by_component;
-      return {
-        active_sessions: new Map(by.map((c) => [c.component_name, c.sessions])),
-        lost_sessions: lost.sessions,
-      };
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      return { active_sessions: null, lost_sessions: null };
-    }
-  }
-
   /** What /metrics tells of the moment. */
   async gauges(): Promise<Gauges> {
-    const counts = await this.counted();
+    const counts = await sessionCounts(() => this.file);
     const { queued_events, database_bytes } = this.store.facts();
     const backlog = spoolBacklog(this.settings.paths.data!);
     return {

@@ -3,9 +3,14 @@
  * servers on two hosts say of one database is one truth, whichever of them is asked.
  */
 import { expect, test } from "bun:test";
+import { mkdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { idHexOf } from "../../src/model/id.ts";
 import { needsPostgres } from "../crash/postgres/node.ts";
 import { configure, expectFailure, plant } from "../support/host.ts";
+import { keep, recordingOf, shown } from "../support/recording.ts";
+import { id, leave, life, lines } from "../support/spool.ts";
+import { at, end } from "../support/events.ts";
 import { type TestDatabase, emptyDatabase } from "../support/postgres.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
@@ -314,6 +319,47 @@ test("pages that two servers give by turns have every session once", async () =>
   expect(events).toHaveLength(2 * ids.length);
   expect(new Set(events).size).toBe(events.length);
 }, 60_000);
+
+test("what terminals showed is found from every host, and played where it is, or from a folder that all share", async () => {
+  if (!needsPostgres()) return;
+  await using database = await emptyDatabase();
+  using one = hostOf(database);
+  using other = hostOf(database);
+  const found = async (host: Sandbox) =>
+    (await read(host, "search", "needle", "--in", "output")).map(
+      ({ session_id, text }: Record<string, string>) => [session_id, text],
+    );
+  for (const [n, host] of [one, other].entries()) {
+    leave(host, `${id(n)}.ndjson`, lines(life(n, end(60))));
+    const head = { session_id: id(n), started_at: at(0) };
+    const entries = [shown(1, `needle ${n}\r\n`)];
+    keep(host, recordingOf([entries], head), id(n));
+    await said(host, "drain");
+  }
+  const both = [
+    [id(0), "needle 0"],
+    [id(1), "needle 1"],
+  ];
+  // Each looks through its own again and again, and leaves the other's alone.
+  for (const host of [one, other, one, other]) {
+    await said(host, "drain");
+    expect((await found(host)).toSorted()).toEqual(both);
+  }
+  expectFailure(
+    await other.run(["export", id(0), "--format", "txt"]),
+    1,
+    /not on this host \(another server over this database may have it: store.recordings/,
+  );
+  const shared = join(one.home, "shared");
+  mkdirSync(shared, { mode: 0o700 });
+  renameSync(join(one.data, "recordings"), join(shared, "recordings"));
+  for (const host of [one, other]) {
+    const file = configure(host, `store: {recordings: ${shared}}\n`);
+    host.env["SESSION_BUDDY_CONFIG"] = file;
+    const text = await said(host, "export", id(0), "--format", "txt");
+    expect(text).toBe("needle 0\n");
+  }
+}, 120_000);
 
 test("what cannot be is refused with what to do", async () => {
   if (!needsPostgres()) return;
