@@ -93,7 +93,7 @@ const distinct = (column: string) => `count(DISTINCT ${column})::integer`;
 /** One aggregate, which sorts once. */
 const QUANTILES = `(percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY ${ENDED_MS}))`;
 const ALL = "count(*)::integer AS sessions";
-const TOTAL_SECONDS = `coalesce(${seconds(`sum(${ENDED_MS})`)}, 0) AS total_seconds`;
+const TOTAL_SECONDS = `coalesce(${seconds("sum(s.ms)")}, 0) AS total_seconds`;
 /** A time as UTC text. */
 const time = (value: string, name: string) =>
   `to_char(${value} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS ${name}`;
@@ -116,10 +116,15 @@ const FORMAT: Record<Period, string> = {
   ...{ week: "YYYY-MM-DD", month: "YYYY-MM" },
 };
 
-/** A row a period, also where there is nothing. */
+/**
+ * A row a period, also where there is nothing.
+ * @param from what is counted; `s` are sessions, or parts of them
+ */
 function byPeriod(
   asked: Asked,
   columns: readonly [name: string, value: string, otherwise: string][],
+  from = (begun: string) =>
+    `SELECT ${begun} AS begun, s.* ${sessionsOf(asked)}`,
 ): string {
   const { question, conditions } = asked;
   const { period, offsets } = question;
@@ -137,9 +142,10 @@ function byPeriod(
       SELECT generate_series(date_trunc('${period}', ${first}), ${last},
         interval '1 ${period}') AS begun),
     counted AS (
-      SELECT date_trunc('${period}', ${wall("s.start_time", offsets)}) AS begun,
+      SELECT s.begun,
         ${columns.map(([name, value]) => `${value} AS ${name}`).join(", ")}
-      ${sessionsOf(asked)} GROUP BY 1)
+      FROM (${from(`date_trunc('${period}', ${wall("s.start_time", offsets)})`)}) AS s
+      GROUP BY 1)
     SELECT to_char(p.begun, '${FORMAT[period]}') AS period,
       ${columns.map(([name, , otherwise]) => `coalesce(c.${name}, ${otherwise}) AS ${name}`).join(", ")}
     FROM periods AS p LEFT JOIN counted AS c ON c.begun = p.begun
@@ -156,6 +162,34 @@ const byColumns = (
   SELECT ${columns.join(", ")}, ${figures} ${sessionsOf(asked, and)}
   GROUP BY ${columns.map((_, i) => i + 1).join(", ")}
   ORDER BY sessions DESC, ${columns.map((_, i) => i + 1).join(", ")} ${asked.limit}`;
+
+/** Of sums over parts. */
+const summed = (name: string) => `sum(s.${name})::integer`;
+
+/**
+ * Sessions by some columns, the users and the hosts among these: different ones are
+ * counted in a third of the time where alike are one row already.
+ */
+const parts = (asked: Asked, keys: readonly string[]) => `
+  SELECT ${keys.join(", ")}, count(*) AS sessions, ${count(FAILED)} AS failed,
+    sum(s.command_count) AS command_count, sum(${ENDED_MS}) AS ms,
+    max(s.start_time) AS last_start
+  ${sessionsOf(asked)} GROUP BY ${keys.map((_, i) => i + 1).join(", ")}`;
+
+/** A row a value of a column, those with most sessions first, out of parts. */
+const byParts = (
+  asked: Asked,
+  column: string,
+  keys: string[],
+  more: string,
+) => `
+  SELECT s.${column}, ${summed("sessions")} AS sessions,
+    ${summed("failed")} AS failed, ${distinct("s.username")} AS users, ${more}
+  FROM (${parts(
+    asked,
+    keys.map((key) => `s.${key}`),
+  )}) AS s
+  GROUP BY 1 ORDER BY sessions DESC, 1 ${asked.limit}`;
 
 const OUTCOME = `(CASE WHEN s.signal IS NOT NULL THEN s.signal
   WHEN s.end_source = 'recovered' THEN 'lost'
@@ -212,17 +246,24 @@ const SQL: Record<Metric, (asked: Asked) => string> = {
       ["total_seconds", seconds(`sum(${ENDED_MS})`), "0"],
     ]),
   unique_users: (asked) =>
-    byPeriod(asked, [
-      ["users", distinct("s.username"), "0"],
-      ["sessions", "count(*)::integer", "0"],
-    ]),
+    byPeriod(
+      asked,
+      [
+        ["users", "count(*)::integer", "0"],
+        ["sessions", summed("sessions"), "0"],
+      ],
+      (begun) => parts(asked, [`${begun} AS begun`, "s.username"]),
+    ),
   peak_hours: (asked) => `
     WITH counted AS (
-      SELECT extract(hour FROM ${wall("s.start_time", asked.question.offsets)})
-          ::integer AS hour, ${ALL}, ${count(FAILED)} AS failed,
-        ${distinct("s.username")} AS users,
+      SELECT s.hour, ${summed("sessions")} AS sessions,
+        ${summed("failed")} AS failed, count(*)::integer AS users,
         ${total("s.command_count")} AS commands
-      ${sessionsOf(asked)} GROUP BY 1)
+      FROM (${parts(asked, [
+        `extract(hour FROM ${wall("s.start_time", asked.question.offsets)})
+          ::integer AS hour`,
+        "s.username",
+      ])}) AS s GROUP BY 1)
     SELECT lpad(h.hour::text, 2, '0') AS hour, coalesce(sessions, 0) AS sessions,
       coalesce(failed, 0) AS failed, coalesce(users, 0) AS users,
       coalesce(commands, 0) AS commands
@@ -230,17 +271,20 @@ const SQL: Record<Metric, (asked: Asked) => string> = {
     LEFT JOIN counted AS c ON c.hour = h.hour
     ORDER BY h.hour`,
   components: (asked) =>
-    byColumns(
-      ...[asked, ["s.component_name"]],
-      `${ALL}, ${count(FAILED)} AS failed, ${distinct("s.username")} AS users,
-        ${distinct("s.hostname")} AS hosts, ${total("s.command_count")} AS commands, ${TOTAL_SECONDS}`,
+    byParts(
+      asked,
+      "component_name",
+      ["component_name", "username", "hostname"],
+      `${distinct("s.hostname")} AS hosts,
+        ${total("s.command_count")} AS commands, ${TOTAL_SECONDS}`,
     ),
   hosts: (asked) =>
-    byColumns(
-      ...[asked, ["s.hostname"]],
-      `${ALL}, ${count(FAILED)} AS failed, ${distinct("s.username")} AS users,
-        ${total("s.command_count")} AS commands, ${TOTAL_SECONDS},
-        ${time("max(s.start_time)", "last_start")}`,
+    byParts(
+      asked,
+      "hostname",
+      ["hostname", "username"],
+      `${total("s.command_count")} AS commands, ${TOTAL_SECONDS},
+        ${time("max(s.last_start)", "last_start")}`,
     ),
   errors: (asked) =>
     byColumns(
