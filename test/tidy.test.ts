@@ -132,6 +132,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     "src/access/open-store.ts",
     "src/access/removed-recordings.ts",
     "src/alerts/books.ts",
+    "src/alerts/scope.ts",
     "src/alerts/send.ts",
     "src/auth/",
     "src/config/",

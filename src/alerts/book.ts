@@ -11,8 +11,16 @@ import { isAboutTexts, withoutTexts } from "./words.ts";
 const NAME =
   /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.(json|ack)$/;
 const STATE = "state.json";
+const IN_FORCE = "rules.json";
 
 type Ack = NonNullable<KeptAlert["acked"]>;
+
+/** The rules that are looked at where several servers could, and by the server of which host. */
+export interface InForce {
+  host: string;
+  /** See `digestOf`. */
+  digest: string;
+}
 
 export class AlertBook {
   /** Writes are made one after the other. */
@@ -76,6 +84,17 @@ export class AlertBook {
   /** @param json what `readState` reads */
   saveState(json: string): Promise<void> {
     return this.inTurn(() => this.documents.write(STATE, json));
+  }
+
+  saveInForce(rules: InForce): Promise<void> {
+    const text = JSON.stringify(rules);
+    return this.inTurn(() => this.documents.write(IN_FORCE, text));
+  }
+
+  /** @returns null where one server alone keeps it */
+  async readInForce(): Promise<InForce | null> {
+    const text = await this.documents.read(IN_FORCE);
+    return text === null ? null : (JSON.parse(text) as InForce);
   }
 
   /** Takes note of an alert. */

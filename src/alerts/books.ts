@@ -1,7 +1,7 @@
 /** What a server has kept of alerts, wherever it stands, as one. */
 import type { KeptAlert } from "../model/alert.ts";
 import type { Documents, Unreadable } from "../model/documents.ts";
-import { AlertBook } from "./book.ts";
+import { AlertBook, type InForce } from "./book.ts";
 import { type Window, stateFrom } from "./state.ts";
 
 export class AlertBooks {
@@ -32,6 +32,12 @@ export class AlertBooks {
     return states
       .flatMap((state) => Object.entries(stateFrom(state, rules).windows))
       .filter(([, { left_out }]) => left_out > 0);
+  }
+
+  /** See AlertBook. */
+  async inForce(): Promise<InForce | null> {
+    const all = await this.each((book) => book.readInForce());
+    return all.find((rules) => rules !== null) ?? null;
   }
 
   /** See AlertBook. */

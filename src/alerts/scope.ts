@@ -32,3 +32,10 @@ export const rulesIn = (
   Object.entries(rules).filter(
     ([, rule]) => measuresIn(scope, rule) || eventsIn(scope, rule).length > 0,
   );
+
+/** Tells the rules and channels of two configurations apart. */
+export function digestOf({ given }: AlertConfig): string {
+  const entries = Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify(entries);
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}

@@ -2,6 +2,7 @@
 import { runningServer, lockPath } from "../access/claim.ts";
 import { withDocuments } from "../access/open-store.ts";
 import { AlertBooks } from "../alerts/books.ts";
+import { digestOf } from "../alerts/scope.ts";
 import { requireUsable } from "../alerts/send.ts";
 import type { Settings } from "../config/load.ts";
 import type { AlertRule } from "../model/alert.ts";
@@ -14,7 +15,7 @@ export function alertChecks(settings: Settings): Check[] {
   const { channels = {}, rules = {} } = settings.alerts ?? {};
   if (Object.keys(rules).length === 0) return [];
   return [
-    { name: "alerts", look: async () => lookAtRules(settings, rules) },
+    { name: "alerts", look: () => lookAtRules(settings, rules) },
     ...Object.keys(channels).map((name) => ({
       name: `alerts_${name.replaceAll("-", "_")}`,
       look: () => lookAtChannel(settings, name),
@@ -22,10 +23,10 @@ export function alertChecks(settings: Settings): Check[] {
   ];
 }
 
-function lookAtRules(
+async function lookAtRules(
   settings: Settings,
   rules: Record<string, AlertRule>,
-): string {
+): Promise<string> {
   for (const [name, { when, file = UTMP }] of Object.entries(rules))
     if (when === "login_without_session" && isMissing(file))
       throw fail.not_found(
@@ -33,11 +34,20 @@ function lookAtRules(
         "where a system writes no utmp, the rule cannot hold: remove it",
       );
   const names = Object.keys(rules).join(", ");
-  if (runningServer(lockPath(settings))) return `a server looks at ${names}`;
-  throw fail.unhealthy(
-    `no server runs that would look at the rules: ${names}`,
-    "try: session-buddy mcp start --detach",
+  if (!runningServer(lockPath(settings)))
+    throw fail.unhealthy(
+      `no server runs that would look at the rules: ${names}`,
+      "try: session-buddy mcp start --detach",
+    );
+  const inForce = await withDocuments(settings, "alerts", (places) =>
+    new AlertBooks(places).inForce(),
   );
+  if (inForce && inForce.digest !== digestOf(settings.alerts!))
+    throw fail.unhealthy(
+      `the server of ${inForce.host} has other rules or channels than these, and looks for all`,
+      "give all servers the same, and restart them",
+    );
+  return `a server looks at ${names}`;
 }
 
 async function lookAtChannel(

@@ -1,11 +1,12 @@
 /** A server's alerts: from its database, its spool and its health. */
+import { hostname } from "node:os";
 import { type OpenedStore } from "../access/open-store.ts";
 import { ownDocuments } from "../access/documents.ts";
 import { Alerts } from "../alerts/alerts.ts";
 import { AlertBook } from "../alerts/book.ts";
 import { AlertBooks } from "../alerts/books.ts";
 import { Deliveries } from "../alerts/deliveries.ts";
-import { type Scope, rulesIn } from "../alerts/scope.ts";
+import { type Scope, digestOf, rulesIn } from "../alerts/scope.ts";
 import { sender } from "../alerts/send.ts";
 import type { AlertSource } from "../alerts/source.ts";
 import type { Settings } from "../config/load.ts";
@@ -167,5 +168,7 @@ export async function alertsOf(
   const kept = { config, scope, book, state, deliveries };
   const looks = new Alerts({ ...kept, source, may, log, env, now });
   await looks.ready();
+  if (scope === "database")
+    await book.saveInForce({ host: hostname(), digest: digestOf(config) });
   return looks;
 }

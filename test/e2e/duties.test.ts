@@ -88,6 +88,13 @@ const listed = async (host: Sandbox, ...flags: string[]) => {
   return JSON.parse(ran.stdout) as KeptAlert[];
 };
 
+/** What the doctor says of one thing. */
+async function saidOf(host: Sandbox, name: string): Promise<string> {
+  const { stdout } = await host.run(["doctor", "--json"]);
+  const { tests } = JSON.parse(stdout).phases["session_buddy_server"];
+  return tests.find((test: { name: string }) => test.name === name).detail;
+}
+
 const idsOf = ({ taken }: Receiver) =>
   taken.map(({ alert }) => alert.session!.session_id);
 
@@ -132,6 +139,12 @@ test(
     expect(await listed(one)).toHaveLength(19);
 
     const [holder, heir] = await twins.apart("alerts_raised_total");
+    const doctor = () => saidOf(heir.sandbox, "alerts");
+    expect(await doctor()).toBe("a server looks at any");
+    configure(heir.sandbox, RULES(receiver, ", one: {when: session_end}"));
+    expect(await doctor()).toBe(
+      `the server of ${hostname()} has other rules or channels than these, and looks for all`,
+    );
     await twins.begin(10);
     await holder.stop("SIGKILL");
     await twins.begin(10, [heir]);
