@@ -79,6 +79,16 @@ export function eventsAndStats(
         ]).toEqual([filter, places.map((n) => events[n]!)]);
     });
 
+    test("of a kind that no program knows are chosen by it", async () => {
+      const kinds = ["\0", "\ue000", "{}", '"'];
+      const events = kinds.map((event_type) => command(1, { event_type }));
+      await store().append([start(), ...events]);
+      for (const [n, kind] of kinds.entries())
+        expect(
+          (await eventsOf({ kinds: [kind] })).map(({ event }) => event),
+        ).toEqual([events[n]!]);
+    });
+
     test("stream, many of them, while more are stored", async () => {
       const events = [
         start(),

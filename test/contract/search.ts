@@ -142,6 +142,26 @@ export function searches(store: () => SessionStore): void {
       const [hit] = await all({ text: "(?i)T[A-Z]t|l.", ...regex });
       expect(hit!.matches).toEqual(["tit", "le"]);
       expect((await all({ text: "x*", ...regex }))[0]!.matches).toEqual([]);
+      expect(await found(".", { user: "nobody", ...regex })).toEqual([]);
+    });
+
+    test("takes each letter for itself, wherever it stands in a word", async () => {
+      const greek = ["ΟΔΟΣ", "οδος", "οδοσ", "İzmir"];
+      await store().append([
+        start(),
+        ...greek.flatMap((text, n) => ran(n, n + 1, text)),
+      ]);
+      const texts = async (text: string) => {
+        const commands = store().commands({ text });
+        const listed = await Array.fromAsync(commands, ({ text }) => text);
+        const hits = (await found(text)).map(([, each]) => each);
+        expect([text, hits]).toEqual([text, listed as string[]]);
+        return listed.toReversed();
+      };
+      expect(await texts("δοσ")).toEqual(["ΟΔΟΣ", "οδοσ"]);
+      expect(await texts("ΔΟΣ")).toEqual(["ΟΔΟΣ", "οδοσ"]);
+      expect(await texts("δος")).toEqual(["οδος"]);
+      expect(await texts("izm")).toEqual(["İzmir"]);
     });
 
     test("says what is wrong with a regular expression", async () => {

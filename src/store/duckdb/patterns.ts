@@ -42,6 +42,8 @@ export class DuckDBPatterns implements Patterns {
     texts: readonly string[],
     most: number,
   ): Promise<(readonly string[] | null)[]> {
+    // A list of none has no type.
+    if (texts.length === 0) return [];
     const connection = await this.connection();
     const found = await connection.runAndReadAll(
       `SELECT CASE WHEN regexp_matches(text, $1) THEN

@@ -19,7 +19,7 @@ import {
   within,
 } from "./filters.ts";
 import { Spans } from "./spans.ts";
-import { decoded, timeOf } from "./text.ts";
+import { decoded, small, timeOf } from "./text.ts";
 
 /** Commands that one query reads. */
 const PAGE = 1_000;
@@ -78,14 +78,14 @@ async function* pages(
   limit: number,
   read: (filter: CommandFilter, rows: number) => Promise<Command[]>,
 ): AsyncGenerator<Command> {
-  const text = filter.text?.toLowerCase();
+  const text = filter.text && small(filter.text);
   let { from } = filter;
   for (let left = limit; left > 0;) {
     const rows = Math.min(left, PAGE);
     const page = await read({ ...filter, ...(from && { from }) }, rows);
     for (const command of page) {
       // As it is stored a text may have what it has not as it was recorded.
-      if (text && !command.text?.toLowerCase().includes(text)) continue;
+      if (text && !small(command.text ?? "").includes(text)) continue;
       left--;
       yield command;
     }

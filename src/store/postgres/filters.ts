@@ -52,13 +52,14 @@ export const STATUS: Record<Status, string> = {
 
 /**
  * In small letters, any letters, whatever the database's own locale knows; most texts
- * have those of ASCII alone, which takes a third of the time. An index of trigrams is
- * one of this very expression.
+ * have those of ASCII alone, which takes a third of the time. Each letter becomes one,
+ * and the same at the end of a word as within. An index of trigrams is one of this very
+ * expression.
  */
 export const LOWER = (text: string) => `(CASE
   WHEN octet_length(${text}) = length(${text})
     THEN lower(${text} COLLATE "C") COLLATE "C"
-  ELSE lower(${text} COLLATE "und-x-icu") COLLATE "C" END)`;
+  ELSE lower(translate(${text}, 'Σİ', 'σi') COLLATE "und-x-icu") COLLATE "C" END)`;
 
 /** As LIKE takes it, for which there may be an index of trigrams. */
 const LITERAL = String.raw`replace(replace(replace(${LOWER("?::text")},

@@ -18,7 +18,7 @@ import type { Connection } from "./connect.ts";
 import { Conditions, type Query, TIME, contains } from "./filters.ts";
 import { requiredText } from "./required.ts";
 import { Spans } from "./spans.ts";
-import { decoded, jsonIn, timeOf } from "./text.ts";
+import { decoded, jsonIn, small, timeOf } from "./text.ts";
 
 const FIRST_ROWS = 256;
 const MOST_ROWS = 8_192;
@@ -75,7 +75,7 @@ export async function* search(
 
 /** What matches a text as it stands, upper and lower case alike. */
 function matchesIn(text: string, wanted: string): string[] | null {
-  if (!text.toLowerCase().includes(wanted.toLowerCase())) return null;
+  if (!small(text).includes(small(wanted))) return null;
   const pattern = new RegExp(wanted.replace(SPECIAL, String.raw`\$&`), "giu");
   return [...text.matchAll(pattern)].slice(0, LOOKED_AT).map(([all]) => all);
 }

@@ -9,7 +9,7 @@ import { storedEventOf } from "../rows.ts";
 import type { Connection } from "./connect.ts";
 import { Conditions, TIME } from "./filters.ts";
 import { Stale } from "./retry.ts";
-import { arrayOf, encoded, timeOf } from "./text.ts";
+import { arrayOf, timeOf } from "./text.ts";
 
 /** Batches that are numbered at once. */
 const SLICE = 10_000;
@@ -113,10 +113,7 @@ function eventsQuery(
   const conditions = new Conditions();
   conditions.always("b.seq IS NOT NULL");
   conditions.add("e.session_id = ?::text", session_id);
-  conditions.add(
-    "e.kind = ANY(?::text[])",
-    kinds && arrayOf(kinds.map((kind) => encoded(kind))),
-  );
+  conditions.add("e.kind = ANY(?::text[])", kinds && arrayOf(kinds));
   conditions.add(`e.timestamp >= ${TIME}`, after);
   conditions.add(`e.timestamp < ${TIME}`, before);
   // The first is what an index is read by.

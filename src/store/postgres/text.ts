@@ -35,6 +35,10 @@ export function arrayOf(
   return `{${each.join(",")}}`;
 }
 
+/** In small letters, as `LOWER` of filters.ts has them. */
+export const small = (text: string): string =>
+  text.replace(/[Σİ]/g, (letter) => (letter === "Σ" ? "σ" : "i")).toLowerCase();
+
 /** UTC, ISO 8601 with milliseconds. */
 export const timeOf = <T extends Date | null>(time: T) =>
   (time && time.toISOString()) as T extends null ? string | null : string;
