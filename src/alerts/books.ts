@@ -16,7 +16,9 @@ export class AlertBooks {
     const read = await this.each((book) => book.read(unreadable));
     // Of one, they are in the order in which they were raised, whatever the clock said.
     if (read.length === 1) return read[0]!;
-    return read.flat().sort((a, b) => (a.time < b.time ? -1 : 1));
+    return read
+      .flat()
+      .sort((a, b) => Number(a.time > b.time) - Number(a.time < b.time));
   }
 
   /** Takes note of an alert that is kept. */

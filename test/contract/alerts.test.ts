@@ -10,10 +10,12 @@ import {
   readFileSync,
   writeFileSync,
 } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { AlertBook } from "../../src/alerts/book.ts";
 import { waitAfter } from "../../src/alerts/deliveries.ts";
+import type { Scope } from "../../src/alerts/scope.ts";
 import type { Event } from "../../src/model/event.ts";
 import { AlertHost, Receiver } from "../support/alerts.ts";
 import {
@@ -386,6 +388,34 @@ describe.each([duckdb, ...(postgres ? [postgres] : [])])(
         expect((await host.kept())[0]!.resolved).not.toBeNull();
         expect(await host.kept()).toHaveLength(1);
       });
+    });
+
+    test("several servers look at their own hosts each, and one at what they share", async () => {
+      const rules = `rules:
+  late: {when: undelivered, than: 5m}
+  ill: {when: server_degraded}
+  size: {when: database_size, bytes: 1}
+  any: {when: session_start}`;
+      const raisedIn = async (scope: Scope) => {
+        await using host = await AlertHost.start(kind, rules, scope);
+        host.checks = { disk: "failed" };
+        host.undrained_ms = 400_000;
+        await host.store.append([start()]);
+        await host.store.idle();
+        await host.looked();
+        return (await host.kept()).map(({ rule, text }) => `${rule}: ${text}`);
+      };
+      const here = hostname();
+      expect((await raisedIn("host")).sort()).toEqual([
+        `ill: ${here}: the server is degraded: disk`,
+        `late: ${here}: the spool has not been drained for 6m40s`,
+      ]);
+      const shared = await raisedIn("database");
+      expect(shared.map((text) => text.split(":", 1)[0]!).sort()).toEqual([
+        // By the clock of a database the event is late, which is about what they share.
+        ...["any", ...(kind === duckdb ? [] : ["late"]), "size"],
+      ]);
+      expect(shared.join()).not.toMatch(/the spool has not|the server is/);
     });
 
     describe("a webhook", () => {

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { Alerts } from "../../src/alerts/alerts.ts";
 import { AlertBook } from "../../src/alerts/book.ts";
 import { ownDocuments } from "../../src/access/documents.ts";
+import type { Scope } from "../../src/alerts/scope.ts";
 import { type Settings, wholeSettings } from "../../src/config/load.ts";
 import { Log } from "../../src/log/log.ts";
 import type { Alert, KeptAlert } from "../../src/model/alert.ts";
@@ -96,9 +97,15 @@ export class AlertHost implements AsyncDisposable {
   private place!: KeptPlace;
   documents!: Documents;
 
+  private constructor(private readonly scope: Scope) {}
+
   /** @param config the section `alerts`, as YAML */
-  static async start(kind: Kind, config: string): Promise<AlertHost> {
-    const host = new AlertHost();
+  static async start(
+    kind: Kind,
+    config: string,
+    scope: Scope = "all",
+  ): Promise<AlertHost> {
+    const host = new AlertHost(scope);
     host.place = await kind.place();
     await host.open(config);
     return host;
@@ -130,7 +137,7 @@ export class AlertHost implements AsyncDisposable {
     const documents = await this.openDocuments();
     const looking = { settings, watched, log, now: () => this.now };
     const all = { documents, may: () => true };
-    this.alerts = await alertsOf(looking, "all", all);
+    this.alerts = await alertsOf(looking, this.scope, all);
   }
 
   private async openDocuments(): Promise<Documents> {
