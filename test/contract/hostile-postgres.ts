@@ -236,6 +236,10 @@ export const REACHING: readonly string[] = [
   "/* nothing */ ;",
   ";",
   "",
+  // What takes long to be looked through.
+  `${"/**/".repeat(8_000)} SELEC`,
+  `SELECT 1 ${" ;".repeat(15_000)} x`,
+  `${" ".repeat(30_000)}x`,
   // Values that nobody gives, and types that are looked up.
   "SELECT $1",
   "SELECT $1::text",

@@ -4,7 +4,7 @@
  */
 import type { FigureRow, Question } from "../../model/analytics.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
-import { fail } from "../../model/failure.ts";
+import { fail, nobodyWaits } from "../../model/failure.ts";
 import type { QueryAnswer, QueryRequest } from "../../model/query.ts";
 import type { Hit, SearchFilter } from "../../model/search.ts";
 import type { Patterns } from "../patterns.ts";
@@ -55,7 +55,12 @@ export class Asked {
     yield* search(this.connection, filter, this.patterns, gone);
   }
 
-  async analytics(question: Question, now_ms: number): Promise<FigureRow[]> {
+  async analytics(
+    question: Question,
+    now_ms: number,
+    gone?: AbortSignal,
+  ): Promise<FigureRow[]> {
+    if (gone?.aborted) throw nobodyWaits();
     await this.tail.number();
     return analytics(this.connection, question, now_ms);
   }

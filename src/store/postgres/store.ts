@@ -217,8 +217,8 @@ export class PostgresStore implements KeptStore {
     return this.asked.search(filter, gone);
   }
 
-  analytics(question: Question): Promise<FigureRow[]> {
-    return this.asked.analytics(question, this.now());
+  analytics(question: Question, gone?: AbortSignal): Promise<FigureRow[]> {
+    return this.asked.analytics(question, this.now(), gone);
   }
 
   query(request: QueryRequest): Promise<QueryAnswer> {

@@ -20,7 +20,18 @@ const NOT_ALLOWED = "42501";
 /** What begins a statement that is no SELECT. */
 const OTHERS =
   /^(?:ABORT|ALTER|ANALYZE|BEGIN|CALL|CHECKPOINT|CLOSE|CLUSTER|COMMENT|COMMIT|COPY|CREATE|DEALLOCATE|DECLARE|DELETE|DISCARD|DO|DROP|END|EXECUTE|EXPLAIN|FETCH|GRANT|IMPORT|INSERT|LISTEN|LOAD|LOCK|MERGE|MOVE|NOTIFY|PREPARE|REASSIGN|REFRESH|REINDEX|RELEASE|RESET|REVOKE|ROLLBACK|SAVEPOINT|SECURITY|SET|SHOW|START|TRUNCATE|UNLISTEN|UPDATE|VACUUM)\b/i;
+/** Nothing comes after it, so that it is tried once. */
 const SKIPPED = /^(?:\s|--.*|\/\*[^]*?\*\/)*/;
+
+/** A query without what stands before it, and is none. */
+export const beginning = (sql: string): string => sql.replace(SKIPPED, "");
+
+/** A query without spaces and semicolons at its end, which are no second statement. */
+export function withoutEnd(sql: string): string {
+  let end = sql.length;
+  while (end > 0 && /[;\s]/.test(sql[end - 1]!)) end--;
+  return sql.slice(0, end);
+}
 
 /**
  * @param before letters that stand before the query in the statement
@@ -53,7 +64,7 @@ export function asQueryFailure(
   if (state === SYNTAX) {
     if (/at or near ";"$/.test(message))
       return queryFailure(sql, null, "it may have one statement alone");
-    if (OTHERS.test(sql.replace(SKIPPED, "")))
+    if (OTHERS.test(beginning(sql)))
       return queryFailure(sql, null, "it is no SELECT");
   }
   const table =

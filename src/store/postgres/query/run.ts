@@ -17,7 +17,7 @@ import { requireText } from "../../query-failure.ts";
 import { Limit, Turns } from "../../query-turns.ts";
 import type { Connection, Pool } from "../connect.ts";
 import { Setup } from "./setup.ts";
-import { asQueryFailure } from "./place.ts";
+import { asQueryFailure, withoutEnd } from "./place.ts";
 import { toJson, typeName } from "./values.ts";
 
 /** How often a statement that is to end is interrupted. */
@@ -106,7 +106,7 @@ const DESCRIPTION: readonly QueryColumn[] = [
   { name: "column_type", type: "VARCHAR" },
 ];
 const describedIn = (text: string): string => {
-  const name = text.replace(/[;\s]+$/, "");
+  const name = withoutEnd(text);
   return (VIEW_NAMES as readonly string[]).includes(name.toLowerCase())
     ? `SELECT * FROM ${name}`
     : text;

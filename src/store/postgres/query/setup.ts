@@ -4,8 +4,8 @@ import type { Connection } from "../connect.ts";
 import { fail } from "../../../model/failure.ts";
 import { queryFailure } from "../../query-failure.ts";
 import { checkQuery } from "./check.ts";
-import { asQueryFailure } from "./place.ts";
-import { type Tree, isNode, parseTree } from "./tree.ts";
+import { asQueryFailure, beginning, withoutEnd } from "./place.ts";
+import { type Tree, type TreeNode, isNode, parseTree } from "./tree.ts";
 import { type ColumnType, asText } from "./values.ts";
 
 /** May read the views and nothing else, where somebody has made it. */
@@ -58,8 +58,7 @@ export class Setup {
     private readonly tx: Connection,
     sql: string,
   ) {
-    // One at the end is no second statement.
-    this.sql = sql.replace(/[;\s]+$/, "");
+    this.sql = withoutEnd(sql);
   }
 
   /** @throws Failure (usage) of the query; whatever else the database says */
@@ -71,11 +70,13 @@ export class Setup {
     this.transaction = [row!.pid, row!.began];
     await this.boundFiles();
     await tx.ask(TAKE_ROLE);
-    if (/^(?:\s|--.*(?:\n|$)|\/\*[^]*?\*\/)*$/.test(sql))
+    if (beginning(sql) === "")
       throw queryFailure(sql, null, "there is no query in it");
     await this.at(ASK.length, `${ASK}${sql}\n) AS asked`);
     const [made] = await tx.ask<{ tree: string }>(MADE);
     const asked = askedIn(parseTree(made!.tree));
+    if (!asked)
+      throw queryFailure(sql, null, "it closes more than it has opened");
     await checkQuery(tx, asked.subquery, sql, ASK.length);
     this.names = distinct(asked.names);
     const own = this.names.map((_, i) => `c${i + 1}`);
@@ -126,20 +127,25 @@ export class Setup {
   }
 }
 
-/** The query within the view that was made of it, and the names of its columns. */
-function askedIn(tree: Tree): { subquery: Tree; names: string[] } {
+/**
+ * The query within the view that was made of it, and the names of its columns; null
+ * where there is another one beside it.
+ */
+function askedIn(tree: Tree): { subquery: Tree; names: string[] } | null {
   const [query] = tree as readonly Tree[];
   const ranges = isNode(query) ? query.fields.get("rtable") : undefined;
-  for (const range of (ranges ?? []) as readonly Tree[]) {
-    if (!isNode(range) || range.fields.get("rtekind") !== "1") continue;
-    const reference = range.fields.get("eref");
-    const names = isNode(reference) ? reference.fields.get("colnames") : [];
-    return {
-      subquery: range.fields.get("subquery")!,
-      names: names === "<>" ? [] : [...(names as string[])],
-    };
-  }
-  throw new Error("the query is not in the view that was made of it");
+  const subqueries = [...((ranges ?? []) as readonly Tree[])].filter(
+    (range): range is TreeNode =>
+      isNode(range) && range.fields.get("rtekind") === "1",
+  );
+  const [range, another] = subqueries;
+  if (!range || another) return null;
+  const reference = range.fields.get("eref");
+  const names = isNode(reference) ? reference.fields.get("colnames") : [];
+  return {
+    subquery: range.fields.get("subquery")!,
+    names: names === "<>" ? [] : [...(names as string[])],
+  };
 }
 
 /** A name that another column has already has a number. */
