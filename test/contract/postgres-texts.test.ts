@@ -16,64 +16,69 @@ const EVENTS = [
   end(4, { metadata: { last: secret(7) } }),
 ];
 
-test.each([true, false])("with locks: %p", async (locks) => {
-  if (!needsPostgres()) return;
-  await using database = await sharedDatabase();
-  await using sql = new SQL(database.url, { max: 1 });
-  const store = await openPostgres(database, { locks });
-  /** Whether a text is in any row. */
-  const stored = async (text: string) => {
-    const tables = await sql`SELECT relname::text AS name FROM pg_class
+test.each([true, false])(
+  "no row of PostgreSQL has what was removed, with locks: %p",
+  async (locks) => {
+    if (!needsPostgres()) return;
+    await using database = await sharedDatabase();
+    await using sql = new SQL(database.url, { max: 1 });
+    const store = await openPostgres(database, { locks });
+    /** Whether a text is in any row. */
+    const stored = async (text: string) => {
+      const tables = await sql`SELECT relname::text AS name FROM pg_class
       WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'`;
-    for (const { name } of tables) {
-      const rows = await sql.unsafe(
-        `SELECT 1 FROM ${name} AS t WHERE strpos(t::text, $1) > 0`,
-        [text],
-      );
-      if (rows.length > 0) return true;
-    }
-    return false;
-  };
-  const said: string[] = [];
-  const keeper = store.maintenance({
-    ...{ spooled: () => [], requireNotOwn: () => {}, alone: false },
-    warn: (reason) => void said.push(reason),
-  });
-  try {
-    await store.append(EVENTS);
-    for (let n = 1; n <= 7; n++) expect(await stored(secret(n))).toBe(true);
-    const request = { session_id: ID, user: "les" };
-    const { event_id } = EVENTS[2]!;
-    const first = await keeper.removeTexts({
-      ...request,
-      event_ids: [event_id],
+      for (const { name } of tables) {
+        const rows = await sql.unsafe(
+          `SELECT 1 FROM ${name} AS t WHERE strpos(t::text, $1) > 0`,
+          [text],
+        );
+        if (rows.length > 0) return true;
+      }
+      return false;
+    };
+    const said: string[] = [];
+    const keeper = store.maintenance({
+      ...{ spooled: () => [], requireNotOwn: () => {}, alone: false },
+      warn: (reason) => void said.push(reason),
     });
-    expect(first).toEqual({ events: 1, up_to: null });
-    expect(await stored(secret(5))).toBe(false);
-    expect(await stored(secret(6))).toBe(true);
-    const all = { ...request, event_ids: null };
-    expect((await keeper.removeTexts(all))!.events).toBe(4);
-    for (let n = 1; n <= 7; n++) expect(await stored(secret(n))).toBe(false);
-    expect(said[0]).toContain("VACUUM FULL");
+    try {
+      await store.append(EVENTS);
+      for (let n = 1; n <= 7; n++) expect(await stored(secret(n))).toBe(true);
+      const request = { session_id: ID, user: "les" };
+      const { event_id } = EVENTS[2]!;
+      const first = await keeper.removeTexts({
+        ...request,
+        event_ids: [event_id],
+      });
+      expect(first).toEqual({ events: 1, up_to: null });
+      expect(await stored(secret(5))).toBe(false);
+      expect(await stored(secret(6))).toBe(true);
+      const all = { ...request, event_ids: null };
+      expect((await keeper.removeTexts(all))!.events).toBe(4);
+      for (let n = 1; n <= 7; n++) expect(await stored(secret(n))).toBe(false);
+      expect(said[0]).toContain("VACUUM FULL");
 
-    // Sent again, and a line of then that comes late.
-    await store.append([...EVENTS, command(3, { seq: 3, text: secret(9) })]);
-    expect(await stored(secret(9))).toBe(false);
-    expect((await keeper.removeTexts(all))!.events).toBe(0);
-    expect(await store.get(ID)).toMatchObject({
-      ...{ name: null, reason: null, last_command: null, command_count: 3 },
-      ...{ status: "ended", metadata: {} },
-    });
-    const commands = await Array.fromAsync(store.commands({}));
-    expect(commands.map(({ text, mark }) => [text, mark])).toEqual(
-      Array(3).fill([null, "removed"]),
-    );
-    const contents = store.contents();
-    expect(await compare(contents, contents, SILENT)).toMatchObject({ odd: 0 });
-    expect(await keeper.removeTexts({ ...all, session_id: `${ID}ff` })).toBe(
-      null,
-    );
-  } finally {
-    await store.close();
-  }
-});
+      // Sent again, and a line of then that comes late.
+      await store.append([...EVENTS, command(3, { seq: 3, text: secret(9) })]);
+      expect(await stored(secret(9))).toBe(false);
+      expect((await keeper.removeTexts(all))!.events).toBe(0);
+      expect(await store.get(ID)).toMatchObject({
+        ...{ name: null, reason: null, last_command: null, command_count: 3 },
+        ...{ status: "ended", metadata: {} },
+      });
+      const commands = await Array.fromAsync(store.commands({}));
+      expect(commands.map(({ text, mark }) => [text, mark])).toEqual(
+        Array(3).fill([null, "removed"]),
+      );
+      const contents = store.contents();
+      expect(await compare(contents, contents, SILENT)).toMatchObject({
+        odd: 0,
+      });
+      expect(await keeper.removeTexts({ ...all, session_id: `${ID}ff` })).toBe(
+        null,
+      );
+    } finally {
+      await store.close();
+    }
+  },
+);

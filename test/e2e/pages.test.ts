@@ -213,7 +213,7 @@ const READ_BY: Record<string, RegExp> = {
   // many-hosts.test.ts
   ...{ sql: /./, shell: /./, ini: /./ },
   // The page says that nobody here has run them.
-  ...{ nginx: /./, citus: /./ },
+  ...{ nginx: /./, compose: /./, citus: /./ },
 };
 
 test("no block of any page is without a test", () => {
