@@ -14,6 +14,7 @@ import {
   insertTold,
   tellAnew,
 } from "../../src/store/postgres/told.ts";
+import { STORED } from "../../src/store/postgres/told-statements.ts";
 import { at, command } from "../support/events.ts";
 import { type TestDatabase, emptyDatabase } from "../support/postgres.ts";
 import { Random } from "../support/random.ts";
@@ -166,3 +167,27 @@ test.skipIf(!there)("starts have the ends that are theirs", async () => {
     expect(await told()).toEqual(wanted);
   }
 });
+
+test.skipIf(!there)(
+  "a command is looked for among those of its key alone",
+  async () => {
+    // As long as nothing is known of the table, too.
+    const plan = await pool.ask<{ "QUERY PLAN": string }>(`EXPLAIN ${STORED}`, [
+      "{a}",
+      "{1}",
+      "{1}",
+      "{5}",
+      "{2026-01-01}",
+      "{2026-01-01}",
+    ]);
+    const used = plan.flatMap(
+      (row) =>
+        /(?:using|Scan on|Scan Backward using) (command\w*)/.exec(
+          row["QUERY PLAN"],
+        )?.[1] ?? [],
+    );
+    expect(new Set(used)).toEqual(
+      new Set(["commands_key", "command_ends_pkey"]),
+    );
+  },
+);

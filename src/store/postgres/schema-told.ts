@@ -15,8 +15,11 @@ export const TOLD_TABLES: readonly string[] = [
     end_batch bigint, end_ordinal integer, ended_at timestamptz,
     exit_code integer, pipe_status integer[], duration_ms double precision,
     PRIMARY KEY (session_id, batch, ordinal)) WITH (fillfactor = 90)`,
-  `CREATE INDEX commands_key ON commands (session_id, coalesce(pid, -1),
-    coalesce(seq, -1), coalesce(shell_started_us, -1), start_time)`,
+  // In one expression: with its session alone a command would be looked for among all
+  // of the session, as long as the database does not know how many these are.
+  `CREATE INDEX commands_key ON commands ((session_id || ' ' ||
+    coalesce(pid, -1)::text || ' ' || coalesce(seq, -1)::text || ' ' ||
+    coalesce(shell_started_us, -1)::text), start_time)`,
   `CREATE INDEX commands_newest ON commands (start_time DESC)`,
   `CREATE INDEX commands_session ON commands (session_id, start_time DESC)`,
   `CREATE INDEX commands_failed ON commands (start_time DESC)

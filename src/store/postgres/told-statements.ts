@@ -12,9 +12,11 @@ export const INSERT_NOTES = `INSERT INTO notes
   SELECT * FROM unnest($1::text[], $2::bigint[], $3::integer[],
     $4::timestamptz[], $5::text[])`;
 
-const SAME_KEY = `c.session_id = k.session_id AND coalesce(c.pid, -1) = k.pid
-  AND coalesce(c.seq, -1) = k.seq
-  AND coalesce(c.shell_started_us, -1) = k.shell_started_us`;
+/** As the index has it. */
+const SAME_KEY = `c.session_id || ' ' || coalesce(c.pid, -1)::text || ' ' ||
+    coalesce(c.seq, -1)::text || ' ' || coalesce(c.shell_started_us, -1)::text
+  = k.session_id || ' ' || k.pid::text || ' ' || k.seq::text || ' ' ||
+    k.shell_started_us::text`;
 
 /**
  * Where a key is not that of one command, between the starts before and after the new
