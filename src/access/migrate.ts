@@ -15,6 +15,7 @@ import { absolutePath, noFolder } from "../os/spot.ts";
 import { StoreLock } from "../store/lock.ts";
 import { claim, databasePath, lockPath, runningServer } from "./claim.ts";
 import { type Compared, compare } from "./compare.ts";
+import { moveDocuments } from "./move-documents.ts";
 import { type MovedRecordings, moveRecordings } from "./move-recordings.ts";
 import { type Movable, type Moved, moveAll } from "./move.ts";
 import { withDatabaseSample } from "./database-address.ts";
@@ -41,6 +42,8 @@ export interface Migrated extends Moved {
   to: string;
   compared: Compared;
   recordings: MovedRecordings;
+  /** Alerts, and how far exports have got. */
+  documents: number;
 }
 
 export interface MigrationPlan extends Pick<Moved, "events"> {
@@ -83,6 +86,7 @@ export async function migrate(
     await theirs.endMoving();
     return {
       ...{ from: from.name, to: to.name, ...done, compared },
+      documents: await moveDocuments(from.settings, to.settings, warn),
       recordings: moveRecordings(from.root, to.root, part(task, 0.95, 1)),
     };
   });
@@ -137,10 +141,14 @@ function placesOf(settings: Settings, { from, to }: Migration) {
 }
 
 function placeOf(settings: Settings, given: string): Place {
-  const { store } = settings.config;
+  const { store, server } = settings.config;
   const at = (changes: Partial<typeof store>): Settings => ({
     ...settings,
-    config: { ...settings.config, store: { ...store, ...changes } },
+    config: {
+      ...settings.config,
+      store: { ...store, ...changes },
+      server: { ...server, endpoint: null },
+    },
   });
   if (/^postgres(ql)?:\/\//.test(given))
     return {

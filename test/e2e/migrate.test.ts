@@ -172,6 +172,34 @@ test("to PostgreSQL and back, killed twice on each way", async () => {
   expect(await held(from)).toEqual(before);
 }, 300_000);
 
+test("alerts, and how far exports are, go along", async () => {
+  if (!needsPostgres()) return;
+  await using database = await emptyDatabase();
+  await using sql = new SQL(database.url, { max: 1 });
+  using sandbox = new Sandbox();
+  await sandbox.run(["shell", "--", "true"]);
+  await sandbox.list();
+  const exported = `${sandbox.database}.exported`;
+  mkdirSync(exported, { mode: 0o700 });
+  const text = '{"place":{"seq":2,"event_id":null,"received_at":null}}';
+  writeFileSync(join(exported, "somewhere.json"), text, { mode: 0o600 });
+  const { url } = database;
+  const there = await migrated(sandbox, sandbox.database, url);
+  expect(there).toMatchObject({ documents: 1, stored: 3 });
+  const rows = await sql`SELECT name, text FROM documents`;
+  expect([...rows]).toEqual([{ name: "somewhere.json", text }]);
+  // Another run, or another host's, leaves what is there.
+  await sql`UPDATE documents SET text = '{}'`;
+  expect(await migrated(sandbox, sandbox.database, url)).toMatchObject({
+    ...{ documents: 0, moved_before: 3, stored: 0 },
+  });
+  const to = join(sandbox.home, "back", "sessions.duckdb");
+  mkdirSync(join(sandbox.home, "back"), { mode: 0o700 });
+  expect(await migrated(sandbox, url, to)).toMatchObject({ documents: 1 });
+  const back = readFileSync(join(`${to}.exported`, "somewhere.json"), "utf8");
+  expect(back).toBe("{}");
+});
+
 test("a dry run says how much there is, and leaves nothing", async () => {
   using sandbox = new Sandbox();
   await sandbox.run(["shell", "--", "true"]);
