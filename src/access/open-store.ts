@@ -92,11 +92,11 @@ async function openDatabase(
     const files = await import("../store/duckdb/archive-files.ts");
     return files.writeArchive(...archive);
   };
-  const recordings = settings.config.store.recordings
-    ? "shared"
-    : `${machineId()} ${settings.paths.data}`;
+  // Of one that is started again the sessions are heard again.
+  const server = `${machineId()} ${settings.paths.data}`;
+  const recordings = settings.config.store.recordings ? "shared" : server;
   return PostgresStore.open(address, {
-    ...{ ...options, patterns, writeArchive, recordings },
+    ...{ ...options, server, patterns, writeArchive, recordings },
   });
 }
 

@@ -19,7 +19,7 @@ import { EVERY_RULE } from "../../src/model/redaction/custom.ts";
 import type { Hit, SearchFilter } from "../../src/model/search.ts";
 import type { KeptStore } from "../../src/model/store.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
-import type { PostgresOptions } from "../../src/store/postgres/store.ts";
+import type { PostgresOptions } from "../../src/store/postgres/options.ts";
 import { query } from "../support/database.ts";
 import { T0, annotation, at, command, end, start } from "../support/events.ts";
 import { Random } from "../support/random.ts";

@@ -16,7 +16,7 @@ import { needsPostgres } from "../crash/postgres/node.ts";
 import { start } from "../support/events.ts";
 import { emptyDatabase } from "../support/postgres.ts";
 
-const RULES = { locks: true, clock_ms: 0 };
+const RULES = { locks: true, clock_ms: 0, server: 1 };
 const arrivals = (event: Event) => [
   arrivalOf(event, SPOOL, JSON.stringify(SPOOL)),
 ];

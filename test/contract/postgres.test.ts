@@ -106,8 +106,8 @@ describe.skipIf(!needsPostgres()).each([
 
   beforeEach(async () => {
     database = await sharedDatabase();
-    one = await openPostgres(database, { locks });
-    two = await openPostgres(database, { locks });
+    one = await openPostgres(database, { locks, server: "one" });
+    two = await openPostgres(database, { locks, server: "two" });
   });
   afterEach(async () => {
     await Promise.all([one.close(), two.close()]);
@@ -427,6 +427,55 @@ shared("a database that several use", () => {
     expect(kinds.filter((kind) => kind === "session_end")).toHaveLength(50);
     await Promise.all([one.close(), two.close()]);
   });
+
+  test("sessions of a server that is away wait for it, but not for ever", async () => {
+    await using database = await sharedDatabase();
+    const opened_ms = Date.now();
+    let ahead_ms = 0;
+    const now = () => Date.now() + ahead_ms;
+    const named = (server: string) => openPostgres(database, { server, now });
+    const one = await named("one");
+    let two = await named("two");
+    const begin = (store: PostgresStore, session_id: string) =>
+      store.append(
+        [
+          start({
+            session_id,
+            timestamp: new Date(opened_ms).toISOString(),
+            lease_seconds: 60,
+          }),
+        ],
+        web,
+      );
+    await begin(one, id(1));
+    await begin(two, id(2));
+    await two.close();
+    /** Looks as a server does, until then. */
+    let looked_ms = 0;
+    const look = async (until_ms: number, ...stores: PostgresStore[]) => {
+      let lost = 0;
+      for (; looked_ms < until_ms; looked_ms += 2_000) {
+        ahead_ms = opened_ms + looked_ms - Date.now();
+        for (const store of stores)
+          lost += await store.expireLeases(opened_ms + looked_ms, 1e9);
+      }
+      return lost;
+    };
+    const status = async (n: number) => (await one.get(id(n)))?.status;
+    expect(await look(300_000, one)).toBe(1);
+    expect([await status(1), await status(2)]).toEqual(["lost", "active"]);
+    // It is there again: who lives has a lease to say so.
+    two = await named("two");
+    expect(await look(356_000, one, two)).toBe(0);
+    expect(await look(366_000, one, two)).toBe(1);
+    expect(await status(2)).toBe("lost");
+    // One that does not come back is not waited for longer than it takes to go elsewhere.
+    await begin(two, id(3));
+    await two.close();
+    expect(await look(900_000, one)).toBe(0);
+    expect(await look(1_000_000, one)).toBe(1);
+    await one.close();
+  }, 60_000);
 
   test("a duty goes to another when who has it ends, or is not heard of", async () => {
     await using database = await sharedDatabase();

@@ -7,10 +7,8 @@ import { DuckDBPatterns } from "../../src/store/duckdb/patterns.ts";
 import { writeArchive } from "../../src/store/duckdb/archive-files.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { addressOf } from "../../src/store/postgres/address.ts";
-import {
-  type PostgresOptions,
-  PostgresStore,
-} from "../../src/store/postgres/store.ts";
+import type { PostgresOptions } from "../../src/store/postgres/options.ts";
+import { PostgresStore } from "../../src/store/postgres/store.ts";
 import { needsPostgres } from "../crash/postgres/node.ts";
 import { type TestDatabase, emptyDatabase } from "./postgres.ts";
 

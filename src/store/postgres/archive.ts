@@ -51,7 +51,7 @@ const EMPTIED = Object.entries<Column>(COLUMNS).flatMap(([name, column]) =>
 );
 
 const BURY = `UPDATE sessions AS s SET version = s.version + 1, state = NULL,
-    lease_seconds = NULL, boot_id = NULL, heard_at = NULL, said_gone_at = NULL,
+    lease_seconds = NULL, boot_id = NULL, heard_at = NULL, heard_by = NULL, said_gone_at = NULL,
     archived = $3::text, archived_at = clock_timestamp(), late_events = 0,
     ${EMPTIED.join(", ")}
   FROM unnest($1::text[], $2::bigint[]) AS x (session_id, version)

@@ -22,6 +22,8 @@ export interface Rules {
   locks: boolean;
   /** How far the caller's clock is moved against the real one. */
   clock_ms: number;
+  /** Which server it is, see Servers. */
+  server: number;
 }
 
 export interface Committed<T> {
@@ -225,7 +227,7 @@ async function store<T extends Arrival>(
   const rows = [...changed.values()];
   await Promise.all([
     ...added,
-    writeRows(tx, rows, rules.clock_ms),
+    writeRows(tx, rows, rules),
     forgetSigns(tx, rows, anew, known),
   ]);
   await insertTold(tx, fresh);

@@ -10,9 +10,9 @@ import { timeOf } from "./text.ts";
 /** How long one has a duty that it does not take again. */
 export const TERM_MS = 5_000;
 /** After a longer pause nobody did it: what counts on it begins anew. */
-const PAUSE_MS = 2_500;
+export const PAUSE_MS = 2_500;
 /** Clocks that differ by less are the same. */
-const APART_MS = 1_000;
+export const APART_MS = 1_000;
 
 export interface Held {
   /** Since when it is done without a break, by whoever has it. */

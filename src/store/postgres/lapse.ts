@@ -10,8 +10,9 @@ import { liveness } from "../../os/liveness.ts";
 import { bootId } from "../../os/proc.ts";
 import { processOf } from "../leases.ts";
 import type { Connection } from "./connect.ts";
-import type { Duties } from "./duties.ts";
+import { type Duties, TERM_MS } from "./duties.ts";
 import { UNLEASED } from "./rows.ts";
+import type { Servers } from "./servers.ts";
 import type { Signs } from "./signs.ts";
 import { encoded, timeOf } from "./text.ts";
 
@@ -31,19 +32,32 @@ const SIGN = "greatest(s.last_seen, g.last_sign)";
 const LAST = `greatest(${HEARD},
   CASE WHEN ${SIGN} <= $1::text::timestamptz THEN ${SIGN} END)`;
 
+/** How long one waits for its server that is away: then it had time to go to another. */
+const GRACE = "interval '10 minutes'";
+/** The server that has heard of it last. */
+const HEARER = `CASE WHEN s.heard_at > g.heard_at THEN s.heard_by
+  ELSE coalesce(g.heard_by, s.heard_by) END`;
+const IS_THERE = `v.seen_at >= $1::text::timestamptz
+  - interval '${TERM_MS} milliseconds'`;
+/** A lease runs while signs can come: since nobody looked, or its server was away. */
+const FROM = `greatest(${LAST}, $2::text::timestamptz,
+  CASE WHEN ${IS_THERE} THEN v.since END)`;
+
 /**
- * $1: now; $2: since when signs could come without a break, from which each lease runs;
- * $3: how long one without heartbeats may be silent. One that its own host calls gone,
- * by a clock that may differ, is gone unless it was heard of since.
+ * $1: now; $2: since when leases are looked at without a break; $3: how long one without
+ * heartbeats may be silent. One that its own host calls gone, by a clock that may
+ * differ, is gone unless it was heard of since.
  */
 const LOST = `SELECT s.session_id, ${SIGN} AS sign
   FROM sessions AS s LEFT JOIN signs AS g ON g.session_id = s.session_id
+    LEFT JOIN servers AS v ON v.id = ${HEARER}
   WHERE s.lease_seconds IS NOT NULL AND (
     s.said_gone_at >= greatest(s.heard_at, g.heard_at)
     OR CASE WHEN s.lease_seconds = ${UNLEASED}
       THEN ${LAST} + $3::float8 * interval '1 millisecond'
-      ELSE greatest(${LAST}, $2::text::timestamptz)
-        + s.lease_seconds * interval '1 second' END < $1::text::timestamptz)
+      ELSE greatest(${FROM} + s.lease_seconds * interval '1 second',
+        CASE WHEN NOT ${IS_THERE} THEN v.seen_at + ${GRACE} END)
+      END < $1::text::timestamptz)
   ORDER BY s.session_id LIMIT ${MAX_ENDS}`;
 
 const PROCESSES = `SELECT s.session_id, s.state, ${SIGN} AS sign
@@ -63,6 +77,7 @@ export class Lapse {
    */
   constructor(
     private readonly ask: Connection["ask"],
+    private readonly servers: Servers,
     private readonly duties: Duties,
     private readonly signs: Signs,
     private readonly append: (
@@ -98,6 +113,7 @@ export class Lapse {
     unleased_timeout_ms: number,
   ): Promise<number> {
     const ends = [...gone];
+    await this.servers.seen(clock_ms);
     const held = await this.duties.take(LAPSE, clock_ms);
     if (held) {
       const { now, since } = held;

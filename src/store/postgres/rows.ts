@@ -117,13 +117,18 @@ const named = (name: string) =>
     ? `x.${name}::text[]`
     : `x.${name}`;
 
-/** $1: how far the clock is moved; $2, $3: per session, alive and said_gone. */
+/**
+ * $1: how far the clock is moved; $2: the server; $3, $4: per session, alive and
+ * said_gone.
+ */
 const WRITE = `INSERT INTO sessions AS s
-    (${COLUMNS_WRITTEN.map(({ name }) => name).join(", ")}, heard_at, said_gone_at)
+    (${COLUMNS_WRITTEN.map(({ name }) => name).join(", ")},
+    heard_at, heard_by, said_gone_at)
   SELECT ${COLUMNS_WRITTEN.map(({ name }) => named(name)).join(", ")},
-    CASE WHEN x.alive THEN ${CLOCK} END, CASE WHEN x.said_gone THEN ${CLOCK} END
-  FROM unnest($2::boolean[], $3::boolean[],
-      ${COLUMNS_WRITTEN.map(({ array }, i) => `$${i + 4}::${array}[]`).join(", ")})
+    CASE WHEN x.alive THEN ${CLOCK} END, CASE WHEN x.alive THEN $2::integer END,
+    CASE WHEN x.said_gone THEN ${CLOCK} END
+  FROM unnest($3::boolean[], $4::boolean[],
+      ${COLUMNS_WRITTEN.map(({ array }, i) => `$${i + 5}::${array}[]`).join(", ")})
     AS x (alive, said_gone, ${COLUMNS_WRITTEN.map(({ name }) => name).join(", ")})
   ORDER BY x.session_id
   ON CONFLICT (session_id) DO UPDATE SET
@@ -131,24 +136,26 @@ const WRITE = `INSERT INTO sessions AS s
       .map(({ name }) => `${name} = excluded.${name}`)
       .join(", ")},
     heard_at = coalesce(excluded.heard_at, s.heard_at),
+    heard_by = coalesce(excluded.heard_by, s.heard_by),
     said_gone_at = coalesce(excluded.said_gone_at,
       CASE WHEN excluded.heard_at IS NULL THEN s.said_gone_at END)
   WHERE s.version = excluded.version - 1
   RETURNING session_id`;
 
 /**
- * @param clock_ms how far the caller's clock is moved, for `heard_at`
+ * @param heard by which server they were heard, and how far its clock is moved
  * @throws Stale when another has changed one of them since it was read
  */
 export async function writeRows(
   tx: Connection,
   sessions: readonly Changed[],
-  clock_ms: number,
+  heard: { clock_ms: number; server: number },
 ): Promise<void> {
   const lines = sessions.map(lineOf);
   const list = (values: Value[]) => arrayOf(values);
   const written = await tx.ask(WRITE, [
-    clock_ms,
+    heard.clock_ms,
+    heard.server,
     list(sessions.map(({ alive }) => alive)),
     list(sessions.map(({ said_gone }) => said_gone)),
     ...COLUMNS_WRITTEN.map(({ name }) =>

@@ -57,7 +57,7 @@ const SESSIONS = [
     metadata text,
     state text,
     lease_seconds integer, boot_id text COLLATE "C",
-    heard_at timestamptz, said_gone_at timestamptz,
+    heard_at timestamptz, heard_by integer, said_gone_at timestamptz,
     archived text COLLATE "C", archived_at timestamptz, late_events integer
   ) WITH (fillfactor = 85)`,
   `CREATE INDEX sessions_newest ON sessions (${NEWEST}`,
@@ -97,7 +97,12 @@ const SESSIONS = [
 const LIFE = [
   `CREATE TABLE signs (
     session_id text COLLATE "C" PRIMARY KEY, last_sign timestamptz NOT NULL,
-    heard_at timestamptz NOT NULL) WITH (fillfactor = 50)`,
+    heard_at timestamptz NOT NULL, heard_by integer NOT NULL
+  ) WITH (fillfactor = 50)`,
+  `CREATE TABLE servers (
+    name text COLLATE "C" PRIMARY KEY,
+    id integer NOT NULL GENERATED ALWAYS AS IDENTITY,
+    since timestamptz NOT NULL, seen_at timestamptz NOT NULL)`,
   `CREATE TABLE channels (
     key text COLLATE "C" PRIMARY KEY, session_id text COLLATE "C" NOT NULL)`,
   // How far databases were moved into this one.

@@ -14,6 +14,7 @@ import {
 import { signOfLife } from "../leases.ts";
 import type { Connection } from "./connect.ts";
 import { databaseTime } from "./rows.ts";
+import type { Servers } from "./servers.ts";
 import { arrayOf, encoded, timeOf } from "./text.ts";
 
 /** Signs that one statement writes. */
@@ -36,14 +37,15 @@ const WRITE = `WITH known AS MATERIALIZED (
     LATERAL (SELECT coalesce(s.reporter, CASE WHEN s.start_time IS NOT NULL
       AND s.end_source IN ('observed', 'declared') THEN '' END) AS owner) AS o
   ), written AS (
-    INSERT INTO signs AS g (session_id, last_sign, heard_at)
-    SELECT x.session_id, max(x.sign), c.now
+    INSERT INTO signs AS g (session_id, last_sign, heard_at, heard_by)
+    SELECT x.session_id, max(x.sign), c.now, $6::integer
     FROM known AS x LEFT JOIN signs AS old ON old.session_id = x.session_id,
       (SELECT ${databaseTime("$1")} AS now,
         set_config('synchronous_commit', 'off', true)) AS c
     WHERE x.own AND x.end_source IS NULL AND (${LATER})
     GROUP BY x.session_id, c.now ORDER BY x.session_id
-    ON CONFLICT (session_id) DO UPDATE SET heard_at = excluded.heard_at,
+    ON CONFLICT (session_id) DO UPDATE SET
+      heard_at = excluded.heard_at, heard_by = excluded.heard_by,
       last_sign = greatest(g.last_sign, excluded.last_sign))
   SELECT session_id, reporter FROM known WHERE NOT own AND owner IS NOT NULL`;
 
@@ -84,11 +86,13 @@ export class Signs {
   /**
    * @param ask runs a statement that may be run again
    * @param append stores events of the store itself
+   * @param servers which server this is
    * @param clock_ms how far the caller's clock is moved
    */
   constructor(
     private readonly ask: Connection["ask"],
     private readonly append: (events: readonly Event[]) => Promise<unknown>,
+    private readonly servers: Servers,
     private readonly clock_ms: () => number,
   ) {}
 
@@ -166,6 +170,7 @@ export class Signs {
         arrayOf(signs.map(({ sign }) => sign)),
         arrayOf(signs.map(({ reporter }) => encoded(reporter))),
         arrayOf(signs.map(({ free }) => free)),
+        this.servers.id,
       ],
     );
     const lost = await this.ask<{ session_id: string; end_time: Date }>(LOST, [

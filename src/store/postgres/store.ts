@@ -3,11 +3,11 @@
  * is kept in memory: what a session is stands in its row, and whoever changes it
  * compares and sets.
  */
+import { hostname } from "node:os";
 import type { FigureRow, Question } from "../../model/analytics.ts";
 import { type Clock, isoTime } from "../../model/clock.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
 import type { Event, SessionStart } from "../../model/event.ts";
-import { fail } from "../../model/failure.ts";
 import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import {
   NOT_YOURS,
@@ -15,10 +15,7 @@ import {
   SPOOL,
   reporterOf,
 } from "../../model/reporter.ts";
-import type {
-  MaintenanceOptions,
-  WriteArchive,
-} from "../../model/maintenance.ts";
+import type { MaintenanceOptions } from "../../model/maintenance.ts";
 import type { QueryAnswer, QueryRequest } from "../../model/query.ts";
 import type { Hit, SearchFilter } from "../../model/search.ts";
 import type { Session, SessionSummary } from "../../model/session.ts";
@@ -27,13 +24,11 @@ import type {
   Conversation,
   Duty,
   KeptStore,
-  OpenOptions,
   SessionStats,
   StoreFacts,
   StoredEvent,
 } from "../../model/store.ts";
 import { keptOf } from "../arrivals.ts";
-import type { Patterns } from "../patterns.ts";
 import { Asked } from "./asked.ts";
 import { Beginnings } from "./begin.ts";
 import type { Address } from "./address.ts";
@@ -45,8 +40,9 @@ import { readSummary, sessionOfEvent } from "./known.ts";
 import { LAPSE, Lapse } from "./lapse.ts";
 import { DatabaseMaintenance } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
+import { type PostgresOptions, noArchives } from "./options.ts";
 import { PostgresOutput } from "./output.ts";
-import { Reach, type ReachOptions } from "./reach.ts";
+import { Reach } from "./reach.ts";
 import { MIGRATIONS } from "./schema.ts";
 import {
   getSession,
@@ -54,22 +50,10 @@ import {
   listSessions,
   sessionStats,
 } from "./sessions.ts";
+import { Servers } from "./servers.ts";
 import { Signs } from "./signs.ts";
 import { Tail } from "./tail.ts";
 import { Writer } from "./writer.ts";
-
-export interface PostgresOptions extends OpenOptions, ReachOptions {
-  /** The steps to the newest schema, oldest first. */
-  migrations?: readonly (readonly string[])[];
-  /** Whether rows are locked while they are worked on; they are compared in any case. */
-  locks?: boolean;
-  /** Regular expressions, for searches. */
-  patterns?: () => Promise<Patterns>;
-  /** For archives: their files are made elsewhere. */
-  writeArchive?: WriteArchive;
-  /** Names the folder of the recordings that this process looks after. */
-  recordings?: string;
-}
 
 export class PostgresStore implements KeptStore {
   /** What terminals showed. */
@@ -78,6 +62,7 @@ export class PostgresStore implements KeptStore {
   private readonly writer: Writer;
   private readonly signs: Signs;
   private readonly lapse: Lapse;
+  private readonly servers: Servers;
   private readonly duties: Duties;
   private readonly tail: Tail;
   private readonly beginnings: Beginnings;
@@ -97,10 +82,20 @@ export class PostgresStore implements KeptStore {
     this.connection = reads;
     const append = (events: readonly Event[]) =>
       this.writer.append(events, null);
-    this.writer = new Writer(reach, { ...options, now, locks });
-    this.signs = new Signs(writes.ask, append, () => this.clock_ms());
+    const { server = hostname() } = options;
+    this.servers = new Servers(writes, server);
+    this.writer = new Writer(reach, this.servers, { ...options, now, locks });
+    this.signs = new Signs(writes.ask, append, this.servers, () =>
+      this.clock_ms(),
+    );
     this.duties = new Duties(writes, crypto.randomUUID());
-    this.lapse = new Lapse(reads.ask, this.duties, this.signs, append);
+    this.lapse = new Lapse(
+      reads.ask,
+      this.servers,
+      this.duties,
+      this.signs,
+      append,
+    );
     this.beginnings = new Beginnings(reads, this.writer, now);
     this.tail = new Tail(reads, transaction, locks);
     this.output = new PostgresOutput({ ...writes, transaction }, recordings);
@@ -123,6 +118,7 @@ export class PostgresStore implements KeptStore {
         migrate(reach.pool, address.name, migrations),
       );
       // Leases run from now on, if nobody else has looked at them.
+      await store.servers.begin(store.clock_ms());
       await store.duties.take(LAPSE, store.clock_ms());
       await Promise.all([store.tail.number(), store.measure()]);
       return store;
@@ -335,10 +331,3 @@ export class PostgresStore implements KeptStore {
 
 /** How old the size of the database may be. */
 const MEASURE_MS = 60_000;
-
-const noArchives: WriteArchive = () => {
-  throw fail.refused(
-    "archives are not made here",
-    "ask the program that opened the database",
-  );
-};

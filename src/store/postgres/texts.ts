@@ -76,7 +76,8 @@ export class DatabaseTexts implements StoredTexts {
       await writeRows(
         tx,
         [{ state: folded, version: row.version, ...unchanged }],
-        0,
+        // Nobody has heard of it.
+        { clock_ms: 0, server: 0 },
       );
     });
   }

@@ -19,6 +19,7 @@ import {
 } from "./commit.ts";
 import type { Connection } from "./connect.ts";
 import type { Reach } from "./reach.ts";
+import type { Servers } from "./servers.ts";
 import { retried } from "./retry.ts";
 
 export interface WriterOptions extends StoreEvents {
@@ -35,6 +36,7 @@ export class Writer {
 
   constructor(
     private readonly reach: Reach,
+    private readonly servers: Servers,
     private readonly options: WriterOptions,
   ) {}
 
@@ -111,7 +113,11 @@ export class Writer {
     const done = await presence.of(patience_ms, (patience) =>
       retried(patience, () =>
         pool.transaction((tx) =>
-          work(tx, batch, { locks, clock_ms: now() - Date.now() }),
+          work(tx, batch, {
+            locks,
+            server: this.servers.id,
+            clock_ms: now() - Date.now(),
+          }),
         ),
       ),
     );
