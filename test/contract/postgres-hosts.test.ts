@@ -54,6 +54,25 @@ test.skipIf(!needsPostgres())(
     expect(await retried(20_000, read)).toEqual([{ n: 2 }]);
     await pool.end();
   },
+  60_000,
+);
+
+test.skipIf(!needsPostgres())(
+  "what one pool finds out of the hosts the others of an address need not",
+  async () => {
+    await using site = await setUp(2);
+    const [shut, open] = site.before as [PostgresRelay, PostgresRelay];
+    shut.close();
+    const address = site.addressWith([shut.port, open.port]);
+    const [first, second] = [1, 2].map(() => new HostsPool(address, OPTIONS));
+    expect(await first!.ask("SELECT 1 AS n")).toEqual([{ n: 1 }]);
+    const came = shut.came;
+    expect(came).toBeGreaterThan(0);
+    expect(await second!.ask("SELECT 2 AS n")).toEqual([{ n: 2 }]);
+    expect(shut.came).toBe(came);
+    await Promise.all([first!.end(), second!.end()]);
+  },
+  60_000,
 );
 
 test.skipIf(!needsPostgres())(

@@ -16,7 +16,11 @@ export class Server {
   private port = "auto";
   private ready = false;
 
-  constructor(private readonly world: World) {}
+  /** @param patient it may be told to end while its database is away, and waits for that */
+  constructor(
+    private readonly world: World,
+    private readonly patient = false,
+  ) {}
 
   /** It was started, and is there, perhaps not ready yet. */
   get runs(): boolean {
@@ -77,7 +81,7 @@ export class Server {
     await this.process!.end();
     const { exitCode } = this.process!.child;
     this.world.tell(`server stopped: ${exitCode}`);
-    if (exitCode === EXIT_STATUS.timeout)
+    if (exitCode === EXIT_STATUS.timeout && !this.patient)
       this.world.blame(`it did not come to its end: ${this.process!.stderr}`);
   }
 

@@ -50,10 +50,23 @@ const GRACE_MS = 5_000;
  */
 const TRANSACTION_MS = 10_000;
 
+/**
+ * The host that the pools of one address use: what one of them finds out the others need
+ * not, and none goes on reading from a standby that another could not write to.
+ */
+const USED = new WeakMap<Address, { at: number }>();
+
+function usedOf(address: Address): { at: number } {
+  let used = USED.get(address);
+  if (!used) USED.set(address, (used = { at: 0 }));
+  return used;
+}
+
 export class HostsPool implements Pool {
   private sql: Bun.SQL;
-  /** The host that is used. */
-  private at = 0;
+  private readonly used: { at: number };
+  /** The host that `sql` is connected to. */
+  private at: number;
   /** The one that answered last; null before the first answer. */
   private answered: number | null = null;
   private ended = false;
@@ -62,6 +75,8 @@ export class HostsPool implements Pool {
     private readonly address: Address,
     private readonly options: PoolOptions,
   ) {
+    this.used = usedOf(address);
+    this.at = this.used.at;
     this.sql = this.connected();
   }
 
@@ -119,6 +134,7 @@ export class HostsPool implements Pool {
   /** Where nothing has begun, because a host is not there, the others are tried at once. */
   private async using<T>(use: (client: Bun.SQL) => Promise<T>): Promise<T> {
     for (let left = this.address.hosts.length; ; left--) {
+      if (this.at !== this.used.at && !this.ended) this.reconnect();
       const client = this.sql;
       try {
         const done = await use(client);
@@ -143,10 +159,18 @@ export class HostsPool implements Pool {
     const silent = error instanceof Unanswered;
     const other = this.address.hosts.length > 1 && !isCut(error);
     if (this.ended || this.sql !== client || !(silent || other)) return;
-    if (other) this.at = (this.at + 1) % this.address.hosts.length;
+    // Unless another pool has left it already.
+    if (other && this.used.at === this.at)
+      this.used.at = (this.at + 1) % this.address.hosts.length;
+    this.reconnect();
+  }
+
+  private reconnect(): void {
+    const before = this.sql;
+    this.at = this.used.at;
     this.sql = this.connected();
     // What still runs there fails, and is done again.
-    void client.close({ timeout: 0 }).catch(() => {});
+    void before.close({ timeout: 0 }).catch(() => {});
   }
 
   private connected(): Bun.SQL {

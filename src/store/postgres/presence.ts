@@ -8,10 +8,13 @@ import { failureOf, meaningOf } from "./retry.ts";
 
 /** When to come again. */
 const RETRY_AFTER_MS = 5_000;
+/** So long after one has tried in vain nobody tries, and nobody does beside him. */
+const REST_MS = 200;
 
 export class Presence {
   /** Why it cannot be used; null while it can. */
   away: Failure | null = null;
+  private rests_until = 0;
 
   /**
    * @param name of the database, for people
@@ -31,6 +34,9 @@ export class Presence {
     patience_ms: number,
     work: (patience_ms: number) => Promise<T>,
   ): Promise<T> {
+    // A host that has gone silent keeps everybody who tries for seconds.
+    if (this.away && performance.now() < this.rests_until) throw this.away;
+    if (this.away) this.rests_until = Infinity;
     try {
       const done = await work(this.away ? 0 : patience_ms);
       if (this.away) {
@@ -39,7 +45,9 @@ export class Presence {
       }
       return done;
     } catch (error) {
-      throw this.failure(error);
+      const failure = this.failure(error);
+      this.rests_until = performance.now() + REST_MS;
+      throw failure;
     }
   }
 

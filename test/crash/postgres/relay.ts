@@ -15,6 +15,8 @@ const PROTOCOL_3 = 196_608;
 export class PostgresRelay implements AsyncDisposable {
   /** How often a connection was cut at a COMMIT. */
   cuts = 0;
+  /** Connections that came, let in or not. */
+  came = 0;
   /** COMMITs that went through. */
   commits = 0;
   readonly listening: Promise<void>;
@@ -73,6 +75,7 @@ export class PostgresRelay implements AsyncDisposable {
 
   private take(client: Socket): void {
     client.on("error", () => {});
+    this.came++;
     if (this.shut) return void client.destroy();
     const pair = new Pair(client, connect(this.target, "127.0.0.1"), () =>
       this.atCommit(),
