@@ -78,6 +78,13 @@ test.each(WAYS)(
       archived_sessions: archived.sessions,
     });
     expect(rest.stored).toBe(rest.events - 500);
+    const whole = await from.contents().wholes({ after: null, upto: null });
+    const ranges = await from.contents().ranges(64);
+    expect(ranges.length).toBeGreaterThan(5);
+    const parts = await Promise.all(
+      ranges.map((range) => from.contents().wholes(range)),
+    );
+    expect(parts.flat()).toEqual(whole);
     expect(await told(to)).toEqual(await told(from));
     expect(await rows(to)).toEqual(await rows(from));
     const compared = await compare(from.contents(), to.contents(), SILENT);

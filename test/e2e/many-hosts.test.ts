@@ -33,7 +33,8 @@ class Typist implements Disposable {
   async type(line: string) {
     const { sandbox } = this;
     sandbox.env["PATH"] = `${join(BINARY, "..")}:${sandbox.env["PATH"]}`;
-    return sandbox.command(["bash", "-c", this.here(line)]);
+    const argv = ["bash", "-c", this.here(line)];
+    return sandbox.command(argv, { timeout_ms: 100_000 });
   }
 
   async said(line: string): Promise<string> {

@@ -40,7 +40,7 @@ const isProgress = (line: string) =>
 
 async function migrated(sandbox: Sandbox, from: string, to: string) {
   const words = ["migrate", "--from", from, "--to", to, "--json"];
-  const done = await sandbox.run(words);
+  const done = await sandbox.run(words, { timeout_ms: 240_000 });
   const said = done.stderr.split("\n").filter((line) => !isProgress(line));
   expect([done.exitCode, said]).toEqual([0, [""]]);
   return JSON.parse(done.stdout);
@@ -116,7 +116,7 @@ test("killed twice on the way, all is moved, once", async () => {
     ...["from.duckdb", "from.duckdb.lock", "old"],
     ...["to.duckdb", "to.duckdb.lock"],
   ]);
-});
+}, 300_000);
 
 test("to PostgreSQL and back, killed twice on each way", async () => {
   if (!needsPostgres()) return;

@@ -29,15 +29,18 @@ const POLL_MS = 250;
 /** Whoever moves the database has it, so that no second one does. */
 const MOVE = "move";
 
-const HOLDING = `SELECT (SELECT count(*) FROM events) AS events,
-  (SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r') AS bytes`;
+/** Events of a session, about: ranges are of sessions. */
+const EVENTS_EACH = 16;
+/** Sessions whose events one statement counts: of all of them it might take too long. */
+const COUNTED_SESSIONS = 65_536;
 
-/** The ids with which so many more events are complete. */
-const LASTS = `SELECT session_id FROM (
-    SELECT session_id, n, sum(n) OVER (ORDER BY session_id) AS upto FROM (
-      SELECT session_id, count(*) AS n FROM events GROUP BY session_id) AS each) AS all_of
-  WHERE div(upto, $1::bigint) > div(upto - n, $1::bigint) ORDER BY session_id`;
+const BYTES = `SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::float8 AS bytes
+  FROM pg_class
+  WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'`;
+
+/** The id that so many sessions later comes. */
+const LATER = `SELECT session_id FROM sessions WHERE session_id > $1::text
+  ORDER BY session_id OFFSET $2::bigint LIMIT 1`;
 
 const ADD_TOMBSTONES = `INSERT INTO sessions
     (session_id, version, archived, archived_at, late_events)
@@ -99,16 +102,34 @@ export class DatabaseContents implements Contents {
   }
 
   async holding(): Promise<Holding> {
-    type Row = Record<keyof Holding, string>;
-    const [row] = await this.connection.ask<Row>(HOLDING);
-    return { events: Number(row!.events), bytes: Number(row!.bytes) };
+    const [row] = await this.connection.ask<{ bytes: number }>(BYTES);
+    let events = 0;
+    for (const range of await this.rangesOf(COUNTED_SESSIONS)) {
+      const { where, values } = inRange("e", range);
+      const [counted] = await this.connection.ask<{ n: number }>(
+        `SELECT count(*)::float8 AS n FROM events AS e ${where}`,
+        values,
+      );
+      events += counted!.n;
+    }
+    return { events, bytes: row!.bytes };
   }
 
-  async ranges(events: number): Promise<IdRange[]> {
-    const lasts = await this.connection.ask<{ session_id: string }>(LASTS, [
-      events,
-    ]);
-    return rangesUpTo(lasts.map(({ session_id }) => session_id));
+  ranges(events: number): Promise<IdRange[]> {
+    return this.rangesOf(Math.ceil(events / EVENTS_EACH));
+  }
+
+  /** @param sessions how many are in each */
+  private async rangesOf(sessions: number): Promise<IdRange[]> {
+    const lasts: string[] = [];
+    for (let last = ""; ;) {
+      const [found] = await this.connection.ask<{ session_id: string }>(LATER, [
+        last,
+        sessions - 1,
+      ]);
+      if (!found) return rangesUpTo(lasts);
+      lasts.push((last = found.session_id));
+    }
   }
 
   async wholes(range: IdRange): Promise<WholeSession[]> {
