@@ -41,6 +41,21 @@ export interface PoolOptions {
   onMoved?: () => void;
 }
 
+/** How texts are read there, whatever the role or the database has been set to. */
+const LANGUAGE = {
+  client_encoding: "UTF8",
+  standard_conforming_strings: "on",
+  DateStyle: "ISO, MDY",
+  TimeZone: "UTC",
+};
+const READING = {
+  array_nulls: "on",
+  IntervalStyle: "postgres",
+  default_transaction_isolation: "read committed",
+  idle_in_transaction_session_timeout: "0",
+  lock_timeout: "0",
+};
+
 const CONNECT_SECONDS = 5;
 /** The server's own timeout comes first, with a better sentence. */
 const GRACE_MS = 5_000;
@@ -188,11 +203,13 @@ export class HostsPool implements Pool {
       ...(tls && { tls }),
       connectionTimeout: CONNECT_SECONDS,
       // A pooler that gives each transaction another connection knows no names of
-      // statements, and no settings of a session.
+      // statements, and of a session the settings that it keeps itself.
       ...(pgbouncer
-        ? { prepare: false }
+        ? { prepare: false, connection: LANGUAGE }
         : {
             connection: {
+              ...LANGUAGE,
+              ...READING,
               application_name: application_name ?? "session-buddy",
               statement_timeout: String(statement_timeout_ms),
               ...(read_only && { default_transaction_read_only: "on" }),

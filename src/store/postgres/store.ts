@@ -53,6 +53,7 @@ import {
 import { Servers } from "./servers.ts";
 import { Signs } from "./signs.ts";
 import { Tail } from "./tail.ts";
+import { requireUsable } from "./usable.ts";
 import { Writer } from "./writer.ts";
 
 export class PostgresStore implements KeptStore {
@@ -113,7 +114,7 @@ export class PostgresStore implements KeptStore {
     const store = new PostgresStore(reach, options);
     try {
       // Whoever makes the tables is waited for longer than a host that is not there.
-      await reach.reads.ask("SELECT 1");
+      await requireUsable(reach.reads, address.name);
       await presence.of(patience_ms, () =>
         migrate(reach.pool, address.name, migrations),
       );
