@@ -16,7 +16,7 @@ import {
 import { inspect } from "../../src/store/postgres/inspect.ts";
 import { migrate } from "../../src/store/postgres/migrate.ts";
 import { search } from "../../src/store/postgres/search.ts";
-import { listSessions } from "../../src/store/postgres/sessions.ts";
+import { hostsSeen, listSessions } from "../../src/store/postgres/sessions.ts";
 import { needsPostgres } from "../crash/postgres/node.ts";
 import { type TestDatabase, emptyDatabase } from "../support/postgres.ts";
 
@@ -163,6 +163,14 @@ describe.skipIf(!there)("few rows are looked at", () => {
           expect(looked_at).toBeLessThan(MOST);
         }
       });
+
+  test("for hosts that were seen lately", async () => {
+    const { found, looked_at } = await rowsOf(async function* (connection) {
+      yield* await hostsSeen(connection, days(1 / 24));
+    });
+    expect(found).toBe(121);
+    expect(looked_at).toBeLessThan(MOST);
+  });
 
   const commands: [name: string, filter: CommandFilter][] = [
     ["session", { session_id: "none" }],

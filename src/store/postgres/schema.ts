@@ -80,6 +80,8 @@ const SESSIONS = [
   // Those that were in at a moment far from their start.
   `CREATE INDEX sessions_long ON sessions (end_time)
     WHERE end_time - start_time > interval '24 hours'`,
+  `CREATE INDEX sessions_seen_later ON sessions (session_id)
+    WHERE last_seen > end_time`,
   `CREATE INDEX sessions_open ON sessions (${NEWEST} AND end_source IS NULL`,
   `CREATE INDEX sessions_lost ON sessions (${NEWEST} AND end_source = 'recovered'`,
   // The last 8 hex of an id.

@@ -9,6 +9,7 @@ import {
   Conditions,
   ENDED_MS,
   FAILED,
+  IN_SINCE,
   type Query,
   STATUS,
   TIME,
@@ -212,11 +213,15 @@ export async function hostsSeen(
   connection: Connection,
   since: string,
 ): Promise<Map<string, number>> {
+  const conditions = new Conditions();
+  // Few that were said to have ended are seen after that.
+  conditions.add(`(${IN_SINCE} OR s.last_seen > s.end_time)`, since);
+  conditions.add(`s.last_seen >= ${TIME}`, since);
+  conditions.always("s.start_time IS NOT NULL");
   const rows = await connection.ask<{ hostname: string; seen: Date }>(
-    `SELECT hostname, max(last_seen) AS seen FROM sessions
-      WHERE start_time IS NOT NULL AND last_seen >= $1::text::timestamptz
-      GROUP BY hostname LIMIT 10000`,
-    [since],
+    `SELECT s.hostname, max(s.last_seen) AS seen FROM sessions AS s
+      ${conditions.where} GROUP BY s.hostname LIMIT 10000`,
+    conditions.values,
   );
   return new Map(
     rows.map(({ hostname, seen }) => [decoded(hostname), seen.getTime()]),
