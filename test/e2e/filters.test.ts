@@ -1,6 +1,6 @@
 /**
  * Every filter, alone and in company, against the same over the JSON of all rows: in
- * the file, by a server's socket and its endpoint, and by the tool.
+ * the file and in PostgreSQL, by a server's socket and its endpoint, and by the tool.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -27,6 +27,7 @@ import {
 import { Random } from "../support/random.ts";
 import { Sandbox, type SessionJson } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
+import { type KeptPlace, SHARED } from "../support/stores.ts";
 
 const SESSIONS = 80;
 const HOUR_MS = 3_600_000;
@@ -37,21 +38,34 @@ const sandbox = new Sandbox();
 let server: TestServer;
 let local: DuckDBStore;
 let client: Client;
+let place: KeptPlace | undefined;
+let shared: SessionStore | undefined;
 const stores: Record<string, () => SessionStore> = {};
 
 beforeAll(async () => {
   const events = lives(Date.now());
   const near = `${sandbox.home}/near.duckdb`;
   mkdirSync(sandbox.data, { recursive: true, mode: 0o700 });
-  for (const path of [sandbox.database, near]) {
-    const store = await DuckDBStore.open(path);
+  const fill = async (store: SessionStore) => {
     await store.append(events.spool);
     for (const [subject, theirs] of Object.entries(events.wire))
       await store.append(theirs, {
         ...{ via: "tcp", uid: null, subject, address: "192.0.2.7" },
         ...{ reporter: `token:${subject}`, acts_for_all: true },
       });
+  };
+  for (const path of [sandbox.database, near]) {
+    const store = await DuckDBStore.open(path);
+    await fill(store);
     await store.close();
+  }
+  const [kind] = SHARED;
+  if (kind) {
+    place = await kind.place();
+    const store = await place.open();
+    await fill(store);
+    stores["PostgreSQL"] = () => store;
+    shared = store;
   }
   local = await DuckDBStore.open(near);
   server = await TestServer.start(sandbox);
@@ -69,6 +83,8 @@ afterAll(async () => {
   await client?.close();
   await server?.[Symbol.asyncDispose]();
   await local?.close();
+  await shared?.close();
+  await place?.[Symbol.asyncDispose]();
   sandbox[Symbol.dispose]();
 });
 
@@ -178,12 +194,14 @@ async function fromTool({ args, limit = Infinity, ...rest }: Asked) {
 async function counted(asked: Asked, rows: SessionJson[]): Promise<number> {
   const found = await check(asked, rows);
   const filter = filterOf(asked.args, Date.now(), UTC);
-  const { sessions } = await local.stats(filter);
-  expect([asked, sessions]).toEqual([asked, found]);
+  for (const store of [local, shared]) {
+    const counted = await store?.stats(filter);
+    if (counted) expect([asked, counted.sessions]).toEqual([asked, found]);
+  }
   return found;
 }
 
-/** All four ways, each held to the naive one. */
+/** All ways, each held to the naive one. */
 async function check(asked: Asked, rows: SessionJson[]): Promise<number> {
   const now = Date.now();
   const wanted = naive(rows, asked, now);
