@@ -92,11 +92,12 @@ async function openDatabase(
     const files = await import("../store/duckdb/archive-files.ts");
     return files.writeArchive(...archive);
   };
-  // Of one that is started again the sessions are heard again.
-  const server = `${machineId()} ${settings.paths.data}`;
-  const recordings = settings.config.store.recordings ? "shared" : server;
+  // The same when it is started again.
+  const name = `${machineId()} ${settings.paths.data}`;
+  const recordings = settings.config.store.recordings ? "shared" : name;
   return PostgresStore.open(address, {
-    ...{ ...options, server, patterns, writeArchive, recordings },
+    ...{ ...options, patterns, writeArchive, recordings },
+    ...(options.serves && { server: name }),
   });
 }
 

@@ -184,6 +184,8 @@ export interface OpenOptions extends StoreEvents {
   now?: Clock;
   /** Is told what was damaged and left out when it was opened. */
   warn?: Warn;
+  /** Whether hosts report to this process, and may wait for it while it is away. */
+  serves?: boolean;
 }
 
 /** How a store is, as far as is known without asking: for health and metrics. */

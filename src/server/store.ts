@@ -102,6 +102,7 @@ export class ServerStore implements ServedStore {
     let opened: ServerStore | null = null;
     const options = {
       now,
+      serves: true,
       onCommit: (seconds: number, events: number) => {
         metrics.commit(seconds, events);
         opened?.hears?.committed();

@@ -8,7 +8,7 @@ import type { ReachOptions } from "./reach.ts";
 export interface PostgresOptions extends OpenOptions, ReachOptions {
   /** The steps to the newest schema, oldest first. */
   migrations?: readonly (readonly string[])[];
-  /** This server's name, the same when it is started again; the host's when left out. */
+  /** The name of a server, the same when it is started again. */
   server?: string;
   /** Whether rows are locked while they are worked on; they are compared in any case. */
   locks?: boolean;

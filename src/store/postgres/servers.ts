@@ -26,13 +26,13 @@ const FORGET = `DELETE FROM servers AS v USING (SELECT ${CLOCK} AS now) AS c
     AND v.seen_at < c.now - interval '${FORGOTTEN_DAYS} days'`;
 
 export class Servers {
-  /** This one's number. */
+  /** This one's number; 0 of a command, which nobody reports to. */
   id = 0;
 
-  /** @param name of this one */
+  /** @param name of this one; null of a command */
   constructor(
     private readonly connection: Connection,
-    private readonly name: string,
+    private readonly name: string | null,
   ) {}
 
   /**
@@ -40,6 +40,7 @@ export class Servers {
    * @param clock_ms how far the caller's clock is moved
    */
   async begin(clock_ms: number): Promise<void> {
+    if (this.name === null) return;
     const values = [this.name, clock_ms];
     const [row] = await this.connection.ask<{ id: number }>(BEGIN, values);
     this.id = row!.id;
@@ -48,6 +49,7 @@ export class Servers {
 
   /** It can be heard still, or again. */
   async seen(clock_ms: number): Promise<void> {
-    await this.connection.ask(SEEN, [this.name, clock_ms]);
+    if (this.name !== null)
+      await this.connection.ask(SEEN, [this.name, clock_ms]);
   }
 }

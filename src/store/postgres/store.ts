@@ -3,7 +3,6 @@
  * is kept in memory: what a session is stands in its row, and whoever changes it
  * compares and sets.
  */
-import { hostname } from "node:os";
 import type { FigureRow, Question } from "../../model/analytics.ts";
 import { type Clock, isoTime } from "../../model/clock.ts";
 import type { Command, CommandFilter } from "../../model/command.ts";
@@ -83,8 +82,7 @@ export class PostgresStore implements KeptStore {
     this.connection = reads;
     const append = (events: readonly Event[]) =>
       this.writer.append(events, null);
-    const { server = hostname() } = options;
-    this.servers = new Servers(writes, server);
+    this.servers = new Servers(writes, options.server ?? null);
     this.writer = new Writer(reach, this.servers, { ...options, now, locks });
     this.signs = new Signs(writes.ask, append, this.servers, () =>
       this.clock_ms(),
