@@ -30,10 +30,13 @@ const maybe = <T extends z.ZodType>(schema: T) =>
 const ISO_TIME =
   /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})$/;
 
+/** There is no year 0 in SQL. */
+const YEAR_ONE = "0001";
+
 /** A real time, made UTC with milliseconds. */
 const timestamp = text.transform((value, context) => {
   const utc = toUtc(value);
-  if (utc) return utc;
+  if (utc && utc >= YEAR_ONE) return utc;
   context.addIssue(`'${value}' is not an ISO 8601 time with a zone`);
   return z.NEVER;
 });
