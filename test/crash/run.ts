@@ -2,7 +2,7 @@
  * Goes on for as many rounds as asked: `bun run crash --rounds N --seed S`.
  * `--postgres` plays them over PostgreSQL, with several hosts. `--from R` begins at
  * that round, `--go-on` does not stop at the first that fails. A round that fails is
- * told whole and its place is kept.
+ * told whole and its place is kept. TERM ends it after the round that is played.
  */
 import { parseArgs } from "node:util";
 import { ready } from "./means.ts";
@@ -31,8 +31,11 @@ const play = values.postgres
 const total: Record<string, number> = {};
 let played = 0;
 let failed = 0;
+let enough = false;
+// The round that is played is ended, and all are counted.
+process.on("SIGTERM", () => (enough = true));
 const began = performance.now();
-for (let number = from; number < from + rounds; number++) {
+for (let number = from; number < from + rounds && !enough; number++) {
   const { counts, violations, story, place } = await play(seed, number, means);
   played++;
   for (const [what, n] of Object.entries(counts))
