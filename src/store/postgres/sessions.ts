@@ -26,8 +26,10 @@ const STORED = Object.entries<Column>(COLUMNS).flatMap(([name, column]) =>
 export const STORED_NAMES = STORED.map(({ name }) => `s.${name}`).join(", ");
 const READ = `${STORED_NAMES},
   g.last_sign AS sign`;
-const FROM = `sessions AS s
-  LEFT JOIN signs AS g ON s.end_source IS NULL AND g.session_id = s.session_id`;
+const SESSIONS = "sessions AS s";
+const SIGNS = `LEFT JOIN signs AS g
+  ON s.end_source IS NULL AND g.session_id = s.session_id`;
+const FROM = `${SESSIONS} ${SIGNS}`;
 
 /** Sessions that one query reads. */
 const PAGE = 1_000;
@@ -139,10 +141,17 @@ function pageQuery(
     conditions.optional("LIMIT ?::bigint", limit),
     conditions.optional("OFFSET ?::bigint", offset || undefined),
   ];
-  const sql = `SELECT ${READ} FROM ${FROM} ${conditions.where}
-    ORDER BY ${order} ${part.join(" ")}`;
-  return { sql, values: conditions.values };
+  const { where, values } = conditions;
+  // Those of a moment are few, and found by its indexes; in the order of their starts
+  // all that began before would be looked at.
+  const matching = filter.at ? `(${fenced(where)}) AS s` : SESSIONS;
+  const sql = `SELECT ${READ} FROM ${matching} ${SIGNS}
+    ${filter.at ? "" : where} ORDER BY ${order} ${part.join(" ")}`;
+  return { sql, values };
 }
+
+const fenced = (where: string) =>
+  `SELECT s.* FROM ${SESSIONS} ${where} OFFSET 0`;
 
 /** The session of this very id. */
 export async function getSession(
