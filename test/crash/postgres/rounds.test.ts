@@ -9,10 +9,10 @@ import { ready } from "../means.ts";
 import { needsPostgres } from "./node.ts";
 import { playRound } from "./round.ts";
 
-const ROUNDS = 2;
+const ROUNDS = 1;
 
 test.skipIf(!(needsPostgres() && needsRoot("nsenter", "runuser")))(
-  `${ROUNDS} rounds of servers and databases that fail lose nothing, double nothing, and have a whole tail`,
+  `rounds of servers and databases that fail: ${ROUNDS}, lose nothing, double nothing, and have a whole tail`,
   async () => {
     const { seed } = Random.seeded("postgres rounds");
     const means = await ready();
