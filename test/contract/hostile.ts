@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { Event, JsonObject } from "../../src/model/event.ts";
 import type { SessionStore } from "../../src/model/store.ts";
 import { annotation, at, command, end, start } from "../support/events.ts";
+import { Random } from "../support/random.ts";
 import { expectFold, id, listed } from "./expected.ts";
 
 export function hostileText(
@@ -19,6 +20,8 @@ export function hostileText(
       "$1 {} [] null",
       "x".repeat(64 * 1024),
       "é".repeat(32 * 1024),
+      // What cannot be made smaller.
+      new Random(1).hex(64 * 1024),
     ];
 
     test("comes back as it went in", async () => {
@@ -35,6 +38,7 @@ export function hostileText(
           metadata: { [text]: text, nested: [[{ [text]: [text] }]] },
         }),
         annotation(n, { session_id: id(n), metadata: { note: text } }),
+        command(n, { session_id: id(n), cwd: text }),
         ...(n % 2 ? [end(n + 1, { session_id: id(n), signal: text })] : []),
       ]);
       await store().append(events);
@@ -43,6 +47,17 @@ export function hostileText(
       await expectFold(store(), events);
       const [first] = await listed(store(), { component_name: HOSTILE[0]! });
       expect(first?.session_id).toBe(id(0));
+      const last = HOSTILE.at(-1)!;
+      for (const filter of [
+        { component_name: last },
+        { username: last },
+        { name: last },
+        { tag: [last] },
+        { cwd: last },
+      ])
+        expect(await listed(store(), filter)).toMatchObject([
+          { session_id: id(HOSTILE.length - 1) },
+        ]);
       const [nul] = await listed(store(), { username: HOSTILE[1]! });
       expect(nul?.session_id).toBe(id(1));
     });

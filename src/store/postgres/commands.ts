@@ -16,6 +16,7 @@ import {
   type Query,
   TIME,
   contains,
+  equals,
   within,
 } from "./filters.ts";
 import { Spans } from "./spans.ts";
@@ -116,9 +117,9 @@ function conditionsOf(filter: CommandFilter): Conditions {
   conditions.add(`c.start_time < ${TIME}`, filter.before);
   conditions.add(contains("c.text"), filter.text);
   conditions.add(within("c.cwd"), filter.cwd);
-  conditions.add("s.username = ?::text", filter.user);
-  conditions.add("s.hostname = ?::text", filter.host);
-  conditions.add("s.component_name = ?::text", filter.component);
+  conditions.add(equals("s.username"), filter.user);
+  conditions.add(equals("s.hostname"), filter.host);
+  conditions.add(equals("s.component_name"), filter.component);
   if (filter.failed) conditions.always("c.exit_code <> 0");
   conditions.add("c.exit_code = ?::integer", filter.exit_code);
   if (filter.from) {
@@ -156,9 +157,9 @@ function begunQuery(filter: CommandFilter, rows: number, near: boolean): Query {
       ORDER BY c.start_time DESC OFFSET ${NEAR} LIMIT 1), '-infinity')`);
   } else if (isOfSessions(filter)) {
     const sessions = new Conditions(conditions.values);
-    sessions.add("s.username = ?::text", filter.user);
-    sessions.add("s.hostname = ?::text", filter.host);
-    sessions.add("s.component_name = ?::text", filter.component);
+    sessions.add(equals("s.username"), filter.user);
+    sessions.add(equals("s.hostname"), filter.host);
+    sessions.add(equals("s.component_name"), filter.component);
     conditions.always(`c.session_id IN (SELECT s.session_id FROM sessions AS s
       ${sessions.where} AND s.start_time IS NOT NULL OFFSET 0)`);
   }

@@ -69,10 +69,16 @@ const LITERAL = String.raw`replace(replace(replace(${LOWER("?::text")},
 export const contains = (text: string) =>
   `${LOWER(text)} LIKE '%' || ${LITERAL} || '%'`;
 
+/** Whether a text is the value; an index has its beginning. */
+export const equals = (column: string) =>
+  `left(${column}, 256) = left(?::text, 256) AND ${column} = ?::text`;
+
 /** Whether a folder is the value, or below it. */
 export const within = (folder: string) =>
-  `(${folder} = coalesce(nullif(rtrim(?::text, '/'), ''), '/')
-    OR starts_with(${folder}, rtrim(?::text, '/') || '/'))`;
+  `(left(${folder}, 256) = left(coalesce(nullif(rtrim(?::text, '/'), ''), '/'), 256)
+      AND ${folder} = coalesce(nullif(rtrim(?::text, '/'), ''), '/')
+    OR starts_with(left(${folder}, 256), left(rtrim(?::text, '/') || '/', 256))
+      AND starts_with(${folder}, rtrim(?::text, '/') || '/'))`;
 
 export const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
 
@@ -137,10 +143,13 @@ const CONDITION: Record<
         : begins,
     );
   },
-  equals: (conditions, column, value) =>
-    conditions.add(`${column} = ?::text`, value),
+  equals: (conditions, column, value) => conditions.add(equals(column), value),
   has: (conditions, column, value) =>
-    conditions.add(`${column} @> ARRAY[?::text]`, value),
+    conditions.add(
+      `short_texts(${column}) @> ARRAY[left(?::text, 256)]
+        AND ${column} @> ARRAY[?::text]`,
+      value,
+    ),
   within: (conditions, column, value) => conditions.add(within(column), value),
   exits: (conditions, column, value) =>
     conditions.add(`${column} = ?::integer`, value),

@@ -62,7 +62,7 @@ const LOST = `SELECT s.session_id, ${SIGN} AS sign
 
 const PROCESSES = `SELECT s.session_id, s.state, ${SIGN} AS sign
   FROM sessions AS s LEFT JOIN signs AS g ON g.session_id = s.session_id
-  WHERE s.boot_id = $1::text AND s.session_id > $2::text
+  WHERE left(s.boot_id, 256) = left($1::text, 256) AND s.boot_id = $1::text AND s.session_id > $2::text
   ORDER BY s.session_id LIMIT $3::bigint`;
 
 export class Lapse {

@@ -26,7 +26,7 @@ export const TOLD_TABLES: readonly string[] = [
     WHERE exit_code <> 0`,
   `CREATE INDEX commands_exit ON commands (exit_code, start_time DESC)
     WHERE exit_code <> 0`,
-  `CREATE INDEX commands_folder ON commands (cwd)`,
+  `CREATE INDEX commands_folder ON commands ((left(cwd, 256)))`,
   // Those that were long enough to run at a moment far from their start.
   `CREATE INDEX commands_long ON commands (start_time DESC)
     WHERE ended_at - start_time > interval '1 hour'`,

@@ -15,7 +15,7 @@ import {
 } from "../../model/search.ts";
 import type { Patterns } from "../patterns.ts";
 import type { Connection } from "./connect.ts";
-import { Conditions, type Query, TIME, contains } from "./filters.ts";
+import { Conditions, type Query, TIME, contains, equals } from "./filters.ts";
 import { requiredText } from "./required.ts";
 import { Spans } from "./spans.ts";
 import { decoded, jsonIn, small, timeOf } from "./text.ts";
@@ -181,9 +181,9 @@ function hitsQuery(
   const has = (column: string) =>
     text === null ? "true" : contains(column).replaceAll("?::text", text);
   const sessions = new Conditions(all.values);
-  sessions.add("s.username = ?::text", filter.user);
-  sessions.add("s.hostname = ?::text", filter.host);
-  sessions.add("s.component_name = ?::text", filter.component);
+  sessions.add(equals("s.username"), filter.user);
+  sessions.add(equals("s.hostname"), filter.host);
+  sessions.add(equals("s.component_name"), filter.component);
   const after = place && placeParameters(all, place);
   const limit = `${all.parameter(rows)}::bigint`;
   const found = places.map((name) => {

@@ -107,7 +107,8 @@ function pageQuery(
   if (tag && !near)
     conditions.add(
       `s.session_id IN (SELECT t.session_id FROM sessions AS t
-        WHERE t.tags @> ?::text[] OFFSET 0)`,
+        WHERE short_texts(t.tags) @> short_texts(?::text[])
+          AND t.tags @> ?::text[] OFFSET 0)`,
       arrayOf(tag),
     );
   const having = `commands AS c WHERE ${contains("c.text")}`;
