@@ -11,7 +11,7 @@ import { bootId } from "../../os/proc.ts";
 import { processOf } from "../leases.ts";
 import type { Connection } from "./connect.ts";
 import { type Duties, TERM_MS } from "./duties.ts";
-import { UNLEASED } from "./rows.ts";
+import { UNLEASED, databaseTime } from "./rows.ts";
 import type { Servers } from "./servers.ts";
 import type { Signs } from "./signs.ts";
 import { encoded, timeOf } from "./text.ts";
@@ -25,39 +25,42 @@ const MAX_ENDS = 4_096;
 export const LAPSE = "lapse";
 
 /** When something of a session came, by our clock; none in times to come. */
-const HEARD = `CASE WHEN greatest(s.heard_at, g.heard_at) > $1::text::timestamptz
+const HEARD = `CASE WHEN greatest(s.heard_at, g.heard_at) > c.now
   THEN $2::text::timestamptz ELSE greatest(s.heard_at, g.heard_at) END`;
 const SIGN = "greatest(s.last_seen, g.last_sign)";
 /** A sign from the future says nothing of when it was made. */
 const LAST = `greatest(${HEARD},
-  CASE WHEN ${SIGN} <= $1::text::timestamptz THEN ${SIGN} END)`;
+  CASE WHEN ${SIGN} <= c.now THEN ${SIGN} END)`;
 
 /** How long one waits for its server that is away: then it had time to go to another. */
 const GRACE = "interval '10 minutes'";
 /** The server that has heard of it last. */
 const HEARER = `CASE WHEN s.heard_at > g.heard_at THEN s.heard_by
   ELSE coalesce(g.heard_by, s.heard_by) END`;
-const IS_THERE = `v.seen_at >= $1::text::timestamptz
+const IS_THERE = `v.seen_at >= c.now
   - interval '${TERM_MS} milliseconds'`;
 /** A lease runs while signs can come: since nobody looked, or its server was away. */
 const FROM = `greatest(${LAST}, $2::text::timestamptz,
   CASE WHEN ${IS_THERE} THEN v.since END)`;
 
 /**
- * $1: now; $2: since when leases are looked at without a break; $3: how long one without
+ * $1: how far the clock is moved; $2: since when leases are looked at without a break; $3: how long one without
  * heartbeats may be silent. One that its own host calls gone, by a clock that may
- * differ, is gone unless it was heard of since.
+ * differ, is gone unless it was heard of since. Its own clock is
+ * read after all that it sees was written: by an earlier time what came just now would be
+ * of times to come.
  */
-const LOST = `SELECT s.session_id, ${SIGN} AS sign
+const LOST = `WITH clock AS MATERIALIZED (SELECT ${databaseTime("$1")} AS now)
+  SELECT s.session_id, ${SIGN} AS sign
   FROM sessions AS s LEFT JOIN signs AS g ON g.session_id = s.session_id
-    LEFT JOIN servers AS v ON v.id = ${HEARER}
+    LEFT JOIN servers AS v ON v.id = ${HEARER}, clock AS c
   WHERE s.lease_seconds IS NOT NULL AND (
     s.said_gone_at >= greatest(s.heard_at, g.heard_at)
     OR CASE WHEN s.lease_seconds = ${UNLEASED}
       THEN ${LAST} + $3::float8 * interval '1 millisecond'
       ELSE greatest(${FROM} + s.lease_seconds * interval '1 second',
         CASE WHEN NOT ${IS_THERE} THEN v.seen_at + ${GRACE} END)
-      END < $1::text::timestamptz)
+      END < c.now)
   ORDER BY s.session_id LIMIT ${MAX_ENDS}`;
 
 const PROCESSES = `SELECT s.session_id, s.state, ${SIGN} AS sign
@@ -116,10 +119,9 @@ export class Lapse {
     await this.servers.seen(clock_ms);
     const held = await this.duties.take(LAPSE, clock_ms);
     if (held) {
-      const { now, since } = held;
       const rows = await this.ask<{ session_id: string; sign: Date }>(LOST, [
-        now,
-        since,
+        clock_ms,
+        held.since,
         unleased_timeout_ms,
       ]);
       for (const { session_id, sign } of rows)
