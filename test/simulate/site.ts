@@ -21,6 +21,9 @@ wal_compression = on
 export class Site implements AsyncDisposable {
   /** By servers that have ended. */
   private spent = 0;
+  /** By PostgreSQL, up to when it was taken away last. */
+  private postgres_spent = 0;
+  private away = false;
 
   private constructor(
     readonly postgres: Node | null,
@@ -66,21 +69,31 @@ export class Site implements AsyncDisposable {
         (sum, pid) => sum + cpuSeconds(pid),
         this.spent,
       ),
-      postgres: this.postgres ? cpuSeconds(this.postgres.postmaster) : 0,
+      postgres:
+        this.postgres && !this.away
+          ? this.postgres_spent + cpuSeconds(this.postgres.postmaster)
+          : this.postgres_spent,
     };
   }
 
   /** Takes the database away; a server over DuckDB goes with it. */
   async leave(): Promise<void> {
-    if (this.postgres) await this.postgres.stop("immediate");
-    else {
+    if (this.postgres) {
+      this.postgres_spent += cpuSeconds(this.postgres.postmaster);
+      this.away = true;
+      await this.postgres.stop("immediate");
+    } else {
       this.spent += cpuSeconds(this.servers[0]!.child.pid);
       await this.servers[0]!.stop("SIGKILL");
     }
   }
 
   async comeBack(): Promise<void> {
-    if (this.postgres) return this.postgres.start();
+    if (this.postgres) {
+      await this.postgres.start();
+      this.away = false;
+      return;
+    }
     const [{ sandbox, port }] = this.servers as [TestServer];
     const flags = ["--port", `${port}`];
     this.servers = [await TestServer.start(sandbox, { flags })];
