@@ -168,9 +168,9 @@ class Running {
       // Interrupted, or it failed before: the caller has got that error.
     } finally {
       clearInterval(timer);
-      this.connection?.closeSync();
       this.memory[Symbol.dispose]();
       this.finished.resolve();
+      this.connection?.closeSync();
     }
   }
 }
