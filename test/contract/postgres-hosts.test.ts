@@ -100,3 +100,22 @@ test.skipIf(!needsPostgres())(
   },
   60_000,
 );
+
+test.skipIf(!needsPostgres())(
+  "a lock that somebody keeps is not waited for until a statement's end",
+  async () => {
+    await using database = await emptyDatabase();
+    const pool = new HostsPool(addressOf(database.url, null, null), {
+      ...{ size: 2, statement_timeout_ms: 600_000 },
+    });
+    await pool.ask("CREATE TABLE kept AS SELECT 1 AS n");
+    const LOCK = "SELECT n FROM kept FOR UPDATE";
+    const error = await pool.transaction(async (tx) => {
+      await tx.ask(LOCK);
+      return pool.ask(LOCK).catch((error: unknown) => error);
+    });
+    expect(meaningOf(error)).toBe("again");
+    await pool.end();
+  },
+  60_000,
+);

@@ -64,6 +64,11 @@ const GRACE_MS = 5_000;
  * waits for as long as a synchronous standby is away.
  */
 const TRANSACTION_MS = 10_000;
+/**
+ * How long a lock is waited for: who was given up at its COMMIT has its locks for as long
+ * as the standby is away.
+ */
+const LOCK_MS = 10_000;
 
 /**
  * The host that the pools of one address use: what one of them finds out the others need
@@ -212,6 +217,7 @@ export class HostsPool implements Pool {
               ...READING,
               application_name: application_name ?? "session-buddy",
               statement_timeout: String(statement_timeout_ms),
+              lock_timeout: String(LOCK_MS),
               ...(read_only && { default_transaction_read_only: "on" }),
               ...(schema !== undefined && { search_path: schema }),
               ...settings,
