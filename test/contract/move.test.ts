@@ -89,7 +89,7 @@ test.each(WAYS)(
     expect(await rows(to)).toEqual(await rows(from));
     const compared = await compare(from.contents(), to.contents(), SILENT);
     expect(compared).toMatchObject({ events: rest.events, more: 0, odd: 0 });
-    expect(compared.sessions).toBeGreaterThan(300 - archived.sessions);
+    expect(compared.sessions).toBeGreaterThan(200);
 
     // What comes late of an archived session is dropped there, too.
     const [gone] = await from.contents().tombstones(null);
