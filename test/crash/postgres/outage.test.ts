@@ -4,9 +4,11 @@ import { needsPostgres } from "./node.ts";
 import { playOutage } from "./outage.ts";
 
 const SHORTER = 10;
+/** It needs a machine to itself: its leases are of seconds. `bun run check:all` has one. */
+const ALONE = process.env["SESSION_BUDDY_TEST_ALONE"] !== undefined;
 const minute = 60_000 / SHORTER;
 
-test.skipIf(!needsPostgres())(
+test.skipIf(!ALONE || !needsPostgres())(
   "200 shells live through an outage of five leases: nobody is lost, nobody waits, all arrives once",
   async () => {
     const outcome = await playOutage({
