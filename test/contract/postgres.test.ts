@@ -499,7 +499,7 @@ shared("a database that several use", () => {
     await using database = await sharedDatabase();
     const one = await openPostgres(database);
     const two = await openPostgres(database);
-    const secret = "cat /root/secret";
+    const secret = "cat /srv/secret";
     await one.append([start(), command(1, { text: secret, cwd: "/" })]);
     const maintenance = one.maintenance({
       ...{ spooled: () => [], requireNotOwn: () => {}, alone: false },

@@ -13,6 +13,7 @@ import {
   JsonDuckDBValueConverter,
 } from "@duckdb/node-api";
 import type { Json } from "../../../model/event.ts";
+import { isTooDeep } from "../../json-depth.ts";
 
 const WHOLE: ReadonlySet<DuckDBTypeId> = new Set([
   DuckDBTypeId.BIGINT,
@@ -50,22 +51,9 @@ export function typeName(type: DuckDBType): string {
     : String(type);
 }
 
-/** More levels would be more than the stack has, here or where it is written. */
-const MAX_LEVELS = 200;
-
 /** JSON that is too deep stays the text that it is. */
 const parsed = (text: string): Json =>
-  levelsOf(text) > MAX_LEVELS ? text : (JSON.parse(text) as Json);
-
-function levelsOf(text: string): number {
-  if (text.length <= MAX_LEVELS) return 0;
-  let level = 0;
-  let most = 0;
-  for (const [sign] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs))
-    if (sign === "[" || sign === "{") most = Math.max(most, ++level);
-    else if (sign === "]" || sign === "}") level--;
-  return most;
-}
+  isTooDeep(text) ? text : (JSON.parse(text) as Json);
 
 const isJson = (type: DuckDBType) =>
   type.typeId === DuckDBTypeId.VARCHAR && type.alias === "JSON";

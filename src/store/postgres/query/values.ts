@@ -5,6 +5,7 @@
  */
 import type { Json } from "../../../model/event.ts";
 import { decoded } from "../text.ts";
+import { isTooDeep } from "../../json-depth.ts";
 
 /** A column, as the catalog has it. */
 export interface ColumnType {
@@ -86,24 +87,9 @@ function within(value: Json, type = ""): Json {
   );
 }
 
-/** More levels would be more than the stack has, here or where it is written. */
-const MAX_LEVELS = 200;
-
 /** JSON that is too deep stays the text that it is. */
 const whole = (text: string, type: string): Json =>
-  levelsOf(text) > MAX_LEVELS
-    ? decoded(text)
-    : within(JSON.parse(text) as Json, type);
-
-function levelsOf(text: string): number {
-  if (text.length <= MAX_LEVELS) return 0;
-  let level = 0;
-  let most = 0;
-  for (const [sign] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs))
-    if (sign === "[" || sign === "{") most = Math.max(most, ++level);
-    else if (sign === "]" || sign === "}") level--;
-  return most;
-}
+  isTooDeep(text) ? decoded(text) : within(JSON.parse(text) as Json, type);
 
 const wholeNumber = (text: string): number | string =>
   Number.isSafeInteger(Number(text)) ? Number(text) : text;
