@@ -17,8 +17,9 @@ import type { Connection } from "./connect.ts";
 import { sessionOfEvent, summaryFrom } from "./known.ts";
 import { type Known, readKnown } from "./rows.ts";
 import { listSessions } from "./sessions.ts";
+import { refusalOf } from "./retry.ts";
 import { encoded } from "./text.ts";
-import { type Writer, arrivalsOf } from "./writer.ts";
+import { type Work, type Writer, arrivalsOf } from "./writer.ts";
 
 /** A write, so that others wait for it also where rows are not locked to read them. */
 const HOLD = `INSERT INTO channels AS c (key, session_id) VALUES ($1::text, '')
@@ -46,7 +47,9 @@ export class Beginnings {
     conversation?: Conversation,
   ): Promise<Begun> {
     let begun: Begun | null = null;
-    const { rejected } = await this.writer.commit(async (tx, batch, rules) => {
+    const refused = (reason: string) =>
+      new Rejected(new Map([[start.event_id, reason]]), new Set());
+    const begin: Work<Arrival> = async (tx, batch, rules) => {
       const held = conversation && (await hold(tx, conversation));
       // One that was stored before has begun a session, whatever this one says.
       const known = await sessionOfEvent(tx, start, from);
@@ -72,11 +75,15 @@ export class Beginnings {
       // Another has stored the same one since it was looked for.
       begun = { session_id, how: done.stored.length > 0 ? "new" : "known" };
       return done;
-    });
-    const [no] = rejected;
-    if (no)
-      throw new Rejected(new Map([[start.event_id, no.reason]]), new Set());
-    return begun!;
+    };
+    try {
+      const { rejected } = await this.writer.commit(begin);
+      if (rejected.length > 0) throw refused(rejected[0]!.reason);
+      return begun!;
+    } catch (error) {
+      const reason = refusalOf(error);
+      throw reason === null ? error : refused(reason);
+    }
   }
 
   /** See ServedStore.going. */

@@ -113,9 +113,12 @@ export class HostsPool implements Pool {
         began.start();
         const done = client.begin(async (own) => {
           began.stop();
-          const ask = <R>(sql: string, values: readonly Value[] = []) =>
-            this.answer<R>(own, sql, values);
-          const result = await use({ ask });
+          const result = await explained((note) =>
+            use({
+              ask: <R>(sql: string, values: readonly Value[] = []) =>
+                note(this.answer<R>(own, sql, values)),
+            }),
+          );
           committed.start();
           return result;
         }) as Promise<T>;
@@ -224,6 +227,38 @@ export class HostsPool implements Pool {
             },
           }),
     } as unknown as Bun.SQL.PostgresOrMySQLOptions);
+  }
+}
+
+/** SQLSTATE of in_failed_sql_transaction. */
+const ABORTED = "25P02";
+
+/**
+ * Of statements that are sent at once the first that fails makes the others fail, whose
+ * errors say nothing of the cause and may be heard before it.
+ * @param use notes what it asks for
+ * @throws the cause
+ */
+async function explained<T>(
+  use: (note: <R>(answer: Promise<R>) => Promise<R>) => Promise<T>,
+): Promise<T> {
+  const open = new Set<Promise<unknown>>();
+  let cause: unknown = null;
+  const note = <R>(answer: Promise<R>): Promise<R> => {
+    const heard = answer
+      .catch((error) => {
+        if (stateOf(error) !== ABORTED) cause ??= error;
+      })
+      .finally(() => open.delete(heard));
+    open.add(heard);
+    return answer;
+  };
+  try {
+    return await use(note);
+  } catch (error) {
+    if (stateOf(error) !== ABORTED) throw error;
+    await Promise.all(open);
+    throw cause ?? error;
   }
 }
 

@@ -34,6 +34,13 @@ const AWAY = [
   "57P03", // cannot_connect_now
 ];
 
+/** SQLSTATEs, or their classes, of values that it does not take, as it may take others. */
+const OF_DATA = [
+  "22", // data exceptions
+  "23514", // check_violation
+  "54", // program limits
+];
+
 /** A pooler knows less of it than the database. */
 const PROTOCOL = "08P01";
 
@@ -49,6 +56,18 @@ export function stateOf(error: unknown): string | null {
   const { errno } = (error ?? {}) as { errno?: unknown };
   return typeof errno === "string" && /^[0-9A-Z]{5}$/.test(errno)
     ? errno
+    : null;
+}
+
+/**
+ * Why the database never takes what was sent as it is; null of what may be taken later.
+ * @param error of the driver, or the failure that it has become
+ */
+export function refusalOf(error: unknown): string | null {
+  const cause = error instanceof Failure ? error.cause : error;
+  const state = stateOf(cause);
+  return state !== null && OF_DATA.some((prefix) => state.startsWith(prefix))
+    ? `the database does not take it: ${reasonOf(cause)}`
     : null;
 }
 

@@ -20,13 +20,20 @@ import {
 import type { Connection } from "./connect.ts";
 import type { Reach } from "./reach.ts";
 import type { Servers } from "./servers.ts";
-import { retried } from "./retry.ts";
+import { refusalOf, retried } from "./retry.ts";
 
 export interface WriterOptions extends StoreEvents {
   now: Clock;
   /** See Rules. */
   locks: boolean;
 }
+
+/** Commits the batch that it is given, the same over all tries. */
+export type Work<T extends Arrival> = (
+  tx: Connection,
+  batch: Batch<T>,
+  rules: Rules,
+) => Promise<Committed<T>>;
 
 export class Writer {
   readonly queue = new Queue();
@@ -44,7 +51,8 @@ export class Writer {
    * @param from who brought them; null for events of the store itself
    * @returns the ids of those that were new, once all are committed
    * @throws Failure (overloaded) when too many wait, or the database is away; Rejected
-   *   for those that `from` may not report, once all others are committed
+   *   for those that `from` may not report, or the database does not take, once all
+   *   others are committed
    */
   async append(
     events: readonly Event[],
@@ -68,21 +76,45 @@ export class Writer {
   private async run(): Promise<void> {
     while (!this.queue.isEmpty) {
       await nextTurn();
-      const batch = this.queue.takeBatch();
-      try {
-        const { stored, rejected } = await this.commit<Item>((tx, of, rules) =>
-          commitBatch(tx, of, batch, rules),
-        );
-        for (const { call, event } of stored) call.stored.add(event.event_id);
-        for (const { call, event, reason } of rejected)
-          call.rejected.set(event.event_id, reason);
-        this.queue.release(batch);
-        for (const { call } of batch) if (--call.waiting === 0) answer(call);
-      } catch (error) {
-        this.fail(batch, error);
-      }
+      await this.store(this.queue.takeBatch());
     }
     this.running = null;
+  }
+
+  /**
+   * Commits a batch and answers for it. Of one that the database refuses for its data the
+   * halves are committed apart, until the event that it refuses is alone: others are not
+   * kept waiting by it.
+   */
+  private async store(batch: readonly Item[]): Promise<void> {
+    try {
+      const { stored, rejected } = await this.commit<Item>((tx, of, rules) =>
+        commitBatch(tx, of, batch, rules),
+      );
+      for (const { call, event } of stored) call.stored.add(event.event_id);
+      for (const { call, event, reason } of rejected)
+        call.rejected.set(event.event_id, reason);
+      this.settle(batch);
+    } catch (error) {
+      const reason = refusalOf(error);
+      if (reason === null) return this.fail(batch, error);
+      if (batch.length === 1) return this.reject(batch[0]!, reason);
+      const half = batch.length >> 1;
+      await this.store(batch.slice(0, half));
+      await this.store(batch.slice(half));
+    }
+  }
+
+  private settle(batch: readonly Item[]): void {
+    this.queue.release(batch);
+    for (const { call } of batch) if (--call.waiting === 0) answer(call);
+  }
+
+  private reject(item: Item, reason: string): void {
+    item.call.rejected.set(item.event.event_id, reason);
+    for (const rejection of rejectionsOf([{ ...item, reason }]))
+      this.options.onRejected?.(rejection);
+    this.settle([item]);
   }
 
   /** Rejects all calls with events in a batch, and drops their other events. */
@@ -97,15 +129,8 @@ export class Writer {
 
   /**
    * One transaction with a batch in it, done again until it is through.
-   * @param work commits the batch that it is given, the same over all tries
    */
-  async commit<T extends Arrival>(
-    work: (
-      tx: Connection,
-      batch: Batch<T>,
-      rules: Rules,
-    ) => Promise<Committed<T>>,
-  ): Promise<Committed<T>> {
+  async commit<T extends Arrival>(work: Work<T>): Promise<Committed<T>> {
     const { now, locks, onCommit, onRejected } = this.options;
     const { presence, patience_ms, pool } = this.reach;
     const begun = performance.now();
