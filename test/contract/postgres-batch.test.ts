@@ -70,3 +70,25 @@ test.skipIf(!needsPostgres())(
     await pool.end();
   },
 );
+
+test.skipIf(!needsPostgres())(
+  "a COMMIT is waited for, also where the role would not",
+  async () => {
+    await using database = await emptyDatabase();
+    const address = addressOf(database.url, null, null);
+    const options = { size: 1, statement_timeout_ms: 10_000 };
+    const settings = { synchronous_commit: "off" };
+    const pool = new HostsPool(address, { ...options, settings });
+    await migrate(pool, address.name);
+    const waits = "SELECT current_setting('synchronous_commit') AS how";
+    const how = await pool.transaction(async (tx) => {
+      await commitBatch(tx, { tried: null }, arrivals(began(1)), RULES);
+      return tx.ask<{ how: string }>(waits);
+    });
+    expect([how, await pool.ask<{ how: string }>(waits)]).toEqual([
+      [{ how: "on" }],
+      [{ how: "off" }],
+    ]);
+    await pool.end();
+  },
+);

@@ -77,7 +77,10 @@ export interface Batch<T extends Arrival> {
   tried: { number: string; outcome: Committed<T> } | null;
 }
 
-const NUMBER = "SELECT nextval('batch_numbers')::text AS number";
+/** A role whose commits are not waited for would have us acknowledge what a crash loses. */
+const NUMBER = `SELECT nextval('batch_numbers')::text AS number,
+  CASE current_setting('synchronous_commit') WHEN 'off'
+    THEN set_config('synchronous_commit', 'on', true) END`;
 /**
  * A number that was drawn and not committed may be drawn again once the database has
  * crashed, or by a standby that was promoted: it tells only together with an event.
