@@ -26,9 +26,9 @@ to say how long all of it takes.
 
 EXAMPLES
   session-buddy migrate --from old.duckdb --to new.duckdb
-  session-buddy migrate --from old.duckdb --to postgres://me@db/sessions --dry-run
-  session-buddy migrate --from old.duckdb --to postgres://me@db/sessions
-  session-buddy migrate --from postgres://me@db/sessions --to back.duckdb`,
+  session-buddy migrate --from old.duckdb --to postgres://me@db/sb --dry-run
+  session-buddy migrate --from old.duckdb --to postgres://me@db/sb
+  session-buddy migrate --from postgres://me@db/sb --to back.duckdb`,
   args: {
     from: {
       type: "string",
