@@ -15,12 +15,11 @@ import {
   PREFIXES,
   PROGRAM as PROGRAM_IN_TEXT,
 } from "../../model/program.ts";
+import { FAILED, STATUS } from "../conditions.ts";
 import {
   Conditions,
   ENDED_MS,
-  FAILED,
   type Query,
-  STATUS,
   sessionConditions,
 } from "./queries.ts";
 import { time } from "./statements.ts";

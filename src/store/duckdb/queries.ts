@@ -1,13 +1,15 @@
 /** Makes statements of filters; every value goes as a parameter. */
 import { type DuckDBValue, listValue } from "@duckdb/node-api";
-import { isoTime } from "../../model/clock.ts";
-import type { Comparison } from "../../model/column.ts";
 import type { Status } from "../../model/columns.ts";
+import type { EventFilter, SessionFilter } from "../../model/filter.ts";
 import {
-  type EventFilter,
-  FILTERS,
-  type SessionFilter,
-} from "../../model/filter.ts";
+  Conditions as AnyConditions,
+  type Comparisons,
+  EIGHT_HEX,
+  FAILED,
+  STATUS,
+  addFilter,
+} from "../conditions.ts";
 import { SESSION_READ, time } from "./statements.ts";
 
 export interface Query {
@@ -15,42 +17,7 @@ export interface Query {
   values: DuckDBValue[];
 }
 
-export class Conditions {
-  readonly all: string[] = [];
-
-  /** @param values shared with others in the same statement */
-  constructor(readonly values: DuckDBValue[] = []) {}
-
-  /** @param condition with a `?` where the value goes, once or more */
-  add(condition: string, value: DuckDBValue | undefined): void {
-    if (value === undefined) return;
-    this.all.push(condition.replaceAll("?", this.parameter(value)));
-  }
-
-  always(condition: string): void {
-    this.all.push(condition);
-  }
-
-  optional(clause: string, value: DuckDBValue | undefined): string {
-    return value === undefined
-      ? ""
-      : clause.replace("?", this.parameter(value));
-  }
-
-  parameter(value: DuckDBValue): string {
-    return `$${this.values.push(value)}`;
-  }
-
-  get where(): string {
-    return this.all.length ? `WHERE ${this.all.join(" AND ")}` : "";
-  }
-}
-
-export const STATUS: Record<Status, string> = {
-  active: "s.end_source IS NULL",
-  lost: "s.end_source = 'recovered'",
-  ended: "s.end_source IN ('observed', 'declared')",
-};
+export class Conditions extends AnyConditions<DuckDBValue> {}
 
 /** Whether a text has the value in it, upper and lower case alike. */
 export const contains = (text: string) => `contains(lower(${text}), lower(?))`;
@@ -59,8 +26,6 @@ export const contains = (text: string) => `contains(lower(${text}), lower(?))`;
 export const within = (folder: string) =>
   `(${folder} = coalesce(nullif(rtrim(?, '/'), ''), '/') OR starts_with(${folder}, rtrim(?, '/') || '/'))`;
 
-export const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
-
 /** Of a session that has not ended, until `now`. */
 const DURATION_MS = (now: string) =>
   `greatest(0, epoch_ms(coalesce(s.end_time, ${now})) - epoch_ms(s.start_time))`;
@@ -68,23 +33,10 @@ const DURATION_MS = (now: string) =>
 /** Not ended before a time: in this form row groups are skipped by it. */
 export const IN_SINCE = "(s.end_time IS NULL OR s.end_time >= ?::TIMESTAMP)";
 
-/**
- * What each comparison of a column with a value adds.
- * @param now the moment, UTC ISO 8601
- */
-const CONDITION: Record<
-  Comparison,
-  (
-    conditions: Conditions,
-    column: string,
-    value: string | number,
-    now: string,
-  ) => void
-> = {
-  // Eight hex digits are the beginning of an id, or its end.
+const COMPARISONS: Comparisons<Conditions> = {
   begins: (conditions, column, value) =>
     conditions.add(
-      /^[0-9a-f]{8}$/.test(String(value))
+      EIGHT_HEX.test(String(value))
         ? `(starts_with(${column}, ?) OR ends_with(${column}, ?))`
         : `starts_with(${column}, ?)`,
       value,
@@ -136,15 +88,7 @@ export function sessionConditions(
   values?: DuckDBValue[],
 ): Conditions {
   const conditions = new Conditions(values);
-  const done = new Set<string>();
-  for (const { how, column, key } of FILTERS) {
-    const value = filter[key];
-    if (value === undefined || value === false || done.has(key)) continue;
-    // Two filters may have one key.
-    done.add(key);
-    for (const each of Array.isArray(value) ? (value as string[]) : [value])
-      CONDITION[how](conditions, `s.${column}`, each as string, isoTime(now));
-  }
+  addFilter(conditions, filter, now, COMPARISONS);
   return conditions;
 }
 

@@ -14,13 +14,12 @@ import {
 } from "../../model/analytics.ts";
 import { isoTime, wallOf } from "../../model/clock.ts";
 import type { Connection } from "./connect.ts";
+import { FAILED, STATUS } from "../conditions.ts";
 import {
   Conditions,
   ENDED_MS,
-  FAILED,
   MS_BETWEEN,
   type Query,
-  STATUS,
   TIME,
   sessionConditions,
 } from "./filters.ts";

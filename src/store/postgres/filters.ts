@@ -1,8 +1,14 @@
 /** Makes conditions of filters; every value goes as a parameter. */
-import { isoTime } from "../../model/clock.ts";
-import type { Comparison } from "../../model/column.ts";
 import type { Status } from "../../model/columns.ts";
-import { FILTERS, type SessionFilter } from "../../model/filter.ts";
+import type { SessionFilter } from "../../model/filter.ts";
+import {
+  Conditions as AnyConditions,
+  type Comparisons,
+  EIGHT_HEX,
+  FAILED,
+  STATUS,
+  addFilter,
+} from "../conditions.ts";
 import type { Value } from "./connect.ts";
 import { encoded } from "./text.ts";
 
@@ -11,44 +17,12 @@ export interface Query {
   values: Value[];
 }
 
-export class Conditions {
-  readonly all: string[] = [];
-
-  /** @param values shared with others in the same statement */
-  constructor(readonly values: Value[] = []) {}
-
-  /** @param condition with a `?` where the value goes, once or more, cast to its type */
-  add(condition: string, value: Value | undefined): void {
-    if (value === undefined) return;
-    this.all.push(condition.replaceAll("?", this.parameter(value)));
-  }
-
-  always(condition: string): void {
-    this.all.push(condition);
-  }
-
-  optional(clause: string, value: Value | undefined): string {
-    return value === undefined
-      ? ""
-      : clause.replace("?", this.parameter(value));
-  }
-
-  parameter(value: Value): string {
-    const given = typeof value === "string" ? encoded(value) : value;
-    return `$${this.values.push(given)}`;
-  }
-
-  get where(): string {
-    return this.all.length ? `WHERE ${this.all.join(" AND ")}` : "";
+export class Conditions extends AnyConditions<Value> {
+  /** Texts are encoded; conditions cast each value to its type. */
+  override parameter(value: Value): string {
+    return super.parameter(typeof value === "string" ? encoded(value) : value);
   }
 }
-
-/** Of the column `end_source` of sessions `s`. */
-export const STATUS: Record<Status, string> = {
-  active: "s.end_source IS NULL",
-  lost: "s.end_source = 'recovered'",
-  ended: "s.end_source IN ('observed', 'declared')",
-};
 
 /**
  * In small letters, any letters, whatever the database's own locale knows; most texts
@@ -79,8 +53,6 @@ export const within = (folder: string) =>
       AND ${folder} = coalesce(nullif(rtrim(?::text, '/'), ''), '/')
     OR starts_with(left(${folder}, 256), left(rtrim(?::text, '/') || '/', 256))
       AND starts_with(${folder}, rtrim(?::text, '/') || '/'))`;
-
-export const FAILED = "(s.exit_code <> 0 OR s.signal IS NOT NULL)";
 
 export const TIME = "?::text::timestamptz";
 
@@ -115,21 +87,7 @@ export const IN_SINCE = `(s.end_source IS NULL
 /** The greatest character: beyond all that begin with a text. */
 const LAST = "\u{10ffff}";
 
-const EIGHT_HEX = /^[0-9a-f]{8}$/;
-
-/**
- * What each comparison of a column with a value adds.
- * @param now the moment, UTC ISO 8601
- */
-const CONDITION: Record<
-  Comparison,
-  (
-    conditions: Conditions,
-    column: string,
-    value: string | number,
-    now: string,
-  ) => void
-> = {
+const COMPARISONS: Comparisons<Conditions> = {
   begins: (conditions, column, value) => {
     const text = String(value);
     // In this form an index serves.
@@ -137,7 +95,6 @@ const CONDITION: Record<
     const until = conditions.parameter(text + LAST);
     const begins = `${column} >= ${from}::text AND ${column} < ${until}::text`;
     conditions.always(
-      // Eight hex digits are the beginning of an id, or its end.
       EIGHT_HEX.test(text)
         ? `(${begins} OR right(${column}, 8) = ${from}::text)`
         : begins,
@@ -196,14 +153,6 @@ export function sessionConditions(
 ): Conditions {
   const conditions = new Conditions(values);
   conditions.always("s.start_time IS NOT NULL");
-  const done = new Set<string>();
-  for (const { how, column, key } of FILTERS) {
-    const value = filter[key];
-    if (value === undefined || value === false || done.has(key)) continue;
-    // Two filters may have one key.
-    done.add(key);
-    for (const each of Array.isArray(value) ? (value as string[]) : [value])
-      CONDITION[how](conditions, `s.${column}`, each as string, isoTime(now));
-  }
+  addFilter(conditions, filter, now, COMPARISONS);
   return conditions;
 }

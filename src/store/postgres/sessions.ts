@@ -5,13 +5,12 @@ import type { Session } from "../../model/session.ts";
 import type { SessionStats } from "../../model/store.ts";
 import { type ReadRow, type StatsRow, sessionOf, statsOf } from "../rows.ts";
 import type { Connection } from "./connect.ts";
+import { FAILED, STATUS } from "../conditions.ts";
 import {
   Conditions,
   ENDED_MS,
-  FAILED,
   IN_SINCE,
   type Query,
-  STATUS,
   TIME,
   contains,
   sessionConditions,
