@@ -9,14 +9,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SessionFilter } from "../../src/model/filter.ts";
 import { SPOOL } from "../../src/model/reporter.ts";
 import { addressOf } from "../../src/store/postgres/address.ts";
 import { PostgresStore } from "../../src/store/postgres/store.ts";
 import { DATABASE, Node } from "../crash/postgres/node.ts";
 import { cpuSeconds } from "../simulate/parts.ts";
 import { quantile, ratios, spread } from "./figures.ts";
-import { fillPostgres, sessionAt } from "./postgres-fill.ts";
+import { fillPostgres } from "./postgres-fill.ts";
+import { compareReads, copyToDuckDB, readCommands } from "./postgres-reads.ts";
 import type { Written } from "./postgres-writer.ts";
 
 /** As for a small machine that has this to do; commits are synced. */
@@ -184,89 +184,14 @@ async function reads(sessions: number, commands = 2): Promise<void> {
   console.log(
     `${sessions} sessions with ${commands} commands each, made in ${seconds.toFixed(0)} s: ${tables.map(({ name, bytes }) => `${name} ${(bytes / 1e9).toFixed(2)} GB`).join(", ")}`,
   );
-  const store = await open();
-  const drained = async (filter: SessionFilter) => {
-    for await (const _ of store.list(filter));
-  };
-  const at = async (share: number) =>
-    sessionAt(sql, Math.floor(sessions * share));
-  const middle = await at(0.5);
-  const day_later = new Date(Date.parse(middle.time) + 86_400_000);
-  const cases: [string, () => Promise<unknown>, number?][] = [
-    ["latest 50", () => drained({ limit: 50 })],
-    ["50 of a component", () => drained({ component_name: "fish", limit: 50 })],
-    ["50 of a user", () => drained({ username: "user7", limit: 50 })],
-    [
-      "50 of a user in a day of last year",
-      () =>
-        drained({
-          ...{ username: "user7", after: middle.time, limit: 50 },
-          before: day_later.toISOString(),
-        }),
-    ],
-    ["50 that are active", () => drained({ status: "active", limit: 50 })],
-    ["50 that are lost", () => drained({ status: "lost", limit: 50 })],
-    [
-      "50 of a user that nobody is",
-      () => drained({ username: "nobody", limit: 50 }),
-      3,
-    ],
-    [
-      "50 of a host that nobody has",
-      () => drained({ hostname: "nowhere", limit: 50 }),
-      3,
-    ],
-    ["all at a moment of last year", () => drained({ at: middle.time })],
-    [
-      "an hour of last year",
-      () =>
-        drained({
-          after: middle.time,
-          before: new Date(Date.parse(middle.time) + 3_600_000).toISOString(),
-        }),
-    ],
-    ["one by its id", () => store.get(middle.session_id)],
-    [
-      "by a prefix of its id",
-      () => drained({ reference: middle.session_id.slice(0, 22), limit: 11 }),
-    ],
-    [
-      "by its last 8 hex",
-      () => drained({ reference: middle.session_id.slice(-8), limit: 11 }),
-    ],
-    [
-      "events of one session",
-      () => Array.fromAsync(store.events({ session_id: middle.session_id })),
-    ],
-    [
-      "the last 1,000 events",
-      async () =>
-        Array.fromAsync(
-          store.events({
-            after_seq: Math.max(0, store.facts().last_seq - 1_000),
-          }),
-        ),
-    ],
-    ["stats of all", () => store.stats({}), 3],
-  ];
-  for (const [name, work, times = 21] of cases) {
-    const took: number[] = [];
-    for (let n = 0; n < times; n++) {
-      const asked = performance.now();
-      try {
-        await work();
-      } catch (error) {
-        // It has a limit, and says so.
-        if (n === 0) console.log(`  ${name}: ${error}`);
-      }
-      took.push(performance.now() - asked);
-    }
-    say(
-      `  ${name}, ms`,
-      `${quantile(took, 0.5).toFixed(1)} (${quantile(took, 0).toFixed(1)} to ${quantile(took, 1).toFixed(1)})`,
-    );
-  }
-  await store.close();
+  const csv = join(node.folder, "sessions.csv");
+  const duckdb = await copyToDuckDB(sql, csv, home);
+  rmSync(csv);
+  const postgres = await open();
+  await compareReads(sql, sessions, postgres, duckdb);
+  if (commands > 0) await readCommands(sql, sessions, postgres);
+  await postgres.close();
+  await duckdb.close();
 }
 
 /** Of so many shells each sends a sign of life every 30 s. */
@@ -274,6 +199,8 @@ async function beats(shells = 100_000, seconds = 20): Promise<void> {
   await (await open()).close();
   await using sql = node.connect();
   await fillPostgres(sql, { sessions: shells, commands: 0, open: shells });
+  await sql`UPDATE sessions SET lease_seconds = 120, heard_at = now(), heard_by = 1`;
+  await sql`VACUUM FULL ANALYZE sessions`;
   const rows = (await sql`SELECT session_id FROM sessions`) as {
     session_id: string;
   }[];
@@ -281,7 +208,9 @@ async function beats(shells = 100_000, seconds = 20): Promise<void> {
   const store = await open();
   const per_second = Math.ceil(shells / 30);
   const took: number[] = [];
+  const looks: number[] = [];
   let sent = 0;
+  let lost = 0;
   const one = async () => {
     const time = new Date().toISOString();
     const signs = new Map<string, string>();
@@ -291,15 +220,22 @@ async function beats(shells = 100_000, seconds = 20): Promise<void> {
     await store.seen(signs, SPOOL);
     took.push(performance.now() - asked);
   };
+  const look = async () => {
+    const asked = performance.now();
+    lost += await store.expireLeases(Date.now(), 86_400_000);
+    looks.push(performance.now() - asked);
+  };
   // Each has a row from now on.
   while (sent < ids.length) await one();
   await sql`VACUUM ANALYZE signs`;
-  took.length = 0;
+  await look();
+  took.length = looks.length = 0;
   const before = cpuSeconds(node.postmaster);
   const own = process.cpuUsage();
   const began = performance.now();
   for (let second = 0; second < seconds; second++) {
     await one();
+    await look();
     await Bun.sleep(
       Math.max(0, began + (second + 1) * 1_000 - performance.now()),
     );
@@ -308,6 +244,8 @@ async function beats(shells = 100_000, seconds = 20): Promise<void> {
   const cpu = process.cpuUsage(own);
   console.log(`${per_second} signs of life a second, of ${shells} shells:`);
   say("  one statement a second, ms", spread(took, 0));
+  say("  a look for those that are lost, ms", spread(looks, 0));
+  say("  lost by mistake", `${lost}`);
   const a_second = (value: number) => ((value / seconds) * 1_000).toFixed(0);
   say("  CPU of PostgreSQL, ms a second", a_second(postgres));
   say("  of the server", a_second((cpu.user + cpu.system) / 1e6));

@@ -164,7 +164,8 @@ async function prepare(): Promise<string> {
 export class Node implements AsyncDisposable {
   /** @param folder holds the folder `data` of the cluster */
   constructor(
-    private readonly folder: string,
+    /** The user postgres may write to it. */
+    readonly folder: string,
     readonly port: number,
     readonly disk: SmallDisk | null,
   ) {}

@@ -50,6 +50,7 @@ export interface Outcome {
 }
 
 const STATUS = 7;
+const PATIENCE_MS = 60_000;
 
 export async function playOutage(outage: Outage): Promise<Outcome> {
   const settings = `session:\n  lease: ${outage.lease_ms}ms\n  heartbeat: ${outage.heartbeat_ms}ms\n`;
@@ -72,9 +73,11 @@ export async function playOutage(outage: Outage): Promise<Outcome> {
     seed: Random.seeded("outage").seed,
   };
   const shells = new Shells(plan);
-  await until("all shells to live, and all of them to be known", async () => {
-    return shells.all.some(({ alive }) => alive >= outage.shells);
-  });
+  await until(
+    "all shells to live",
+    () => shells.all.some(({ alive }) => alive >= outage.shells),
+    plan.ramp_ms + PATIENCE_MS,
+  );
   const follower = new Follower(site.urls);
   const following = follower.follow();
   await shells.next();
