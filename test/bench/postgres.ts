@@ -113,6 +113,10 @@ async function writes(seconds = 5, rounds = 5): Promise<void> {
     ["ours, 4 writers", "postgres", 4],
     ["ours, 8 writers", "postgres", 8],
   ] as const;
+  // As in use: a database of which PostgreSQL knows how large it is.
+  await (await open()).close();
+  await using filled = node.connect();
+  await fillPostgres(filled, { sessions: 100_000, commands: 2, open: 1_000 });
   const results = new Map<string, Round[]>(ways.map(([name]) => [name, []]));
   for (let round = -1; round < rounds; round++)
     for (const [name, way, writers] of ways) {
@@ -154,18 +158,6 @@ async function writes(seconds = 5, rounds = 5): Promise<void> {
       )}`,
     );
   }
-  await using sql = node.connect();
-  const [size] = (await sql`
-    SELECT (SELECT count(*) FROM sessions)::float8 AS sessions,
-      (SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class AS c
-        JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname <> 'floor')::float8 AS bytes`) as [
-    { sessions: number; bytes: number },
-  ];
-  say(
-    "bytes a session of four events",
-    (size.bytes / size.sessions).toFixed(0),
-  );
 }
 
 async function reads(sessions: number, commands = 2): Promise<void> {
