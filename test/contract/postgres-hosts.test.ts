@@ -102,6 +102,30 @@ test.skipIf(!needsPostgres())(
 );
 
 test.skipIf(!needsPostgres())(
+  "who gets no connection is not told that the database is silent, and takes nobody's",
+  async () => {
+    await using database = await emptyDatabase();
+    const pool = new HostsPool(addressOf(database.url, null, null), {
+      ...{ size: 1, statement_timeout_ms: 100 },
+    });
+    const done = await pool.transaction(async (tx) => {
+      await tx.ask("SELECT 1");
+      const others = await Promise.allSettled([
+        pool.ask("SELECT 2"),
+        pool.transaction((other) => other.ask("SELECT 3")),
+      ]);
+      expect(others).toMatchObject(
+        Array(2).fill({ status: "rejected", reason: { code: "overloaded" } }),
+      );
+      return tx.ask("SELECT 4 AS n");
+    });
+    expect(done).toEqual([{ n: 4 }]);
+    await pool.end();
+  },
+  60_000,
+);
+
+test.skipIf(!needsPostgres())(
   "a lock that somebody keeps is not waited for until a statement's end",
   async () => {
     await using database = await emptyDatabase();

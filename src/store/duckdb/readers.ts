@@ -4,6 +4,7 @@
  * when the file is closed.
  */
 import type { DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
+import { Gate } from "../gate.ts";
 
 /** Queries that run at a time; the others wait between two chunks. */
 const AT_WORK = 2;
@@ -109,25 +110,6 @@ class Reading {
     } finally {
       clearInterval(timer);
       connection.closeSync();
-    }
-  }
-}
-
-/** A semaphore, first come first served. */
-class Gate {
-  private readonly waiting: (() => void)[] = [];
-
-  constructor(private free: number) {}
-
-  async pass<T>(work: () => Promise<T>): Promise<T> {
-    if (this.free > 0) this.free--;
-    else await new Promise<void>((resolve) => this.waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = this.waiting.shift();
-      if (next) next();
-      else this.free++;
     }
   }
 }

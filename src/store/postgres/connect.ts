@@ -3,6 +3,8 @@
  * next is tried where one is not there or cannot be written. Where no answer comes the
  * connections are given up, so that nobody waits for a host that has gone silent.
  */
+import { fail } from "../../model/failure.ts";
+import { Gate } from "../gate.ts";
 import type { Address } from "./address.ts";
 import { Unanswered, meaningOf, stateOf } from "./retry.ts";
 
@@ -90,11 +92,14 @@ export class HostsPool implements Pool {
   /** The one that answered last; null before the first answer. */
   private answered: number | null = null;
   private ended = false;
+  /** Who waits for a connection waits here: the driver's time is that of the answer. */
+  private readonly gate: Gate;
 
   constructor(
     private readonly address: Address,
     private readonly options: PoolOptions,
   ) {
+    this.gate = new Gate(options.size);
     this.used = usedOf(address);
     this.at = this.used.at;
     this.sql = this.connected();
@@ -154,8 +159,15 @@ export class HostsPool implements Pool {
     }
   }
 
+  private using<T>(use: (client: Bun.SQL) => Promise<T>): Promise<T> {
+    const { address, options } = this;
+    const ms = options.statement_timeout_ms + GRACE_MS;
+    const late = () => allBusy(address.name, options.size, ms);
+    return this.gate.pass(() => this.tried(use), { ms, late });
+  }
+
   /** Where nothing has begun, because a host is not there, the others are tried at once. */
-  private async using<T>(use: (client: Bun.SQL) => Promise<T>): Promise<T> {
+  private async tried<T>(use: (client: Bun.SQL) => Promise<T>): Promise<T> {
     for (let left = this.address.hosts.length; ; left--) {
       if (this.at !== this.used.at && !this.ended) this.reconnect();
       const client = this.sql;
@@ -229,6 +241,12 @@ export class HostsPool implements Pool {
     } as unknown as Bun.SQL.PostgresOrMySQLOptions);
   }
 }
+
+const allBusy = (name: string, connections: number, ms: number) =>
+  fail.overloaded(
+    `all ${connections} connections to ${name} were busy for ${ms / 1_000} s`,
+    "try again in a moment",
+  );
 
 /** SQLSTATE of in_failed_sql_transaction. */
 const ABORTED = "25P02";
