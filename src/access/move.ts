@@ -50,7 +50,9 @@ export async function moveAll(
   const mark = await target.movedFrom(source);
   done.moved_before = mark.events;
   const goal = Math.min(events, most_events);
-  for await (const batch of batchesOf(from, mark.seq, goal - mark.events)) {
+  // To the end of it: what was moved before may be in an archive by now.
+  const left = most_events - mark.events;
+  for await (const batch of batchesOf(from, mark.seq, left)) {
     // Brought again, what another reporter has taken over since is rejected.
     const { stored, reason } = await bringAll(to, batch);
     // Somebody may have come.
@@ -61,7 +63,8 @@ export async function moveAll(
     done.stored += stored;
     done.not_stored += batch.length - stored;
     done.reason ??= reason;
-    steps.at(`${mark.events} of ${goal} events`, mark.events / goal);
+    const all = Math.max(goal, mark.events);
+    steps.at(`${mark.events} of ${all} events`, mark.events / all);
   }
   return done;
 }
@@ -95,7 +98,8 @@ async function* batchesOf(
   let batch: StoredEvent[] = [];
   let bytes = 0;
   if (limit <= 0) return;
-  for await (const stored of from.events({ after_seq, limit })) {
+  const some = limit === Infinity ? {} : { limit };
+  for await (const stored of from.events({ after_seq, ...some })) {
     batch.push(stored);
     bytes += JSON.stringify(stored.event).length;
     if (batch.length < BATCH_EVENTS && bytes < BATCH_BYTES) continue;

@@ -129,6 +129,28 @@ test.each(WAYS)(
   },
 );
 
+test.each(WAYS)(
+  "$way: what comes after some of it went to an archive arrives",
+  async ({ kinds }) => {
+    await begin(kinds);
+    const other = { session_id: `${ID}ff` };
+    await from.append([start(), start(other), command(1, other)]);
+    await from.append([command(2, other), end(3, other)]);
+    await moveAll(from, to, SILENT);
+    const request = { ended_before: new Date(now()).toISOString() };
+    const went = await keeper(from).archive(
+      { ...request, keep_tagged: true },
+      join(folder, "old"),
+    );
+    expect(went).toMatchObject({ sessions: 1, events: 4 });
+    await from.append([command(5), end(6)]);
+    expect(await moveAll(from, to, SILENT)).toMatchObject({ stored: 2 });
+    expect(await compare(from.contents(), to.contents(), SILENT)).toMatchObject(
+      { sessions: 1, events: 3 },
+    );
+  },
+);
+
 test("an event that is missing, another, or another's is found", async () => {
   await begin([duckdb!, duckdb!]);
   const events = [start(), annotation(1, { note: "a" }), end(2)];
