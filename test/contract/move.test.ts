@@ -111,6 +111,29 @@ test.each(WAYS)(
   },
 );
 
+test.each(STORES)(
+  "$kind: a part of a database is of so many events, however long sessions are",
+  async (kind) => {
+    await begin([kind, kind]);
+    const ids = ["aa", "bb", "cc", "dd", "ee", "ff"].map(
+      (end) => `${ID}${end}`,
+    );
+    for (const session_id of ids) {
+      const those = { session_id };
+      const commands = Array.from({ length: 40 }, (_, n) => command(n, those));
+      await from.append([start(those), ...commands]);
+    }
+    const contents = from.contents();
+    const parts = await Promise.all(
+      (await contents.ranges(64)).map((range) => contents.wholes(range)),
+    );
+    const sizes = parts.map((part) => part.map(({ events }) => events.length));
+    // The last session of one may have begun before so many were.
+    expect(sizes).toEqual([[41, 41], [41, 41], [41], [41]]);
+    expect(parts.flat().map(({ session_id }) => session_id)).toEqual(ids);
+  },
+);
+
 test.each(WAYS)(
   "$way: what is there already stays, and is told of",
   async ({ kinds }) => {

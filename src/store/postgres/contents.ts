@@ -29,8 +29,6 @@ const POLL_MS = 250;
 /** Whoever moves the database has it, so that no second one does. */
 const MOVE = "move";
 
-/** Events of a session, about: ranges are of sessions. */
-const EVENTS_EACH = 16;
 /** Sessions whose events one statement counts: of all of them it might take too long. */
 const COUNTED_SESSIONS = 65_536;
 
@@ -41,6 +39,13 @@ const BYTES = `SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::float8 AS b
 /** The id that so many sessions later comes. */
 const LATER = `SELECT session_id FROM sessions WHERE session_id > $1::text
   ORDER BY session_id OFFSET $2::bigint LIMIT 1`;
+
+/** The ids with which so many more events are complete. */
+const lastsOf = (where: string, events: string) => `SELECT session_id FROM (
+    SELECT session_id, n, (sum(n) OVER (ORDER BY session_id))::bigint AS upto
+    FROM (SELECT session_id, count(*) AS n FROM events AS e ${where}
+      GROUP BY session_id) AS counted) AS summed
+  WHERE upto / ${events} > (upto - n) / ${events} ORDER BY session_id`;
 
 const ADD_TOMBSTONES = `INSERT INTO sessions
     (session_id, version, archived, archived_at, late_events)
@@ -104,7 +109,7 @@ export class DatabaseContents implements Contents {
   async holding(): Promise<Holding> {
     const [row] = await this.connection.ask<{ bytes: number }>(BYTES);
     let events = 0;
-    for (const range of await this.rangesOf(COUNTED_SESSIONS)) {
+    for (const range of await this.counted()) {
       const { where, values } = inRange("e", range);
       const [counted] = await this.connection.ask<{ n: number }>(
         `SELECT count(*)::float8 AS n FROM events AS e ${where}`,
@@ -115,17 +120,30 @@ export class DatabaseContents implements Contents {
     return { events, bytes: row!.bytes };
   }
 
-  ranges(events: number): Promise<IdRange[]> {
-    return this.rangesOf(Math.ceil(events / EVENTS_EACH));
+  async ranges(events: number): Promise<IdRange[]> {
+    const lasts: string[] = [];
+    for (const range of await this.counted()) {
+      const conditions = inRange("e", range);
+      const each = `${conditions.parameter(events)}::bigint`;
+      const { where, values } = conditions;
+      const found = await this.connection.ask<{ session_id: string }>(
+        lastsOf(where, each),
+        values,
+      );
+      lasts.push(...found.map(({ session_id }) => session_id));
+      if (range.upto !== null && lasts.at(-1) !== range.upto)
+        lasts.push(range.upto);
+    }
+    return rangesUpTo(lasts);
   }
 
-  /** @param sessions how many are in each */
-  private async rangesOf(sessions: number): Promise<IdRange[]> {
+  /** Ranges whose events one statement counts. */
+  private async counted(): Promise<IdRange[]> {
     const lasts: string[] = [];
     for (let last = ""; ;) {
       const [found] = await this.connection.ask<{ session_id: string }>(LATER, [
         last,
-        sessions - 1,
+        COUNTED_SESSIONS - 1,
       ]);
       if (!found) return rangesUpTo(lasts);
       lasts.push((last = found.session_id));
