@@ -44,8 +44,10 @@ export async function compare(
   for (const [n, range] of ranges.entries()) {
     steps.at(`comparing ${done.sessions} sessions`, n / ranges.length);
     const wanted = await from.wholes(range);
+    // Between them it may have any number of other hosts' sessions.
+    const ids = wanted.map(({ session_id }) => session_id);
     const there = new Map(
-      (await to.wholes(range)).map((whole) => [whole.session_id, whole]),
+      (await to.wholes(ids)).map((whole) => [whole.session_id, whole]),
     );
     for (const whole of wanted) {
       // The process answers signals meanwhile.

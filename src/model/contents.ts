@@ -50,8 +50,8 @@ export interface Contents {
    * @param events about as many has each range
    */
   ranges(events: number): Promise<IdRange[]>;
-  /** The sessions of a range that have events, in order. */
-  wholes(range: IdRange): Promise<WholeSession[]>;
+  /** Sessions that have events, in order. @param those of a range, or by their ids */
+  wholes(those: IdRange | readonly string[]): Promise<WholeSession[]>;
   /** A page of them, by id. @param after null: the first */
   tombstones(after: string | null): Promise<Tombstone[]>;
   /** Those of sessions that are not here; each once. */

@@ -9,6 +9,7 @@ import {
   rangesUpTo,
 } from "../../model/contents.ts";
 import { parseMetadata } from "../../model/metadata.ts";
+import { listValue } from "@duckdb/node-api";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import { type ReadRow, type StoredRow, storedEventOf } from "../rows.ts";
@@ -25,6 +26,14 @@ const MOVED = "moved_from";
 
 const IN_RANGE =
   "($1 IS NULL OR session_id > $1::VARCHAR) AND ($2 IS NULL OR session_id <= $2::VARCHAR)";
+const THOSE = "session_id IN (SELECT unnest($1::VARCHAR[]))";
+
+const eventsOf = (those: string) =>
+  `SELECT seq::DOUBLE AS seq, ${time("received_at", "received_at")},
+      provenance, payload
+    FROM events WHERE ${those} ORDER BY session_id, seq`;
+const rowsOf = (those: string) =>
+  `SELECT ${SESSION_READ} FROM all_sessions WHERE ${those}`;
 
 const SQL = {
   events: "SELECT count(*)::DOUBLE AS n FROM events",
@@ -33,10 +42,10 @@ const SQL = {
       SELECT session_id, n, sum(n) OVER (ORDER BY session_id) AS upto FROM (
         SELECT session_id, count(*) AS n FROM events GROUP BY session_id))
     WHERE upto // $1::BIGINT > (upto - n) // $1::BIGINT ORDER BY session_id`,
-  eventsIn: `SELECT seq::DOUBLE AS seq, ${time("received_at", "received_at")},
-      provenance, payload
-    FROM events WHERE ${IN_RANGE} ORDER BY session_id, seq`,
-  rowsIn: `SELECT ${SESSION_READ} FROM all_sessions WHERE ${IN_RANGE}`,
+  eventsIn: eventsOf(IN_RANGE),
+  rowsIn: rowsOf(IN_RANGE),
+  eventsOfThose: eventsOf(THOSE),
+  rowsOfThose: rowsOf(THOSE),
   tombstones: `SELECT session_id, folder, late_events,
       ${time("archived_at", "archived_at")} FROM archived_sessions
     WHERE $1 IS NULL OR session_id > $1::VARCHAR
@@ -81,11 +90,15 @@ export class FileContents implements Contents {
     return rangesUpTo(lasts.map(({ session_id }) => session_id));
   }
 
-  async wholes({ after, upto }: IdRange): Promise<WholeSession[]> {
+  async wholes(those: IdRange | readonly string[]): Promise<WholeSession[]> {
     await this.folds.flushBetween();
-    const rows = await this.db.ask<ReadRow>(SQL.rowsIn, [after, upto]);
+    const [rowsRead, eventsRead, values] =
+      "after" in those
+        ? [SQL.rowsIn, SQL.eventsIn, [those.after, those.upto]]
+        : [SQL.rowsOfThose, SQL.eventsOfThose, [listValue([...those])]];
+    const rows = await this.db.ask<ReadRow>(rowsRead, values);
     const row_of = new Map(rows.map((row) => [row.session_id, row]));
-    const stored = await this.db.ask<StoredRow>(SQL.eventsIn, [after, upto]);
+    const stored = await this.db.ask<StoredRow>(eventsRead, values);
     const events = stored.map(storedEventOf);
     const of = Map.groupBy(events, ({ event }) => event.session_id);
     return [...of].map(([session_id, events]) => {

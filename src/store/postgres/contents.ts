@@ -150,8 +150,8 @@ export class DatabaseContents implements Contents {
     }
   }
 
-  async wholes(range: IdRange): Promise<WholeSession[]> {
-    const records = inRange("s", range);
+  async wholes(those: IdRange | readonly string[]): Promise<WholeSession[]> {
+    const records = ofThose("s", those);
     records.always("s.start_time IS NOT NULL");
     const rows = await this.connection.ask<SessionRecord>(
       `SELECT ${STORED_NAMES} FROM sessions AS s ${records.where}`,
@@ -166,7 +166,7 @@ export class DatabaseContents implements Contents {
         ];
       }),
     );
-    const stored = inRange("e", range);
+    const stored = ofThose("e", those);
     const events = await this.connection.ask<EventRow>(
       `${EVENTS_READ} ${stored.where}
         ORDER BY e.session_id, b.arrival, e.ordinal`,
@@ -225,6 +225,16 @@ function inRange(table: string, { after, upto }: IdRange): Conditions {
   const conditions = new Conditions();
   conditions.add(`${table}.session_id > ?::text`, after ?? "");
   conditions.add(`${table}.session_id <= ?::text`, upto ?? undefined);
+  return conditions;
+}
+
+function ofThose(
+  table: string,
+  those: IdRange | readonly string[],
+): Conditions {
+  if ("after" in those) return inRange(table, those);
+  const conditions = new Conditions();
+  conditions.add(`${table}.session_id = ANY(?::text[])`, arrayOf(those));
   return conditions;
 }
 
