@@ -9,9 +9,14 @@ import {
   type PoolOptions,
 } from "../../src/store/postgres/connect.ts";
 import { meaningOf, retried } from "../../src/store/postgres/retry.ts";
-import { freePort, needsPostgres } from "../crash/postgres/node.ts";
+import { Node, freePort, needsPostgres } from "../crash/postgres/node.ts";
 import { PostgresRelay } from "../crash/postgres/relay.ts";
+import { start } from "../support/events.ts";
+import { pgbouncer } from "../support/pgbouncer.ts";
 import { emptyDatabase } from "../support/postgres.ts";
+import { openPostgres } from "../support/stores.ts";
+import { needs } from "../support/tools.ts";
+import { until } from "../support/wait.ts";
 
 const OPTIONS: PoolOptions = { size: 2, statement_timeout_ms: 10_000 };
 
@@ -140,6 +145,48 @@ test.skipIf(!needsPostgres())(
     });
     expect(meaningOf(error)).toBe("again");
     await pool.end();
+  },
+  60_000,
+);
+
+test.skipIf(!(needsPostgres() && needs("pgbouncer")))(
+  "a database that its pooler does not reach is away, and comes back",
+  async () => {
+    await using node = await Node.copy(false);
+    await node.start();
+    const port = await freePort();
+    const settings = `[databases]
+session_buddy = host=127.0.0.1 port=${node.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+pool_mode = transaction
+server_login_retry = 1
+`;
+    await using _pooler = await pgbouncer(settings, port, ["postgres"]);
+    const url = `postgres://postgres@127.0.0.1:${port}/session_buddy?pgbouncer=true`;
+    const open = (at = url) =>
+      openPostgres(
+        { url: at, [Symbol.asyncDispose]: async () => {} },
+        { patience_ms: 0, statement_timeout_ms: 1_000 },
+      );
+    const store = await open();
+    await node.stop("immediate");
+    await until("the pooler to say so", async () => {
+      const error = await store.append([start()]).catch((error) => error);
+      expect(error).toMatchObject({ code: "overloaded" });
+      return String(error).includes("server login has been failing");
+    });
+    expect(store.facts().away).not.toBeNull();
+    await node.start();
+    await until("it to be back", () =>
+      store.append([start()]).catch(() => null),
+    );
+    expect(store.facts().away).toBeNull();
+    await store.close();
+    // What it never takes is no outage.
+    const nowhere = open(url.replace("/session_buddy?", "/nowhere?"));
+    await expect(nowhere).rejects.toMatchObject({ code: "storage" });
   },
   60_000,
 );

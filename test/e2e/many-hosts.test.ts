@@ -1,17 +1,15 @@
 /** What docs/many-hosts.md says to type, typed: roles, servers, moving, standby, PgBouncer. */
 import { SQL } from "bun";
 import { expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Cluster } from "../crash/postgres/cluster.ts";
 import { freePort, needsPostgres } from "../crash/postgres/node.ts";
 import { configure, expectFailure } from "../support/host.ts";
 import { BLOCKS } from "../support/pages.ts";
+import { pgbouncer } from "../support/pgbouncer.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
-import { until } from "../support/wait.ts";
 
 const PAGE = "docs/many-hosts.md";
 const blocks = (language: string) =>
@@ -188,7 +186,7 @@ test("through PgBouncer in transaction mode all is the same", async () => {
     await typed(root, TIMEOUT);
   }
   const pooled = await freePort();
-  await using _pooler = await pgbouncer(port, pooled);
+  await using _pooler = await pooler(port, pooled);
   const through = url.replace(`:${port}`, `:${pooled}`);
   const { sandbox } = typist;
   const untold = await sandbox.run(["list-sessions"], {
@@ -232,47 +230,15 @@ test("through PgBouncer in transaction mode all is the same", async () => {
   );
 }, 120_000);
 
-/** As the page configures it, as a user of its own. */
-async function pgbouncer(port: number, pooled: number) {
-  const folder = mkdtempSync(join(tmpdir(), "sb-pgbouncer-"));
-  chmodSync(folder, 0o777);
+/** As the page configures it. */
+function pooler(port: number, pooled: number): Promise<AsyncDisposable> {
   const [ini] = blocks("ini").filter(({ text }) => text.includes("pgbouncer"));
-  writeFileSync(
-    join(folder, "users.txt"),
-    `"session_buddy" ""\n"session_buddy_owner" ""\n`,
-  );
-  const text = ini!.text
+  const settings = ini!.text
     .replace("db.example.org port=5432", `127.0.0.1 port=${port}`)
     .replace("6432", `${pooled}`)
-    .replace("scram-sha-256", "trust")
-    .replace(/auth_file = .*/, `auth_file = ${folder}/users.txt`);
-  writeFileSync(join(folder, "pgbouncer.ini"), `${text}unix_socket_dir =\n`);
-  const as =
-    process.getuid?.() === 0 ? ["runuser", "-u", "postgres", "--"] : [];
-  const child = Bun.spawn([...as, "pgbouncer", `${folder}/pgbouncer.ini`], {
-    ...{ cwd: "/", stdin: "ignore", stdout: "ignore", stderr: "pipe" },
-  });
-  await until("PgBouncer to listen", async () => {
-    try {
-      (
-        await Bun.connect({
-          hostname: "127.0.0.1",
-          port: pooled,
-          socket: { data() {} },
-        })
-      ).end();
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      await child.exited;
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
+    .replace(/auth_\w+ = .*\n/g, "");
+  const users = ["session_buddy", "session_buddy_owner"];
+  return pgbouncer(settings, pooled, users);
 }
 
 test("the unit on the page is one that the executable makes, for a user of its own", async () => {

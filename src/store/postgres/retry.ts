@@ -41,8 +41,13 @@ const OF_DATA = [
   "54", // program limits
 ];
 
-/** A pooler knows less of it than the database. */
+/**
+ * Whatever PgBouncer says has this one: that it does not reach the database, which ends by
+ * itself, and that it takes something never.
+ */
 const PROTOCOL = "08P01";
+const NEVER = /startup parameter|^no such |auth/;
+const SETTING = /startup parameter/;
 
 /** Of the driver: whoever answers has not shown who it is. */
 const CERTIFICATE =
@@ -77,7 +82,7 @@ export function meaningOf(error: unknown): Meaning {
   if (error instanceof Failure) return "final";
   const state = stateOf(error);
   if (state !== null) {
-    if (state === PROTOCOL) return "final";
+    if (state === PROTOCOL && NEVER.test(reasonOf(error))) return "final";
     if (AGAIN.has(state)) return "again";
     return AWAY.some((prefix) => state.startsWith(prefix)) ? "away" : "final";
   }
@@ -124,7 +129,7 @@ export function failureOf(name: string, error: unknown): Failure {
       "name the host as its certificate does, and who has signed it in store.ca_file",
       cause,
     );
-  if (state === PROTOCOL)
+  if (state === PROTOCOL && SETTING.test(reasonOf(error)))
     return fail.config(
       `${name} is behind a pooler that refuses us: ${reasonOf(error)}`,
       "add ?pgbouncer=true to store.url",
