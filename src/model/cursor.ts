@@ -28,19 +28,24 @@ export const hitCursor = (place: HitPlace): string =>
   encode([
     ...[place.time, place.session_id, place.field],
     place.event_seq ?? place.recording_line,
+    ...(place.field === "tag" ? [place.text] : []),
   ]);
 
 /** @throws Failure (refused) when it is no cursor of a list of hits */
 export function readHitCursor(cursor: string): HitPlace {
-  const [time, session_id, field, number] = decodeList(cursor, 4);
+  const value = decode(cursor);
+  const ofTag = Array.isArray(value) && value[2] === "tag";
+  const [time, session_id, field, number, text] = listOf(value, ofTag ? 5 : 4);
   if (typeof session_id !== "string" || typeof field !== "string")
     throw notOurs();
+  if (ofTag && typeof text !== "string") throw notOurs();
   if (number !== null && !isSeq(number)) throw notOurs();
   const ofOutput = field === "output";
   return {
     ...{ time, session_id, field },
     event_seq: ofOutput ? null : number,
     recording_line: ofOutput ? number : null,
+    ...(typeof text === "string" && { text }),
   };
 }
 
@@ -49,21 +54,20 @@ const isSeq = (value: unknown): value is number =>
 
 /** @throws Failure (refused) when it is no cursor of a list of sessions */
 export function readSessionCursor(cursor: string): Row {
-  const [start_time, session_id] = decodeList(cursor, 2);
+  const [start_time, session_id] = listOf(decode(cursor), 2);
   if (typeof session_id !== "string") throw notOurs();
   return { start_time, session_id };
 }
 
 /** @throws Failure (refused) when it is no cursor of a list of commands */
 export function readCommandCursor(cursor: string): Place {
-  const [start_time, event_seq] = decodeList(cursor, 2);
+  const [start_time, event_seq] = listOf(decode(cursor), 2);
   if (!isSeq(event_seq)) throw notOurs();
   return { start_time, event_seq };
 }
 
 /** A time, and what else tells rows of that moment apart. */
-function decodeList(cursor: string, length: number): [string, ...unknown[]] {
-  const value = decode(cursor);
+function listOf(value: unknown, length: number): [string, ...unknown[]] {
   if (!Array.isArray(value) || value.length !== length) throw notOurs();
   const [text, ...others] = value as unknown[];
   if (typeof text !== "string") throw notOurs();

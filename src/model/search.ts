@@ -66,16 +66,23 @@ export interface SearchFilter {
   limit?: number;
 }
 
-/** The order of hits: newest first, then by session, field, and newest event or line. */
+/**
+ * The order of hits: newest first, then by session, field, and newest event or line; the
+ * tags of a session by their texts.
+ */
 export type HitPlace = Pick<
   Hit,
   "time" | "session_id" | "field" | "event_seq" | "recording_line"
->;
+> & {
+  /** Of a tag. */
+  text?: string;
+};
 
 export const placeOfHit = (hit: HitPlace): HitPlace => ({
   ...{ time: hit.time, session_id: hit.session_id },
   ...{ field: hit.field, event_seq: hit.event_seq },
   recording_line: hit.recording_line,
+  ...(hit.field === "tag" && hit.text !== undefined && { text: hit.text }),
 });
 
 /** As JSON answers show it. */

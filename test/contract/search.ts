@@ -1,5 +1,6 @@
 /** What a search finds in what a store has; part of the suite in store.ts. */
 import { describe, expect, test } from "bun:test";
+import { hitCursor, readHitCursor } from "../../src/model/cursor.ts";
 import type { Event } from "../../src/model/event.ts";
 import type { Hit, SearchFilter } from "../../src/model/search.ts";
 import type { SessionStore } from "../../src/model/store.ts";
@@ -170,6 +171,25 @@ export function searches(store: () => SessionStore): void {
         "'a(' is no regular expression: missing ): a(",
       );
       expect(await all({ text: "a(" })).toEqual([]);
+    });
+
+    test("has each of several tags on a page, wherever that ends", async () => {
+      const tags = ["tag c", "no", "a tag", "tag z\0", "tag b"];
+      await store().append([start({ tags }), ...ran(1, 2, "tag it")]);
+      const hits = await all({ text: "tag" });
+      expect(hits.map(({ text }) => text)).toEqual([
+        ...["tag it", "a tag", "tag b", "tag c", "tag z\0"],
+      ]);
+      for (const limit of [1, 2, 3, 4]) {
+        const paged: Hit[] = [];
+        for (let page: Hit[]; paged.length < hits.length; paged.push(...page)) {
+          const last = paged.at(-1);
+          const from = last && readHitCursor(hitCursor(last));
+          page = await all({ text: "tag", limit, ...(from && { from }) });
+          if (page.length === 0) break;
+        }
+        expect([limit, paged]).toEqual([limit, hits]);
+      }
     });
 
     test("of a database without a session finds nothing", async () => {

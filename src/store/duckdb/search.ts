@@ -92,6 +92,9 @@ const SESSION_TEXTS = `
       lambda pair: {field: 'metadata.' || pair[1], text: pair[2]}))`;
 
 const ORDER = "moment DESC, session_id, field, seq DESC";
+/** A session may have several tags. */
+const tagOf = (row: string) =>
+  `CASE WHEN ${row}.field = 'tag' THEN ${row}.text END`;
 
 function hitsQuery(
   filter: SearchFilter,
@@ -159,8 +162,9 @@ function hitsQuery(
       WHERE ${matches("s.text.text")}),
     picked AS (
       SELECT * FROM (FROM told UNION ALL BY NAME FROM said
-        UNION ALL BY NAME FROM shown)
-      ${after ? `WHERE ${after}` : ""} ORDER BY ${ORDER} LIMIT ${all.parameter(rows)})
+        UNION ALL BY NAME FROM shown) AS u
+      ${after ? `WHERE ${after}` : ""} ORDER BY ${ORDER}, ${tagOf("u")}
+      LIMIT ${all.parameter(rows)})
     SELECT p.session_id, s.component_name, s.username, s.hostname, p.field,
       ${time("p.moment", "time")}, p.text,
       to_json(regexp_extract_all(p.text, ${found})[:${LOOKED_AT}])::VARCHAR AS matches,
@@ -173,7 +177,7 @@ function hitsQuery(
     FROM picked AS p LEFT JOIN (SELECT * FROM all_sessions
       WHERE session_id IN (SELECT session_id FROM picked)) AS s
       ON s.session_id = p.session_id
-    ORDER BY p.moment DESC, p.session_id, p.field, p.seq DESC`;
+    ORDER BY p.moment DESC, p.session_id, p.field, p.seq DESC, ${tagOf("p")}`;
   return { sql, values: all.values };
 }
 
@@ -184,9 +188,13 @@ function afterPlace(all: Conditions, place: HitPlace): string {
     all.parameter(place.field),
     all.parameter(BigInt(place.event_seq ?? place.recording_line ?? -1)),
   ];
+  const tag =
+    place.text === undefined
+      ? ""
+      : `OR seq = ${seq}::BIGINT AND text > ${all.parameter(place.text)}`;
   return `(moment < ${time}::TIMESTAMP OR moment = ${time}::TIMESTAMP AND (
     session_id > ${id} OR session_id = ${id} AND (
-    field > ${field} OR field = ${field} AND seq < ${seq}::BIGINT)))`;
+    field > ${field} OR field = ${field} AND (seq < ${seq}::BIGINT ${tag}))))`;
 }
 
 /** The hits of a page, with the exit statuses of the commands among them. */

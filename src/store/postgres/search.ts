@@ -164,6 +164,9 @@ const SOURCES: Record<
 };
 
 const ORDER = "moment DESC, session_id, field, seq DESC";
+/** A session may have several tags. */
+const tagOf = (row: string) =>
+  `CASE WHEN ${row}.field = 'tag' THEN ${row}.text END`;
 
 function hitsQuery(
   filter: SearchFilter,
@@ -198,22 +201,23 @@ function hitsQuery(
         ${sessions.where} AND s.start_time IS NOT NULL)`);
     if (name === "sessions" && text !== null && !filter.regex)
       some.push(likely(all, filter.text, has));
-    if (after) some.push(afterPlace(after, moment, id, field, seq));
+    if (after) some.push(afterPlace(after, moment, id, field, seq, value.text));
     return `(SELECT ${id} AS session_id, ${seq} AS seq, ${moment} AS moment,
         ${field} COLLATE "C" AS field, ${value.text} AS text,
         ${value.exit_code ?? "NULL"}::integer AS exit_code,
         ${value.recording_ms ?? "NULL"}::bigint AS recording_ms
       FROM ${from} WHERE ${some.join(" AND ")}
-      ORDER BY ${ORDER} LIMIT ${limit})`;
+      ORDER BY ${ORDER}${name === "sessions" ? `, ${tagOf("e")}` : ""}
+      LIMIT ${limit})`;
   });
   const sql = `
     SELECT p.session_id, s.component_name, s.username, s.hostname, p.field,
       p.moment, p.text, p.exit_code, p.seq::float8, p.recording_ms::float8
     FROM (SELECT * FROM (${found.join(" UNION ALL ")}) AS u
-      ORDER BY ${ORDER} LIMIT ${limit}) AS p
+      ORDER BY ${ORDER}, ${tagOf("u")} LIMIT ${limit}) AS p
     LEFT JOIN sessions AS s ON s.session_id = p.session_id
       AND s.start_time IS NOT NULL
-    ORDER BY p.moment DESC, p.session_id, p.field, p.seq DESC`;
+    ORDER BY p.moment DESC, p.session_id, p.field, p.seq DESC, ${tagOf("p")}`;
   return { sql, values: all.values };
 }
 
@@ -239,13 +243,15 @@ function placeParameters(all: Conditions, place: HitPlace) {
     id: `${all.parameter(place.session_id)}::text`,
     field: `${all.parameter(place.field)}::text`,
     seq: `${all.parameter(event_seq ?? recording_line ?? -1)}::bigint`,
+    tag: place.text === undefined ? null : `${all.parameter(place.text)}::text`,
   };
 }
 
 const afterPlace = (
   place: ReturnType<typeof placeParameters>,
-  ...[moment, id, field, seq]: [string, string, string, string]
+  ...[moment, id, field, seq, text]: [string, string, string, string, string]
 ) => `(${moment} < ${place.time} OR ${moment} = ${place.time} AND (
   ${id} > ${place.id} OR ${id} = ${place.id} AND (
   ${field} COLLATE "C" > ${place.field} OR
-  ${field} COLLATE "C" = ${place.field} AND ${seq} < ${place.seq})))`;
+  ${field} COLLATE "C" = ${place.field} AND (${seq} < ${place.seq}
+    ${place.tag ? `OR ${seq} = ${place.seq} AND ${text} > ${place.tag}` : ""}))))`;
