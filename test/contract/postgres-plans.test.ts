@@ -134,7 +134,7 @@ const SESSIONS: Record<FilterName, SessionFilter | null> = {
   after: { after: days(-1) },
   before: { before: days(9_999) },
   at: { at: days(-1) },
-  during: { in_since: days(20), before: days(19.9999) },
+  during: { in_since: days(8), before: days(7.9999) },
   last: { in_since: days(-1) },
   duration_greater: { duration_greater: 1e12 },
   duration_less: { duration_less: 1 },

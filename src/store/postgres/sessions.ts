@@ -136,22 +136,56 @@ function pageQuery(
         OR s.session_id ${beyond} ${id})`,
     );
   }
-  const order = `${inOrder}, s.session_id ${reverse ? "DESC" : ""}`;
+  const order = `ORDER BY ${inOrder}, s.session_id ${reverse ? "DESC" : ""}`;
+  const { at, in_since } = filter;
+  const matching =
+    at !== undefined
+      ? `(${fenced(conditions.where)}) AS s`
+      : in_since !== undefined
+        ? since(conditions, in_since, order, limit + offset, reverse)
+        : `${SESSIONS} ${conditions.where}`;
   const part = [
     conditions.optional("LIMIT ?::bigint", limit),
     conditions.optional("OFFSET ?::bigint", offset || undefined),
   ];
-  const { where, values } = conditions;
-  // Those of a moment are few, and found by its indexes; in the order of their starts
-  // all that began before would be looked at.
-  const matching = filter.at ? `(${fenced(where)}) AS s` : SESSIONS;
-  const sql = `SELECT ${READ} FROM ${matching} ${SIGNS}
-    ${filter.at ? "" : where} ORDER BY ${order} ${part.join(" ")}`;
-  return { sql, values };
+  const sql = `SELECT ${READ} FROM (SELECT s.* FROM ${matching}) AS s ${SIGNS}
+    ${order} ${part.join(" ")}`;
+  return { sql, values: conditions.values };
 }
 
+/**
+ * Those of a moment are few, and found by its indexes; in the order of their starts all
+ * that began before would be looked at.
+ */
 const fenced = (where: string) =>
   `SELECT s.* FROM ${SESSIONS} ${where} OFFSET 0`;
+
+/**
+ * Those that began since a time, in the order of their starts, and those that were in when
+ * it came. The second of both is looked at where the first is not enough.
+ */
+function since(
+  conditions: Conditions,
+  time: string,
+  order: string,
+  rows: number,
+  reverse: boolean,
+): string {
+  const { where } = conditions;
+  const began = TIME.replace("?", conditions.parameter(time));
+  const most = `${conditions.parameter(rows)}::bigint`;
+  const parts = [
+    (and: string) =>
+      `SELECT s.* FROM ${SESSIONS} ${where} AND s.start_time >= ${began} ${and}`,
+    (and: string) =>
+      `SELECT s.* FROM (${fenced(`${where} AND s.start_time < ${began} ${and}`)}) AS s`,
+  ];
+  const [first, second] = reverse ? parts.toReversed() : parts;
+  return `(WITH first AS MATERIALIZED (${first!("")} ${order} LIMIT ${most})
+    SELECT * FROM first
+    UNION ALL (${second!(`AND (SELECT count(*) FROM first) < ${most}`)}
+      ${order} LIMIT ${most})) AS s`;
+}
 
 /** The session of this very id. */
 export async function getSession(
