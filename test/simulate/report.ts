@@ -14,6 +14,8 @@ export interface Run {
 
 /** Every so often a line is printed. */
 const EVERY_SECONDS = 5;
+/** One sooner after the last would tell nothing of processors. */
+const LEAST_SECONDS = 1;
 
 /** @returns whether everything is stored, once */
 export async function report(site: Site, run: Run): Promise<boolean> {
@@ -79,7 +81,9 @@ class Parts {
     this.all.push(one);
     this.since.push(one);
     this.worst = Math.max(this.worst, one.waiting_events);
-    if (at % EVERY_SECONDS === 0) await this.print(at);
+    const seconds = (performance.now() - this.before.at) / 1_000;
+    if (at % EVERY_SECONDS === 0 && seconds >= LEAST_SECONDS)
+      await this.print(at);
   }
 
   private async print(at: number): Promise<void> {
@@ -97,7 +101,7 @@ class Parts {
     const { since } = this;
     const last = since.at(-1)!;
     const took = since.flatMap(({ took_ms }) => took_ms);
-    const a_second = (of: Count) => (sum(since, of) / seconds).toFixed(0);
+    const a_second = (of: Count) => perSecond(since, of).toFixed(0);
     console.log(
       [
         `${at} s`,
@@ -195,6 +199,10 @@ type Count = {
 
 const sum = (all: readonly Heard[], of: Count): number =>
   all.reduce((total, one) => total + one[of], 0);
+
+/** By the seconds of those who told: what waited to be read comes at once. */
+export const perSecond = (all: readonly Heard[], of: Count): number =>
+  sum(all, of) / sum(all, "seconds");
 
 const ms = (value: number) =>
   Number.isFinite(value) ? `${value.toFixed(1)} ms` : "none";

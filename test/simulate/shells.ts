@@ -29,6 +29,8 @@ export interface Plan {
 
 /** Since the line before, but for what stands. */
 export interface Heard {
+  /** How long that was: whoever reads may be late. */
+  seconds: number;
   calls: number;
   /** Acknowledged for the first time. */
   events: number;
@@ -69,7 +71,7 @@ let ending = false;
 
 function nothing(): Heard {
   return {
-    ...{ calls: 0, events: 0, heartbeats: 0, starts: 0, ends: 0 },
+    ...{ seconds: 0, calls: 0, events: 0, heartbeats: 0, starts: 0, ends: 0 },
     ...{ refused: 0, unanswered: 0, again: 0, took_ms: [], said: null },
     ...{ waiting_events: 0, waiting_hosts: 0, alive: 0 },
   };
@@ -296,9 +298,14 @@ const ticking = setInterval(() => {
   }
 }, TICK_MS / 2);
 
+let told_ms = performance.now();
+
 function tell(done?: Heard["done"]): void {
   const now = heard;
   heard = nothing();
+  const now_ms = performance.now();
+  now.seconds = (now_ms - told_ms) / 1_000;
+  told_ms = now_ms;
   for (const host of hosts) {
     now.waiting_events += host.waiting.length;
     now.waiting_hosts += Number(host.waiting.length > 0);
