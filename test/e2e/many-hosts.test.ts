@@ -120,6 +120,10 @@ test("the roles have what they need, and no more", async () => {
     expectFailure(busy, 3, /is in use by a server/);
   }
   await typist.said(BACK);
+  // What is to be typed for a copy can be, by who says it.
+  const dump = await typist.type("session-buddy backup whole.dump");
+  const [, line] = /try: (pg_dump .*)\)/.exec(dump.stderr)!;
+  await typist.said(line!);
 
   await using reader = connect("session_buddy", "session_buddy");
   await reader.unsafe("SET ROLE session_buddy_reader");
