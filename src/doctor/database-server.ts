@@ -25,6 +25,7 @@ export function databaseServerChecks(settings: Settings): Check[] {
           `use PostgreSQL ${OLDEST} or newer`,
         );
       const { has, knows } = schema;
+      if (has === null) return `${name}: version ${version}`;
       if (has > knows)
         throw fail.unhealthy(
           `${name} has schema version ${has}, this session-buddy knows ${knows}`,
@@ -39,9 +40,10 @@ export function databaseServerChecks(settings: Settings): Check[] {
           `role '${role}' lacks ${missing_grants.join("; ")}`,
           "grant it what docs/many-hosts.md says, by the owner of the tables",
         );
-      if (schema.has < schema.knows && !may_change_schema)
+      const { has, knows } = schema;
+      if (has !== null && has < knows && !may_change_schema)
         throw fail.permission(
-          `role '${role}' may not bring the tables to version ${schema.knows}`,
+          `role '${role}' may not bring the tables to version ${knows}`,
           "start a server once as the owner of the tables",
         );
       return `role '${role}' may read and write${may_change_schema ? ", and make tables" : ""}`;

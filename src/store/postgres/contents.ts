@@ -15,6 +15,7 @@ import type { Connection, Value } from "./connect.ts";
 import { type Duties, TERM_MS } from "./duties.ts";
 import { Conditions } from "./filters.ts";
 import { LAPSE } from "./lapse.ts";
+import { OURS } from "./schema.ts";
 import {
   type Row as SessionRecord,
   STORED_NAMES,
@@ -33,8 +34,7 @@ const MOVE = "move";
 const COUNTED_SESSIONS = 65_536;
 
 const BYTES = `SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::float8 AS bytes
-  FROM pg_class
-  WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'`;
+  FROM pg_class WHERE ${OURS} AND relkind = 'r'`;
 
 /** The id that so many sessions later comes. */
 const LATER = `SELECT session_id FROM sessions WHERE session_id > $1::text

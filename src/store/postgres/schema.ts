@@ -12,6 +12,10 @@
 import { TOLD_TABLES } from "./schema-told.ts";
 import { VIEWS } from "./schema-views.ts";
 
+/** Of what is where our tables are, whatever that is called, in `pg_class`. */
+export const OURS = `relnamespace
+  = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())`;
+
 /** What tells one event from the others, and where in the order of arrival it stands. */
 const EVENTS = [
   // Drawn once the sessions of a batch are locked, or their versions read.
