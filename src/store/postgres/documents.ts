@@ -108,7 +108,9 @@ export async function withDatabaseDocuments<T>(
   const reach = new Reach(address, {});
   const { presence, patience_ms, pool, writes } = reach;
   try {
-    await presence.of(patience_ms, () => migrate(pool, address.name));
+    await presence.of(patience_ms, (patience_ms) =>
+      migrate(pool, address.name, { patience_ms }),
+    );
     return await use(new DatabaseDocuments(writes, address.name, folder, null));
   } finally {
     await reach.end();

@@ -17,7 +17,13 @@ const VERSION = `SELECT version FROM schema_version WHERE id = 1`;
 const SET = `UPDATE schema_version SET version = $1::integer WHERE id = 1`;
 
 /** How long others that are at it are waited for. */
-const PATIENCE_MS = 60_000;
+const OTHERS_MS = 60_000;
+
+interface MigrateOptions {
+  /** How long it is tried while the database is away. */
+  patience_ms?: number;
+  migrations?: readonly (readonly string[])[];
+}
 
 /**
  * @param name of the database, for people
@@ -26,9 +32,9 @@ const PATIENCE_MS = 60_000;
 export async function migrate(
   pool: Pool,
   name: string,
-  migrations: readonly (readonly string[])[] = MIGRATIONS,
+  { patience_ms = 0, migrations = MIGRATIONS }: MigrateOptions = {},
 ): Promise<void> {
-  await retried(PATIENCE_MS, async () => {
+  const work = async () => {
     const [known] = await pool.ask<{ there: boolean }>(KNOWN);
     const have = known!.there ? await versionOf(pool, "") : null;
     if (have === null) for (const sql of MAKE) await pool.ask(sql);
@@ -37,7 +43,8 @@ export async function migrate(
     // A role that may only write finds the tables made, and needs no more.
     else if (have === migrations.length) return;
     while (await pool.transaction((tx) => step(tx, migrations)));
-  });
+  };
+  await retried(patience_ms, work, OTHERS_MS);
 }
 
 /** @returns whether there may be another */

@@ -167,13 +167,16 @@ const MAX_PAUSE_MS = 200;
 /**
  * Does work until it is done, or for so long; between two tries it waits a random
  * while, so that those who were in each other's way do not meet again.
+ * @param again_ms how long, where others are in the way
  * @throws the last error; a final one at once
  */
 export async function retried<T>(
   patience_ms: number,
   work: () => Promise<T>,
+  again_ms = patience_ms,
 ): Promise<T> {
-  const until = performance.now() + patience_ms;
+  const began = performance.now();
+  const until = { away: began + patience_ms, again: began + again_ms };
   for (
     let pause_ms = FIRST_PAUSE_MS;
     ;
@@ -182,7 +185,8 @@ export async function retried<T>(
     try {
       return await work();
     } catch (error) {
-      if (meaningOf(error) === "final" || performance.now() > until)
+      const meaning = meaningOf(error);
+      if (meaning === "final" || performance.now() > until[meaning])
         throw error;
       await Bun.sleep(Math.random() * pause_ms);
     }

@@ -113,8 +113,8 @@ export class PostgresStore implements KeptStore {
     try {
       // Whoever makes the tables is waited for longer than a host that is not there.
       await requireUsable(reach.reads, address.name);
-      await presence.of(patience_ms, () =>
-        migrate(reach.pool, address.name, migrations),
+      await presence.of(patience_ms, (patience_ms) =>
+        migrate(reach.pool, address.name, { patience_ms, migrations }),
       );
       // Leases run from now on, if nobody else has looked at them.
       await store.servers.begin(store.clock_ms());
