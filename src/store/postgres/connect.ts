@@ -6,7 +6,7 @@
 import { fail } from "../../model/failure.ts";
 import { Gate } from "../gate.ts";
 import type { Address } from "./address.ts";
-import { Unanswered, meaningOf, stateOf } from "./retry.ts";
+import { Standby, Unanswered, meaningOf, stateOf } from "./retry.ts";
 
 /** Arrays go as text, see `arrayOf`; a text that is cast to a time as `$1::text::timestamptz`. */
 export type Value = string | number | boolean | null;
@@ -62,8 +62,8 @@ const CONNECT_SECONDS = 5;
 /** The server's own timeout comes first, with a better sentence. */
 const GRACE_MS = 5_000;
 /**
- * How long BEGIN and COMMIT may take, which no timeout of the server is for: a commit
- * waits for as long as a synchronous standby is away.
+ * How long the first answer, BEGIN and COMMIT may take, which no timeout of the server
+ * is for: a commit waits for as long as a synchronous standby is away.
  */
 const TRANSACTION_MS = 10_000;
 /**
@@ -89,6 +89,8 @@ export class HostsPool implements Pool {
   private readonly used: { at: number };
   /** The host that `sql` is connected to. */
   private at: number;
+  /** What is known to be connected to no standby. */
+  private primary: Bun.SQL | null = null;
   /** The one that answered last; null before the first answer. */
   private answered: number | null = null;
   private ended = false;
@@ -144,8 +146,9 @@ export class HostsPool implements Pool {
     client: Client,
     sql: string,
     values: readonly Value[],
+    ms = this.options.statement_timeout_ms + GRACE_MS,
   ): Promise<T[]> {
-    const answered = limit(this.options.statement_timeout_ms + GRACE_MS);
+    const answered = limit(ms);
     answered.start();
     try {
       return await Promise.race([
@@ -172,6 +175,7 @@ export class HostsPool implements Pool {
       if (this.at !== this.used.at && !this.ended) this.reconnect();
       const client = this.sql;
       try {
+        await this.requirePrimary(client);
         const done = await use(client);
         if (client === this.sql) this.heard();
         return done;
@@ -181,6 +185,16 @@ export class HostsPool implements Pool {
         if (left <= 1 || !isElsewhere(error)) throw error;
       }
     }
+  }
+
+  /** A standby would answer who reads, with less than was acknowledged. */
+  private async requirePrimary(client: Bun.SQL): Promise<void> {
+    if (client === this.primary) return;
+    const [row] = await this.answer<{ is_standby: boolean }>(
+      ...([client, IS_STANDBY, [], TRANSACTION_MS] as const),
+    );
+    if (row!.is_standby) throw new Standby("it is a standby, and read-only");
+    this.primary = client;
   }
 
   private heard(): void {
@@ -298,8 +312,11 @@ function limit(ms: number) {
   };
 }
 
+const IS_STANDBY = "SELECT pg_is_in_recovery() AS is_standby";
+
 /** The host is not there, or is a standby: nothing was done. */
 const isElsewhere = (error: unknown): boolean =>
+  error instanceof Standby ||
   ["25006", "57P03"].includes(stateOf(error) ?? "") ||
   /^ERR_POSTGRES_CONNECTION_(REFUSED|FAILED|TIMEOUT)$/.test(
     String((error as { code?: unknown }).code),

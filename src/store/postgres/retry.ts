@@ -10,6 +10,9 @@ export type Meaning = "again" | "away" | "final";
 /** Another has changed a session since it was read. */
 export class Stale extends Error {}
 
+/** The host takes no writes. */
+export class Standby extends Error {}
+
 /** No answer came in time. */
 export class Unanswered extends Error {}
 
@@ -78,7 +81,7 @@ export function refusalOf(error: unknown): string | null {
 
 export function meaningOf(error: unknown): Meaning {
   if (error instanceof Stale) return "again";
-  if (error instanceof Unanswered) return "away";
+  if (error instanceof Unanswered || error instanceof Standby) return "away";
   if (error instanceof Failure) return "final";
   const state = stateOf(error);
   if (state !== null) {

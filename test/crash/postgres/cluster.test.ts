@@ -4,6 +4,9 @@
  */
 import { afterAll, expect, test } from "bun:test";
 import { SQL } from "bun";
+import { addressOf } from "../../../src/store/postgres/address.ts";
+import { HostsPool } from "../../../src/store/postgres/connect.ts";
+import { meaningOf } from "../../../src/store/postgres/retry.ts";
 import { needsRoot } from "../../support/host.ts";
 import { until } from "../../support/wait.ts";
 import { Cluster } from "./cluster.ts";
@@ -92,5 +95,26 @@ test.skipIf(!there)(
     await using sql = over(1);
     await sql`INSERT INTO told VALUES ('promoted', 1)`;
     expect(await values(promoted, "promoted")).toEqual([1]);
+  },
+);
+
+test.skipIf(!there)(
+  "who reads is not answered by a standby, until that is promoted",
+  async () => {
+    await using second = await Cluster.start(false);
+    const pool = new HostsPool(addressOf(second.url, null, null), {
+      ...{ size: 1, statement_timeout_ms: 10_000 },
+    });
+    const read = () => pool.ask("SELECT 1 AS n");
+    expect(await read()).toEqual([{ n: 1 }]);
+    await second.primary.stop("immediate");
+    // The first is of the connection that was cut; then both hosts are tried.
+    for (let n = 0; n < 3; n++) {
+      const error = await read().catch((error: unknown) => error);
+      expect(meaningOf(error)).toBe("away");
+    }
+    await second.failOver();
+    await until("an answer", () => read().catch(() => null));
+    await pool.end();
   },
 );
