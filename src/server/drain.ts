@@ -120,7 +120,6 @@ export class ServerDrain {
 
   private async take(): Promise<void> {
     const { log, settings, database } = this;
-    const now = this.now();
     if (this.again) await requeueDone(spoolFolder(settings.paths.data!));
     this.again = false;
     const report = await this.drain.pass().catch((error) => {
@@ -139,7 +138,7 @@ export class ServerDrain {
       log.warn("spool_file_refused", { files: refused });
     this.refused = files;
     await database.expireLeases(
-      now,
+      this.now(),
       settings.config.session.unleased_timeout_ms,
     );
     if (this.failed !== null) log.info("drain_recovered", {});

@@ -24,8 +24,12 @@ const MAX_ENDS = 4_096;
 /** See Duties. */
 export const LAPSE = "lapse";
 
-/** When something of a session came, by our clock; none in times to come. */
-const HEARD = `CASE WHEN greatest(s.heard_at, g.heard_at) > c.now
+/**
+ * When something of a session came, by our clock. What came a moment after `now` came
+ * now: whoever looks may have taken its time before. More is a clock that was set back.
+ */
+const HEARD = `CASE
+  WHEN greatest(s.heard_at, g.heard_at) > c.now + interval '1 minute'
   THEN $2::text::timestamptz ELSE greatest(s.heard_at, g.heard_at) END`;
 const SIGN = "greatest(s.last_seen, g.last_sign)";
 /** A sign from the future says nothing of when it was made. */
