@@ -8,8 +8,10 @@ import { failureOf, meaningOf } from "./retry.ts";
 
 /** When to come again. */
 const RETRY_AFTER_MS = 5_000;
-/** So long after one has tried in vain nobody tries, and nobody does beside him. */
+/** So long after one has tried in vain nobody tries. */
 const REST_MS = 200;
+/** So long one tries alone: what he asks for may take much longer than that it is there. */
+const ALONE_MS = 1_000;
 
 export class Presence {
   /** Why it cannot be used; null while it can. */
@@ -36,7 +38,7 @@ export class Presence {
   ): Promise<T> {
     // A host that has gone silent keeps everybody who tries for seconds.
     if (this.away && performance.now() < this.rests_until) throw this.away;
-    if (this.away) this.rests_until = Infinity;
+    if (this.away) this.rests_until = performance.now() + ALONE_MS;
     try {
       const done = await work(this.away ? 0 : patience_ms);
       if (this.away) {
