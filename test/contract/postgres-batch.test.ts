@@ -8,8 +8,16 @@ import type { Event } from "../../src/model/event.ts";
 import { SPOOL } from "../../src/model/reporter.ts";
 import { arrivalOf } from "../../src/store/arrivals.ts";
 import { addressOf } from "../../src/store/postgres/address.ts";
-import { type Batch, commitBatch } from "../../src/store/postgres/commit.ts";
-import { HostsPool } from "../../src/store/postgres/connect.ts";
+import {
+  type Batch,
+  commitBatch,
+  settle,
+} from "../../src/store/postgres/commit.ts";
+import {
+  type Connection,
+  HostsPool,
+  type Value,
+} from "../../src/store/postgres/connect.ts";
 import { migrate } from "../../src/store/postgres/migrate.ts";
 import type { Arrival } from "../../src/store/arrivals.ts";
 import { needsPostgres } from "../crash/postgres/node.ts";
@@ -89,6 +97,50 @@ test.skipIf(!needsPostgres())(
       [{ how: "on" }],
       [{ how: "off" }],
     ]);
+    await pool.end();
+  },
+);
+
+test.skipIf(!needsPostgres())(
+  "what another has stored meanwhile is acknowledged by a COMMIT that is waited for",
+  async () => {
+    await using database = await emptyDatabase();
+    const address = addressOf(database.url, null, null);
+    const options = { size: 2, statement_timeout_ms: 10_000 };
+    const settings = { synchronous_commit: "off" };
+    const pool = new HostsPool(address, { ...options, settings });
+    await migrate(pool, address.name);
+    const store = (tx: Connection) =>
+      commitBatch(tx, { tried: null }, arrivals(began(1)), RULES);
+    /** Once the rows that there are have been locked, another stores the same. */
+    const later = (tx: Connection): Connection => {
+      let last: Promise<unknown> = Promise.resolve();
+      return {
+        ask<T>(sql: string, values?: readonly Value[]): Promise<T[]> {
+          const asked = last.then(async () => {
+            if (sql.includes("nextval")) await pool.transaction(store);
+            return tx.ask<T>(sql, values);
+          });
+          last = asked;
+          return asked;
+        },
+      };
+    };
+    const HOW = `SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS writes,
+      current_setting('synchronous_commit') AS how`;
+    for (const meeting of [later, (tx: Connection) => tx]) {
+      const found = await pool.transaction(async (tx) => {
+        const { stored } = await store(meeting(tx));
+        return [stored.length, await tx.ask(HOW)];
+      });
+      expect(found).toEqual([0, [{ writes: true, how: "on" }]]);
+    }
+    // So is what was begun before.
+    const how = await pool.transaction(async (tx) => {
+      await settle(tx, [began(1).session_id]);
+      return tx.ask(HOW);
+    });
+    expect(how).toEqual([{ writes: true, how: "on" }]);
     await pool.end();
   },
 );

@@ -78,9 +78,9 @@ export interface Batch<T extends Arrival> {
 }
 
 /** A role whose commits are not waited for would have us acknowledge what a crash loses. */
-const NUMBER = `SELECT nextval('batch_numbers')::text AS number,
-  CASE current_setting('synchronous_commit') WHEN 'off'
+const WAITS = `CASE current_setting('synchronous_commit') WHEN 'off'
     THEN set_config('synchronous_commit', 'on', true) END`;
+const NUMBER = `SELECT nextval('batch_numbers')::text AS number, ${WAITS}`;
 /**
  * A number that was drawn and not committed may be drawn again once the database has
  * crashed, or by a standby that was promoted: it tells only together with an event.
@@ -108,8 +108,10 @@ export async function commitBatch<T extends Arrival>(
     isCommitted(tx, batch),
     tx.ask<{ payload: string }>(REDACTIONS, [arrayOf(ids)]),
   ]);
+  // What came after the rows were locked is not.
+  const are_locked = rules.locks && ids.every((id) => rows.has(id));
   if (done) {
-    if (!rules.locks) await settle(tx, ids);
+    if (!are_locked) await settle(tx, ids);
     return batch.tried!.outcome;
   }
   const { number } = numbers[0]!;
@@ -123,7 +125,7 @@ export async function commitBatch<T extends Arrival>(
     (id) => rows.get(id)?.owner ?? null,
   );
   if (fresh.length > 0) await store(tx, number, fresh, replaced, rows, rules);
-  else if (!rules.locks) await settle(tx, ids);
+  else if (!are_locked) await settle(tx, ids);
   const outcome = { stored: fresh, rejected };
   batch.tried = { number, outcome };
   return outcome;
@@ -138,7 +140,10 @@ export async function settle(
   tx: Connection,
   session_ids: Iterable<string>,
 ): Promise<void> {
-  await readKnown(tx, session_ids, true);
+  await Promise.all([
+    tx.ask(`SELECT ${WAITS}`),
+    readKnown(tx, session_ids, true),
+  ]);
 }
 
 /** Whether its last try was done after all. */
