@@ -52,21 +52,22 @@ async function* begun(
   connection: Connection,
   filter: CommandFilter,
 ): AsyncGenerator<Command> {
-  const some = async (part: CommandFilter, rows: number) => {
-    const near = isOfSessions(part)
-      ? await read(connection, begunQuery(part, rows, true))
-      : [];
-    if (near.length === rows) return near;
-    return read(connection, begunQuery(part, rows, false));
-  };
+  const some =
+    (connection: Connection) => async (part: CommandFilter, rows: number) => {
+      const near = isOfSessions(part)
+        ? await read(connection, begunQuery(part, rows, true))
+        : [];
+      if (near.length === rows) return near;
+      return read(connection, begunQuery(part, rows, false));
+    };
   let left = filter.limit ?? Infinity;
   if (filter.text === undefined || filter.session_id !== undefined)
-    return yield* pages(filter, left, some);
+    return yield* pages(filter, left, some(connection));
   const spans = await Spans.of(connection, filter, ["commands"]);
-  for (let span = spans.next(); span && left > 0; span = spans.next()) {
+  for (let span; left > 0 && (span = await spans.next());) {
     const [since, until] = span.map(isoTime);
     const part = { ...filter, after: since!, before: until! };
-    for await (const command of pages(part, left, some)) {
+    for await (const command of pages(part, left, some(spans))) {
       left--;
       yield command;
     }

@@ -48,12 +48,12 @@ export async function* search(
   if (place) spans.from(Date.parse(place.time));
   let left = limit;
   let most = FIRST_ROWS;
-  for (let span = spans.next(); span && left > 0; span = spans.next()) {
+  for (let span; left > 0 && (span = await spans.next());) {
     if (gone?.aborted) throw nobodyWaits();
     // Of those that may match few or all do.
     const rows = engine ? most : Math.min(most, left);
     const { sql, values } = hitsQuery(filter, looked, span, place, rows);
-    const found = (await connection.ask<HitRow>(sql, values)).map(hitIn);
+    const found = (await spans.ask<HitRow>(sql, values)).map(hitIn);
     const texts = found.map((hit) => hit.text);
     const matches = engine
       ? await engine.matches(text, texts, LOOKED_AT)
