@@ -62,6 +62,13 @@ test("verify-full wants the certificate of that name, by that authority", async 
       });
     const full = `sslmode=verify-full&sslrootcert=`;
 
+    await node.start();
+    expectFailure(
+      await asked("sslmode=require"),
+      5,
+      /speaks no TLS .*ssl = on/,
+    );
+
     await begin(near);
     expect(await asked(full + near.ca)).toMatchObject({ exitCode: 0 });
     expectFailure(

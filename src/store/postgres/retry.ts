@@ -132,6 +132,12 @@ export function failureOf(name: string, error: unknown): Failure {
       "name the host as its certificate does, and who has signed it in store.ca_file",
       cause,
     );
+  if (code === "ERR_POSTGRES_TLS_NOT_AVAILABLE")
+    return fail.config(
+      `${name} speaks no TLS`,
+      "have it do so (ssl = on), or add ?sslmode=disable to store.url where nobody else is on the way",
+      cause,
+    );
   if (state === PROTOCOL && SETTING.test(reasonOf(error)))
     return fail.config(
       `${name} is behind a pooler that refuses us: ${reasonOf(error)}`,
