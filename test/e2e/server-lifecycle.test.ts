@@ -69,6 +69,7 @@ test("status and health tell a running server from none, also as JSON", async ()
   const health = await sandbox.run(["mcp", "health"]);
   expect([health.exitCode, health.stderr]).toEqual([0, ""]);
   expect(health.stdout).toMatch(/^healthy\n {2}database: +ok\n/);
+  expect(health.stdout).toContain("\n  descriptors: ok\n");
 });
 
 test("a second server is refused and names the first", async () => {

@@ -31,7 +31,7 @@ EXAMPLES
     const { last_drain_age_seconds: age } = health;
     const lines = [
       health.status === "ok" ? "healthy" : health.status,
-      ...checks.map(([name, state]) => `  ${`${name}:`.padEnd(10)}${state}`),
+      ...checks.map(([name, state]) => `  ${`${name}:`.padEnd(9)} ${state}`),
       ...(age === undefined ? [] : [`  last drain: ${age} s ago`]),
     ];
     printResult(args.json, health, `${lines.join("\n")}\n`, 2);
