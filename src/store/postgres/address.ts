@@ -1,7 +1,7 @@
 /**
  * Where the database is: postgres://user@host[:port][,host2[:port]…]/database, with
  * `sslmode`, `sslrootcert`, `pgbouncer` as parameters; a folder as `host` is that of
- * a socket.
+ * a socket, whose port is that of the URL.
  */
 import { readFileSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
@@ -66,9 +66,9 @@ export function addressOf(
         `it has the parameter '${name}'`,
         `it may have ${PARAMETERS.join(", ")}`,
       );
-  const username = decodeURIComponent(user) || userInfo().username;
-  const database = decodeURIComponent(path) || username;
-  const hosts = hostsOf(parameters.get("host") ?? hostlist);
+  const username = unquoted(user) || userInfo().username;
+  const database = unquoted(path) || username;
+  const hosts = hostsOf(parameters.get("host") ?? hostlist, hostlist);
   const tls = tlsOf(hosts, parameters, ca_file);
   const named = `PostgreSQL database '${database}' at ${hosts.map(nameOf).join(", ")}`;
   return {
@@ -103,11 +103,22 @@ const notAnAddress = (why: string, hint?: string) =>
       "for example: postgres://session_buddy@db.example.org/session_buddy",
   );
 
-function hostsOf(list: string): Host[] {
+function unquoted(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw notAnAddress(`'${text}' has a % that quotes nothing`);
+  }
+}
+
+/** @param place what stands before the database in the URL */
+function hostsOf(list: string, place: string): Host[] {
   return list.split(",").map((each) => {
-    const text = decodeURIComponent(each);
-    if (text.startsWith("/"))
-      return { path: join(text, `.s.PGSQL.${DEFAULT_PORT}`) };
+    const text = unquoted(each);
+    if (text.startsWith("/")) {
+      const [, port = DEFAULT_PORT] = /:(\d+)$/.exec(place) ?? [];
+      return { path: join(text, `.s.PGSQL.${port}`) };
+    }
     const found = /^(?:\[([0-9a-fA-F:]+)\]|([^:]*))(?::(\d{1,5}))?$/.exec(text);
     if (!found) throw notAnAddress(`'${text}' is no host`);
     const hostname = found[1] ?? found[2] ?? "";
@@ -157,7 +168,7 @@ function read(file: string, what: string): string {
   }
 }
 
-/** Of PGPASSWORD, else of the first line in PGPASSFILE that fits, as libpq does. */
+/** Of the first line in PGPASSFILE that fits, as libpq does. */
 function passwordFor(
   hosts: readonly Host[],
   database: string,
