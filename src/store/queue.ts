@@ -7,7 +7,7 @@ import { QUEUE_EVENTS } from "../model/store.ts";
 import type { Arrival } from "./arrivals.ts";
 
 /** The limits of a batch. */
-const BATCH_EVENTS = 4_096;
+export const BATCH_EVENTS = 4_096;
 const BATCH_CHARACTERS = 16 * 1024 * 1024;
 /** The limit of the queue beside QUEUE_EVENTS; a single call may exceed it. */
 const QUEUE_CHARACTERS = 128 * 1024 * 1024;

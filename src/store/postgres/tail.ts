@@ -5,6 +5,7 @@
  */
 import type { EventFilter } from "../../model/filter.ts";
 import type { StoredEvent } from "../../model/store.ts";
+import { BATCH_EVENTS } from "../queue.ts";
 import { storedEventOf } from "../rows.ts";
 import type { Connection } from "./connect.ts";
 import { Conditions, TIME } from "./filters.ts";
@@ -15,8 +16,6 @@ import { arrayOf, timeOf } from "./text.ts";
 const SLICE = 10_000;
 /** Events that one query reads. */
 const PAGE = 1_024;
-/** A batch has no more events. */
-const MAX_BATCH = 4_096;
 
 const SOME = "SELECT 1 FROM batches WHERE seq IS NULL LIMIT 1";
 const LAST = "SELECT last FROM tail WHERE id = 1";
@@ -116,9 +115,9 @@ function eventsQuery(
   conditions.add("e.kind = ANY(?::text[])", kinds && arrayOf(kinds));
   conditions.add(`e.timestamp >= ${TIME}`, after);
   conditions.add(`e.timestamp < ${TIME}`, before);
-  // The first is what an index is read by.
+  // The first is what an index is read by: a batch has no more events.
   conditions.add(
-    `b.seq >= ?::bigint - ${MAX_BATCH} AND b.seq + e.ordinal > ?::bigint`,
+    `b.seq >= ?::bigint - ${BATCH_EVENTS} AND b.seq + e.ordinal > ?::bigint`,
     after_seq,
   );
   const sql = `SELECT b.seq + e.ordinal AS seq, b.received_at, e.provenance,
