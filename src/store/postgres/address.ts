@@ -42,7 +42,7 @@ const URL_PARTS =
 
 /**
  * @param url see above
- * @param password what a file or the environment says; null for none
+ * @param password null: what PGPASSFILE says
  * @param ca_file of the authority that has signed the server's certificate
  * @throws Failure (config)
  */
