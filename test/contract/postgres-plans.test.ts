@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { FilterName } from "../../src/model/columns.ts";
 import type { CommandFilter } from "../../src/model/command.ts";
 import type { SessionFilter } from "../../src/model/filter.ts";
+import type { MaintenanceOptions } from "../../src/model/maintenance.ts";
 import { addressOf } from "../../src/store/postgres/address.ts";
 import { listCommands } from "../../src/store/postgres/commands.ts";
 import {
@@ -14,6 +15,10 @@ import {
   type Value,
 } from "../../src/store/postgres/connect.ts";
 import { inspect } from "../../src/store/postgres/inspect.ts";
+import {
+  DatabaseMaintenance,
+  type MaintenanceParts,
+} from "../../src/store/postgres/maintenance.ts";
 import { migrate } from "../../src/store/postgres/migrate.ts";
 import { search } from "../../src/store/postgres/search.ts";
 import { hostsSeen, listSessions } from "../../src/store/postgres/sessions.ts";
@@ -234,5 +239,29 @@ describe.skipIf(!there)("few rows are looked at", () => {
     );
     expect(ran.found).toBe(11);
     expect(ran.looked_at).toBeLessThan(MOST);
+  });
+
+  test("for what is in an archive, of very many", async () => {
+    await pool.ask(`UPDATE sessions SET archived = '/archive',
+        archived_at = now(), late_events = 0, start_time = NULL
+      WHERE pid % 10 <> 0`);
+    await pool.ask("ANALYZE sessions");
+    const archived = (reference: string) =>
+      rowsOf(async function* (reads) {
+        const parts = { reads } as MaintenanceParts;
+        const options = {} as MaintenanceOptions;
+        const one = new DatabaseMaintenance(parts, options);
+        yield* await one.archived(reference);
+      });
+    for (const [reference, found] of [
+      ["none", 0],
+      ["0000ea5f", 1],
+      ["0000ea60", 0],
+      ["bash-2026", 11],
+    ] as const) {
+      const seen = await archived(reference);
+      expect([reference, seen.found]).toEqual([reference, found]);
+      expect(seen.looked_at).toBeLessThan(MOST);
+    }
   });
 });

@@ -87,19 +87,26 @@ export const IN_SINCE = `(s.end_source IS NULL
 /** The greatest character: beyond all that begin with a text. */
 const LAST = "\u{10ffff}";
 
+/** Whether an id begins with a text, or ends with its 8 hex. */
+export function begins(
+  conditions: Conditions,
+  column: string,
+  value: string | number,
+): void {
+  const text = String(value);
+  // In this form an index serves.
+  const from = conditions.parameter(text);
+  const until = conditions.parameter(text + LAST);
+  const begins = `${column} >= ${from}::text AND ${column} < ${until}::text`;
+  conditions.always(
+    EIGHT_HEX.test(text)
+      ? `(${begins} OR right(${column}, 8) = ${from}::text)`
+      : begins,
+  );
+}
+
 const COMPARISONS: Comparisons<Conditions> = {
-  begins: (conditions, column, value) => {
-    const text = String(value);
-    // In this form an index serves.
-    const from = conditions.parameter(text);
-    const until = conditions.parameter(text + LAST);
-    const begins = `${column} >= ${from}::text AND ${column} < ${until}::text`;
-    conditions.always(
-      EIGHT_HEX.test(text)
-        ? `(${begins} OR right(${column}, 8) = ${from}::text)`
-        : begins,
-    );
-  },
+  begins,
   equals: (conditions, column, value) => conditions.add(equals(column), value),
   has: (conditions, column, value) =>
     conditions.add(

@@ -33,13 +33,12 @@ import {
 import { removeTexts } from "../remove-texts.ts";
 import { type Going, plan, read, remove } from "./archive.ts";
 import type { DatabaseContents } from "./contents.ts";
+import { Conditions, begins } from "./filters.ts";
 import { decoded, timeOf } from "./text.ts";
 import { DatabaseTexts, type TextParts } from "./texts.ts";
 
-const ARCHIVED = `SELECT session_id, archived AS folder, archived_at, late_events
-  FROM sessions WHERE archived IS NOT NULL
-    AND (starts_with(session_id, $1::text) OR right(session_id, 9) = '-' || $1::text)
-  ORDER BY session_id LIMIT 11`;
+/** Archived sessions that a reference is told of. */
+const MOST_ARCHIVED = 11;
 
 export interface MaintenanceParts extends TextParts {
   contents: DatabaseContents;
@@ -76,7 +75,15 @@ export class DatabaseMaintenance implements Maintenance {
 
   async archived(reference: string): Promise<Archived[]> {
     type Row = Omit<Archived, "archived_at"> & { archived_at: Date };
-    const rows = await this.parts.reads.ask<Row>(ARCHIVED, [reference]);
+    const conditions = new Conditions();
+    conditions.always("s.archived IS NOT NULL");
+    begins(conditions, "s.session_id", reference);
+    const rows = await this.parts.reads.ask<Row>(
+      `SELECT s.session_id, s.archived AS folder, s.archived_at, s.late_events
+        FROM sessions AS s ${conditions.where}
+        ORDER BY s.session_id LIMIT ${MOST_ARCHIVED}`,
+      conditions.values,
+    );
     return rows.map(({ folder, archived_at, ...rest }) => ({
       ...{ ...rest, folder: decoded(folder), archived_at: timeOf(archived_at) },
     }));
