@@ -15,7 +15,7 @@ import { mayHave } from "../beginning.ts";
 import { type Committed, commitBatch, isCommitted, settle } from "./commit.ts";
 import type { Connection } from "./connect.ts";
 import { sessionOfEvent, summaryFrom } from "./known.ts";
-import { type Known, readKnown } from "./rows.ts";
+import { type Known, databaseTime, readKnown } from "./rows.ts";
 import { listSessions } from "./sessions.ts";
 import { refusalOf } from "./retry.ts";
 import { encoded } from "./text.ts";
@@ -29,15 +29,34 @@ const LOOK = "SELECT session_id FROM channels WHERE key = $1::text";
 
 const SET = "UPDATE channels SET session_id = $2::text WHERE key = $1::text";
 
+/** One that was over so long ago begins anew, as one that nobody knows. */
+const FORGOTTEN_DAYS = 30;
+/** Who begins it meanwhile has changed its row, which stays then. */
+const FORGET = `DELETE FROM channels AS c USING sessions AS s
+  WHERE s.session_id = c.session_id AND (s.archived IS NOT NULL OR s.end_time
+    < ${databaseTime("$1")} - interval '${FORGOTTEN_DAYS} days')`;
+const FORGET_MS = 3_600_000;
+
 /** A key may be long, and says who talks to whom. */
 const rowOf = (key: string) => createHash("sha256").update(key).digest("hex");
 
 export class Beginnings {
+  /** When conversations were forgotten last, by the caller's clock. */
+  private forgot_ms = -Infinity;
+
   constructor(
     private readonly connection: Connection,
     private readonly writer: Writer,
     private readonly now: Clock,
   ) {}
+
+  /** Forgets conversations that were over long ago, once an hour. */
+  async forget(): Promise<void> {
+    const now = this.now();
+    if (Math.abs(now - this.forgot_ms) < FORGET_MS) return;
+    await this.connection.ask(FORGET, [now - Date.now()]);
+    this.forgot_ms = now;
+  }
 
   /** See ServedStore.begin. */
   async begin(
@@ -112,8 +131,8 @@ export class Beginnings {
     { keys, keyOf, username }: Conversation,
     session_id: string,
   ): Promise<string | null> {
-    if (session_id !== "")
-      return (await goesOn(connection, session_id)) ? session_id : null;
+    if (session_id !== "" && (await goesOn(connection, session_id)))
+      return session_id;
     // It may have come from another database, which had no such rows.
     const open = await this.channels(connection, username);
     for (const key of keys) {

@@ -231,6 +231,7 @@ export class PostgresStore implements KeptStore {
   /** Numbers what has come. */
   async catchUp(): Promise<void> {
     await this.tail.number();
+    await this.beginnings.forget();
     if (performance.now() - this.measured_ms > MEASURE_MS) await this.measure();
   }
 
