@@ -59,6 +59,8 @@ const READING = {
 };
 
 const CONNECT_SECONDS = 5;
+/** The driver tries one that is not there for as long, and others may be. */
+const NEXT_HOST_SECONDS = 2;
 /** The server's own timeout comes first, with a better sentence. */
 const GRACE_MS = 5_000;
 /**
@@ -235,7 +237,7 @@ export class HostsPool implements Pool {
       ...{ database, username, max: size, bigint: false },
       ...(password !== null && { password }),
       ...(tls && { tls }),
-      connectionTimeout: CONNECT_SECONDS,
+      connectionTimeout: hosts.length > 1 ? NEXT_HOST_SECONDS : CONNECT_SECONDS,
       // A pooler that gives each transaction another connection knows no names of
       // statements, and of a session the settings that it keeps itself.
       ...(pgbouncer
