@@ -8,6 +8,8 @@ export interface Filled {
   sessions: number;
   /** Of each session; 0: neither events nor commands are there, but sessions alone. */
   commands: number;
+  /** Whether the events of sessions with commands are there, too. */
+  events?: boolean;
   /** The last ones, which have not ended. */
   open: number;
 }
@@ -78,7 +80,7 @@ const TABLES = ["events", "sessions", "commands"];
 /** @param sql of an owner, over a database with our tables and nothing in them */
 export async function fillPostgres(
   sql: SQL,
-  { sessions, commands, open }: Filled,
+  { sessions, commands, open, events = true }: Filled,
 ): Promise<void> {
   const indexes = (await sql`
     SELECT i.indexname AS name, i.indexdef AS definition FROM pg_indexes AS i
@@ -95,7 +97,7 @@ export async function fillPostgres(
     const source = SOURCE(from, Math.min(from + SLICE, sessions));
     await sql.unsafe(sessionsOf(source, isOpen));
     if (commands === 0) continue;
-    await sql.unsafe(eventsOf(source, isOpen, commands));
+    if (events) await sql.unsafe(eventsOf(source, isOpen, commands));
     await sql.unsafe(commandsOf(source, commands));
   }
   await sql.unsafe(`

@@ -3,7 +3,8 @@
  * figure a ratio where it can be one: compare those.
  *
  *   bun test/bench/postgres.ts writes [SECONDS] [ROUNDS]
- *   bun test/bench/postgres.ts reads SESSIONS [COMMANDS]   with 0 commands: sessions alone
+ *   bun test/bench/postgres.ts reads SESSIONS [COMMANDS] [0]
+ *     with 0 commands: sessions alone; with 0 behind them: without their events
  *   bun test/bench/postgres.ts beats [SHELLS] [SECONDS]    signs of life, one in 30 s each
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -44,7 +45,8 @@ const open = () => PostgresStore.open(addressOf(url, null, null));
 const [what = "writes", ...given] = process.argv.slice(2);
 const numbers = given.map(Number);
 if (what === "writes") await writes(numbers[0], numbers[1]);
-else if (what === "reads") await reads(numbers[0]!, numbers[1]);
+else if (what === "reads")
+  await reads(numbers[0]!, numbers[1], numbers[2] !== 0);
 else await beats(numbers[0], numbers[1]);
 console.log(`load average ${loadavg()[0]!.toFixed(1)}`);
 
@@ -160,11 +162,15 @@ async function writes(seconds = 5, rounds = 5): Promise<void> {
   }
 }
 
-async function reads(sessions: number, commands = 2): Promise<void> {
+async function reads(
+  sessions: number,
+  commands = 2,
+  events = true,
+): Promise<void> {
   await (await open()).close();
   await using sql = node.connect();
   const began = performance.now();
-  await fillPostgres(sql, { sessions, commands, open: 1_000 });
+  await fillPostgres(sql, { sessions, commands, events, open: 1_000 });
   const seconds = (performance.now() - began) / 1_000;
   const tables = (await sql`
     SELECT relname AS name, pg_total_relation_size(oid)::float8 AS bytes FROM pg_class
