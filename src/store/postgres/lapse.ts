@@ -48,11 +48,11 @@ const FROM = `greatest(${LAST}, $2::text::timestamptz,
   CASE WHEN ${IS_THERE} THEN v.since END)`;
 
 /**
- * $1: how far the clock is moved; $2: since when leases are looked at without a break; $3: how long one without
- * heartbeats may be silent. One that its own host calls gone, by a clock that may
- * differ, is gone unless it was heard of since. Its own clock is
- * read after all that it sees was written: by an earlier time what came just now would be
- * of times to come.
+ * $1: how far the clock is moved; $2: since when leases are looked at without a break;
+ * $3: how long one without heartbeats may be silent. One that its own host calls gone,
+ * by a clock that may differ, is gone unless it was heard of since. Its own clock is read
+ * after all that it sees was written: by an earlier time what came just now would be of
+ * times to come.
  */
 const LOST = `WITH clock AS MATERIALIZED (SELECT ${databaseTime("$1")} AS now)
   SELECT s.session_id, ${SIGN} AS sign
@@ -78,6 +78,8 @@ const PROCESSES = `SELECT s.session_id, s.state, ${SIGN} AS sign
  */
 const SHORT_MS = 50;
 const REST = 20;
+/** It may have waited for others, or for the database to come back. */
+const MAX_REST_MS = 30_000;
 
 export class Lapse {
   /** When the last look for leases was, and until when none is, by the caller's clock. */
@@ -139,7 +141,8 @@ export class Lapse {
         unleased_timeout_ms,
       ]);
       const took_ms = performance.now() - asked_ms;
-      const rest_ms = REST * Math.max(0, took_ms - SHORT_MS);
+      const over_ms = Math.max(0, took_ms - SHORT_MS);
+      const rest_ms = Math.min(REST * over_ms, MAX_REST_MS);
       this.last = { at_ms: now_ms, until_ms: now_ms + rest_ms };
       for (const { session_id, sign } of rows)
         ends.push(lostEnd(session_id, timeOf(sign)));
