@@ -7,6 +7,7 @@ import type { WholeSession } from "../../model/contents.ts";
 import { COLUMNS, type Column } from "../../model/columns.ts";
 import type { ArchivePlan, ArchiveRequest } from "../../model/maintenance.ts";
 import { parseMetadata } from "../../model/metadata.ts";
+import { settle } from "./commit.ts";
 import type { Connection } from "./connect.ts";
 import { EVENTS_READ, type EventRow, eventOf } from "./contents.ts";
 import { deleteOutput } from "./output.ts";
@@ -57,6 +58,9 @@ const BURY = `UPDATE sessions AS s SET version = s.version + 1, state = NULL,
   FROM unnest($1::text[], $2::bigint[]) AS x (session_id, version)
   WHERE s.session_id = x.session_id AND s.version = x.version
   RETURNING s.session_id`;
+
+const BURIED = `SELECT 1 FROM sessions WHERE session_id = $1::text
+  AND version = $2::bigint + 1 AND archived = $3::text`;
 
 const REMOVE = `WITH gone AS (
     DELETE FROM events WHERE session_id = ANY($1::text[]) RETURNING 1)
@@ -118,6 +122,23 @@ export async function* read(
     });
     after = rows.at(-1)!.session_id;
   }
+}
+
+/**
+ * Whether an earlier try to remove them came to its end after all: with one of them all
+ * are gone.
+ */
+export async function isRemoved(
+  tx: Connection,
+  [first]: readonly Going[],
+  folder: string,
+): Promise<boolean> {
+  if (!first) return false;
+  const { session_id, version } = first;
+  const values = [session_id, version, encoded(folder)];
+  if ((await tx.ask(BURIED, values)).length === 0) return false;
+  await settle(tx, [session_id]);
+  return true;
 }
 
 /**

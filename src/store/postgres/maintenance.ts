@@ -31,7 +31,7 @@ import {
   requireFolder,
 } from "../archive-folder.ts";
 import { removeTexts } from "../remove-texts.ts";
-import { type Going, plan, read, remove } from "./archive.ts";
+import { type Going, isRemoved, plan, read, remove } from "./archive.ts";
 import type { DatabaseContents } from "./contents.ts";
 import { Conditions, begins } from "./filters.ts";
 import { decoded, timeOf } from "./text.ts";
@@ -162,8 +162,12 @@ export class DatabaseMaintenance implements Maintenance {
     folder: string,
   ): Promise<boolean> {
     const changed = keepComing();
+    let tried = false;
     try {
       await this.parts.transaction(async (tx) => {
+        // Its files are all that is left of them then.
+        if (tried && (await isRemoved(tx, going, folder))) return;
+        tried = true;
         if (!(await remove(tx, going, folder))) throw changed;
       });
       return true;
