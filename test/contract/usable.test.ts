@@ -5,6 +5,8 @@
 import { expect, test } from "bun:test";
 import { SQL } from "bun";
 import type { Event } from "../../src/model/event.ts";
+import { addressOf } from "../../src/store/postgres/address.ts";
+import { withDatabaseDocuments } from "../../src/store/postgres/documents.ts";
 import { needsPostgres } from "../crash/postgres/node.ts";
 import { at, command, end, start } from "../support/events.ts";
 import { type TestDatabase, emptyDatabase } from "../support/postgres.ts";
@@ -60,6 +62,11 @@ for (const [sql, said] of REFUSED)
     await using database = await emptyDatabase();
     await change(database, sql);
     await expect(openPostgres(database)).rejects.toThrow(said);
+    const address = addressOf(database.url, null, null);
+    const asked = withDatabaseDocuments(address, "alerts", (documents) =>
+      documents.read("any"),
+    );
+    await expect(asked).rejects.toThrow(said);
   });
 
 for (const encoding of ["SQL_ASCII", "LATIN1"])

@@ -5,7 +5,7 @@
 import { type Documents, Displaced } from "../../model/documents.ts";
 import type { Address } from "./address.ts";
 import type { Connection } from "./connect.ts";
-import { migrate } from "./migrate.ts";
+import { prepare } from "./migrate.ts";
 import { Reach } from "./reach.ts";
 import { arrayOf, decoded, encoded } from "./text.ts";
 
@@ -106,11 +106,9 @@ export async function withDatabaseDocuments<T>(
   use: (documents: Documents) => Promise<T>,
 ): Promise<T> {
   const reach = new Reach(address, {});
-  const { presence, patience_ms, pool, writes } = reach;
   try {
-    await presence.of(patience_ms, (patience_ms) =>
-      migrate(pool, address.name, { patience_ms }),
-    );
+    await prepare(reach);
+    const { writes } = reach;
     return await use(new DatabaseDocuments(writes, address.name, folder, null));
   } finally {
     await reach.end();

@@ -4,8 +4,10 @@
  */
 import { type Failure, fail } from "../../model/failure.ts";
 import type { Connection, Pool } from "./connect.ts";
+import type { Reach } from "./reach.ts";
 import { Stale, retried } from "./retry.ts";
 import { MIGRATIONS } from "./schema.ts";
+import { requireUsable } from "./usable.ts";
 
 const KNOWN = `SELECT to_regclass('schema_version') IS NOT NULL AS there`;
 const MAKE = [
@@ -23,6 +25,20 @@ interface MigrateOptions {
   /** How long it is tried while the database is away. */
   patience_ms?: number;
   migrations?: readonly (readonly string[])[];
+}
+
+/** @throws Failure when the database cannot be used, or is of a newer program */
+export async function prepare(
+  { address, reads, pool, presence, patience_ms }: Reach,
+  migrations?: readonly (readonly string[])[],
+): Promise<void> {
+  await requireUsable(reads, address.name);
+  await presence.of(patience_ms, (patience_ms) =>
+    migrate(pool, address.name, {
+      patience_ms,
+      ...(migrations && { migrations }),
+    }),
+  );
 }
 
 /**

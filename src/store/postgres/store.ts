@@ -38,11 +38,10 @@ import { Duties } from "./duties.ts";
 import { readSummary, sessionOfEvent } from "./known.ts";
 import { LAPSE, Lapse } from "./lapse.ts";
 import { DatabaseMaintenance } from "./maintenance.ts";
-import { migrate } from "./migrate.ts";
+import { prepare } from "./migrate.ts";
 import { type PostgresOptions, noArchives } from "./options.ts";
 import { PostgresOutput } from "./output.ts";
 import { Reach } from "./reach.ts";
-import { MIGRATIONS } from "./schema.ts";
 import {
   getSession,
   hostsSeen,
@@ -52,7 +51,6 @@ import {
 import { Servers } from "./servers.ts";
 import { Signs } from "./signs.ts";
 import { Tail } from "./tail.ts";
-import { requireUsable } from "./usable.ts";
 import { Writer } from "./writer.ts";
 
 export class PostgresStore implements KeptStore {
@@ -106,16 +104,10 @@ export class PostgresStore implements KeptStore {
     address: Address,
     options: PostgresOptions = {},
   ): Promise<PostgresStore> {
-    const { migrations = MIGRATIONS } = options;
     const reach = new Reach(address, options);
-    const { presence, patience_ms } = reach;
     const store = new PostgresStore(reach, options);
     try {
-      // Whoever makes the tables is waited for longer than a host that is not there.
-      await requireUsable(reach.reads, address.name);
-      await presence.of(patience_ms, (patience_ms) =>
-        migrate(reach.pool, address.name, { patience_ms, migrations }),
-      );
+      await prepare(reach, options.migrations);
       // Leases run from now on, if nobody else has looked at them.
       await store.servers.begin(store.clock_ms());
       await store.duties.take(LAPSE, store.clock_ms());
