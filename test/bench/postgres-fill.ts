@@ -101,9 +101,10 @@ export async function fillPostgres(
     await sql.unsafe(commandsOf(source, commands));
   }
   await sql.unsafe(`
-    INSERT INTO batches (batch, events, received_at, seq)
-    SELECT batch, n, last, sum(n) OVER (ORDER BY batch) - n
-    FROM (SELECT batch, count(*)::integer AS n, max(timestamp) AS last
+    INSERT INTO batches (batch, events, first_at, last_at, received_at, seq)
+    SELECT batch, n, first, last, last, sum(n) OVER (ORDER BY batch) - n
+    FROM (SELECT batch, count(*)::integer AS n, min(timestamp) AS first,
+        max(timestamp) AS last
       FROM events GROUP BY batch) AS b`);
   await sql`UPDATE tail SET last = (SELECT coalesce(sum(events), 0) FROM batches)`;
   await sql`SELECT setval('batch_numbers', (SELECT coalesce(max(batch), 1) FROM batches))`;

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { FilterName } from "../../src/model/columns.ts";
 import type { CommandFilter } from "../../src/model/command.ts";
-import type { SessionFilter } from "../../src/model/filter.ts";
+import type { EventFilter, SessionFilter } from "../../src/model/filter.ts";
 import type { MaintenanceOptions } from "../../src/model/maintenance.ts";
 import { addressOf } from "../../src/store/postgres/address.ts";
 import { listCommands } from "../../src/store/postgres/commands.ts";
@@ -22,6 +22,7 @@ import {
 import { migrate } from "../../src/store/postgres/migrate.ts";
 import { search } from "../../src/store/postgres/search.ts";
 import { hostsSeen, listSessions } from "../../src/store/postgres/sessions.ts";
+import { Tail } from "../../src/store/postgres/tail.ts";
 import { needsPostgres } from "../crash/postgres/node.ts";
 import { type TestDatabase, emptyDatabase } from "../support/postgres.ts";
 
@@ -37,8 +38,6 @@ let pool: HostsPool;
 
 /** A session each half minute, with one command; some are open, failed or long. */
 const FILL = [
-  `INSERT INTO batches (batch, events, seq)
-    SELECT n, 1000, n * 1000 FROM generate_series(0, ${ROWS / 1_000}) AS n`,
   `INSERT INTO sessions (session_id, version, session_type, component_name,
       shell_type, start_time, end_time, exit_code, pid, username, hostname,
       working_directory, platform, tags, command_count, failed_commands,
@@ -57,12 +56,20 @@ const FILL = [
   `INSERT INTO commands (session_id, batch, ordinal, start_time, pid, seq,
       shell_started_us, text, cwd, program, end_batch, end_ordinal, ended_at,
       exit_code, duration_ms)
-    SELECT session_id, pid / 1000, pid % 1000, start_time, pid, 1, 5,
-      'make part' || pid, '/srv/' || pid % 100, 'make', pid / 1000, 1,
+    SELECT session_id, pid / 100, pid % 100, start_time, pid, 1, 5,
+      'make part' || pid, '/srv/' || pid % 100, 'make', pid / 100, 1,
       CASE WHEN pid % 50 <> 0 THEN start_time + make_interval(secs => 2,
         hours => CASE WHEN pid % 3000 = 7 THEN 5 ELSE 0 END) END,
       CASE WHEN pid % 50 <> 0 THEN (pid % 15 = 0)::integer END, 1500
     FROM sessions`,
+  `INSERT INTO events (session_id, event_id, batch, ordinal, kind, timestamp, payload)
+    SELECT session_id, md5(session_id)::uuid, pid / 100, pid % 100,
+      'session_start', start_time, json_build_object('session_id', session_id)
+    FROM sessions`,
+  `INSERT INTO batches (batch, events, first_at, last_at, seq)
+    SELECT batch, 100, min(timestamp), max(timestamp), batch * 100
+    FROM events GROUP BY batch`,
+  `UPDATE tail SET last = (SELECT max(seq) + 100 FROM batches)`,
   "ANALYZE",
 ];
 
@@ -195,6 +202,23 @@ describe.skipIf(!there)("few rows are looked at", () => {
       listCommands(connection, { ...filter, limit: 50 }),
     );
     expect(seen).toEqual(none);
+    expect(seen.looked_at).toBeLessThan(MOST);
+  });
+
+  const events: [name: string, filter: EventFilter, found: number][] = [
+    ["a session", { session_id: "none" }, 0],
+    ["a time to come", { after: days(-1) }, 0],
+    ["a time before all", { before: days(9_999) }, 0],
+    ["the last minute", { after: days(1 / 1_440) }, 3],
+    ["a minute of the middle", { after: days(9), before: days(8.9993) }, 3],
+    ["what came last", { after_seq: ROWS - 10 }, 10],
+  ];
+  test.each(events)("for events of %s", async (_, filter, found) => {
+    const seen = await rowsOf((connection) => {
+      const tail = new Tail(connection, (use) => use(connection), true);
+      return tail.events({ ...filter, limit: 50 });
+    });
+    expect(seen.found).toBe(found);
     expect(seen.looked_at).toBeLessThan(MOST);
   });
 

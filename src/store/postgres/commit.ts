@@ -54,8 +54,9 @@ const INSERT = `INSERT INTO events
     AS x (session_id, event_id, ordinal, kind, timestamp, provenance, payload)
   ORDER BY x.session_id, x.event_id`;
 
-const ADD_BATCH =
-  "INSERT INTO batches (batch, events) VALUES ($1::bigint, $2::integer)";
+const ADD_BATCH = `INSERT INTO batches (batch, events, first_at, last_at)
+  SELECT $1::bigint, count(*)::integer, min(t), max(t)
+  FROM unnest($2::timestamptz[]) AS t`;
 
 const DELETE = `DELETE FROM events AS e
   USING unnest($1::text[], $2::uuid[]) AS x (session_id, event_id)
@@ -220,7 +221,7 @@ async function store<T extends Arrival>(
   const { changed, anew } = folded(fresh, replaced, known);
   // All of it is sent at once, and nothing after what has failed.
   const added = [
-    tx.ask(ADD_BATCH, [batch, fresh.length]),
+    tx.ask(ADD_BATCH, [batch, arrayOf(fresh.map((i) => i.event.timestamp))]),
     insertEvents(tx, fresh),
   ];
   if (anew.size > 0) {

@@ -24,9 +24,12 @@ const EVENTS = [
   `CREATE TABLE batches (
     batch bigint PRIMARY KEY, arrival bigint NOT NULL DEFAULT nextval('arrivals'),
     events integer NOT NULL,
+    first_at timestamptz NOT NULL, last_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(), seq bigint)`,
   `CREATE INDEX batches_unnumbered ON batches (arrival) WHERE seq IS NULL`,
   `CREATE UNIQUE INDEX batches_seq ON batches (seq)`,
+  // Events of a time are looked for in the batches that may have some.
+  `CREATE INDEX batches_last ON batches (last_at)`,
   `CREATE TABLE tail (id integer PRIMARY KEY, last bigint NOT NULL)`,
   `INSERT INTO tail VALUES (1, 0)`,
   `CREATE TABLE events (

@@ -109,20 +109,30 @@ function eventsQuery(
   limit: number,
 ) {
   const { session_id, kinds, after, before } = filter;
-  const conditions = new Conditions();
-  conditions.always("b.seq IS NOT NULL");
-  conditions.add("e.session_id = ?::text", session_id);
-  conditions.add("e.kind = ANY(?::text[])", kinds && arrayOf(kinds));
-  conditions.add(`e.timestamp >= ${TIME}`, after);
-  conditions.add(`e.timestamp < ${TIME}`, before);
-  // The first is what an index is read by: a batch has no more events.
-  conditions.add(
-    `b.seq >= ?::bigint - ${BATCH_EVENTS} AND b.seq + e.ordinal > ?::bigint`,
-    after_seq,
-  );
+  const batches = new Conditions();
+  const { values } = batches;
+  batches.always("b.seq IS NOT NULL");
+  batches.add(`b.last_at >= ${TIME}`, after);
+  batches.add(`b.first_at < ${TIME}`, before);
+  // An index is read by it: a batch has no more events.
+  batches.add(`b.seq >= ?::bigint - ${BATCH_EVENTS}`, after_seq);
+  const events = new Conditions(values);
+  events.always("e.batch = b.batch");
+  events.add("e.session_id = ?::text", session_id);
+  events.add("e.kind = ANY(?::text[])", kinds && arrayOf(kinds));
+  events.add(`e.timestamp >= ${TIME}`, after);
+  events.add(`e.timestamp < ${TIME}`, before);
+  events.add("b.seq + e.ordinal > ?::bigint", after_seq);
+  // Of a time few batches have some; that these are the same ones the database cannot tell.
+  const isOfTime = session_id === undefined && (after ?? before) !== undefined;
+  const from = isOfTime
+    ? `(SELECT b.* FROM batches AS b ${batches.where} ORDER BY b.seq OFFSET 0) AS b
+      CROSS JOIN LATERAL (SELECT e.* FROM events AS e ${events.where} OFFSET 0) AS e`
+    : `batches AS b CROSS JOIN events AS e ${batches.where}
+        AND ${events.all.join(" AND ")}`;
   const sql = `SELECT b.seq + e.ordinal AS seq, b.received_at, e.provenance,
       e.payload
-    FROM batches AS b JOIN events AS e ON e.batch = b.batch ${conditions.where}
-    ORDER BY b.seq, e.ordinal ${conditions.optional("LIMIT ?::bigint", limit)}`;
-  return { sql, values: conditions.values };
+    FROM ${from}
+    ORDER BY b.seq, e.ordinal ${batches.optional("LIMIT ?::bigint", limit)}`;
+  return { sql, values };
 }
