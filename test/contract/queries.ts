@@ -48,6 +48,8 @@ export function queries(store: () => SessionStore, dialect: Dialect): void {
       const events = Array.from({ length: 30 }, (_, n) =>
         randomLife(random, id(n)),
       ).flat();
+      const odd = "\ue000e \ue0000 \0";
+      events.push(start({ session_id: id(99), metadata: { odd } }));
       await store().append(events);
       // So far, of a session that goes on; and lists fill in what metadata lacks.
       const settled = ({
@@ -200,10 +202,11 @@ const ANSWERED: Record<
       [{ day: "2026-02-06T00:00:00.000Z", past: true }],
     ],
     [
-      "SELECT 9007199254740993 AS big, 1.50::numeric(4, 2) AS d, 'nan'::float8 AS nan, NULL AS none, ARRAY[1, 2] AS l, '{\"a\":1}'::json AS s, INTERVAL '90 minutes' AS i, avg(n) AS mean FROM (VALUES (1), (2)) AS v(n)",
+      "SELECT 9007199254740993 AS big, 1.50::numeric(4, 2) AS d, 'nan'::float8 AS nan, NULL AS none, ARRAY[1, 2] AS l, ARRAY[[9007199254740993, 1]] AS ns, ARRAY[1.5, 9007199254740993] AS ds, '{\"a\":1}'::json AS s, INTERVAL '90 minutes' AS i, avg(n) AS mean FROM (VALUES (1), (2)) AS v(n)",
       [
         {
           ...{ big: "9007199254740993", d: 1.5, nan: "NaN", none: null },
+          ...{ ns: [["9007199254740993", 1]], ds: [1.5, "9007199254740993"] },
           ...{ l: [1, 2], s: { a: 1 }, i: "01:30:00", mean: 1.5 },
         },
       ],

@@ -165,6 +165,13 @@ export function searches(store: () => SessionStore): void {
       expect(await texts("izm")).toEqual(["İzmir"]);
     });
 
+    test("finds letters of private use in what was said of a session", async () => {
+      const odd = "\ue000e \ue0000 \0";
+      await store().append([start({ metadata: { odd, ["\ue000e"]: 1 } })]);
+      expect(await found("\ue000")).toEqual([["metadata.odd", odd]]);
+      expect(await found("1")).toEqual([["metadata.\ue000e", "1"]]);
+    });
+
     test("says what is wrong with a regular expression", async () => {
       await store().append(life);
       expect(all({ text: "a(", regex: true })).rejects.toThrow(

@@ -18,7 +18,7 @@ import type { Connection } from "./connect.ts";
 import { Conditions, type Query, TIME, contains, equals } from "./filters.ts";
 import { requiredText } from "./required.ts";
 import { Spans } from "./spans.ts";
-import { decoded, jsonIn, small, timeOf } from "./text.ts";
+import { decoded, isMarked, jsonIn, small, timeOf } from "./text.ts";
 
 const FIRST_ROWS = 256;
 const MOST_ROWS = 8_192;
@@ -227,6 +227,8 @@ function likely(
   text: string,
   has: (column: string) => string,
 ): string {
+  // It is not encoded in JSON as it is in texts.
+  if (isMarked(text)) return "true";
   const within = ["s.metadata", "s.name", "s.reason"].map(has);
   within.push(has("array_to_string(s.tags, chr(10))"));
   // In JSON; what is within a value stands there once escaped the less.

@@ -43,8 +43,14 @@ export const small = (text: string): string =>
 export const timeOf = <T extends Date | null>(time: T) =>
   (time && time.toISOString()) as T extends null ? string | null : string;
 
-/** A column of JSON as a value of it, in which U+0000 is as it is in stored texts. */
+/** Whether a text has what stands for something else where texts are encoded. */
+export const isMarked = (text: string): boolean => text.includes(MARK);
+
+const MARK_IN_SQL = `chr(${MARK.charCodeAt(0)})`;
+
+/** A column of JSON as a value of it, in which texts are encoded as stored ones are. */
 export const jsonIn = (column: string) =>
-  String.raw`(CASE WHEN ${column} LIKE '%\\u0000%' THEN regexp_replace(${column},
-    '(?<!\\)((?:\\\\)*)\\u0000', '\1' || chr(${MARK.charCodeAt(0)}) || '0', 'g')
+  String.raw`(CASE WHEN ${column} LIKE '%\\u0000%' OR strpos(${column}, ${MARK_IN_SQL}) > 0
+    THEN regexp_replace(replace(${column}, ${MARK_IN_SQL}, ${MARK_IN_SQL} || 'e'),
+      '(?<!\\)((?:\\\\)*)\\u0000', '\1' || ${MARK_IN_SQL} || '0', 'g')
     ELSE ${column} END)::json`;

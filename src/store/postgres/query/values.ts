@@ -27,7 +27,7 @@ const NAMES: Record<string, string> = {
 
 export function typeName({ type, category, full }: ColumnType): string {
   if (category === "A") return `${typeName(elementOf(type))}[]`;
-  if (category === "C" || type === "record") return "JSON";
+  if (category === "C") return "JSON";
   if (type !== "numeric") return NAMES[type] ?? "VARCHAR";
   const sized = /\((\d+),(\d+)\)/.exec(full);
   return sized ? `DECIMAL(${sized[1]},${sized[2]})` : "DOUBLE";
@@ -38,10 +38,16 @@ const elementOf = (type: string): ColumnType => {
   return { type: element, category: "", full: element };
 };
 
+/** Lists of numbers that JavaScript may not hold: as JSON they would be others. */
+const LISTED: Record<string, (text: string) => number | string> = {
+  _int8: wholeNumber,
+  _numeric: decimal,
+};
+
 /** What a column is selected as, so that it comes as a text. */
 export const asText = (name: string, { type, category }: ColumnType): string =>
-  category === "A" || category === "C" || type === "record"
-    ? `to_json(${name})::text`
+  category === "A" || category === "C"
+    ? `to_json(${name}${Object.hasOwn(LISTED, type) ? "::text[]" : ""})::text`
     : `${name}::text`;
 
 export function toJson(
@@ -76,10 +82,13 @@ export function toJson(
 
 /** Texts within, as they were recorded; times in a list are written as JSON has them. */
 function within(value: Json, type = ""): Json {
-  if (typeof value === "string")
+  if (typeof value === "string") {
+    const number = LISTED[type];
+    if (number) return number(value);
     return type.startsWith("_timestamp")
       ? isoTime(value.replace("T", " "))
       : decoded(value);
+  }
   if (Array.isArray(value)) return value.map((each) => within(each, type));
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
@@ -91,8 +100,9 @@ function within(value: Json, type = ""): Json {
 const whole = (text: string, type: string): Json =>
   isTooDeep(text) ? decoded(text) : within(JSON.parse(text) as Json, type);
 
-const wholeNumber = (text: string): number | string =>
-  Number.isSafeInteger(Number(text)) ? Number(text) : text;
+function wholeNumber(text: string): number | string {
+  return Number.isSafeInteger(Number(text)) ? Number(text) : text;
+}
 
 /** A whole one that a number does not hold stays as it is. */
 function decimal(text: string): number | string {
