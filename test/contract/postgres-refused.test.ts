@@ -106,6 +106,7 @@ test.skipIf(!needsPostgres())(
       SPOOL,
     );
     await expect(begun).rejects.toBeInstanceOf(Rejected);
+    expect(rejections.at(-1)).toMatchObject({ session_id: ID, events: 1 });
     await store.close();
   },
 );

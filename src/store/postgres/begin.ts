@@ -101,7 +101,10 @@ export class Beginnings {
       return begun!;
     } catch (error) {
       const reason = refusalOf(error);
-      throw reason === null ? error : refused(reason);
+      if (reason === null) throw error;
+      const [arrival] = arrivalsOf([{ ...start, session_id: ids[0]! }], from);
+      this.writer.tell([{ ...arrival!, reason }]);
+      throw refused(reason);
     }
   }
 

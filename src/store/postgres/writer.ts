@@ -8,7 +8,7 @@ import type { Event } from "../../model/event.ts";
 import { type Failure, fail } from "../../model/failure.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import type { StoreEvents } from "../../model/store.ts";
-import { rejectionsOf } from "../admission.ts";
+import { type Rejected, rejectionsOf } from "../admission.ts";
 import { type Arrival, arrivalOf } from "../arrivals.ts";
 import { type Call, type Item, Queue, answer } from "../queue.ts";
 import {
@@ -112,9 +112,14 @@ export class Writer {
 
   private reject(item: Item, reason: string): void {
     item.call.rejected.set(item.event.event_id, reason);
-    for (const rejection of rejectionsOf([{ ...item, reason }]))
-      this.options.onRejected?.(rejection);
+    this.tell([{ ...item, reason }]);
     this.settle([item]);
+  }
+
+  /** Tells who keeps the store open what is not taken. */
+  tell(rejected: readonly Rejected<Arrival>[]): void {
+    for (const rejection of rejectionsOf(rejected))
+      this.options.onRejected?.(rejection);
   }
 
   /** Rejects all calls with events in a batch, and drops their other events. */
@@ -131,7 +136,7 @@ export class Writer {
    * One transaction with a batch in it, done again until it is through.
    */
   async commit<T extends Arrival>(work: Work<T>): Promise<Committed<T>> {
-    const { now, locks, onCommit, onRejected } = this.options;
+    const { now, locks, onCommit } = this.options;
     const { presence, patience_ms, pool } = this.reach;
     const begun = performance.now();
     const batch: Batch<T> = { tried: null };
@@ -146,8 +151,7 @@ export class Writer {
         ),
       ),
     );
-    for (const rejection of rejectionsOf(done.rejected))
-      onRejected?.(rejection);
+    this.tell(done.rejected);
     if (done.stored.length > 0)
       onCommit?.((performance.now() - begun) / 1_000, done.stored.length);
     this.lastCommitOk = true;
