@@ -17,6 +17,8 @@ import { deleteToldOf } from "./told.ts";
 
 /** Sessions that one statement reads, or removes. */
 const PORTION = 1_024;
+/** Events that are read at once, and the rest of the last session's. */
+const MOST_EVENTS = 32_768;
 
 /** A session that was read: it goes if it is still the same. */
 export interface Going {
@@ -44,6 +46,8 @@ const PLAN = `SELECT count(*) FILTER (WHERE ${GOING}) AS sessions,
 const PAGE = `SELECT ${STORED_NAMES}, s.version ${OLD} AND ${GOING}
     AND s.session_id > $4::text ORDER BY s.session_id LIMIT ${PORTION}`;
 
+const COUNTS = `SELECT session_id, count(*)::integer AS n FROM events
+  WHERE session_id = ANY($1::text[]) GROUP BY session_id`;
 const EVENTS = `${EVENTS_READ} WHERE e.session_id = ANY($1::text[])
   ORDER BY e.session_id, b.arrival, e.ordinal`;
 
@@ -66,6 +70,8 @@ const REMOVE = `WITH gone AS (
     DELETE FROM events WHERE session_id = ANY($1::text[]) RETURNING 1)
   SELECT count(*)::integer AS events FROM gone`;
 const FORGET = "DELETE FROM signs WHERE session_id = ANY($1::text[])";
+
+type Read = Row & { version: string };
 
 const valuesOf = (request: ArchiveRequest, spooled: readonly string[]) => [
   ...[request.ended_before, request.keep_tagged],
@@ -98,30 +104,64 @@ export async function* read(
   request: ArchiveRequest,
   spooled: readonly string[],
   going: Going[],
+  most_events = MOST_EVENTS,
 ): AsyncGenerator<WholeSession[]> {
   for (let after = ""; ;) {
-    const rows = await connection.ask<Row & { version: string }>(PAGE, [
+    const rows = await connection.ask<Read>(PAGE, [
       ...valuesOf(request, spooled),
       after,
     ]);
     if (rows.length === 0) return;
-    const stored = await connection.ask<EventRow>(EVENTS, [
-      arrayOf(rows.map(({ session_id }) => session_id)),
-    ]);
-    const of = Map.groupBy(
-      stored.map(eventOf),
-      ({ event }) => event.session_id,
-    );
-    yield rows.map(({ version, ...record }): WholeSession => {
-      const row = storedOf(record);
-      const { session_id } = row;
-      const events = of.get(session_id) ?? [];
-      going.push({ session_id, version, events: events.length });
-      const metadata = parseMetadata(row.metadata);
-      return { session_id, events, row: { ...row, metadata } };
-    });
+    for (const some of await parted(connection, rows, most_events))
+      yield await whole(connection, some, going);
     after = rows.at(-1)!.session_id;
   }
+}
+
+/** Parts them where so many events have come together. */
+async function parted(
+  connection: Connection,
+  rows: readonly Read[],
+  most_events: number,
+): Promise<Read[][]> {
+  const ids = rows.map(({ session_id }) => session_id);
+  const counts = new Map(
+    (
+      await connection.ask<{ session_id: string; n: number }>(COUNTS, [
+        arrayOf(ids),
+      ])
+    ).map(({ session_id, n }) => [session_id, n]),
+  );
+  const parts: Read[][] = [];
+  let events = Infinity;
+  for (const row of rows) {
+    if (events >= most_events) {
+      parts.push([]);
+      events = 0;
+    }
+    parts.at(-1)!.push(row);
+    events += counts.get(row.session_id) ?? 0;
+  }
+  return parts;
+}
+
+/** @param going gets each of them */
+async function whole(
+  connection: Connection,
+  rows: readonly Read[],
+  going: Going[],
+): Promise<WholeSession[]> {
+  const ids = rows.map(({ session_id }) => session_id);
+  const stored = await connection.ask<EventRow>(EVENTS, [arrayOf(ids)]);
+  const of = Map.groupBy(stored.map(eventOf), ({ event }) => event.session_id);
+  return rows.map(({ version, ...record }): WholeSession => {
+    const row = storedOf(record);
+    const { session_id } = row;
+    const events = of.get(session_id) ?? [];
+    going.push({ session_id, version, events: events.length });
+    const metadata = parseMetadata(row.metadata);
+    return { session_id, events, row: { ...row, metadata } };
+  });
 }
 
 /**
