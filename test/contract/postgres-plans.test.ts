@@ -7,6 +7,7 @@ import type { FilterName } from "../../src/model/columns.ts";
 import type { CommandFilter } from "../../src/model/command.ts";
 import type { EventFilter, SessionFilter } from "../../src/model/filter.ts";
 import type { MaintenanceOptions } from "../../src/model/maintenance.ts";
+import type { SearchedRecording } from "../../src/model/recording/searched.ts";
 import { addressOf } from "../../src/store/postgres/address.ts";
 import { listCommands } from "../../src/store/postgres/commands.ts";
 import {
@@ -20,6 +21,7 @@ import {
   type MaintenanceParts,
 } from "../../src/store/postgres/maintenance.ts";
 import { migrate } from "../../src/store/postgres/migrate.ts";
+import { PostgresOutput } from "../../src/store/postgres/output.ts";
 import { search } from "../../src/store/postgres/search.ts";
 import { hostsSeen, listSessions } from "../../src/store/postgres/sessions.ts";
 import { Tail } from "../../src/store/postgres/tail.ts";
@@ -219,6 +221,39 @@ describe.skipIf(!there)("few rows are looked at", () => {
       return tail.events({ ...filter, limit: 50 });
     });
     expect(seen.found).toBe(found);
+    expect(seen.looked_at).toBeLessThan(MOST);
+  });
+
+  test("for the lines that newer recordings leave no room for", async () => {
+    await pool.ask(`INSERT INTO searched_recordings (session_id, began, bytes,
+        changed, lines, text_bytes, done, version, place)
+      SELECT session_id, start_time, 1, '', 1, (pid > ${ROWS - 5_000})::integer,
+        pid < ${ROWS}, 1, 'here' FROM sessions`);
+    await pool.ask("VACUUM ANALYZE searched_recordings");
+    const [last] = await pool.ask<{ session_id: string }>(
+      "SELECT session_id FROM searched_recordings WHERE NOT done",
+    );
+    const finished: SearchedRecording = {
+      ...{
+        session_id: last!.session_id,
+        began: days(0),
+        bytes: 1,
+        changed: "",
+      },
+      ...{ sha256: null, lines: 1, text_bytes: 1, left_out: null },
+      ...{ within_ms: null, done: true, version: 1 },
+    };
+    const seen = await rowsOf(async function* (connection) {
+      const output = new PostgresOutput(
+        { ...connection, transaction: (use) => use(connection) },
+        ...(["here", 4_990] as const),
+      );
+      yield await output.finish(finished);
+    });
+    const gone = await pool.ask(
+      "SELECT 1 FROM searched_recordings WHERE left_out IS NOT NULL",
+    );
+    expect(gone).toHaveLength(10);
     expect(seen.looked_at).toBeLessThan(MOST);
   });
 

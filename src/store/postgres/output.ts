@@ -31,10 +31,12 @@ export class PostgresOutput implements OutputLines {
   ) {}
 
   async recordings(): Promise<SearchedRecording[]> {
-    const all = await recordingsIn(this.pool);
-    return all
-      .filter(({ place }) => place === this.place)
-      .map(({ place: _, ...recording }) => recording);
+    const all = await recordingsIn(
+      this.pool,
+      "place = $1::text",
+      encoded(this.place),
+    );
+    return all.map(({ place: _, ...recording }) => recording);
   }
 
   async ended(session_ids: readonly string[]): Promise<Map<string, string>> {
@@ -124,9 +126,9 @@ export class PostgresOutput implements OutputLines {
       this.most_bytes,
     ]);
     if (over.length === 0) return;
-    const ids = new Set(over.map(({ session_id }) => decoded(session_id)));
-    for (const recording of await recordingsIn(tx)) {
-      if (!ids.has(recording.session_id)) continue;
+    const ids = arrayOf(over.map(({ session_id }) => session_id));
+    const among = "session_id = ANY($1::text[])";
+    for (const recording of await recordingsIn(tx, among, ids)) {
       await deleteOutput(tx, [recording.session_id]);
       await tell(tx, {
         ...{ ...recording, lines: 0, text_bytes: 0 },
@@ -150,11 +152,18 @@ export async function deleteOutput(
     ]);
 }
 
-async function recordingsIn(connection: Connection): Promise<Placed[]> {
-  const rows = await connection.ask<Row>(RECORDINGS);
+async function recordingsIn(
+  connection: Connection,
+  which: string,
+  value: string,
+): Promise<Placed[]> {
+  const rows = await connection.ask<Row>(`${RECORDINGS} WHERE ${which}`, [
+    value,
+  ]);
   return rows.map((row) => ({
     ...row,
     session_id: decoded(row.session_id),
+    place: decoded(row.place),
     began: timeOf(row.began),
   }));
 }
@@ -233,5 +242,5 @@ const TELL = `INSERT INTO searched_recordings (session_id, ${COLUMNS})
 const OUTGROWN = `SELECT session_id FROM (
     SELECT session_id, text_bytes, sum(text_bytes) OVER (
       ORDER BY began DESC, session_id ROWS UNBOUNDED PRECEDING) AS bytes_since
-    FROM searched_recordings) AS r
-  WHERE text_bytes > 0 AND bytes_since > $1::bigint`;
+    FROM searched_recordings WHERE text_bytes > 0) AS r
+  WHERE bytes_since > $1::bigint`;

@@ -59,4 +59,7 @@ export const TOLD_TABLES: readonly string[] = [
     lines integer NOT NULL, text_bytes bigint NOT NULL, left_out text,
     within_ms integer, done boolean NOT NULL, version integer NOT NULL,
     place text COLLATE "C" NOT NULL)`,
+  // Of those that have lines: the oldest go.
+  `CREATE INDEX searched_recordings_newest ON searched_recordings
+    (began DESC, session_id) INCLUDE (text_bytes) WHERE text_bytes > 0`,
 ];
