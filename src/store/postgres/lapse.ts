@@ -73,17 +73,20 @@ const PROCESSES = `SELECT s.session_id, s.state, ${SIGN} AS sign
   ORDER BY s.session_id LIMIT $3::bigint`;
 
 /**
- * A look that takes longer is followed by a rest: of a hundred thousand that live it is
- * half a second of the database's work.
+ * Looks that take longer, one as the one before, are each followed by a rest: of a
+ * hundred thousand that live it is half a second of the database's work.
  */
 const SHORT_MS = 50;
 const REST = 20;
-/** It may have waited for others, or for the database to come back. */
+/** They may have waited for others, or for the database to come back. */
 const MAX_REST_MS = 30_000;
 
 export class Lapse {
-  /** When the last look for leases was, and until when none is, by the caller's clock. */
-  private last = { at_ms: -Infinity, until_ms: -Infinity };
+  /**
+   * When the last look for leases was, and until when none is, by the caller's clock;
+   * and how long it took.
+   */
+  private last = { at_ms: -Infinity, until_ms: -Infinity, took_ms: 0 };
   /** The process that was looked for last. */
   private looked = "";
   /** One look after the other, for each counts on the last one's time. */
@@ -141,9 +144,9 @@ export class Lapse {
         unleased_timeout_ms,
       ]);
       const took_ms = performance.now() - asked_ms;
-      const over_ms = Math.max(0, took_ms - SHORT_MS);
-      const rest_ms = Math.min(REST * over_ms, MAX_REST_MS);
-      this.last = { at_ms: now_ms, until_ms: now_ms + rest_ms };
+      // There are more, and they are to be ended a second later.
+      const rest_ms = rows.length < MAX_ENDS ? this.restAfter(took_ms) : 0;
+      this.last = { at_ms: now_ms, until_ms: now_ms + rest_ms, took_ms };
       for (const { session_id, sign } of rows)
         ends.push(lostEnd(session_id, timeOf(sign)));
     }
@@ -153,6 +156,11 @@ export class Lapse {
       new Map(ends.map(({ session_id, timestamp }) => [session_id, timestamp])),
     );
     return stored.size;
+  }
+
+  private restAfter(took_ms: number): number {
+    const over_ms = Math.min(took_ms, this.last.took_ms) - SHORT_MS;
+    return Math.min(REST * Math.max(0, over_ms), MAX_REST_MS);
   }
 
   /** A clock that was set back ends the rest. */
