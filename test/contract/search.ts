@@ -172,6 +172,19 @@ export function searches(store: () => SessionStore): void {
       expect(await found("1")).toEqual([["metadata.\ue000e", "1"]]);
     });
 
+    test("finds half of a pair as it is stored", async () => {
+      const [half, stored] = ["\ud83d half", "\ufffd half"];
+      await store().append([start({ reason: half }), ...ran(1, 1, half)]);
+      const both = [
+        ["command", stored],
+        ["reason", stored],
+      ];
+      expect(await found(half)).toEqual(both);
+      expect(await found(half, { regex: true })).toEqual(both);
+      const listed = await Array.fromAsync(store().commands({ text: half }));
+      expect(listed.map(({ text }) => text)).toEqual([stored]);
+    });
+
     test("says what is wrong with a regular expression", async () => {
       await store().append(life);
       expect(all({ text: "a(", regex: true })).rejects.toThrow(

@@ -80,7 +80,7 @@ async function* pages(
   limit: number,
   read: (filter: CommandFilter, rows: number) => Promise<Command[]>,
 ): AsyncGenerator<Command> {
-  const text = filter.text && small(filter.text);
+  const text = filter.text && small(filter.text.toWellFormed());
   let { from } = filter;
   for (let left = limit; left > 0;) {
     const rows = Math.min(left, PAGE);

@@ -39,7 +39,9 @@ export async function* search(
   patterns: () => Promise<Patterns>,
   gone?: AbortSignal,
 ): AsyncGenerator<Hit> {
-  const { text, regex, limit = Infinity } = filter;
+  const { regex, limit = Infinity } = filter;
+  // As it is stored.
+  const text = filter.text.toWellFormed();
   const engine = regex ? await patterns() : null;
   await engine?.require(text);
   const looked = filter.in ? [filter.in] : SEARCHED_PLACES;
