@@ -36,6 +36,7 @@ import {
   forgetGone,
   forgetMark,
   isWaiting,
+  isWritten,
   keptRecordings,
   machineOf,
   writeMark,
@@ -259,16 +260,6 @@ class Delivery {
 
 /** It ended before its host had that server, say. */
 class SessionUnknown extends Error {}
-
-/** Whether its recorder, whose wrapper was killed, has not come to its end yet. */
-function isWritten(path: string): boolean {
-  const fd = openRegular(path, O_RDONLY);
-  try {
-    return lockFile(fd) === "taken";
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** Waits so that so many bytes a second go at most. */
 export class Pace {

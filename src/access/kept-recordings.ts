@@ -4,6 +4,7 @@
  */
 import { closeSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename } from "node:path";
+import { errnoOf } from "../model/failure.ts";
 import { isSessionId } from "../model/id.ts";
 import {
   RECORDING_SUFFIX,
@@ -12,9 +13,11 @@ import {
 } from "../model/recording/place.ts";
 import {
   O_CREAT,
+  O_RDONLY,
   O_TRUNC,
   O_WRONLY,
   isMissing,
+  lockFile,
   namesIn,
   openRegular,
   tryReadText,
@@ -27,8 +30,11 @@ export interface KeptRecording {
   bytes: number;
   /** When it was last written. */
   modified_ms: number;
-  /** Its session is under way, or has an end that is not stored yet. */
-  live: boolean;
+  /**
+   * It is being written, or the end of its session is not stored yet. Of what hosts
+   * write to a folder that they share their spools tell nothing here.
+   */
+  readonly live: boolean;
   /** What became of it at the server of this host; null: nothing yet. */
   mark: DeliveryMark | null;
   /** The reporter that brought it from another host; null: it was recorded here. */
@@ -84,13 +90,34 @@ export function* eachRecording(data: string): Generator<KeptRecording> {
     const mark = marked.has(session_id) ? markOf(data, session_id) : null;
     const from = brought.has(session_id) ? fromOf(data, session_id) : null;
     const facts = { session_id, bytes, modified_ms, mark, from };
-    yield { ...facts, live: live.has(session_id) };
+    yield {
+      ...facts,
+      // A look at its lock: whoever does not ask needs none.
+      get live() {
+        return live.has(session_id) || isWritten(path);
+      },
+    };
+  }
+}
+
+/** Whether its recorder, whose wrapper may be killed, has not come to its end yet. */
+export function isWritten(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openRegular(path, O_RDONLY);
+  } catch (error) {
+    return errnoOf(error) !== "ENOENT";
+  }
+  try {
+    return lockFile(fd) === "taken";
+  } finally {
+    closeSync(fd);
   }
 }
 
 /** Whether it is to be brought to the server. */
-export const isWaiting = ({ live, mark }: KeptRecording): boolean =>
-  !live && mark === null;
+export const isWaiting = (one: KeptRecording): boolean =>
+  one.mark === null && !one.live;
 
 /** What the disk gives to a file of so many bytes: a million of one byte each fill it, too. */
 export const onDisk = (bytes: number): number =>

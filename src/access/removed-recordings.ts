@@ -52,6 +52,7 @@ export function makeRoom(
 ): RemovedRecording[] {
   let bytes = takenBytes(data, kept);
   const removed: RemovedRecording[] = [];
+  if (bytes <= most_bytes) return removed;
   for (const one of inOrderOfRemoval(kept)) {
     if (bytes <= most_bytes) break;
     bytes -= onDisk(one.bytes);
@@ -69,7 +70,7 @@ export function removeOld(
 ): RemovedRecording[] {
   if (keep_ms === null) return [];
   return (kept ?? keptRecordings(data))
-    .filter(({ live, modified_ms }) => !live && modified_ms < now - keep_ms)
+    .filter((one) => one.modified_ms < now - keep_ms && !one.live)
     .map((one) => remove(data, one, "age", now));
 }
 
@@ -81,12 +82,12 @@ function* inOrderOfRemoval(
   kept: readonly KeptRecording[],
 ): Generator<KeptRecording> {
   const isDelivered = ({ mark }: KeptRecording) => mark?.state === "delivered";
-  yield* kept.filter((one) => !one.live && isDelivered(one));
+  yield* kept.filter((one) => isDelivered(one) && !one.live);
   const rest = kept.filter((one) => !isDelivered(one));
   const groups = [...Map.groupBy(rest, ({ from }) => from).values()].map(
     (all) => ({
       bytes: all.reduce((sum, one) => sum + one.bytes, 0),
-      closed: all.filter(({ live }) => !live).values(),
+      closed: all.values().filter((one) => !one.live),
     }),
   );
   while (groups.length > 0) {
