@@ -13,16 +13,14 @@ import type {
   SearchedLine,
   SearchedRecording,
 } from "../../model/recording/searched.ts";
-import { removesRecording } from "../../model/recording/promise.ts";
 import type { Database } from "./database.ts";
+import { MOST_BYTES, OUTGROWN, keptLines } from "../output-lines.ts";
 import type { Removals } from "../removals.ts";
 import { type ClosedRow, closedAmong } from "./session-tables.ts";
 import { SQL } from "./statements.ts";
 
 /** What others may need: a database that finds no room is given up. */
 const ROOM_BYTES = 256 * 1024 * 1024;
-/** Text of all recordings; in the database half of that. The newest are kept. */
-const MOST_BYTES = 1024 * 1024 * 1024;
 
 interface Count {
   value: number;
@@ -75,15 +73,8 @@ export class FileOutputLines implements OutputLines {
   ): Promise<boolean> {
     return this.db.inTurn(async () => {
       if (!(await this.isThere(session_id, false))) return false;
-      const removed_ms = this.removedUntil(session_id);
-      const now = Date.now();
-      const kept = lines
-        .map((line, i) => ({
-          ...{ ...line, number: first + i },
-          // Nothing that was recorded is of a time to come.
-          moment: Math.min(now, began_ms + line.at_ms),
-        }))
-        .filter(({ moment }) => moment > removed_ms);
+      const removals = this.removals.in(session_id);
+      const kept = keptLines(lines, first, began_ms, removals);
       if (kept.length === 0) return true;
       const joined = (values: readonly number[]) => values.join(" ");
       await this.db.run(SQL.addOutput, [
@@ -158,16 +149,6 @@ export class FileOutputLines implements OutputLines {
     return rows[0]!.value > 0;
   }
 
-  /** Until when texts of a session were removed, in milliseconds since the epoch. */
-  private removedUntil(session_id: string): number {
-    const moments = this.removals
-      .in(session_id)
-      .map((removal) =>
-        removesRecording(removal) ? Infinity : Date.parse(removal.timestamp),
-      );
-    return Math.max(-Infinity, ...moments);
-  }
-
   private async boundAll(): Promise<void> {
     const over = await this.db.rows<{ id: string }>(SQL.outgrown, [
       this.most_bytes,
@@ -185,6 +166,3 @@ export class FileOutputLines implements OutputLines {
     });
   }
 }
-
-const OUTGROWN =
-  "newer recordings have as many lines as are kept; replay --grep finds it";

@@ -6,17 +6,14 @@
  * its row in the same transaction, and what is under way for it ends.
  */
 import type { Redaction } from "../../model/event.ts";
-import { removesRecording } from "../../model/recording/promise.ts";
 import type {
   OutputLines,
   SearchedLine,
   SearchedRecording,
 } from "../../model/recording/searched.ts";
+import { MOST_BYTES, OUTGROWN, keptLines } from "../output-lines.ts";
 import type { Connection, Pool } from "./connect.ts";
 import { arrayOf, decoded, encoded, timeOf } from "./text.ts";
-
-/** Text of all recordings. The newest are kept. */
-const MOST_BYTES = 1024 * 1024 * 1024;
 
 /** With the folder that it is in. */
 type Placed = SearchedRecording & { place: string };
@@ -72,15 +69,8 @@ export class PostgresOutput implements OutputLines {
   ): Promise<boolean> {
     return this.pool.transaction(async (tx) => {
       if (!(await isThere(tx, session_id, false))) return false;
-      const removed_ms = await removedUntil(tx, session_id);
-      const now = Date.now();
-      const kept = lines
-        .map((line, i) => ({
-          ...{ ...line, number: first + i },
-          // Nothing that was recorded is of a time to come.
-          moment: Math.min(now, began_ms + line.at_ms),
-        }))
-        .filter(({ moment }) => moment > removed_ms);
+      const removals = await removalsOf(tx, session_id);
+      const kept = keptLines(lines, first, began_ms, removals);
       if (kept.length > 0)
         await tx.ask(ADD, [
           encoded(session_id),
@@ -122,7 +112,7 @@ export class PostgresOutput implements OutputLines {
   }
 
   private async boundAll(tx: Connection): Promise<void> {
-    const over = await tx.ask<{ session_id: string }>(OUTGROWN, [
+    const over = await tx.ask<{ session_id: string }>(TOO_OLD, [
       this.most_bytes,
     ]);
     if (over.length === 0) return;
@@ -132,8 +122,7 @@ export class PostgresOutput implements OutputLines {
       await deleteOutput(tx, [recording.session_id]);
       await tell(tx, {
         ...{ ...recording, lines: 0, text_bytes: 0 },
-        left_out:
-          "newer recordings have as many lines as are kept; replay --grep finds it",
+        left_out: OUTGROWN,
       });
     }
   }
@@ -178,20 +167,14 @@ async function isThere(
   return (await tx.ask(LOCK, values)).length > 0;
 }
 
-/** Until when texts of a session were removed, in milliseconds since the epoch. */
-async function removedUntil(
+async function removalsOf(
   tx: Connection,
   session_id: string,
-): Promise<number> {
+): Promise<Redaction[]> {
   const rows = await tx.ask<{ payload: string }>(REDACTIONS, [
     encoded(session_id),
   ]);
-  const moments = rows
-    .map(({ payload }) => JSON.parse(payload) as Redaction)
-    .map((removal) =>
-      removesRecording(removal) ? Infinity : Date.parse(removal.timestamp),
-    );
-  return Math.max(-Infinity, ...moments);
+  return rows.map(({ payload }) => JSON.parse(payload) as Redaction);
 }
 
 /** Says what there is of a recording, instead of what was said. */
@@ -239,7 +222,7 @@ const TELL = `INSERT INTO searched_recordings (session_id, ${COLUMNS})
     .join(", ")}`;
 
 /** Recordings that are older than the newest with so many bytes of text. */
-const OUTGROWN = `SELECT session_id FROM (
+const TOO_OLD = `SELECT session_id FROM (
     SELECT session_id, text_bytes, sum(text_bytes) OVER (
       ORDER BY began DESC, session_id ROWS UNBOUNDED PRECEDING) AS bytes_since
     FROM searched_recordings WHERE text_bytes > 0) AS r
