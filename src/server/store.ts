@@ -57,6 +57,7 @@ export class ServerStore implements ServedStore {
   private reopening: Promise<void> | null = null;
   private lastAppend = 0;
   private idle = false;
+  private ticking = false;
 
   private constructor(
     private readonly settings: Settings,
@@ -322,6 +323,9 @@ export class ServerStore implements ServedStore {
   private async tick(): Promise<void> {
     this.alerts.tick();
     this.hears?.ticks();
+    // While a database is silent those of each second would wait for it.
+    if (this.ticking) return;
+    this.ticking = true;
     try {
       if (this.away || this.store.facts().given_up) await this.openAnew();
       // Nothing else asks one that is away whether it is back.
@@ -336,6 +340,8 @@ export class ServerStore implements ServedStore {
       await this.file.idle();
     } catch (error) {
       this.drain.sayFailed(error);
+    } finally {
+      this.ticking = false;
     }
   }
 }

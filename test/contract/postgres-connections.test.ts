@@ -1,8 +1,10 @@
-/** A database that has no connection left is away, and is waited for as one. */
+/** A database that has no connection left is away; who waits for a lock takes no more than one. */
 import { SQL } from "bun";
 import { expect, test } from "bun:test";
 import { needsPostgres } from "../crash/postgres/node.ts";
+import { start } from "../support/events.ts";
 import { openPostgres, sharedDatabase } from "../support/stores.ts";
+import { until } from "../support/wait.ts";
 
 test.skipIf(!needsPostgres())(
   "with too few connections no store opens, and it is said at once",
@@ -29,6 +31,36 @@ test.skipIf(!needsPostgres())(
     } finally {
       await sql.unsafe(`DROP ROLE ${role}`);
     }
+  },
+  30_000,
+);
+
+test.skipIf(!needsPostgres())(
+  "however many want the tail numbered that somebody keeps, others write meanwhile",
+  async () => {
+    await using database = await sharedDatabase();
+    const store = await openPostgres(database);
+    await using sql = new SQL(database.url, { max: 2 });
+    const event = (n: number) =>
+      start({
+        session_id: `web-20260206-120000-0000000${n}`,
+        event_id: `0000000${n}-0000-4000-8000-000000000000`,
+      });
+    await store.append([event(1)]);
+    let asked: Promise<unknown>[] = [];
+    await sql.begin(async (tx) => {
+      await tx`SELECT last FROM tail FOR UPDATE`;
+      asked = Array.from({ length: 20 }, () => store.catchUp());
+      const waits = () => sql`SELECT 1 FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      await until("one to wait", async () => (await waits()).length > 0);
+      expect((await store.append([event(2)])).size).toBe(1);
+      expect((await waits()).length).toBe(1);
+    });
+    await Promise.all(asked);
+    const seqs = await Array.fromAsync(store.events({}), ({ seq }) => seq);
+    expect(seqs).toEqual([1, 2]);
+    await store.close();
   },
   30_000,
 );

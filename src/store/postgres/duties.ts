@@ -4,7 +4,7 @@
  * another takes it once that time is over.
  */
 import type { Connection } from "./connect.ts";
-import { databaseTime } from "./rows.ts";
+import { UNWAITED, databaseTime } from "./rows.ts";
 import { timeOf } from "./text.ts";
 
 /** How long one has a duty that it does not take again. */
@@ -29,7 +29,7 @@ const ms = (number: number) => `interval '${number} milliseconds'`;
 const TAKE = `INSERT INTO duties AS d (name, holder, until, since, done_at, term)
   SELECT $1::text, $2::text, c.now + ${ms(TERM_MS)}, c.now, c.now,
     (extract(epoch FROM c.now) * 1000000)::bigint
-    FROM (SELECT ${CLOCK} AS now) AS c
+    FROM (SELECT ${CLOCK} AS now, ${UNWAITED}) AS c
   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,
     until = excluded.until, done_at = excluded.done_at,
     term = CASE WHEN d.holder = excluded.holder THEN d.term

@@ -112,6 +112,12 @@ const CLOCK = "clock_timestamp() + $1::bigint * interval '1 millisecond'";
 export const databaseTime = (parameter: string) =>
   CLOCK.replace("$1", parameter);
 
+/**
+ * In the statement of signs of life: a COMMIT that waits for no standby and no disk.
+ * What is lost of them comes again within seconds.
+ */
+export const UNWAITED = "set_config('synchronous_commit', 'off', true)";
+
 const named = (name: string) =>
   STORED.some((column) => column.name === name && column.type === "texts")
     ? `x.${name}::text[]`

@@ -4,7 +4,7 @@
  */
 import type { Connection } from "./connect.ts";
 import { APART_MS, PAUSE_MS } from "./duties.ts";
-import { databaseTime } from "./rows.ts";
+import { UNWAITED, databaseTime } from "./rows.ts";
 
 const CLOCK = databaseTime("$2");
 const ms = (number: number) => `interval '${number} milliseconds'`;
@@ -17,7 +17,7 @@ const BEGIN = `INSERT INTO servers AS v (name, since, seen_at)
 const SEEN = `UPDATE servers AS v SET seen_at = c.now,
     since = CASE WHEN c.now BETWEEN v.seen_at - ${ms(APART_MS)}
       AND v.seen_at + ${ms(PAUSE_MS)} THEN v.since ELSE c.now END
-  FROM (SELECT ${CLOCK} AS now) AS c WHERE v.name = $1::text`;
+  FROM (SELECT ${CLOCK} AS now, ${UNWAITED}) AS c WHERE v.name = $1::text`;
 
 /** One that has not been seen for so long reports to no session any more. */
 const FORGOTTEN_DAYS = 30;

@@ -13,7 +13,7 @@ import {
 } from "../../model/reporter.ts";
 import { signOfLife } from "../leases.ts";
 import type { Connection } from "./connect.ts";
-import { databaseTime } from "./rows.ts";
+import { UNWAITED, databaseTime } from "./rows.ts";
 import type { Servers } from "./servers.ts";
 import { arrayOf, encoded, timeOf } from "./text.ts";
 
@@ -40,8 +40,7 @@ const WRITE = `WITH known AS MATERIALIZED (
     INSERT INTO signs AS g (session_id, last_sign, heard_at, heard_by)
     SELECT x.session_id, max(x.sign), c.now, $6::integer
     FROM known AS x LEFT JOIN signs AS old ON old.session_id = x.session_id,
-      (SELECT ${databaseTime("$1")} AS now,
-        set_config('synchronous_commit', 'off', true)) AS c
+      (SELECT ${databaseTime("$1")} AS now, ${UNWAITED}) AS c
     WHERE x.own AND x.end_source IS NULL AND (${LATER})
     GROUP BY x.session_id, c.now ORDER BY x.session_id
     ON CONFLICT (session_id) DO UPDATE SET

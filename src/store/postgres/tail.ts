@@ -31,6 +31,8 @@ const MOVE = `UPDATE tail SET last = $1::bigint
 export class Tail {
   /** The number of the newest event, as far as is known here. */
   last = 0;
+  private running: Promise<unknown> = Promise.resolve();
+  private next: Promise<void> | null = null;
 
   /**
    * @param transact runs statements in one transaction, again where others are in the way
@@ -44,8 +46,21 @@ export class Tail {
     private readonly locks: boolean,
   ) {}
 
-  /** Gives numbers to what was committed until now. */
-  async number(): Promise<void> {
+  /**
+   * Gives numbers to what was committed until now. Whoever comes while that goes on has
+   * it done once more, together with all who came meanwhile: with a lock that is kept
+   * they would hold all connections.
+   */
+  number(): Promise<void> {
+    return (this.next ??= this.running.then(() => {
+      this.next = null;
+      const numbered = this.numberAll();
+      this.running = numbered.catch(() => {});
+      return numbered;
+    }));
+  }
+
+  private async numberAll(): Promise<void> {
     for (;;) {
       const some = await this.connection.ask(SOME);
       if (some.length === 0) break;

@@ -7,6 +7,8 @@ import { SQL } from "bun";
 import { addressOf } from "../../../src/store/postgres/address.ts";
 import { HostsPool } from "../../../src/store/postgres/connect.ts";
 import { meaningOf } from "../../../src/store/postgres/retry.ts";
+import { PostgresStore } from "../../../src/store/postgres/store.ts";
+import { start } from "../../support/events.ts";
 import { needsRoot } from "../../support/host.ts";
 import { until } from "../../support/wait.ts";
 import { Cluster } from "./cluster.ts";
@@ -95,6 +97,26 @@ test.skipIf(!there)(
     await using sql = over(1);
     await sql`INSERT INTO told VALUES ('promoted', 1)`;
     expect(await values(promoted, "promoted")).toEqual([1]);
+  },
+);
+
+test.skipIf(!there)(
+  "signs of life and duties do not wait for a standby that is away",
+  async () => {
+    await using second = await Cluster.start(false);
+    const address = addressOf(second.url, null, null);
+    const store = await PostgresStore.open(address, { server: "one" });
+    const begun = start({ lease_seconds: 60 });
+    await store.append([begun]);
+    await second.stopStandby();
+    const now = new Date().toISOString();
+    await store.seen(new Map([[begun.session_id, now]]));
+    expect(await store.expireLeases(Date.now(), 1e9)).toBe(0);
+    await using sql = second.connect();
+    const [row] = await sql`SELECT last_sign FROM signs`;
+    expect(row.last_sign.toISOString()).toBe(now);
+    await second.standby.start();
+    await store.close();
   },
 );
 
