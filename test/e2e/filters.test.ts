@@ -240,13 +240,14 @@ describe("alone:", () => {
   for (const name of FILTER_NAMES)
     test(name, async () => {
       const rows = await rowsOf(local);
-      const found = new Set<number>();
-      for (let round = 0; round < 8; round++)
-        found.add(
-          await counted(oneFilter(name, random, rows, Date.now()), rows),
-        );
       // It is not that nothing, or all, was found each time.
-      expect([...found].some((n) => n > 0 && n < SESSIONS)).toBe(true);
+      let told = false;
+      for (let round = 0; round < 8 || (!told && round < 80); round++) {
+        const filter = oneFilter(name, random, rows, Date.now());
+        const found = await counted(filter, rows);
+        told ||= found > 0 && found < SESSIONS;
+      }
+      expect(told).toBe(true);
     });
 });
 

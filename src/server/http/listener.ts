@@ -26,7 +26,7 @@ const HEADERS_BYTES = 16 * 1024;
  * has accepted meanwhile: who connects anew as fast as that would keep it there
  * for ever. After so many it has to look at everything else.
  */
-const ACCEPTS_A_TURN = 32;
+const ACCEPTS_A_TURN = 8;
 /** Until another look whether there is room for connections again. */
 const FULL_MS = 10;
 
@@ -184,6 +184,8 @@ export class HttpListener {
     out: ServerResponse,
     proceed?: () => void,
   ): void {
+    // The rest of what was read at once of a connection that was cut off.
+    if (message.socket.destroyed) return;
     // Told by the end of its body, and by the answer's.
     message.on("error", () => undefined);
     out.on("error", () => undefined);
