@@ -15,6 +15,7 @@ import type { EventFilter } from "../../src/model/filter.ts";
 import { Drain, drain } from "../../src/spool/drain.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { until } from "../support/wait.ts";
 import { query, storedEvents } from "../support/database.ts";
 import { at, command, end } from "../support/events.ts";
 import { Live } from "../support/live.ts";
