@@ -27,11 +27,13 @@ const SDK = { _meta: { progressToken: "p" } };
 const request = (headers: Record<string, string> = {}) =>
   new Request("http://localhost/mcp", { method: "POST", headers });
 
-/** Status, type and body of an answer. */
+/** Status, type and body of an answer, whenever it was given. */
 async function answer(to: ToolHost, message: object) {
   const response = await to.post(message);
   const type = response.headers.get("content-type");
-  return [response.status, type, await response.json()];
+  const text = await response.text();
+  const body = text.replace(/("uptime_seconds\\?":)\d+/g, "$10");
+  return [response.status, type, JSON.parse(body)];
 }
 
 describe("the same answer as the SDK's:", () => {

@@ -114,8 +114,7 @@ describe.each(STORES)("$kind:", ({ place: makePlace }) => {
         reporter: "spool",
       });
       const failing = store.append([
-        start({ session_id: id(1) }),
-        { ...command(1), timestamp: "1 o'clock" },
+        start({ session_id: id(1), timestamp: "1 o'clock" }),
       ]);
       expect(await store.summary(id(1))).not.toBeNull();
       await expect(failing).rejects.toThrow();
