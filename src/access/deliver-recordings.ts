@@ -5,7 +5,7 @@
  * a time is at it. A piece that did not arrive is sent again by the next one.
  */
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, futimesSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { type Settings, recordingsRoot } from "../config/load.ts";
 import { isoTime } from "../model/clock.ts";
 import { EVENT_VERSION, type Annotation } from "../model/event.ts";
@@ -77,22 +77,16 @@ export async function deliverRecordings(
   const breaker = new CircuitBreaker(folder, automatic, Date.now);
   const delivery = new Delivery(settings, url, warn);
   let brought = 0;
-  const path = `${folder}/delivery.lock`;
-  const metAt = () => statSync(path, { bigint: true }).mtimeNs;
+  // Whoever met our lock has left its recording to us.
   while (keptRecordings(data).some(isWaiting)) {
     breaker.begin();
-    const lock = openRegular(path, O_RDWR | O_CREAT);
-    let over: { now: number; met: bigint } | null = null;
+    const lock = openRegular(`${folder}/delivery.lock`, O_RDWR | O_CREAT);
     try {
-      if (lockFile(lock) === "taken") {
-        // Whoever meets the lock leaves its recording to the other, and says so.
-        futimesSync(lock, new Date(), new Date());
-        break;
-      }
-      const met = metAt();
-      over = { now: await delivery.all(), met };
+      if (lockFile(lock) === "taken") break;
+      const now = await delivery.all();
       breaker.succeeded();
-      brought += over.now;
+      if (now === 0) break;
+      brought += now;
     } catch (error) {
       breaker.failed(error);
       const pause_ms = breaker.pause_ms();
@@ -101,9 +95,6 @@ export async function deliverRecordings(
     } finally {
       closeSync(lock);
     }
-    // What the server knew nothing of it may know by now.
-    if (over && metAt() !== over.met) delivery.askAgain();
-    else if (over?.now === 0) break;
   }
   return brought;
 }
@@ -127,10 +118,6 @@ class Delivery {
   ) {
     this.data = recordingsRoot(settings);
     this.target = { url, token: () => endpointToken(settings, url) };
-  }
-
-  askAgain(): void {
-    this.unknown.clear();
   }
 
   /** @returns how many were brought, or will not be taken */
