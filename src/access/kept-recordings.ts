@@ -13,11 +13,10 @@ import {
 } from "../model/recording/place.ts";
 import {
   O_CREAT,
-  O_RDONLY,
   O_TRUNC,
   O_WRONLY,
+  isLocked,
   isMissing,
-  lockFile,
   namesIn,
   openRegular,
   tryReadText,
@@ -102,16 +101,10 @@ export function* eachRecording(data: string): Generator<KeptRecording> {
 
 /** Whether its recorder, whose wrapper may be killed, has not come to its end yet. */
 export function isWritten(path: string): boolean {
-  let fd: number;
   try {
-    fd = openRegular(path, O_RDONLY);
+    return isLocked(path);
   } catch (error) {
     return errnoOf(error) !== "ENOENT";
-  }
-  try {
-    return lockFile(fd) === "taken";
-  } finally {
-    closeSync(fd);
   }
 }
 

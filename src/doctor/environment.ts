@@ -84,7 +84,7 @@ function trialLock(folder: string): string {
   const open = () => openRegular(path, O_RDWR | O_CREAT);
   const fds = [open(), open()];
   try {
-    const [first, second] = fds.map(lockFile);
+    const [first, second] = fds.map((fd) => lockFile(fd));
     if (first !== "held") throw noLocks(folder);
     if (second === "taken")
       return "a file was locked, and held the next one off";

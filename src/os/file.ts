@@ -319,10 +319,10 @@ export type Locked = "held" | "taken" | "none";
  * closed or the process is gone, however it went.
  * @throws Failure (storage) when it fails otherwise
  */
-export function lockFile(fd: number): Locked {
+export function lockFile(fd: number, how?: "exclusive" | "shared"): Locked {
   if (!libc) return "none";
   try {
-    return libc.tryLock(fd) ? "held" : "taken";
+    return libc.tryLock(fd, how) ? "held" : "taken";
   } catch (error) {
     if (NO_LOCKS.includes(errnoOf(error) ?? "")) return "none";
     const path = readLink(`/proc/self/fd/${fd}`) ?? "a file";
@@ -331,5 +331,15 @@ export function lockFile(fd: number): Locked {
       "check its disk and its mount",
       { cause: error },
     );
+  }
+}
+
+/** Whether another has a file locked; all may look at once, and none is taken for that one. */
+export function isLocked(path: string): boolean {
+  const fd = openRegular(path, O_RDONLY);
+  try {
+    return lockFile(fd, "shared") === "taken";
+  } finally {
+    closeFile(fd);
   }
 }

@@ -148,19 +148,20 @@ class Libc {
   }
 
   /**
-   * Takes the exclusive lock of an open file; never waits.
-   * @returns false when another open file holds it
+   * Takes the lock of an open file; never waits.
+   * @returns false when another open file holds one that it does not go with
    * @throws Error whose `code` is in `NO_LOCKS` when the filesystem has no locks
    */
-  tryLock(fd: number): boolean {
-    if (this.calls.flock(fd, LOCK_EX_NB) === 0) return true;
+  tryLock(fd: number, how: "exclusive" | "shared" = "exclusive"): boolean {
+    const operation = how === "shared" ? LOCK_SH_NB : LOCK_EX_NB;
+    if (this.calls.flock(fd, operation) === 0) return true;
     const errno = this.errno();
     if (errno === EWOULDBLOCK) return false;
     const code = LOCK_ERRNO[errno] ?? `errno ${errno}`;
     throw Object.assign(new Error(`flock: ${code}`), { code });
   }
 
-  /** The shared lock of an open file, unless another has the exclusive one; never waits. */
+  /** The shared lock, unless another has the exclusive one, whatever the system says. */
   shareLock(fd: number): void {
     this.calls.flock(fd, LOCK_SH_NB);
   }

@@ -19,7 +19,6 @@ import {
   O_EXCL,
   O_WRONLY,
   closeFile,
-  lockFile,
   openRegular,
   syncData,
   writeSome,
@@ -236,7 +235,7 @@ export class Recorder {
       return;
     }
     // Held until we are gone: it goes on.
-    lockFile(this.fd);
+    this.quota.lock(this.fd);
     this.unheaded = encodeHeader(this.header);
     this.attempt(() => this.append(new Uint8Array()));
   }

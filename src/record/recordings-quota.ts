@@ -13,7 +13,7 @@ import {
   lockFile,
   namesIn,
   openFile,
-  openRegular,
+  isLocked,
 } from "../os/file.ts";
 import { statFile } from "../os/stat.ts";
 
@@ -23,7 +23,7 @@ const LARGEST_SLICE = 256 * 1024;
 const SLICES = 64;
 /** After "no" nobody looks again at once: it is a look at each recording. */
 const LOOK_MS = 2_000;
-/** Who has the folder's lock has it for a moment. */
+/** Who has the folder's lock, or looks whether a recording is locked, has it for a moment. */
 const TRIES = 20;
 const TRY_MS = 5;
 
@@ -96,7 +96,7 @@ export class RecordingsQuota {
   }
 
   /** Where there are no locks, or somebody stands still with it, all go on without. */
-  private lock(fd: number): void {
+  lock(fd: number): void {
     for (let i = 0; i < TRIES && lockFile(fd) === "taken"; i++)
       this.sleep(TRY_MS);
   }
@@ -123,12 +123,7 @@ export class RecordingsQuota {
 
   private goesOn(name: string): boolean {
     try {
-      const fd = openRegular(`${this.folder}/${name}`, O_RDONLY);
-      try {
-        return lockFile(fd) === "taken";
-      } finally {
-        closeFile(fd);
-      }
+      return isLocked(`${this.folder}/${name}`);
     } catch {
       // It is gone, or none of ours.
       return false;

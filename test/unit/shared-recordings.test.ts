@@ -26,6 +26,26 @@ const [RUNS, ...OVER] = [1, 2, 3].map(
   (n) => `bash-20260206-12000${n}-1a2b3c4d`,
 );
 
+/** Looks whether a recording is written to, again and again. */
+const LOOK = `
+const { isWritten } = await import(process.argv[1]);
+let n = 0;
+for (let i = 0; i < 20_000; i++) n += Number(isWritten(process.argv[2]));
+console.log(n);
+`;
+
+test("however many look at once whether it is written, none is taken for who does", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "sb-shared-"));
+  const path = join(folder, "over.rec");
+  writeFileSync(path, "shown", { mode: 0o600 });
+  const room = join(import.meta.dir, "../../src/access/kept-recordings.ts");
+  const argv = [process.execPath, "-e", LOOK, room, path];
+  const all = [1, 2].map(() => Bun.spawn(argv, { stdout: "pipe" }));
+  const said = all.map(({ stdout }) => new Response(stdout).text());
+  expect(await Promise.all(said)).toEqual(["0\n", "0\n"]);
+  rmSync(folder, { recursive: true });
+}, 60_000);
+
 test("what is being written goes neither by age nor for room, nor is it moved", () => {
   const root = mkdtempSync(join(tmpdir(), "sb-shared-"));
   const folder = join(root, "recordings");
