@@ -1,5 +1,5 @@
 /** The kinds of stores that a process keeps open: what one does, all do. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KeptStore, OpenOptions } from "../../src/model/store.ts";
@@ -25,11 +25,26 @@ export interface Kind {
   place(): Promise<KeptPlace>;
 }
 
+/** With its tables, which take longer to make than to copy. */
+let file_of_tables: Promise<Buffer> | null = null;
+
+async function madeFile(): Promise<Buffer> {
+  const home = mkdtempSync(join(tmpdir(), "sb-store-"));
+  try {
+    const file = join(home, "sessions.duckdb");
+    await (await DuckDBStore.open(file)).close();
+    return readFileSync(file);
+  } finally {
+    rmSync(home, { recursive: true });
+  }
+}
+
 const duckdb: Kind = {
   kind: "DuckDB",
   async place() {
     const home = mkdtempSync(join(tmpdir(), "sb-store-"));
     const file = join(home, "sessions.duckdb");
+    writeFileSync(file, await (file_of_tables ??= madeFile()));
     return {
       file,
       open: (options) => DuckDBStore.open(file, options),

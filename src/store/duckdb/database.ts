@@ -115,7 +115,13 @@ export class Database {
     try {
       const db = await Database.connect(half);
       try {
-        await db.migrate(0, migrations);
+        // It is thrown away when that fails: no step has to last by itself.
+        await db.transaction(async () => {
+          for (let version = 1; version <= migrations.length; version++)
+            await db.step(version, migrations);
+        });
+        // Closing would say nothing of a log that could not be moved into the file.
+        await db.run(SQL.checkpoint);
       } finally {
         db.disconnect();
       }
@@ -150,13 +156,18 @@ export class Database {
     migrations: readonly string[],
   ): Promise<void> {
     for (let version = have + 1; version <= migrations.length; version++) {
-      await this.transaction(async () => {
-        await this.writer.run(migrations[version - 1]!);
-        await this.run(SQL.setSchemaVersion, [version]);
-      });
+      await this.transaction(() => this.step(version, migrations));
       // A changed table in the write-ahead log cannot always be replayed.
       await this.run(SQL.checkpoint);
     }
+  }
+
+  private async step(
+    version: number,
+    migrations: readonly string[],
+  ): Promise<void> {
+    await this.writer.run(migrations[version - 1]!);
+    await this.run(SQL.setSchemaVersion, [version]);
   }
 
   /** Does work once all work before it is done. */
