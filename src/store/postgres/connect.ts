@@ -6,6 +6,13 @@
 import { fail } from "../../model/failure.ts";
 import { Gate } from "../gate.ts";
 import type { Address } from "./address.ts";
+import { Clients } from "./clients.ts";
+import {
+  type Client,
+  type ClientOptions,
+  alone,
+  connectionTo,
+} from "./driver.ts";
 import { Standby, Unanswered, meaningOf, stateOf } from "./retry.ts";
 
 /** Arrays go as text, see `arrayOf`; a text that is cast to a time as `$1::text::timestamptz`. */
@@ -26,41 +33,13 @@ export interface Pool extends Connection {
   end(): Promise<void>;
 }
 
-export interface PoolOptions {
-  /** Connections at once. */
+export interface PoolOptions extends ClientOptions {
+  /** Connections at once, at most: one is made when it is needed. */
   size: number;
-  /** How long one statement may take, by the server and by our own clock. */
-  statement_timeout_ms: number;
-  /** Is said to the server, where it can be. */
-  application_name?: string;
-  /** Refuses to write. */
-  read_only?: true;
-  /** Where its tables are, if not where the role's are by itself. */
-  schema?: string;
-  /** Settings of its sessions, where it can have some. */
-  settings?: Readonly<Record<string, string>>;
   /** Another host has answered than the last one that did. */
   onMoved?: () => void;
 }
 
-/** How texts are read there, whatever the role or the database has been set to. */
-const LANGUAGE = {
-  client_encoding: "UTF8",
-  standard_conforming_strings: "on",
-  DateStyle: "ISO, MDY",
-  TimeZone: "UTC",
-};
-const READING = {
-  array_nulls: "on",
-  IntervalStyle: "postgres",
-  default_transaction_isolation: "read committed",
-  idle_in_transaction_session_timeout: "0",
-  lock_timeout: "0",
-};
-
-const CONNECT_SECONDS = 5;
-/** The driver tries one that is not there for as long, and others may be. */
-const NEXT_HOST_SECONDS = 2;
 /** The server's own timeout comes first, with a better sentence. */
 const GRACE_MS = 5_000;
 /**
@@ -68,12 +47,6 @@ const GRACE_MS = 5_000;
  * is for: a commit waits for as long as a synchronous standby is away.
  */
 const TRANSACTION_MS = 10_000;
-/**
- * How long a lock is waited for: who was given up at its COMMIT has its locks for as long
- * as the standby is away.
- */
-const LOCK_MS = 10_000;
-
 /**
  * The host that the pools of one address use: what one of them finds out the others need
  * not, and none goes on reading from a standby that another could not write to.
@@ -87,12 +60,12 @@ function usedOf(address: Address): { at: number } {
 }
 
 export class HostsPool implements Pool {
-  private sql: Bun.SQL;
+  private clients: Clients;
   private readonly used: { at: number };
-  /** The host that `sql` is connected to. */
+  /** The host that they are connected to. */
   private at: number;
-  /** What is known to be connected to no standby. */
-  private primary: Bun.SQL | null = null;
+  /** Those that are known to be connected to no standby. */
+  private readonly primaries = new WeakSet<Bun.SQL>();
   /** The one that answered last; null before the first answer. */
   private answered: number | null = null;
   private ended = false;
@@ -106,7 +79,7 @@ export class HostsPool implements Pool {
     this.gate = new Gate(options.size);
     this.used = usedOf(address);
     this.at = this.used.at;
-    this.sql = this.connected();
+    this.clients = this.connected();
   }
 
   ask<T>(sql: string, values: readonly Value[] = []): Promise<T[]> {
@@ -141,7 +114,7 @@ export class HostsPool implements Pool {
 
   async end(): Promise<void> {
     this.ended = true;
-    await this.sql.close({ timeout: 0 });
+    await this.clients.close();
   }
 
   private async answer<T>(
@@ -173,30 +146,36 @@ export class HostsPool implements Pool {
 
   /** Where nothing has begun, because a host is not there, the others are tried at once. */
   private async tried<T>(use: (client: Bun.SQL) => Promise<T>): Promise<T> {
-    for (let left = this.address.hosts.length; ; left--) {
+    let left = this.address.hosts.length;
+    for (;;) {
       if (this.at !== this.used.at && !this.ended) this.reconnect();
-      const client = this.sql;
+      const { clients } = this;
+      const client = clients.take();
       try {
         await this.requirePrimary(client);
         const done = await use(client);
-        if (client === this.sql) this.heard();
+        if (clients.has(client)) this.heard();
         return done;
       } catch (error) {
         if (meaningOf(error) !== "away") throw error;
+        const full = stateOf(error) === TOO_MANY;
+        if (full && (await clients.without(client))) continue;
         this.leave(client, error);
-        if (left <= 1 || !isElsewhere(error)) throw error;
+        if (--left < 1 || !isElsewhere(error)) throw error;
+      } finally {
+        clients.giveBack(client);
       }
     }
   }
 
   /** A standby would answer who reads, with less than was acknowledged. */
   private async requirePrimary(client: Bun.SQL): Promise<void> {
-    if (client === this.primary) return;
+    if (this.primaries.has(client)) return;
     const [row] = await this.answer<{ is_standby: boolean }>(
       ...([client, IS_STANDBY, [], TRANSACTION_MS] as const),
     );
     if (row!.is_standby) throw new Standby("it is a standby, and read-only");
-    this.primary = client;
+    this.primaries.add(client);
   }
 
   private heard(): void {
@@ -209,7 +188,7 @@ export class HostsPool implements Pool {
   private leave(client: Bun.SQL, error: unknown): void {
     const silent = error instanceof Unanswered;
     const other = this.address.hosts.length > 1 && !isCut(error);
-    if (this.ended || this.sql !== client || !(silent || other)) return;
+    if (this.ended || !this.clients.has(client) || !(silent || other)) return;
     // Unless another pool has left it already.
     if (other && this.used.at === this.at)
       this.used.at = (this.at + 1) % this.address.hosts.length;
@@ -217,44 +196,21 @@ export class HostsPool implements Pool {
   }
 
   private reconnect(): void {
-    const before = this.sql;
+    const before = this.clients;
     this.at = this.used.at;
-    this.sql = this.connected();
+    this.clients = this.connected();
     // What still runs there fails, and is done again.
-    void before.close({ timeout: 0 }).catch(() => {});
+    void before.close().catch(() => {});
   }
 
-  private connected(): Bun.SQL {
-    const { hosts, database, username, password, tls, pgbouncer } =
-      this.address;
-    const { size, statement_timeout_ms, application_name, read_only, schema } =
-      this.options;
-    const { settings } = this.options;
-    const host = hosts[this.at]!;
-    return new Bun.SQL({
-      adapter: "postgres",
-      ...("path" in host ? { path: host.path } : host),
-      ...{ database, username, max: size, bigint: false },
-      ...(password !== null && { password }),
-      ...(tls && { tls }),
-      connectionTimeout: hosts.length > 1 ? NEXT_HOST_SECONDS : CONNECT_SECONDS,
-      // A pooler that gives each transaction another connection knows no names of
-      // statements, and of a session the settings that it keeps itself.
-      ...(pgbouncer
-        ? { prepare: false, connection: LANGUAGE }
-        : {
-            connection: {
-              ...LANGUAGE,
-              ...READING,
-              application_name: application_name ?? "session-buddy",
-              statement_timeout: String(statement_timeout_ms),
-              lock_timeout: String(LOCK_MS),
-              ...(read_only && { default_transaction_read_only: "on" }),
-              ...(schema !== undefined && { search_path: schema }),
-              ...settings,
-            },
-          }),
-    } as unknown as Bun.SQL.PostgresOrMySQLOptions);
+  private connected(): Clients {
+    const { address, at, options } = this;
+    return new Clients(() => {
+      const client = connectionTo(address, at, options);
+      // Nothing is asked any more, and who asks is told so.
+      if (this.ended) void client.close({ timeout: 0 });
+      return client;
+    });
   }
 }
 
@@ -264,6 +220,8 @@ const allBusy = (name: string, connections: number, ms: number) =>
     "try again in a moment",
   );
 
+/** SQLSTATE of too_many_connections. */
+const TOO_MANY = "53300";
 /** SQLSTATE of in_failed_sql_transaction. */
 const ABORTED = "25P02";
 
@@ -323,15 +281,6 @@ const isElsewhere = (error: unknown): boolean =>
   /^ERR_POSTGRES_CONNECTION_(REFUSED|FAILED|TIMEOUT)$/.test(
     String((error as { code?: unknown }).code),
   );
-
-type Client = Pick<Bun.SQL, "unsafe"> &
-  ((strings: TemplateStringsArray) => Promise<unknown>);
-
-/** Without values the driver would take a text of several statements, too. */
-const alone = (sql: string): TemplateStringsArray =>
-  Object.defineProperty([sql], "raw", {
-    value: [sql],
-  }) as unknown as TemplateStringsArray;
 
 /** A connection that was cut: its host may well be there. */
 const isCut = (error: unknown): boolean =>
