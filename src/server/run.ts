@@ -3,11 +3,10 @@
  * says where, and on TERM or INT stops accepting, commits what it has, and ends.
  */
 import { rmSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { type Settings, statePaths, recordingsRoot } from "../config/load.ts";
 import { Log } from "../log/log.ts";
-import { EXIT_STATUS, reasonOf, fail } from "../model/failure.ts";
+import { EXIT_STATUS, fail } from "../model/failure.ts";
 import type { EventFilter } from "../model/filter.ts";
 import { listen } from "../model/progress.ts";
 import { databaseName } from "../access/claim.ts";
@@ -20,7 +19,7 @@ import { processStatus } from "../os/proc.ts";
 import { SIGNALS } from "../os/signals.ts";
 import type { Holder, StoreLock } from "../store/lock.ts";
 import { spoolFolder } from "../spool/write.ts";
-import { COMPILED, VERSION } from "../version.ts";
+import { VERSION } from "../version.ts";
 import { PageAccess } from "../auth/page.ts";
 import { readSecret } from "../auth/secret.ts";
 import { Auth } from "../auth/verify.ts";
@@ -38,14 +37,6 @@ interface ServeOptions {
   /** The flags that a restart gives again. */
   flags: string[];
 }
-
-/**
- * The runtime's threads for files and for DuckDB: with as few as there are cores
- * two long queries keep each commit and each line of the log waiting.
- */
-const POOL_THREADS = 8;
-/** Threads that mark what is reachable, as many as the engine takes by itself. */
-const MOST_MARKERS = 8;
 
 /**
  * How long a server may take to end: calls under way, a last look at the spool,
@@ -168,33 +159,6 @@ async function serveDatabase(
 }
 
 /**
- * The executable's defaults suit a wrapper, which may get no thread; a server has
- * its engine compile and collect beside its work. The engine and the pool of
- * threads read their options once, before any of our code.
- */
-function startAnewAsServer(): void {
-  const cores = availableParallelism();
-  const options = {
-    _UN_JSC_useConcurrentJIT: "1",
-    _UN_JSC_useConcurrentGC: "1",
-    _UN_JSC_numberOfGCMarkers: String(Math.min(cores, MOST_MARKERS)),
-    UV_THREADPOOL_SIZE: String(Math.max(POOL_THREADS, cores)),
-  };
-  const { env, argv0, argv, execPath } = process;
-  if (!COMPILED || Object.keys(options).every((name) => name in env)) return;
-  try {
-    process.execve!(execPath, [argv0, ...argv.slice(2)], {
-      ...options,
-      ...(env as Record<string, string>),
-    });
-  } catch (error) {
-    say(
-      `session-buddy: the server runs on the options of a wrapper, for it cannot start anew: ${reasonOf(error)}\n`,
-    );
-  }
-}
-
-/**
  * What comes first in a server.
  * @returns `told` resolves with the reason to stop, a signal or that of `stop`;
  *   from then on the server has STOP_SECONDS
@@ -202,7 +166,6 @@ function startAnewAsServer(): void {
 export function begin() {
   // What it drains is nothing that a person waits for.
   listen(null);
-  startAnewAsServer();
   const { promise, resolve } = Promise.withResolvers<string>();
   let heard = false;
   const stop = (why: string) => {

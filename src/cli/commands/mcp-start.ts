@@ -2,7 +2,7 @@
 import { defineCommand, CONFIG_FLAG, READ_ONLY_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
 import { fail } from "../../model/failure.ts";
-import { startDetached } from "../../server/daemon.ts";
+import { startAnewAsServer } from "../../server/anew.ts";
 import { note, personConsole, printResult } from "../terminal.ts";
 
 export default defineCommand({
@@ -42,6 +42,8 @@ EXAMPLES
     config: CONFIG_FLAG,
   },
   async run(args) {
+    const transport = transportOf(args);
+    if (!args.detach) startAnewAsServer();
     const settings = await validSettings(process.env, args.config);
     const { host, port, config } = args;
     const readOnly = args["read-only"];
@@ -55,11 +57,12 @@ EXAMPLES
       settings.config.server.dashboard = true;
       flags.push("--dashboard");
     }
-    if (transportOf(args) === "stdio") {
+    if (transport === "stdio") {
       const { serveStdio } = await import("../../server/stdio.ts");
       return serveStdio(settings, readOnly);
     }
     if (args.detach) {
+      const { startDetached } = await import("../../server/daemon.ts");
       const { pid, url } = await startDetached(settings, flags);
       const facts = { running: true, pid, url };
       return printResult(args.json, facts, `serving: ${url} (pid ${pid})\n`);

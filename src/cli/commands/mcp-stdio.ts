@@ -1,6 +1,7 @@
 /** `session-buddy mcp stdio`: serves MCP to the program that started it. */
 import { defineCommand, CONFIG_FLAG, READ_ONLY_FLAG } from "../args.ts";
 import { validSettings } from "../../config/load.ts";
+import { startAnewAsServer } from "../../server/anew.ts";
 
 export default defineCommand({
   description: `Serves MCP on stdin and stdout, to the client that starts it.
@@ -15,6 +16,7 @@ EXAMPLE
     config: CONFIG_FLAG,
   },
   async run(args) {
+    startAnewAsServer();
     const settings = await validSettings(process.env, args.config);
     const { serveStdio } = await import("../../server/stdio.ts");
     return serveStdio(settings, args["read-only"]);
