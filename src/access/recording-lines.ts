@@ -88,8 +88,8 @@ export class Reading {
     const { lines } = this.searching;
     const recording = this.open();
     if (typeof recording === "string") {
-      await lines.begin(this.facts({}), false);
-      return this.end(recording, null);
+      const begun = await lines.begin(this.facts({}), false);
+      return begun !== null && this.end(recording, null);
     }
     using _open = recording;
     const sha256 = await this.digestOf(recording);
@@ -104,6 +104,7 @@ export class Reading {
     }
     const goes_on = known?.done === false && isOf(known, stat);
     const stored = await lines.begin(this.facts({}), goes_on);
+    if (stored === null) return false;
     const left_out = await this.read(recording, stored);
     return left_out !== undefined && this.end(left_out, sha256);
   }

@@ -66,6 +66,27 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
     return timestamp;
   }
 
+  /** A store of its own whose clock is moved, with a look each second. */
+  async function withOwnClock() {
+    let now_ms = opened_ms;
+    const own = await makePlace();
+    const moved = await own.open({ now: () => now_ms });
+    return {
+      store: moved,
+      now: () => now_ms,
+      async listen(ms: number): Promise<number> {
+        let lost = 0;
+        for (const until_ms = now_ms + ms; now_ms < until_ms; now_ms += 1_000)
+          lost += await moved.expireLeases(now_ms, DAY_MS);
+        return lost;
+      },
+      async [Symbol.asyncDispose]() {
+        await moved.close();
+        await own[Symbol.asyncDispose]();
+      },
+    };
+  }
+
   const ends = async () =>
     (await Array.fromAsync(store.events({ kinds: ["session_end"] }))).length;
 
@@ -106,33 +127,25 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
     });
 
     test("lives while signs of life come in time, by the store's clock", async () => {
-      let now_ms = opened_ms;
-      await using other = await makePlace();
-      const lived = await other.open({ now: () => now_ms });
-      const listen = async (ms: number) => {
-        let lost = 0;
-        for (const until_ms = now_ms + ms; now_ms < until_ms; now_ms += 1_000)
-          lost += await lived.expireLeases(now_ms, DAY_MS);
-        return lost;
-      };
+      await using lived = await withOwnClock();
+      const { listen } = lived;
       const begun = start({
         session_id: ID,
         timestamp: iso(opened_ms),
         lease_seconds: 60,
       });
-      await lived.append([begun]);
+      await lived.store.append([begun]);
       for (let i = 0; i < 5; i++) {
         expect(await listen(59_000)).toBe(0);
-        await lived.seen(new Map([[ID, iso(now_ms)]]));
+        await lived.store.seen(new Map([[ID, iso(lived.now())]]));
       }
-      expect(await lived.get(ID)).toMatchObject({
+      expect(await lived.store.get(ID)).toMatchObject({
         status: "active",
-        last_seen: iso(now_ms),
+        last_seen: iso(lived.now()),
       });
       expect(await listen(59_000)).toBe(0);
       expect(await listen(20_000)).toBe(1);
-      expect((await lived.get(ID))?.status).toBe("lost");
-      await lived.close();
+      expect((await lived.store.get(ID))?.status).toBe("lost");
     });
 
     test("has one lease from the moment that the store was opened", async () => {
@@ -153,17 +166,23 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
     });
 
     test("lives by our clock, however wrong its own", async () => {
-      await begin(ID, { lease_seconds: 60 });
-      const heard_ms = await later();
-      const { session_id } = start({ session_id: ID });
+      await using lived = await withOwnClock();
+      const { listen } = lived;
+      const begun = start({
+        session_id: ID,
+        timestamp: iso(opened_ms),
+        lease_seconds: 60,
+      });
+      await lived.store.append([begun]);
+      expect(await listen(40_000)).toBe(0);
       // Its clock stands an hour behind.
       const behind = iso(opened_ms - 3_600_000);
-      await store.append([command(0, { session_id, timestamp: behind })]);
-      expect(await listen(heard_ms + 59_999)).toBe(0);
-      const again_ms = await later();
-      await store.seen(new Map([[ID, behind]]));
-      expect(await listen(again_ms + 60_000)).toBe(0);
-      expect(await listen(Date.now() + 60_001)).toBe(1);
+      const sent = command(0, { session_id: ID, timestamp: behind });
+      await lived.store.append([sent]);
+      expect(await listen(50_000)).toBe(0);
+      await lived.store.seen(new Map([[ID, behind]]));
+      expect(await listen(50_000)).toBe(0);
+      expect(await listen(20_000)).toBe(1);
     });
 
     test("comes back with a later event", async () => {

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { OutputLines } from "../../src/model/recording/searched.ts";
 import { searchRecordings } from "../../src/access/searched-recordings.ts";
 import { hitCursor, readHitCursor } from "../../src/model/cursor.ts";
 import type { Entry } from "../../src/model/recording/format.ts";
@@ -309,40 +310,50 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
     ]);
   });
 
-  test.each(["removed", "archived"])(
-    "what is %s while its recording is read is not there afterwards",
-    async (how) => {
-      await store.append([
-        start({ session_id: id(0) }),
-        end(9, { session_id: id(0) }),
-      ]);
-      const lines = Array.from({ length: 60_000 }, (_, n) => `typed ${n}\r\n`);
-      const head = { session_id: id(0), started_at: at(0) };
-      keep(id(0), recordingOf([[shown(1, lines.join(""))]], head));
-      const go = () =>
-        how === "removed"
-          ? keeper().removeTexts({
-              ...{ session_id: id(0), user: "les", event_ids: null },
-            })
-          : keeper().archive(
-              { ended_before: at(1_000), keep_tagged: false },
-              join(home, "archive"),
-            );
-      let gone: Promise<unknown> | null = null;
-      await searchRecordings({
-        ...{ data: home, lines: store.output },
-        ...{ redaction: EVERY_RULE, within_ms: 120_000, begins: () => true },
-        leftOut() {},
-        async goesOn() {
-          await (gone ??= go());
-          return true;
-        },
-      });
-      expect(gone).not.toBeNull();
-      await pass();
-      expect(await inFile()).toEqual([]);
-    },
-  );
+  test.each([
+    ["removed", "while its lines are read"],
+    ["archived", "while its lines are read"],
+    ["removed", "before its lines are read"],
+    ["archived", "before its lines are read"],
+  ])("what is %s %s is not there afterwards", async (how, when) => {
+    await store.append([
+      start({ session_id: id(0) }),
+      end(9, { session_id: id(0) }),
+    ]);
+    const lines = Array.from({ length: 60_000 }, (_, n) => `typed ${n}\r\n`);
+    const head = { session_id: id(0), started_at: at(0) };
+    keep(id(0), recordingOf([[shown(1, lines.join(""))]], head));
+    const go = () =>
+      how === "removed"
+        ? keeper().removeTexts({
+            ...{ session_id: id(0), user: "les", event_ids: null },
+          })
+        : keeper().archive(
+            { ended_before: at(1_000), keep_tagged: false },
+            join(home, "archive"),
+          );
+    let gone: Promise<unknown> | null = null;
+    let begun = false;
+    const { output } = store;
+    const begin: OutputLines["begin"] = async (...given) => {
+      if (when.startsWith("before")) await (gone ??= go());
+      begun = true;
+      return output.begin(...given);
+    };
+    await searchRecordings({
+      data: home,
+      lines: Object.create(output, { begin: { value: begin } }) as OutputLines,
+      ...{ redaction: EVERY_RULE, within_ms: 120_000, begins: () => true },
+      leftOut() {},
+      async goesOn() {
+        if (begun) await (gone ??= go());
+        return true;
+      },
+    });
+    expect(gone).not.toBeNull();
+    await pass();
+    expect(await inFile()).toEqual([]);
+  });
 
   if (kind === "DuckDB")
     test("lines are in no backup, and stay when the file is written anew", async () => {

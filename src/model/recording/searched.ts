@@ -46,9 +46,10 @@ export interface OutputLines {
   ended(session_ids: readonly string[]): Promise<Map<string, string>>;
   /**
    * Begins with a recording, or goes on with what a process that ended has left.
-   * @returns how many of its lines are there already
+   * @returns how many of its lines are there already; null: of its session nothing is
+   *   there, or it goes on
    */
-  begin(recording: SearchedRecording, goes_on: boolean): Promise<number>;
+  begin(recording: SearchedRecording, goes_on: boolean): Promise<number | null>;
   /**
    * Adds lines of a recording; those that were shown before their texts were removed
    * are left out.

@@ -41,6 +41,12 @@ export class FileOutputLines implements OutputLines {
   async ended(ids: readonly string[]): Promise<Map<string, string>> {
     if (ids.length === 0) return new Map();
     await this.flush();
+    return this.endedAmong(ids);
+  }
+
+  private async endedAmong(
+    ids: readonly string[],
+  ): Promise<Map<string, string>> {
     const closed = await closedAmong(this.db.ask, ids);
     // There are those, too, whose id names another second than that of their start.
     const others = await this.db.ask<ClosedRow>(SQL.openEnds, [
@@ -50,13 +56,18 @@ export class FileOutputLines implements OutputLines {
     return new Map(rows.map(({ id, start_time }) => [id, start_time]));
   }
 
-  begin(recording: SearchedRecording, goes_on: boolean): Promise<number> {
+  begin(
+    recording: SearchedRecording,
+    goes_on: boolean,
+  ): Promise<number | null> {
     const { session_id } = recording;
     return this.db.inTurn(async () => {
       if (goes_on) {
         const rows = await this.db.rows<Count>(SQL.lastLine, [session_id]);
         return rows[0]!.value;
       }
+      // It may have been archived since it was asked for.
+      if ((await this.endedAmong([session_id])).size === 0) return null;
       await this.db.transaction(async () => {
         await this.delete([session_id]);
         await this.tell(recording);

@@ -46,7 +46,10 @@ export class PostgresOutput implements OutputLines {
     );
   }
 
-  async begin(recording: SearchedRecording, goes_on: boolean): Promise<number> {
+  async begin(
+    recording: SearchedRecording,
+    goes_on: boolean,
+  ): Promise<number | null> {
     const { session_id } = recording;
     if (goes_on) {
       const [row] = await this.pool.ask<{ last: number }>(LAST_LINE, [
@@ -54,11 +57,14 @@ export class PostgresOutput implements OutputLines {
       ]);
       return row!.last;
     }
-    await this.pool.transaction(async (tx) => {
+    return this.pool.transaction(async (tx) => {
+      // It may have been archived since it was asked for; nobody does so meanwhile.
+      const ids = arrayOf([encoded(session_id)]);
+      if ((await tx.ask(`${ENDED} FOR SHARE`, [ids])).length === 0) return null;
       await deleteOutput(tx, [session_id]);
       await this.tell(tx, recording);
+      return 0;
     });
-    return 0;
   }
 
   add(
