@@ -66,11 +66,15 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
     return timestamp;
   }
 
-  /** A store of its own whose clock is moved, with a look each second. */
-  async function withOwnClock() {
+  /**
+   * A store of its own whose clock is moved, with a look each second, and a session
+   * that has just begun.
+   */
+  async function withOwnClock(facts: Partial<SessionStart>) {
     let now_ms = opened_ms;
     const own = await makePlace();
     const moved = await own.open({ now: () => now_ms });
+    await moved.append([start({ timestamp: iso(now_ms), ...facts })]);
     return {
       store: moved,
       now: () => now_ms,
@@ -127,14 +131,9 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
     });
 
     test("lives while signs of life come in time, by the store's clock", async () => {
-      await using lived = await withOwnClock();
+      const begun = { session_id: ID, lease_seconds: 60 };
+      await using lived = await withOwnClock(begun);
       const { listen } = lived;
-      const begun = start({
-        session_id: ID,
-        timestamp: iso(opened_ms),
-        lease_seconds: 60,
-      });
-      await lived.store.append([begun]);
       for (let i = 0; i < 5; i++) {
         expect(await listen(59_000)).toBe(0);
         await lived.store.seen(new Map([[ID, iso(lived.now())]]));
@@ -166,14 +165,9 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
     });
 
     test("lives by our clock, however wrong its own", async () => {
-      await using lived = await withOwnClock();
+      const begun = { session_id: ID, lease_seconds: 60 };
+      await using lived = await withOwnClock(begun);
       const { listen } = lived;
-      const begun = start({
-        session_id: ID,
-        timestamp: iso(opened_ms),
-        lease_seconds: 60,
-      });
-      await lived.store.append([begun]);
       expect(await listen(40_000)).toBe(0);
       // Its clock stands an hour behind.
       const behind = iso(opened_ms - 3_600_000);

@@ -1,6 +1,8 @@
-/** A database that has no connection left is away; who waits for a lock takes no more than one. */
+/** How many connections a store has, and what it does without one. */
 import { SQL } from "bun";
 import { expect, test } from "bun:test";
+import { addressOf } from "../../src/store/postgres/address.ts";
+import { HostsPool } from "../../src/store/postgres/connect.ts";
 import { needsPostgres } from "../crash/postgres/node.ts";
 import { start } from "../support/events.ts";
 import { openPostgres, sharedDatabase } from "../support/stores.ts";
@@ -61,6 +63,35 @@ test.skipIf(!needsPostgres())(
     const seqs = await Array.fromAsync(store.events({}), ({ seq }) => seq);
     expect(seqs).toEqual([1, 2]);
     await store.close();
+  },
+  30_000,
+);
+
+test.skipIf(!needsPostgres())(
+  "a connection is made when it is needed, and used again",
+  async () => {
+    await using database = await sharedDatabase();
+    const address = addressOf(database.url, null, null);
+    const pool = new HostsPool(address, {
+      size: 4,
+      statement_timeout_ms: 60_000,
+    });
+    await using sql = new SQL(database.url, { max: 1 });
+    const made = async () =>
+      (
+        await sql`SELECT 1 FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid()`
+      ).length;
+    for (let i = 0; i < 3; i++) await pool.ask("SELECT 1");
+    expect(await made()).toBe(1);
+    const all = Array.from({ length: 9 }, () =>
+      pool.ask("SELECT pg_sleep(0.1)"),
+    );
+    await Promise.all(all);
+    expect(await made()).toBe(4);
+    await pool.end();
+    await until("their end", async () => (await made()) === 0);
+    await expect(pool.ask("SELECT 1")).rejects.toThrow("Connection closed");
   },
   30_000,
 );

@@ -340,7 +340,7 @@ shared("a database that several use", () => {
     await store.close();
   });
 
-  test("whose connections are all in use refuses the next one, until they are free", async () => {
+  test("that gives a store no connection refuses it, and serves one that gets a few", async () => {
     await using database = await sharedDatabase();
     const pool = poolOf(database);
     const role = `few_${process.pid}`;
