@@ -51,6 +51,11 @@ const lengthOf = (text: string) => {
   )!;
   return Number(h) * 3_600 + Number(m) * 60 + Number(s);
 };
+/** Of an active session it grows after the row was read. */
+const tookBy = (row: SessionJson, now: number) =>
+  row.end_time === null
+    ? (now - ms(row.start_time)) / 1_000
+    : row.duration_seconds;
 const wasIn = (row: SessionJson, from: number, to: number) => {
   const begun = ms(row.start_time);
   const ended = row.end_time === null ? Infinity : ms(row.end_time);
@@ -91,8 +96,8 @@ const MATCHES: Record<
     );
   },
   last: (row, text, now) => wasIn(row, now - lengthOf(text) * 1_000, Infinity),
-  duration_greater: (row, text) => row.duration_seconds > lengthOf(text),
-  duration_less: (row, text) => row.duration_seconds < lengthOf(text),
+  duration_greater: (row, text, now) => tookBy(row, now) > lengthOf(text),
+  duration_less: (row, text, now) => tookBy(row, now) < lengthOf(text),
   ran: (row, text: string) =>
     row.last_command?.toLowerCase().includes(text.toLowerCase()) ?? false,
 };
