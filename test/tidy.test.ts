@@ -3,7 +3,7 @@
  * load, and that nothing lies about unused.
  */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
 const root = join(import.meta.dir, "..");
@@ -273,4 +273,16 @@ test("no file is too long to find one's way in", () => {
     (file) => readFileSync(join(root, file), "utf8").split("\n").length > 351,
   );
   expect(long).toEqual([]);
+});
+
+test("every file that CONTRIBUTING.md sends to is there", () => {
+  const text = readFileSync(join(root, "CONTRIBUTING.md"), "utf8");
+  const asked = [...text.matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.\w+)`/g)]
+    .map(([, path]) => path!)
+    // Their names are the newcomer's, or an example's.
+    .filter((path) => !path.includes("NAME") && !path.startsWith("dist/"));
+  const there = (path: string) =>
+    existsSync(join(root, path)) || existsSync(join(root, "src", path));
+  expect(asked.length).toBeGreaterThan(100);
+  expect(asked.filter((path) => !there(path))).toEqual([]);
 });

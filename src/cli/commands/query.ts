@@ -6,6 +6,7 @@ import { requireNotOwn } from "../../access/own-files.ts";
 import { withReadable } from "../../access/open.ts";
 import { sendParquet } from "../../access/parquet.ts";
 import { type Settings, validSettings } from "../../config/load.ts";
+import { COLUMNS } from "../../model/columns.ts";
 import { fail } from "../../model/failure.ts";
 import {
   MAX_SERVED,
@@ -18,6 +19,20 @@ import { isTerminal } from "../../os/proc.ts";
 import { ROW_FORMS, rowsTable } from "../../render/rows.ts";
 import { note } from "../terminal.ts";
 
+/** Each below the first, which stands at the 13th letter. */
+function listed(names: readonly string[]): string {
+  const lines = [""];
+  for (const name of names) {
+    const line = lines.at(-1)!;
+    if (line.length + name.length > 66) lines.push(`${name}, `);
+    else lines[lines.length - 1] = `${line}${name}, `;
+  }
+  return lines
+    .map((line) => line.trimEnd())
+    .join(`\n${" ".repeat(12)}`)
+    .slice(0, -1);
+}
+
 /** A table at a terminal is made of all its rows. */
 const SHOWN_ROWS = 1_000;
 
@@ -29,12 +44,7 @@ export default defineCommand({
 
 It reads five views and nothing else, and changes nothing:
 
-  sessions  session_id, session_type, component_name, component, shell_type,
-            status, start_time, end_time, duration_seconds, exit_code, signal,
-            pid, ppid, username, hostname, tty, working_directory, platform,
-            python_version, parent_session_id, name, reason, tags, last_note,
-            command_count, failed_commands, last_command, end_source,
-            last_seen, reporter, attested, metadata
+  sessions  ${listed(Object.keys(COLUMNS))}
   commands  session_id, username, hostname, event_seq, seq, pid, depth, text,
             text_base64, truncated_bytes, start_time, end_time,
             duration_seconds, exit_code, pipe_status, cwd, mark

@@ -10,7 +10,7 @@
  */
 
 import { TOLD_TABLES } from "./schema-told.ts";
-import { VIEWS } from "./schema-views.ts";
+import { VIEWS, VIEW_SCHEMA } from "./schema-views.ts";
 
 /** Of what is where our tables are, whatever that is called, in `pg_class`. */
 export const OURS = `relnamespace
@@ -140,5 +140,5 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
 
 /** The same without the views, of which there is one place in a database. */
 export const WITHOUT_VIEWS = MIGRATIONS.map((step) =>
-  step.filter((sql) => !VIEWS.includes(sql)),
+  step.filter((sql) => !sql.includes(VIEW_SCHEMA)),
 );
