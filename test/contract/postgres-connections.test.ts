@@ -34,7 +34,7 @@ test.skipIf(!needsPostgres())(
       await sql.unsafe(`DROP ROLE ${role}`);
     }
   },
-  30_000,
+  120_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -64,7 +64,7 @@ test.skipIf(!needsPostgres())(
     expect(seqs).toEqual([1, 2]);
     await store.close();
   },
-  30_000,
+  120_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -93,5 +93,5 @@ test.skipIf(!needsPostgres())(
     await until("their end", async () => (await made()) === 0);
     await expect(pool.ask("SELECT 1")).rejects.toThrow("Connection closed");
   },
-  30_000,
+  120_000,
 );

@@ -34,7 +34,7 @@ test.skipIf(!needsPostgres())(
     });
     await store.close();
   },
-  60_000,
+  120_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -54,5 +54,5 @@ test.skipIf(!needsPostgres())(
     expect(await store.expireLeases(look_ms, 1e9)).toBe(0);
     await store.close();
   },
-  60_000,
+  120_000,
 );

@@ -480,7 +480,7 @@ shared("a database that several use", () => {
     expect(await look(900_000, one)).toBe(0);
     expect(await look(1_000_000, one)).toBe(1);
     await one.close();
-  }, 60_000);
+  }, 120_000);
 
   test("a duty goes to another when who has it ends, or is not heard of", async () => {
     await using database = await sharedDatabase();

@@ -90,7 +90,7 @@ describe.skipIf(!hasBrowser)("the player", () => {
     writeFileSync(path, "no recording");
     server = await TestServer.start(sandbox);
     browser = await browse();
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     await browser.close();
     await server[Symbol.asyncDispose]();

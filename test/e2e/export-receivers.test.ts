@@ -74,7 +74,7 @@ describe.if(HERE)("each event comes at least once, and in order", () => {
         async () => (await figure(server, "export_lag_events", "siem")) === 0,
       );
     },
-    60_000,
+    120_000,
   );
 
   test.each([...CONFIRMING])(
@@ -97,7 +97,7 @@ describe.if(HERE)("each event comes at least once, and in order", () => {
       }
       await allArrived(server, receiver);
     },
-    60_000,
+    120_000,
   );
 });
 

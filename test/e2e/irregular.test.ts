@@ -139,7 +139,7 @@ test.each(CASES)(
     expect(doctor.stdout).not.toContain("unexpected:");
     expect(existsSync(path)).toBeTrue();
   },
-  60_000,
+  120_000,
 );
 
 test.each(Object.keys(KINDS).filter((kind) => kind !== "folder"))(

@@ -42,7 +42,7 @@ describe.each(SETTINGS)(
       }
       expect(await sandbox.list()).toHaveLength(2);
       expect((await sandbox.run(["drain"])).stderr).toBe("");
-    }, 60_000);
+    }, 120_000);
   },
 );
 

@@ -136,7 +136,7 @@ test("each agent's snippet leads to the server, and with a secret set, only with
     }
   }
   expect(seen).toEqual({ open: 3, guarded: 3 });
-}, 60_000);
+}, 120_000);
 
 const lines = BLOCKS.find(({ language }) => language === "python")!.text;
 
@@ -199,7 +199,7 @@ async function python(
     stdin: "pipe",
     stdout: "pipe",
     stderr: "pipe",
-    timeout: 30_000,
+    timeout: 100_000,
   });
   const shown = child.stdout.text();
   const log = child.stderr.text();

@@ -226,7 +226,7 @@ for (const [how, stop] of [
     expect(pty.child.signalCode).not.toBeNull();
     await until("their end", () => processesWith(mine).length === 0);
     expect(readdirSync(TMPDIR)).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
 test("where the results cannot be written, that is said", async () => {
   using sandbox = new Sandbox();

@@ -264,7 +264,7 @@ test("a server that is killed under a listing changes nothing for who reads it",
     .map((line) => line.split("\t")[0]!);
   expect(listed).toHaveLength(ids.length);
   expect(new Set(listed)).toEqual(new Set(ids));
-}, 60_000);
+}, 120_000);
 
 test("its files and its socket are nobody else's", async () => {
   using sandbox = new Sandbox();

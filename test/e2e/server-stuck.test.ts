@@ -81,7 +81,7 @@ test("a disk that does not answer: TERM ends it within its grace, and what it ac
   expect(rows.map((row) => row.session_id)).toContain(
     result["session_id"] as string,
   );
-}, 90_000);
+}, 120_000);
 
 test("a server that is stopped by a signal: whoever asks it gives up soon, and names it", async () => {
   using sandbox = new Sandbox();
@@ -117,4 +117,4 @@ test("a server that is stopped by a signal: whoever asks it gives up soon, and n
   await stopped(pid);
   expect((await sandbox.run(["mcp", "stop", "--force"])).exitCode).toBe(0);
   await server.child.exited;
-}, 90_000);
+}, 120_000);

@@ -63,7 +63,7 @@ test.each(SIGNALS)(
       stdin: "ignore",
       stdout: "pipe",
       stderr: "inherit",
-      timeout: 20_000,
+      timeout: 100_000,
       killSignal: "SIGKILL",
     });
     const reader = child.stdout.getReader();

@@ -78,7 +78,7 @@ export function expectFailure(
 
 /** Waits until something is so, looking again and again. */
 export async function until(what: string, look: () => boolean): Promise<void> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + 60_000;
   while (!look()) {
     if (performance.now() > deadline)
       throw new Error(`waited in vain for ${what}`);

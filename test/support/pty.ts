@@ -5,7 +5,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import type { Sandbox } from "./sandbox.ts";
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 
 export class Pty implements AsyncDisposable {
   /** Everything shown so far, escape sequences removed. */

@@ -110,7 +110,7 @@ export class Sandbox implements Disposable {
       stdin: new Blob([options.stdin ?? ""]),
       stdout: "pipe",
       stderr: "pipe",
-      timeout: options.timeout_ms ?? 30_000,
+      timeout: options.timeout_ms ?? 100_000,
       killSignal: "SIGKILL",
     });
     const [stdout, stderr] = await Promise.all([

@@ -1,7 +1,7 @@
 /** Waiting for what becomes so: a process that goes, a row that changes. */
 import { readFileSync, readdirSync } from "node:fs";
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 type Nothing = null | undefined | false;
 
 /**
