@@ -12,7 +12,7 @@ test("every exit status from 0 to 255 is passed on", async () => {
   const env = { SESSION_BUDDY_SESSION_ENABLED: "false" };
   const script = `for n in $(seq 0 255); do "$1" shell -- sh -c "exit $n"; echo $?; done`;
   const argv = ["sh", "-c", script, "sh", BINARY];
-  const { stdout } = await sandbox.command(argv, { env, timeout_ms: 60_000 });
+  const { stdout } = await sandbox.command(argv, { env, timeout_ms: 300_000 });
   expect(stdout.trim().split("\n").map(Number)).toEqual(
     Array.from({ length: 256 }, (_, n) => n),
   );
