@@ -6,7 +6,7 @@ import { readPrivateText } from "../auth/secret.ts";
 import { nameOf } from "../config/alerts.ts";
 import { webhook as readUrl } from "../config/alert-fields.ts";
 import type { Channel } from "../model/alert.ts";
-import { fail, reasonOf } from "../model/failure.ts";
+import { fail, fetchReason } from "../model/failure.ts";
 import { VERSION } from "../version.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -117,9 +117,6 @@ function urlOf(webhook: string): string {
   );
 }
 
-/** Without the runtime's advice to programmers, and without the URL. */
+/** Without the URL. */
 const reachReason = (error: unknown): string =>
-  reasonOf(error)
-    .replace(/ fetching "[^"]*"\. For more information,.*$/s, "")
-    .replace(/\. Is the computer able to access the url\?$/, "")
-    .replace(/https?:\/\/\S+/g, "…");
+  fetchReason(error).replace(/https?:\/\/\S+/g, "…");

@@ -142,3 +142,9 @@ export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.split("\n", 1)[0] ?? "";
 }
+
+/** The same of an error of fetch, without the runtime's advice to programmers. */
+export const fetchReason = (error: unknown): string =>
+  reasonOf(error)
+    .replace(/( fetching "[^"]*")?\. For more information,.*$/, "")
+    .replace(/\. Is the computer able to access the url\?$/, "");

@@ -72,7 +72,7 @@ export function expectFailure(
 ): void {
   expect(stderr).toMatch(sentence);
   expect(stderr).toMatch(/^session-buddy: [^\n]+ \([^\n]+\)\n$/);
-  expect(stderr).not.toContain("internal error");
+  expect(stderr).not.toMatch(/internal error|For more information/);
   expect({ exitCode, stdout }).toEqual({ exitCode: status, stdout: "" });
 }
 

@@ -36,10 +36,15 @@ for (const name of readdirSync(tmpdir())) {
     rmSync(join(tmpdir(), name), { recursive: true, force: true });
 }
 
+/** How far long work is, told every ten seconds: how many of them is the machine's. */
+const PROGRESS =
+  /^session-buddy: [a-z]+: (?:[^,()\n]+, )?(?:\d+ %, )?\d[\d:]*(?: s)?\n/gm;
+
 export interface Finished {
   exitCode: number | null;
   signal: string | null;
   stdout: string;
+  /** Without the lines of progress. */
   stderr: string;
 }
 
@@ -122,7 +127,7 @@ export class Sandbox implements Disposable {
       exitCode: child.exitCode,
       signal: child.signalCode === null ? null : `${child.signalCode}`,
       stdout,
-      stderr,
+      stderr: stderr.replace(PROGRESS, ""),
     };
   }
 

@@ -4,8 +4,9 @@ import {
   type FailureCode,
   EXIT_STATUS,
   fail,
+  fetchReason,
 } from "../../model/failure.ts";
-import { DIRECT, fetchReason } from "./client.ts";
+import { DIRECT } from "./client.ts";
 
 /** No line of ours is longer: a screen of the largest terminal, or a block. */
 const MOST_LINE = 16 * 1024 * 1024;

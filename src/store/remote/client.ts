@@ -8,7 +8,7 @@ import {
   type FailureCode,
   Overloaded,
   fail,
-  reasonOf,
+  fetchReason,
 } from "../../model/failure.ts";
 import { FAILURE, NOT_DRAINED, SAME_FOR_ALL } from "../../model/store.ts";
 import { COMMAND_HEADER, runningCommand } from "../../model/running.ts";
@@ -243,12 +243,6 @@ export function retryAfterMs(
   return Number.isFinite(ms) && ms >= 0 ? ms : null;
 }
 
-/** An error of fetch, without the runtime's advice to programmers. */
-export const fetchReason = (error: unknown): string =>
-  reasonOf(error)
-    .replace(/ fetching "[^"]*"\. For more information,.*$/s, "")
-    .replace(/\. Is the computer able to access the url\?$/, "");
-
 export interface Health {
   status: string;
   service: string;
@@ -269,7 +263,7 @@ export async function askHealth(server: LocalServer): Promise<Health> {
     if ((error as { name?: unknown }).name === "TimeoutError")
       throw unresponsiveFailure(server.pid, "unhealthy");
     throw fail.unhealthy(
-      `the server does not answer: ${reasonOf(error)}`,
+      `the server does not answer: ${fetchReason(error)}`,
       "see: session-buddy mcp logs; then: session-buddy mcp restart --force",
       { cause: error },
     );

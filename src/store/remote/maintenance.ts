@@ -6,6 +6,7 @@ import {
   Failure,
   type FailureCode,
   fail,
+  fetchReason,
 } from "../../model/failure.ts";
 import type {
   Archive,
@@ -18,7 +19,7 @@ import type {
 } from "../../model/maintenance.ts";
 import type { RemovalRequest } from "../../model/redaction/removal.ts";
 import { Task, type TaskState } from "../../model/progress.ts";
-import { DIRECT, fetchReason } from "./client.ts";
+import { DIRECT } from "./client.ts";
 import { type LocalServer, Watchdog } from "./unresponsive.ts";
 
 /** What is posted to /admin: the name of a method, and its arguments. */

@@ -1,6 +1,6 @@
 /** Brings a recording to a server, piece by piece, each by one PUT. */
-import { Failure, Overloaded, fail } from "../../model/failure.ts";
-import { DIRECT, bodyOf, fetchReason, retryAfterMs } from "./client.ts";
+import { Failure, Overloaded, fail, fetchReason } from "../../model/failure.ts";
+import { DIRECT, bodyOf, retryAfterMs } from "./client.ts";
 
 /** How much of a recording the server has, and will have. */
 export interface Progress {
