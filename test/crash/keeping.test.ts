@@ -92,7 +92,7 @@ test("backup: the file is whole or not there, and the database as it was", async
     expect([...left, ...scratchIn(sandbox.home)]).toEqual(["copy.duckdb"]);
     return there ? "whole" : "none";
   });
-}, 300_000);
+}, 600_000);
 
 test("restore: the database is the old one or the restored one", async () => {
   if (!needs("strace")) return;
@@ -124,7 +124,7 @@ test("restore: the database is the old one or the restored one", async () => {
     expect(scratchIn(sandbox.data)).toEqual([]);
     return is;
   });
-}, 300_000);
+}, 600_000);
 
 test("archive: each session is in the database or in a whole archive", async () => {
   if (!needs("strace")) return;
@@ -157,7 +157,7 @@ test("archive: each session is in the database or in a whole archive", async () 
     expect([...left, ...scratchIn(folder)]).toEqual([]);
     return went ? "archived" : "not archived";
   });
-}, 300_000);
+}, 600_000);
 
 test("a server that is killed under it: who asked is told, and nothing is lost", async () => {
   if (!needs("strace")) return;

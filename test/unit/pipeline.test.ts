@@ -125,3 +125,14 @@ test("one of many requests is served at a time, and too many end the connection"
   await until("one more", () => statuses(many).length === 18);
   many.end();
 });
+
+test("what could be answered at once is answered one a turn, and too many end the connection, too", async () => {
+  edge = await Edge.start();
+  const quick = `GET /nowhere HTTP/1.1\r\nHost: localhost:${edge.port}\r\n\r\n`;
+  const few = new Client(edge.port);
+  few.write(quick.repeat(17));
+  await until("all answers", () => statuses(few).length === 17);
+  few.end();
+  const { text } = await allFor(quick.repeat(1_000));
+  expect(text.match(/HTTP/g)?.length ?? 0).toBeLessThan(18);
+});

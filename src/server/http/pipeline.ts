@@ -1,5 +1,6 @@
 /**
- * Serves the requests of one connection one at a time, in order; the next ones wait.
+ * Serves the requests of one connection one at a time, in order, and one a turn of the
+ * event loop, so that all connections have their turn; the next ones wait.
  * A client that sends many without waiting for an answer is cut off. What ends the
  * connection, such as bytes that are no request, is answered after them.
  */
@@ -57,7 +58,9 @@ export class Pipeline {
 
   private left(exchange: Exchange): void {
     if (!exchange.out.writableFinished) exchange.gone.abort();
-    if (exchange === this.current) this.next();
+    // In a turn of its own: one read of a connection brings a thousand requests,
+    // of which each could be answered before the next is looked at.
+    if (exchange === this.current) setImmediate(() => this.next());
   }
 
   private next(): void {
