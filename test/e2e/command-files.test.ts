@@ -120,6 +120,8 @@ describe.each(SETTINGS)("the commands of shells, %s", (setting) => {
       .map((event) => ({ ...event, session_id }));
     const name = `${session_id}.${child}.commands`;
     const file = leave(sandbox, name, commands(child, now, 2));
+    // What it writes would be read with what stands in its place below.
+    await live.quiet();
     await live.killWrapper();
     await Bun.write(live.file, `${start}\n${lines(gone)}`);
     expect(await sandbox.only()).toMatchObject({

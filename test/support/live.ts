@@ -3,7 +3,13 @@
  * that it is ready, then reads its exit status from a named pipe: a plain one
  * would end with its wrapper.
  */
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { processStat } from "../../src/os/proc.ts";
 import { BINARY, type RunOptions, type Sandbox } from "./sandbox.ts";
@@ -74,9 +80,15 @@ export class Live implements AsyncDisposable {
     await this.wrapper.exited;
   }
 
+  /** Waits for its lock, too: a process that it was starting has it until it is executed. */
   async killWrapper(): Promise<void> {
     this.wrapper.kill("SIGKILL");
     await this.wrapper.exited;
+    await until("its lock to be free", () => {
+      const { ino } = statSync(this.file, { throwIfNoEntry: false }) ?? {};
+      const locks = readFileSync("/proc/locks", "utf8");
+      return ino === undefined || !locks.includes(`:${ino} `);
+    });
   }
 
   /** Of a program whose wrapper is gone: ends it, and waits for that. */
