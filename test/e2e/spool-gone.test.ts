@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { configure, needsRoot, runPrivately } from "../support/host.ts";
 import { Live } from "../support/live.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
-import { until } from "../support/wait.ts";
+import { stopped, until } from "../support/wait.ts";
 
 /** At once: a heartbeat would put a file into what is just being removed. */
 function remove(folder: string): void {
@@ -64,7 +64,11 @@ for (const [how, lose] of LOSSES) {
     const { ino } = statSync(file);
     // Nobody else holds the number of the file that is gone.
     const held = Bun.file(file).stream().getReader();
+    // At once, for the wrapper: it looks each 100 ms.
+    live.wrapper.kill("SIGSTOP");
+    await stopped(live.wrapper.pid);
     lose(sandbox.spool);
+    live.wrapper.kill("SIGCONT");
     const times = how === "replaced by a copy" ? 2 : 1;
     const heard = await until("the events to be there again", () => {
       const text = existsSync(file) ? readFileSync(file, "utf8") : "";
