@@ -677,7 +677,7 @@ rules: {any: {when: session_start, tell: [hangs, stuck, well]}}`);
         );
         const marker = join(host.home, "pids");
         const script = `cat > ${host.home}/told; sleep 1000 & echo $! >> ${marker}; [ $(wc -l < ${marker}) -gt 1 ] || wait; kill $!; echo done >&2`;
-        await host.restart(`channels: {stuck: {command: [/bin/sh, -c, '${script}'], timeout: 300ms}}
+        await host.restart(`channels: {stuck: {command: [/bin/sh, -c, '${script}'], timeout: 3s}}
 rules: {any: {when: session_start, tell: stuck}}`);
         await host.store.append([start()]);
         await host.until("its end", async () => {

@@ -137,7 +137,7 @@ test("a heartbeat moves last_seen, by our clock, and is no row", async () => {
   await send(events, { sent_at: ago(hour) });
   const begun = (await host.store.get(session_id))!.last_seen;
   expect(Math.abs(Date.parse(begun) - (Date.now() - 300_000))).toBeLessThan(
-    2_000,
+    60_000,
   );
   const beat = heartbeat(session_id, ago(hour + 5));
   const { result } = await send([beat], { sent_at: ago(hour) });
@@ -148,7 +148,7 @@ test("a heartbeat moves last_seen, by our clock, and is no row", async () => {
   const { last_seen, status } = (await host.store.get(session_id))!;
   expect(status).toBe("active");
   expect(Math.abs(Date.parse(last_seen) - (Date.now() - 5_000))).toBeLessThan(
-    2_000,
+    60_000,
   );
 });
 

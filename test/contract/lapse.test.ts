@@ -50,7 +50,7 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
   async function listen(until_ms: number): Promise<number> {
     let lost = 0;
     do {
-      looked_ms = Math.min(until_ms, looked_ms + 2_000);
+      looked_ms = Math.min(until_ms, looked_ms + 1_000);
       lost += await store.expireLeases(looked_ms, DAY_MS);
     } while (looked_ms < until_ms);
     return lost;

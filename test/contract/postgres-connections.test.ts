@@ -80,7 +80,8 @@ test.skipIf(!needsPostgres())(
     const made = async () =>
       (
         await sql`SELECT 1 FROM pg_stat_activity
-          WHERE datname = current_database() AND pid <> pg_backend_pid()`
+          WHERE datname = current_database() AND pid <> pg_backend_pid()
+            AND backend_type = 'client backend'`
       ).length;
     for (let i = 0; i < 3; i++) await pool.ask("SELECT 1");
     expect(await made()).toBe(1);

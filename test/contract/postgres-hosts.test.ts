@@ -56,7 +56,7 @@ test.skipIf(!needsPostgres())(
     shut.open();
     // What was open is cut, and found so by whoever uses it first.
     const read = () => pool.transaction((tx) => tx.ask("SELECT 2 AS n"));
-    expect(await retried(20_000, read)).toEqual([{ n: 2 }]);
+    expect(await retried(60_000, read)).toEqual([{ n: 2 }]);
     await pool.end();
   },
   120_000,
@@ -86,7 +86,7 @@ test.skipIf(!needsPostgres())(
     await using site = await setUp(1);
     const [relay] = site.before as [PostgresRelay];
     const pool = new HostsPool(site.addressWith([relay.port]), {
-      ...{ size: 1, statement_timeout_ms: 100 },
+      ...{ size: 1, statement_timeout_ms: 2_000 },
     });
     const silent = pool.transaction(async (tx) => {
       await tx.ask("SELECT 1");
@@ -111,7 +111,7 @@ test.skipIf(!needsPostgres())(
   async () => {
     await using database = await emptyDatabase();
     const pool = new HostsPool(addressOf(database.url, null, null), {
-      ...{ size: 1, statement_timeout_ms: 100 },
+      ...{ size: 1, statement_timeout_ms: 2_000 },
     });
     const done = await pool.transaction(async (tx) => {
       await tx.ask("SELECT 1");

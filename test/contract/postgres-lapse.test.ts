@@ -13,13 +13,15 @@ test.skipIf(!needsPostgres())(
     await using database = await emptyDatabase();
     const address = addressOf(database.url, null, null);
     const store = await PostgresStore.open(address);
-    const begun = start({ lease_seconds: 1 });
+    const begun = start({ lease_seconds: 60 });
     await store.append([begun]);
     await store.seen(new Map([[begun.session_id, begun.timestamp]]));
     await store.expireLeases(Date.now(), 1e9);
     await using sql = new SQL(database.url, { max: 1 });
     // Leases have run for long, and something of it is heard as the duty is taken.
     await sql`UPDATE duties SET since = since - interval '1 hour'`;
+    await sql`UPDATE sessions SET heard_at = heard_at - interval '1 hour'`;
+    await sql`UPDATE signs SET heard_at = heard_at - interval '1 hour'`;
     await sql.unsafe(`
       CREATE FUNCTION hear() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         UPDATE signs SET heard_at = clock_timestamp(), last_sign = clock_timestamp();

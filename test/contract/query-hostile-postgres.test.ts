@@ -75,10 +75,8 @@ test.skipIf(!kind).each(ENDLESS.map((sql) => [sql.slice(0, 70), sql]))(
     await store.append([start()]);
     expect(await listed(store)).toHaveLength(1);
     const failure = await failing;
-    expect(failure).toMatchObject({
-      code: "timeout",
-      sentence: "the query did not end within 1 s",
-    });
+    // The database may be faster to say so than we are.
+    expect(failure?.code).toBe("timeout");
     // It has left its place, and what it had.
     const more = Array.from({ length: 4 }, () =>
       rowsOf(store, "SELECT count(*) AS n FROM sessions", 120_000),

@@ -118,7 +118,7 @@ test("cut off anywhere, each whole commit is there", async () => {
     const { events } = await openedWith(log.subarray(0, at));
     expect([at, events]).toEqual([at, committedIn(at)]);
   }
-}, 120_000);
+}, 300_000);
 
 /** Of a damaged header nothing is lost; but another count of checkpoints is that of an older or a newer log. */
 const isRestored = (at: number, bit: number) =>
@@ -148,7 +148,7 @@ test("of a flipped bit the commits before it are there, and that the others are 
     expect([at, bit, said.length, kept.length]).toEqual([at, bit, 1, 1]);
     expect(kept[0]!.equals(damaged)).toBeTrue();
   }
-}, 240_000);
+}, 600_000);
 
 test("zeros in the place of all of it leave the database as its last checkpoint", async () => {
   const { events, said } = await openedWith(Buffer.alloc(log.length));

@@ -15,8 +15,8 @@ export type Role = "wrapper" | "drain" | "reader" | "server";
  */
 const PATIENCE_MS: Record<Role, number> = {
   wrapper: 600_000,
-  drain: 60_000,
-  reader: 60_000,
+  drain: 180_000,
+  reader: 180_000,
   server: 600_000,
 };
 const STATUSES: ReadonlySet<number> = new Set([

@@ -131,5 +131,5 @@ test.each(STEPS)(
     expect(left.length).toBeGreaterThan(2);
     expect(left[0]).toBeGreaterThan(0);
   },
-  600_000,
+  1_800_000,
 );

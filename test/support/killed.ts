@@ -11,10 +11,14 @@ export async function killedAt(
   words: string[],
 ): Promise<Finished & { killed: boolean }> {
   const trace = join(sandbox.home, "trace");
-  const done = await sandbox.command([
-    ...["strace", "-f", "-o", trace, "-e", `trace=${step}`],
-    ...["-e", `inject=${step}:signal=KILL:when=${n}`, BINARY, ...words],
-  ]);
+  const done = await sandbox.command(
+    [
+      ...["strace", "-f", "-o", trace, "-e", `trace=${step}`],
+      ...["-e", `inject=${step}:signal=KILL:when=${n}`, BINARY, ...words],
+    ],
+    // Each of its system calls costs two switches more.
+    { timeout_ms: 600_000 },
+  );
   const killed = readFileSync(trace, "latin1").includes("killed by SIGKILL");
   return { ...done, killed };
 }

@@ -136,16 +136,18 @@ export class Sandbox implements Disposable {
     return this.command([BINARY, ...args], options);
   }
 
-  /** `list-sessions --format json`, and the flags given. */
+  /**
+   * `list-sessions --format json`, and the flags given; once more where a drain in the
+   * background has the database for longer than a command waits for it.
+   */
   async list(...flags: string[]): Promise<SessionJson[]> {
-    const { stdout, stderr, exitCode } = await this.run([
-      "list-sessions",
-      "--format",
-      "json",
-      ...flags,
-    ]);
-    if (exitCode !== 0) throw new Error(`list-sessions: ${exitCode} ${stderr}`);
-    return JSON.parse(stdout) as SessionJson[];
+    const argv = ["list-sessions", "--format", "json", ...flags];
+    for (let tries = 0; ; tries++) {
+      const { stdout, stderr, exitCode } = await this.run(argv);
+      if (exitCode === 0) return JSON.parse(stdout) as SessionJson[];
+      if (tries < 10 && stderr.includes("the database is busy")) continue;
+      throw new Error(`list-sessions: ${exitCode} ${stderr}`);
+    }
   }
 
   /** The only session there is. */

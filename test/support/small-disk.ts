@@ -27,7 +27,7 @@ export class SmallDisk implements AsyncDisposable {
       stdout: "pipe",
       stderr: "inherit",
     });
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 60_000;
     while (!existsSync(`${this.root}${mounted}/mounted`)) {
       if (performance.now() > deadline)
         throw new Error("the disk is not mounted");
