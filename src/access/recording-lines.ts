@@ -16,6 +16,7 @@ import {
 import type { Choice } from "../model/redaction/custom.ts";
 import { redact } from "../model/redaction/redact.ts";
 import { isSuspect } from "../model/redaction/suspect.ts";
+import { workedMs } from "../model/worked.ts";
 import { statFile } from "../os/stat.ts";
 import { OpenRecording } from "./recordings.ts";
 
@@ -65,6 +66,7 @@ interface Given {
 /** One recording. */
 export class Reading {
   private slice_began = performance.now();
+  private worked_ms = workedMs();
   private work_ms = 0;
   private batch: SearchedLine[] = [];
   private chars = 0;
@@ -194,7 +196,9 @@ export class Reading {
     const first = this.lines - batch.length + 1;
     const { lines } = this.searching;
     const waits_since = performance.now();
+    this.countWork();
     const isWanted = await lines.add(given.session_id, first, began_ms, batch);
+    this.worked_ms = workedMs();
     this.slice_began += performance.now() - waits_since;
     return isWanted;
   }
@@ -204,10 +208,15 @@ export class Reading {
   }
 
   private async goesOn(): Promise<boolean> {
-    this.work_ms += performance.now() - this.slice_began;
+    this.countWork();
     const goes_on = await this.searching.goesOn();
+    this.worked_ms = workedMs();
     this.slice_began = performance.now();
     return goes_on;
+  }
+
+  private countWork(): void {
+    this.work_ms += workedMs() - this.worked_ms;
   }
 
   /** @returns false when the file has changed meanwhile */

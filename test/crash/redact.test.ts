@@ -98,6 +98,8 @@ function fresh(): Sandbox {
 const inDatabase = (found: readonly string[]) =>
   found.filter((name) => name.includes("sessions.duckdb:"));
 
+const KEPT = /^session-buddy: a spool line could not be read .*\n/gm;
+
 const WORDED = ["redact", "--yes", id(1)];
 
 test.each(STEPS)(
@@ -124,7 +126,9 @@ test.each(STEPS)(
         expect(inDatabase(await wordsLeft(sandbox, WORDS))).toEqual([]);
       }
       const again = await sandbox.run(WORDED);
-      expect([n, again.exitCode, again.stderr]).toEqual([n, 0, ""]);
+      // It drains first, if the one that was killed did not come to that.
+      const said = again.stderr.replaceAll(KEPT, "");
+      expect([n, again.exitCode, said]).toEqual([n, 0, ""]);
       expect([n, ...(await wordsLeft(sandbox, WORDS))]).toEqual([n]);
     }
     console.log(`redact: killed before ${step}; texts left: ${left}`);

@@ -425,7 +425,13 @@ rules: {any: {when: command, matches: boom, tell: [ops, log]}}`,
   };
   const holding = async () => {
     const found = await sandbox.command(["grep", "-rl", word, sandbox.home]);
-    return found.stdout.split("\n").filter((path) => /alerts|logs/.test(path));
+    return (
+      found.stdout
+        .split("\n")
+        .filter((path) => /alerts|logs/.test(path))
+        // What takes a file's place has a dot before its name.
+        .filter((path) => !/\/\.[^/]+$/.test(path))
+    );
   };
   const told = (n: number) =>
     until("it to be told of", async () => {

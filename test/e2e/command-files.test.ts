@@ -7,6 +7,7 @@ import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Drain, drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
+import { configure } from "../support/host.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -238,6 +239,8 @@ test("one who drains on and on reads what comes late by the header before it", a
 
 test("a long file of a shell that lives is not read whole by each command", async () => {
   using sandbox = new Sandbox();
+  // None of its own events is counted with those of the shell.
+  configure(sandbox, "session: {heartbeat: 1h}\n");
   await using live = await Live.begin(sandbox);
   const { session_id, child } = live;
   await live.quiet();

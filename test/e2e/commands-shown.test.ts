@@ -186,8 +186,11 @@ test("a server that runs gives the same", async () => {
     ["list-sessions", "--ran", "MAKE"],
     ["list-events", id(1), "--format", "ndjson"],
   ];
-  const answers = async () =>
-    Promise.all(asked.map(async (args) => (await sandbox.run(args)).stdout));
+  const answers = async () => {
+    const all: string[] = [];
+    for (const args of asked) all.push((await sandbox.run(args)).stdout);
+    return all;
+  };
   const alone = await answers();
   await using _server = await TestServer.start(sandbox);
   expect(await answers()).toEqual(alone);

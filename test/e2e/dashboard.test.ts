@@ -283,6 +283,7 @@ describe.skipIf(!hasBrowser)("the page", () => {
 
   test("tabs of one browser hand each other the token, until one leaves", async () => {
     const context = await browser.newContext();
+    context.setDefaultTimeout(100_000);
     const first = await context.newPage();
     await first.goto(await invitation(sandbox));
     await first.getByText("live", { exact: true }).waitFor();

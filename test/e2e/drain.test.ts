@@ -197,7 +197,7 @@ describe.each(SETTINGS)("a file of the spool, %s", (setting) => {
     await until(
       "all of it to be stored",
       async () => (await list()).exitCode === 0,
-      110_000,
+      300_000,
     );
     // Only the empty one is left; it may belong to somebody who has just begun.
     expect(
@@ -217,7 +217,7 @@ describe.each(SETTINGS)("a file of the spool, %s", (setting) => {
       recovered.length,
     );
     expect(sessions.filter((s) => s.status === "active")).toEqual([]);
-  }, 120_000);
+  }, 400_000);
 });
 
 describe.each(SETTINGS)("lines that cannot be read, %s", (setting) => {
@@ -460,7 +460,7 @@ test("200,000 lines of one file are stored whole, and the memory that takes is b
   // DuckDB's own limit is 512 MB, and what is read at a time is far less.
   expect(resourceUsage.maxRSS).toBeLessThan(900 * 1024 * 1024);
   expect(await storedEvents(sandbox.database)).toHaveLength(200_003);
-}, 120_000);
+}, 400_000);
 
 test("others have their turn after each line that is kept in quarantine", async () => {
   using sandbox = new Sandbox();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expectFailure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { Random } from "../support/random.ts";
+import { begun } from "../support/recorded-screen.ts";
 import { hostile } from "../support/recording.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
@@ -25,6 +26,7 @@ async function recordedShell(sandbox: Sandbox) {
   pty.line("echo id $SESSION_BUDDY_SESSION_ID");
   const [, session_id] = await pty.expect(/^id (\S+)\s/m);
   await pty.expect(/<2>\$ $/);
+  await until("its recording", () => begun(sandbox, session_id!));
   return { pty, session_id: session_id! };
 }
 
@@ -224,7 +226,7 @@ test("by the server that its sessions are with, and a token that reads", async (
   });
   const { pty, session_id } = await recordedShell(sandbox);
   await using _ = pty;
-  const facts = { subject: "ann", ttl_seconds: 60, scope: "read" } as const;
+  const facts = { subject: "ann", ttl_seconds: 600, scope: "read" } as const;
   const env = {
     SESSION_BUDDY_MCP_ENDPOINT: server.url,
     SESSION_BUDDY_TOKEN: mintToken(secret, facts, Date.now()),

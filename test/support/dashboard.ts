@@ -22,6 +22,9 @@ export async function invitation(
   return stdout.trim();
 }
 
+/** For what a page shall show, on a busy machine. */
+const WAIT_MS = 100_000;
+
 /** A page that has not gone anywhere yet. */
 export async function newPage(
   browser: Browser,
@@ -30,6 +33,7 @@ export async function newPage(
   const page = await browser.newPage({
     ...{ timezoneId: "Europe/Berlin", locale: "en-GB", ...options },
   });
+  page.setDefaultTimeout(WAIT_MS);
   const origins = new Set<string>();
   const said: string[] = [];
   page.on("request", (request) => {

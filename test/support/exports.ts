@@ -66,7 +66,7 @@ export async function storedIds(server: TestServer): Promise<string[]> {
 }
 
 /** A delivery that the other end keeps waiting is broken off after 30 s, and tried again. */
-const DELIVERED_MS = 45_000;
+const DELIVERED_MS = 90_000;
 
 /** Waits until all that is stored has come, and it came in order. */
 export async function allArrived(

@@ -47,10 +47,13 @@ export const bytesOf = (entries: readonly Entry[], kind: Entry["kind"]) =>
   Buffer.concat(entries.flatMap((e) => (e.kind === kind ? [e.bytes] : [])));
 
 /** Whether there is one that can be read. */
-export function begun({ data }: Sandbox): boolean {
+export function begun({ data }: Sandbox, session_id = ""): boolean {
   const folder = join(data, "recordings");
   if (!existsSync(folder)) return false;
-  return recordings(data).some((name) => statSync(join(folder, name)).size > 0);
+  return recordings(data).some(
+    (name) =>
+      name.startsWith(session_id) && statSync(join(folder, name)).size > 0,
+  );
 }
 
 /** The one recording of a sandbox. */

@@ -70,5 +70,5 @@ export function besideStranger(
     echo stranger:x:54321: >> /etc/group
     export STRANGER=${home}/stranger LOGIN_SHELL=${RECORDED}
   `;
-  return runPrivately(sandbox, prelude + script, { timeout_ms: 60_000 });
+  return runPrivately(sandbox, prelude + script);
 }

@@ -4,6 +4,7 @@
  * way that no rule reads, its arguments are withheld; what cannot be judged in
  * time is withheld whole.
  */
+import { workedMs } from "../worked.ts";
 import { type Choice, EVERY_RULE, type Span, matchesOf } from "./custom.ts";
 import { isNear } from "./near.ts";
 import type { Rule } from "./rule.ts";
@@ -20,15 +21,6 @@ export interface Redacted {
 
 /** Within so much work a text is judged, or withheld. */
 export const DEADLINE_MS = 200;
-
-/**
- * Milliseconds that this process has worked: on a busy machine a text is not withheld
- * because others had their turn.
- */
-function workedMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1_000;
-}
 
 /** @param now milliseconds, for the deadline */
 export function redact(

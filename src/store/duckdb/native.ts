@@ -95,14 +95,16 @@ export function loadNative(caches: readonly string[]): void {
   );
 }
 
+/** Another first run may sweep or repair in between: then once more. */
+const UNPACKS = 3;
+
 function unpackAndLoad(cache: string): unknown {
-  try {
-    return loadFrom(unpack(cache));
-  } catch (error) {
-    if (error instanceof Failure) throw error;
-    // Another first run may have swept or repaired in between: once more.
-    return loadFrom(unpack(cache));
-  }
+  for (let tries = 1; ; tries++)
+    try {
+      return loadFrom(unpack(cache));
+    } catch (error) {
+      if (error instanceof Failure || tries === UNPACKS) throw error;
+    }
 }
 
 /** The two files, open and checked. */

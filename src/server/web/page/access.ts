@@ -56,16 +56,17 @@ export function leave(): void {
 
 async function askTabs(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
+  // One that comes later is as good, unless somebody has signed in meanwhile.
   const hear = ({ data }: MessageEvent<unknown>) => {
     if (typeof data !== "object" || data === null) return;
-    signIn(data as Access);
+    tabs.removeEventListener("message", hear);
+    if (!access.value) signIn(data as Access);
     resolve();
   };
   tabs.addEventListener("message", hear);
   tabs.postMessage("who?");
   setTimeout(resolve, TABS_MS);
   await promise;
-  tabs.removeEventListener("message", hear);
 }
 
 /** Trades the code that stands in the address, which is cleared at once. */
