@@ -135,7 +135,7 @@ test("closing ends a backup under way, and nothing of it is left", async () => {
   expect(await ended).toMatch(/was interrupted/);
   expect(readdirSync(home)).toEqual(["sessions.duckdb"]);
   await open();
-}, 120_000);
+}, 400_000);
 
 test("one such work at a time", async () => {
   await store.append(life(1, 5));
@@ -268,7 +268,7 @@ test("the file shrinks, and what is read and written goes on", async () => {
   await reopen();
   await expectFold(store, [...kept, ...more]);
   expect(readdirSync(home).sort()).toEqual(["archive", "sessions.duckdb"]);
-}, 120_000);
+}, 400_000);
 
 test("where others read meanwhile, the file stays and its room is used again", async () => {
   await store.close();
@@ -318,7 +318,7 @@ test("random lives: what stays and what goes are together what there was", async
   const looked = await verify(done.file, done.file, { hint: "" });
   expect(looked.sessions).toBe((await listed(store)).length);
   expect(looked.compared).toBe(looked.sessions);
-}, 120_000);
+}, 400_000);
 
 test("a database that is not what its events come to is not trusted", async () => {
   await store.append([...life(1, 5), ...life(2, 5)]);

@@ -34,7 +34,7 @@ test.skipIf(!needsPostgres())(
       await sql.unsafe(`DROP ROLE ${role}`);
     }
   },
-  120_000,
+  400_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -64,7 +64,7 @@ test.skipIf(!needsPostgres())(
     expect(seqs).toEqual([1, 2]);
     await store.close();
   },
-  120_000,
+  400_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -94,5 +94,5 @@ test.skipIf(!needsPostgres())(
     await until("their end", async () => (await made()) === 0);
     await expect(pool.ask("SELECT 1")).rejects.toThrow("Connection closed");
   },
-  120_000,
+  400_000,
 );

@@ -59,7 +59,7 @@ test.skipIf(!needsPostgres())(
     expect(await retried(60_000, read)).toEqual([{ n: 2 }]);
     await pool.end();
   },
-  120_000,
+  400_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -77,7 +77,7 @@ test.skipIf(!needsPostgres())(
     expect(shut.came).toBe(came);
     await Promise.all([first!.end(), second!.end()]);
   },
-  120_000,
+  400_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -103,7 +103,7 @@ test.skipIf(!needsPostgres())(
     expect(await pool.ask("SELECT 4 AS n")).toEqual([{ n: 4 }]);
     await pool.end();
   },
-  120_000,
+  400_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -127,7 +127,7 @@ test.skipIf(!needsPostgres())(
     expect(done).toEqual([{ n: 4 }]);
     await pool.end();
   },
-  120_000,
+  400_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -146,7 +146,7 @@ test.skipIf(!needsPostgres())(
     expect(meaningOf(error)).toBe("again");
     await pool.end();
   },
-  120_000,
+  400_000,
 );
 
 test.skipIf(!(needsPostgres() && needs("pgbouncer")))(
@@ -188,5 +188,5 @@ server_login_retry = 1
     const nowhere = open(url.replace("/session_buddy?", "/nowhere?"));
     await expect(nowhere).rejects.toMatchObject({ code: "storage" });
   },
-  120_000,
+  400_000,
 );

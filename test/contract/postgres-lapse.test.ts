@@ -36,7 +36,7 @@ test.skipIf(!needsPostgres())(
     });
     await store.close();
   },
-  120_000,
+  400_000,
 );
 
 test.skipIf(!needsPostgres())(
@@ -56,5 +56,5 @@ test.skipIf(!needsPostgres())(
     expect(await store.expireLeases(look_ms, 1e9)).toBe(0);
     await store.close();
   },
-  120_000,
+  400_000,
 );

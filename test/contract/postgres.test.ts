@@ -145,7 +145,7 @@ describe.skipIf(!needsPostgres()).each([
         stored.map(({ event }) => `${event.session_id} ${event.event_id}`),
       );
     }
-  }, 120_000);
+  }, 400_000);
 
   test("number the tail at once, each event once", async () => {
     const events = Array.from({ length: 400 }, (_, n) =>
@@ -483,7 +483,7 @@ shared("a database that several use", () => {
     expect(await look(900_000, one)).toBe(0);
     expect(await look(1_000_000, one)).toBe(1);
     await one.close();
-  }, 120_000);
+  }, 400_000);
 
   test("a duty goes to another when who has it ends, or is not heard of", async () => {
     await using database = await sharedDatabase();

@@ -116,7 +116,7 @@ test("of many sessions the oldest are written, a slice at a time, and a crash lo
   await again.close();
   const whole = await rowsOf(left);
   expect(whole).toMatchObject({ rows: 4_097, folded: whole.events });
-}, 120_000);
+}, 400_000);
 
 test("what memory lets go of has its row: later events find it", async () => {
   const path = place();
@@ -134,7 +134,7 @@ test("what memory lets go of has its row: later events find it", async () => {
   const all = [...starts, ...notes, ...ends];
   await expectFold(await opened(crashed(path)), all);
   await expectFold(store, all);
-}, 120_000);
+}, 400_000);
 
 test("a session that is never done is written, too, before a crash costs much", async () => {
   const path = place();
@@ -144,7 +144,7 @@ test("a session that is never done is written, too, before a crash costs much", 
     events.push(command(n / 1_000, { session_id: id(0) }));
   await appendAll(store, events);
   expect((await rowsOf(crashed(path))).folded).toBeGreaterThan(30_000);
-}, 120_000);
+}, 400_000);
 
 test("who reads sees all that was stored before, and need not wait for what comes", async () => {
   const store = await opened(place());
@@ -178,7 +178,7 @@ test("who reads sees all that was stored before, and need not wait for what come
   await writing;
   expect(stored).toBeGreaterThan(3_000);
   expect(missing.flat()).toEqual([]);
-}, 120_000);
+}, 400_000);
 
 test("a busy store leaves small row groups to a quiet moment, and its log stays short", async () => {
   const path = place();
@@ -202,7 +202,7 @@ test("a busy store leaves small row groups to a quiet moment, and its log stays 
   stores.pop();
   const [quiet] = await query<{ n: number }>(path, groups);
   expect(quiet!.n).toBeLessThanOrEqual(2);
-}, 120_000);
+}, 400_000);
 
 test("where how far the rows are cannot be written down, they are not written twice", async () => {
   const path = place();
@@ -228,4 +228,4 @@ test("where how far the rows are cannot be written down, they are not written tw
   } finally {
     Database.prototype.run = run;
   }
-}, 120_000);
+}, 400_000);

@@ -37,7 +37,7 @@ beforeAll(async () => {
   await server.stop("SIGKILL");
   expect(existsSync(`${sandbox.database}.wal`)).toBeTrue();
   cpSync(sandbox.data, template, { recursive: true });
-}, 120_000);
+}, 400_000);
 afterAll(() => rmSync(template, { recursive: true, force: true }));
 
 function fresh(): Sandbox {
@@ -184,7 +184,7 @@ test("a server that is killed under it: who asked is told, and nothing is lost",
     const again = await sandbox.run(words);
     expect([again.exitCode, again.stderr]).toEqual([0, ""]);
   }
-}, 120_000);
+}, 400_000);
 
 async function sessionsIn(file: string): Promise<string[]> {
   const rows = await query<{ id: string }>(

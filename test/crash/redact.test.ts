@@ -84,7 +84,7 @@ beforeAll(async () => {
   ])
     expect(found).toContain(place);
   expect(readdirSync(sandbox.data)).toContain("sessions.duckdb.wal");
-}, 120_000);
+}, 400_000);
 afterAll(() => rmSync(template, { recursive: true, force: true }));
 
 function fresh(): Sandbox {

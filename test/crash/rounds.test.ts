@@ -26,7 +26,7 @@ test(`${ROUNDS} rounds of kills and faults lose nothing, double nothing, and lea
     expect(violations).toEqual([]);
   }
   console.log(JSON.stringify(total));
-}, 240_000);
+}, 400_000);
 
 const injector = Injector.build();
 

@@ -137,7 +137,7 @@ test("a terminal gets a table that fits, with lines and bars", async () => {
       }
       if (what === "active") expect(shown).toContain("nothing is counted");
     }
-}, 120_000);
+}, 400_000);
 
 test.each([
   [[], "analytics needs to know what"],

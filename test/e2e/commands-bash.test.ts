@@ -124,7 +124,7 @@ test("bash: each command is recorded as its history has it, and the screen is th
   for (const each of [plain, sandbox])
     await each.run(["install", "hooks", "bash", "--write"]);
   await sameWithAndWithout(plain, sandbox, BASH, AWKWARD);
-}, 120_000);
+}, 400_000);
 
 for (const control of ["ignorespace", "ignorespace:erasedups"])
   test(`bash: the first command, too, may be private under ${control}`, async () => {

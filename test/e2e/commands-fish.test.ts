@@ -125,7 +125,7 @@ test("fish: each command is recorded as its history has it, and the screen is th
   for (const each of [plain, sandbox])
     await each.run(["install", "hooks", "fish", "--write"]);
   await sameWithAndWithout(plain, sandbox, FISH, AWKWARD);
-}, 120_000);
+}, 400_000);
 
 test("fish: commands are numbered one after the other, however many", async () => {
   if (!needs("fish")) return;
@@ -140,7 +140,7 @@ test("fish: commands are numbered one after the other, however many", async () =
   expect(hookedCommands(sandbox).map(({ seq }) => seq)).toEqual(
     Array.from({ length: 121 }, (_, i) => i + 1),
   );
-}, 120_000);
+}, 400_000);
 
 function prepared(): Sandbox {
   const sandbox = new Sandbox();

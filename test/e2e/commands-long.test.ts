@@ -125,7 +125,7 @@ for (const [name, shell] of Object.entries(SHELLS))
       text.length - KEPT_BYTES,
     ]);
     expect(text).toStartWith(long!.text!);
-  }, 120_000);
+  }, 400_000);
 
 function prepared({ file, rc }: Shell): Sandbox {
   const sandbox = new Sandbox();

@@ -126,7 +126,7 @@ test("python: each statement is recorded, and the screen is the same", async () 
     { ...PYTHON, env: { PYTHONSTARTUP: join(plain.home, "startup.py") } },
     AWKWARD,
   );
-}, 120_000);
+}, 400_000);
 
 const IPYTHON: Typist = {
   argv: [
@@ -210,7 +210,7 @@ test("IPython: each cell is recorded, and the screen is the same", async () => {
     { ...IPYTHON, env: { PYTHONSTARTUP: join(plain.home, "startup.py") } },
     CELLS,
   );
-}, 120_000);
+}, 400_000);
 
 /** Ends once it goes on after a stop. */
 const STOPPED =

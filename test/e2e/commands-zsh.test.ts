@@ -125,7 +125,7 @@ for (const [editor, commands] of [
     for (const each of [plain, sandbox])
       await each.run(["install", "hooks", "zsh", "--write"]);
     await sameWithAndWithout(plain, sandbox, ZSH, commands);
-  }, 120_000);
+  }, 400_000);
 
 function prepared(editor: string): Sandbox {
   const sandbox = new Sandbox();

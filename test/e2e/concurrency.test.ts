@@ -57,7 +57,7 @@ test(`${SHELLS} shells end at once while ${READERS} readers list: each ends once
   expect(new Set(stored.map((e) => e.event_id)).size).toBe(stored.length);
   for (const kind of ["session_start", "process", "session_end"])
     expect(stored.filter((e) => e.kind === kind)).toHaveLength(SHELLS);
-}, 300_000);
+}, 400_000);
 
 test("a database that goes from hand to hand is waited for, longer than for one holder", async () => {
   using sandbox = new Sandbox();

@@ -57,7 +57,7 @@ describe.skipIf(!hasBrowser)("a store full of markup", () => {
       await sandbox.run([...args, "--exit-code", "1"]);
     }
     browser = await browse();
-  }, 120_000);
+  }, 400_000);
   afterAll(async () => {
     await browser.close();
     await server[Symbol.asyncDispose]();

@@ -90,7 +90,7 @@ describe.skipIf(!hasBrowser)("the player", () => {
     writeFileSync(path, "no recording");
     server = await TestServer.start(sandbox);
     browser = await browse();
-  }, 120_000);
+  }, 400_000);
   afterAll(async () => {
     await browser.close();
     await server[Symbol.asyncDispose]();

@@ -67,7 +67,7 @@ test("a recording comes to the server after its events, the same to the byte, an
   const { length } = hosts.passed;
   expect((await hosts.drain()).exitCode).toBe(0);
   expect(hosts.passed.slice(length)).toEqual([]);
-}, 120_000);
+}, 400_000);
 
 test("wrappers deliver by themselves, and no shell waits for it", async () => {
   await using hosts = await FarHost.start();
@@ -84,7 +84,7 @@ test("wrappers deliver by themselves, and no shell waits for it", async () => {
   held.resolve(null);
   await until("both to be there", () => hosts.recordings(far).length === 2);
   expect(hosts.recordings(far).sort()).toEqual([first, second].sort());
-}, 120_000);
+}, 400_000);
 
 test("a drain that meets another at work leaves its recording to that one", async () => {
   await using hosts = await FarHost.start();
@@ -103,7 +103,7 @@ test("a drain that meets another at work leaves its recording to that one", asyn
   held.resolve(null);
   expect(await child.exited).toBe(0);
   expect(hosts.recordings(far).sort()).toEqual([first, second].sort());
-}, 120_000);
+}, 400_000);
 
 test("what breaks off goes on where it was: the drain killed, the connection cut, the server killed", async () => {
   await using hosts = await FarHost.start();
@@ -136,7 +136,7 @@ test("what breaks off goes on where it was: the drain killed, the connection cut
   // The first piece was never sent again.
   const starts = hosts.pieces.filter(({ offset }) => offset === 0);
   expect(starts).toHaveLength(1);
-}, 120_000);
+}, 400_000);
 
 test("what is not the promised recording is not kept, and said; drain --retry brings it again", async () => {
   await using hosts = await FarHost.start();
@@ -164,7 +164,7 @@ test("what is not the promised recording is not kept, and said; drain --retry br
   const before = hosts.pieces.length;
   expect((await hosts.drain()).stderr).toMatch(/it was changed since/);
   expect(hosts.pieces.length).toBe(before);
-}, 120_000);
+}, 400_000);
 
 test("the recording of a wrapper that was killed comes, too", async () => {
   await using hosts = await FarHost.start();
@@ -188,7 +188,7 @@ test("the recording of a wrapper that was killed comes, too", async () => {
   expect(shown.stdout).toContain("before 2");
   const [session] = await far.list();
   expect(session!.status).toBe("lost");
-}, 120_000);
+}, 400_000);
 
 test("only the reporter of a session brings its recording, and only what its end tells of", async () => {
   const secret = `${crypto.randomUUID()}${crypto.randomUUID()}`;
@@ -249,7 +249,7 @@ test("only the reporter of a session brings its recording, and only what its end
   const both = [put(id, recording), put(id, recording)];
   for (const [status] of await Promise.all(both)) expect(status).toBe(200);
   expect(hosts.bytesOf(far, id).equals(recording)).toBe(true);
-}, 120_000);
+}, 400_000);
 
 test("a server without room keeps the newest, counts what went, and refuses what is too large", async () => {
   await using hosts = await FarHost.start();
@@ -280,7 +280,7 @@ test("a server without room keeps the newest, counts what went, and refuses what
   );
   expect(hosts.recordings(near)).toContain(large);
   expect(hosts.recordings(far).sort()).toEqual(made.slice(1).sort());
-}, 120_000);
+}, 400_000);
 
 test("what is no recording, or another session's, is none, though its digest was promised", async () => {
   await using hosts = await FarHost.start();
@@ -303,7 +303,7 @@ test("what is no recording, or another session's, is none, though its digest was
     ]);
   }
   expect(hosts.files(far)).toEqual([]);
-}, 120_000);
+}, 400_000);
 
 test("who brings much pushes out his own recordings, and nobody else's", async () => {
   const secret = `${crypto.randomUUID()}${crypto.randomUUID()}`;
@@ -329,7 +329,7 @@ test("who brings much pushes out his own recordings, and nobody else's", async (
   expect(kept).toContain(small);
   expect(kept).toContain(much.at(-1)!);
   expect(kept).not.toContain(much[0]!);
-}, 120_000);
+}, 400_000);
 
 test("a server that is older is asked again seldom, and told of; nothing is lost", async () => {
   await using hosts = await FarHost.start();
@@ -366,7 +366,7 @@ test("a server that is older is asked again seldom, and told of; nothing is lost
   expect(
     createHash("sha256").update(hosts.bytesOf(far, id)).digest("hex"),
   ).toBe((session!.metadata["recording"] as { sha256: string }).sha256);
-}, 120_000);
+}, 400_000);
 
 test("what was recorded before there was a server stays, is asked for once, and is no trouble", async () => {
   await using hosts = await FarHost.start();
@@ -385,7 +385,7 @@ test("what was recorded before there was a server stays, is asked for once, and 
   rmSync(join(near.data, "recordings", `${id}.rec`));
   await hosts.drain();
   expect(hosts.files(near).filter((name) => name.startsWith(id))).toEqual([]);
-}, 120_000);
+}, 400_000);
 
 test("what another machine of the same folder could not bring, this one may", async () => {
   await using hosts = await FarHost.start();
@@ -397,7 +397,7 @@ test("what another machine of the same folder could not bring, this one may", as
   expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
   expect(hosts.recordings(far)).toEqual([id]);
   expect(readFileSync(path, "utf8")).toContain('"delivered"');
-}, 120_000);
+}, 400_000);
 
 test("a server that cannot write keeps its trouble to itself, and the recording waits", async () => {
   await using hosts = await FarHost.start();
@@ -415,7 +415,7 @@ test("a server that cannot write keeps its trouble to itself, and the recording 
   rmSync(folder);
   expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
   expect(hosts.bytesOf(far, id).equals(hosts.bytesOf(near, id))).toBe(true);
-}, 120_000);
+}, 400_000);
 
 test("without a server recordings.keep holds as well: for who records, and who drains", async () => {
   using sandbox = new Sandbox();
@@ -433,7 +433,7 @@ test("without a server recordings.keep holds as well: for who records, and who d
   await sandbox.list();
   expect((await sandbox.run(["drain"])).exitCode).toBe(0);
   expect(readdirSync(folder)).toEqual(["removed.jsonl"]);
-}, 120_000);
+}, 400_000);
 
 test("where the engine may not compile code, on either host, nothing breaks", async () => {
   await using hosts = await FarHost.start({ env: NO_JIT });
@@ -447,7 +447,7 @@ test("where the engine may not compile code, on either host, nothing breaks", as
   const words = ["redact", "--recording", "--yes", id];
   expect((await far.run(words, { env: NO_JIT })).exitCode).toBe(0);
   expect(hosts.recordings(far)).toEqual([]);
-}, 120_000);
+}, 400_000);
 
 test("with delivery.recordings off they stay where they are", async () => {
   await using hosts = await FarHost.start();
@@ -460,7 +460,7 @@ test("with delivery.recordings off they stay where they are", async () => {
   expect(
     readFileSync(join(hosts.near.data, "recordings", `${id}.rec`)).length,
   ).toBeGreaterThan(0);
-}, 120_000);
+}, 400_000);
 
 test("on its host the oldest go for the newest, those first that the server has", async () => {
   await using hosts = await FarHost.start();
@@ -502,7 +502,7 @@ test("on its host the oldest go for the newest, those first that the server has"
   configure(near, "recordings: {keep: 1ms}");
   await hosts.drain();
   expect(hosts.recordings(near)).toEqual([]);
-}, 120_000);
+}, 400_000);
 
 test("a server whose disk has no room says when to come again, and the host keeps it until there is", async () => {
   if (!needsRoot("nsenter")) return;
@@ -539,4 +539,4 @@ test("a server whose disk has no room says when to come again, and the host keep
   expect(grown.stderr).toBe("");
   expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
   expect(hosts.files(near)).toContain(`${id}.delivery`);
-}, 120_000);
+}, 400_000);

@@ -15,10 +15,10 @@ import {
   needsRoot,
   plant,
   runPrivately,
-  until,
 } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
+import { until } from "../support/wait.ts";
 
 /** A database with one session in it, and one more in the spool. */
 async function withDatabase(): Promise<Sandbox> {

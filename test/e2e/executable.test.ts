@@ -16,9 +16,9 @@ import {
   expectFailure,
   needsRoot,
   runPrivately,
-  until,
 } from "../support/host.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
+import { until } from "../support/wait.ts";
 
 const MB = 1024 * 1024;
 

@@ -40,7 +40,7 @@ describe.if(HERE)("each event comes at least once, and in order", () => {
       await using receiver = await LogReceiver.start(sandbox, mode);
       await surviveKills(sandbox, receiver, Date.now() >>> 0);
     },
-    120_000,
+    400_000,
   );
 
   test.each([...MODES])(
@@ -77,7 +77,7 @@ describe.if(HERE)("each event comes at least once, and in order", () => {
         async () => (await figure(server, "export_lag_events", "siem")) === 0,
       );
     },
-    120_000,
+    400_000,
   );
 
   test.each([...CONFIRMING])(
@@ -100,7 +100,7 @@ describe.if(HERE)("each event comes at least once, and in order", () => {
       }
       await allArrived(server, receiver);
     },
-    120_000,
+    400_000,
   );
 });
 

@@ -53,7 +53,7 @@ test("a full disk holds up no event, and what waits is there once there is room"
   const [listed, torn, stored, exported] = run.stdout.split("\n").map(Number);
   expect([listed, torn]).toEqual([9, 0]);
   expect(exported).toBe(stored!);
-}, 120_000);
+}, 400_000);
 
 test("a file that was cut by somebody else has nothing but lines after a full disk, too", async () => {
   if (!needsRoot()) return;
@@ -78,7 +78,7 @@ test("a file that was cut by somebody else has nothing but lines after a full di
     tr -dc '\\000' < ${file} | wc -c`;
   const { stdout } = await runPrivately(sandbox, script);
   expect(stdout).toBe("1\n0\n");
-}, 120_000);
+}, 400_000);
 
 test("a backup that is brought back goes on with what came since", async () => {
   using sandbox = new Sandbox();
@@ -157,7 +157,7 @@ test("what the host sends elsewhere holds for its users, unless they say null; a
     ...["alerts.rules.r", "fine", ""],
   ]);
   expect(readdirSync(out)).toEqual([]);
-}, 120_000);
+}, 400_000);
 
 test("since: now leaves out what was stored before", async () => {
   using sandbox = new Sandbox();

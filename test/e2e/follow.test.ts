@@ -72,7 +72,7 @@ describe.each(["alone", "with a server"])("%s", (how) => {
       1,
       /has ended, with exit status 3 \(try: session-buddy replay \S+\)/,
     );
-  }, 120_000);
+  }, 400_000);
 
   test("q leaves it, and who comes again at once watches still", async () => {
     using sandbox = new Sandbox();
@@ -93,7 +93,7 @@ describe.each(["alone", "with a server"])("%s", (how) => {
     pty.line("echo goes on");
     await pty.expect(/^goes on$/m);
     expect((await sandbox.only()).status).toBe("active");
-  }, 120_000);
+  }, 400_000);
 });
 
 test("in a pipe it writes the lines", async () => {
@@ -115,7 +115,7 @@ test("in a pipe it writes the lines", async () => {
   expect(text).toContain("\n99\n100\n");
   expect(await child.stderr.text()).toContain("has ended, with exit status 0");
   expect(await child.exited).toBe(0);
-}, 120_000);
+}, 400_000);
 
 describe("what cannot be watched is said in a sentence", () => {
   test("none; several; one that is not recorded; the one that we are in", async () => {
@@ -173,7 +173,7 @@ describe("what cannot be watched is said in a sentence", () => {
     await second.pty.expect("q quit");
     second.pty.type("q");
     await second.pty.expect(/<\d>\$ $/);
-  }, 120_000);
+  }, 400_000);
 });
 
 test("whatever a session shows, the terminal of who watches is safe", async () => {
@@ -192,7 +192,7 @@ test("whatever a session shows, the terminal of who watches is safe", async () =
   expect(watching.raw().replace(DRAWN, "")).not.toMatch(
     /[\x00-\x1f\x7f-\x9f\u202e]/,
   );
-}, 120_000);
+}, 400_000);
 
 test("a terminal that is taken away ends it", async () => {
   using sandbox = new Sandbox();
@@ -213,7 +213,7 @@ test("a wrapper that is killed: the session is lost, and the look over", async (
   process.kill(pty.pid, "SIGKILL");
   await watching.expect(`${session_id}: the session is lost`);
   expect(await watching.ended()).toEqual({ code: 0, signal: null });
-}, 120_000);
+}, 400_000);
 
 test("by the server that its sessions are with, and a token that reads", async () => {
   using sandbox = new Sandbox();
@@ -250,4 +250,4 @@ test("by the server that its sessions are with, and a token that reads", async (
     const { stdout } = await sandbox.run(["show-session", session_id]);
     return /by ann from 127\.0\.0\.1, until /.test(stdout);
   });
-}, 120_000);
+}, 400_000);

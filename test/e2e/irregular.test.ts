@@ -139,7 +139,7 @@ test.each(CASES)(
     expect(doctor.stdout).not.toContain("unexpected:");
     expect(existsSync(path)).toBeTrue();
   },
-  120_000,
+  400_000,
 );
 
 test.each(Object.keys(KINDS).filter((kind) => kind !== "folder"))(

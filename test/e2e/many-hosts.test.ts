@@ -155,7 +155,7 @@ test("the roles have what they need, and no more", async () => {
   const newer = /has schema version 2, this session-buddy knows 1/;
   expectFailure(await sandbox.run(["list-sessions"]), 1, newer);
   expectFailure(await sandbox.run(["mcp", "start"]), 1, newer);
-}, 120_000);
+}, 400_000);
 
 test("a commit waits for the standby, and doctor says so", async () => {
   if (!needsPostgres()) return;
@@ -179,7 +179,7 @@ test("a commit waits for the standby, and doctor says so", async () => {
   expect(await replication()).toMatchObject({
     ...{ status: "pass", detail: expect.stringContaining("(1 connected)") },
   });
-}, 120_000);
+}, 400_000);
 
 test("through PgBouncer in transaction mode all is the same", async () => {
   if (!needsPostgres() || !needs("pgbouncer")) return;
@@ -232,7 +232,7 @@ test("through PgBouncer in transaction mode all is the same", async () => {
     64,
     /needs the database itself, not its pooler/,
   );
-}, 120_000);
+}, 400_000);
 
 /** As the page configures it. */
 function pooler(port: number, pooled: number): Promise<AsyncDisposable> {

@@ -116,7 +116,7 @@ test("killed twice on the way, all is moved, once", async () => {
     ...["from.duckdb", "from.duckdb.lock", "old"],
     ...["to.duckdb", "to.duckdb.lock"],
   ]);
-}, 300_000);
+}, 400_000);
 
 test("to PostgreSQL and back, killed twice on each way", async () => {
   if (!needsPostgres()) return;
@@ -170,7 +170,7 @@ test("to PostgreSQL and back, killed twice on each way", async () => {
   }
   expect(await held(to)).toEqual(before);
   expect(await held(from)).toEqual(before);
-}, 300_000);
+}, 400_000);
 
 test("alerts, and how far exports are, go along", async () => {
   if (!needsPostgres()) return;

@@ -136,7 +136,7 @@ test("each agent's snippet leads to the server, and with a secret set, only with
     }
   }
   expect(seen).toEqual({ open: 3, guarded: 3 });
-}, 120_000);
+}, 400_000);
 
 const lines = BLOCKS.find(({ language }) => language === "python")!.text;
 

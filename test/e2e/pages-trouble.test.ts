@@ -245,7 +245,7 @@ test("the database is locked: by a listing that nobody reads on, and by another 
   await program.stdin.end();
   await program.exited;
   expect(await trouble.mended(newcomer)).toMatch(/serving: http.*planted-/s);
-}, 120_000);
+}, 400_000);
 
 /** A listing under way whose output nobody takes. */
 async function unread(sandbox: Sandbox): Promise<Bun.Subprocess> {

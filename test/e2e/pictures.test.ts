@@ -58,5 +58,5 @@ describe.skipIf(!hasBrowser)("taken again", () => {
     const { origin } = server;
     const picture = await terminal(browser, origin, drawn, size);
     expect(picture.length).toBeGreaterThan(20_000);
-  }, 120_000);
+  }, 400_000);
 });

@@ -101,4 +101,4 @@ test("verify-full wants the certificate of that name, by that authority", async 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}, 120_000);
+}, 400_000);

@@ -131,7 +131,7 @@ for (const how of ["alone", "through a server"])
       1,
     );
     expect((await host.list("--status", "ended")).length).toBe(2);
-  }, 120_000);
+  }, 400_000);
 
 test("what one host has recorded another one lists, with no server between", async () => {
   if (!needsPostgres()) return;
@@ -144,7 +144,7 @@ test("what one host has recorded another one lists, with no server between", asy
   const listed = (await other.list()).map(({ session_id }) => session_id);
   expect(listed.sort()).toEqual(ids.sort());
   expect(await one.list()).toEqual(await other.list());
-}, 120_000);
+}, 400_000);
 
 test("a start, its commands and its end by changing servers are one session", async () => {
   if (!needsPostgres()) return;
@@ -195,7 +195,7 @@ test("a start, its commands and its end by changing servers are one session", as
       "session_end",
     ],
   ]);
-}, 120_000);
+}, 400_000);
 
 test("ids that collide at two servers are given to one session each", async () => {
   if (!needsPostgres()) return;
@@ -222,7 +222,7 @@ test("ids that collide at two servers are given to one session each", async () =
       idHexOf(String(starts[n]!["event_id"])).slice(0, 8),
     );
   }
-}, 120_000);
+}, 400_000);
 
 test("a conversation goes on and ends at whichever server hears of it", async () => {
   if (!needsPostgres()) return;
@@ -270,7 +270,7 @@ test("a conversation goes on and ends at whichever server hears of it", async ()
   expect((await report("heartbeat")).result).toMatchObject({
     session_id: next["session_id"],
   });
-}, 120_000);
+}, 400_000);
 
 test("pages that two servers give by turns have every session once", async () => {
   if (!needsPostgres()) return;
@@ -318,7 +318,7 @@ test("pages that two servers give by turns have every session once", async () =>
   }
   expect(events).toHaveLength(2 * ids.length);
   expect(new Set(events).size).toBe(events.length);
-}, 120_000);
+}, 400_000);
 
 test("what terminals showed is found from every host, and played where it is, or from a folder that all share", async () => {
   if (!needsPostgres()) return;
@@ -359,7 +359,7 @@ test("what terminals showed is found from every host, and played where it is, or
     const text = await said(host, "export", id(0), "--format", "txt");
     expect(text).toBe("needle 0\n");
   }
-}, 120_000);
+}, 400_000);
 
 test("what cannot be is refused with what to do", async () => {
   if (!needsPostgres()) return;
@@ -384,4 +384,4 @@ test("what cannot be is refused with what to do", async () => {
     5,
     /store.password_file '\/etc\/hosts' can be read or written by others/,
   );
-}, 120_000);
+}, 400_000);

@@ -106,6 +106,8 @@ describe("a wrapper that was killed", () => {
   test("is found by four at once, and ended once", async () => {
     using sandbox = new Sandbox();
     await using live = await orphan(sandbox);
+    // Else the first of them makes the database, and the others wait for that.
+    await sandbox.only();
     await live.endChild();
     const seen = await Promise.all([1, 2, 3, 4].map(() => sandbox.only()));
     expect(seen.map(({ status }) => status)).toEqual([

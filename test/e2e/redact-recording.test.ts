@@ -86,7 +86,7 @@ test.each(["alone", "with a server"])(
     expect(again.stdout).toContain("recording: none was here");
     expect(await removalsOf(sandbox, id)).toHaveLength(1);
   },
-  120_000,
+  400_000,
 );
 
 test("with the text of a command, or with all, the recording goes, which shows it", async () => {
@@ -102,7 +102,7 @@ test("with the text of a command, or with all, the recording goes, which shows i
     expect(shows(sandbox, id)).toBe(false);
     expect(await wordsLeft(sandbox, ["forgettable"])).toEqual([]);
   }
-}, 120_000);
+}, 400_000);
 
 test("--recording and --command are not given together", async () => {
   using sandbox = new Sandbox();
@@ -139,4 +139,4 @@ test("what was removed at the server is not taken from its host, which is told",
     /NOT DONE: the database is kept by the server at .*: on that host, run session-buddy redact/,
   );
   expect(hosts.recordings(near)).toEqual([]);
-}, 120_000);
+}, 400_000);

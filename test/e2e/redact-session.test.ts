@@ -159,7 +159,7 @@ test.each(["alone", "with a server"])(
     await sandbox.list();
     expect(await wordsLeft(sandbox, WORDS)).toEqual([]);
   },
-  120_000,
+  400_000,
 );
 
 test.each(["alone", "with a server"])(
@@ -199,7 +199,7 @@ test.each(["alone", "with a server"])(
     await server?.stop();
     expect(await wordsLeft(sandbox, [word(1)])).toEqual([]);
   },
-  120_000,
+  400_000,
 );
 
 test("an archived session's texts go from its files, from blocks that are free, and by number", async () => {
@@ -247,7 +247,7 @@ test("an archived session's texts go from its files, from blocks that are free, 
   const away = await redact(sandbox, id(1));
   expect(away.exitCode).toBe(1);
   expect(away.stdout).toMatch(/^NOT DONE: '\S+elsewhere' is not there/m);
-}, 120_000);
+}, 400_000);
 
 test("a backup that is away is named until it is back; one that was not made is not known", async () => {
   using sandbox = new Sandbox();
@@ -283,7 +283,7 @@ test("a backup that is away is named until it is back; one that was not made is 
   const list = join(sandbox.data, "copies.jsonl");
   const over = await sandbox.run(["backup", "--force", list]);
   expectFailure(over, 64, /one of session-buddy's own files/);
-}, 120_000);
+}, 400_000);
 
 test("a person is asked, and nobody else; a number that is none is refused", async () => {
   using sandbox = new Sandbox();
@@ -327,7 +327,7 @@ test("a person is asked, and nobody else; a number that is none is refused", asy
   expect(await ask("y")).toBe(0);
   const { stdout } = await sandbox.run(["show-session", id(1)]);
   expect(stdout.match(/\(removed\)$/gm)).toHaveLength(1);
-}, 120_000);
+}, 400_000);
 
 test("where another host has the database, what waits here loses its texts, and the rest is named", async () => {
   using sandbox = new Sandbox();
@@ -387,4 +387,4 @@ test("an export that has the texts is named, and brings none of them anywhere on
   }
   expect((await redact(sandbox, id(1))).exitCode).toBe(0);
   expect(await wordsLeft(sandbox, WORDS)).toEqual([]);
-}, 120_000);
+}, 400_000);

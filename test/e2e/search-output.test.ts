@@ -187,7 +187,7 @@ test("a server that is killed while it reads goes on where it was", async () => 
       const now = await state();
       return now.n > 0 && now;
     },
-    120_000,
+    400_000,
   );
   await first.stop("SIGKILL");
   expect(there.done).toBe(false);
@@ -199,7 +199,7 @@ test("a server that is killed while it reads goes on where it was", async () => 
       expect(now.n).toBeGreaterThanOrEqual(there.n);
       return now.done && now;
     },
-    120_000,
+    400_000,
   );
   expect(all).toEqual({
     ...{ n: COUNT, texts: COUNT, numbers: COUNT, done: true },

@@ -36,4 +36,4 @@ test("after a full disk a server goes on once there is room", async () => {
   const run = await runPrivately(sandbox, script);
   expect(run.stdout).toBe("20\nhealth 4\nlist 1\n21\n");
   expect(run.stderr).toMatch(/the disk of '.*' is full \(free some space/);
-}, 120_000);
+}, 400_000);

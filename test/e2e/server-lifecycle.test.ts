@@ -103,7 +103,7 @@ test("a port that the server of another database has is not shared with it", asy
     ["mcp", "start", "--port", `${first.port}`],
     {
       env: { SESSION_BUDDY_DATA_DIR: join(sandbox.home, "other") },
-      timeout_ms: 10_000,
+      timeout_ms: 100_000,
     },
   );
   const { pid } = first.child;
@@ -264,7 +264,7 @@ test("a server that is killed under a listing changes nothing for who reads it",
     .map((line) => line.split("\t")[0]!);
   expect(listed).toHaveLength(ids.length);
   expect(new Set(listed)).toEqual(new Set(ids));
-}, 120_000);
+}, 400_000);
 
 test("its files and its socket are nobody else's", async () => {
   using sandbox = new Sandbox();

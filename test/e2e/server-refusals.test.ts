@@ -115,7 +115,7 @@ test("a client that sends all before it reads is told that its body is too large
   await using server = await TestServer.start(sandbox);
   const script = `import sys, urllib.request, urllib.error
 request = urllib.request.Request(sys.argv[1], b"x" * 5 * 1024 * 1024, {"Content-Type": "application/json"})
-try: urllib.request.urlopen(request, timeout=20)
+try: urllib.request.urlopen(request, timeout=90)
 except urllib.error.HTTPError as error: print(error.code, error.read().decode())`;
   const { stdout, stderr } = await sandbox.command([
     ...["python3", "-c", script, server.url],

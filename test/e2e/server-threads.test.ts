@@ -9,9 +9,13 @@ import { TestServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
 const threadsOf = (pid: number): string[] =>
-  readdirSync(`/proc/${pid}/task`).map((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim(),
-  );
+  readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+    try {
+      return [readFileSync(`/proc/${pid}/task/${task}/comm`, "utf8").trim()];
+    } catch {
+      return []; // It has ended meanwhile.
+    }
+  });
 
 /** The names of the pool's threads; what they start has their names, too. */
 const poolOf = (pid: number) =>

@@ -15,16 +15,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import {
-  expectFailure,
-  needsRoot,
-  plant,
-  privately,
-  until,
-} from "../support/host.ts";
+import { expectFailure, needsRoot, plant, privately } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
+import { until } from "../support/wait.ts";
 
 const STRANGER = 54_321;
 const AS_STRANGER = [
@@ -363,7 +358,7 @@ test.each(FIFOS)(
     await sandbox.command(["mkfifo", path]);
     // The usual port may be another program's.
     const env = { SESSION_BUDDY_PORT: "auto" };
-    const run = await sandbox.run(args, { timeout_ms: 20_000, env });
+    const run = await sandbox.run(args, { env });
     if (works) return expect(run).toMatchObject({ exitCode: 0, signal: null });
     expect(run.exitCode).toBeOneOf([5, 6]);
     expect(run.stderr).toContain(`'${path}' is not a regular file`);

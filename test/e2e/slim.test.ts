@@ -77,4 +77,4 @@ test("without libstdc++ shells are recorded, and who asks hears what to install"
   const again = inside("/bin/session-buddy", "list-sessions", "--json");
   expect(again.stderr).toBe("");
   expect(JSON.parse(again.stdout)).toMatchObject([{ status: "ended" }]);
-}, 120_000);
+}, 400_000);

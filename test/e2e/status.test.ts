@@ -200,7 +200,7 @@ test("every command, filter and tool says the same of every session, with a serv
   await server.stop();
   expectAll(await answers(sandbox, wanted.keys()), wanted);
   // Some 160 commands, one after the other.
-}, 300_000);
+}, 400_000);
 
 async function tools(
   server: TestServer,

@@ -157,7 +157,7 @@ for (const name of ["SIGABRT", "SIGSEGV", "SIGINT", "SIGQUIT", "SIGALRM"])
 test("a timer that was set before us ends the program: alarm, then exec", async () => {
   if (!needs("perl")) return;
   using sandbox = new Sandbox();
-  const set = "alarm 1; exec @ARGV";
+  const set = "alarm 5; exec @ARGV";
   const argv = ["perl", "-e", set, BINARY, "shell", "--", "sleep", "1000"];
   const done = await sandbox.command(argv);
   expect(done).toMatchObject({ signal: "SIGALRM", stderr: "" });

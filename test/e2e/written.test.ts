@@ -243,7 +243,7 @@ test("starts a server, asks it how it is, starts it anew and ends it", async () 
   expect(await readUntil(logs.stdout, /stopped\n/)).toContain("ready");
   logs.kill();
   await logs.exited;
-}, 120_000);
+}, 400_000);
 
 test("serves a client on stdin and stdout", async () => {
   using sandbox = withCommand();

@@ -8,6 +8,7 @@ export const hasBrowser = needs("chromium");
 
 export const browse = (): Promise<Browser> =>
   chromium.launch({
+    timeout: 100_000,
     executablePath: EXECUTABLE!,
     args: [
       // No other host is there, whatever a page asks for.
@@ -31,6 +32,7 @@ export async function openFile(
   colorScheme: "light" | "dark" = "light",
 ): Promise<Opened> {
   const page = await browser.newPage({ colorScheme });
+  page.setDefaultTimeout(100_000);
   const requests: string[] = [];
   const said: string[] = [];
   page.on("request", (request) => requests.push(request.url()));

@@ -76,16 +76,6 @@ export function expectFailure(
   expect({ exitCode, stdout }).toEqual({ exitCode: status, stdout: "" });
 }
 
-/** Waits until something is so, looking again and again. */
-export async function until(what: string, look: () => boolean): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!look()) {
-    if (performance.now() > deadline)
-      throw new Error(`waited in vain for ${what}`);
-    await Bun.sleep(2);
-  }
-}
-
 export interface Planted {
   component?: string;
   /** What is recorded as the component, when the id says another. */

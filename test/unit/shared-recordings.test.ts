@@ -44,7 +44,7 @@ test("however many look at once whether it is written, none is taken for who doe
   const said = all.map(({ stdout }) => new Response(stdout).text());
   expect(await Promise.all(said)).toEqual(["0\n", "0\n"]);
   rmSync(folder, { recursive: true });
-}, 120_000);
+}, 400_000);
 
 test("what is being written goes neither by age nor for room, nor is it moved", () => {
   const root = mkdtempSync(join(tmpdir(), "sb-shared-"));

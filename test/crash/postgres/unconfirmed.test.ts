@@ -43,5 +43,5 @@ test.skipIf(!(needsPostgres() && needsRoot("nsenter", "runuser")))(
     await using promoted = cluster.connect();
     expect((await promoted`SELECT 1 FROM sessions`).length).toBe(1);
   },
-  120_000,
+  400_000,
 );
