@@ -91,6 +91,13 @@ export function hostNames(): { hostname: string; release: string } {
 export const isStopped = (pid: number): boolean =>
   /^t$/i.test(processStat(pid)?.state ?? "");
 
+/**
+ * Whether a process is at work, or waits for a processor or a disk: its first thread,
+ * which serves all of its events.
+ */
+export const isAtWork = (pid: number): boolean =>
+  /^[RD]$/.test(processStat(pid)?.state ?? "");
+
 export const isAlive = ({ state }: ProcessStat) => !"ZX".includes(state);
 
 /** Whether a pid is taken, also by a process that /proc hides from us. */

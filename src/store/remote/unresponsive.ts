@@ -1,15 +1,20 @@
 /**
  * Detects a server on this host that does not answer: stopped by a signal or a
  * debugger, or hung. Its socket accepts connections all the same, so its health is
- * asked for while a request waits.
+ * asked for while a request waits. One that is at work, on a busy machine perhaps, is
+ * neither: it has the time that the request has.
  */
 import { Failure } from "../../model/failure.ts";
-import { isStopped } from "../../os/proc.ts";
+import { isAtWork, isStopped } from "../../os/proc.ts";
 
-/** How long an answer may take before the server is probed. */
-const CALM_MS = 3_000;
-/** How long the probe may take: a busy server answers at once. */
-const PROBE_MS = 2_000;
+interface WatchTimes {
+  /** How long an answer may take before the server is probed. */
+  calm_ms: number;
+  /** How long the probe may take: a server with many callers answers at once. */
+  probe_ms: number;
+}
+
+const TIMES: WatchTimes = { calm_ms: 3_000, probe_ms: 2_000 };
 
 /** A server on this host, by its socket. */
 export interface LocalServer {
@@ -23,7 +28,10 @@ export class Watchdog implements Disposable {
   private readonly ending = new AbortController();
   private timer: ReturnType<typeof setTimeout>;
 
-  constructor(private readonly server: LocalServer) {
+  constructor(
+    private readonly server: LocalServer,
+    private readonly times: WatchTimes = TIMES,
+  ) {
     this.timer = this.begin();
   }
 
@@ -32,18 +40,18 @@ export class Watchdog implements Disposable {
   }
 
   private begin() {
-    return setTimeout(() => void this.probe(), CALM_MS);
+    return setTimeout(() => void this.probe(), this.times.calm_ms);
   }
 
   private async probe(): Promise<void> {
+    const { socket, pid } = this.server;
     try {
-      await fetchHealth(this.server.socket, PROBE_MS);
+      await fetchHealth(socket, this.times.probe_ms);
     } catch (error) {
-      if ((error as { name?: unknown }).name === "TimeoutError")
-        return this.ending.abort(
-          unresponsiveFailure(this.server.pid, "timeout"),
-        );
-      // It is gone: the request fails by itself.
+      const late = (error as { name?: unknown }).name === "TimeoutError";
+      if (late && !isAtWork(pid))
+        return this.ending.abort(unresponsiveFailure(pid, "timeout"));
+      // Else it is gone, and the request fails by itself.
     }
     if (!this.over) this.timer = this.begin();
   }
