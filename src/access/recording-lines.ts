@@ -66,7 +66,7 @@ interface Given {
 /** One recording. */
 export class Reading {
   private slice_began = performance.now();
-  private worked_ms = workedMs();
+  private work_began = workMark();
   private work_ms = 0;
   private batch: SearchedLine[] = [];
   private chars = 0;
@@ -198,7 +198,7 @@ export class Reading {
     const waits_since = performance.now();
     this.countWork();
     const isWanted = await lines.add(given.session_id, first, began_ms, batch);
-    this.worked_ms = workedMs();
+    this.work_began = workMark();
     this.slice_began += performance.now() - waits_since;
     return isWanted;
   }
@@ -210,13 +210,19 @@ export class Reading {
   private async goesOn(): Promise<boolean> {
     this.countWork();
     const goes_on = await this.searching.goesOn();
-    this.worked_ms = workedMs();
+    this.work_began = workMark();
     this.slice_began = performance.now();
     return goes_on;
   }
 
   private countWork(): void {
-    this.work_ms += workedMs() - this.worked_ms;
+    const { worked_ms, at_ms } = workMark();
+    const { work_began } = this;
+    // Other threads work meanwhile, and processors have others to serve.
+    this.work_ms += Math.min(
+      worked_ms - work_began.worked_ms,
+      at_ms - work_began.at_ms,
+    );
   }
 
   /** @returns false when the file has changed meanwhile */
@@ -256,6 +262,8 @@ export class Reading {
     };
   }
 }
+
+const workMark = () => ({ worked_ms: workedMs(), at_ms: performance.now() });
 
 /** @returns null at the end, and why the file cannot be read */
 function nextOf(

@@ -16,7 +16,7 @@ export type SearchesOutput = "first" | "after" | "never";
 
 /** How long it may begin with one more; a command waits for another for five seconds. */
 const BEGINS_MS = { first: 1_500, after: 50 };
-/** Of one, at most so much is read; the rest is for a server. */
+/** Of one, at most so much is read, of work; the rest is for a server. */
 const WITHIN_MS = 3_000;
 /** A larger recording may take longer than anybody notices. */
 const SMALL_BYTES = 64 * 1024;
@@ -45,7 +45,8 @@ export async function searchAlone(
       within_ms: WITHIN_MS,
       begins: (bytes) =>
         bytes <= most_bytes && (begun++ === 0 || performance.now() < until),
-      goesOn: () => true,
+      // Others wait for the database: the next command goes on from there.
+      goesOn: () => performance.now() < until + WITHIN_MS,
     });
     if (left > 0 && when === "first")
       warn(

@@ -16,6 +16,7 @@ import {
   type LocalServer,
   Watchdog,
   fetchHealth,
+  isLate,
   unresponsiveFailure,
 } from "./unresponsive.ts";
 
@@ -175,7 +176,7 @@ export class ToolClient {
 
   private unanswered(error: unknown, answer_ms: number): Failure {
     if (error instanceof Failure) return error;
-    if ((error as { name?: unknown }).name === "TimeoutError")
+    if (isLate(error))
       return fail.timeout(
         `${this.name} did not answer within ${answer_ms / 1000} s`,
         "socket" in this.target
@@ -260,8 +261,7 @@ export async function askHealth(server: LocalServer): Promise<Health> {
   try {
     return (await fetchHealth(server.socket, HEALTH_MS)) as Health;
   } catch (error) {
-    if ((error as { name?: unknown }).name === "TimeoutError")
-      throw unresponsiveFailure(server.pid, "unhealthy");
+    if (isLate(error)) throw unresponsiveFailure(server.pid, "unhealthy");
     throw fail.unhealthy(
       `the server does not answer: ${fetchReason(error)}`,
       "see: session-buddy mcp logs; then: session-buddy mcp restart --force",

@@ -51,6 +51,7 @@ class Followed implements Disposable {
   private readonly task: Task;
   private readonly timer: Timer;
   private over = false;
+  private asking = false;
 
   constructor(name: string, server: RemoteMaintenance) {
     this.task = new Task(name);
@@ -58,6 +59,8 @@ class Followed implements Disposable {
   }
 
   private async ask(server: RemoteMaintenance): Promise<void> {
+    if (this.asking) return;
+    this.asking = true;
     try {
       const found = await server.progress(this.task.name);
       if (found && !this.over) this.task.at(found.step, found.fraction);
@@ -65,6 +68,8 @@ class Followed implements Disposable {
       // An older one does not know the question, or it has just gone, which the
       // work itself will say.
       clearInterval(this.timer);
+    } finally {
+      this.asking = false;
     }
   }
 

@@ -1,8 +1,8 @@
 /**
  * Detects a server on this host that does not answer: stopped by a signal or a
  * debugger, or hung. Its socket accepts connections all the same, so its health is
- * asked for while a request waits. One that is at work, on a busy machine perhaps, is
- * neither: it has the time that the request has.
+ * asked for while a request waits. One that is at work, on a busy machine perhaps, has
+ * longer.
  */
 import { Failure } from "../../model/failure.ts";
 import { isAtWork, isStopped } from "../../os/proc.ts";
@@ -16,6 +16,9 @@ interface WatchTimes {
 
 const TIMES: WatchTimes = { calm_ms: 3_000, probe_ms: 2_000 };
 
+/** Probes without an answer, one behind the other, of a server that sleeps; of one at work. */
+const MOST_LATE = { asleep: 2, at_work: 30 };
+
 /** A server on this host, by its socket. */
 export interface LocalServer {
   socket: string;
@@ -27,33 +30,37 @@ export interface LocalServer {
 export class Watchdog implements Disposable {
   private readonly ending = new AbortController();
   private timer: ReturnType<typeof setTimeout>;
+  private late = 0;
 
   constructor(
     private readonly server: LocalServer,
     private readonly times: WatchTimes = TIMES,
   ) {
-    this.timer = this.begin();
+    this.timer = this.begin(times.calm_ms);
   }
 
   get signal(): AbortSignal {
     return this.ending.signal;
   }
 
-  private begin() {
-    return setTimeout(() => void this.probe(), this.times.calm_ms);
+  private begin(after_ms: number) {
+    return setTimeout(() => void this.probe(), after_ms);
   }
 
   private async probe(): Promise<void> {
     const { socket, pid } = this.server;
     try {
       await fetchHealth(socket, this.times.probe_ms);
+      this.late = 0;
     } catch (error) {
-      const late = (error as { name?: unknown }).name === "TimeoutError";
-      if (late && !isAtWork(pid))
-        return this.ending.abort(unresponsiveFailure(pid, "timeout"));
       // Else it is gone, and the request fails by itself.
+      if (isLate(error)) this.late++;
     }
-    if (!this.over) this.timer = this.begin();
+    const most = MOST_LATE[isAtWork(pid) ? "at_work" : "asleep"];
+    if (this.late >= most || (this.late > 0 && isStopped(pid)))
+      return this.ending.abort(unresponsiveFailure(pid, "timeout"));
+    if (!this.over)
+      this.timer = this.begin(this.late > 0 ? 0 : this.times.calm_ms);
   }
 
   private over = false;
@@ -63,6 +70,10 @@ export class Watchdog implements Disposable {
     clearTimeout(this.timer);
   }
 }
+
+/** Whether nothing was answered in time. */
+export const isLate = (error: unknown): boolean =>
+  (error as { name?: unknown } | null)?.name === "TimeoutError";
 
 /**
  * The answer to /health.
@@ -88,6 +99,12 @@ export function unresponsiveFailure(
       code,
       `the server (pid ${pid}) is stopped, by a signal or a debugger`,
       `let it go on: kill -CONT ${pid}; or end it: session-buddy mcp stop --force`,
+    );
+  if (isAtWork(pid))
+    return new Failure(
+      code,
+      `the server (pid ${pid}) is at work, and has not answered for long`,
+      "try again in a moment; if it stays so: session-buddy mcp restart --force",
     );
   return new Failure(
     code,

@@ -26,13 +26,18 @@ function stored(): Access | null {
   }
 }
 
+/** Whether the next token of another tab is taken. */
+let asks = false;
+
 export function signIn(given: Access): void {
+  asks = false;
   sessionStorage.setItem(KEY, JSON.stringify(given));
   refusal.value = null;
   access.value = given;
 }
 
 export function signOut(why: string | null): void {
+  asks = false;
   sessionStorage.removeItem(KEY);
   refusal.value = why;
   access.value = null;
@@ -42,10 +47,16 @@ export function signOut(why: string | null): void {
 const tabs = new BroadcastChannel(KEY);
 /** For the answer of another tab. */
 const TABS_MS = 200;
+const heard = Promise.withResolvers<void>();
 
 tabs.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
   if (data === "who?" && access.value) tabs.postMessage(access.value);
   if (data === "leave") signOut(null);
+  // Late, too: the other tab may have been busy.
+  if (asks && typeof data === "object" && data !== null) {
+    signIn(data as Access);
+    heard.resolve();
+  }
 });
 
 /** Ends it here and in the other tabs. */
@@ -55,18 +66,10 @@ export function leave(): void {
 }
 
 async function askTabs(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  // One that comes later is as good, unless somebody has signed in meanwhile.
-  const hear = ({ data }: MessageEvent<unknown>) => {
-    if (typeof data !== "object" || data === null) return;
-    tabs.removeEventListener("message", hear);
-    if (!access.value) signIn(data as Access);
-    resolve();
-  };
-  tabs.addEventListener("message", hear);
+  asks = true;
   tabs.postMessage("who?");
-  setTimeout(resolve, TABS_MS);
-  await promise;
+  setTimeout(heard.resolve, TABS_MS);
+  await heard.promise;
 }
 
 /** Trades the code that stands in the address, which is cleared at once. */
