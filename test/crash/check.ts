@@ -255,9 +255,13 @@ const hasStart = (world: World, session_id: string) =>
 
 /** What a reader is told now, with no trouble about. */
 export async function listed(world: World): Promise<SessionJson[]> {
-  const reader = world.spawn("reader", ["list-sessions", "--format", "json"]);
-  await reader.end();
-  if (reader.child.exitCode === 0)
-    return JSON.parse(reader.stdout) as SessionJson[];
-  throw new Error(`the database does not open: ${reader.stderr}`);
+  for (let tries = 0; ; tries++) {
+    const reader = world.spawn("reader", ["list-sessions", "--format", "json"]);
+    await reader.end();
+    if (reader.child.exitCode === 0)
+      return JSON.parse(reader.stdout) as SessionJson[];
+    // A drain in the background may have it for longer than a command waits.
+    if (tries < 10 && reader.stderr.includes("the database is busy")) continue;
+    throw new Error(`the database does not open: ${reader.stderr}`);
+  }
 }
