@@ -65,8 +65,7 @@ interface Given {
 
 /** One recording. */
 export class Reading {
-  private slice_began = performance.now();
-  private work_began = workMark();
+  private slice_began = workMark();
   private work_ms = 0;
   private batch: SearchedLine[] = [];
   private chars = 0;
@@ -195,33 +194,30 @@ export class Reading {
     this.chars = 0;
     const first = this.lines - batch.length + 1;
     const { lines } = this.searching;
-    const waits_since = performance.now();
     this.countWork();
     const isWanted = await lines.add(given.session_id, first, began_ms, batch);
-    this.work_began = workMark();
-    this.slice_began += performance.now() - waits_since;
+    this.slice_began = workMark();
     return isWanted;
   }
 
   private get isDue(): boolean {
-    return performance.now() - this.slice_began >= SLICE_MS;
+    return performance.now() - this.slice_began.at_ms >= SLICE_MS;
   }
 
   private async goesOn(): Promise<boolean> {
     this.countWork();
     const goes_on = await this.searching.goesOn();
-    this.work_began = workMark();
-    this.slice_began = performance.now();
+    this.slice_began = workMark();
     return goes_on;
   }
 
   private countWork(): void {
     const { worked_ms, at_ms } = workMark();
-    const { work_began } = this;
+    const { slice_began } = this;
     // Other threads work meanwhile, and processors have others to serve.
     this.work_ms += Math.min(
-      worked_ms - work_began.worked_ms,
-      at_ms - work_began.at_ms,
+      worked_ms - slice_began.worked_ms,
+      at_ms - slice_began.at_ms,
     );
   }
 

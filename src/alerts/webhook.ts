@@ -6,7 +6,7 @@ import { readPrivateText } from "../auth/secret.ts";
 import { nameOf } from "../config/alerts.ts";
 import { webhook as readUrl } from "../config/alert-fields.ts";
 import type { Channel } from "../model/alert.ts";
-import { fail, fetchReason } from "../model/failure.ts";
+import { fail, fetchReason, isTimeout } from "../model/failure.ts";
 import { VERSION } from "../version.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -49,7 +49,7 @@ export async function postWebhook(
       signal: AbortSignal.any([end, AbortSignal.timeout(channel.timeout_ms)]),
     });
   } catch (error) {
-    if ((error as { name?: unknown }).name === "TimeoutError")
+    if (isTimeout(error))
       throw new Error(
         `${name} did not answer within ${channel.timeout_ms / 1_000} s`,
       );

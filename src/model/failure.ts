@@ -143,7 +143,11 @@ export function reasonOf(error: unknown): string {
   return text.split("\n", 1)[0] ?? "";
 }
 
-/** The same of an error of fetch, without the runtime's advice to programmers. */
+/** Whether fetch was ended by `AbortSignal.timeout`. */
+export const isTimeout = (error: unknown): boolean =>
+  (error as { name?: unknown } | null)?.name === "TimeoutError";
+
+/** What an error of fetch says of itself, without the runtime's advice to programmers. */
 export const fetchReason = (error: unknown): string =>
   reasonOf(error)
     .replace(/( fetching "[^"]*")?\. For more information,.*$/, "")

@@ -186,11 +186,8 @@ test("a server that runs gives the same", async () => {
     ["list-sessions", "--ran", "MAKE"],
     ["list-events", id(1), "--format", "ndjson"],
   ];
-  const answers = async () => {
-    const all: string[] = [];
-    for (const args of asked) all.push((await sandbox.run(args)).stdout);
-    return all;
-  };
+  const answers = () =>
+    Array.fromAsync(asked, async (args) => (await sandbox.run(args)).stdout);
   const alone = await answers();
   await using _server = await TestServer.start(sandbox);
   expect(await answers()).toEqual(alone);

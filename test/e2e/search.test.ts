@@ -102,11 +102,7 @@ test("a server answers the same", async () => {
     ["needle", "--after", "2026-02-06T12:35:02Z", "--before", "@1770381400"],
     ["needle", "--user", "nobody"],
   ];
-  const answers = async () => {
-    const all: string[] = [];
-    for (const args of asked) all.push(await search(...args));
-    return all;
-  };
+  const answers = () => Array.fromAsync(asked, (args) => search(...args));
   const alone = await answers();
   expect(alone.map((text) => text.split("\n").length > 1)).toEqual([
     ...[true, true, true, true, false],

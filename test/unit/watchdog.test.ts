@@ -1,5 +1,5 @@
 /** A server that does not answer is told of, and one that is at work is waited for. */
-import { afterEach, expect, test } from "bun:test";
+import { afterAll, afterEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,12 +14,12 @@ afterEach(async () => {
     child.kill("SIGKILL");
     await child.exited;
   }
-  rmSync(home, { recursive: true, force: true });
 });
+afterAll(() => rmSync(home, { recursive: true }));
 
 /** A server that takes connections and answers none, for what it does. */
 async function serverThat(does: string) {
-  const socket = join(home, `${started.length}`);
+  const socket = join(home, crypto.randomUUID());
   const script = `require("node:net").createServer().listen(${JSON.stringify(socket)}, () => {
     require("node:fs").writeSync(1, "up\\n");
     ${does}
@@ -52,4 +52,12 @@ test("one that hangs is told of, one that works is not", async () => {
   expect(patient.signal.aborted).toBe(false);
   process.kill(working.pid, "SIGSTOP");
   expect((await aborted(patient)).message).toContain("is stopped, by a signal");
+});
+
+test("one that works for very long is told of, too", async () => {
+  const working = await serverThat("for (;;);");
+  using watchdog = new Watchdog(working, { calm_ms: 1, probe_ms: 10 });
+  expect((await aborted(watchdog)).message).toContain(
+    "is at work, and has not",
+  );
 });

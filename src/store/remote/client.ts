@@ -9,6 +9,7 @@ import {
   Overloaded,
   fail,
   fetchReason,
+  isTimeout,
 } from "../../model/failure.ts";
 import { FAILURE, NOT_DRAINED, SAME_FOR_ALL } from "../../model/store.ts";
 import { COMMAND_HEADER, runningCommand } from "../../model/running.ts";
@@ -16,7 +17,6 @@ import {
   type LocalServer,
   Watchdog,
   fetchHealth,
-  isLate,
   unresponsiveFailure,
 } from "./unresponsive.ts";
 
@@ -176,7 +176,7 @@ export class ToolClient {
 
   private unanswered(error: unknown, answer_ms: number): Failure {
     if (error instanceof Failure) return error;
-    if (isLate(error))
+    if (isTimeout(error))
       return fail.timeout(
         `${this.name} did not answer within ${answer_ms / 1000} s`,
         "socket" in this.target
@@ -261,7 +261,7 @@ export async function askHealth(server: LocalServer): Promise<Health> {
   try {
     return (await fetchHealth(server.socket, HEALTH_MS)) as Health;
   } catch (error) {
-    if (isLate(error)) throw unresponsiveFailure(server.pid, "unhealthy");
+    if (isTimeout(error)) throw unresponsiveFailure(server.pid, "unhealthy");
     throw fail.unhealthy(
       `the server does not answer: ${fetchReason(error)}`,
       "see: session-buddy mcp logs; then: session-buddy mcp restart --force",

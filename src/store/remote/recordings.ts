@@ -1,5 +1,11 @@
 /** Brings a recording to a server, piece by piece, each by one PUT. */
-import { Failure, Overloaded, fail, fetchReason } from "../../model/failure.ts";
+import {
+  Failure,
+  Overloaded,
+  fail,
+  fetchReason,
+  isTimeout,
+} from "../../model/failure.ts";
 import { DIRECT, bodyOf, retryAfterMs } from "./client.ts";
 
 /** How much of a recording the server has, and will have. */
@@ -57,7 +63,7 @@ export async function putPiece(
     );
     text = await bodyOf(response);
   } catch (error) {
-    if ((error as { name?: unknown }).name === "TimeoutError")
+    if (isTimeout(error))
       throw fail.timeout(
         `${name} did not take a piece of a recording within ${ANSWER_MS / 1000} s`,
         "look how it is, on its host: session-buddy mcp health",

@@ -4,7 +4,7 @@
  * asked for while a request waits. One that is at work, on a busy machine perhaps, has
  * longer.
  */
-import { Failure } from "../../model/failure.ts";
+import { Failure, isTimeout } from "../../model/failure.ts";
 import { isAtWork, isStopped } from "../../os/proc.ts";
 
 interface WatchTimes {
@@ -54,7 +54,7 @@ export class Watchdog implements Disposable {
       this.late = 0;
     } catch (error) {
       // Else it is gone, and the request fails by itself.
-      if (isLate(error)) this.late++;
+      if (isTimeout(error)) this.late++;
     }
     const most = MOST_LATE[isAtWork(pid) ? "at_work" : "asleep"];
     if (this.late >= most || (this.late > 0 && isStopped(pid)))
@@ -70,10 +70,6 @@ export class Watchdog implements Disposable {
     clearTimeout(this.timer);
   }
 }
-
-/** Whether nothing was answered in time. */
-export const isLate = (error: unknown): boolean =>
-  (error as { name?: unknown } | null)?.name === "TimeoutError";
 
 /**
  * The answer to /health.
