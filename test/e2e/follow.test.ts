@@ -185,7 +185,7 @@ test("whatever a session shows, the terminal of who watches is safe", async () =
   writeFileSync(join(sandbox.home, "hostile"), all);
   await using watching = follow(sandbox);
   await watching.expect("q quit");
-  pty.line("stty -echo; cat hostile; printf '\\030\\033c\\npassed by\\n'");
+  pty.line("stty -echo; cat hostile; printf '\\030\\033c\\npass''ed by\\n'");
   await watching.expect(/passed by/);
   watching.type("q");
   expect(await watching.ended()).toEqual({ code: 0, signal: null });
