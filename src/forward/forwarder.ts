@@ -9,6 +9,7 @@ import { reasonOf } from "../model/failure.ts";
 import { plainJson } from "../model/json.ts";
 import type { Choice } from "../model/redaction/custom.ts";
 import { redactEvent } from "../model/redaction/event.ts";
+import { nextTurn } from "../os/turns.ts";
 import {
   type Took,
   type Destination,
@@ -216,7 +217,7 @@ export class Forwarder {
       const event = redactEvent(stored.event, redaction);
       this.pending.push({ ...stored, event, json: plainJson(event) });
       if (performance.now() - turn < TURN_MS) continue;
-      await new Promise(setImmediate);
+      await nextTurn();
       turn = performance.now();
     }
     this.oldest = this.pending[0]?.received_at ?? null;

@@ -1,3 +1,7 @@
+/** The next turn of the event loop: what waits for it is done before. */
+export const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => setImmediate(resolve));
+
 /** Turns of the event loop, one for each of those who have much to do. */
 export class Turns {
   private last = Promise.resolve();
@@ -7,7 +11,6 @@ export class Turns {
    * is answered between.
    */
   next(): Promise<void> {
-    const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-    return (this.last = this.last.then(turn));
+    return (this.last = this.last.then(nextTurn));
   }
 }

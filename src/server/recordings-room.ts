@@ -22,6 +22,7 @@ import type { Config } from "../config/load.ts";
 import type { Log } from "../log/log.ts";
 import type { Clock } from "../model/clock.ts";
 import { Overloaded, reasonOf } from "../model/failure.ts";
+import { nextTurn } from "../os/turns.ts";
 import type { RecordingFigures } from "./http/metrics.ts";
 
 /** How often old ones are looked for. */
@@ -119,7 +120,7 @@ export class RecordingsRoom {
   private async list(): Promise<KeptRecording[]> {
     const all: KeptRecording[] = [];
     for (const one of eachRecording(this.data))
-      if (all.push(one) % LOOKED_AT_ONCE === 0) await turnOfLoop();
+      if (all.push(one) % LOOKED_AT_ONCE === 0) await nextTurn();
     return oldestFirst(all);
   }
 
@@ -132,8 +133,6 @@ export class RecordingsRoom {
     }
   }
 }
-
-const turnOfLoop = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 const without = (
   all: readonly KeptRecording[],

@@ -51,6 +51,10 @@ export function writerOf(
   return { session_id, shell: Number(pid) };
 }
 
+/** The session that a spool file is of; empty where its name is of none. */
+export const sessionOf = (name: string): string =>
+  writerOf(name)?.session_id ?? "";
+
 export const isShellFile = (name: string): boolean =>
   typeof writerOf(name)?.shell === "number";
 
@@ -138,11 +142,6 @@ export class FileFacts {
 
   get ofCommands(): boolean {
     return this.form !== EVENT_LINES;
-  }
-
-  /** The wrapped program, as its wrapper wrote it down. */
-  get child_pid(): number | null {
-    return this.process?.pid ?? null;
   }
 
   /** Forgets what was read of a file of commands. */
@@ -234,7 +233,7 @@ export class SignsOfLife {
    * @param at when it wrote last
    */
   add(name: string, at: Date, who: Liveness): void {
-    const session_id = writerOf(name)?.session_id;
+    const session_id = sessionOf(name);
     if (!session_id || (who !== "alive" && this.past(at) !== at)) return;
     const seen = who === "alive" ? new Date(this.began) : at;
     this.latest.set(session_id, seen.toISOString());

@@ -10,7 +10,7 @@ import { Failure, reasonOf } from "../model/failure.ts";
 import { machineId } from "../os/proc.ts";
 import { entriesOf, isSpoolFile, listFolder, openOwn } from "./folder.ts";
 import { readLines } from "./read.ts";
-import { isShellFile, originOf, writerOf } from "./file-facts.ts";
+import { isShellFile, originOf, sessionOf } from "./file-facts.ts";
 
 export interface ForeignFolder {
   folder: string;
@@ -126,7 +126,7 @@ function lookInto(
 }
 
 const hasSession = (name: string, names: readonly string[]) =>
-  names.includes(`${writerOf(name)!.session_id}.ndjson`);
+  names.includes(`${sessionOf(name)}.ndjson`);
 
 /** The start that a session's file begins with. */
 function startIn(fd: number): SessionStart | null {

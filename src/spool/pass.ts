@@ -7,6 +7,7 @@ import type { Clock } from "../model/clock.ts";
 import { EMITTED, lostEnd } from "../model/event.ts";
 import { MemoryFolder, memoryFolderOf } from "../os/memory-folder.ts";
 import { isFileAt } from "../os/stat.ts";
+import { nextTurn } from "../os/turns.ts";
 import { Batches, type BatchOptions, PassFiles } from "./batches.ts";
 import { append, isSpoolFile, listFolder, spoolName } from "./folder.ts";
 import { MOST_COPIED_BYTES, quarantine } from "./quarantine.ts";
@@ -18,8 +19,8 @@ import {
   SignsOfLife,
   goesOn,
   isShellFile,
+  sessionOf,
   shellLiveness,
-  writerOf,
 } from "./file-facts.ts";
 
 /** After so many lines the event loop goes on: a server answers meanwhile. */
@@ -63,6 +64,8 @@ export class Pass {
   private readonly leftOpen = new Set<string>();
   /** The shells' files of those; they are finished once the sessions are closed. */
   private readonly late: string[] = [];
+  /** The files of sessions of which no process is left, and that have no end yet. */
+  private readonly lost: string[] = [];
   /** Sessions whose own file is finished in this pass. */
   private readonly closed = new Set<string>();
   /** Whether done/ is read: what is new there comes late. */
@@ -70,7 +73,7 @@ export class Pass {
   /** Files that live on, as they were read. */
   readonly unchanged = new Map<string, Known>();
 
-  /** When the pass began, in milliseconds since the epoch; `now` for every file. */
+  /** In milliseconds since the epoch; `now` for every file. */
   private readonly began: number;
   private readonly folder: string;
   private readonly files: PassFiles;
@@ -107,8 +110,9 @@ export class Pass {
     for (const name of names) {
       if (!isShellFile(name)) await this.takeFile(name);
       // Closing and quarantining wait for the disk.
-      await yieldToOthers();
+      await nextTurn();
     }
+    await this.endLost(names);
     await this.batches.commit();
     await this.closeLeftOpen(names);
     await this.of.store.seen(this.signs.latest);
@@ -145,24 +149,24 @@ export class Pass {
         await this.takeLines(name, fd, "gone", facts);
       // The writer may have made the file again elsewhere.
       if (isFileAt(fd, `${this.folder}/${name}`))
-        await this.close(name, fd, facts, now.mtime);
+        this.close(name, fd, facts, now.mtime);
     });
   }
 
   /** A shell's file belongs to its session, and is finished with that. */
   private takeShell(name: string, names: ReadonlySet<string>): Promise<void> {
     return this.withFile(name, async (fd, { mtime }) => {
-      const { session_id } = writerOf(name)!;
+      const id = sessionOf(name);
       const facts = await this.read(name, fd);
-      if (names.has(`${session_id}.ndjson`)) {
-        const file = { name, facts };
-        this.shells.set(session_id, [...this.shellsOf(session_id), file]);
-        return;
-      }
+      if (names.has(`${id}.ndjson`))
+        return void this.shells.set(id, [
+          ...this.shellsOf(id),
+          { name, facts },
+        ]);
       // The shell has outlived its session's program, in the background perhaps.
       const state = shellLiveness(name);
       if (state !== "gone") return this.signs.add(name, mtime, state);
-      this.leftOpen.add(session_id);
+      this.leftOpen.add(id);
       this.late.push(name);
     });
   }
@@ -195,10 +199,10 @@ export class Pass {
     for (;;) {
       const { done, value } = lines.next();
       if (done) return void (facts.read_to = value);
-      if (value.kind === "pause") await yieldToOthers();
+      if (value.kind === "pause") await nextTurn();
       else if (value.kind === "tail") facts.unfinished = true;
       else await this.takeLine(name, fd, value, facts);
-      if (++this.lines % LINES_AT_ONCE === 0) await yieldToOthers();
+      if (++this.lines % LINES_AT_ONCE === 0) await nextTurn();
     }
   }
 
@@ -212,44 +216,59 @@ export class Pass {
       if (line.line.length > MOST_COPIED_BYTES)
         return void (facts.oversized = line.line);
       const kept = quarantine(this.folder, name, fd, line.line);
-      if (!kept) return;
-      this.of.report.quarantined.push(kept);
-      return yieldToOthers();
+      if (kept) this.of.report.quarantined.push(kept);
+      return nextTurn();
     }
     facts.take(line.event);
     await this.batches.add(line.event);
   }
 
-  /** Ends the session of a writer that is gone, unless its child is alive. */
-  private async close(
-    name: string,
-    fd: number,
-    facts: FileFacts,
-    mtime: Date,
-  ): Promise<void> {
-    const session_id = writerOf(name)?.session_id ?? "";
-    if (!facts.ended) {
-      const child = facts.childLiveness(this.look(mtime));
-      if (child === "alive") {
-        const now = new Date(this.began);
-        futimesSync(fd, now, now);
-        return this.signs.add(name, now, child);
-      }
-      if (child === "unknown") return this.signs.add(name, mtime, child);
-      // A wrapper that was killed could not.
-      MemoryFolder.sweep(memoryFolderOf(session_id));
-      const shells = await this.lastWords(session_id, facts.child_pid);
-      const end = facts.recoveredEnd(this.signs.past(mtime), shells);
-      if (end) {
-        // The last line may be torn: the end stands alone.
-        append(fd, `\n${JSON.stringify(end)}\n`);
-        this.batches.addOwn(end);
-      }
+  /** Of a writer that is gone: the session is over with it, unless its child is alive. */
+  private close(name: string, fd: number, facts: FileFacts, mtime: Date): void {
+    if (facts.ended) return this.finishSession(name, facts);
+    const child = facts.childLiveness(this.look(mtime));
+    if (child === "gone") return void this.lost.push(name);
+    const now = this.began / 1_000;
+    if (child === "alive") futimesSync(fd, now, now);
+    this.signs.add(name, mtime, child);
+  }
+
+  /** Ends the sessions of which no process is left, at the last that their shells wrote. */
+  private async endLost(names: ReadonlySet<string>): Promise<void> {
+    if (this.lost.length === 0) return;
+    // One of their shells may have begun its file after the folder was listed.
+    for (const name of listFolder(this.folder).filter(isShellFile))
+      if (!names.has(name) && names.has(`${sessionOf(name)}.ndjson`))
+        await this.takeShell(name, names);
+    for (const name of this.lost) {
+      await nextTurn();
+      await this.withFile(name, async (fd, { ino, mtime }) => {
+        const { inode, facts } = this.unchanged.get(name)!;
+        if (ino !== inode) return;
+        // A wrapper that was killed could not.
+        MemoryFolder.sweep(memoryFolderOf(sessionOf(name)));
+        const shells = this.shellsOf(sessionOf(name));
+        for (const shell of shells) await this.takeRest(shell.name);
+        // One that was made anew counts with what it was before.
+        const all = shells.map(({ name }) => this.unchanged.get(name)!.facts);
+        all.push(...shells.map(({ facts }) => facts));
+        const end = facts.recoveredEnd(this.signs.past(mtime), all);
+        if (end) {
+          // The last line may be torn: the end stands alone.
+          append(fd, `\n${JSON.stringify(end)}\n`);
+          this.batches.addOwn(end);
+        }
+        this.finishSession(name, facts);
+      });
     }
-    this.closed.add(session_id);
+  }
+
+  private finishSession(name: string, facts: FileFacts): void {
+    const id = sessionOf(name);
+    this.closed.add(id);
     // A shell may have written later than a recovered end, of this pass or before.
-    if (!facts.ended || facts.recovered) this.leftOpen.add(session_id);
-    for (const shell of this.shellsOf(session_id))
+    if (!facts.ended || facts.recovered) this.leftOpen.add(id);
+    for (const shell of this.shellsOf(id))
       if (!goesOn(shell.name)) this.late.push(shell.name);
     this.finish(name);
   }
@@ -267,22 +286,6 @@ export class Pass {
   private look(touched: Date): Look {
     const { adopt, heartbeat_ms } = this.of;
     return { touched, now: this.began, adopt, heartbeat_ms };
-  }
-
-  /** What the shells of a session wrote, once its child is gone; whose file may be new. */
-  private async lastWords(
-    session_id: string,
-    child: number | null,
-  ): Promise<FileFacts[]> {
-    const own = `${session_id}.${child}.commands`;
-    if (child && !this.unchanged.has(own))
-      await this.takeShell(own, new Set([`${session_id}.ndjson`]));
-    const shells = this.shellsOf(session_id);
-    for (const { name } of shells) await this.takeRest(name);
-    return shells.flatMap(({ name, facts }) => [
-      facts,
-      this.unchanged.get(name)!.facts,
-    ]);
   }
 
   private finish(name: string): void {
@@ -340,9 +343,6 @@ export class Pass {
     await this.batches.commit();
   }
 }
-
-const yieldToOthers = () =>
-  new Promise<void>((resolve) => setImmediate(resolve));
 
 /** A file in done/ keeps its inode, and its name as a prefix. */
 const restingKey = (name: string, inode: number) =>

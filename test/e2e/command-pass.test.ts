@@ -72,24 +72,30 @@ test("a shell's file that is made anew while it is read is read from its beginni
   expect(commands.map(({ text }) => text)).toEqual(["make install", "make"]);
 });
 
-test("what a shell begins to write once the folder was listed ends its session once", async () => {
-  using sandbox = new Sandbox();
-  const now = Date.now();
-  // So much that a part of it is stored while the pass goes on.
-  const many = Array.from({ length: 4_200 }, (_, n) =>
-    hook.start(n + 1, now, `make part-${n}`),
-  );
-  const header = hook.header(GONE_PID, now);
-  leave(sandbox, `${id(2)}.${GONE_PID}.commands`, header + many.join(""));
-  leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
-  const { events } = await drainWhile(sandbox, () =>
-    leave(
-      sandbox,
-      `${id(1)}.${GONE.pid}.commands`,
-      hook.header(GONE.pid, now) + hook.start(1, now, "make"),
-    ),
-  );
-  const kinds = events.map(({ event }) => event.event_type);
-  expect(kinds).toContain("command_start");
-  expect(kinds.filter((kind) => kind === "session_end")).toHaveLength(1);
-});
+test.each([
+  ["the wrapped shell", GONE.pid],
+  ["a shell within it", GONE.pid - 7],
+])(
+  "what %s begins to write once the folder was listed ends its session once",
+  async (_, pid) => {
+    using sandbox = new Sandbox();
+    const now = Date.now();
+    // So much that a part of it is stored while the pass goes on.
+    const many = Array.from({ length: 4_200 }, (_, n) =>
+      hook.start(n + 1, now, `make part-${n}`),
+    );
+    const header = hook.header(GONE_PID, now);
+    leave(sandbox, `${id(2)}.${GONE_PID}.commands`, header + many.join(""));
+    leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
+    const { events } = await drainWhile(sandbox, () =>
+      leave(
+        sandbox,
+        `${id(1)}.${pid}.commands`,
+        hook.header(pid, now) + hook.start(1, now, "make"),
+      ),
+    );
+    const kinds = events.map(({ event }) => event.event_type);
+    expect(kinds).toContain("command_start");
+    expect(kinds.filter((kind) => kind === "session_end")).toHaveLength(1);
+  },
+);

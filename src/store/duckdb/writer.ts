@@ -16,6 +16,7 @@ import { fail } from "../../model/failure.ts";
 import { type Provenance, mayReport } from "../../model/reporter.ts";
 import { summaryOf } from "../../model/session.ts";
 import type { StoreEvents } from "../../model/store.ts";
+import { nextTurn } from "../../os/turns.ts";
 import type { Database } from "./database.ts";
 import type { Folds } from "./folds.ts";
 import {
@@ -238,7 +239,5 @@ const isChecked = ({ from }: Item): boolean =>
   from === null || !mayReport("", from);
 
 /** One turn of the event loop: clients that were just answered may send again. */
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
 const closedFailure = () =>
   fail.storage("the store is closed", "ask another one");

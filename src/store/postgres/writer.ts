@@ -8,6 +8,7 @@ import type { Event } from "../../model/event.ts";
 import { type Failure, fail } from "../../model/failure.ts";
 import type { Provenance } from "../../model/reporter.ts";
 import type { StoreEvents } from "../../model/store.ts";
+import { nextTurn } from "../../os/turns.ts";
 import { type Rejected, rejectionsOf } from "../admission.ts";
 import { type Arrival, arrivalOf } from "../arrivals.ts";
 import { type Call, type Item, Queue, answer } from "../queue.ts";
@@ -174,7 +175,5 @@ export function arrivalsOf(
 }
 
 /** One turn of the event loop: clients that were just answered may send again. */
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
-
 const closedFailure = (): Failure =>
   fail.storage("the store is closed", "ask another one");
