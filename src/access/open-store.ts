@@ -11,6 +11,7 @@ import { machineId } from "../os/proc.ts";
 import { statFile } from "../os/stat.ts";
 import { requireTrustedFile, requireUnshared } from "../os/trust.ts";
 import type { PostgresStore } from "../store/postgres/store.ts";
+import { databaseFiles } from "../store/database-files.ts";
 import type { StoreLock } from "../store/lock.ts";
 import { databasePath, loadDuckDB } from "./claim.ts";
 import { databaseAddress } from "./database-address.ts";
@@ -135,11 +136,11 @@ async function openFile(
 }
 
 /**
- * Refuses a database that others could write or exchange, and its log.
+ * Refuses a database that others could write or exchange, and what is beside it.
  * @throws Failure (permission)
  */
 export function requireOwnDatabase(path: string): void {
-  for (const file of [path, `${path}.wal`]) requireTrustedFile(file);
+  for (const file of databaseFiles(path)) requireTrustedFile(file);
   requireUnshared(dirname(path));
 }
 

@@ -11,6 +11,7 @@ import { fail } from "../model/failure.ts";
 import { databasePath, lockPath } from "./claim.ts";
 import { COPIES } from "./copies.ts";
 import { spoolFolder } from "../spool/write.ts";
+import { databaseFiles } from "../store/database-files.ts";
 
 /** Below the data folder, with all that is in them. */
 const OWN_FOLDERS = ["spool", "state", "recordings"];
@@ -62,7 +63,7 @@ function isAlsoOwn(settings: Settings, path: string): boolean {
   if (!stat?.isFile()) return false;
   const database = databasePath(settings);
   const spool = spoolFolder(settings.paths.data!);
-  const own = [database, `${database}.wal`, lockPath(settings)];
+  const own = [...databaseFiles(database), lockPath(settings)];
   // Thousands of files are searched only for one with several names.
   if (stat.nlink > 1) own.push(...filesBelow(spool));
   return own.some((file) => identityOf(file) === identity(stat));

@@ -14,6 +14,7 @@ import { Scratch, temporaryFolders } from "../os/scratch.ts";
 import { requireTrustedFile, trustedPath } from "../os/trust.ts";
 import { isSpoolFile } from "../spool/folder.ts";
 import { spoolFolder } from "../spool/write.ts";
+import { SUFFIXES, databaseFiles } from "../store/database-files.ts";
 
 const UNWRITABLE: ReadonlySet<string | null> = new Set([
   ...["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT", "EFBIG"],
@@ -49,10 +50,11 @@ export function copyAside(
   if (held === "taken") return null;
   try {
     const spool = spoolFolder(settings.paths.data!);
-    for (const file of [database, `${database}.wal`]) requireTrustedFile(file);
+    for (const file of databaseFiles(database)) requireTrustedFile(file);
     const files = [
-      ...present(database, "sessions.duckdb"),
-      ...present(`${database}.wal`, "sessions.duckdb.wal"),
+      ...SUFFIXES.flatMap((suffix) =>
+        present(`${database}${suffix}`, `sessions.duckdb${suffix}`),
+      ),
       ...spooled(spool, settings),
     ];
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);

@@ -46,6 +46,7 @@ import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
 import { requeueDone, spooledSessions } from "../spool/contents.ts";
 import { spoolFolder } from "../spool/write.ts";
+import { SUFFIXES, databaseFiles } from "../store/database-files.ts";
 import { StoreLock } from "../store/lock.ts";
 import type { Verified } from "../store/duckdb/verify.ts";
 
@@ -174,7 +175,7 @@ const statOf = (path: string) =>
 
 /** @throws Failure (permission) for what could not be kept beside, or read */
 function refuseIrregular(database: string): void {
-  for (const path of [database, `${database}.wal`])
+  for (const path of databaseFiles(database))
     if (statOf(path)?.isFile() === false) throw irregular(path);
 }
 
@@ -204,18 +205,20 @@ function requireOther(given: string, database: string): string {
  */
 function copyBackup(from: string, to: string, database: string): void {
   copyOpen(openBackup(from), to, database);
-  const log = openLog(`${from}.wal`);
-  if (log !== null) copyOpen(log, `${to}.wal`, database);
+  for (const suffix of SUFFIXES.slice(1)) {
+    const beside = openBeside(`${from}${suffix}`);
+    if (beside !== null) copyOpen(beside, `${to}${suffix}`, database);
+  }
 }
 
 /** @throws Failure (permission) when others could have written it */
 const openBackup = (path: string) => reading(path, () => openTrusted(path));
 
 /**
- * Opens the log of a backup. Where others may make files it may be theirs.
+ * Opens what may stand beside a backup. Where others may make files it may be theirs.
  * @returns null when there is none
  */
-function openLog(path: string): number | null {
+function openBeside(path: string): number | null {
   if (!statFile(path, { follow: false })) return null;
   const fd = openBackup(path);
   try {
@@ -225,7 +228,7 @@ function openLog(path: string): number | null {
     closeFile(fd);
     throw fail.permission(
       `'${path}' may be another user's: ${reasonOf(error)}`,
-      "remove it; what `session-buddy backup` wrote has no log beside it",
+      "remove it; what `session-buddy backup` wrote has no such file beside it",
       { cause: error },
     );
   }
@@ -265,12 +268,13 @@ async function replace(
   const stamp = new Date().toISOString().replace(/\..*|[-:]/g, "");
   let kept = `${database}.before-${stamp.replace("T", "-")}`;
   for (let n = 2; existsSync(kept); n++) kept = `${kept.split("+")[0]}+${n}`;
-  for (const suffix of ["", ".wal"])
+  for (const suffix of SUFFIXES)
     if (existsSync(`${database}${suffix}`))
       keep(`${database}${suffix}`, `${kept}${suffix}`);
   sync(dirname(database));
   // The log of one that no longer opens is kept too.
-  rmSync(`${database}.wal`, { force: true });
+  for (const suffix of SUFFIXES.slice(1))
+    rmSync(`${database}${suffix}`, { force: true });
   renameSync(by, database);
   sync(dirname(database));
   return kept;

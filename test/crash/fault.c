@@ -9,7 +9,8 @@
  *
  * KINDS: enospc, eio, efbig (writes, and new files or names), short (a part is
  * written, no error), sync (fsync and fdatasync say EIO), hang (from the moment
- * on that LOG.hang exists, fsync and fdatasync do not come back). The first AFTER calls
+ * on that LOG.hang exists, fsync and fdatasync do not come back), kill (the program is
+ * killed in the midst of a write, or before another call). The first AFTER calls
  * are let be: a server has begun by then. A fault is followed by up to BURST
  * calls that fail the same way: a disk is not full for one call.
  * Each is a line in LOG. To cut a file never fails: DuckDB ends the process when
@@ -22,6 +23,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -136,20 +138,30 @@ static enum call kind_of(const struct seccomp_notif *it, char *path, size_t n) {
   }
 }
 
+/* The process of a thread. */
+static int process_of(int tid) {
+  char name[64], line[256];
+  int tgid = tid;
+  snprintf(name, sizeof name, "/proc/%d/status", tid);
+  FILE *status = fopen(name, "r");
+  if (!status) return tid;
+  while (fgets(line, sizeof line, status)) sscanf(line, "Tgid: %d", &tgid);
+  fclose(status);
+  return tgid;
+}
+
+/* What the kernel writes before it looks whether the writer was killed. */
+enum { PAGE = 4096 };
+
 /* Makes a part of a write in the caller's stead; 0 when that cannot be done. */
-static long written_short(const struct seccomp_notif *it) {
+static long written_short(const struct seccomp_notif *it, int killed) {
   const struct seccomp_data *d = &it->data;
   static char bytes[1 << 20];
   size_t count = d->args[2];
   if ((d->nr != SYS_write && d->nr != SYS_pwrite64) || count < 2) return 0;
   size_t part = 1 + chance(count - 1 < sizeof bytes ? count - 1 : sizeof bytes);
-  char name[64], line[256];
-  int tgid = it->pid;
-  snprintf(name, sizeof name, "/proc/%d/status", it->pid);
-  FILE *status = fopen(name, "r");
-  if (!status) return 0;
-  while (fgets(line, sizeof line, status)) sscanf(line, "Tgid: %d", &tgid);
-  fclose(status);
+  if (killed && count > PAGE) part = PAGE;
+  int tgid = process_of(it->pid);
   struct iovec to = {bytes, part}, from = {(void *)d->args[1], part};
   if (process_vm_readv(it->pid, &to, 1, &from, 1, 0) != (ssize_t)part) return 0;
   int process = syscall(SYS_pidfd_open, tgid, 0);
@@ -164,7 +176,7 @@ static long written_short(const struct seccomp_notif *it) {
 
 static int wanted(const char *kind) { return strstr(kinds, kind) != NULL; }
 
-/* The errno that a call gets, 0 for none, -1 for a short write. */
+/* The errno that a call gets, 0 for none, -1 for a short write, -2 no return, -3 a kill. */
 static int verdict(enum call call) {
   static const struct { const char *name; int error; } errors[] = {
       {"enospc", ENOSPC}, {"eio", EIO}, {"efbig", EFBIG}, {"short", -1}};
@@ -173,6 +185,7 @@ static int verdict(enum call call) {
     after--;
     return 0;
   }
+  if (wanted("kill")) return (int)chance(1000) < permille ? -3 : 0;
   if (call == SYNC) return wanted("sync") && (int)chance(1000) < permille ? EIO : 0;
   if (left > 0) {
     left--;
@@ -212,7 +225,13 @@ static void judge(int listener) {
       fflush(report);
       continue;
     }
-    long wrote = error == -1 ? written_short(&it) : 0;
+    long wrote = error == -1 || error == -3 ? written_short(&it, error == -3) : 0;
+    if (error == -3) {
+      fprintf(report, "kill %lld %s\n", (long long)it.data.nr, path);
+      fflush(report);
+      kill(process_of(it.pid), SIGKILL);
+      continue;
+    }
     if (error > 0) answer.error = -error;
     if (wrote > 0) answer.val = wrote;
     if (error > 0 || wrote > 0) {

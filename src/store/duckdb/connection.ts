@@ -9,8 +9,6 @@ export const OPTIONS = {
   memory_limit: "512MB",
   // What has no room there goes to files; a user's query may not fill the disk.
   max_temp_directory_size: "4GB",
-  // Commits wait for a checkpoint: 80 ms at 16 MB, 300 at 64, the same in all.
-  // At 8 MB more than one call in a hundred of 64 clients would meet one.
   wal_autocheckpoint: "16MB",
   // Nor does one join small row groups, which takes seconds: see `checkpoint`.
   max_vacuum_tasks: "0",

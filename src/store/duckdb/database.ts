@@ -3,14 +3,7 @@
  * connection, one work after the other, and reads through others. One process has
  * the file open (`store.lock`), with one instance.
  */
-import {
-  copyFileSync,
-  existsSync,
-  renameSync,
-  statSync,
-  statfsSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { copyFileSync, existsSync, renameSync } from "node:fs";
 import {
   type DuckDBConnection,
   DuckDBInstance,
@@ -27,15 +20,19 @@ import {
   publish,
   refuseQuestionMark,
   removeWithLog,
+  sizesOf,
 } from "./file.ts";
-import { withOwnLog } from "./foreign-log.ts";
+import {
+  MOST_LOG_BYTES,
+  checkpoint,
+  hasRoom,
+  mendCheckpoint,
+} from "./checkpoint.ts";
 import { OPTIONS } from "./connection.ts";
+import { withOwnLog } from "./foreign-log.ts";
 import { Closed, Jobs, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 import { openRepaired } from "./wal.ts";
-
-/** Below this a disk counts as full: a checkpoint would not fit. */
-const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
 
 export class Database {
   /** The last of the queued writes. */
@@ -83,6 +80,8 @@ export class Database {
     try {
       refuseQuestionMark(path);
       if (!existsSync(path)) await Database.create(path, migrations);
+      // Without locks another process may have it open.
+      if (libc) mendCheckpoint(path);
       db = await withOwnLog(path, warn, () =>
         openRepaired(path, () => Database.connect(path), warn),
       );
@@ -90,6 +89,7 @@ export class Database {
       if (have > migrations.length)
         throw newerSchema(path, have, migrations.length);
       if (have > 0 && have < migrations.length) {
+        await db.moveLog();
         db.disconnect();
         db = null;
         copyFileSync(path, `${path}.schema-${have}`);
@@ -120,8 +120,7 @@ export class Database {
           for (let version = 1; version <= migrations.length; version++)
             await db.step(version, migrations);
         });
-        // Closing would say nothing of a log that could not be moved into the file.
-        await db.run(SQL.checkpoint);
+        await db.moveLog();
       } finally {
         db.disconnect();
       }
@@ -131,18 +130,15 @@ export class Database {
     }
   }
 
-  async checkpointOrDisconnect(): Promise<void> {
-    try {
-      await this.run(SQL.checkpoint);
-    } catch (error) {
-      this.disconnect();
-      throw error;
-    }
-  }
-
   private static async connect(path: string): Promise<Database> {
-    const instance = await DuckDBInstance.create(path, OPTIONS);
-    return new Database(path, instance, await instance.connect());
+    const instance = await DuckDBInstance.create(path, {
+      ...OPTIONS,
+      // Each is ours: see checkpoint.ts.
+      wal_autocheckpoint: "1TB",
+    });
+    const writer = await instance.connect();
+    await writer.run("PRAGMA disable_checkpoint_on_shutdown");
+    return new Database(path, instance, writer);
   }
 
   /** The schema's version; 0 for an empty file. */
@@ -158,7 +154,7 @@ export class Database {
     for (let version = have + 1; version <= migrations.length; version++) {
       await this.transaction(() => this.step(version, migrations));
       // A changed table in the write-ahead log cannot always be replayed.
-      await this.run(SQL.checkpoint);
+      await this.moveLog();
     }
   }
 
@@ -243,6 +239,12 @@ export class Database {
       });
       throw error;
     }
+    if (this.sizes().log > MOST_LOG_BYTES) await this.moveLog();
+  }
+
+  /** Moves the write-ahead log into the file. */
+  moveLog(): Promise<void> {
+    return checkpoint(this.path, this.writer);
   }
 
   /**
@@ -285,8 +287,9 @@ export class Database {
   async replaceBy(path: string): Promise<void> {
     this.identity = null;
     await this.readers.cut();
+    // On a full disk, say: then the log is there still, and belongs to the old file.
+    await this.moveLog().catch(() => {});
     this.release();
-    // Closing empties the log; if not, the log belongs to the old file.
     if (this.sizes().log === 0) renameSync(path, this.path);
     const again = await Database.connect(this.path);
     this.instance = again.instance;
@@ -301,17 +304,10 @@ export class Database {
   ): Promise<T[]> => Array.fromAsync(this.read<T>(sql, values, gone));
 
   /** Of the file and its write-ahead log, in bytes. */
-  sizes(): { file: number; log: number } {
-    const bytes = (path: string) =>
-      statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    return { file: bytes(this.path), log: bytes(`${this.path}.wal`) };
-  }
+  sizes = (): { file: number; log: number } => sizesOf(this.path);
 
   /** Whether a checkpoint would fit on the disk. */
-  hasRoom(): boolean {
-    const { bavail, bsize } = statfsSync(dirname(this.path));
-    return bavail * bsize > DISK_FLOOR_BYTES;
-  }
+  hasRoom = (): boolean => hasRoom(this.path);
 
   /**
    * Moves the write-ahead log into the file and joins small row groups, in the
@@ -322,7 +318,7 @@ export class Database {
     if (this.sizes().log < least_bytes) return;
     await this.run(SQL.joinRowGroups);
     try {
-      await this.run(SQL.checkpoint);
+      await this.moveLog();
     } finally {
       await this.run(SQL.keepRowGroups);
     }
@@ -332,7 +328,11 @@ export class Database {
   async close(): Promise<void> {
     this.closed = true;
     await this.readers.close();
-    if (!this.givenUp) await this.run(SQL.joinRowGroups);
+    try {
+      if (!this.givenUp) await this.checkpoint(1);
+    } catch {
+      // On a full disk, say: the log is there for whoever opens the file next.
+    }
     this.release();
   }
 

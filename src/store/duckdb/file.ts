@@ -1,8 +1,9 @@
 /** The path of the database: whether DuckDB can use it, and where it leads. */
-import { linkSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { linkSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { type Failure, errnoOf, fail } from "../../model/failure.ts";
 import { statFile } from "../../os/stat.ts";
+import { databaseFiles } from "../database-files.ts";
 
 /** DuckDB reads options from a question mark on, and puts the log's suffix before it. */
 export function refuseQuestionMark(path: string): void {
@@ -26,7 +27,14 @@ export function publish(half: string, path: string): void {
 }
 
 export function removeWithLog(path: string): void {
-  for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
+  for (const file of databaseFiles(path)) rmSync(file, { force: true });
+}
+
+/** Of a database's file and its write-ahead log, in bytes. */
+export function sizesOf(path: string): { file: number; log: number } {
+  const bytes = (of: string) =>
+    statSync(of, { throwIfNoEntry: false })?.size ?? 0;
+  return { file: bytes(path), log: bytes(`${path}.wal`) };
 }
 
 export const identityOf = (path: string): string | null =>

@@ -9,6 +9,7 @@ import { foldBrought } from "../../model/fold.ts";
 import { SILENT, type Steps } from "../../model/progress.ts";
 import { parseMetadata } from "../../model/metadata.ts";
 import { settle } from "../../model/session.ts";
+import { mendCheckpoint } from "./checkpoint.ts";
 import { rowsOf, withFile } from "./connection.ts";
 import { quoted } from "./copy.ts";
 import { Database } from "./database.ts";
@@ -66,6 +67,7 @@ export async function verify(
 ): Promise<Verified> {
   const { warn = () => {}, steps = SILENT } = options;
   try {
+    mendCheckpoint(path);
     const look = () => inspect(path, shown, options);
     const schema = await withOwnLog(path, warn, look);
     steps.at("opening", 0.1);

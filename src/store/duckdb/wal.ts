@@ -53,7 +53,7 @@ export interface Torn {
 /** What is opened here, as far as it is used. */
 interface Opened {
   disconnect(): void;
-  checkpointOrDisconnect(): Promise<void>;
+  moveLog(): Promise<void>;
 }
 
 /**
@@ -73,7 +73,10 @@ export async function openRepaired<T extends Opened>(
   const said = () => warn(leftOutSentence(path, torn, kept));
   if (opened && torn.whole_bytes > 0) {
     // Until then the log stays as it is, to be met again.
-    await opened.checkpointOrDisconnect();
+    await opened.moveLog().catch((error: unknown) => {
+      opened.disconnect();
+      throw error;
+    });
     said();
     return opened;
   }
