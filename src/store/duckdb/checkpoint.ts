@@ -5,8 +5,9 @@
  * blocks are copied beside the file before, and who opens it next puts them back, unless
  * the checkpoint came to its end.
  *
- * The copy: what the file begins with, of which a checkpoint changes a part as its last
- * step; then of each block its number (u64, little-endian) and its content.
+ * The copy: a line that says what it is; what the file begins with, of which a checkpoint
+ * changes a part as its last step; then of each block its number (u64, little-endian) and
+ * its content.
  */
 import {
   closeSync,
@@ -36,7 +37,9 @@ export const MOST_LOG_BYTES = 16 * 1024 * 1024;
 /** Below this a disk counts as full: a checkpoint would not fit. */
 const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
 
-/** Three headers; then come the blocks. */
+/** No database begins so: nobody takes the copy for one. */
+const KIND = Buffer.from("session-buddy checkpoint 1\n");
+/** Of a database: three headers; then come its blocks. */
 const HEAD_BYTES = 12_288;
 /** Where the first header that a checkpoint writes says how large a block is: u64. */
 const BLOCK_BYTES_AT = 4_096 + 40;
@@ -76,7 +79,7 @@ function keep(path: string, blocks: readonly bigint[]): void {
   const fd = openSync(path, "r");
   try {
     const head = readAt(fd, 0, HEAD_BYTES);
-    const parts = [head];
+    const parts = [KIND, head];
     for (const number of blocks) {
       const word = Buffer.alloc(NUMBER_BYTES);
       word.writeBigUInt64LE(number);
@@ -107,10 +110,13 @@ export function mendCheckpoint(path: string): void {
     if (errnoOf(error) === "ENOENT") return;
     throw error;
   }
-  putBack(path, copy);
+  // Whoever made another may know what to do with it.
+  if (!copy.subarray(0, KIND.length).equals(KIND)) return;
+  putBack(path, copy.subarray(KIND.length));
   rmSync(copyOf(path), { force: true });
 }
 
+/** @param copy without its first line */
 function putBack(path: string, copy: Buffer): void {
   const fd = openSync(path, "r+");
   try {
