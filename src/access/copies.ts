@@ -144,7 +144,7 @@ export interface Beside {
 const KINDS: readonly [RegExp, Beside["kind"]][] = [
   [/^before-\d{8}-\d{6}(\+\d+)?$/, "before"],
   [/^schema-\d+$/, "schema"],
-  [/^(wal\.(foreign|damaged)-|before-.*\.wal)/, "log"],
+  [/^(wal\.(foreign|damaged)-|before-.*\.(wal|checkpoint))/, "log"],
 ];
 
 /** What is kept beside a database. */
@@ -157,10 +157,9 @@ export function keptBeside(database: string): Beside[] {
     const end = name.slice(prefix.length);
     const kind = KINDS.find(([pattern]) => pattern.test(end))?.[1];
     // The log of a whole database goes with that.
-    const whole =
-      kind === "log" && names.includes(name.slice(0, -".wal".length));
-    if (kind && !(whole && name.endsWith(".wal")))
-      found.push({ kind, path: `${folder}/${name}` });
+    const of = name.replace(/\.(wal|checkpoint)$/, "");
+    const whole = kind === "log" && of !== name && names.includes(of);
+    if (kind && !whole) found.push({ kind, path: `${folder}/${name}` });
   }
   return found;
 }

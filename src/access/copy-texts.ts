@@ -11,6 +11,7 @@ import { copyToNew, sync } from "../os/copy.ts";
 import { closeFile } from "../os/file.ts";
 import { NewFile, placeOf, putInPlace } from "../os/place.ts";
 import { openTrusted, requireTrustedFile } from "../os/trust.ts";
+import { SUFFIXES, databaseFiles } from "../store/database-files.ts";
 import { loadDuckDB } from "./claim.ts";
 
 /**
@@ -31,9 +32,9 @@ export async function removeFromCopy(
   const trusted = requireTrustedFile(place.path);
   if (!(await holdsSession(trusted, request.session_id))) return null;
   using made = new NewFile(place.path, place.at);
-  copyTrusted(place.path, made.path);
-  if (existsSync(`${place.path}.wal`))
-    copyTrusted(`${place.path}.wal`, `${made.path}.wal`);
+  for (const suffix of SUFFIXES)
+    if (suffix === "" || existsSync(`${place.path}${suffix}`))
+      copyTrusted(`${place.path}${suffix}`, `${made.path}${suffix}`);
   const store = await DuckDBStore.open(made.path, { warn });
   let events: number;
   try {
@@ -46,7 +47,8 @@ export async function removeFromCopy(
   }
   putInPlace(made, place);
   // It was replayed into the new file.
-  rmSync(`${place.path}.wal`, { force: true });
+  for (const file of databaseFiles(place.path).slice(1))
+    rmSync(file, { force: true });
   sync(dirname(place.path));
   return events;
 }

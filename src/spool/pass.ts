@@ -49,10 +49,7 @@ export interface PassOptions extends BatchOptions {
 }
 
 /** A file of a shell within a session. */
-interface ShellFile {
-  name: string;
-  facts: FileFacts;
-}
+type ShellFile = { name: string; facts: FileFacts };
 
 /** One pass, by the holder of the lock. */
 export class Pass {
@@ -228,16 +225,16 @@ export class Pass {
     if (facts.ended) return this.finishSession(name, facts);
     const child = facts.childLiveness(this.look(mtime));
     if (child === "gone") return void this.lost.push(name);
-    const now = this.began / 1_000;
-    if (child === "alive") futimesSync(fd, now, now);
+    const now_s = this.began / 1_000;
+    if (child === "alive") futimesSync(fd, now_s, now_s);
     this.signs.add(name, mtime, child);
   }
 
   /** Ends the sessions of which no process is left, at the last that their shells wrote. */
   private async endLost(names: ReadonlySet<string>): Promise<void> {
-    if (this.lost.length === 0) return;
     // One of their shells may have begun its file after the folder was listed.
-    for (const name of listFolder(this.folder).filter(isShellFile))
+    const listed = this.lost.length > 0 ? listFolder(this.folder) : [];
+    for (const name of listed.filter(isShellFile))
       if (!names.has(name) && names.has(`${sessionOf(name)}.ndjson`))
         await this.takeShell(name, names);
     for (const name of this.lost) {
@@ -245,13 +242,15 @@ export class Pass {
       await this.withFile(name, async (fd, { ino, mtime }) => {
         const { inode, facts } = this.unchanged.get(name)!;
         if (ino !== inode) return;
+        await this.takeLines(name, fd, "gone", facts);
+        if (facts.ended) return this.finishSession(name, facts);
         // A wrapper that was killed could not.
         MemoryFolder.sweep(memoryFolderOf(sessionOf(name)));
         const shells = this.shellsOf(sessionOf(name));
         for (const shell of shells) await this.takeRest(shell.name);
         // One that was made anew counts with what it was before.
-        const all = shells.map(({ name }) => this.unchanged.get(name)!.facts);
-        all.push(...shells.map(({ facts }) => facts));
+        const now = shells.map((shell) => this.unchanged.get(shell.name)!);
+        const all = [...shells, ...now].map((each) => each.facts);
         const end = facts.recoveredEnd(this.signs.past(mtime), all);
         if (end) {
           // The last line may be torn: the end stands alone.

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   rmSync,
@@ -80,6 +81,51 @@ describe("after a crash between the commit of events and their fold", () => {
     await again.close();
   });
 });
+
+test("a long log that cannot be moved into the file keeps nobody from writing", async () => {
+  const path = join(folder(), "sessions.duckdb");
+  const store = await DuckDBStore.open(path);
+  const log = () => statSync(`${path}.wal`).size;
+  const events: Event[] = [start()];
+  await store.append(events);
+  // Where the copy would be made that a checkpoint wants.
+  mkdirSync(`${path}.checkpoint.new`);
+  for (let n = 1; n < 6; n++) {
+    const note = "x".repeat(4_000_000);
+    events.push(annotation(n, { metadata: { note } }), command(n));
+    expect((await store.append(events.slice(-2))).size).toBe(2);
+    expect(await listed(store)).toHaveLength(1);
+  }
+  await expectFold(store, events);
+  expect(log()).toBeGreaterThan(16 * 1024 * 1024);
+  rmSync(`${path}.checkpoint.new`, { recursive: true });
+  events.push(end(9));
+  await store.append(events.slice(-1));
+  // The next waits until the log is moved.
+  await expectFold(store, events);
+  expect(log()).toBeLessThan(16 * 1024 * 1024);
+  await store.close();
+  const again = await DuckDBStore.open(path);
+  await expectFold(again, events);
+  await again.close();
+});
+
+test("DuckDB's own lock on the file outlives a checkpoint", async () => {
+  const path = join(folder(), "sessions.duckdb");
+  const store = await DuckDBStore.open(path);
+  await store.append([start(), annotation(1, { metadata: { note: LONG } })]);
+  await store.idle();
+  const script = `import { DuckDBInstance } from "@duckdb/node-api";
+    await DuckDBInstance.create(${JSON.stringify(path)});`;
+  const other = Bun.spawn([process.execPath, "-e", script], {
+    cwd: import.meta.dir,
+    stderr: "pipe",
+  });
+  expect(await new Response(other.stderr).text()).toMatch(/lock/);
+  await store.close();
+});
+
+const LONG = "x".repeat(2 * 1024 * 1024);
 
 test("an append that fails loses no row of a session that it was about", async () => {
   const path = join(folder(), "sessions.duckdb");

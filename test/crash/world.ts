@@ -19,6 +19,7 @@ import type { Event } from "../../src/model/event.ts";
 import { ensureSpool } from "../../src/spool/write.ts";
 import { FileFacts } from "../../src/spool/file-facts.ts";
 import { isSpoolFile, spoolName } from "../../src/spool/folder.ts";
+import { SUFFIXES } from "../../src/store/database-files.ts";
 import { query } from "../support/database.ts";
 import type { Random } from "../support/random.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
@@ -239,7 +240,7 @@ export class World extends Books {
     const path = (this.far ?? this.sandbox).database;
     if (!this.disk || this.far) return path;
     const copy = join(this.side, "sessions.duckdb");
-    for (const suffix of ["", ".wal"])
+    for (const suffix of SUFFIXES)
       if (statSync(this.disk.root + path + suffix, { throwIfNoEntry: false }))
         copyFileSync(this.disk.root + path + suffix, copy + suffix);
     return copy;

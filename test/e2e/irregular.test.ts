@@ -52,6 +52,12 @@ const PLACES: Record<string, Place> = {
     status: 6,
     works: [SHELL],
   },
+  "copy for a checkpoint": {
+    at: inData("sessions.duckdb.checkpoint"),
+    refused: ["list-sessions", "backup b", RESTORE, START],
+    status: 6,
+    works: [SHELL],
+  },
   "store.lock": {
     at: inData("store.lock"),
     refused: [

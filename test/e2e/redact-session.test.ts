@@ -143,7 +143,10 @@ test.each(["alone", "with a server"])(
     );
     await again?.stop();
     expect(await wordsLeft(sandbox, WORDS)).toEqual([]);
-    expect(sizes()).toEqual(had);
+    // What has rested for its minute in done/ is gone by now.
+    const have = sizes();
+    expect(have).not.toBeEmpty();
+    expect(had).toEqual(expect.arrayContaining(have));
 
     const shown = await sandbox.run(["show-session", id(1)]);
     expect(shown.stdout.match(/\(removed\)$/gm)).toHaveLength(4);

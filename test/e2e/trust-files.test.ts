@@ -101,6 +101,14 @@ const NOT_OURS: [what: string, make: (database: string) => void, RegExp][] = [
     },
     /sessions\.duckdb\.wal' belongs to uid 54321/,
   ],
+  [
+    "ours, and beside it another's copy for a checkpoint",
+    (database) => {
+      writeFileSync(`${database}.checkpoint`, "");
+      chownSync(`${database}.checkpoint`, STRANGER, STRANGER);
+    },
+    /sessions\.duckdb\.checkpoint' belongs to uid 54321/,
+  ],
 ];
 
 test.each(NOT_OURS)(

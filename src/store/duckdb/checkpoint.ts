@@ -2,8 +2,8 @@
  * Checkpoints that a kill or a loss of power may interrupt. DuckDB writes new metadata
  * to the free parts of blocks of which the file needs the rest, and the block has one
  * checksum: one that is written in part keeps the file from opening ever again. So these
- * blocks are copied beside the file before, and who opens it next puts them back, unless
- * the checkpoint came to its end.
+ * blocks are copied beside the file before, and who opens it next, with its lock, puts
+ * them back, unless the checkpoint came to its end.
  *
  * The copy: a line that says what it is; what the file begins with, of which a checkpoint
  * changes a part as its last step; then of each block its number (u64, little-endian) and
@@ -18,13 +18,12 @@ import {
   renameSync,
   rmSync,
   statfsSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { errnoOf } from "../../model/failure.ts";
-import { sync } from "../../os/copy.ts";
 import { rowsOf } from "./connection.ts";
 import { SQL } from "./statements.ts";
 
@@ -46,23 +45,23 @@ const BLOCK_BYTES_AT = 4_096 + 40;
 const NUMBER_BYTES = 8;
 
 const copyOf = (path: string) => `${path}.checkpoint`;
+const halfOf = (path: string) => `${copyOf(path)}.new`;
 
 /**
  * Moves the write-ahead log of an open database into its file.
- * @param path of the file, which no other process has open
+ * @param fd of the file
  */
 export async function checkpoint(
   path: string,
+  fd: number,
   connection: DuckDBConnection,
 ): Promise<void> {
   const blocks = await rowsOf<{ id: string }>(
     connection,
     "SELECT block_id AS id FROM pragma_metadata_info()",
   );
-  keep(
-    path,
-    blocks.map(({ id }) => BigInt(id)),
-  );
+  const numbers = blocks.map(({ id }) => BigInt(id));
+  if (numbers.length > 0) await keep(path, fd, numbers);
   await connection.run(SQL.checkpoint);
   rmSync(copyOf(path), { force: true });
 }
@@ -74,35 +73,41 @@ export function hasRoom(path: string): boolean {
 }
 
 /** Copies blocks to the disk, as they are in the file. */
-function keep(path: string, blocks: readonly bigint[]): void {
-  if (blocks.length === 0) return;
-  const fd = openSync(path, "r");
-  try {
-    const head = readAt(fd, 0, HEAD_BYTES);
-    const parts = [KIND, head];
-    for (const number of blocks) {
-      const word = Buffer.alloc(NUMBER_BYTES);
-      word.writeBigUInt64LE(number);
-      const block = readAt(fd, placeOf(number, head), blockBytes(head));
-      // What is not in the file yet is not written over.
-      if (block.length === blockBytes(head)) parts.push(word, block);
-    }
-    const half = `${copyOf(path)}.new`;
-    rmSync(half, { force: true });
-    const bytes = Buffer.concat(parts);
-    writeFileSync(half, bytes, { flag: "wx", mode: 0o600, flush: true });
-    renameSync(half, copyOf(path));
-    sync(dirname(path));
-  } finally {
-    closeSync(fd);
+async function keep(
+  path: string,
+  fd: number,
+  blocks: readonly bigint[],
+): Promise<void> {
+  const head = readAt(fd, 0, HEAD_BYTES);
+  const parts = [KIND, head];
+  for (const number of blocks) {
+    const word = Buffer.alloc(NUMBER_BYTES);
+    word.writeBigUInt64LE(number);
+    const block = readAt(fd, placeOf(number, head), blockBytes(head));
+    // What is not in the file yet is not written over.
+    if (block.length === blockBytes(head)) parts.push(word, block);
   }
+  const half = halfOf(path);
+  rmSync(half, { force: true });
+  try {
+    await using file = await open(half, "wx", 0o600);
+    await file.writeFile(Buffer.concat(parts));
+    await file.sync();
+  } catch (error) {
+    rmSync(half, { force: true });
+    throw error;
+  }
+  renameSync(half, copyOf(path));
+  await using folder = await open(dirname(path));
+  await folder.sync();
 }
 
 /**
  * Mends what an interrupted checkpoint has left of a file, before it is opened.
- * @param path of the file, which nobody has open
+ * @param path of the file, which nobody has open: none of ours by `store.lock`
  */
 export function mendCheckpoint(path: string): void {
+  rmSync(halfOf(path), { force: true });
   let copy: Buffer;
   try {
     copy = readFileSync(copyOf(path));
@@ -110,7 +115,7 @@ export function mendCheckpoint(path: string): void {
     if (errnoOf(error) === "ENOENT") return;
     throw error;
   }
-  // Whoever made another may know what to do with it.
+  // Another version's, of which nothing is known here.
   if (!copy.subarray(0, KIND.length).equals(KIND)) return;
   putBack(path, copy.subarray(KIND.length));
   rmSync(copyOf(path), { force: true });

@@ -9,8 +9,7 @@ export const OPTIONS = {
   memory_limit: "512MB",
   // What has no room there goes to files; a user's query may not fill the disk.
   max_temp_directory_size: "4GB",
-  wal_autocheckpoint: "16MB",
-  // Nor does one join small row groups, which takes seconds: see `checkpoint`.
+  // A checkpoint joins no small row groups, which takes seconds: see Database.checkpoint.
   max_vacuum_tasks: "0",
   allocator_background_threads: "true",
   autoinstall_known_extensions: "false",

@@ -4,11 +4,10 @@
  * the file open (`store.lock`), with one instance.
  */
 import { copyFileSync, existsSync, renameSync } from "node:fs";
-import {
-  type DuckDBConnection,
-  DuckDBInstance,
-  type DuckDBPreparedStatement,
-  type DuckDBValue,
+import type {
+  DuckDBConnection,
+  DuckDBPreparedStatement,
+  DuckDBValue,
 } from "@duckdb/node-api";
 import { type Failure, type Warn, nobodyWaits } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
@@ -22,14 +21,9 @@ import {
   removeWithLog,
   sizesOf,
 } from "./file.ts";
-import {
-  MOST_LOG_BYTES,
-  checkpoint,
-  hasRoom,
-  mendCheckpoint,
-} from "./checkpoint.ts";
-import { OPTIONS } from "./connection.ts";
+import { MOST_LOG_BYTES, hasRoom } from "./checkpoint.ts";
 import { withOwnLog } from "./foreign-log.ts";
+import { OpenFile } from "./open-file.ts";
 import { Closed, Jobs, Readers } from "./readers.ts";
 import { SQL } from "./statements.ts";
 import { openRepaired } from "./wal.ts";
@@ -38,7 +32,7 @@ export class Database {
   /** The last of the queued writes. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly statements = new Map<string, DuckDBPreparedStatement>();
-  private readonly readers = new Readers(() => this.instance.connect());
+  private readonly readers = new Readers(() => this.file.instance.connect());
   readonly jobs = new Jobs(() => this.connection());
   private closed = false;
   /** Why the file can no longer be used, until it is opened again. */
@@ -48,8 +42,7 @@ export class Database {
 
   private constructor(
     readonly path: string,
-    private instance: DuckDBInstance,
-    private writer: DuckDBConnection,
+    private file: OpenFile,
   ) {
     this.identity = identityOf(path);
   }
@@ -80,8 +73,6 @@ export class Database {
     try {
       refuseQuestionMark(path);
       if (!existsSync(path)) await Database.create(path, migrations);
-      // Without locks another process may have it open.
-      if (libc) mendCheckpoint(path);
       db = await withOwnLog(path, warn, () =>
         openRepaired(path, () => Database.connect(path), warn),
       );
@@ -131,14 +122,7 @@ export class Database {
   }
 
   private static async connect(path: string): Promise<Database> {
-    const instance = await DuckDBInstance.create(path, {
-      ...OPTIONS,
-      // Each is ours: see checkpoint.ts.
-      wal_autocheckpoint: "1TB",
-    });
-    const writer = await instance.connect();
-    await writer.run("PRAGMA disable_checkpoint_on_shutdown");
-    return new Database(path, instance, writer);
+    return new Database(path, await OpenFile.open(path));
   }
 
   /** The schema's version; 0 for an empty file. */
@@ -162,7 +146,7 @@ export class Database {
     version: number,
     migrations: readonly string[],
   ): Promise<void> {
-    await this.writer.run(migrations[version - 1]!);
+    await this.file.writer.run(migrations[version - 1]!);
     await this.run(SQL.setSchemaVersion, [version]);
   }
 
@@ -172,7 +156,10 @@ export class Database {
       throw this.failure(error);
     });
     // Its caller gets the error, the next in the queue does not.
-    this.turn = mine.catch(() => {});
+    this.turn = mine.then(
+      () => this.shorten(),
+      () => {},
+    );
     return mine;
   }
 
@@ -192,7 +179,7 @@ export class Database {
    * @returns the number of rows that it changed, or what it counts
    */
   async once(sql: string): Promise<number> {
-    const result = await this.writer.runAndReadAll(sql);
+    const result = await this.file.writer.runAndReadAll(sql);
     const [row] = result.getRowsJson();
     return Number(row?.[0] ?? 0);
   }
@@ -221,7 +208,7 @@ export class Database {
   ): Promise<DuckDBPreparedStatement> {
     let statement = this.statements.get(sql);
     if (!statement) {
-      statement = await this.writer.prepare(sql);
+      statement = await this.file.writer.prepare(sql);
       this.statements.set(sql, statement);
     }
     statement.bind(values);
@@ -239,12 +226,16 @@ export class Database {
       });
       throw error;
     }
-    if (this.sizes().log > MOST_LOG_BYTES) await this.moveLog();
   }
 
-  /** Moves the write-ahead log into the file. */
-  moveLog(): Promise<void> {
-    return checkpoint(this.path, this.writer);
+  readonly moveLog = (): Promise<void> => this.file.moveLog();
+
+  /** Moves a long log into the file. What was written is so, whatever comes of that. */
+  private async shorten(): Promise<void> {
+    if (this.givenUp || this.closed || this.sizes().log < MOST_LOG_BYTES)
+      return;
+    // It is tried again after the next work.
+    await this.moveLog().catch((error: unknown) => this.failure(error));
   }
 
   /**
@@ -276,7 +267,7 @@ export class Database {
   /** One more, which its user closes. */
   connection(): Promise<DuckDBConnection> {
     if (this.closed) throw closedFailure(this.path);
-    return this.instance.connect();
+    return this.file.instance.connect();
   }
 
   /**
@@ -291,10 +282,12 @@ export class Database {
     await this.moveLog().catch(() => {});
     this.release();
     if (this.sizes().log === 0) renameSync(path, this.path);
-    const again = await Database.connect(this.path);
-    this.instance = again.instance;
-    this.writer = again.writer;
-    this.identity = again.identity;
+    try {
+      this.file = await OpenFile.open(this.path);
+      this.identity = identityOf(this.path);
+    } catch (error) {
+      throw (this.givenUp = storeFailure(this.path, error));
+    }
   }
 
   readonly ask = <T>(
@@ -328,6 +321,7 @@ export class Database {
   async close(): Promise<void> {
     this.closed = true;
     await this.readers.close();
+    await this.turn;
     try {
       if (!this.givenUp) await this.checkpoint(1);
     } catch {
@@ -343,7 +337,6 @@ export class Database {
 
   private release(): void {
     this.statements.clear();
-    this.writer.closeSync();
-    this.instance.closeSync();
+    this.file.close();
   }
 }

@@ -10,7 +10,6 @@ import { linkSync } from "node:fs";
 import { type Warn, errnoOf, reasonOf } from "../../model/failure.ts";
 import { libc } from "../../os/libc.ts";
 import { Scratch } from "../../os/scratch.ts";
-import { checkpoint, mendCheckpoint } from "./checkpoint.ts";
 import { rowsOf, withFile } from "./connection.ts";
 import { isCircumstance } from "./failure.ts";
 import {
@@ -20,6 +19,7 @@ import {
   identityIn,
   isNear,
 } from "./log-header.ts";
+import { OpenFile } from "./open-file.ts";
 import { setAside } from "./wal.ts";
 
 const HEADER_BYTES = 128;
@@ -131,12 +131,12 @@ function contentOf(path: string, upto: number | null): Promise<Content> {
 /** Moves the write-ahead log of a closed database into its file, if that works. */
 export async function emptyLog(path: string, warn: Warn): Promise<void> {
   try {
-    if (libc) mendCheckpoint(path);
-    await withOwnLog(path, warn, () =>
-      withFile(path, "READ_WRITE", (connection) =>
-        checkpoint(path, connection),
-      ),
-    );
+    const file = await withOwnLog(path, warn, () => OpenFile.open(path));
+    try {
+      await file.moveLog();
+    } finally {
+      file.close();
+    }
   } catch {
     // Damaged, or newer: the log stays.
   }

@@ -238,6 +238,5 @@ function spanOf(
 const isChecked = ({ from }: Item): boolean =>
   from === null || !mayReport("", from);
 
-/** One turn of the event loop: clients that were just answered may send again. */
 const closedFailure = () =>
   fail.storage("the store is closed", "ask another one");

@@ -174,6 +174,5 @@ export function arrivalsOf(
   return events.map((event) => arrivalOf(event, from, provenance));
 }
 
-/** One turn of the event loop: clients that were just answered may send again. */
 const closedFailure = (): Failure =>
   fail.storage("the store is closed", "ask another one");
