@@ -78,7 +78,7 @@ function leaveOther(sandbox: Sandbox): void {
 }
 
 async function redact(sandbox: Sandbox, ...args: string[]) {
-  return sandbox.run(["redact", "--yes", ...args], { timeout_ms: 60_000 });
+  return sandbox.run(["redact", "--yes", ...args]);
 }
 
 test.each(["alone", "with a server"])(
@@ -123,8 +123,11 @@ test.each(["alone", "with a server"])(
     await server?.stop();
     expect(await wordsLeft(sandbox, [word(2)])).toEqual([]);
     const others = WORDS.filter((each) => each !== word(2));
-    expect(await wordsLeft(sandbox, others)).toEqual(
-      before.filter((found) => !found.endsWith(word(2))),
+    // What has rested for its minute in done/ may be gone by now.
+    const lasting = (found: string[]) =>
+      found.filter((place) => !place.includes("/done/"));
+    expect(lasting(await wordsLeft(sandbox, others))).toEqual(
+      lasting(before.filter((found) => !found.endsWith(word(2)))),
     );
 
     const again = how === "alone" ? null : await TestServer.start(sandbox);
@@ -143,7 +146,6 @@ test.each(["alone", "with a server"])(
     );
     await again?.stop();
     expect(await wordsLeft(sandbox, WORDS)).toEqual([]);
-    // What has rested for its minute in done/ is gone by now.
     const have = sizes();
     expect(have).not.toBeEmpty();
     expect(had).toEqual(expect.arrayContaining(have));
