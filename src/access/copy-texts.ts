@@ -2,7 +2,7 @@
  * Removes texts from a copy of the database: a backup, or what a restore has replaced.
  * Another copy of it is opened, changed, and takes its place when it is whole.
  */
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Settings } from "../config/load.ts";
 import { type Warn, fail } from "../model/failure.ts";
@@ -11,7 +11,7 @@ import { copyToNew, sync } from "../os/copy.ts";
 import { closeFile } from "../os/file.ts";
 import { NewFile, placeOf, putInPlace } from "../os/place.ts";
 import { openTrusted, requireTrustedFile } from "../os/trust.ts";
-import { SUFFIXES, databaseFiles } from "../store/database-files.ts";
+import { ownBeside } from "../store/database-files.ts";
 import { loadDuckDB } from "./claim.ts";
 
 /**
@@ -32,9 +32,9 @@ export async function removeFromCopy(
   const trusted = requireTrustedFile(place.path);
   if (!(await holdsSession(trusted, request.session_id))) return null;
   using made = new NewFile(place.path, place.at);
-  for (const suffix of SUFFIXES)
-    if (suffix === "" || existsSync(`${place.path}${suffix}`))
-      copyTrusted(`${place.path}${suffix}`, `${made.path}${suffix}`);
+  const beside = ownBeside(place.path);
+  for (const suffix of ["", ...beside])
+    copyTrusted(`${place.path}${suffix}`, `${made.path}${suffix}`);
   const store = await DuckDBStore.open(made.path, { warn });
   let events: number;
   try {
@@ -47,8 +47,8 @@ export async function removeFromCopy(
   }
   putInPlace(made, place);
   // It was replayed into the new file.
-  for (const file of databaseFiles(place.path).slice(1))
-    rmSync(file, { force: true });
+  for (const suffix of beside)
+    rmSync(`${place.path}${suffix}`, { force: true });
   sync(dirname(place.path));
   return events;
 }

@@ -46,7 +46,7 @@ import { Scratch } from "../os/scratch.ts";
 import { openTrusted, requireUnshared, trustedPath } from "../os/trust.ts";
 import { requeueDone, spooledSessions } from "../spool/contents.ts";
 import { spoolFolder } from "../spool/write.ts";
-import { SUFFIXES, databaseFiles } from "../store/database-files.ts";
+import { SUFFIXES, databaseFiles, ownBeside } from "../store/database-files.ts";
 import { StoreLock } from "../store/lock.ts";
 import type { Verified } from "../store/duckdb/verify.ts";
 
@@ -199,13 +199,13 @@ function requireOther(given: string, database: string): string {
 }
 
 /**
- * Copies a backup, and its write-ahead log if there is one. Each file is checked and
+ * Copies a backup, and what is its own beside it. Each file is checked and
  * copied through one descriptor: its name may mean another by then.
  * @param from without links, see `requireOther`
  */
 function copyBackup(from: string, to: string, database: string): void {
   copyOpen(openBackup(from), to, database);
-  for (const suffix of SUFFIXES.slice(1)) {
+  for (const suffix of new Set([".wal", ...ownBeside(from)])) {
     const beside = openBeside(`${from}${suffix}`);
     if (beside !== null) copyOpen(beside, `${to}${suffix}`, database);
   }
@@ -264,7 +264,7 @@ async function replace(
     return null;
   }
   // A log would be taken for the new file's.
-  if (existsSync(`${database}.wal`)) await emptyLog(database, warn);
+  if (ownBeside(database).length > 0) await emptyLog(database, warn);
   const stamp = new Date().toISOString().replace(/\..*|[-:]/g, "");
   let kept = `${database}.before-${stamp.replace("T", "-")}`;
   for (let n = 2; existsSync(kept); n++) kept = `${kept.split("+")[0]}+${n}`;

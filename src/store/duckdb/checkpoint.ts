@@ -12,6 +12,7 @@
 import {
   closeSync,
   fsyncSync,
+  lstatSync,
   openSync,
   readFileSync,
   readSync,
@@ -25,6 +26,7 @@ import { dirname } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { errnoOf } from "../../model/failure.ts";
 import { rowsOf } from "./connection.ts";
+import { COPY_KIND } from "../database-files.ts";
 import { SQL } from "./statements.ts";
 
 /**
@@ -36,8 +38,6 @@ export const MOST_LOG_BYTES = 16 * 1024 * 1024;
 /** Below this a disk counts as full: a checkpoint would not fit. */
 const DISK_FLOOR_BYTES = 64 * 1024 * 1024;
 
-/** No database begins so: nobody takes the copy for one. */
-const KIND = Buffer.from("session-buddy checkpoint 1\n");
 /** Of a database: three headers; then come its blocks. */
 const HEAD_BYTES = 12_288;
 /** Where the first header that a checkpoint writes says how large a block is: u64. */
@@ -79,7 +79,7 @@ async function keep(
   blocks: readonly bigint[],
 ): Promise<void> {
   const head = readAt(fd, 0, HEAD_BYTES);
-  const parts = [KIND, head];
+  const parts = [COPY_KIND, head];
   for (const number of blocks) {
     const word = Buffer.alloc(NUMBER_BYTES);
     word.writeBigUInt64LE(number);
@@ -107,7 +107,9 @@ async function keep(
  * @param path of the file, which nobody has open: none of ours by `store.lock`
  */
 export function mendCheckpoint(path: string): void {
-  rmSync(halfOf(path), { force: true });
+  // Whatever else may stand there is told of by who wants its place.
+  if (lstatSync(halfOf(path), { throwIfNoEntry: false })?.isFile())
+    rmSync(halfOf(path), { force: true });
   let copy: Buffer;
   try {
     copy = readFileSync(copyOf(path));
@@ -116,8 +118,8 @@ export function mendCheckpoint(path: string): void {
     throw error;
   }
   // Another version's, of which nothing is known here.
-  if (!copy.subarray(0, KIND.length).equals(KIND)) return;
-  putBack(path, copy.subarray(KIND.length));
+  if (!copy.subarray(0, COPY_KIND.length).equals(COPY_KIND)) return;
+  putBack(path, copy.subarray(COPY_KIND.length));
   rmSync(copyOf(path), { force: true });
 }
 

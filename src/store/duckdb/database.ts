@@ -152,6 +152,7 @@ export class Database {
 
   /** Does work once all work before it is done. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.closed) return Promise.reject(closedFailure(this.path));
     const mine = this.turn.then(work).catch((error) => {
       throw this.failure(error);
     });
@@ -232,10 +233,14 @@ export class Database {
 
   /** Moves a long log into the file. What was written is so, whatever comes of that. */
   private async shorten(): Promise<void> {
-    if (this.givenUp || this.closed || this.sizes().log < MOST_LOG_BYTES)
-      return;
-    // It is tried again after the next work.
-    await this.moveLog().catch((error: unknown) => this.failure(error));
+    try {
+      if (this.givenUp || this.closed) return;
+      if (this.sizes().log > MOST_LOG_BYTES && this.hasRoom())
+        await this.moveLog();
+    } catch (error) {
+      // It is tried again after the next work, unless the file was given up.
+      this.failure(error);
+    }
   }
 
   /**
@@ -281,8 +286,8 @@ export class Database {
     // On a full disk, say: then the log is there still, and belongs to the old file.
     await this.moveLog().catch(() => {});
     this.release();
-    if (this.sizes().log === 0) renameSync(path, this.path);
     try {
+      if (this.sizes().log === 0) renameSync(path, this.path);
       this.file = await OpenFile.open(this.path);
       this.identity = identityOf(this.path);
     } catch (error) {
@@ -326,8 +331,9 @@ export class Database {
       if (!this.givenUp) await this.checkpoint(1);
     } catch {
       // On a full disk, say: the log is there for whoever opens the file next.
+    } finally {
+      this.release();
     }
-    this.release();
   }
 
   disconnect(): void {

@@ -1,5 +1,5 @@
 /** Whether texts of a session may be in a database other than ours. */
-import { existsSync } from "node:fs";
+import { ownBeside } from "../database-files.ts";
 import { withFile } from "./connection.ts";
 import { quoted } from "./copy.ts";
 
@@ -12,7 +12,7 @@ export async function holdsSession(
   session_id: string,
 ): Promise<boolean> {
   // What is in a log that was not replayed nobody can tell.
-  if (path.includes("?") || existsSync(`${path}.wal`)) return true;
+  if (path.includes("?") || ownBeside(path).length > 0) return true;
   return withFile(path, "READ_ONLY", async (connection) => {
     const read = await connection.runAndReadAll(
       `SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'

@@ -6,6 +6,8 @@ import { checkpoint, mendCheckpoint } from "./checkpoint.ts";
 import { OPTIONS } from "./connection.ts";
 
 export class OpenFile {
+  private closed = false;
+
   private constructor(
     private readonly path: string,
     readonly instance: DuckDBInstance,
@@ -23,11 +25,13 @@ export class OpenFile {
       // DuckDB makes none by itself, neither at a commit nor at the end.
       wal_autocheckpoint: "1TB",
     });
+    let writer: DuckDBConnection | null = null;
     try {
-      const writer = await instance.connect();
+      writer = await instance.connect();
       await writer.run("PRAGMA disable_checkpoint_on_shutdown");
       return new OpenFile(path, instance, writer, openSync(path, "r"));
     } catch (error) {
+      writer?.closeSync();
       instance.closeSync();
       throw error;
     }
@@ -39,6 +43,8 @@ export class OpenFile {
   }
 
   close(): void {
+    if (this.closed) return;
+    this.closed = true;
     this.writer.closeSync();
     this.instance.closeSync();
     // Not before: to close any descriptor of a file lets go of DuckDB's lock on it (fcntl(2)).

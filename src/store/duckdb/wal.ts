@@ -35,7 +35,7 @@ const ENTRY_BYTES = 16;
 const FLUSH = Buffer.from("640064ffff", "hex");
 /** No entry is longer: one that says so has another's length. */
 const MAX_ENTRY_BYTES = 256 * 1024 * 1024;
-/** It is read whole; a checkpoint empties it at 16 MB, or after one commit. */
+/** It is read whole; work that makes it longer than 16 MB is followed by a checkpoint. */
 const MAX_LOG_BYTES = 1024 * 1024 * 1024;
 
 /** A log that is not whole. */
