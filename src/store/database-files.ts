@@ -1,5 +1,6 @@
 /** Which files a database of DuckDB consists of. */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { errnoOf } from "../model/failure.ts";
 
 /** What is added to its name: nothing, of its write-ahead log, of what a checkpoint copied. */
 export const SUFFIXES = ["", ".wal", ".checkpoint"] as const;
@@ -19,15 +20,25 @@ export function ownBeside(path: string): string[] {
   const isThere = (suffix: string) =>
     statSync(`${path}${suffix}`, { throwIfNoEntry: false })?.isFile() ?? false;
   const [, log, copy] = SUFFIXES;
-  const isOurs = isThere(copy) && beginning(`${path}${copy}`).equals(COPY_KIND);
+  const isOurs =
+    isThere(copy) &&
+    beginningOf(`${path}${copy}`, COPY_KIND.length).equals(COPY_KIND);
   return [...(isThere(log) ? [log] : []), ...(isOurs ? [copy] : [])];
 }
 
-function beginning(path: string): Buffer {
-  const bytes = Buffer.alloc(COPY_KIND.length);
-  const fd = openSync(path, "r");
+/** The first bytes of a file; zeros where there is less of it, or nothing. */
+export function beginningOf(path: string, bytes: number): Buffer {
+  const head = Buffer.alloc(bytes);
+  let fd: number;
   try {
-    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
+    fd = openSync(path, "r");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return head;
+    throw error;
+  }
+  try {
+    readSync(fd, head, 0, head.length, 0);
+    return head;
   } finally {
     closeSync(fd);
   }

@@ -12,13 +12,8 @@ import { libc } from "../../os/libc.ts";
 import { Scratch } from "../../os/scratch.ts";
 import { rowsOf, withFile } from "./connection.ts";
 import { isCircumstance } from "./failure.ts";
-import {
-  beginningOf,
-  headerFor,
-  headerOf,
-  identityIn,
-  isNear,
-} from "./log-header.ts";
+import { headerFor, headerOf, identityIn, isNear } from "./log-header.ts";
+import { beginningOf } from "../database-files.ts";
 import { OpenFile } from "./open-file.ts";
 import { setAside } from "./wal.ts";
 

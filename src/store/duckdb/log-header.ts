@@ -3,8 +3,7 @@
  * later it has the identifier of the file and its number of checkpoints then; beside
  * an older file it has neither.
  */
-import { closeSync, openSync, readSync } from "node:fs";
-import { errnoOf } from "../../model/failure.ts";
+import { beginningOf } from "../database-files.ts";
 
 /** A header begins so, whatever its version. */
 export const HEADER_KIND = Buffer.from("640062", "hex");
@@ -113,22 +112,4 @@ function varint(value: bigint): Buffer {
   const bytes: number[] = [];
   for (; value >= 0x80n; value >>= 7n) bytes.push(Number(value & 0x7fn) | 0x80);
   return Buffer.from([...bytes, Number(value)]);
-}
-
-/** The first bytes of a file; zeros where there is less of it, or nothing. */
-export function beginningOf(path: string, bytes: number): Buffer {
-  const head = Buffer.alloc(bytes);
-  let fd: number;
-  try {
-    fd = openSync(path, "r");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return head;
-    throw error;
-  }
-  try {
-    readSync(fd, head, 0, head.length, 0);
-    return head;
-  } finally {
-    closeSync(fd);
-  }
 }
