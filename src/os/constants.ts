@@ -3,3 +3,4 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 export const POLLIN = 1;
 export const POLLOUT = 4;
+export const POLLHUP = 16;

@@ -3,7 +3,7 @@
  * this process, so it waits in poll(2): of a terminal that shows nothing it costs
  * nothing, and a busy one wakes it a hundred times a second and no more.
  */
-import { EINTR, POLLIN } from "../os/constants.ts";
+import { EINTR, POLLHUP, POLLIN } from "../os/constants.ts";
 import type { Libc } from "../os/libc.ts";
 import type { Recorder, RecordingFacts } from "./recorder.ts";
 import { Messages } from "./tap.ts";
@@ -60,4 +60,11 @@ function isReadable(c: Libc, due_us: number | null, now_us: number): boolean {
   const ms =
     due_us === null ? -1 : Math.max(0, Math.ceil((due_us - now_us) / 1_000));
   return c.calls.poll(Int32Array.from([STDIN, POLLIN]), 1, ms) === 1;
+}
+
+/** Whether nobody is left who could write to the stream. */
+export function isOver(c: Libc): boolean {
+  const look = Int32Array.from([STDIN, POLLIN]);
+  // struct pollfd: what happened stands above what was asked for.
+  return c.calls.poll(look, 1, 0) === 1 && ((look[1]! >> 16) & POLLHUP) !== 0;
 }

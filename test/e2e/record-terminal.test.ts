@@ -3,7 +3,13 @@
  * the terminal around is as it was, however program, recorder and wrapper end.
  */
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Pty } from "../support/pty.ts";
 import {
@@ -265,9 +271,16 @@ test("kill -9 of the wrapper: the shell is hung up, and the terminal is given ba
     sandbox.spooled().some((event) => event["pid"] === shell),
   );
   const recorder = await recording(wrapper);
+  const { session_id } = sandbox.spooled()[0]!;
+  const { ino } = statSync(join(sandbox.spool, `${session_id}.ndjson`));
   process.kill(wrapper, "SIGKILL");
   await gone(shell);
   await gone(recorder);
+  // A process that it was starting has its lock, too, until it is executed.
+  await until(
+    "its lock to be free",
+    () => !readFileSync("/proc/locks", "utf8").includes(`:${ino} `),
+  );
   await pty.expect("status=137.");
   pty.line("words");
   await pty.expect("got=words.");
@@ -276,6 +289,23 @@ test("kill -9 of the wrapper: the shell is hung up, and the terminal is given ba
   expect(await sandbox.only()).toMatchObject({
     ...{ status: "lost", end_source: "recovered" },
   });
+});
+
+test("kill -9 of the wrapper while its recorder begins: the terminal is given back, too", async () => {
+  using sandbox = prepared();
+  await using pty = new Pty(sandbox, ["sh", "-c", AROUND, BINARY]);
+  const wrapper = await childOf(pty.pid);
+  const recorder = await recording(wrapper);
+  process.kill(recorder, "SIGSTOP");
+  await pty.expect(/<1>\$ $/);
+  const shell = await childOf(wrapper);
+  process.kill(wrapper, "SIGKILL");
+  await gone(shell);
+  process.kill(recorder, "SIGCONT");
+  await gone(recorder);
+  await pty.expect("status=137.");
+  pty.line("words");
+  await pty.expect("got=words.");
 });
 
 test("a terminal that takes nothing keeps no signal from the program", async () => {

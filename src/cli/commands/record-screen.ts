@@ -7,14 +7,14 @@
  */
 import { makeRoom, removeOld } from "../../access/removed-recordings.ts";
 import { type Config, loadSettings, redactionOf } from "../../config/load.ts";
-import { Failure, reasonOf } from "../../model/failure.ts";
+import { Failure, OutputClosed, reasonOf } from "../../model/failure.ts";
 import { closeFile } from "../../os/file.ts";
 import { libc } from "../../os/libc.ts";
 import { raiseLimits } from "../../os/limits.ts";
 import { CONFIG_VARIABLE } from "../../os/parent.ts";
 import { leaveRaw } from "../../os/pty.ts";
 import { SIGNALS } from "../../os/signals.ts";
-import { recordStream } from "../../record/record-stream.ts";
+import { isOver, recordStream } from "../../record/record-stream.ts";
 import { Recorder } from "../../record/recorder.ts";
 import type { Limits } from "../../record/recordings-quota.ts";
 import { print } from "../terminal.ts";
@@ -50,9 +50,9 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
     removeOld(root!, settings.config.recordings.keep_ms, Date.now());
     const { session_bytes, max_bytes } = limits;
     limits.leave(max_bytes - Math.min(session_bytes, max_bytes));
-    print("\n");
+    tell("\n");
     const facts = recordStream(libc, recorder, sleep, killed);
-    print(`${JSON.stringify(facts)}\n`);
+    tell(`${JSON.stringify(facts)}\n`);
     // The wrapper waits for no disk.
     closeFile(STDOUT);
     recorder.sync();
@@ -62,8 +62,19 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
     const trouble = known
       ? error.message
       : `internal error: ${reasonOf(error)}`;
-    print(`${JSON.stringify({ trouble })}\n`);
+    tell(`${JSON.stringify({ trouble })}\n`);
+    // Nobody else would see to it: the stream is not read to its end.
+    if (isOver(libc)) killed();
     return known ? error.exitStatus : 1;
+  }
+}
+
+/** Answers the wrapper; one that is gone has left a terminal to see to. */
+function tell(line: string): void {
+  try {
+    print(line);
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) throw error;
   }
 }
 
