@@ -23,6 +23,7 @@ import type { SessionStore } from "../model/store.ts";
 import { trustedPath } from "../os/trust.ts";
 import { CircuitBreaker, readDelivery } from "../spool/circuit-breaker.ts";
 import { type DrainOptions, drain } from "../spool/drain.ts";
+import { WAIT_MS } from "../spool/drain-lock.ts";
 import { openOwn, spoolBacklog } from "../spool/folder.ts";
 import { nearlyFull } from "../spool/quota.ts";
 import {
@@ -213,8 +214,11 @@ async function remote(
   const into = breaker ?? new CircuitBreaker(folder, false, Date.now);
   try {
     // Wrappers' drains often meet another at work, which does the same.
-    const late = breaker ? () => {} : warn;
-    await drainAndReport(settings, into.guard(store), warn, late);
+    const silent = breaker?.automatic ? () => {} : null;
+    const late = silent ?? (breaker ? refuseLate : warn);
+    const pass = () => drainAndReport(settings, into.guard(store), warn, late);
+    // Who waited for a long one has given up, and what it came for was not read yet.
+    while ((await pass()) > WAIT_MS && breaker);
   } catch (error) {
     if (breaker) throw error;
     const { failing_since, last_error } = readDelivery(folder);
@@ -267,18 +271,24 @@ function subjectOf(folder: string): string {
   return subject;
 }
 
-/** Drains the spool, and tells the user what could not be stored. */
+/**
+ * Drains the spool, and tells the user what could not be stored.
+ * @returns how long it took, in ms; 0 when another drain did it
+ */
 async function drainAndReport(
   settings: Settings,
   store: DrainTarget,
   warn: Warn,
   late: Warn,
-): Promise<void> {
+): Promise<number> {
+  const began_ms = performance.now();
   const report = await drainInto(settings, store);
+  const took_ms = report.passed ? performance.now() - began_ms : 0;
   sayDrained(report, warn);
   if (report.busy !== null) late(report.busy);
   const folder = spoolFolder(settings.paths.data!);
   if (report.rejected.length === 0) sayRejected(folder, warn);
+  return took_ms;
 }
 
 export const drainOptions = ({ config }: Settings): DrainOptions => ({

@@ -83,7 +83,7 @@ export class CircuitBreaker {
    */
   constructor(
     private readonly folder: string,
-    private readonly automatic: boolean,
+    readonly automatic: boolean,
     private readonly now: Clock,
     private readonly random: () => number = Math.random,
   ) {

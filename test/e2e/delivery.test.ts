@@ -11,6 +11,8 @@ import {
 } from "../../src/spool/circuit-breaker.ts";
 import { spoolBacklog } from "../../src/spool/folder.ts";
 import { spoolFolder } from "../../src/spool/write.ts";
+import { drainsOver } from "../crash/drains.ts";
+import { configure, expectFailure } from "../support/host.ts";
 import { Live } from "../support/live.ts";
 import {
   type Behaviour,
@@ -19,8 +21,9 @@ import {
   http,
   rejecting,
 } from "../support/relay.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { type Finished, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
+import { id, leave, life, lines } from "../support/spool.ts";
 import { until } from "../support/wait.ts";
 
 /** A host that sends its sessions through a relay to a server on another one. */
@@ -57,6 +60,14 @@ class Hosts implements AsyncDisposable {
   /** Until a drain that nobody asked for has failed. */
   failure(): Promise<unknown> {
     return until("a delivery to fail", () => this.state.failures > 0);
+  }
+
+  /** A listing, once no drain in the background has the spool: of that it says nothing else. */
+  asked(): Promise<Finished> {
+    return until("a listing to tell of the spool", async () => {
+      const asked = await this.near.run(["list-sessions"]);
+      return asked.stderr.includes("undelivered spool files") && asked;
+    });
   }
 
   /** Until nothing waits on the near host. */
@@ -153,7 +164,7 @@ for (const [name, behave, status, said] of BEHAVIOURS)
     expect(shell.stderr).toBe("err\n");
     await hosts.failure();
     expect(hosts.state.last_error).toMatch(said);
-    const asked = await near.run(["list-sessions"]);
+    const asked = await hosts.asked();
     expect(asked).toMatchObject({ exitCode: status, stdout: "" });
     const [waits, failure] = asked.stderr.trimEnd().split("\n");
     expect(waits).toMatch(
@@ -185,6 +196,26 @@ test("a server that never answers: the shell has long ended, and a retry deliver
   expect(new Set(await hosts.kept())).toEqual(new Set([1]));
 });
 
+test("what comes while a drain waits long for its answer is delivered by that drain", async () => {
+  await using hosts = await Hosts.start(null);
+  const { near, far, relay, server } = hosts;
+  const answered = Promise.withResolvers<void>();
+  relay.behave = async (request, socket) => {
+    await answered.promise;
+    return forward(server.url)(request, socket);
+  };
+  leave(near, `${id(1)}.ndjson`, lines(life(1)));
+  const first = near.run(["drain", "--auto"]);
+  await until("a request to wait", () => relay.waiting > 0);
+  leave(near, `${id(2)}.ndjson`, lines(life(2)));
+  // Who asked for it hears that it is not delivered.
+  const second = await near.run(["drain"]);
+  expectFailure(second, 7, /the spool was not drained: pid \d+ holds/);
+  answered.resolve();
+  expect(await first).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+  expect(await far.list()).toHaveLength(2);
+});
+
 test("a server that stored all but whose answer was lost: nothing is kept twice", async () => {
   await using hosts = await Hosts.start(null);
   const { near, far, relay, server } = hosts;
@@ -210,11 +241,13 @@ test("a server that is absent at the start, killed in the middle, back at the en
   await live.quiet();
   await hosts.failure();
   hosts.server = await TestServer.start(far, { flags });
+  // Nor has another the spool then.
+  await drainsOver(near.home);
   expect((await near.run(["drain"])).exitCode).toBe(0);
   expect(await far.only()).toMatchObject({ status: "active" });
   await hosts.server.stop("SIGKILL");
   await live.end(5);
-  const asked = await near.run(["list-sessions"]);
+  const asked = await hosts.asked();
   expect(asked.exitCode).toBe(2);
   expect(asked.stderr).toMatch(/undelivered spool files: 1, since/);
   hosts.server = await TestServer.start(far, { flags });
@@ -229,7 +262,9 @@ test("a server that is absent at the start, killed in the middle, back at the en
 test("an event that an older server rejects is put aside, told of, and not sent again", async () => {
   await using hosts = await Hosts.start(null);
   const { near, far, relay, server } = hosts;
-  near.env["SESSION_BUDDY_MCP_ENDPOINT"] = "http://127.0.0.1:1/mcp";
+  // Neither events nor drains but ours, however long it lives.
+  configure(near, "session: {heartbeat: 1h}\n");
+  near.env["SESSION_BUDDY_MCP_ENDPOINT"] = "";
   const live = await Live.begin(near);
   await live.quiet();
   near.env["SESSION_BUDDY_MCP_ENDPOINT"] = relay.url;
@@ -264,18 +299,22 @@ test("an event that an older server rejects is put aside, told of, and not sent 
 });
 
 test("a server that is away costs all shells of the host one attempt; who asks tries at once", async () => {
-  await using hosts = await Hosts.start(() => rpcError(401, -32000, "no"));
+  // It asks to be left alone for longer than any machine needs for this.
+  await using hosts = await Hosts.start(() =>
+    http(429, "{}", { "Retry-After": "3600" }),
+  );
   const { near, relay } = hosts;
   await near.run(["shell", "--", "true"]);
   await hosts.failure();
   await Promise.all(
     Array.from({ length: 5 }, () => near.run(["shell", "--", "true"])),
   );
+  await drainsOver(near.home);
   const auto = await near.run(["drain", "--auto"]);
   expect(auto.exitCode).toBe(2);
   expect(auto.stderr).toMatch(/not delivered before 20\S+Z: .*\(.*drain\)\n$/);
   expect(relay.received).toHaveLength(1);
-  expect((await near.run(["drain"])).exitCode).toBe(6);
+  expect((await near.run(["drain"])).exitCode).toBe(7);
   expect(relay.received).toHaveLength(2);
   expect(hosts.state.failures).toBe(1);
 });
