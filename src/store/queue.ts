@@ -97,32 +97,33 @@ export class Queue {
     this.items = this.items.filter(({ call }) => !calls.has(call));
   }
 
-  /** What is known of a session, with the events that wait. */
-  withPending(
-    session_id: string,
-    stored: SessionSummary | null,
-  ): SessionSummary | null {
-    const items = this.pending.get(session_id);
-    if (!items) return stored;
-    let reporter = stored?.reporter ?? null;
-    const events: Event[] = [];
-    for (const { event, from } of items) {
-      if (rejectionOf(event, reporter, from) !== null) continue;
-      reporter ??= claimantOf(event, from);
-      events.push(event);
-    }
-    if (events.length === 0) return stored;
-    const starts = events.filter((e) => e.event_type === "session_start");
-    return {
-      ...stored,
-      start_event_id:
-        stored?.start_event_id ??
-        starts.sort(compareEvents)[0]?.event_id ??
-        null,
-      ended: (stored?.ended ?? false) || events.some(isEnd),
-      reporter,
-    };
+  /** The starts and ends of a session that wait, or are being committed. */
+  pendingOf(session_id: string): readonly Item[] {
+    return [...(this.pending.get(session_id) ?? [])];
   }
+}
+
+/** What is known of a session, with the events that wait. */
+export function withPending(
+  stored: SessionSummary | null,
+  items: Iterable<Item>,
+): SessionSummary | null {
+  let reporter = stored?.reporter ?? null;
+  const events: Event[] = [];
+  for (const { event, from } of items) {
+    if (rejectionOf(event, reporter, from) !== null) continue;
+    reporter ??= claimantOf(event, from);
+    events.push(event);
+  }
+  if (events.length === 0) return stored;
+  const starts = events.filter((e) => e.event_type === "session_start");
+  return {
+    ...stored,
+    start_event_id:
+      stored?.start_event_id ?? starts.sort(compareEvents)[0]?.event_id ?? null,
+    ended: (stored?.ended ?? false) || events.some(isEnd),
+    reporter,
+  };
 }
 
 /** Settles a call. */

@@ -50,6 +50,7 @@ import {
   storedEventOf,
 } from "../rows.ts";
 import { keptOf } from "../arrivals.ts";
+import { withPending } from "../queue.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { search } from "./search.ts";
 import { FileOutputLines } from "./output.ts";
@@ -177,7 +178,7 @@ export class DuckDBStore implements KeptStore {
       // It may have come into memory meanwhile, and changed there.
       stored = this.folds.recall(session_id) ?? read;
     }
-    return this.writer.queue.withPending(session_id, stored);
+    return withPending(stored, this.writer.queue.pendingOf(session_id));
   }
 
   sessionOf(event: Event, from: Provenance): Promise<string | null> {

@@ -96,12 +96,14 @@ export class DatabaseContents implements Contents {
   private async otherDuty(): Promise<string | null> {
     const until_ms = performance.now() + TERM_MS + POLL_MS;
     for (;;) {
+      // What is seen is of this moment, however late the answer comes.
+      const asked_ms = performance.now();
       await this.duties.take(MOVE, 0);
       const [other] = await this.connection.ask<{ name: string }>(OTHERS, [
         this.duties.holder,
       ]);
       if (!other) return null;
-      if (performance.now() > until_ms) return other.name;
+      if (asked_ms > until_ms) return other.name;
       await Bun.sleep(POLL_MS);
     }
   }

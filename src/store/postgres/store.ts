@@ -28,6 +28,7 @@ import type {
   StoredEvent,
 } from "../../model/store.ts";
 import { keptOf } from "../arrivals.ts";
+import { withPending } from "../queue.ts";
 import { Asked } from "./asked.ts";
 import { Beginnings } from "./begin.ts";
 import type { Address } from "./address.ts";
@@ -154,8 +155,12 @@ export class PostgresStore implements KeptStore {
   }
 
   async summary(session_id: string): Promise<SessionSummary | null> {
+    const { queue } = this.writer;
+    // What is stored while the row is read may be missing in the one and in the other.
+    const before = queue.pendingOf(session_id);
     const stored = await readSummary(this.connection, session_id);
-    return this.writer.queue.withPending(session_id, stored);
+    const now = queue.pendingOf(session_id);
+    return withPending(stored, new Set([...before, ...now]));
   }
 
   sessionOf(event: Event, from: Provenance): Promise<string | null> {

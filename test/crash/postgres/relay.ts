@@ -1,7 +1,7 @@
 /**
  * Stands between a server of ours and PostgreSQL and reads what is asked, to cut the
  * connection at a COMMIT: before the database has it, as it gets it, or once it has
- * answered. It can be shut, and it can swallow all that comes.
+ * answered. It can be shut, it can swallow all that comes, and keep an answer back.
  */
 import { type Server, type Socket, connect, createServer } from "node:net";
 
@@ -25,6 +25,8 @@ export class PostgresRelay implements AsyncDisposable {
   private readonly waiting: Cut[] = [];
   private shut = false;
   private stalled = false;
+  /** Told of the answer that is kept back. */
+  private kept: ((pass: () => void) => void) | null = null;
 
   /** @param target the port of the database on this host */
   constructor(private readonly target: number) {
@@ -58,6 +60,14 @@ export class PostgresRelay implements AsyncDisposable {
     this.shut = false;
   }
 
+  /**
+   * Keeps back what the database answers next.
+   * @returns once it has answered, what lets that pass
+   */
+  keepNext(): Promise<() => void> {
+    return new Promise((kept) => (this.kept = kept));
+  }
+
   cutAll(): void {
     for (const pair of this.pairs) pair.cut();
   }
@@ -77,9 +87,10 @@ export class PostgresRelay implements AsyncDisposable {
     client.on("error", () => {});
     this.came++;
     if (this.shut) return void client.destroy();
-    const pair = new Pair(client, connect(this.target, "127.0.0.1"), () =>
-      this.atCommit(),
-    );
+    const pair = new Pair(client, connect(this.target, "127.0.0.1"), {
+      atCommit: () => this.atCommit(),
+      atAnswer: (pass) => this.atAnswer(pass),
+    });
     this.pairs.add(pair);
     pair.over = () => this.pairs.delete(pair);
     if (this.stalled) pair.pause();
@@ -90,6 +101,13 @@ export class PostgresRelay implements AsyncDisposable {
     if (cut) this.cuts++;
     else this.commits++;
     return cut;
+  }
+
+  private atAnswer(pass: () => void): void {
+    const { kept } = this;
+    this.kept = null;
+    if (kept) kept(pass);
+    else pass();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -108,7 +126,10 @@ class Pair {
   constructor(
     private readonly client: Socket,
     private readonly database: Socket,
-    private readonly atCommit: () => Cut | null,
+    private readonly hears: {
+      atCommit(): Cut | null;
+      atAnswer(pass: () => void): void;
+    },
   ) {
     for (const socket of [client, database]) {
       socket.setNoDelay(true);
@@ -118,7 +139,10 @@ class Pair {
     client.on("data", (bytes: Buffer) => this.pass(bytes));
     database.on("data", (bytes) => {
       if (this.cutAtAnswer) return this.cut();
-      if (!client.write(bytes)) database.pause();
+      database.pause();
+      hears.atAnswer(() => {
+        if (client.write(bytes)) database.resume();
+      });
     });
     client.on("drain", () => database.resume());
     database.on("drain", () => client.resume());
@@ -142,7 +166,7 @@ class Pair {
 
   private pass(bytes: Buffer): void {
     const at = this.asked.commitIn(bytes);
-    const cut = at === null ? null : this.atCommit();
+    const cut = at === null ? null : this.hears.atCommit();
     if (cut === "before") return this.cut();
     if (cut === "after") this.cutAtAnswer = true;
     if (!this.database.write(bytes)) this.client.pause();
