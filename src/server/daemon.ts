@@ -110,7 +110,9 @@ export async function stop(
   const path = lockPath(settings);
   const deadline = performance.now() + timeout_ms;
   const left = () => deadline - performance.now();
-  if (!(await askedToStop(path, Math.min(ASK_MS, timeout_ms)))) {
+  // Where no signal may be sent, all the time is for the answer.
+  const ask_ms = isHolding(holder, path) === "yes" ? ASK_MS : timeout_ms;
+  if (!(await askedToStop(path, Math.min(ask_ms, timeout_ms)))) {
     // One that is there no more needs no signal.
     if (await released(path, holder, 0)) return holder;
     if (!signalled(path, holder, "SIGTERM") && !force)
