@@ -5,19 +5,13 @@ import { bootId, pidNamespace, processStat } from "../../src/os/proc.ts";
 import type { KeptStore } from "../../src/model/store.ts";
 import { command, end, start } from "../support/events.ts";
 import { type KeptPlace, STORES } from "../support/stores.ts";
-import { gone, until } from "../support/wait.ts";
+import { gone } from "../support/wait.ts";
 import { listed } from "./expected.ts";
 
 const DAY_MS = 86_400_000;
 
 const iso = (ms: number) => new Date(ms).toISOString();
 const channel = (n: number) => `chan_${n.toString(16).padStart(12, "0")}`;
-
-/** The clock, once it has gone on. */
-function later(): Promise<number> {
-  const now = Date.now();
-  return until("the clock", () => Date.now() > now && Date.now());
-}
 
 describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
   const shared = kind !== "DuckDB";
@@ -73,11 +67,18 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
   async function withOwnClock(facts: Partial<SessionStart>) {
     let now_ms = opened_ms;
     const own = await makePlace();
-    const moved = await own.open({ now: () => now_ms });
+    const now = () => now_ms;
+    let moved = await own.open({ now });
     await moved.append([start({ timestamp: iso(now_ms), ...facts })]);
     return {
-      store: moved,
-      now: () => now_ms,
+      get store() {
+        return moved;
+      },
+      now,
+      async reopen() {
+        await moved.close();
+        moved = await own.open({ now });
+      },
       async listen(ms: number): Promise<number> {
         let lost = 0;
         for (const until_ms = now_ms + ms; now_ms < until_ms; now_ms += 1_000)
@@ -149,19 +150,21 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
 
     test("has one lease from the moment that the store was opened", async () => {
       const timestamp = iso(opened_ms - 3_600_000);
-      await begin(ID, { lease_seconds: 60, timestamp });
-      await reopen();
-      expect(await lapse(50_000)).toBe(0);
-      expect(await lapse(80_000)).toBe(1);
-      expect((await store.get(ID))?.end_time).toBe(timestamp);
+      const begun = { session_id: ID, lease_seconds: 60, timestamp };
+      await using lived = await withOwnClock(begun);
+      await lived.reopen();
+      expect(await lived.listen(50_000)).toBe(0);
+      expect(await lived.listen(30_000)).toBe(1);
+      expect((await lived.store.get(ID))?.end_time).toBe(timestamp);
     });
 
     test("is watched although the first that came of it was not stored", async () => {
-      await begin(ID, { lease_seconds: 60 });
-      await reopen();
+      const begun = { session_id: ID, lease_seconds: 60 };
+      await using lived = await withOwnClock(begun);
+      await lived.reopen();
       const broken = command(0, { session_id: ID, timestamp: "1 o'clock" });
-      await expect(store.append([broken])).rejects.toThrow();
-      expect(await lapse(80_000)).toBe(1);
+      await expect(lived.store.append([broken])).rejects.toThrow();
+      expect(await lived.listen(80_000)).toBe(1);
     });
 
     test("lives by our clock, however wrong its own", async () => {
@@ -232,10 +235,12 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
       });
 
     test("comes back with a sign that comes while it is being closed", async () => {
-      await begin(ID, { lease_seconds: 60 });
-      expect(await lapse(50_000)).toBe(0);
+      const begun = { session_id: ID, lease_seconds: 60 };
+      await using lived = await withOwnClock(begun);
+      const { store } = lived;
+      expect(await lived.listen(50_000)).toBe(0);
       let over = false;
-      const lapsing = lapse(80_000).finally(() => (over = true));
+      const lapsing = lived.listen(30_000).finally(() => (over = true));
       while (store.facts().queued_events === 0 && !over)
         await new Promise(setImmediate);
       const sign = iso(opened_ms + 60_500);
@@ -262,26 +267,30 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
 
     test("whose clock is ahead comes back with the next sign of life, too", async () => {
       const ahead = iso(opened_ms + 3_600_000);
-      await begin(ID, { lease_seconds: 60, timestamp: ahead });
-      expect(await lapse(80_000)).toBe(1);
+      const begun = { session_id: ID, lease_seconds: 60, timestamp: ahead };
+      await using lived = await withOwnClock(begun);
+      const { listen, reopen } = lived;
+      expect(await listen(80_000)).toBe(1);
       const lost = { status: "lost", end_time: ahead, duration_seconds: 0 };
-      expect(await store.get(ID)).toMatchObject(lost);
+      expect(await lived.store.get(ID)).toMatchObject(lost);
       // One from before it was found lost is no news.
-      for (const pause of [async () => {}, () => store.idle(), reopen]) {
+      const before = iso(opened_ms - 1_000);
+      for (const pause of [async () => {}, () => lived.store.idle(), reopen]) {
         await pause();
-        await store.seen(new Map([[ID, iso(opened_ms - 1_000)]]));
-        expect(await store.get(ID)).toMatchObject(lost);
+        await lived.store.seen(new Map([[ID, before]]));
+        expect(await lived.store.get(ID)).toMatchObject(lost);
       }
-      const now_ms = await later();
-      await store.seen(new Map([[ID, iso(now_ms)]]));
-      expect(await store.get(ID)).toMatchObject({
+      // A database dates what comes to it by a clock of its own.
+      const sign = iso(Math.max(lived.now(), Date.now()));
+      await lived.store.seen(new Map([[ID, sign]]));
+      expect(await lived.store.get(ID)).toMatchObject({
         status: "active",
         end_time: null,
       });
       // And may be lost again.
-      expect(await listen(now_ms + 50_000)).toBe(0);
-      expect(await listen(now_ms + 80_000)).toBe(1);
-      expect((await store.get(ID))?.status).toBe("lost");
+      expect(await listen(50_000)).toBe(0);
+      expect(await listen(30_000)).toBe(1);
+      expect((await lived.store.get(ID))?.status).toBe("lost");
     });
 
     test("that has ended stays so, whatever signs still come", async () => {

@@ -207,8 +207,8 @@ describe.each(STORES)("$kind:", ({ kind, place: makePlace }) => {
     keep(id(0), recordingOf(blocks, head));
     let passes = 0;
     for (let left = 1; left > 0; passes++) {
-      // A few milliseconds more each time: what is there is gone through again.
-      let pieces = random.int(1, 3) + passes * 4;
+      // More each time: what is there is gone through again.
+      let pieces = random.int(1, 3) * 2 ** passes;
       ({ left } = await pass(() => pieces-- > 0));
       if (random.chance(0.4)) {
         await store.close();

@@ -40,7 +40,7 @@ test.skipIf(!needsPostgres())(
     await using database = await emptyDatabase();
     const address = addressOf(database.url, null, null);
     const pool = new HostsPool(address, {
-      ...{ size: 2, statement_timeout_ms: 10_000 },
+      ...{ size: 2, statement_timeout_ms: 600_000 },
     });
     await migrate(pool, address.name);
     const commit = (batch: Batch<Arrival>, event: Event, answered = true) =>
@@ -84,7 +84,7 @@ test.skipIf(!needsPostgres())(
   async () => {
     await using database = await emptyDatabase();
     const address = addressOf(database.url, null, null);
-    const options = { size: 1, statement_timeout_ms: 10_000 };
+    const options = { size: 1, statement_timeout_ms: 600_000 };
     const settings = { synchronous_commit: "off" };
     const pool = new HostsPool(address, { ...options, settings });
     await migrate(pool, address.name);
@@ -106,7 +106,7 @@ test.skipIf(!needsPostgres())(
   async () => {
     await using database = await emptyDatabase();
     const address = addressOf(database.url, null, null);
-    const options = { size: 2, statement_timeout_ms: 10_000 };
+    const options = { size: 2, statement_timeout_ms: 600_000 };
     const settings = { synchronous_commit: "off" };
     const pool = new HostsPool(address, { ...options, settings });
     await migrate(pool, address.name);

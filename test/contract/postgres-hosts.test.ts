@@ -9,10 +9,11 @@ import {
   type PoolOptions,
 } from "../../src/store/postgres/connect.ts";
 import { meaningOf, retried } from "../../src/store/postgres/retry.ts";
-import { Node, freePort, needsPostgres } from "../crash/postgres/node.ts";
+import { Node, needsPostgres } from "../crash/postgres/node.ts";
 import { PostgresRelay } from "../crash/postgres/relay.ts";
 import { start } from "../support/events.ts";
 import { pgbouncer } from "../support/pgbouncer.ts";
+import { freePort } from "../support/free-port.ts";
 import { emptyDatabase } from "../support/postgres.ts";
 import { openPostgres } from "../support/stores.ts";
 import { needs } from "../support/tools.ts";
@@ -165,11 +166,13 @@ server_login_retry = 1
 `;
     await using _pooler = await pgbouncer(settings, port, ["postgres"]);
     const url = `postgres://postgres@127.0.0.1:${port}/session_buddy?pgbouncer=true`;
-    const open = (at = url) =>
-      openPostgres(
-        { url: at, [Symbol.asyncDispose]: async () => {} },
-        { patience_ms: 0, statement_timeout_ms: 1_000 },
-      );
+    const at = (url: string) => ({
+      ...{ url, [Symbol.asyncDispose]: async () => {} },
+    });
+    const open = (from = url) =>
+      openPostgres(at(from), { patience_ms: 0, statement_timeout_ms: 1_000 });
+    // Its tables may take longer to make than that.
+    await (await openPostgres(at(url))).close();
     const store = await open();
     await node.stop("immediate");
     await until("the pooler to say so", async () => {

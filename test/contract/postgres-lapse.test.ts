@@ -13,7 +13,7 @@ test.skipIf(!needsPostgres())(
     await using database = await emptyDatabase();
     const address = addressOf(database.url, null, null);
     const store = await PostgresStore.open(address);
-    const begun = start({ lease_seconds: 60 });
+    const begun = start({ lease_seconds: 600 });
     await store.append([begun]);
     await store.seen(new Map([[begun.session_id, begun.timestamp]]));
     await store.expireLeases(Date.now(), 1e9);

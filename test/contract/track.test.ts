@@ -498,7 +498,7 @@ describe("the process that reports", () => {
 
   test("is within the wrapped session that it descends from", async () => {
     const parent = "bash-20260206-123400-1a2b3c4d";
-    const child = Bun.spawn(["sleep", "60"], {
+    const child = Bun.spawn(["sleep", "1000"], {
       env: { SESSION_BUDDY_SESSION_ID: parent },
     });
     // In the midst of its execve(2) it has none.

@@ -10,6 +10,8 @@ export interface Told {
   ended: boolean;
   /** An end was sent, and perhaps not answered. */
   ending: boolean;
+  /** Of one that lives by its heartbeats: when they were sent. */
+  beats?: number[];
 }
 
 export class Books {

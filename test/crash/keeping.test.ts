@@ -3,7 +3,7 @@
  * every sync, rename and link that they make. Nothing is lost, everything is
  * as before or as after, and doing it again completes it.
  */
-import { beforeAll, afterAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,62 +50,86 @@ function fresh(): Sandbox {
 const scratchIn = (folder: string) =>
   readdirSync(folder).filter((name) => name.startsWith(".session-buddy-"));
 
-/** Each step in a home of its own; what is true after each, `after` says. */
-async function killEverywhere(
-  words: string[],
+/**
+ * Each step in a home of its own, each kind of them in a test of its own: all together
+ * are long. What is true after each, `after` says.
+ */
+function killEverywhere(
+  words: () => string[],
   after: (sandbox: Sandbox) => Promise<string>,
-): Promise<void> {
+): void {
   const outcomes: Record<string, number> = {};
   let kills = 0;
-  for (const step of STEPS)
-    for (let n = 1; ; n += step === "pwrite64" ? n : 1) {
-      expect(n).toBeLessThan(MAX_STEPS);
-      using sandbox = fresh();
-      const { killed, exitCode, stderr } = await killedAt(
-        ...([sandbox, step, n, words] as const),
-      );
-      if (!killed) expect([step, exitCode, stderr]).toEqual([step, 0, ""]);
-      const outcome = await after(sandbox);
-      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-      kills += Number(killed);
-      if (!killed) break;
-    }
-  console.log(
-    `${words[0]}: killed ${kills} times, ${JSON.stringify(outcomes)}`,
+  test.each(STEPS)(
+    "killed at each %s",
+    async (step) => {
+      if (!needs("strace")) return;
+      for (let n = 1; ; n += step === "pwrite64" ? n : 1) {
+        expect(n).toBeLessThan(MAX_STEPS);
+        using sandbox = fresh();
+        const { killed, exitCode, stderr } = await killedAt(
+          ...([sandbox, step, n, words()] as const),
+        );
+        if (!killed) expect([step, exitCode, stderr]).toEqual([step, 0, ""]);
+        const outcome = await after(sandbox);
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+        kills += Number(killed);
+        if (!killed) break;
+      }
+    },
+    600_000,
   );
-  expect(kills).toBeGreaterThan(STEPS.length);
-  // Both before and after what it is about.
-  expect(Object.keys(outcomes)).toHaveLength(2);
+
+  test("killed both before and after what it is about", () => {
+    if (!needs("strace")) return;
+    console.log(
+      `${words()[0]}: killed ${kills} times, ${JSON.stringify(outcomes)}`,
+    );
+    expect(kills).toBeGreaterThan(STEPS.length);
+    expect(Object.keys(outcomes)).toHaveLength(2);
+  });
 }
 
-test("backup: the file is whole or not there, and the database as it was", async () => {
-  if (!needs("strace")) return;
-  await killEverywhere(["backup", "copy.duckdb"], async (sandbox) => {
-    expect(idsOf(await sandbox.list())).toEqual([...dead, running].sort());
-    const copy = join(sandbox.home, "copy.duckdb");
-    const there = existsSync(copy);
-    if (there)
-      expect(await sessionsIn(copy)).toEqual([...dead, running].sort());
-    const again = await sandbox.run(["backup", "--force", "copy.duckdb"]);
-    expect(again.exitCode).toBe(0);
-    const left = readdirSync(sandbox.home).filter((n) => n.includes("copy"));
-    expect([...left, ...scratchIn(sandbox.home)]).toEqual(["copy.duckdb"]);
-    return there ? "whole" : "none";
-  });
-}, 600_000);
+describe("backup: the file is whole or not there, and the database as it was", () => {
+  const words = ["backup", "copy.duckdb"];
+  killEverywhere(
+    () => words,
+    async (sandbox) => {
+      expect(idsOf(await sandbox.list())).toEqual([...dead, running].sort());
+      const copy = join(sandbox.home, "copy.duckdb");
+      const there = existsSync(copy);
+      if (there)
+        expect(await sessionsIn(copy)).toEqual([...dead, running].sort());
+      const again = await sandbox.run(["backup", "--force", "copy.duckdb"]);
+      expect(again.exitCode).toBe(0);
+      const left = readdirSync(sandbox.home).filter((n) => n.includes("copy"));
+      expect([...left, ...scratchIn(sandbox.home)]).toEqual(["copy.duckdb"]);
+      return there ? "whole" : "none";
+    },
+  );
+});
 
-test("restore: the database is the old one or the restored one", async () => {
-  if (!needs("strace")) return;
-  using other = new Sandbox();
-  const [restored] = await settled(other, [{ component: "restored" }]);
-  const file = join(other.home, "copy.duckdb");
-  await other.run(["backup", file]);
-  // What the spool still holds comes to either; the old ones are in the old.
-  const either = [restored!, running].sort();
-  await killEverywhere(["restore", "--yes", file], async (sandbox) => {
+describe("restore: the database is the old one or the restored one", () => {
+  let other: Sandbox;
+  let file: string;
+  let restored: string;
+  beforeAll(async () => {
+    other = new Sandbox();
+    [restored] = (await settled(other, [{ component: "restored" }])) as [
+      string,
+    ];
+    file = join(other.home, "copy.duckdb");
+    await other.run(["backup", file]);
+  }, 400_000);
+  afterAll(() => other[Symbol.dispose]());
+
+  const words = () => ["restore", "--yes", file];
+  killEverywhere(words, async (sandbox) => {
+    // What the spool still holds comes to either; the old ones are in the old.
+    const either = [restored, running].sort();
     const before = [...dead, running].sort();
     const first = idsOf(await sandbox.list());
-    const is = first.includes(restored!) ? "restored" : "old";
+    const is = first.includes(restored) ? "restored" : "old";
     const want = is === "old" ? before : either;
     // What was done waits its minute in the spool's `done`, at the latest.
     const seen = is === "old" ? first : [...new Set([...first, running])];
@@ -118,16 +142,15 @@ test("restore: the database is the old one or the restored one", async () => {
       const kept = join(sandbox.data, beside[0]!);
       expect(await sessionsIn(kept)).toEqual(before);
     }
-    const again = await sandbox.run(["restore", "--yes", file]);
+    const again = await sandbox.run(words());
     expect([again.exitCode, again.stderr]).toEqual([0, ""]);
     expect(idsOf(await sandbox.list())).toEqual(either);
     expect(scratchIn(sandbox.data)).toEqual([]);
     return is;
   });
-}, 600_000);
+});
 
-test("archive: each session is in the database or in a whole archive", async () => {
-  if (!needs("strace")) return;
+describe("archive: each session is in the database or in a whole archive", () => {
   const archives = (sandbox: Sandbox) => {
     const folder = join(sandbox.data, "archive");
     if (!existsSync(folder)) return [];
@@ -136,28 +159,31 @@ test("archive: each session is in the database or in a whole archive", async () 
       .map((name) => join(folder, name));
   };
   const words = ["archive-sessions", "--days", "30", "--yes"];
-  await killEverywhere(words, async (sandbox) => {
-    const here = idsOf(await sandbox.list());
-    const went = here.length === 1;
-    const whole = [...dead, running].sort();
-    expect(here).toEqual(went ? [running] : whole);
-    for (const folder of archives(sandbox))
-      expect(await archivedIn(sandbox, folder)).toEqual(dead);
-    if (went) expect(archives(sandbox)).toHaveLength(1);
-    const again = await sandbox.run(words);
-    expect([again.exitCode, again.stderr]).toEqual([0, ""]);
-    expect(idsOf(await sandbox.list())).toEqual([running]);
-    const shown = await sandbox.run(["show-session", dead[0]!]);
-    const named = archives(sandbox).filter((f) =>
-      shown.stderr.includes(`'${f}'`),
-    );
-    expect(named).toHaveLength(1);
-    const left = readdirSync(sandbox.data).filter((n) => /compact/.test(n));
-    const folder = join(sandbox.data, "archive");
-    expect([...left, ...scratchIn(folder)]).toEqual([]);
-    return went ? "archived" : "not archived";
-  });
-}, 600_000);
+  killEverywhere(
+    () => words,
+    async (sandbox) => {
+      const here = idsOf(await sandbox.list());
+      const went = here.length === 1;
+      const whole = [...dead, running].sort();
+      expect(here).toEqual(went ? [running] : whole);
+      for (const folder of archives(sandbox))
+        expect(await archivedIn(sandbox, folder)).toEqual(dead);
+      if (went) expect(archives(sandbox)).toHaveLength(1);
+      const again = await sandbox.run(words);
+      expect([again.exitCode, again.stderr]).toEqual([0, ""]);
+      expect(idsOf(await sandbox.list())).toEqual([running]);
+      const shown = await sandbox.run(["show-session", dead[0]!]);
+      const named = archives(sandbox).filter((f) =>
+        shown.stderr.includes(`'${f}'`),
+      );
+      expect(named).toHaveLength(1);
+      const left = readdirSync(sandbox.data).filter((n) => /compact/.test(n));
+      const folder = join(sandbox.data, "archive");
+      expect([...left, ...scratchIn(folder)]).toEqual([]);
+      return went ? "archived" : "not archived";
+    },
+  );
+});
 
 test("a server that is killed under it: who asked is told, and nothing is lost", async () => {
   if (!needs("strace")) return;

@@ -70,7 +70,10 @@ export class Reporter {
 
   /** Signs of life of all sessions that live by them. */
   async beat(): Promise<void> {
-    const { random } = this.world;
+    const { random, told } = this.world;
+    const now_ms = Date.now();
+    for (const session_id of this.leased)
+      told.get(session_id)!.beats!.push(now_ms);
     const events = [...this.leased].map((session_id) => ({
       ...{ event_version: "1.0", event_id: random.uuid(7), session_id },
       ...{ event_type: "heartbeat", timestamp: now() },
@@ -177,7 +180,8 @@ export class Reporter {
           if (status === "rejected") world.blame(`rejected ${id}: ${error}`);
           else world.sent.set(id, true);
         if (results.length === 0) return false;
-        world.told.set(session_id, { ended: ends, ending: ends });
+        const { beats = [] } = world.told.get(session_id) ?? {};
+        world.told.set(session_id, { ended: ends, ending: ends, beats });
         if (!ends) this.leased.add(session_id);
         return true;
       },

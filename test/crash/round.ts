@@ -3,7 +3,9 @@
  * trouble ends, everybody is waited for, and the books are compared: first with
  * the sessions that live on, then with nobody left.
  */
+import { configure } from "../support/host.ts";
 import { Random } from "../support/random.ts";
+import type { Sandbox } from "../support/sandbox.ts";
 import { Actors } from "./actors.ts";
 import { checkAll, checkLiving } from "./check.ts";
 import { drainsOver } from "./drains.ts";
@@ -56,7 +58,11 @@ export async function playRound(
   );
   world.count(`round with trouble ${trouble}`);
   if (distant) world.count("round with a far server");
-  furnish(world.seenFromHere(world.sandbox.home));
+  const home = world.seenFromHere(world.sandbox.home);
+  furnish(home);
+  // Nobody sends heartbeats of what is reported: it is to live for the whole round.
+  for (const host of [{ home }, world.far])
+    if (host) configure(host as Sandbox, "session: {lease: 600s}\n");
   const round = new Round(world, distant);
   try {
     await round.play();

@@ -3,30 +3,40 @@
  * one asks for. And that the fire is real: the disk and the clock that fail do
  * so for our executable.
  */
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Random } from "../support/random.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { Injector, faultsIn } from "./inject.ts";
 import { ready } from "./means.ts";
-import { playRound } from "./round.ts";
+import { type Means, playRound } from "./round.ts";
 
 const ROUNDS = 6;
 
-test(`${ROUNDS} rounds of kills and faults lose nothing, double nothing, and leave no status that lies`, async () => {
+describe(`${ROUNDS} rounds of kills and faults lose nothing, double nothing, and leave no status that lies`, () => {
   const { seed } = Random.seeded("rounds");
-  const means = await ready();
   const total: Record<string, number> = {};
-  for (let number = 0; number < ROUNDS; number++) {
-    const { counts, violations, story } = await playRound(seed, number, means);
-    for (const [what, n] of Object.entries(counts))
-      total[what] = (total[what] ?? 0) + n;
-    if (violations.length > 0) console.log(story.join("\n"));
-    expect(violations).toEqual([]);
-  }
-  console.log(JSON.stringify(total));
-}, 400_000);
+  let means: Means;
+  beforeAll(async () => {
+    means = await ready();
+  });
+  afterAll(() => console.log(JSON.stringify(total)));
+
+  // Each has the time of a test.
+  test.each(Array.from({ length: ROUNDS }, (_, number) => number))(
+    "round %i",
+    async (number) => {
+      const played = await playRound(seed, number, means);
+      const { counts, violations, story } = played;
+      for (const [what, n] of Object.entries(counts))
+        total[what] = (total[what] ?? 0) + n;
+      if (violations.length > 0) console.log(story.join("\n"));
+      expect(violations).toEqual([]);
+    },
+    400_000,
+  );
+});
 
 const injector = Injector.build();
 

@@ -46,8 +46,8 @@ test("a shell that fails is told of, once, and noted", async () => {
   configure(
     sandbox,
     `channels:
-  ops: {webhook: '${receiver.url}'}
-  page: {command: [/bin/sh, -c, 'cat >> ${sandbox.home}/paged; env > ${sandbox.home}/env']}
+  ops: {webhook: '${receiver.url}', timeout: 5m}
+  page: {command: [/bin/sh, -c, 'cat >> ${sandbox.home}/paged; env > ${sandbox.home}/env'], timeout: 5m}
 rules:
   failed: {when: session_end, exit: failed, component: ops, tell: [ops, page, log]}`,
   );
@@ -202,8 +202,8 @@ test("a trial tells each channel, says what is wrong with which, and keeps nothi
   configure(
     sandbox,
     `channels:
-  ops: {webhook: '${receiver.url}'}
-  page: {command: [/bin/sh, -c, 'echo no such team >&2; exit 3']}
+  ops: {webhook: '${receiver.url}', timeout: 5m}
+  page: {command: [/bin/sh, -c, 'echo no such team >&2; exit 3'], timeout: 5m}
   none: {command: [/nonexistent/page]}`,
   );
   const one = await sandbox.run(["alerts", "test", "ops"]);
@@ -413,7 +413,7 @@ test("what is removed of a session is removed of its alerts, and was never in th
   receiver.answer = () => new Response(null, { status: 503 });
   configure(
     sandbox,
-    `channels: {ops: {webhook: '${receiver.url}'}}
+    `channels: {ops: {webhook: '${receiver.url}', timeout: 5m}}
 rules: {any: {when: command, matches: boom, tell: [ops, log]}}`,
   );
   const word = `boom-${crypto.randomUUID()}`;
@@ -450,10 +450,15 @@ rules: {any: {when: command, matches: boom, tell: [ops, log]}}`,
     expect(done.stderr).toMatch(
       /the alert of \S+ had texts of it, and was told to ops, log/,
     );
-    // What the server has in mind, too: it tells it without them.
-    await until("it", () => !receiver.told.at(-1)!.body.includes(word));
+    // What the server has in mind, too: it tells it without them. Each failure has
+    // doubled how long it rests.
+    await until(
+      "it",
+      () => !receiver.told.at(-1)!.body.includes(word),
+      180_000,
+    );
     receiver.answer = () => new Response();
-    await until("its end", () => receiver.taken.length === 1);
+    await until("its end", () => receiver.taken.length === 1, 180_000);
     expect(receiver.taken[0]!.body).not.toContain(word);
     expect(receiver.taken[0]!.alert.text).toMatch(
       /^x of .* ran a command that the rule is about$/,
@@ -476,7 +481,7 @@ test("doctor says whether somebody looks, and which channel is not told", async 
   configure(
     sandbox,
     `channels:
-  ops: {webhook: '${receiver.url}'}
+  ops: {webhook: '${receiver.url}', timeout: 5m}
   signed: {webhook: '${receiver.url}', key_file: ${key}}
   page: {command: [/nonexistent/page]}
 rules: {any: {when: session_start, tell: ops}}`,

@@ -124,7 +124,7 @@ describe.each(SETTINGS)("the commands of shells, %s", (setting) => {
     // What it writes would be read with what stands in its place below.
     await live.quiet();
     await live.killWrapper();
-    await Bun.write(live.file, `${start}\n${lines(gone)}`);
+    live.replace(`${start}\n${lines(gone)}`);
     expect(await sandbox.only()).toMatchObject({
       ...{ status: "lost", command_count: 2 },
     });

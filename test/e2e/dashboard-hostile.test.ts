@@ -53,8 +53,9 @@ describe.skipIf(!hasBrowser)("a store full of markup", () => {
     const begin = ["emit", "start", "--component", "deploy", "--pid", "1"];
     const id = (await sandbox.run(begin)).stdout.trim();
     for (const text of hostile.slice(0, 20)) {
-      const args = ["emit", "command", id, text.replaceAll("\0", "")];
-      await sandbox.run([...args, "--exit-code", "1"]);
+      const words = [id, text.replaceAll("\0", "")];
+      const args = ["emit", "command", "--exit-code", "1", "--", ...words];
+      expect(await sandbox.run(args)).toMatchObject({ exitCode: 0 });
     }
     browser = await browse();
   }, 400_000);

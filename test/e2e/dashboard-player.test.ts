@@ -8,6 +8,7 @@ import { browse, hasBrowser } from "../support/browser.ts";
 import { enter } from "../support/dashboard.ts";
 import { command, end, start } from "../support/events.ts";
 import { Pty } from "../support/pty.ts";
+import { begun } from "../support/recorded-screen.ts";
 import { blockOf, keep, recordingOf, shown } from "../support/recording.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
@@ -101,8 +102,9 @@ describe.skipIf(!hasBrowser)("the player", () => {
     enter(browser, sandbox, `/session?id=${id}${more}`);
   const line = (page: Page, text: string | RegExp) =>
     page.locator(".ap-line", { hasText: text }).waitFor();
-  const marked = (page: Page, text: string) =>
-    page.locator(".commands [aria-current=true]", { hasText: text }).waitFor();
+  const current = (page: Page, text: string) =>
+    page.locator(".commands [aria-current=true]", { hasText: text });
+  const marked = (page: Page, text: string) => current(page, text).waitFor();
 
   test("a click on a command seeks to it, what plays is marked, and the address has the second", async () => {
     const { page, said, origins } = await open(PLAYED);
@@ -138,9 +140,22 @@ describe.skipIf(!hasBrowser)("the player", () => {
 
   test("it plays, an hour of waiting is short, and commands are marked as they come", async () => {
     const { page, said } = await open(PLAYED);
-    await page.getByRole("button", { name: "Play" }).click();
-    await marked(page, "make");
-    await marked(page, "ls");
+    const play = page.getByRole("button", { name: "Play" });
+    await play.waitFor();
+    // Its time goes on by steps and stands still for each look: none comes too late.
+    await page.clock.install();
+    await page.clock.pauseAt(Date.now() + 3_600_000);
+    await play.click();
+    for (const text of ["make", "ls"])
+      await until(
+        `${text} to be marked`,
+        async () => {
+          await page.clock.runFor(500);
+          return current(page, text).isVisible();
+        },
+        300_000,
+      );
+    await page.clock.resume();
     await page.getByLabel("Speed").selectOption("16");
     await marked(page, "exit");
     await line(page, "the end");
@@ -178,6 +193,10 @@ describe.skipIf(!hasBrowser)("the player", () => {
     await page.locator(".screen:fullscreen").waitFor();
     await page.keyboard.press("f");
     await page.locator(".screen:not(:fullscreen)").waitFor();
+    // With its waits as they were it does not come to its end before it is paused.
+    await page.getByLabel("shorten waits").click();
+    await page.locator("input[type=range][max='3601']").waitFor();
+    await screen.focus();
     await page.keyboard.press("Home");
     await page.waitForURL((url) => !url.hash.includes("t="));
     await page.keyboard.press(" ");
@@ -305,6 +324,8 @@ describe.skipIf(!hasBrowser)("the player", () => {
     shell.line("echo be''fore");
     await shell.expect("before");
     const [session] = await sandbox.list("--status", "active");
+    // It is shown before it is recorded.
+    await until("its recording", () => begun(sandbox, session!.session_id));
     const { page, said } = await open(session!.session_id);
     await page.getByRole("button", { name: "Watch live" }).click();
     await line(page, "before");

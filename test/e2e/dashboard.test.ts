@@ -333,7 +333,15 @@ describe.skipIf(!hasBrowser)("the page", () => {
     });
     await page.goto(`http://127.0.0.1:${elsewhere.port}/`);
     await page.getByRole("heading", { name: "evil" }).waitFor();
-    const framed = page.frames().find((each) => each !== page.mainFrame())!;
+    // Before it has led anywhere it is blank.
+    const framed = await until("the frame", () =>
+      page
+        .frames()
+        .find(
+          (each) =>
+            each !== page.mainFrame() && !/^(about:blank)?$/.test(each.url()),
+        ),
+    );
     expect(framed.url()).toStartWith("chrome-error:");
     expect(await framed.locator("#page").count()).toBe(0);
     const asked = `fetch(${of("/web/call")}, {method: "POST", body: "{}"}).then(({status}) => status, () => "refused")`;

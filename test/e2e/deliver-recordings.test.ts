@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { end, start } from "../support/events.ts";
+import { at, end, start } from "../support/events.ts";
 import { FarHost, type Piece } from "../support/far.ts";
 import {
   configure,
@@ -25,13 +25,47 @@ import {
 import { Pty } from "../support/pty.ts";
 import { keep, readerOf, recordingOf, shown } from "../support/recording.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
+import { leave, lines } from "../support/spool.ts";
 import { mintToken } from "../support/token.ts";
 import { until } from "../support/wait.ts";
 
-/** Several pieces of what does not shrink. */
-const noise = (bytes: number) =>
-  `head -c ${bytes} /dev/urandom | od -An -v -tx1`;
-const LARGE = `${noise(700_000)}; echo over`;
+let planted = 0;
+
+/**
+ * A recording of so many bytes, and a few more, with the end of its session, as a wrapper
+ * left them: of what comes that fast a recorder that hardly runs keeps only a part.
+ */
+function large(near: Sandbox, bytes: number): string {
+  const event_id = crypto.randomUUID();
+  const session_id = `bash-20260206-123456-${event_id.slice(0, 8)}`;
+  const blocks = Array.from({ length: Math.ceil(bytes / 16_384) }, (_, n) => {
+    // What does not shrink.
+    const noise = crypto.getRandomValues(new Uint8Array(16_384)).toHex();
+    return [shown(n / 100, noise.replace(/.{32}/g, "$&\r\n"))];
+  });
+  blocks.push([shown(blocks.length / 100, "over\r\n")]);
+  const file = recordingOf(blocks, { session_id, started_at: at(0) });
+  keep(near, file, session_id);
+  const sha256 = createHash("sha256").update(file).digest("hex");
+  const recording = { bytes: file.length, sha256 };
+  // Each ends after the one before: the oldest go first.
+  const last = end(100 + ++planted, { session_id, measured: { recording } });
+  const events = [start({ event_id, session_id }), last];
+  leave(near, `${session_id}.ndjson`, lines(events));
+  return session_id;
+}
+
+/** Several pieces. */
+const LARGE_BYTES = 700_000;
+
+/** As if it had been told to leave a server alone for long: a busy machine takes its time. */
+function postpone({ data }: Sandbox): void {
+  const path = join(data, "recordings/delivery.json");
+  const state = JSON.parse(readFileSync(path, "utf8")) as object;
+  expect(state).toMatchObject({ open_until: expect.any(String) });
+  const open_until = new Date(Date.now() + 590_000).toISOString();
+  writeFileSync(path, JSON.stringify({ ...state, open_until }));
+}
 
 const shownIn = (file: Uint8Array): string =>
   // Its header is not there yet.
@@ -52,7 +86,7 @@ const outdated = () =>
 test("a recording comes to the server after its events, the same to the byte, and stays on its host", async () => {
   await using hosts = await FarHost.start();
   const { near, far } = hosts;
-  const id = await hosts.record(LARGE);
+  const id = large(near, LARGE_BYTES);
   expect(await hosts.drain()).toMatchObject({ exitCode: 0, stderr: "" });
   expect(hosts.recordings(far)).toEqual([id]);
   expect(hosts.bytesOf(far, id).equals(hosts.bytesOf(near, id))).toBe(true);
@@ -108,7 +142,7 @@ test("a drain that meets another at work leaves its recording to that one", asyn
 test("what breaks off goes on where it was: the drain killed, the connection cut, the server killed", async () => {
   await using hosts = await FarHost.start();
   const { near, far } = hosts;
-  const id = await hosts.record(LARGE);
+  const id = large(near, LARGE_BYTES);
   let child: Bun.Subprocess | null = null;
   hosts.onPiece = ({ offset, bytes }) => {
     if (bytes.length > 0 && offset > 0) child!.kill("SIGKILL");
@@ -259,7 +293,7 @@ test("a server without room keeps the newest, counts what went, and refuses what
   await hosts.restart();
   const made: string[] = [];
   for (let n = 0; n < 3; n++) {
-    made.push(await hosts.record(noise(300_000)));
+    made.push(large(near, 350_000));
     expect((await hosts.drain()).exitCode).toBe(0);
   }
   expect(hosts.recordings(far).sort()).toEqual(made.slice(1).sort());
@@ -274,11 +308,11 @@ test("a server without room keeps the newest, counts what went, and refuses what
   );
   const log = await far.run(["mcp", "logs"]);
   expect(log.stdout).toContain("recording_removed");
-  const large = await hosts.record(noise(700_000));
+  const too_large = large(near, LARGE_BYTES);
   expect((await hosts.drain()).stderr).toMatch(
     /keeps none of more than 600000/,
   );
-  expect(hosts.recordings(near)).toContain(large);
+  expect(hosts.recordings(near)).toContain(too_large);
   expect(hosts.recordings(far).sort()).toEqual(made.slice(1).sort());
 }, 400_000);
 
@@ -310,12 +344,12 @@ test("who brings much pushes out his own recordings, and nobody else's", async (
   await using hosts = await FarHost.start({
     env: { SESSION_BUDDY_SECRET: secret },
   });
-  const { far } = hosts;
+  const { near, far } = hosts;
   await hosts.server.stop();
   configure(far, "recordings: {max_bytes: 1048576}");
   await hosts.restart();
   const bring = async (subject: string) => {
-    const id = await hosts.record(noise(200_000));
+    const id = large(near, 240_000);
     const facts = { subject, ttl_seconds: 600, scope: "write" as const };
     const token = mintToken(secret, facts, Date.now());
     const done = await hosts.drain([], { SESSION_BUDDY_TOKEN: token });
@@ -342,6 +376,7 @@ test("a server that is older is asked again seldom, and told of; nothing is lost
   expect(first.stderr).toMatch(
     /older than this session-buddy and takes no recordings/,
   );
+  postpone(near);
   for (let n = 0; n < 3; n++) await hosts.drain(["--auto"]);
   expect(asked).toBe(1);
   const { stdout } = await near.run(["doctor", "--json"], { env: hosts.env() });
@@ -466,10 +501,10 @@ test("on its host the oldest go for the newest, those first that the server has"
   await using hosts = await FarHost.start();
   const { near } = hosts;
   configure(near, "recordings: {session_bytes: 400000, max_bytes: 1048576}");
-  const kept = await hosts.record(noise(300_000));
+  const kept = large(near, 350_000);
   const held = join(near.data, "recordings", `${kept}.rec`);
   hosts.onPiece = ({ session_id }) => (session_id === kept ? "cut" : null);
-  const delivered = await hosts.record(noise(300_000));
+  const delivered = large(near, 350_000);
   await hosts.drain();
   // The first one still waits; the second is not asked for before it.
   hosts.onPiece = ({ session_id }) =>
@@ -478,7 +513,7 @@ test("on its host the oldest go for the newest, those first that the server has"
       : null;
   await hosts.drain();
   expect(hosts.files(near)).toContain(`${delivered}.delivery`);
-  const newest = await hosts.record(noise(300_000));
+  const newest = await hosts.record("echo newest");
   expect(existsSync(held)).toBe(true);
   expect(hosts.recordings(near).sort()).toEqual([kept, newest].sort());
   const doctor = () => near.run(["doctor", "--json"], { env: hosts.env() });
@@ -493,7 +528,9 @@ test("on its host the oldest go for the newest, those first that the server has"
       .flatMap(({ tests }) => tests)
       .find((one) => one.name === name)!.detail;
   expect(await detail("recordings")).toMatch(/1 went to make room/);
-  await hosts.record(noise(300_000));
+  // Its end is not stored yet: it stays.
+  large(near, 350_000);
+  await hosts.record("echo last");
   expect(hosts.recordings(near)).not.toContain(kept);
   expect(await detail("recordings")).toMatch(
     /1 recordings went, to make room or by their age, before the server had them/,
@@ -525,7 +562,10 @@ test("a server whose disk has no room says when to come again, and the host keep
   expect(answers.at(-1)).toEqual([503, "60"]);
   const { length } = answers;
   // Automatic ones leave it alone for as long.
-  await hosts.drain(["--auto"]);
+  postpone(near);
+  expect((await hosts.drain(["--auto"])).stderr).toMatch(
+    /not delivered before 20\S+Z: .*there is no room for recordings just now/,
+  );
   expect(answers).toHaveLength(length);
   expect(hosts.files(near)).toEqual(
     expect.arrayContaining(["delivery.json", `${id}.rec`]),

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { drainsOver } from "../crash/drains.ts";
 import { configure, needsRoot, runPrivately } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, NO_JIT, Sandbox, WAYS } from "../support/sandbox.ts";
@@ -111,6 +112,7 @@ exec bash "$@"
   );
   expect(stdout).toContain("✓ trial_session: ");
   expect(readFileSync(drained, "utf8")).toBe("0\n");
+  await drainsOver(near.home);
   expect(await far.list()).toEqual([]);
 });
 

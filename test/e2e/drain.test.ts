@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -18,11 +19,14 @@ import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { until } from "../support/wait.ts";
 import { query, storedEvents } from "../support/database.ts";
 import { at, command, end } from "../support/events.ts";
+import { configure } from "../support/host.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { drainHere, id, leave, life, lines, named } from "../support/spool.ts";
 
+/** No heartbeat writes or touches anything while a test runs. */
+const QUIET = "session: {heartbeat: 24h}\n";
 const BAD_BYTES = Buffer.from([0xff, 0xfe, 0x00, 0x22, 0x7b]);
 
 describe.each(SETTINGS)("a session under way, %s", (setting) => {
@@ -53,6 +57,7 @@ describe.each(SETTINGS)("a session under way, %s", (setting) => {
   test("with a line half written is active, and the line is not lost", async () => {
     await using place = await Place.begin(setting);
     const { sandbox } = place;
+    configure(sandbox, QUIET);
     await using live = await Live.begin(sandbox);
     await live.quiet();
     const event = command(1, { session_id: live.session_id });
@@ -95,11 +100,11 @@ test("a session that ends while its file is read has ended, and is not lost", as
 });
 
 test.each([
-  ["a minute", null, 61_000],
-  ["longer", 900_000, 901_000],
+  ["a minute", null, 60_000],
+  ["longer", 900_000, 900_000],
 ])(
   "what is kept for %s is there until then; kept for longer, a store that has lost it gets it back",
-  async (_, keep_done_ms, over_ms) => {
+  async (_, keep_done_ms, rest_ms) => {
     using sandbox = new Sandbox();
     await sandbox.run(["shell", "--", "true"]);
     const open = (name: string) =>
@@ -111,10 +116,12 @@ test.each([
       get: (session_id: string) => store.get(session_id),
       events: (filter: EventFilter) => store.events(filter),
     };
-    const begun_ms = Date.now();
-    let now_ms = begun_ms;
+    let now_ms = Date.now();
     const own = new Drain(sandbox.data, target, () => now_ms, { keep_done_ms });
     await own.pass();
+    const done = join(sandbox.spool, "done");
+    // From when it came there: the pass may have taken long.
+    const rested_ms = statSync(join(done, named(done)[0]!)).ctimeMs;
     const ids = async () =>
       (await Array.fromAsync(store.events({}))).map(
         ({ event }) => event.event_id,
@@ -124,11 +131,10 @@ test.each([
     await store.close();
     // Another host's takes its place, which nothing had come to yet.
     store = await open("second");
-    const done = join(sandbox.spool, "done");
-    now_ms = begun_ms + over_ms - 5_000;
+    now_ms = rested_ms + rest_ms - 5_000;
     await own.pass();
     expect([named(done).length, await ids()]).toEqual([1, []]);
-    now_ms = begun_ms + over_ms;
+    now_ms = rested_ms + rest_ms + 1_000;
     await own.pass();
     expect(named(done)).toEqual([]);
     expect(await ids()).toEqual(keep_done_ms === null ? [] : stored);
@@ -140,21 +146,23 @@ describe.each(SETTINGS)("a file of the spool, %s", (setting) => {
   test("of an ended session rests in done/ and is let go by a later pass", async () => {
     await using place = await Place.begin(setting);
     const { sandbox } = place;
-    await sandbox.run(["shell", "--", "true"]);
-    const [file] = named(sandbox.spool).filter((name) =>
-      name.endsWith(".ndjson"),
-    );
-    const content = readFileSync(join(sandbox.spool, file!));
+    // Longer than all of this takes; how long a minute is, is tried above.
+    configure(sandbox, "store: {keep_done: 1h}\n");
+    // A server reads that when it is started again.
+    await place.drain(1);
+    const file = `${id(1)}.ndjson`;
+    const content = lines(life(1, end(3)));
+    leave(sandbox, file, content);
     await sandbox.only();
     const done = join(sandbox.spool, "done");
-    expect(named(done)).toEqual([file!]);
-    expect(readFileSync(join(done, file!))).toEqual(content);
+    expect(named(done)).toEqual([file]);
+    expect(readFileSync(join(done, file), "utf8")).toBe(content);
     await place.drain();
-    expect(named(done)).toEqual([file!]);
+    expect(named(done)).toEqual([file]);
     // A writer that nobody knew of had one more thing to say, and no newline.
-    const late = command(1, { session_id: file!.slice(0, -7) });
-    writeFileSync(join(done, file!), JSON.stringify(late), { flag: "a" });
-    expect(await place.drain(61_000)).toBe("");
+    const late = command(1, { session_id: id(1) });
+    writeFileSync(join(done, file), JSON.stringify(late), { flag: "a" });
+    expect(await place.drain(3_601_000)).toBe("");
     const stored = await place.stored();
     expect(stored.map((e) => e.event_id)).toContain(late.event_id);
     expect(named(done)).toEqual([]);
@@ -168,10 +176,13 @@ describe.each(SETTINGS)("a file of the spool, %s", (setting) => {
     await using place = await Place.begin(setting);
     const { sandbox } = place;
     const path = leave(sandbox, `${id(1)}.ndjson`, "");
+    // It is not old before the last pass, however long the first one takes.
+    const later = new Date(Date.now() + 3_600_000);
+    utimesSync(path, later, later);
     const other = leave(sandbox, `${id(2)}.ndjson`, lines(life(2, end(3))));
     expect(await sandbox.list()).toHaveLength(1);
     expect([existsSync(path), existsSync(other)]).toEqual([true, false]);
-    await place.drain(61_000);
+    await place.drain(3_661_000);
     expect(existsSync(path)).toBeFalse();
   });
 
@@ -407,6 +418,7 @@ test("a file that was made anew while its lines were stored stays for the next p
 
 test("a file that grows is read on from where it was read to, and from the start when it was made anew", async () => {
   using sandbox = new Sandbox();
+  configure(sandbox, QUIET);
   ensureSpool(sandbox.data);
   const store = await DuckDBStore.open(sandbox.database);
   await using live = await Live.begin(sandbox);

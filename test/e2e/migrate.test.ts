@@ -178,6 +178,8 @@ test("alerts, and how far exports are, go along", async () => {
   await using sql = new SQL(database.url, { max: 1 });
   using sandbox = new Sandbox();
   await sandbox.run(["shell", "--", "true"]);
+  // How many there are is the machine's: what takes longer says more.
+  const { length } = sandbox.spooled();
   await sandbox.list();
   const exported = `${sandbox.database}.exported`;
   mkdirSync(exported, { mode: 0o700 });
@@ -185,13 +187,13 @@ test("alerts, and how far exports are, go along", async () => {
   writeFileSync(join(exported, "somewhere.json"), text, { mode: 0o600 });
   const { url } = database;
   const there = await migrated(sandbox, sandbox.database, url);
-  expect(there).toMatchObject({ documents: 1, stored: 3 });
+  expect(there).toMatchObject({ documents: 1, stored: length });
   const rows = await sql`SELECT name, text FROM documents`;
   expect([...rows]).toEqual([{ name: "somewhere.json", text }]);
   // Another run, or another host's, leaves what is there.
   await sql`UPDATE documents SET text = '{}'`;
   expect(await migrated(sandbox, sandbox.database, url)).toMatchObject({
-    ...{ documents: 0, moved_before: 3, stored: 0 },
+    ...{ documents: 0, moved_before: length, stored: 0 },
   });
   const to = join(sandbox.home, "back", "sessions.duckdb");
   mkdirSync(join(sandbox.home, "back"), { mode: 0o700 });
@@ -203,6 +205,7 @@ test("alerts, and how far exports are, go along", async () => {
 test("a dry run says how much there is, and leaves nothing", async () => {
   using sandbox = new Sandbox();
   await sandbox.run(["shell", "--", "true"]);
+  const { length } = sandbox.spooled();
   await sandbox.list();
   const from = join(sandbox.data, "sessions.duckdb");
   const to = join(sandbox.home, "to", "new.duckdb");
@@ -211,7 +214,8 @@ test("a dry run says how much there is, and leaves nothing", async () => {
   const dry = await sandbox.run([...words, "--dry-run", "--json"]);
   expect([dry.exitCode, dry.stderr]).toEqual([0, ""]);
   const plan = JSON.parse(dry.stdout);
-  expect(plan).toMatchObject({ from, to, events: 3, sample_events: 3 });
+  const counts = { events: length, sample_events: length };
+  expect(plan).toMatchObject({ from, to, ...counts });
   expect(plan.estimated_bytes).toBeGreaterThan(0);
   expect(readdirSync(join(sandbox.home, "to"))).toEqual(["new.duckdb.lock"]);
 });

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { plant } from "../support/host.ts";
 import { Place, SETTINGS } from "../support/place.ts";
 import { leave } from "../support/spool.ts";
+import { stopped } from "../support/wait.ts";
 
 describe.each(SETTINGS)(
   "drain.lock in the hands of one that stopped, %s:",
@@ -25,6 +26,7 @@ describe.each(SETTINGS)(
       });
       try {
         await holder.stdout.getReader().read();
+        await stopped(holder.pid);
         plant(sandbox, [{}]);
         const said = `the spool was not drained: pid ${holder.pid}, stopped by a signal holds '${lock}'`;
         const listed = await sandbox.run(["list-sessions", "--json"]);

@@ -5,13 +5,9 @@
 import { expect, test } from "bun:test";
 import { constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
 import { configure, plant } from "../support/host.ts";
-import {
-  type Answer,
-  Newcomer,
-  freePort,
-  tidied,
-} from "../support/newcomer.ts";
+import { type Answer, Newcomer, tidied } from "../support/newcomer.ts";
 import { BLOCKS, SECTIONS, commandsOf, section } from "../support/pages.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { startArguments } from "../support/server.ts";
@@ -22,10 +18,19 @@ const SECRET = "a secret of more than thirty-two characters";
 
 /** One case of the page, and the port that stands for the default one. */
 class Case {
-  readonly port = freePort();
-  readonly env = { SESSION_BUDDY_PORT: `${this.port}` };
+  port = 0;
 
   constructor(private readonly title: string) {}
+
+  /** Chooses the port: one that is free now may be taken when other cases are over. */
+  async begin(): Promise<this> {
+    this.port = await freePort();
+    return this;
+  }
+
+  get env() {
+    return { SESSION_BUDDY_PORT: `${this.port}` };
+  }
 
   get name(): string {
     return `Troubleshooting / ${this.title}`;
@@ -78,7 +83,7 @@ const curl = (port: number, tool: string, args: object) =>
   )}'`;
 
 test("tracking is disabled: by a variable, by the configuration, by a spool that cannot be written", async () => {
-  const trouble = DISABLED;
+  const trouble = await DISABLED.begin();
   using sandbox = new Sandbox();
   const env = { ...trouble.env, SESSION_BUDDY_SESSION_ENABLED: "false" };
   await using newcomer = await Newcomer.atTerminal(sandbox, env);
@@ -107,7 +112,7 @@ test("tracking is disabled: by a variable, by the configuration, by a spool that
 
 test("a session is not recorded: no server, and an event that is refused", async () => {
   if (!needs("curl")) return;
-  const trouble = UNRECORDED;
+  const trouble = await UNRECORDED.begin();
   using sandbox = new Sandbox();
   await using _ = tidied(sandbox);
   await using newcomer = await Newcomer.atTerminal(sandbox, trouble.env);
@@ -135,7 +140,7 @@ test("a session is not recorded: no server, and an event that is refused", async
 });
 
 test("metadata is missing: nobody gave it, until somebody does", async () => {
-  const trouble = METADATA;
+  const trouble = await METADATA.begin();
   using sandbox = new Sandbox();
   await using newcomer = await Newcomer.atTerminal(sandbox, trouble.env);
   await newcomer.type("session-buddy shell -- true");
@@ -156,7 +161,7 @@ test("metadata is missing: nobody gave it, until somebody does", async () => {
 });
 
 test("the port is in use: by another program, and by another server of ours", async () => {
-  const trouble = PORT;
+  const trouble = await PORT.begin();
   using sandbox = new Sandbox();
   await using _ = tidied(sandbox);
   using other = Bun.listen({
@@ -183,7 +188,7 @@ test("the port is in use: by another program, and by another server of ours", as
 
 test("authentication failed: no token, another secret's, a weak secret", async () => {
   if (!needs("curl")) return;
-  const trouble = AUTHENTICATION;
+  const trouble = await AUTHENTICATION.begin();
   using sandbox = new Sandbox();
   await using _ = tidied(sandbox);
   await using newcomer = await Newcomer.atTerminal(sandbox, trouble.env);
@@ -207,7 +212,7 @@ test("authentication failed: no token, another secret's, a weak secret", async (
 });
 
 test("the database is locked: by a listing that nobody reads on, and by another program", async () => {
-  const trouble = LOCKED;
+  const trouble = await LOCKED.begin();
   using sandbox = new Sandbox();
   plant(
     sandbox,
@@ -216,6 +221,8 @@ test("the database is locked: by a listing that nobody reads on, and by another 
   await using _ = tidied(sandbox);
   await using newcomer = await Newcomer.atTerminal(sandbox, trouble.env);
   const ask = () => newcomer.type("session-buddy list-sessions --limit 1");
+  // The listing begins with what is stored, for all who ask meanwhile.
+  expect((await sandbox.run(["drain"])).exitCode).toBe(0);
   const listing = await unread(sandbox);
   const busy = await ask();
   trouble.seen(busy.shown, "the database is busy");
@@ -249,8 +256,9 @@ test("the database is locked: by a listing that nobody reads on, and by another 
 
 /** A listing under way whose output nobody takes. */
 async function unread(sandbox: Sandbox): Promise<Bun.Subprocess> {
-  // A pipe of our own: the runtime would read its pipes ahead, to their end.
-  const pipe = join(sandbox.home, "unread");
+  // A pipe of our own: the runtime would read its pipes ahead, to their end. Another one
+  // each time: what a listing before has left in it would be taken for this one's.
+  const pipe = join(sandbox.home, `unread-${crypto.randomUUID()}`);
   await sandbox.command(["mkfifo", pipe]);
   const fd = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
   const child = Bun.spawn(

@@ -21,8 +21,9 @@ import {
   VARIABLES,
   defaults,
 } from "../../src/config/keys.ts";
+import { freePort } from "../support/free-port.ts";
 import { configure } from "../support/host.ts";
-import { Newcomer, freePort, tidied } from "../support/newcomer.ts";
+import { Newcomer, tidied } from "../support/newcomer.ts";
 import { derived } from "../support/derived.ts";
 import { BLOCKS, PAGES, commandsOf, page, section } from "../support/pages.ts";
 import { Pty } from "../support/pty.ts";
@@ -66,7 +67,7 @@ test.each(typed)(
     using sandbox = new Sandbox();
     mahavishnu(sandbox);
     claude(sandbox);
-    const port = `${freePort()}`;
+    const port = `${await freePort()}`;
     const env = {
       SESSION_BUDDY_PORT: port,
       PYTHONPATH: join(sandbox.home, "python"),
@@ -96,7 +97,6 @@ test.each(typed)(
     for (const [page, name, begins] of LEFT)
       if (page === file) expect(left(sandbox, name)).toMatch(begins);
   },
-  180_000,
 );
 
 /** What is broken in troubleshooting has to be broken first: pages-trouble.test.ts. */

@@ -14,6 +14,7 @@ import { at, end } from "../support/events.ts";
 import { type TestDatabase, emptyDatabase } from "../support/postgres.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer, startArguments } from "../support/server.ts";
+import { until } from "../support/wait.ts";
 
 /** A host of its own whose database is that one. */
 function hostOf({ url }: TestDatabase): Sandbox {
@@ -27,6 +28,9 @@ async function said(sandbox: Sandbox, ...words: string[]): Promise<string> {
   expect([words, exitCode, stderr]).toEqual([words, 0, ""]);
   return stdout;
 }
+
+const LEFT =
+  /^session-buddy: what 1 recorded terminal showed is not looked through yet: .*\n/;
 
 const read = async (sandbox: Sandbox, ...words: string[]) =>
   JSON.parse(await said(sandbox, ...words, "--json"));
@@ -334,7 +338,12 @@ test("what terminals showed is found from every host, and played where it is, or
     const head = { session_id: id(n), started_at: at(0) };
     const entries = [shown(1, `needle ${n}\r\n`)];
     keep(host, recordingOf([entries], head), id(n));
-    await said(host, "drain");
+    // A drain looks through recordings for a while, and says where the next goes on.
+    await until("all to be looked through", async () => {
+      const { exitCode, stderr } = await host.run(["drain"]);
+      expect([exitCode, stderr.replace(LEFT, "")]).toEqual([0, ""]);
+      return stderr === "";
+    });
   }
   const both = [
     [id(0), "needle 0"],

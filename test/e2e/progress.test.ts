@@ -9,13 +9,17 @@ import { TestServer } from "../support/server.ts";
 test("a bar stands while a server is waited for, and goes with it", async () => {
   using sandbox = new Sandbox();
   plant(sandbox, [{}]);
-  await using server = await TestServer.start(sandbox);
+  await using _server = await TestServer.start(sandbox);
   const file = join(sandbox.home, "copy.duckdb");
-  // It takes as long as we want it to.
-  process.kill(server.child.pid, "SIGSTOP");
+  // It takes the spool in first, and waits for whoever does that; it answers meanwhile.
+  const lock = join(sandbox.spool, "drain.lock");
+  const words = ["flock", "-F", lock, "sh", "-c", "echo; exec cat"];
+  const holder = Bun.spawn(words, { stdin: "pipe", stdout: "pipe" });
+  await holder.stdout.getReader().read();
   await using pty = new Pty(sandbox, [BINARY, "backup", file]);
-  await pty.expect(/\rbackup: \d s/);
-  process.kill(server.child.pid, "SIGCONT");
+  await pty.expect(/\rbackup: \d+ s/);
+  holder.kill();
+  await holder.exited;
   await pty.expect(/backup: \S+copy.duckdb \(.*\)\r\n/);
   expect(await pty.ended()).toEqual({ code: 0, signal: null });
   // The bar is gone before the result is there.

@@ -14,6 +14,8 @@ const SESSIONS = [
   { component: "alpha", exit_code: 3 },
   { component: "beta", exit_code: 0 },
 ];
+/** The most that is granted over the network: what is tried is the answer. */
+const PATIENT = { timeout_seconds: 60 };
 const BY_COMPONENT =
   "SELECT component, count(*) AS n, max(exit_code) AS worst FROM sessions GROUP BY ALL ORDER BY 1";
 
@@ -141,12 +143,14 @@ test.each(["alone", "through a server"])(
 test("a server answers so many rows at most, and says so; a client that goes frees its place", async () => {
   using sandbox = new Sandbox();
   await using server = await TestServer.start(sandbox);
-  const many = await sandbox.run(["query", "FROM range(100001)"]);
+  const many = await sandbox.run([
+    ...["query", "--timeout", "600", "FROM range(100001)"],
+  ]);
   expect(many.exitCode).toBe(0);
   expect(many.stdout.split("\n")).toHaveLength(100_001);
   expect(many.stderr).toMatch(/first rows only.* at most 100000 rows/);
   const big = await sandbox.run([
-    ...["query", "--json"],
+    ...["query", "--timeout", "600", "--json"],
     "SELECT repeat('x', 1000000) AS x FROM range(30)",
   ]);
   expect(JSON.parse(big.stdout)).toHaveLength(16);
@@ -162,7 +166,7 @@ test("a server answers so many rows at most, and says so; a client that goes fre
         ...{ jsonrpc: "2.0", id: 1, method: "tools/call" },
         params: {
           name: "query_sessions",
-          arguments: { sql: ENDLESS[0], timeout_seconds: 60 },
+          arguments: { sql: ENDLESS[0], ...PATIENT },
         },
       }),
     });
@@ -171,7 +175,7 @@ test("a server answers so many rows at most, and says so; a client that goes fre
     await call.catch(() => {});
   }
   const { result } = await server.call("query_sessions", {
-    sql: "SELECT 1 AS one",
+    ...{ sql: "SELECT 1 AS one", ...PATIENT },
   });
   expect(result).toEqual({
     ...{ columns: [{ name: "one", type: "INTEGER" }], rows: [[1]], count: 1 },
@@ -190,7 +194,7 @@ test("who may read may query, by the tool too, and nobody reaches more than the 
   const ask = async (sql: string, bearer: string | null, more: object = {}) =>
     server.call(
       "query_sessions",
-      { sql, ...more },
+      { sql, ...PATIENT, ...more },
       bearer === null ? {} : { authorization: `Bearer ${bearer}` },
     );
   expect((await ask(BY_COMPONENT, null)).status).toBe(401);

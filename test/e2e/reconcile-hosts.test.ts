@@ -4,8 +4,9 @@
  */
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, copyFileSync, readFileSync } from "node:fs";
-import { truncateSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { lockFile } from "../../src/os/file.ts";
 import { Container } from "../support/container.ts";
 import { needsRoot, runPrivately } from "../support/host.ts";
 import { Live } from "../support/live.ts";
@@ -30,7 +31,12 @@ async function orphanIn(
     "until [ -e child ]; do sleep 0.01; done; kill -9 $!; wait $! 2>/dev/null; cat child",
   );
   const [{ session_id }] = recorded(sandbox) as [{ session_id: string }];
-  return { file: join(sandbox.spool, `${session_id}.ndjson`), child };
+  const file = join(sandbox.spool, `${session_id}.ndjson`);
+  // A process that the wrapper was starting has its lock until it is executed.
+  const fd = openSync(file, "r+");
+  await until("its lock to be free", () => lockFile(fd) !== "taken");
+  closeSync(fd);
+  return { file, child };
 }
 
 function recorded(sandbox: Sandbox): Record<string, unknown>[] {

@@ -13,6 +13,7 @@ import { drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { storedEvents } from "../support/database.ts";
 import { recovered } from "../support/events.ts";
+import { configure } from "../support/host.ts";
 import { Live } from "../support/live.ts";
 import { NO_LOCKS, withoutLocks } from "../support/locks.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
@@ -137,6 +138,8 @@ describe("a wrapper that was killed", () => {
 
 test("a session that was ended while its file was elsewhere is active once that is back", async () => {
   using sandbox = new Sandbox();
+  // No heartbeat makes the file again while it is away.
+  configure(sandbox, "session: {heartbeat: 1h}\n");
   await using live = await Live.begin(sandbox);
   expect((await sandbox.only()).status).toBe("active");
   const away = join(sandbox.home, "away");

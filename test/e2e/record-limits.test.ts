@@ -1,8 +1,9 @@
 /** How large recordings become, alone and together; shells go on all the same. */
-import { recorderOf } from "../support/wait.ts";
+import { recorderOf, until } from "../support/wait.ts";
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import {
+  existsSync,
   readFileSync,
   readdirSync,
   statSync,
@@ -53,6 +54,7 @@ test("past its size a recording says what it leaves out, and the shell goes on",
   configure(sandbox, "recordings: {session_bytes: 65536}");
   await using pty = new Pty(sandbox, [...RECORD, "bash"]);
   await pty.expect(/<1>\$ $/);
+  await pty.until("its recording", () => begun(sandbox));
   pty.line(noise(200_000));
   await pty.expect(/<2>\$ $/);
   // The first time it is said at once: a recorder that is killed says it, too.
@@ -74,6 +76,14 @@ test("past its size a recording says what it leaves out, and the shell goes on",
 
 const MAX_BYTES = 1024 * 1024;
 
+/** How many recordings have begun, but for one of before. */
+const count = (sandbox: Sandbox, before = ""): number =>
+  existsSync(join(sandbox.data, "recordings"))
+    ? recordings(sandbox.data).filter(
+        (name) => name !== before && begun(sandbox, name),
+      ).length
+    : 0;
+
 function total(sandbox: Sandbox): number {
   const folder = join(sandbox.data, "recordings");
   return sum(
@@ -84,12 +94,17 @@ function total(sandbox: Sandbox): number {
 test("several that record at once share what all may have, and each goes on", async () => {
   using sandbox = prepared();
   configure(sandbox, `recordings: {max_bytes: ${MAX_BYTES}}`);
-  const script = `${noise(300_000)}; ${noise(300_000)}; echo over; exit 7`;
+  const script = `echo ready; read go; ${noise(300_000)}; ${noise(300_000)}; echo over; exit 7`;
   const ptys = Array.from(
     { length: 4 },
     () => new Pty(sandbox, [...RECORD, "sh", "-c", script]),
   );
   try {
+    await until("their recordings", () => count(sandbox) === ptys.length);
+    for (const pty of ptys) {
+      await pty.expect("ready");
+      pty.line("");
+    }
     for (const pty of ptys) {
       await pty.expect("over");
       expect((await pty.ended()).code).toBe(7);
@@ -114,14 +129,18 @@ test("several that record at once share what all may have, and each goes on", as
 test("an older recording goes for one that is made", async () => {
   using sandbox = prepared();
   configure(sandbox, `recordings: {max_bytes: ${MAX_BYTES}}`);
-  const record = async (bytes: number) => {
-    await using pty = new Pty(sandbox, [...RECORD, "sh", "-c", noise(bytes)]);
+  const record = async (bytes: number, before?: string) => {
+    const script = `echo ready; read go; ${noise(bytes)}`;
+    await using pty = new Pty(sandbox, [...RECORD, "sh", "-c", script]);
+    await pty.until("its recording", () => count(sandbox, before) === 1);
+    await pty.expect("ready");
+    pty.line("");
     expect((await pty.ended()).code).toBe(0);
     await sandbox.list();
     return recordings(sandbox.data);
   };
   const [first] = await record(500_000);
-  const left = await record(600_000);
+  const left = await record(600_000, first);
   expect(left.length).toBe(1);
   expect(left).not.toContain(first);
   const facts = (await sandbox.list()).map(factsOf);
@@ -153,9 +172,11 @@ test("what is in the way of a recording stays as it is, and the shell runs", asy
 
 test("nobody else can look into the recordings, and limits of the user's are not theirs", async () => {
   using sandbox = prepared();
-  const run = `umask 0; ulimit -S -f 8; ulimit -S -n 12; exec ${RECORD.join(" ")} sh -c 'ulimit -S -f; ${noise(100_000)}; echo over'`;
+  const run = `umask 0; ulimit -S -f 8; ulimit -S -n 12; exec ${RECORD.join(" ")} sh -c 'ulimit -S -f; read go; ${noise(100_000)}; echo over'`;
   await using pty = new Pty(sandbox, ["sh", "-c", run]);
   await pty.expect(/^8\r/m);
+  await pty.until("its recording", () => count(sandbox) === 1);
+  pty.line("");
   await pty.expect("over");
   expect((await pty.ended()).code).toBe(0);
   const folder = join(sandbox.data, "recordings");

@@ -10,6 +10,11 @@ import { PLANTED } from "../support/planted.ts";
 import { Pty } from "../support/pty.ts";
 import { RECORD, prepared, recorded } from "../support/recorded-screen.ts";
 import { Random } from "../support/random.ts";
+import { gone, recorderOf, until } from "../support/wait.ts";
+
+/** The process that writes the recording, which a busy machine lets write on when its wrapper is gone. */
+const recorder = (pty: Pty): Promise<number> =>
+  until("its recorder", () => recorderOf(pty.pid));
 
 /** A password that nothing else is like. */
 const password = () => `Pw${crypto.randomUUID().slice(0, 13)}`;
@@ -18,6 +23,7 @@ test("what is typed unseen is in no file: read -s, getpass", async () => {
   using sandbox = prepared();
   const [first, second] = [password(), password()];
   await using pty = new Pty(sandbox, [...RECORD, "bash"]);
+  const writer = await recorder(pty);
   await pty.expect(/<1>\$ $/);
   pty.line("read -s -p 'Word: ' x; echo; echo ${#x}");
   await pty.expect(/^Word: $/m);
@@ -29,6 +35,7 @@ test("what is typed unseen is in no file: read -s, getpass", async () => {
   await pty.expect(/^15\r\n<3>\$ $/m);
   pty.line("exit");
   expect((await pty.ended()).code).toBe(0);
+  await gone(writer);
   const { shown } = recorded(sandbox);
   expect(shown.toString()).toBe(pty.raw());
   await sandbox.list();
@@ -108,9 +115,14 @@ test("two hundred secrets that are shown are in no file", async () => {
   );
   writeFileSync(script, SHOW);
   const { seed } = Random.seeded("record-secrets");
-  const show = ["python3", script, texts, `${seed}`];
+  // Not before its recorder is known.
+  const go = 'until [ -e go ]; do sleep 0.02; done; exec python3 "$@"';
+  const show = ["sh", "-c", go, "sh", script, texts, `${seed}`];
   await using pty = new Pty(sandbox, [...RECORD, ...show], { columns: 80 });
+  const writer = await recorder(pty);
+  writeFileSync(join(sandbox.home, "go"), "");
   expect((await pty.ended()).code).toBe(0);
+  await gone(writer);
   await sandbox.list();
   rmSync(texts);
   const words = [

@@ -1,14 +1,47 @@
 /** Whose screen is recorded: by a flag, by the configuration, and what is said where it is not. */
 import { expect, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { prepared, recorded, recordings } from "../support/recorded-screen.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
+import { gone, recorderOf } from "../support/wait.ts";
 
 const SHELL = [BINARY, "shell"];
-const QUICK = ["--", "sh", "-c", "echo sho''wn; exit 3"];
+const PROGRAM = "echo sho''wn; exit 3";
+const QUICK = ["--", "sh", "-c", PROGRAM];
+/** Before a program: it waits until it is recorded, and for a word of ours. */
+const HELD =
+  'until [ -s "$HOME"/.local/share/session-buddy/recordings/"$SESSION_BUDDY_SESSION_ID.rec" ] && [ -e "$HOME/go" ]; do sleep 0.1; done; ';
+
+/**
+ * A wrapper waits for its recorder for some seconds alone, of which a slow machine may
+ * need more to start it: the program ends once it records, and we go on once it is gone.
+ * @param flags and HELD before the program
+ */
+async function recordedWhole(
+  sandbox: Sandbox,
+  flags: readonly string[],
+  { env = {}, code = 3 }: { env?: Record<string, string>; code?: number } = {},
+): Promise<string> {
+  await using pty = new Pty(sandbox, [...SHELL, ...flags], { env });
+  const recorder = await pty.until("its recorder", () => recorderOf(pty.pid));
+  const go = join(sandbox.home, "go");
+  writeFileSync(go, "");
+  expect((await pty.ended()).code).toBe(code);
+  rmSync(go);
+  await gone(recorder);
+  return pty.text();
+}
+
+/** What a person sees of one that is recorded. */
+const seenRecorded = (
+  sandbox: Sandbox,
+  flags: string[],
+  env: Record<string, string> = {},
+) =>
+  recordedWhole(sandbox, [...flags, "--", "sh", "-c", HELD + PROGRAM], { env });
 
 /** What a person sees of a wrapped program that ends with 3, or what is said. */
 async function seen(
@@ -29,12 +62,12 @@ test("a flag, a variable and the configuration ask for it; --no-record wins", as
   expect(await seen(sandbox, [])).not.toContain("Screen:");
   expect(count(sandbox)).toBe(0);
   const plain = "Screen: recorded without secrets, what is typed is not\r\n";
-  expect(await seen(sandbox, ["--record"])).toContain(plain);
+  expect(await seenRecorded(sandbox, ["--record"])).toContain(plain);
   const env = { SESSION_BUDDY_SESSION_RECORD: "true" };
-  expect(await seen(sandbox, [], { env })).toContain(plain);
+  expect(await seenRecorded(sandbox, [], env)).toContain(plain);
   expect(count(sandbox)).toBe(2);
   configure(sandbox, "session: {record: true}");
-  expect(await seen(sandbox, [])).toContain(plain);
+  expect(await seenRecorded(sandbox, [])).toContain(plain);
   expect(await seen(sandbox, ["--no-record"])).not.toContain("Screen:");
   expect(count(sandbox)).toBe(3);
   expect(recorded(sandbox).shown.toString()).toBe("shown\r\n");
@@ -56,11 +89,11 @@ test("a condition of the configuration asks for it, and the banner says which", 
   );
   const other = await seen(sandbox, ["--component", "psql"]);
   expect(other).not.toContain("Screen:");
-  expect(await seen(sandbox, ["--component", "db"])).toContain(
+  expect(await seenRecorded(sandbox, ["--component", "db"])).toContain(
     "Screen: recorded without secrets, what is typed is not, as configured for component d* and command exit 3\r\n",
   );
   expect(count(sandbox)).toBe(1);
-  expect(await seen(sandbox, ["--record"])).toContain("is not\r\n");
+  expect(await seenRecorded(sandbox, ["--record"])).toContain("is not\r\n");
   const shown = await sandbox.run(["config"]);
   expect(shown.stdout).toMatch(/session\.record\t\S+config\.yaml:1\t\{"when":/);
 });
@@ -78,7 +111,7 @@ test("a mistake in a condition is explained, and keeps nobody from a shell", asy
 
 test("show-session tells what a recording came to", async () => {
   using sandbox = prepared();
-  await seen(sandbox, ["--record"]);
+  await seenRecorded(sandbox, ["--record"]);
   const { stdout } = await sandbox.run(["show-session"]);
   expect(stdout).toMatch(/^ {2}recording: [\d.]+ (B|KiB), [\d.]+ ?m?s$/m);
 });
@@ -89,11 +122,9 @@ test("rules and sizes of --config hold for a recording, too, and the program has
     join(sandbox.home, "own.yaml"),
     "redaction: {patterns: {mine: 'TK-(?<s>[0-9]+)'}}\nrecordings: {session_bytes: 65536}\n",
   );
-  const script =
-    "echo TK-47''11; env | grep -c HOOKS; head -c 90000 /dev/urandom | od";
+  const script = `${HELD}echo TK-47''11; env | grep -c HOOKS; head -c 90000 /dev/urandom | od`;
   const flags = ["--record", "--config", "own.yaml", "--"];
-  await using pty = new Pty(sandbox, [...SHELL, ...flags, "sh", "-c", script]);
-  expect((await pty.ended()).code).toBe(0);
+  await recordedWhole(sandbox, [...flags, "sh", "-c", script], { code: 0 });
   const { shown, file } = recorded(sandbox);
   expect(shown.toString()).toStartWith("TK-****\r\n0\r\n");
   expect(file.length).toBeLessThanOrEqual(65_536);
@@ -174,7 +205,15 @@ test("strictly, a recorder that cannot begin keeps from the shell; else it is to
     /its screen cannot be recorded and the audit is strict: '.*recordings' is not a folder/,
   );
   expect(strict).not.toContain("shown");
-  const loose = await seen(sandbox, ["--record"]);
+  // What it says is heard at the end, if it has been said by then.
+  const program = `echo be''gun; read go; ${PROGRAM}`;
+  const words = [...SHELL, "--record", "--", "sh", "-c", program];
+  await using pty = new Pty(sandbox, words);
+  await pty.expect("begun");
+  await pty.until("its recorder's end", () => recorderOf(pty.pid) === null);
+  pty.line("");
+  expect((await pty.ended()).code).toBe(3);
+  const loose = pty.text();
   expect(loose).toContain("shown");
   expect(loose).toMatch(/not fully recorded: '.*recordings' is not a folder/);
 });

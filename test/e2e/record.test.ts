@@ -12,12 +12,15 @@ import {
 import { needs } from "../support/tools.ts";
 import { recorderOf, gone } from "../support/wait.ts";
 
+/** How a program begins: at its end its recorder, which is waited for 5 s, is up. */
+const ONCE_RECORDED = `until [ -s "$HOME/.local/share/session-buddy/recordings/$SESSION_BUDDY_SESSION_ID.rec" ]; do :; done\n`;
+
 test("every byte that a program shows is recorded as it was shown, whatever it is", async () => {
   using sandbox = prepared();
   const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
   const bytes = Buffer.concat(Array.from({ length: 40 }, () => all));
   writeFileSync(join(sandbox.home, "bytes"), bytes);
-  const raw = ["sh", "-c", "stty raw; cat bytes; exit 9"];
+  const raw = ["sh", "-c", `${ONCE_RECORDED}stty raw; cat bytes; exit 9`];
   await using pty = new Pty(sandbox, [...RECORD, ...raw]);
   expect((await pty.ended()).code).toBe(9);
   const { shown, header, torn_bytes } = recorded(sandbox);
@@ -53,10 +56,11 @@ test.skipIf(!needs("script"))(
     );
     writeFileSync(binary, bytes);
     const program = ["sh", "-c", ALL_KINDS, binary];
+    const seen = ["sh", "-c", ONCE_RECORDED + ALL_KINDS, binary];
     const log = join(sandbox.home, "script.log");
     const quoted = program.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
     const script = ["script", "-qec", quoted.join(" "), log];
-    for (const command of [script, [...RECORD, ...program]]) {
+    for (const command of [script, [...RECORD, ...seen]]) {
       await using pty = new Pty(sandbox, command, { columns: 80 });
       expect((await pty.ended()).code).toBe(7);
     }

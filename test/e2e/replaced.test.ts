@@ -18,7 +18,7 @@ test("an executable replaced under a running wrapper loses nothing", async () =>
   writeFileSync(next, "#!/bin/sh\necho another version\n", { mode: 0o755 });
   renameSync(next, installed);
   await until("the facts", () =>
-    sandbox.spooled().some((event) => event["event_type"] === "annotation"),
+    JSON.stringify(sandbox.spooled()).includes('"command_tree_size"'),
   );
   pty.line(`${installed}; exit 5`);
   await pty.expect("another version");

@@ -1,6 +1,6 @@
 /** What recorded terminals showed is found: alone, with a server, and after its death. */
 import { expect, test } from "bun:test";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Entry } from "../../src/model/recording/format.ts";
 import { at, end } from "../support/events.ts";
@@ -52,6 +52,11 @@ function ended(sandbox: Sandbox, n: number, blocks: Entry[][]): string {
 test("the next search finds it, and says from where it is replayed", async () => {
   using sandbox = new Sandbox();
   await record(sandbox);
+  // A recorder, or a busy machine, may need a moment more: the next one goes on.
+  await until("all of it", async () => {
+    const { stdout, stderr } = await sandbox.run(["search", "needle"]);
+    return stdout !== "" && stderr === "";
+  });
   const [hit, ...more] = await search(sandbox, "NEEDLE");
   expect([hit, more]).toMatchObject([{ field: "output", text: "needle" }, []]);
   const seconds = (Math.floor(hit!.recording_ms! / 100) / 10).toFixed(1);
@@ -97,9 +102,12 @@ test("any command that has the database takes a short one in, a drain all", asyn
       join(sandbox.data, "sessions.duckdb"),
       "SELECT session_id, lines FROM searched_recordings WHERE done ORDER BY 1",
     );
-  await sandbox.list();
-  expect(await read()).toEqual([{ session_id: id(1), lines: 1 }]);
   // On a busy machine the next one goes on, so that nobody waits for long.
+  await until("the short one", async () => {
+    await sandbox.list();
+    return (await read()).length > 0;
+  });
+  expect(await read()).toEqual([{ session_id: id(1), lines: 1 }]);
   await until("all of it", async () => {
     expect((await sandbox.run(["drain"])).exitCode).toBe(0);
     return (await read()).length === 2;
@@ -128,7 +136,9 @@ test("a server does that while it runs, and tells its log once of what it cannot
   const file = readFileSync(path);
   // In the middle of a block's content.
   file[file.length - 8]! ^= 0xff;
-  writeFileSync(path, file);
+  // At once, as one that is half written may be met.
+  writeFileSync(join(sandbox.home, "damaged"), file, { mode: 0o600 });
+  renameSync(join(sandbox.home, "damaged"), path);
   ended(sandbox, 3, [[shown(1, "of another\r\n")]]);
   await until("the next look", async () => {
     const hits = await search(sandbox, "of another");
@@ -167,7 +177,6 @@ test("what another host has delivered is found, there and from that host", async
 });
 
 test("a server that is killed while it reads goes on where it was", async () => {
-  using sandbox = new Sandbox();
   const line = (n: number) => `${n} ${"x".repeat(60)}\r\n`;
   const COUNT = 60_000;
   const blocks = Array.from({ length: COUNT / 2_000 }, (_, block) => [
@@ -176,38 +185,45 @@ test("a server that is killed while it reads goes on where it was", async () => 
       Array.from({ length: 2_000 }, (_, n) => line(block * 2_000 + n)).join(""),
     ),
   ]);
-  ended(sandbox, 1, blocks);
-  const state = async () =>
+  const stateOf = async (sandbox: Sandbox) =>
     (await asked(
       sandbox,
       `SELECT count(*)::INTEGER AS n, count(DISTINCT text)::INTEGER AS texts,
         count(DISTINCT recording_line)::INTEGER AS numbers,
         (SELECT bool_and(searched) FROM recordings) AS done FROM output`,
     )) as { n: number; texts: number; numbers: number; done: boolean | null };
-  const first = await TestServer.start(sandbox);
-  const there = await until(
-    "some of it",
-    async () => {
-      const now = await state();
-      return now.n > 0 && now;
-    },
-    120_000,
-  );
-  await first.stop("SIGKILL");
-  expect(there.done).toBe(false);
-  await using _server = await TestServer.start(sandbox);
-  const all = await until(
-    "all of it",
-    async () => {
-      const now = await state();
-      expect(now.n).toBeGreaterThanOrEqual(there.n);
-      return now.done && now;
-    },
-    120_000,
-  );
-  expect(all).toEqual({
-    ...{ n: COUNT, texts: COUNT, numbers: COUNT, done: true },
-  });
-  const [hit] = await search(sandbox, "59999 x");
-  expect(hit!.recording_ms).toBe((COUNT / 2_000 - 1) * 1_000);
+  for (let tries = 0; ; tries++) {
+    using sandbox = new Sandbox();
+    const state = () => stateOf(sandbox);
+    ended(sandbox, 1, blocks);
+    const first = await TestServer.start(sandbox);
+    const there = await until(
+      "some of it",
+      async () => {
+        const now = await state();
+        return now.n > 0 && now;
+      },
+      120_000,
+    );
+    await first.stop("SIGKILL");
+    // Before it is asked it may be through.
+    if (there.done && tries < 10) continue;
+    expect(there.done).toBe(false);
+    await using _server = await TestServer.start(sandbox);
+    const all = await until(
+      "all of it",
+      async () => {
+        const now = await state();
+        expect(now.n).toBeGreaterThanOrEqual(there.n);
+        return now.done && now;
+      },
+      120_000,
+    );
+    expect(all).toEqual({
+      ...{ n: COUNT, texts: COUNT, numbers: COUNT, done: true },
+    });
+    const [hit] = await search(sandbox, "59999 x");
+    expect(hit!.recording_ms).toBe((COUNT / 2_000 - 1) * 1_000);
+    return;
+  }
 });

@@ -52,7 +52,7 @@ function temporary(sandbox: Sandbox): string {
   return folder;
 }
 
-const LONG = { timeout_ms: 120_000 };
+const LONG = { timeout_ms: 390_000 };
 
 /** The processes in whose environment a text stands. */
 function processesWith(text: string): string[] {

@@ -86,6 +86,9 @@ test("a backup does not go into another user's file", async () => {
     `: > begun; while :; do [ -e .backup.duckdb.part ] || : > .backup.duckdb.part
      chmod 666 .backup.duckdb.part; done 2> /dev/null`,
   );
+  await until("his file", () =>
+    readdirSync(attack.theirs).includes(".backup.duckdb.part"),
+  );
   const file = join(attack.theirs, "backup.duckdb");
   const run = await sandbox.run(["backup", file]);
   expect(run).toMatchObject({ exitCode: 0, stderr: "" });
@@ -427,15 +430,17 @@ test("a file that came to the place meanwhile gives ours no list of who may read
   const out = join(folder, "out");
   writeFileSync(out, "");
   chmodSync(out, 0o640);
-  // It is exchanged between the look and what takes its place.
+  // It is exchanged between the look and what takes its place: until then it is kept
+  // from asking for lists, and goes on once who keeps it is gone.
   const evil = join(folder, "evil");
   const run = await sandbox.command([
     ...["sh", "-c"],
     `: > ${evil}; chmod 640 ${evil}; setfacl -m u:${STRANGER}:rw ${evil}
     chown ${STRANGER} ${evil}
-    strace -f -o /dev/null -e trace=listxattr,llistxattr -e inject=listxattr,llistxattr:delay_enter=1500000 ${BINARY} list-sessions --output ${out} &
-    until ls ${folder}/.session-buddy-*.new/* >/dev/null 2>&1; do :; done
-    mv -f ${evil} ${out}; wait $!; status=$?; getfacl -c ${out}; exit $status`,
+    strace -D -f -o /dev/null -e trace=listxattr,llistxattr -e inject=listxattr,llistxattr:delay_enter=1000000000 ${BINARY} list-sessions --output ${out} & pid=$!
+    until ls ${folder}/.session-buddy-*.new/* >/dev/null 2>&1; do sleep 0.1; done
+    mv -f ${evil} ${out}; kill -KILL $(sed -n 's/^TracerPid:.//p' /proc/$pid/status)
+    wait $pid; status=$?; getfacl -c ${out}; exit $status`,
   ]);
   if (run.exitCode === 0) expect(run.stdout).not.toContain(`user:${STRANGER}`);
   else expect(readFileSync(out, "utf8")).toBe("");

@@ -9,12 +9,13 @@ import type { Event } from "../../src/model/event.ts";
 import { drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
 import { command, recovered } from "../support/events.ts";
+import { configure } from "../support/host.ts";
 import { Live } from "../support/live.ts";
 import { Place, SETTINGS } from "../support/place.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { id, leave, life, lines, named } from "../support/spool.ts";
 
-const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
 const at = (ms: number) => new Date(ms).toISOString();
 
 /** A command that a shell of the session ran at a moment. */
@@ -62,7 +63,7 @@ describe.each(SETTINGS)(
       const { sandbox } = place;
       await using live = await Live.begin(sandbox);
       // Later than all else that tells of it, on a slow machine too.
-      const later_ms = Date.now() + MINUTE_MS;
+      const later_ms = Date.now() + HOUR_MS;
       const file = leave(
         sandbox,
         `${live.session_id}.4194000.ndjson`,
@@ -85,6 +86,8 @@ describe.each(SETTINGS)(
     test("ends a session whose own file was taken away only until that is back", async () => {
       await using place = await Place.begin(setting);
       const { sandbox } = place;
+      // No heartbeat makes the file again while it is away.
+      configure(sandbox, "session: {heartbeat: 1h}\n");
       await using live = await Live.begin(sandbox);
       await live.quiet();
       const { spool } = sandbox;
@@ -116,21 +119,21 @@ describe.each(SETTINGS)(
       leave(
         sandbox,
         `${id(1)}.4194000.ndjson`,
-        lines([ran(id(1), now + MINUTE_MS)]),
+        lines([ran(id(1), now + HOUR_MS)]),
       );
       await place.drain();
       expect(await sandbox.only()).toMatchObject({
         status: "lost",
-        end_time: at(now + MINUTE_MS),
+        end_time: at(now + HOUR_MS),
         command_count: 1,
       });
       // Nor when it comes when the file is done already.
       const done = join(sandbox.spool, "done", `${id(1)}.4194000.ndjson`);
-      appendFileSync(done, lines([ran(id(1), now + 2 * MINUTE_MS)]));
-      await place.drain(3 * MINUTE_MS);
+      appendFileSync(done, lines([ran(id(1), now + 2 * HOUR_MS)]));
+      await place.drain(3 * HOUR_MS);
       expect(await sandbox.only()).toMatchObject({
         status: "lost",
-        end_time: at(now + 2 * MINUTE_MS),
+        end_time: at(now + 2 * HOUR_MS),
         command_count: 2,
       });
       expect(named(join(sandbox.spool, "done"))).toEqual([]);
@@ -156,14 +159,14 @@ describe.each(SETTINGS)(
         leave(
           sandbox,
           `${id(1)}.4194000.ndjson`,
-          lines([ran(id(1), now + MINUTE_MS)]),
+          lines([ran(id(1), now + HOUR_MS)]),
         );
         await place.drain();
         leave(sandbox, `${id(1)}.ndjson`, own(now));
         await place.drain();
         expect(await sandbox.only()).toMatchObject({
           status: "lost",
-          end_time: at(now + MINUTE_MS),
+          end_time: at(now + HOUR_MS),
           command_count: 1,
         });
       },
@@ -176,13 +179,13 @@ describe.each(SETTINGS)(
       leave(
         sandbox,
         `${id(1)}.4194000.ndjson`,
-        lines([ran(id(1), now + MINUTE_MS)]),
+        lines([ran(id(1), now + HOUR_MS)]),
       );
       leave(sandbox, `${id(1)}.ndjson`, lines(life(1, recovered(5))));
       await place.drain();
       expect(await sandbox.only()).toMatchObject({
         status: "lost",
-        end_time: at(now + MINUTE_MS),
+        end_time: at(now + HOUR_MS),
         command_count: 1,
       });
     });
@@ -198,7 +201,7 @@ describe.each(SETTINGS)(
         .slice(1)
         .map((event) => ({ ...event, session_id }));
       await live.killWrapper();
-      await Bun.write(live.file, `${start}\n${lines(gone)}`);
+      live.replace(`${start}\n${lines(gone)}`);
       expect((await sandbox.only()).status).toBe("lost");
       const file = leave(
         sandbox,
@@ -221,7 +224,7 @@ describe.each(SETTINGS)(
       leave(
         sandbox,
         `${live.session_id}.4194000.ndjson`,
-        lines([ran(live.session_id, Date.now() + MINUTE_MS)]),
+        lines([ran(live.session_id, Date.now() + HOUR_MS)]),
       );
       expect(await sandbox.only()).toMatchObject({
         status: "ended",
@@ -237,7 +240,7 @@ test("a drain that dies before it has closed a late shell's session leaves that 
   using sandbox = new Sandbox();
   leave(sandbox, `${id(1)}.ndjson`, lines(life(1)));
   expect((await sandbox.only()).status).toBe("lost");
-  const late = at(Date.now() + MINUTE_MS);
+  const late = at(Date.now() + HOUR_MS);
   leave(
     sandbox,
     `${id(1)}.4194000.ndjson`,

@@ -22,7 +22,7 @@ import { id, leave, life, lines, named } from "../support/spool.ts";
 
 const TERABYTES = 2 ** 41;
 const HUGE = "bash-20261128-000000-deadbeef.ndjson";
-const LIMITED = { timeout_ms: 60_000 };
+const LIMITED = { timeout_ms: 380_000 };
 
 function sparse(path: string): string {
   writeFileSync(path, "", { mode: 0o600 });

@@ -30,7 +30,7 @@ class Stranger implements AsyncDisposable {
   }
 
   /**
-   * @param load goes on for ever, in as many threads
+   * @param load goes on for ever, in as many threads; it may count in `times`
    * @param threads of each of three processes
    */
   static python(
@@ -50,6 +50,7 @@ def connect():
     made.connect(("127.0.0.1", ${port}))
     return made
 def load():
+    times = 0
     while True:
         try:
 ${load.replace(/^/gm, " ".repeat(12))}
@@ -134,13 +135,13 @@ test("connections that say nothing take no descriptor from the spool and the dat
 
 /** Connects anew for each question; says so once it has got some answers. */
 const CHURN = `
-for answers in range(50):
-    made = connect()
-    made.sendall(HEAD + b"Connection: close\\r\\n\\r\\n")
-    while made.recv(65536):
-        pass
-    made.close()
-if threading.current_thread() is threading.main_thread():
+made = connect()
+made.sendall(HEAD + b"Connection: close\\r\\n\\r\\n")
+while made.recv(65536):
+    pass
+made.close()
+times += 1
+if times == 50 and threading.current_thread() is threading.main_thread():
     print("all", flush=True)`;
 
 test("who connects anew without end keeps the server from nothing else", async () => {
@@ -154,7 +155,8 @@ test("who connects anew without end keeps the server from nothing else", async (
 /** Asks without end on one connection, and never looks at an answer. */
 const FLOOD = `
 made = connect()
-if threading.current_thread() is threading.main_thread():
+times += 1
+if times == 1 and threading.current_thread() is threading.main_thread():
     print("all", flush=True)
 for _ in range(100):
     made.sendall((HEAD + b"\\r\\n") * 1500)`;
@@ -192,14 +194,19 @@ const toldOfThousand = (sandbox: Sandbox, event: string) =>
     return sum === 1000 && lines;
   });
 
+/** Far fewer than were refused: some at once, and one a second however long it takes. */
+const fewSince = (began_ms: number) =>
+  100 + (performance.now() - began_ms) / 1_000;
+
 test("his refusals are counted, and the log keeps what else it has to tell", async () => {
   if (!needsRoot("setpriv", "curl")) return;
   using sandbox = new Sandbox();
   await using server = await TestServer.start(sandbox);
+  const began_ms = performance.now();
   const said = thousandTimes(server, "/metrics");
   expect(said.match(/another user/g)).toHaveLength(1000);
   const refused = await toldOfThousand(sandbox, "request_refused");
-  expect(refused.length).toBeLessThan(100);
+  expect(refused.length).toBeLessThan(fewSince(began_ms));
 });
 
 test("and so are his calls with a bad token", async () => {
@@ -215,10 +222,11 @@ test("and so are his calls with a bad token", async () => {
   const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params };
   const header = "Content-Type: application/json";
   const body = JSON.stringify(call);
+  const began_ms = performance.now();
   const said = thousandTimes(server, "/mcp", "-H", header, "-d", body);
   expect(said.match(/"status":"error"/g)).toHaveLength(1000);
   const refused = await toldOfThousand(sandbox, "tool_refused");
-  expect(refused.length).toBeLessThan(100);
+  expect(refused.length).toBeLessThan(fewSince(began_ms));
 });
 
 test("a server for every address knows which user of this host asks", async () => {

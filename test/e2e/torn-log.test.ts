@@ -14,7 +14,7 @@ import {
 import { join } from "node:path";
 import { drain } from "../../src/spool/drain.ts";
 import { DuckDBStore } from "../../src/store/duckdb/store.ts";
-import { needsRoot, plant, runPrivately } from "../support/host.ts";
+import { configure, needsRoot, plant, runPrivately } from "../support/host.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import { TestServer } from "../support/server.ts";
 
@@ -77,6 +77,8 @@ test("a flipped byte: a server starts, has what was committed before it, and its
 
 test("what the log has lost and the spool still has comes back", async () => {
   using sandbox = new Sandbox();
+  // Else the spool may have let go of the first when the last is stored.
+  configure(sandbox, "store: {keep_done: 1h}\n");
   const ids = await crashed(sandbox, 3);
   // All of it, as on a disk that never wrote it.
   writeFileSync(logOf(sandbox), Buffer.alloc(4_096));

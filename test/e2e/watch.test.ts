@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { configure } from "../support/host.ts";
 import { Live } from "../support/live.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
@@ -88,6 +89,8 @@ test.each(["a key", "a signal"])(
 
 test("in a pipe each event is a line as it comes", async () => {
   using sandbox = new Sandbox();
+  // None of the wrapper's own comes between.
+  configure(sandbox, "session: {heartbeat: 1h}\n");
   const { live, run } = await begun(sandbox);
   await using _live = live;
   // What the wrapper tells beside it comes before.

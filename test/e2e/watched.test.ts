@@ -5,19 +5,21 @@ import { join } from "node:path";
 import { passwdEntry } from "../../src/os/paths.ts";
 import { CastClient } from "../support/casts.ts";
 import { Pty } from "../support/pty.ts";
+import { begun } from "../support/recorded-screen.ts";
 import { keep, recordingOf, shown } from "../support/recording.ts";
 import { BINARY, Sandbox } from "../support/sandbox.ts";
 import type { Event } from "../../src/model/event.ts";
 import { TestServer, startArguments } from "../support/server.ts";
 import { id, leave, life, lines } from "../support/spool.ts";
 import { mintToken } from "../support/token.ts";
+import { until } from "../support/wait.ts";
 
 const SECRET = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString(
   "base64",
 );
 const ENV = { SESSION_BUDDY_SECRET: SECRET };
 const bearer = (subject: string, scope: "read" | "write" = "read") => ({
-  authorization: `Bearer ${mintToken(SECRET, { subject, ttl_seconds: 60, scope }, Date.now())}`,
+  authorization: `Bearer ${mintToken(SECRET, { subject, ttl_seconds: 3_600, scope }, Date.now())}`,
 });
 
 /** A session that is lost, and its recording. */
@@ -85,6 +87,8 @@ describe("over HTTP", () => {
     const record = [BINARY, "shell", "--quiet", "--record", "--"];
     await using pty = new Pty(sandbox, [...record, "sh", "-c", wait]);
     const [, session_id] = await pty.expect(/^id (\S+)\s/m);
+    // It is shown before it is recorded.
+    await until("its recording", () => begun(sandbox, session_id));
     const url = `${server.origin}/recordings/${session_id}.cast?follow`;
     for (let i = 0; i < 3; i++) {
       await using client = await CastClient.open(url);

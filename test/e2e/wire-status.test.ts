@@ -6,6 +6,7 @@
  * with a clock of our own, in test/contract/lapse.test.ts.
  */
 import { describe, expect, test } from "bun:test";
+import { drainsOver } from "../crash/drains.ts";
 import { configure } from "../support/host.ts";
 import { annotation, end, start } from "../support/events.ts";
 import { Live } from "../support/live.ts";
@@ -143,6 +144,8 @@ describe("a session of another host", () => {
     await using live = await Live.begin(far);
     await far.run(["drain"]);
     await live.killWrapper();
+    // One that the wrapper has started would tell that the program lives.
+    await drainsOver(far.home);
     const silent = await host.lost();
     await far.run(["drain"]);
     expect(await host.cameBack()).toBeTrue();

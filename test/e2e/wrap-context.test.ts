@@ -109,7 +109,8 @@ test("given metadata wins: --meta over profile over what was found out", async (
   mkdirSync(folder, { recursive: true });
   writeFileSync(
     join(folder, "config.yaml"),
-    "profiles:\n  crew:\n    metadata: {adapters: [prefect, agno], version: '7.0', command_tree_size: 3, cli_preprocessing_enabled: true, tab_completion_enabled: true}\n",
+    // So that what is found out is the first that comes after the start.
+    "session: {heartbeat: 24h}\nprofiles:\n  crew:\n    metadata: {adapters: [prefect, agno], version: '7.0', command_tree_size: 3, cli_preprocessing_enabled: true, tab_completion_enabled: true}\n",
   );
   const command = ["--", "sh", "-c", "true"];
   const long = ["--", "sh", "-c", "read line"];
@@ -187,26 +188,31 @@ test("the command tree counts distinct executables on PATH, and follows it", asy
   const more = join(sandbox.home, "more");
   mkdirSync(more);
   const argv = (command: string) => ["--", "/bin/sh", "-c", command];
-  // Of a session that ends at once there is none where the machine is busy.
+  // Of a session that ends at once there is none where the machine is busy, unless a
+  // longer one has counted before: only the last one here is on its own.
   const count = (PATH: string, command: string) =>
-    until("a count", async () => {
-      const { metadata } = await recorded(sandbox, argv(command), { PATH });
-      return metadata["command_tree_size"];
-    });
+    until(
+      "a count",
+      async () => {
+        const { metadata } = await recorded(sandbox, argv(command), { PATH });
+        return metadata["command_tree_size"];
+      },
+      300_000,
+    );
   // The session is long when the count is on record before it ends.
   const long = `while ! grep -q '"event_type":"annotation"' "$HOME"/.local/share/session-buddy/spool/*/$SESSION_BUDDY_SESSION_ID.ndjson; do :; done`;
   const PATH = `${path}:${more}:relative::${path}/:/nonexistent:/usr/bin/../bin/grep`;
   const longer = long.replace("grep", "/bin/grep");
-  expect(await count(PATH, "exit")).toBe(2);
   expect(await count(PATH, longer)).toBe(2);
+  expect(await count(PATH, "exit")).toBe(2);
   executable(join(more, "new"), "#!/bin/sh\n");
   executable(join(more, "sleep"), "#!/bin/sh\n");
   writeFileSync(join(more, "no-program"), "");
   mkdirSync(join(more, "folder"));
   symlinkSync("folder", join(more, "link-to-folder"));
   symlinkSync("nowhere", join(more, "link-to-nothing"));
-  expect(await count(PATH, "exit")).toBe(3);
   expect(await count(PATH, longer)).toBe(3);
+  expect(await count(PATH, "exit")).toBe(3);
   chmodSync(join(more, "new"), 0o644);
   expect(await count(PATH, longer)).toBe(2);
   expect(await count(PATH, "exit")).toBe(2);

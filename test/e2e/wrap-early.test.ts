@@ -33,7 +33,7 @@ test.each(CASES)(
     using sandbox = new Sandbox();
     const name = signal.slice(3);
     // Left behind, it would be active; not told, it would exit with 0.
-    const script = `setsid kill -${name} $PPID; exec sleep 5`;
+    const script = `setsid kill -${name} $PPID; exec sleep 1000`;
     const argv = [BINARY, "shell", "--", "sh", "-c", script];
     const done = await sandbox.command([...childFirst(), ...argv], { env });
     const session = await sandbox.only();

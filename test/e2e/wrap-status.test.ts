@@ -7,16 +7,20 @@ import { readUntil } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
 import { gone, stopped, waiting } from "../support/wait.ts";
 
-test("every exit status from 0 to 255 is passed on", async () => {
-  using sandbox = new Sandbox();
-  const env = { SESSION_BUDDY_SESSION_ENABLED: "false" };
-  const script = `for n in $(seq 0 255); do "$1" shell -- sh -c "exit $n"; echo $?; done`;
-  const argv = ["sh", "-c", script, "sh", BINARY];
-  const { stdout } = await sandbox.command(argv, { env, timeout_ms: 300_000 });
-  expect(stdout.trim().split("\n").map(Number)).toEqual(
-    Array.from({ length: 256 }, (_, n) => n),
-  );
-});
+test.each([0, 64, 128, 192])(
+  "every exit status from 0 to 255 is passed on, the 64 from %d",
+  async (first) => {
+    using sandbox = new Sandbox();
+    const env = { SESSION_BUDDY_SESSION_ENABLED: "false" };
+    const script = `for n in $(seq ${first} ${first + 63}); do "$1" shell -- sh -c "exit $n"; echo $?; done`;
+    const argv = ["sh", "-c", script, "sh", BINARY];
+    const { stdout } = await sandbox.command(argv, { env });
+    expect(stdout.trim().split("\n").map(Number)).toEqual(
+      Array.from({ length: 64 }, (_, n) => first + n),
+    );
+  },
+  400_000,
+);
 
 test("while nothing is recorded the wrapper waits for its program, asleep", async () => {
   using sandbox = new Sandbox();

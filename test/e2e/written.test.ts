@@ -5,8 +5,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../support/free-port.ts";
 import { plant } from "../support/host.ts";
-import { freePort, tidied, withExecutable } from "../support/newcomer.ts";
+import { tidied, withExecutable } from "../support/newcomer.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { TestServer, readUntil } from "../support/server.ts";
 import { needs } from "../support/tools.ts";
@@ -193,7 +194,7 @@ for (const served of [false, true])
 test("starts a server, asks it how it is, starts it anew and ends it", async () => {
   using sandbox = withCommand();
   await using _ = tidied(sandbox);
-  const port = freePort();
+  const port = await freePort();
   sandbox.env["SESSION_BUDDY_PORT"] = `${port}`;
   const run = (script: string) => sandbox.command(["bash", "-c", script]);
   const url = `http://127.0.0.1:${port}/mcp`;
@@ -224,7 +225,7 @@ test("starts a server, asks it how it is, starts it anew and ends it", async () 
       ["health --json", /"status": "ok"/],
       ["logs", "ready"],
       ["logs -n 100", "ready"],
-      ["restart", "restarted: http://127.0.0.1:"],
+      ["restart --timeout 90", "restarted: http://127.0.0.1:"],
       ["restart --force --timeout 10 --json", /"running":true/],
       ["stop --force --timeout 10 --json", /"stopped":true/],
     ] as const) {

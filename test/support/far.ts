@@ -2,11 +2,21 @@
  * A host that records and a server on another one, with a proxy between that keeps a
  * list of what passes, and does with the pieces of recordings what it is told.
  */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Pty } from "./pty.ts";
-import { BINARY, type Finished, Sandbox } from "./sandbox.ts";
+import { RECORD, begun } from "./recorded-screen.ts";
+import { type Finished, Sandbox } from "./sandbox.ts";
 import { TestServer, type ServerOptions } from "./server.ts";
+import { gone, recorderOf, until } from "./wait.ts";
 
 /** A request that brings a piece of a recording. */
 export interface Piece {
@@ -26,6 +36,8 @@ export class FarHost implements AsyncDisposable {
   readonly passed: (string | Piece)[] = [];
   onPiece: OnPiece = () => null;
   private readonly proxy: Bun.Server<undefined>;
+  /** Our end of a pipe that what is recorded waits at; open for both directions. */
+  private readonly go: number;
 
   private constructor(
     readonly far: Sandbox,
@@ -36,6 +48,9 @@ export class FarHost implements AsyncDisposable {
       join(this.near.home, ".bashrc"),
       "PS1='<\\#>$ '\nunset HISTFILE\n",
     );
+    const pipe = join(this.near.home, "go");
+    Bun.spawnSync(["mkfifo", pipe]);
+    this.go = openSync(pipe, "r+");
     this.proxy = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
@@ -97,9 +112,19 @@ export class FarHost implements AsyncDisposable {
   /** Records a shell on the near host, in which nothing but this is run. */
   async record(script: string): Promise<string> {
     const before = new Set(this.recordings(this.near));
-    const argv = [BINARY, "shell", "--quiet", "--record", "--"];
-    await using pty = new Pty(this.near, [...argv, "bash", "-c", script]);
+    // A recorder that begins late may be given less than all, or have no time to end.
+    const waits = `read < ~/go; ${script}`;
+    await using pty = new Pty(this.near, [...RECORD, "bash", "-c", waits]);
+    const recorder = await until("its recorder", () => recorderOf(pty.pid));
+    await until("its recording", () =>
+      this.recordings(this.near).some(
+        (id) => !before.has(id) && begun(this.near, id),
+      ),
+    );
+    writeSync(this.go, "\n");
     await pty.ended();
+    // As long as it has its lock, it is not over for anybody.
+    await gone(recorder);
     const made = this.recordings(this.near).filter((id) => !before.has(id));
     if (made.length !== 1) throw new Error(`${made.length} recordings`);
     return made[0]!;
@@ -137,6 +162,7 @@ export class FarHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server[Symbol.asyncDispose]();
     await this.proxy.stop(true);
+    closeSync(this.go);
     this.near[Symbol.dispose]();
     this.far[Symbol.dispose]();
   }

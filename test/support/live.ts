@@ -7,7 +7,9 @@ import {
   closeSync,
   openSync,
   readFileSync,
+  renameSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -65,6 +67,12 @@ export class Live implements AsyncDisposable {
 
   get lines(): string[] {
     return readFileSync(this.file, "utf8").split("\n").slice(0, -1);
+  }
+
+  /** Puts another file in its place, whole: one that is written over may be read meanwhile. */
+  replace(text: string): void {
+    writeFileSync(`${this.file}.new`, text, { mode: 0o600 });
+    renameSync(`${this.file}.new`, this.file);
   }
 
   /** Waits until the wrapper has said all that it says before the end. */

@@ -110,15 +110,3 @@ export function withExecutable(sandbox: Sandbox): string {
   }
   return `${bin}:${sandbox.env["PATH"]}`;
 }
-
-/** A port of this host that nobody listens on. */
-export function freePort(): number {
-  const listener = Bun.listen({
-    hostname: "127.0.0.1",
-    port: 0,
-    socket: { data() {} },
-  });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
-}

@@ -5,6 +5,7 @@
  */
 import { SQL } from "bun";
 import { Node } from "../crash/postgres/node.ts";
+import { until } from "./wait.ts";
 
 /** As many as the pools of a process of tests may have open. */
 const CONFIGURATION = "max_connections = 200";
@@ -36,17 +37,32 @@ export async function emptyDatabase(
   const url = new URL(await (running ??= begin()));
   const sql = new SQL(url.href, { max: 1 });
   const name = `sb_${process.pid}_${++made}`;
-  await sql.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  await alone(sql, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
   const template = like
     ? `TEMPLATE ${new URL(like.url).pathname.slice(1)}`
     : "";
-  await sql.unsafe(`CREATE DATABASE ${name} ${template}`);
+  await alone(sql, `CREATE DATABASE ${name} ${template}`);
   url.pathname = `/${name}`;
   return {
     url: url.href,
     async [Symbol.asyncDispose]() {
-      await sql.unsafe(`DROP DATABASE ${name} WITH (FORCE)`);
+      await alone(sql, `DROP DATABASE ${name} WITH (FORCE)`);
       await sql.close();
     },
   };
 }
+
+/** SQLSTATE of object_in_use. */
+const IN_USE = "55006";
+
+/** What PostgreSQL does only while nobody is connected: it waits 5 s for them to go. */
+const alone = (sql: SQL, statement: string): Promise<true> =>
+  until(statement, () =>
+    sql.unsafe(statement).then(
+      () => true as const,
+      (error: { errno?: string }) => {
+        if (error.errno === IN_USE) return null;
+        throw error;
+      },
+    ),
+  );

@@ -6,6 +6,8 @@ import { readFileSync, readdirSync } from "node:fs";
 import type { Sandbox } from "./sandbox.ts";
 
 const PATIENCE_MS = 60_000;
+/** It is drawn over itself, and erased. */
+const PROGRESS = /\r(?:[a-z]+: [^\r\n\x1b]*)?\x1b\[K/g;
 
 export class Pty implements AsyncDisposable {
   /** Everything shown so far, escape sequences removed. */
@@ -117,6 +119,11 @@ export class Pty implements AsyncDisposable {
   /** All that was shown, without escape sequences. */
   text(): string {
     return Bun.stripANSI(this.shown);
+  }
+
+  /** As `raw`, but for the bar that shows how far work is that takes a second. */
+  withoutProgress(): string {
+    return this.shown.replace(PROGRESS, "");
   }
 
   /** All that was shown, as the program wrote it. */

@@ -10,7 +10,8 @@ import {
   rmSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { memoryFolderOf } from "../../src/os/memory-folder.ts";
 import type { Session } from "../../src/model/session.ts";
 
 export const BINARY = join(import.meta.dir, "../../dist/session-buddy");
@@ -40,6 +41,9 @@ for (const name of readdirSync(tmpdir())) {
 const PROGRESS =
   /^session-buddy: [a-z]+: (?:[^,()\n]+, )?(?:\d+ %, )?\d[\d:]*(?: s)?\n/gm;
 
+/** Less than a test may take; how fast the machine is has no part in it. */
+const PATIENCE_MS = 380_000;
+
 export interface Finished {
   exitCode: number | null;
   signal: string | null;
@@ -52,7 +56,7 @@ export interface RunOptions {
   env?: Record<string, string | undefined>;
   cwd?: string;
   stdin?: string;
-  /** Kills the process after so many milliseconds: a test that hangs fails. */
+  /** Kills the process after so many milliseconds: a test that hangs says what it waited for. */
   timeout_ms?: number;
 }
 
@@ -91,13 +95,15 @@ export class Sandbox implements Disposable {
   spooled(): Record<string, unknown>[] {
     const root = join(this.data, "spool");
     if (!existsSync(root) || readdirSync(root).length === 0) return [];
-    return readdirSync(this.spool)
-      .filter((name) => name.endsWith(".ndjson"))
-      .flatMap((name) =>
-        readFileSync(join(this.spool, name), "utf8").split("\n"),
-      )
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    return (
+      readdirSync(this.spool)
+        .filter((name) => name.endsWith(".ndjson"))
+        // A last line without its end is being written.
+        .flatMap((name) =>
+          readFileSync(join(this.spool, name), "utf8").split("\n").slice(0, -1),
+        )
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+    );
   }
 
   envWith(extra: RunOptions["env"] = {}): Record<string, string> {
@@ -115,7 +121,7 @@ export class Sandbox implements Disposable {
       stdin: new Blob([options.stdin ?? ""]),
       stdout: "pipe",
       stderr: "pipe",
-      timeout: options.timeout_ms ?? 100_000,
+      timeout: options.timeout_ms ?? PATIENCE_MS,
       killSignal: "SIGKILL",
     });
     const [stdout, stderr] = await Promise.all([
@@ -159,6 +165,15 @@ export class Sandbox implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // What a wrapper that was killed has left in memory goes by a pass that there is none of.
+    const root = join(this.data, "spool");
+    const names = existsSync(root)
+      ? readdirSync(root, { recursive: true, encoding: "utf8" })
+      : [];
+    for (const name of names)
+      rmSync(join("/dev/shm", memoryFolderOf(basename(name, ".ndjson"))), {
+        ...{ recursive: true, force: true },
+      });
     rmSync(this.home, { recursive: true, force: true });
   }
 }

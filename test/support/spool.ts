@@ -1,7 +1,7 @@
 /**
  * Spool files as writers that are gone left them, and drains at any moment.
  */
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Event } from "../../src/model/event.ts";
 import { drain } from "../../src/spool/drain.ts";
@@ -56,14 +56,17 @@ const escaped = (text: string) =>
 export const lines = (events: readonly Event[]) =>
   events.map((event) => `${JSON.stringify(event)}\n`).join("");
 
-/** Puts a file into the sandbox's spool, as a writer that is gone left it. */
+/** Puts a file into the sandbox's spool, as a writer that is gone left it: at once, whole. */
 export function leave(
   sandbox: Sandbox,
   name: string,
   content: string | Uint8Array,
 ): string {
   const path = join(ensureSpool(sandbox.data), name);
-  writeFileSync(path, content, { mode: 0o600 });
+  // What is there already stays the same file.
+  const made = existsSync(path) ? path : `${path}.new`;
+  writeFileSync(made, content, { mode: 0o600 });
+  renameSync(made, path);
   return path;
 }
 

@@ -70,6 +70,8 @@ export const openPostgres = (
 ): Promise<PostgresStore> =>
   PostgresStore.open(addressOf(url, null, null), {
     patterns: async () => new DuckDBPatterns(),
+    // A database that is slow is not away.
+    patience_ms: 120_000,
     ...options,
   });
 

@@ -6,6 +6,7 @@ import { expect } from "bun:test";
 import { asBytes, hookedCommands } from "./hooked.ts";
 import { Pty } from "./pty.ts";
 import { BINARY, type Sandbox } from "./sandbox.ts";
+import { childOf, waiting } from "./wait.ts";
 
 export interface Typed {
   /** Lines and keys; each line but the last brings a continuation prompt. */
@@ -68,7 +69,7 @@ export async function typeAll(
       pty.type(dropped);
       await pty.expect(dropped);
       // Just before it waits for a key python misses a Ctrl-C.
-      await pty.asleep();
+      await waiting(wrapped ? await childOf(pty.pid) : pty.pid);
       pty.type(CTRL_C);
     }
     for (const [i, key] of keys.entries()) {

@@ -42,6 +42,7 @@ export async function checkShared(
   first.count("sessions", sessions.length);
   checkEvents(first, rows);
   checkFolds(first, rows, sessions);
+  excuseSilent(first, rows);
   const ended = actors.flatMap((one) => one.ended);
   checkEnds(first, { ended }, rows, byId(sessions));
   for (const host of hosts) checkSpool(host);
@@ -65,6 +66,25 @@ function checkTail(
   for (const [seq, { event_id }] of seen)
     if (rows[seq - 1]?.event_id !== event_id)
       world.blame(`${seq} of the tail was ${event_id} when it was read`);
+}
+
+/**
+ * While this process stood still it has sent no heartbeats: what is not heard of for its
+ * lease may be lost. One that was sent in half of that has time to arrive.
+ */
+function excuseSilent(world: Host, rows: readonly StoredRow[]): void {
+  const { lease_ms } = world;
+  for (const { session_id, payload } of rows) {
+    const told = world.told.get(session_id);
+    const event = JSON.parse(payload) as KnownEvent;
+    if (!told?.beats || event.event_type !== "session_end") continue;
+    // A lost one ends at its last sign of life.
+    const last_ms = Date.parse(event.timestamp);
+    const isBeaten = told.beats.some(
+      (ms) => ms > last_ms && ms <= last_ms + lease_ms / 2,
+    );
+    if (!isBeaten && Date.now() > last_ms + lease_ms) told.ending = true;
+  }
 }
 
 /** Heartbeats came all the time: nobody ever ended these but who said so. */

@@ -8,7 +8,7 @@ export interface Shared {
   /** Of the database. */
   url: string;
   /** How long a session from elsewhere lives without a sign of life. */
-  lease: string;
+  lease_seconds: number;
   books: Books;
   /** All events, in the order of their arrival. */
   stored(): Promise<StoredRow[]>;
@@ -20,11 +20,15 @@ export class Host extends World {
     private readonly shared: Shared,
   ) {
     super(random, null, "none", false, shared.books);
-    const { url, lease } = shared;
+    const { url, lease_seconds } = shared;
     configure(
       this.sandbox,
-      `store:\n  url: ${url}\nsession:\n  lease: ${lease}\n`,
+      `store:\n  url: ${url}\nsession:\n  lease: ${lease_seconds}s\n`,
     );
+  }
+
+  get lease_ms(): number {
+    return this.shared.lease_seconds * 1_000;
   }
 
   override stored(): Promise<StoredRow[]> {

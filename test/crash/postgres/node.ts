@@ -13,11 +13,10 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { randomInt } from "node:crypto";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SQL } from "bun";
+import { freePort } from "../../support/free-port.ts";
 import { SmallDisk } from "../../support/small-disk.ts";
 import { needs } from "../../support/tools.ts";
 
@@ -94,26 +93,6 @@ async function run(
 async function mustRun(...args: Parameters<typeof run>): Promise<void> {
   const { exitCode, said } = await run(...args);
   if (exitCode !== 0) throw new Error(`${args[1]}: ${exitCode} ${said}`);
-}
-
-/**
- * Below those that the system gives to connections: one of these may come to use a port
- * before, or between, the starts of a server.
- */
-const [FIRST_PORT, LAST_PORT] = [10_000, 32_000];
-
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(FIRST_PORT, LAST_PORT);
-    const server = createServer();
-    const is_free = await new Promise<boolean>((done) => {
-      server.once("error", () => done(false));
-      server.listen(port, "127.0.0.1", () => done(true));
-    });
-    if (!is_free) continue;
-    await new Promise<unknown>((done) => server.close(done));
-    return port;
-  }
 }
 
 /** A folder that the user postgres may write to. */

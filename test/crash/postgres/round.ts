@@ -24,9 +24,9 @@ import { Tail } from "./tail.ts";
 const LANES = 3;
 /** Of the servers together, each of which wants some. */
 const FEW_CONNECTIONS = 44;
-const LONG_LEASE = "600s";
+const LONG_LEASE_SECONDS = 600;
 /** Some rounds go on for longer than this. */
-const SHORT_LEASE = "15s";
+const SHORT_LEASE_SECONDS = 15;
 const BEAT_MS = 1_000;
 
 /**
@@ -88,7 +88,8 @@ class Round {
     short: boolean,
   ) {
     const shared = {
-      ...{ url: cluster.url, lease: short ? SHORT_LEASE : LONG_LEASE, books },
+      ...{ url: cluster.url, books },
+      lease_seconds: short ? SHORT_LEASE_SECONDS : LONG_LEASE_SECONDS,
       stored: () => this.everything(),
     };
     const n = random.int(2, 3);

@@ -109,7 +109,8 @@ def frames(connection):
     while True:
         more = connection.recv(65536)
         if not more:
-            assert data == b"", data[:100]
+            if data:
+                raise OSError("ends within a frame")
             return
         data += more
         while b" " in data[:8]:
