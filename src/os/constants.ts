@@ -3,4 +3,3 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 export const POLLIN = 1;
 export const POLLOUT = 4;
-export const POLLHUP = 16;

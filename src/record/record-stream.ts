@@ -3,8 +3,9 @@
  * this process, so it waits in poll(2): of a terminal that shows nothing it costs
  * nothing, and a busy one wakes it a hundred times a second and no more.
  */
-import { EINTR, POLLHUP, POLLIN } from "../os/constants.ts";
+import { EINTR, POLLIN } from "../os/constants.ts";
 import type { Libc } from "../os/libc.ts";
+import { HEAD_BYTES } from "./backlog.ts";
 import type { Recorder, RecordingFacts } from "./recorder.ts";
 import { Messages } from "./tap.ts";
 
@@ -62,9 +63,20 @@ function isReadable(c: Libc, due_us: number | null, now_us: number): boolean {
   return c.calls.poll(Int32Array.from([STDIN, POLLIN]), 1, ms) === 1;
 }
 
-/** Whether nobody is left who could write to the stream. */
-export function isOver(c: Libc): boolean {
-  const look = Int32Array.from([STDIN, POLLIN]);
-  // struct pollfd: what happened stands above what was asked for.
-  return c.calls.poll(look, 1, 0) === 1 && ((look[1]! >> 16) & POLLHUP) !== 0;
+/**
+ * Reads the rest for nothing: who writes it must not wait, nor be told by a signal.
+ * @param killed as above
+ */
+export function readOut(c: Libc, killed: () => void): void {
+  const page = new Uint8Array(PAGE_BYTES);
+  let last = Buffer.alloc(0);
+  for (;;) {
+    const got = c.calls.read(STDIN, page, page.length);
+    if (got < 0 && c.errno() === EINTR) continue;
+    if (got <= 0) break;
+    last = Buffer.concat([last, page.subarray(0, got)]).subarray(-HEAD_BYTES);
+  }
+  // Where it begins with another message it is that one's end.
+  const [only] = [...new Messages().read(last)];
+  if (only?.kind !== "q") killed();
 }

@@ -5,6 +5,7 @@
 import { expect, test } from "bun:test";
 import {
   existsSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
   statSync,
@@ -29,6 +30,7 @@ import {
   foregroundOf,
   gone,
   processState,
+  readsInput,
   recorderOf,
   stopped,
   until,
@@ -302,6 +304,25 @@ test("kill -9 of the wrapper while its recorder begins: the terminal is given ba
   process.kill(wrapper, "SIGKILL");
   await gone(shell);
   process.kill(recorder, "SIGCONT");
+  await gone(recorder);
+  await pty.expect("status=137.");
+  pty.line("words");
+  await pty.expect("got=words.");
+});
+
+test("kill -9 of the wrapper whose recorder could not begin: the terminal is given back, too", async () => {
+  using sandbox = prepared();
+  mkdirSync(sandbox.data, { recursive: true });
+  // In the place of its folder.
+  writeFileSync(join(sandbox.data, "recordings"), "");
+  await using pty = new Pty(sandbox, ["sh", "-c", AROUND, BINARY]);
+  await pty.expect(/<1>\$ $/);
+  const wrapper = await childOf(pty.pid);
+  const shell = await childOf(wrapper);
+  const recorder = await recording(wrapper);
+  await until("it to have said so", () => readsInput(recorder));
+  process.kill(wrapper, "SIGKILL");
+  await gone(shell);
   await gone(recorder);
   await pty.expect("status=137.");
   pty.line("words");

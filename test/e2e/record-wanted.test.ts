@@ -6,7 +6,7 @@ import { configure } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
 import { prepared, recorded, recordings } from "../support/recorded-screen.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
-import { gone, recorderOf } from "../support/wait.ts";
+import { gone, readsInput, recorderOf } from "../support/wait.ts";
 
 const SHELL = [BINARY, "shell"];
 const PROGRAM = "echo sho''wn; exit 3";
@@ -210,7 +210,8 @@ test("strictly, a recorder that cannot begin keeps from the shell; else it is to
   const words = [...SHELL, "--record", "--", "sh", "-c", program];
   await using pty = new Pty(sandbox, words);
   await pty.expect("begun");
-  await pty.until("its recorder's end", () => recorderOf(pty.pid) === null);
+  const recorder = await pty.until("its recorder", () => recorderOf(pty.pid));
+  await pty.until("it to have said so", () => readsInput(recorder));
   pty.line("");
   expect((await pty.ended()).code).toBe(3);
   const loose = pty.text();

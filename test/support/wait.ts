@@ -93,6 +93,10 @@ export function recorderOf(wrapper: number): number | null {
   return all.find((child) => wordsOf(child)[1] === "record-screen") ?? null;
 }
 
+/** Whether a process waits in read(2) for its standard input. */
+export const readsInput = (pid: number): boolean =>
+  /^(0|63) 0x0 /.test(readFileSync(`/proc/${pid}/syscall`, "latin1"));
+
 /** The words that a process was started with; none of one that is over. */
 function wordsOf(pid: number): string[] {
   try {

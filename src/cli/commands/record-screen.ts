@@ -14,7 +14,7 @@ import { raiseLimits } from "../../os/limits.ts";
 import { CONFIG_VARIABLE } from "../../os/parent.ts";
 import { leaveRaw } from "../../os/pty.ts";
 import { SIGNALS } from "../../os/signals.ts";
-import { isOver, recordStream } from "../../record/record-stream.ts";
+import { readOut, recordStream } from "../../record/record-stream.ts";
 import { Recorder } from "../../record/recorder.ts";
 import type { Limits } from "../../record/recordings-quota.ts";
 import { print } from "../terminal.ts";
@@ -63,8 +63,8 @@ export async function recordScreen(words: readonly string[]): Promise<number> {
       ? error.message
       : `internal error: ${reasonOf(error)}`;
     tell(`${JSON.stringify({ trouble })}\n`);
-    // Nobody else would see to it: the stream is not read to its end.
-    if (isOver(libc)) killed();
+    // The shell goes on, and so does what is to be seen to.
+    readOut(libc, killed);
     return known ? error.exitStatus : 1;
   }
 }
