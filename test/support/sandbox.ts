@@ -166,14 +166,11 @@ export class Sandbox implements Disposable {
 
   [Symbol.dispose](): void {
     // What a wrapper that was killed has left in memory goes by a pass that there is none of.
-    const root = join(this.data, "spool");
-    const names = existsSync(root)
-      ? readdirSync(root, { recursive: true, encoding: "utf8" })
-      : [];
-    for (const name of names)
-      rmSync(join("/dev/shm", memoryFolderOf(basename(name, ".ndjson"))), {
-        ...{ recursive: true, force: true },
-      });
+    const files = new Bun.Glob(".local/share/*/spool/*/*.ndjson");
+    for (const path of files.scanSync({ cwd: this.home, dot: true })) {
+      const folder = memoryFolderOf(basename(path, ".ndjson"));
+      rmSync(join("/dev/shm", folder), { recursive: true, force: true });
+    }
     rmSync(this.home, { recursive: true, force: true });
   }
 }
