@@ -214,11 +214,13 @@ async function remote(
   const into = breaker ?? new CircuitBreaker(folder, false, Date.now);
   try {
     // Wrappers' drains often meet another at work, which does the same.
-    const silent = breaker?.automatic ? () => {} : null;
-    const late = silent ?? (breaker ? refuseLate : warn);
-    const pass = () => drainAndReport(settings, into.guard(store), warn, late);
-    // Who waited for a long one has given up, and what it came for was not read yet.
-    while ((await pass()) > WAIT_MS && breaker);
+    const asked = breaker ? refuseLate : warn;
+    const late = breaker?.automatic ? () => {} : asked;
+    // After a long one once more: who waited for it has given up, and what that came
+    // for was not read.
+    let took_ms: number;
+    do took_ms = await drainAndReport(settings, into.guard(store), warn, late);
+    while (breaker && took_ms > WAIT_MS);
   } catch (error) {
     if (breaker) throw error;
     const { failing_since, last_error } = readDelivery(folder);

@@ -40,6 +40,15 @@ const poolOf = ({ url }: TestDatabase) =>
     ...{ size: 3, statement_timeout_ms: 30_000 },
   });
 
+/** A relay before a database, and the URL that leads through it. */
+async function relayTo({ url }: TestDatabase) {
+  const through = new URL(url);
+  const relay = new PostgresRelay(Number(through.port));
+  await relay.listening;
+  through.port = String(relay.port);
+  return Object.assign(relay, { url: through.href });
+}
+
 const allEvents = (store: SessionStore) => Array.fromAsync(store.events({}));
 
 /** Each event once and numbered, each row the fold of its session's events. */
@@ -308,11 +317,8 @@ shared("a database that several use", () => {
 
   test("a COMMIT that was cut off stores each event once, and says what was new", async () => {
     await using database = await sharedDatabase();
-    const { port, pathname } = new URL(database.url);
-    await using relay = new PostgresRelay(Number(port));
-    await relay.listening;
-    const url = `postgres://postgres@127.0.0.1:${relay.port}${pathname}`;
-    const store = await openPostgres({ ...database, url });
+    await using relay = await relayTo(database);
+    const store = await openPostgres({ ...database, url: relay.url });
     const sent: Event[] = [];
     for (const [round, cut] of [...CUTS, ...CUTS, ...CUTS].entries()) {
       const session_id = id(round);
@@ -342,11 +348,8 @@ shared("a database that several use", () => {
 
   test("a start that is stored while its row is read is known", async () => {
     await using database = await sharedDatabase();
-    const { port, pathname } = new URL(database.url);
-    await using relay = new PostgresRelay(Number(port));
-    await relay.listening;
-    const url = `postgres://postgres@127.0.0.1:${relay.port}${pathname}`;
-    const store = await openPostgres({ ...database, url });
+    await using relay = await relayTo(database);
+    const store = await openPostgres({ ...database, url: relay.url });
     // Two connections that have asked it before: what comes next is the row's.
     await Promise.all([store.summary(ID), store.summary(ID)]);
     await using sql = new SQL(database.url, { max: 1 });

@@ -2,7 +2,12 @@
 import { expect, test } from "bun:test";
 import { expectFailure, plant } from "../support/host.ts";
 import { Pty } from "../support/pty.ts";
-import { BINARY, Sandbox, type SessionJson } from "../support/sandbox.ts";
+import {
+  BINARY,
+  Sandbox,
+  type SessionJson,
+  withoutProgress,
+} from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
 
 /** Four sessions, oldest first. */
@@ -190,11 +195,8 @@ test("at a terminal there is a header, columns are aligned, and the newest 50 sh
     const command = `${BINARY} ${words} 2>err; cat err`;
     const run = ["script", "-qec", command, "/dev/null"];
     const { stdout } = await sandbox.command(run, { env });
-    const lines = stdout.replaceAll("\r\n", "\n").split("\n").slice(0, -1);
-    // How far long work is, is told every ten seconds: on a slow machine that is some.
-    return lines.filter(
-      (line) => !/^session-buddy: [a-z]+: .*\d( s)?$/.test(line),
-    );
+    const text = withoutProgress(stdout.replaceAll("\r\n", "\n"));
+    return text.split("\n").slice(0, -1);
   };
   const colored = await show("list-sessions");
   expect(colored.at(-1)).toBe(

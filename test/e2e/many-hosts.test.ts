@@ -34,7 +34,7 @@ class Typist implements Disposable {
     const { sandbox } = this;
     sandbox.env["PATH"] = `${join(BINARY, "..")}:${sandbox.env["PATH"]}`;
     const argv = ["bash", "-c", this.here(line)];
-    return sandbox.command(argv, { timeout_ms: 100_000 });
+    return sandbox.command(argv);
   }
 
   async said(line: string): Promise<string> {

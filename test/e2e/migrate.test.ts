@@ -40,7 +40,7 @@ const isProgress = (line: string) =>
 
 async function migrated(sandbox: Sandbox, from: string, to: string) {
   const words = ["migrate", "--from", from, "--to", to, "--json"];
-  const done = await sandbox.run(words, { timeout_ms: 240_000 });
+  const done = await sandbox.run(words);
   const said = done.stderr.split("\n").filter((line) => !isProgress(line));
   expect([done.exitCode, said]).toEqual([0, [""]]);
   return JSON.parse(done.stdout);

@@ -4,14 +4,13 @@
  */
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, copyFileSync, readFileSync } from "node:fs";
-import { closeSync, openSync, truncateSync, writeFileSync } from "node:fs";
+import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { lockFile } from "../../src/os/file.ts";
 import { Container } from "../support/container.ts";
 import { needsRoot, runPrivately } from "../support/host.ts";
 import { Live } from "../support/live.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
-import { until } from "../support/wait.ts";
+import { unlocked, until } from "../support/wait.ts";
 
 /** The statuses of all sessions, as `list-sessions` says them to a pipe. */
 const STATUS = `${BINARY} list-sessions | cut -f7`;
@@ -32,10 +31,7 @@ async function orphanIn(
   );
   const [{ session_id }] = recorded(sandbox) as [{ session_id: string }];
   const file = join(sandbox.spool, `${session_id}.ndjson`);
-  // A process that the wrapper was starting has its lock until it is executed.
-  const fd = openSync(file, "r+");
-  await until("its lock to be free", () => lockFile(fd) !== "taken");
-  closeSync(fd);
+  await unlocked(file);
   return { file, child };
 }
 

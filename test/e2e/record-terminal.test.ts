@@ -8,7 +8,6 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
-  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -33,6 +32,7 @@ import {
   readsInput,
   recorderOf,
   stopped,
+  unlocked,
   until,
   waiting,
 } from "../support/wait.ts";
@@ -237,6 +237,13 @@ test("vim alone, which stops itself, cannot under a terminal of its own, and goe
 /** A script that has no modes of its own to go back to. */
 const AROUND = `trap '' HUP; "$0" shell --record -- bash; echo "status=$?."; ${MODES}; read -r x; echo "got=$x."`;
 
+/** Of AROUND when its wrapper was killed: the terminal gives lines again. */
+async function expectGivenBack(pty: Pty): Promise<void> {
+  await pty.expect("status=137.");
+  pty.line("words");
+  await pty.expect("got=words.");
+}
+
 test("kill -9 of the program: the terminal around is as it is without us", async () => {
   using sandbox = prepared();
   const script =
@@ -274,18 +281,11 @@ test("kill -9 of the wrapper: the shell is hung up, and the terminal is given ba
   );
   const recorder = await recording(wrapper);
   const { session_id } = sandbox.spooled()[0]!;
-  const { ino } = statSync(join(sandbox.spool, `${session_id}.ndjson`));
   process.kill(wrapper, "SIGKILL");
   await gone(shell);
   await gone(recorder);
-  // A process that it was starting has its lock, too, until it is executed.
-  await until(
-    "its lock to be free",
-    () => !readFileSync("/proc/locks", "utf8").includes(`:${ino} `),
-  );
-  await pty.expect("status=137.");
-  pty.line("words");
-  await pty.expect("got=words.");
+  await unlocked(join(sandbox.spool, `${session_id}.ndjson`));
+  await expectGivenBack(pty);
   // Line by line again, and shown as it is typed.
   expect(pty.text()).toContain("\nwords\r\n");
   expect(await sandbox.only()).toMatchObject({
@@ -305,9 +305,7 @@ test("kill -9 of the wrapper while its recorder begins: the terminal is given ba
   await gone(shell);
   process.kill(recorder, "SIGCONT");
   await gone(recorder);
-  await pty.expect("status=137.");
-  pty.line("words");
-  await pty.expect("got=words.");
+  await expectGivenBack(pty);
 });
 
 test("kill -9 of the wrapper whose recorder could not begin: the terminal is given back, too", async () => {
@@ -324,9 +322,7 @@ test("kill -9 of the wrapper whose recorder could not begin: the terminal is giv
   process.kill(wrapper, "SIGKILL");
   await gone(shell);
   await gone(recorder);
-  await pty.expect("status=137.");
-  pty.line("words");
-  await pty.expect("got=words.");
+  await expectGivenBack(pty);
 });
 
 test("a terminal that takes nothing keeps no signal from the program", async () => {

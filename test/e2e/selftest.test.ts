@@ -52,8 +52,6 @@ function temporary(sandbox: Sandbox): string {
   return folder;
 }
 
-const LONG = { timeout_ms: 390_000 };
-
 /** The processes in whose environment a text stands. */
 function processesWith(text: string): string[] {
   return readdirSync("/proc")
@@ -74,7 +72,7 @@ for (const shell of ["bash", "zsh", "fish", "dash"])
     using sandbox = new Sandbox();
     const TMPDIR = temporary(sandbox);
     const env = { TMPDIR, SHELL: Bun.which(shell)! };
-    const run = await sandbox.run(["selftest"], { env, ...LONG });
+    const run = await sandbox.run(["selftest"], { env });
     expect(run.stdout).not.toContain("✗");
     expect(run).toMatchObject({
       exitCode: 0,
@@ -142,7 +140,7 @@ test("nothing of the user's own is asked, whatever he has configured", async () 
     HTTP_PROXY: url,
     http_proxy: url,
   };
-  const run = await sandbox.run(["selftest", "--json"], { env, ...LONG });
+  const run = await sandbox.run(["selftest", "--json"], { env });
   expect((JSON.parse(run.stdout) as Report).status).toBe("pass");
   expect(run).toMatchObject({ exitCode: 0, stderr: "" });
   expect(asked).toBe(0);
@@ -161,7 +159,6 @@ test("what fails is told with its mend, and so is what could not be looked at", 
   const words = ["selftest", "--output", "out.json"];
   const run = await sandbox.run(words, {
     env: { SHELL: shell, TMPDIR: temporary(sandbox) },
-    ...LONG,
   });
   expect(run.exitCode).toBe(4);
   expect(run.stdout).toMatch(
@@ -190,7 +187,7 @@ test("where nobody reaches the server the shell is tested all the same", async (
   // A network without a loopback: our own commands have the socket.
   const run: Finished = await sandbox.command(
     ["unshare", "-n", BINARY, "selftest"],
-    { env: { TMPDIR }, ...LONG },
+    { env: { TMPDIR } },
   );
   expect(run.exitCode).toBe(4);
   expect(run.stdout).toMatch(
@@ -231,5 +228,5 @@ for (const [how, stop] of [
 test("where the results cannot be written, that is said", async () => {
   using sandbox = new Sandbox();
   const words = ["selftest", "--output", "nosuch/out.json"];
-  expectFailure(await sandbox.run(words, LONG), 64, /nosuch/);
+  expectFailure(await sandbox.run(words), 64, /nosuch/);
 });

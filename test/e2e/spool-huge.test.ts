@@ -22,7 +22,6 @@ import { id, leave, life, lines, named } from "../support/spool.ts";
 
 const TERABYTES = 2 ** 41;
 const HUGE = "bash-20261128-000000-deadbeef.ndjson";
-const LIMITED = { timeout_ms: 380_000 };
 
 function sparse(path: string): string {
   writeFileSync(path, "", { mode: 0o600 });
@@ -43,7 +42,7 @@ describe.each(SETTINGS)("a sparse file of 2 TB, %s,", (setting) => {
     const kept = join(sandbox.spool, "quarantine", `${HUGE}.whole`);
     expect(statSync(kept).size).toBe(TERABYTES);
     expect(existsSync(join(sandbox.spool, HUGE))).toBeFalse();
-    const shell = await sandbox.run(["shell", "--", "true"], LIMITED);
+    const shell = await sandbox.run(["shell", "--", "true"]);
     expect([shell.exitCode, shell.stderr]).toEqual([0, ""]);
     expect(await sandbox.list()).toHaveLength(2);
   });
@@ -61,10 +60,10 @@ test("locked by somebody, it is left and told of; a server answers and ends when
     await holder.stdout.getReader().read();
     await using server = await TestServer.start(sandbox);
     expect((await fetch(`${server.origin}/health`)).status).toBe(200);
-    const listed = await sandbox.run(["list-sessions"], LIMITED);
+    const listed = await sandbox.run(["list-sessions"]);
     expect(listed.stdout).toContain(id(1));
     expect(await server.stop()).toBe(0);
-    const alone = await sandbox.run(["list-sessions"], LIMITED);
+    const alone = await sandbox.run(["list-sessions"]);
     expect(alone.stderr).toContain(`left alone: ${HUGE}: ${TERABYTES} bytes`);
     expect(statSync(path).size).toBe(TERABYTES);
   } finally {
@@ -79,7 +78,7 @@ test("in the folder of another machine id it keeps nobody waiting", async () => 
   const folder = join(sandbox.data, "spool", "5".repeat(32));
   mkdirSync(folder, { mode: 0o700 });
   sparse(join(folder, HUGE));
-  const drained = await sandbox.run(["drain"], LIMITED);
+  const drained = await sandbox.run(["drain"]);
   expect([drained.exitCode, drained.stdout]).toEqual([0, ""]);
   expect(drained.stderr).toContain(`1 spool files wait in '${folder}'`);
   expect((await sandbox.only()).session_id).toBe(id(1));
@@ -91,10 +90,10 @@ test.each(["spool.json", "delivery.json", "../../store.lock"])(
     using sandbox = new Sandbox();
     leave(sandbox, `${id(1)}.ndjson`, lines(life(1, end(2))));
     sparse(join(sandbox.spool, name));
-    const listed = await sandbox.run(["list-sessions"], LIMITED);
+    const listed = await sandbox.run(["list-sessions"]);
     expect([listed.exitCode, listed.stderr]).toEqual([0, ""]);
     expect(listed.stdout).toContain(id(1));
-    const shell = await sandbox.run(["shell", "--", "true"], LIMITED);
+    const shell = await sandbox.run(["shell", "--", "true"]);
     expect([shell.exitCode, shell.stderr]).toEqual([0, ""]);
   },
 );

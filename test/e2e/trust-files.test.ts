@@ -126,7 +126,6 @@ test.each(NOT_OURS)(
     expectFailure(list, 6, sentence);
     const server = await sandbox.run(["mcp", "start", "--port", "auto"], {
       env,
-      timeout_ms: 100_000,
     });
     expect(server).toMatchObject({ exitCode: 6, stdout: "" });
     const doctor = await sandbox.run(["doctor", "--json"], { env });

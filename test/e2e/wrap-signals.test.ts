@@ -3,9 +3,7 @@
  * us end it; its own death is ours.
  */
 import { expect, test } from "bun:test";
-import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { lockFile } from "../../src/os/file.ts";
 import { Pty } from "../support/pty.ts";
 import { BINARY, NO_JIT, Sandbox } from "../support/sandbox.ts";
 import { needs } from "../support/tools.ts";
@@ -13,6 +11,7 @@ import {
   childrenOf,
   gone,
   processState,
+  unlocked,
   until,
   waiting,
 } from "../support/wait.ts";
@@ -265,10 +264,7 @@ test("kill -9 of the wrapper: the shell lives on, active, and is lost after it",
     sandbox.spooled().find((event) => event["pid"] === shell),
   )) as { session_id: string };
   process.kill(wrapper!, "SIGKILL");
-  // A process that it was starting has its lock until it is executed.
-  const file = openSync(join(sandbox.spool, `${session_id}.ndjson`), "r+");
-  await until("its lock to be free", () => lockFile(file) !== "taken");
-  closeSync(file);
+  await unlocked(join(sandbox.spool, `${session_id}.ndjson`));
   await pty.expect("<> ");
   try {
     expect(processState(shell!)).not.toBeNull();

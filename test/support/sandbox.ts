@@ -41,6 +41,10 @@ for (const name of readdirSync(tmpdir())) {
 const PROGRESS =
   /^session-buddy: [a-z]+: (?:[^,()\n]+, )?(?:\d+ %, )?\d[\d:]*(?: s)?\n/gm;
 
+/** What was said on stderr, without how far long work is. */
+export const withoutProgress = (said: string): string =>
+  said.replace(PROGRESS, "");
+
 /** Less than a test may take; how fast the machine is has no part in it. */
 const PATIENCE_MS = 380_000;
 
@@ -133,7 +137,7 @@ export class Sandbox implements Disposable {
       exitCode: child.exitCode,
       signal: child.signalCode === null ? null : `${child.signalCode}`,
       stdout,
-      stderr: stderr.replace(PROGRESS, ""),
+      stderr: withoutProgress(stderr),
     };
   }
 

@@ -1,5 +1,6 @@
 /** Waiting for what becomes so: a process that goes, a row that changes. */
-import { readFileSync, readdirSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
+import { lockFile } from "../../src/os/file.ts";
 
 const PATIENCE_MS = 60_000;
 type Nothing = null | undefined | false;
@@ -91,6 +92,19 @@ export function recorderOf(wrapper: number): number | null {
   const path = `/proc/${wrapper}/task/${wrapper}/children`;
   const all = readFileSync(path, "latin1").trim().split(" ").map(Number);
   return all.find((child) => wordsOf(child)[1] === "record-screen") ?? null;
+}
+
+/** Until nobody holds a file's lock; a process that a wrapper was starting has it until it is executed. */
+export async function unlocked(path: string): Promise<void> {
+  const fd = openSync(path, "r+");
+  try {
+    await until(
+      `the lock of ${path} to be free`,
+      () => lockFile(fd) !== "taken",
+    );
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Whether a process waits in read(2) for its standard input. */
