@@ -39,6 +39,8 @@ async function contentOf(path: string, bytes: string): Promise<string> {
   if (bytes.startsWith("PAR1"))
     return rows(`FROM read_parquet('${quoted(path)}')`);
   if (bytes.slice(8, 12) !== "DUCK") return "";
+  // Killed before it had its three headers: there is no block yet.
+  if (bytes.length < 3 * 4_096) return "";
   const tables = (await ask(
     `SELECT table_name FROM duckdb_tables() WHERE database_name = 'it'`,
     path,

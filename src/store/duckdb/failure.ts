@@ -60,7 +60,7 @@ export function storeFailure(path: string, error: unknown): Failure {
     return make(
       "storage",
       `'${path}' is damaged: ${reasonOf(error)}`,
-      "restore a backup: session-buddy restore FILE; events wait in the spool",
+      "restore a backup: session-buddy restore FILE; it reads again what the spool still has",
     );
   return make(
     "storage",
